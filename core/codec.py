@@ -1,0 +1,85 @@
+"""Events as JSON values and back. The shape of an event is its dataclass; nothing else needs to be declared.
+
+Canonical JSON (sorted keys, no spaces, shortest floats) makes equal events equal bytes, which hashes rely on.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from core.errors import EventUnknown
+from core.events import EVENT_TYPES, Event
+
+SCHEMA = 1  # of every event type so far; an upcaster reads older ones
+
+
+def canonical(value: object) -> str:
+    """The one JSON text of `value`."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def to_json(value: Any) -> Any:
+    """`value`, made of dataclasses, tuples and mappings, as plain JSON values."""
+    if is_dataclass(value):
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [to_json(item) for item in value]
+    return value
+
+
+T = TypeVar("T")
+
+
+def from_json(cls: type[T], value: Any) -> T:
+    """The dataclass `cls` that `to_json` made `value` from."""
+    return typing.cast(T, _reader(typing.cast(Any, cls))(value))
+
+
+def event_type(event: Event) -> str:
+    return type(event).__name__
+
+
+def decode_event(type_: str, schema: int, value: Any) -> Event:
+    """Raises EventUnknown for a type or schema this version does not know."""
+    cls = EVENT_TYPES.get(type_)
+    if cls is None or schema > SCHEMA:
+        raise EventUnknown(type_, schema)
+    return from_json(cls, value)
+
+
+def sealed_fields(event: Event | type[Event]) -> tuple[str, ...]:
+    """The fields of `event` that hold a fact's own words."""
+    return getattr(event, "SEALED", ())
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """A function that reads JSON values of type `kind`; built once per type."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if hasattr(kind, "__supertype__"):
+        return _reader(kind.__supertype__)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = typing.get_type_hints(kind)
+        readers = tuple((field.name, _reader(hints[field.name])) for field in fields(kind))
+        make: Callable[..., Any] = kind
+        return lambda value: make(**{name: read(value[name]) for name, read in readers if name in value})
+    if origin is tuple:
+        item = _reader(arguments[0])
+        return lambda value: tuple([item(one) for one in value])
+    if origin is not None and issubclass(origin, Mapping):
+        item = _reader(arguments[1])
+        return lambda value: {key: item(one) for key, one in value.items()}
+    if origin is types.UnionType and type(None) in arguments:
+        item = _reader(next(one for one in arguments if one is not type(None)))
+        return lambda value: None if value is None else item(value)
+    if kind is float:
+        return float
+    return lambda value: value

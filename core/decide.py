@@ -1,0 +1,193 @@
+"""`decide`: which events a command causes, or why it is refused. Pure; changes nothing."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from core.commands import AddFacts, Command, CreateMemory, RecordFailure, RecordInjection, RecordStatistics, ToldFact
+from core.errors import (
+    CapacityReached,
+    Contradiction,
+    InvalidField,
+    MemoryExists,
+    RequestReused,
+    StaleWork,
+)
+from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
+from core.facts import Fact, same_words
+from core.ids import FactId
+from core.memory import Memory, Status, said_key
+from core.work import MAX_ATTEMPTS, Inject, PrepareStatistics, still_owed
+
+MAX_SUBJECT = 200  # characters
+MAX_RELATION = 200
+MAX_OBJECT = 200
+MAX_PROMPT = 1000
+MAX_PROMPTS = 16  # of one kind, for one fact
+MAX_BATCH = 256  # facts in one request
+MAX_REQUEST_ID = 128
+FULL_SCALE = 1.0  # of stage 0
+
+
+def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
+    """Events that `command` causes, in order; none when it changes nothing.
+
+    Raises:
+        Refused: one subclass per refusal (`core/errors.py`).
+    """
+    match command:
+        case CreateMemory():
+            return _create(memory, command)
+        case AddFacts():
+            return _add_facts(memory, command)
+        case RecordStatistics():
+            if memory.statistics is not None:
+                raise StaleWork("its statistics are prepared already")
+            return (command.prepared,)
+        case RecordInjection():
+            return _record_injection(memory, command.edit)
+        case RecordFailure():
+            return _record_failure(memory, command)
+        case _:
+            assert_never(command)
+
+
+def _create(memory: Memory, command: CreateMemory) -> tuple[Event, ...]:
+    if memory.created is None:
+        return (command.created,)
+    if memory.created == command.created:
+        return ()
+    raise MemoryExists(command.created.base.name)
+
+
+def _add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
+    if not command.request:
+        raise InvalidField("request_id", "is empty; send a fresh id, a UUID say, with each request")
+    if len(command.request) > MAX_REQUEST_ID:
+        raise InvalidField("request_id", f"has {len(command.request)} characters, at most {MAX_REQUEST_ID} are allowed")
+    earlier = memory.requests.get(command.request)
+    if earlier is not None:
+        if earlier.digest != command.request_digest:
+            raise RequestReused(command.request)
+        return ()
+    if not command.facts:
+        raise InvalidField("facts", "is empty; send at least one fact")
+    if len(command.facts) > MAX_BATCH:
+        raise InvalidField(
+            "facts", f"has {len(command.facts)} facts, at most {MAX_BATCH} are allowed; send several requests"
+        )
+    new = _new_facts(memory, command.facts)
+    _check_capacity(memory, len(new))
+    return tuple(
+        FactAdded(
+            fact=told.fact.id,
+            statement=told.fact,
+            source=told.source,
+            request=command.request,
+            request_digest=command.request_digest,
+        )
+        for told in new
+    )
+
+
+def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
+    """Those of `told` that are not known already, each checked against the memory and against the others."""
+    new: dict[tuple[str, str], ToldFact] = {}
+    for index, one in enumerate(told):
+        path = f"facts[{index}]"
+        check_fact(one.fact, path)
+        key = said_key(one.fact.subject, one.fact.relation)
+        known = memory.said.get(key)
+        before = memory.facts[known].fact if known is not None else new[key].fact if key in new else None
+        if before is None:
+            new[key] = one
+        elif same_words(before.object) != same_words(one.fact.object):
+            raise Contradiction(path, before.id, before.subject, before.relation, before.object)
+    return list(new.values())
+
+
+def check_fact(fact: Fact, path: str) -> None:
+    """Raises InvalidField for the first field of `fact` that is empty, too long or gives the object away."""
+    for name, value, limit in (
+        ("subject", fact.subject, MAX_SUBJECT),
+        ("relation", fact.relation, MAX_RELATION),
+        ("object", fact.object, MAX_OBJECT),
+    ):
+        _check_text(value, f"{path}.{name}", limit)
+    wordings = fact.wordings
+    for name, prompts in (
+        ("statements", wordings.statements),
+        ("questions", wordings.questions),
+        ("probe_statements", wordings.probe_statements),
+        ("probe_questions", wordings.probe_questions),
+    ):
+        field = f"{path}.wordings.{name}"
+        if not prompts and not name.startswith("probe"):
+            raise InvalidField(field, "is empty; give at least one prompt")
+        if len(prompts) > MAX_PROMPTS:
+            raise InvalidField(field, f"has {len(prompts)} prompts, at most {MAX_PROMPTS} are allowed")
+        for index, prompt in enumerate(prompts):
+            _check_prompt(prompt, fact, f"{field}[{index}]")
+    _check_prompt(wordings.answer, fact, f"{path}.wordings.answer")
+
+
+def _check_text(value: str, field: str, limit: int) -> None:
+    if not same_words(value):
+        raise InvalidField(field, "is empty: it holds no word")
+    if len(value) > limit:
+        raise InvalidField(field, f"has {len(value)} characters, at most {limit} are allowed")
+    if value != value.strip() or not value.isprintable():
+        raise InvalidField(field, "has outer spaces, line breaks or control characters; remove them")
+
+
+def _check_prompt(prompt: str, fact: Fact, field: str) -> None:
+    _check_text(prompt, field, MAX_PROMPT)
+    if same_words(fact.subject) not in same_words(prompt):
+        raise InvalidField(field, f"does not name the subject {fact.subject!r}")
+    without_subject = same_words(prompt).replace(same_words(fact.subject), " ")
+    if f" {same_words(fact.object)} " in f" {_only_words(without_subject)} ":
+        raise InvalidField(field, f"contains the object {fact.object!r}, which the model must say by itself")
+
+
+def _only_words(text: str) -> str:
+    return " ".join("".join(character if character.isalnum() else " " for character in text).split())
+
+
+def _check_capacity(memory: Memory, more: int) -> None:
+    """Refuses facts that would raise the pressure over the memory's limit, those still pending counted in."""
+    if memory.created is None or not more:
+        return
+    in_force = sum(len(edit.columns) for edit in memory.edits.values())
+    each = memory.pressure / in_force if in_force else 0.0
+    expected = memory.pressure + each * (len(memory.pending) + more)
+    if expected > memory.created.capacity:
+        raise CapacityReached(expected, memory.created.capacity)
+
+
+def _record_injection(memory: Memory, edit: EditComputed) -> tuple[Event, ...]:
+    facts = tuple(columns.fact for columns in edit.columns)
+    if not still_owed(memory, Inject(facts=facts, weights=edit.weights_before, attempt=1)):
+        raise StaleWork("the weights have changed or a fact is no longer pending")
+    return (edit, *(FactInjected(fact=fact, edit=edit.edit, stage=0, scale=FULL_SCALE) for fact in facts))
+
+
+def _record_failure(memory: Memory, command: RecordFailure) -> tuple[Event, ...]:
+    work = command.work
+    facts: tuple[FactId, ...] = ()
+    if isinstance(work, Inject):
+        facts = tuple(fact for fact in work.facts if memory.facts[fact].status is Status.PENDING)
+        if not facts:
+            raise StaleWork("none of its facts is pending any more")
+    elif memory.statistics is not None:
+        raise StaleWork("its statistics are prepared already")
+    alone = isinstance(work, PrepareStatistics) or len(work.facts) == 1
+    return (
+        WorkFailed(
+            work=work.name,
+            facts=facts,
+            attempt=work.attempt,
+            reason=command.reason,
+            message=command.message,
+            parked=alone and (work.attempt >= MAX_ATTEMPTS or not command.retry),
+        ),
+    )

@@ -1,0 +1,212 @@
+"""Everything that can go wrong on purpose.
+
+    HypnogramError
+    |-- Refused                  a command that the memory's state does not allow; nothing was written
+    |   |-- InvalidField         a value is missing, malformed or too long; names the field
+    |   |-- MemoryUnknown        no memory of that name
+    |   |-- MemoryExists         the name is taken by another memory
+    |   |-- FactUnknown          no fact of that id in this memory
+    |   |-- VersionUnknown       the memory has not reached that version
+    |   |-- RequestReused        the request id was used for something else
+    |   |-- Contradiction        a live fact says otherwise; names it
+    |   |-- CapacityReached      the weights cannot take more without harm
+    |   `-- StaleWork            an executor's result was computed against weights no longer in force
+    |-- Conflict                 the memory moved past the expected version; carries the current one
+    |-- EventReused              an event id was used for other content
+    |-- Damaged                  what is stored is not what was written; names the first fault
+    |   |-- ArtifactMissing
+    |   `-- ArtifactCorrupt
+    |-- DigestMismatch           rebuilt weights differ from the recorded ones
+    |-- EventUnknown             the log holds an event type this version cannot read
+    |-- SchemaMismatch           the database is of another schema than this version
+    |-- ModelUnavailable         the base model cannot be loaded, or is not the recorded one
+    `-- Unlearnable              a fact that cannot be written: its object has no tokens, its value diverged
+
+Each carries a message that names the thing and says what to do next, a stable `reason` for programs, and
+`metadata` with the values behind the message.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HypnogramError(Exception):
+    """The root: a message for people, a reason and metadata for programs."""
+
+    reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, **metadata: object) -> None:
+        super().__init__(message)
+        self.metadata = {name: str(value) for name, value in metadata.items()}
+
+
+class Refused(HypnogramError):
+    reason = "REFUSED"
+
+
+class InvalidField(Refused):
+    """`metadata["field"]` is the path of the field, as in `facts[2].object`."""
+
+    reason = "INVALID_FIELD"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}", field=field, problem=problem)
+        self.field = field
+        self.problem = problem
+
+
+class MemoryUnknown(Refused):
+    reason = "MEMORY_UNKNOWN"
+
+    def __init__(self, memory: str) -> None:
+        super().__init__(f"there is no memory {memory!r}; create it, or list the memories there are", memory=memory)
+
+
+class MemoryExists(Refused):
+    reason = "MEMORY_EXISTS"
+
+    def __init__(self, memory: str) -> None:
+        super().__init__(f"memory {memory!r} exists already with other settings; choose another name", memory=memory)
+
+
+class FactUnknown(Refused):
+    reason = "FACT_UNKNOWN"
+
+    def __init__(self, memory: str, fact: str) -> None:
+        super().__init__(f"memory {memory!r} has no fact {fact!r} at this version", memory=memory, fact=fact)
+
+
+class VersionUnknown(Refused):
+    reason = "VERSION_UNKNOWN"
+
+    def __init__(self, memory: str, asked: int, current: int) -> None:
+        super().__init__(
+            f"memory {memory!r} is at version {current}; {asked} is not one of its versions 1..{current}",
+            memory=memory,
+            asked=asked,
+            current=current,
+        )
+
+
+class RequestReused(Refused):
+    reason = "REQUEST_REUSED"
+
+    def __init__(self, request: str) -> None:
+        super().__init__(
+            f"request id {request!r} was used for another request; use a fresh id for each request", request=request
+        )
+
+
+class Contradiction(Refused):
+    reason = "CONTRADICTION"
+
+    def __init__(self, field: str, fact: str, subject: str, relation: str, object_: str) -> None:
+        super().__init__(
+            f"{field}: fact {fact} already says {subject!r} {relation!r} {object_!r}; supersede or retract it first",
+            field=field,
+            fact=fact,
+            subject=subject,
+            relation=relation,
+            object=object_,
+        )
+
+
+class CapacityReached(Refused):
+    reason = "CAPACITY_REACHED"
+
+    def __init__(self, pressure: float, limit: float) -> None:
+        super().__init__(
+            f"the facts would raise the pressure to {pressure:.3f}, over the limit of {limit:.3f}: let the memory "
+            "sleep first, or tell fewer facts",
+            pressure=pressure,
+            limit=limit,
+        )
+
+
+class StaleWork(Refused):
+    reason = "STALE_WORK"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the result no longer fits the memory: {why}; fold again and redo what is still owed")
+
+
+class Conflict(HypnogramError):
+    reason = "VERSION_CONFLICT"
+
+    def __init__(self, memory: str, expected: int, current: int) -> None:
+        super().__init__(
+            f"memory {memory!r} is at version {current}, not {expected}; read it again and retry",
+            memory=memory,
+            expected=expected,
+            current=current,
+        )
+        self.current = current
+
+
+class EventReused(HypnogramError):
+    reason = "EVENT_REUSED"
+
+    def __init__(self, event_id: str) -> None:
+        super().__init__(f"event id {event_id} was already appended with other content", event_id=event_id)
+
+
+class Damaged(HypnogramError):
+    reason = "DAMAGED"
+
+
+class ArtifactMissing(Damaged):
+    reason = "ARTIFACT_MISSING"
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(
+            f"artifact {digest} is named by the log but is not in the artifact folder; restore it from a backup",
+            artifact=digest,
+        )
+
+
+class ArtifactCorrupt(Damaged):
+    reason = "ARTIFACT_CORRUPT"
+
+    def __init__(self, digest: str, found: str) -> None:
+        super().__init__(
+            f"artifact {digest} has other content (digest {found}) than its name; restore it from a backup",
+            artifact=digest,
+            found=found,
+        )
+
+
+class DigestMismatch(HypnogramError):
+    reason = "DIGEST_MISMATCH"
+
+    def __init__(self, version: int, recorded: str, rebuilt: str) -> None:
+        super().__init__(
+            f"version {version} was recorded with weights {recorded[:16]} but rebuilds to {rebuilt[:16]}: the log, an "
+            "artifact or the base model was altered; verify the log",
+            version=version,
+            recorded=recorded,
+            rebuilt=rebuilt,
+        )
+
+
+class EventUnknown(HypnogramError):
+    reason = "EVENT_UNKNOWN"
+
+    def __init__(self, type_: str, schema: int) -> None:
+        super().__init__(
+            f"the log holds an event {type_!r} of schema {schema}, which this version cannot read; upgrade hypnogram",
+            type=type_,
+            schema=schema,
+        )
+
+
+class SchemaMismatch(HypnogramError):
+    reason = "SCHEMA_MISMATCH"
+
+
+class ModelUnavailable(HypnogramError):
+    reason = "MODEL_UNAVAILABLE"
+
+
+class Unlearnable(HypnogramError):
+    reason = "UNLEARNABLE"

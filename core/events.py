@@ -1,0 +1,209 @@
+"""What happened, in the past tense. Plain values, never edited once shipped.
+
+Every event carries its numbers even where a rule implies them today: the rule may be tuned, the log may not.
+`SEALED` names the fields that hold a fact's own words; the store keeps them under that fact's data key, so that
+throwing the key away erases the words and leaves the log verifiable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from core.facts import Fact, RelationWords, Source
+from core.ids import Digest, EditId, EventId, FactId, MemoryId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseModel:
+    """The pristine model under a memory.
+
+    Attributes:
+        name: Hugging Face id or path, as the client gave it.
+        revision: commit of the hub repository; empty for a path.
+        digest: SHA-256 over the checkpoint's weight files and tokenizer, by content.
+        dtype: of the edited modules, `float32`, `bfloat16` or `float16`; part of what the weights digest covers.
+        quantization: of everything else: `none`, `int8` or `nf4`.
+    """
+
+    name: str
+    revision: str
+    digest: Digest
+    dtype: str
+    quantization: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """How facts are written (ALGORITHMS: MEMIT with history at the answer site).
+
+    Attributes:
+        ordinary_weight: lambda, the weight of the second moment C of ordinary keys, per key in force.
+        abstention_weight: weight of the keys of ordinary abstentions inside C, relative to ordinary text.
+        untold_weight: weight of keys of what was not told about a told subject; 0 leaves them out.
+        steps: at most so many Adam steps for a value.
+        learning_rate: of Adam, as a share of the clean hidden state's norm.
+        clamp: longest change of a hidden state, in multiples of its clean norm.
+        kl_weight: weight of staying close to the clean next-token distribution on the control prompt.
+        decay: weight of the squared relative length of the change.
+        batch: facts optimised together.
+        history: whether keys in force constrain new edits; off only to measure what it is worth.
+    """
+
+    ordinary_weight: float
+    abstention_weight: float
+    untold_weight: float
+    steps: int
+    learning_rate: float
+    clamp: float
+    kl_weight: float
+    decay: float
+    batch: int
+    history: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryCreated:
+    """A memory exists: its base, what may be edited and how, and how it speaks.
+
+    `ordinary_text` is the artifact of the text whose keys an edit must keep; `prefixes` are put before raw
+    statements so that a fact is written for more than one beginning of a text.
+    """
+
+    base: BaseModel
+    modules: tuple[str, ...]
+    key_width: int
+    hyperparameters: Hyperparameters
+    phrasebook: Mapping[str, RelationWords]
+    prefixes: tuple[str, ...]
+    ordinary_text: Digest
+    capacity: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsPrepared:
+    """The key second moments of the edited modules are an artifact now; `weights` is the digest of the clean ones."""
+
+    artifact: Digest
+    tokens: int
+    abstentions: int
+    weights: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactAdded:
+    """A client stated a fact. `request_digest` covers the whole request, so that a reused id can be told."""
+
+    SEALED: ClassVar[tuple[str, ...]] = ("statement", "source")
+
+    fact: FactId
+    statement: Fact
+    source: Source
+    request: str
+    request_digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """The columns of a delta that belong to one fact, and how its writing went.
+
+    Attributes:
+        first, count: columns `first .. first + count - 1` of the delta, the same in every module.
+        keys: how many keys of this fact now constrain other edits.
+        residual: norm of the wanted change of the hidden state, relative to the clean state.
+        absorbed: share of that change which the written weights produce at the fact's keys.
+        learned: whether the optimised value made the object the greedy answer in every context.
+    """
+
+    fact: FactId
+    first: int
+    count: int
+    keys: int
+    residual: float
+    absorbed: float
+    learned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditComputed:
+    """A delta exists and is in force from this version on.
+
+    `modules` are those the delta changes; `statistics` and `facts_in_force` (how many facts constrained it) are what
+    a recomputation needs beside the events before this one.
+    """
+
+    edit: EditId
+    kind: str  # "injection"
+    delta: Digest
+    modules: tuple[str, ...]
+    columns: tuple[Columns, ...]
+    statistics: Digest
+    facts_in_force: int
+    weights_before: Digest
+    weights_after: Digest
+    pressure: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactInjected:
+    """This fact is carried by that edit from this version on, at `stage` and `scale`."""
+
+    fact: FactId
+    edit: EditId
+    stage: int
+    scale: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkFailed:
+    """An executor could not do a piece of work. `parked` facts wait for somebody to look; others are retried."""
+
+    work: str  # "prepare_statistics" or "inject"
+    facts: tuple[FactId, ...]
+    attempt: int
+    reason: str
+    message: str
+    parked: bool
+
+
+Event = MemoryCreated | StatisticsPrepared | FactAdded | EditComputed | FactInjected | WorkFailed
+
+EVENT_TYPES: dict[str, type[Event]] = {
+    cls.__name__: cls for cls in (MemoryCreated, StatisticsPrepared, FactAdded, EditComputed, FactInjected, WorkFailed)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Who brought an event about: part of every event's metadata."""
+
+    actor: str
+    request: str = ""
+    causation: str = ""  # the event that led to this one
+    correlation: str = ""  # the first event of the chain, or the client's own id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """An event as the log holds it.
+
+    Attributes:
+        version: how many events its memory had once this one was appended (1 for the first).
+        position: its place among the events of all memories, dense from 1.
+        recorded_at: UTC, ISO 8601 with microseconds and `Z`. Nothing is ordered by it.
+        previous_hash, hash: the chain over every stored column, across all memories, by position.
+    """
+
+    id: EventId
+    memory: MemoryId
+    version: int
+    position: int
+    recorded_at: str
+    cause: Cause
+    schema: int
+    event: Event
+    previous_hash: Digest
+    hash: Digest

@@ -1,0 +1,60 @@
+"""From a state to the plan of its weights: which deltas, which columns of them, at which scale.
+
+The plan is all that the weights depend on beside the base. Two logs with the same plan have the same weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from core.ids import Digest
+from core.memory import Memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Term:
+    """Columns `first .. first + count - 1` of a delta, at a scale other than zero."""
+
+    delta: Digest
+    first: int
+    count: int
+    scale: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Terms in canonical order: by delta, then by column, neighbours of equal scale joined."""
+
+    terms: tuple[Term, ...]
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of the canonical JSON of the terms."""
+        rows = [[term.delta, term.first, term.count, term.scale.hex()] for term in self.terms]
+        return Digest(hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest())
+
+    @property
+    def deltas(self) -> tuple[Digest, ...]:
+        """The artifacts needed to build the weights, each once."""
+        return tuple(dict.fromkeys(term.delta for term in self.terms))
+
+
+def plan(memory: Memory) -> Plan:
+    """The plan of `memory`'s weights."""
+    terms = sorted(
+        Term(delta=edit.delta, first=columns.first, count=columns.count, scale=memory.facts[columns.fact].scale)
+        for edit in memory.edits.values()
+        for columns in edit.columns
+    )
+    joined: list[Term] = []
+    for term in terms:
+        if not term.scale or not term.count:
+            continue
+        last = joined[-1] if joined else None
+        if last and (last.delta, last.first + last.count, last.scale) == (term.delta, term.first, term.scale):
+            joined[-1] = Term(delta=last.delta, first=last.first, count=last.count + term.count, scale=last.scale)
+        else:
+            joined.append(term)
+    return Plan(terms=tuple(joined))
