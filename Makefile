@@ -1,0 +1,61 @@
+# `make demo` and `make test` work on a fresh clone: they need Python 3.11 or newer, make, and PyPI.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types contracts generate check-generated migrations-check dormouse clean
+
+BIN := .venv/bin
+STEADY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 OMP_WAIT_POLICY=PASSIVE
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name what; do printf '  %-18s %s\n' "$$name" "$$what"; done
+
+demo: .venv/.installed  ## Install, then show one memory's life: told, asked, killed, rebuilt
+	@$(BIN)/hypnogram demo
+
+test: .venv/.installed-dev  ## Install, then run every test
+	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+lint: .venv/.installed-dev  ## Check style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv/.installed-dev  ## Check types, strictly
+	@$(BIN)/mypy
+
+contracts: .venv/.installed-dev  ## Check that imports point inwards
+	@$(BIN)/lint-imports
+
+generate: .venv/.installed-dev  ## Make proto/hypnogram/v1/*.py from the .proto files
+	@$(BIN)/python -m service.generate
+
+check-generated: .venv/.installed-dev  ## Check that the generated code is fresh
+	@$(BIN)/python -m service.generate --check
+
+migrations-check: .venv/.installed-dev  ## Check the migrations against the tables, on both databases
+	@$(BIN)/python -m migrations.check
+
+dormouse: .venv/.installed  ## Train dormouse from nothing (an hour or two; goes on where it was stopped)
+	@$(STEADY) $(BIN)/python -m models.dormouse.train
+
+setup: .venv/.installed-dev  ## Install everything into .venv
+
+clean:  ## Remove the environment and the caches (training checkpoints in build/ stay)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11 python3; do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Creating .venv with $$("$$python" --version)"; exec "$$python" -m venv .venv; \
+	  fi; \
+	done; echo "No Python 3.11 or newer with venv was found; install one, or name it: make PYTHON=..." >&2; exit 1
+
+.venv/.installed: pyproject.toml | .venv/bin/python
+	@echo "Installing hypnogram into .venv (once; a few minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml | .venv/bin/python
+	@echo "Installing hypnogram and its tools into .venv (once; a few minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch .venv/.installed $@
