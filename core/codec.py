@@ -25,9 +25,13 @@ def canonical(value: object) -> str:
 
 
 def to_json(value: Any) -> Any:
-    """`value`, made of dataclasses, tuples and mappings, as plain JSON values."""
+    """`value`, made of dataclasses, tuples and mappings, as plain JSON values; an int in a float's place as a float."""
     if is_dataclass(value):
-        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+        return {
+            field.name: float(item) if field.type == "float" else to_json(item)
+            for field in fields(value)
+            for item in (getattr(value, field.name),)
+        }
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

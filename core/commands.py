@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from core.events import EditComputed, MemoryCreated, StatisticsPrepared
 from core.facts import Fact, Source
-from core.ids import Digest
+from core.ids import Digest, MemoryId
 from core.work import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateMemory:
+    memory: MemoryId
     created: MemoryCreated
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import assert_never
 
 from core.commands import AddFacts, Command, CreateMemory, RecordFailure, RecordInjection, RecordStatistics, ToldFact
@@ -16,7 +17,7 @@ from core.errors import (
 from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
 from core.facts import Fact, same_words
 from core.ids import FactId
-from core.memory import Memory, Status, said_key
+from core.memory import Memory, said_key
 from core.work import MAX_ATTEMPTS, Inject, PrepareStatistics, still_owed
 
 MAX_SUBJECT = 200  # characters
@@ -26,7 +27,6 @@ MAX_PROMPT = 1000
 MAX_PROMPTS = 16  # of one kind, for one fact
 MAX_BATCH = 256  # facts in one request
 MAX_REQUEST_ID = 128
-FULL_SCALE = 1.0  # of stage 0
 
 
 def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
@@ -57,7 +57,7 @@ def _create(memory: Memory, command: CreateMemory) -> tuple[Event, ...]:
         return (command.created,)
     if memory.created == command.created:
         return ()
-    raise MemoryExists(command.created.base.name)
+    raise MemoryExists(command.memory)
 
 
 def _add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
@@ -142,23 +142,27 @@ def _check_text(value: str, field: str, limit: int) -> None:
 
 def _check_prompt(prompt: str, fact: Fact, field: str) -> None:
     _check_text(prompt, field, MAX_PROMPT)
-    if same_words(fact.subject) not in same_words(prompt):
+    words = same_words(prompt)
+    if same_words(fact.subject) not in words:  # not as a whole word: many languages inflect names, or set no spaces
         raise InvalidField(field, f"does not name the subject {fact.subject!r}")
-    without_subject = same_words(prompt).replace(same_words(fact.subject), " ")
-    if f" {same_words(fact.object)} " in f" {_only_words(without_subject)} ":
+    if _whole(fact.object).search(_whole(fact.subject).sub(" ", words)):
         raise InvalidField(field, f"contains the object {fact.object!r}, which the model must say by itself")
 
 
-def _only_words(text: str) -> str:
-    return " ".join("".join(character if character.isalnum() else " " for character in text).split())
+def _whole(words: str) -> re.Pattern[str]:
+    """Finds `words` in what `same_words` returns, never inside a longer word or number."""
+    return re.compile(rf"(?<!\w){re.escape(same_words(words))}(?!\w)")
 
 
 def _check_capacity(memory: Memory, more: int) -> None:
-    """Refuses facts that would raise the pressure over the memory's limit, those still pending counted in."""
+    """Refuses facts that would raise the pressure over the memory's limit, those still pending counted in.
+
+    A fact is expected to cost what those in force cost on average, and one key of the key space before any is.
+    """
     if memory.created is None or not more:
         return
     in_force = sum(len(edit.columns) for edit in memory.edits.values())
-    each = memory.pressure / in_force if in_force else 0.0
+    each = memory.pressure / in_force if in_force else 1 / memory.created.key_width
     expected = memory.pressure + each * (len(memory.pending) + more)
     if expected > memory.created.capacity:
         raise CapacityReached(expected, memory.created.capacity)
@@ -168,14 +172,17 @@ def _record_injection(memory: Memory, edit: EditComputed) -> tuple[Event, ...]:
     facts = tuple(columns.fact for columns in edit.columns)
     if not still_owed(memory, Inject(facts=facts, weights=edit.weights_before, attempt=1)):
         raise StaleWork("the weights have changed or a fact is no longer pending")
-    return (edit, *(FactInjected(fact=fact, edit=edit.edit, stage=0, scale=FULL_SCALE) for fact in facts))
+    return (
+        edit,
+        *(FactInjected(fact=one.fact, edit=edit.edit, stage=0, scale=one.scale) for one in edit.columns),
+    )
 
 
 def _record_failure(memory: Memory, command: RecordFailure) -> tuple[Event, ...]:
     work = command.work
     facts: tuple[FactId, ...] = ()
     if isinstance(work, Inject):
-        facts = tuple(fact for fact in work.facts if memory.facts[fact].status is Status.PENDING)
+        facts = tuple(fact for fact in work.facts if fact in memory.pending)
         if not facts:
             raise StaleWork("none of its facts is pending any more")
     elif memory.statistics is not None:

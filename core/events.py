@@ -111,6 +111,7 @@ class Columns:
 
     Attributes:
         first, count: columns `first .. first + count - 1` of the delta, the same in every module.
+        scale: share of them in the weights from this event on; an edit and its weights change at one version.
         keys: how many keys of this fact now constrain other edits.
         residual: norm of the wanted change of the hidden state, relative to the clean state.
         absorbed: share of that change which the written weights produce at the fact's keys.
@@ -124,6 +125,7 @@ class Columns:
     residual: float
     absorbed: float
     learned: bool
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,7 @@ class Memory:
     statistics: StatisticsPrepared | None = None
     statistics_failures: int = 0
     statistics_failure: str = ""
+    statistics_parked: bool = False
     facts: Mapping[FactId, FactState] = field(default_factory=lambda: MappingProxyType({}))
     pending: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
     said: Mapping[tuple[str, str], FactId] = field(default_factory=lambda: MappingProxyType({}))
@@ -105,6 +106,7 @@ class _Draft:
         self.statistics = memory.statistics
         self.statistics_failures = memory.statistics_failures
         self.statistics_failure = memory.statistics_failure
+        self.statistics_parked = memory.statistics_parked
         self.facts = dict(memory.facts)
         self.pending = dict(memory.pending)
         self.said = dict(memory.said)
@@ -120,6 +122,7 @@ class _Draft:
             statistics=self.statistics,
             statistics_failures=self.statistics_failures,
             statistics_failure=self.statistics_failure,
+            statistics_parked=self.statistics_parked,
             facts=MappingProxyType(self.facts),
             pending=MappingProxyType(self.pending),
             said=MappingProxyType(self.said),
@@ -154,6 +157,8 @@ class _Draft:
                     columns=event.columns,
                     version=self.version,
                 )
+                for columns in event.columns:
+                    self.facts[columns.fact] = replace(self.facts[columns.fact], scale=columns.scale)
                 self.weights = event.weights_after
                 self.pressure = event.pressure
             case MemoryCreated():
@@ -161,7 +166,7 @@ class _Draft:
             case StatisticsPrepared():
                 self.statistics = event
                 self.weights = event.weights
-                self.statistics_failures, self.statistics_failure = 0, ""
+                self.statistics_failures, self.statistics_failure, self.statistics_parked = 0, "", False
             case WorkFailed():
                 self._work_failed(event)
             case _:
@@ -181,6 +186,7 @@ class _Draft:
         if not event.facts:
             self.statistics_failures = event.attempt
             self.statistics_failure = event.message
+            self.statistics_parked = event.parked
         for fact in event.facts:
             state = self.facts[fact]
             status = Status.PARKED if event.parked else state.status

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from core.ids import Digest, FactId
-from core.memory import Memory, Status
+from core.memory import Memory
 
 MAX_ATTEMPTS = 3
 RETRY_SECONDS = (0.0, 2.0, 10.0)  # before attempt 1, 2, 3
@@ -42,7 +42,7 @@ def next_work(memory: Memory) -> Work | None:
     if memory.created is None:
         return None
     if memory.statistics is None:
-        if memory.statistics_failures >= MAX_ATTEMPTS:
+        if memory.statistics_parked:
             return None
         return PrepareStatistics(attempt=memory.statistics_failures + 1)
     if not memory.pending or memory.weights is None:
@@ -55,7 +55,7 @@ def next_work(memory: Memory) -> Work | None:
                 return Inject(facts=(fact,), weights=memory.weights, attempt=failures + 1)
             break
         batch.append(fact)
-        if len(batch) == memory.created.hyperparameters.batch:
+        if len(batch) >= memory.created.hyperparameters.batch:
             break
     return Inject(facts=tuple(batch), weights=memory.weights, attempt=1)
 
@@ -67,6 +67,4 @@ def seconds_before(work: Work) -> float:
 
 def still_owed(memory: Memory, work: Inject) -> bool:
     """Whether the result of `work` fits the memory as it is now: facts told meanwhile do not matter."""
-    return memory.weights == work.weights and all(
-        fact in memory.facts and memory.facts[fact].status is Status.PENDING for fact in work.facts
-    )
+    return memory.weights == work.weights and all(fact in memory.pending for fact in work.facts)
