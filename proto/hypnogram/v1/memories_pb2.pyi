@@ -82,30 +82,27 @@ class Hyperparameters(_message.Message):
 
     ORDINARY_WEIGHT_FIELD_NUMBER: _builtins.int
     ABSTENTION_WEIGHT_FIELD_NUMBER: _builtins.int
-    UNTOLD_WEIGHT_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     LEARNING_RATE_FIELD_NUMBER: _builtins.int
     CLAMP_FIELD_NUMBER: _builtins.int
-    KL_WEIGHT_FIELD_NUMBER: _builtins.int
     DECAY_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     ordinary_weight: _builtins.float
-    """Weight of the second moment of ordinary keys, per key in force. Above 0."""
+    """Weight of the second moment of ordinary keys. Above 0."""
     abstention_weight: _builtins.float
-    """Weight of the keys of ordinary abstentions, relative to ordinary text. 0 or more."""
-    untold_weight: _builtins.float
-    """Weight of the keys of what was not told about a told subject. 0 or more; 0 leaves them out."""
+    """Weight of the second moment of the keys of ordinary abstentions. 0 or more."""
     steps: _builtins.int
     """Optimisation steps for one value, at most. 1 to 1000."""
     learning_rate: _builtins.float
-    """Learning rate, as a share of the norm of the clean hidden state. Above 0."""
+    """Learning rate of a value, relative to the clean hidden state. Above 0."""
     clamp: _builtins.float
     """Longest change of a hidden state, in multiples of its clean norm. Above 0."""
-    kl_weight: _builtins.float
-    """Weight of staying close to the clean next-token distribution. 0 or more."""
     decay: _builtins.float
     """Weight of the squared relative length of the change. 0 or more."""
+    confidence: _builtins.float
+    """A value is found once every token of the object has this probability. Above 0, below 1."""
     batch: _builtins.int
     """Facts optimised together. 1 to 1024."""
     history: _builtins.bool
@@ -115,18 +112,17 @@ class Hyperparameters(_message.Message):
         *,
         ordinary_weight: _builtins.float | None = ...,
         abstention_weight: _builtins.float | None = ...,
-        untold_weight: _builtins.float | None = ...,
         steps: _builtins.int | None = ...,
         learning_rate: _builtins.float | None = ...,
         clamp: _builtins.float | None = ...,
-        kl_weight: _builtins.float | None = ...,
         decay: _builtins.float | None = ...,
+        confidence: _builtins.float | None = ...,
         batch: _builtins.int | None = ...,
         history: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_decay", b"_decay", "_history", b"_history", "_kl_weight", b"_kl_weight", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_steps", b"_steps", "_untold_weight", b"_untold_weight", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "decay", b"decay", "history", b"history", "kl_weight", b"kl_weight", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "steps", b"steps", "untold_weight", b"untold_weight"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "steps", b"steps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_decay", b"_decay", "_history", b"_history", "_kl_weight", b"_kl_weight", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_steps", b"_steps", "_untold_weight", b"_untold_weight", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "decay", b"decay", "history", b"history", "kl_weight", b"kl_weight", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "steps", b"steps", "untold_weight", b"untold_weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__abstention_weight: _TypeAlias = _typing.Literal["abstention_weight"]  # noqa: Y015
     _WhichOneofArgType__abstention_weight: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight"]  # noqa: Y015
@@ -134,20 +130,18 @@ class Hyperparameters(_message.Message):
     _WhichOneofArgType__batch: _TypeAlias = _typing.Literal["_batch", b"_batch"]  # noqa: Y015
     _WhichOneofReturnType__clamp: _TypeAlias = _typing.Literal["clamp"]  # noqa: Y015
     _WhichOneofArgType__clamp: _TypeAlias = _typing.Literal["_clamp", b"_clamp"]  # noqa: Y015
+    _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
+    _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
     _WhichOneofReturnType__decay: _TypeAlias = _typing.Literal["decay"]  # noqa: Y015
     _WhichOneofArgType__decay: _TypeAlias = _typing.Literal["_decay", b"_decay"]  # noqa: Y015
     _WhichOneofReturnType__history: _TypeAlias = _typing.Literal["history"]  # noqa: Y015
     _WhichOneofArgType__history: _TypeAlias = _typing.Literal["_history", b"_history"]  # noqa: Y015
-    _WhichOneofReturnType__kl_weight: _TypeAlias = _typing.Literal["kl_weight"]  # noqa: Y015
-    _WhichOneofArgType__kl_weight: _TypeAlias = _typing.Literal["_kl_weight", b"_kl_weight"]  # noqa: Y015
     _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
     _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
     _WhichOneofReturnType__ordinary_weight: _TypeAlias = _typing.Literal["ordinary_weight"]  # noqa: Y015
     _WhichOneofArgType__ordinary_weight: _TypeAlias = _typing.Literal["_ordinary_weight", b"_ordinary_weight"]  # noqa: Y015
     _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
     _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
-    _WhichOneofReturnType__untold_weight: _TypeAlias = _typing.Literal["untold_weight"]  # noqa: Y015
-    _WhichOneofArgType__untold_weight: _TypeAlias = _typing.Literal["_untold_weight", b"_untold_weight"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__abstention_weight) -> _WhichOneofReturnType__abstention_weight | None: ...
     @_typing.overload
@@ -155,19 +149,17 @@ class Hyperparameters(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__clamp) -> _WhichOneofReturnType__clamp | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__decay) -> _WhichOneofReturnType__decay | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__history) -> _WhichOneofReturnType__history | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__kl_weight) -> _WhichOneofReturnType__kl_weight | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ordinary_weight) -> _WhichOneofReturnType__ordinary_weight | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__untold_weight) -> _WhichOneofReturnType__untold_weight | None: ...
 
 Global___Hyperparameters: _TypeAlias = Hyperparameters  # noqa: Y015
 

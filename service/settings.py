@@ -1,0 +1,88 @@
+"""Everything that can be set, in one typed object: `HYPNOGRAM_<NAME>` in the environment, or flags of the CLI.
+
+`docs/settings.md` lists every field; a test keeps the two together.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DORMOUSE = Path(__file__).resolve().parent.parent / "models" / "dormouse" / "weights"
+
+
+def data_home() -> Path:
+    """Where this user's data belongs (XDG base directories)."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "hypnogram"
+
+
+def cache_home() -> Path:
+    """Where this user's caches belong: what is lost there costs time, nothing else."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hypnogram"
+
+
+def default_database() -> str:
+    return f"sqlite:///{data_home() / 'hypnogram.db'}"
+
+
+class Settings(BaseSettings):
+    """Read once, at the start of a process; passed to whoever needs it, and never read from the environment again."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HYPNOGRAM_", frozen=True, extra="forbid", protected_namespaces=(), env_ignore_empty=True
+    )
+
+    # where things are
+    database_url: str = Field(
+        default_factory=default_database, description="The event log: sqlite:///path or postgresql+psycopg://..."
+    )
+    artifact_folder: Path = Field(
+        default_factory=lambda: data_home() / "artifacts", description="Deltas and statistics, named by their digests."
+    )
+    snapshot_folder: Path = Field(
+        default_factory=lambda: cache_home() / "snapshots", description="A cache; deleting it loses nothing."
+    )
+    model_path: str = Field(default=str(DORMOUSE), description="Base model of a memory created without naming one.")
+
+    # how the server is reached
+    host: str = Field(default="127.0.0.1", description="Address to listen on, and to call.")
+    port: int = Field(default=50051, ge=0, le=65535, description="Port to listen on, and to call; 0 picks a free one.")
+
+    # who computes, and on what
+    executor: bool = Field(default=True, description="Whether the server writes facts itself, in a thread.")
+    device: str = Field(default="cpu", description="Torch device of the models: cpu, cuda, cuda:1, ...")
+    torch_threads: int = Field(default=0, ge=0, le=1024, description="Torch threads; 0 leaves the choice to torch.")
+    poll_seconds: float = Field(
+        default=0.05, gt=0, le=60, description="How often a process looks for what others appended."
+    )
+    lease_seconds: float = Field(
+        default=30.0, gt=0, le=3600, description="How long an executor's claim on a memory lasts if it dies."
+    )
+
+    # limits
+    max_message_bytes: int = Field(
+        default=4 * 1024 * 1024, ge=64 * 1024, le=1024**3, description="Largest message, either way."
+    )
+    max_streams: int = Field(default=4, ge=1, le=1024, description="Answers generated at the same time; others queue.")
+    max_operations: int = Field(default=2, ge=1, le=64, description="Replays running at the same time.")
+    conflict_retries: int = Field(
+        default=8, ge=0, le=100, description="Retries of an append that lost a race, when no version was expected."
+    )
+    stop_seconds: float = Field(
+        default=10.0, ge=0, le=600, description="How long a stopping server lets calls finish."
+    )
+
+    # what it says
+    log_format: Literal["auto", "json", "text"] = Field(
+        default="auto", description="auto: text on a terminal, JSON elsewhere."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+
+    @property
+    def address(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
