@@ -1,0 +1,172 @@
+"""A small world for the tests of the rules: one base model, Aria and Bo, and a log with every event type."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import fields, replace
+from typing import Any
+
+from core.commands import AddFacts, Command, CreateMemory, RecordFailure, RecordInjection, RecordStatistics, ToldFact
+from core.decide import decide
+from core.events import (
+    BaseModel,
+    Columns,
+    EditComputed,
+    Event,
+    FactAdded,
+    FactInjected,
+    Hyperparameters,
+    MemoryCreated,
+    StatisticsPrepared,
+    WorkFailed,
+)
+from core.facts import Fact, RelationWords, Source, Wordings, plain_words
+from core.ids import Digest, EditId, FactId, MemoryId
+from core.memory import Memory, fold
+from core.work import Inject, PrepareStatistics
+
+BATCH = 3
+KEY_WIDTH = 100
+CAPACITY = 0.5
+
+
+def digest(*words: object) -> Digest:
+    """A digest that tells its words apart from others."""
+    return Digest(hashlib.sha256(repr(words).encode()).hexdigest())
+
+
+CLEAN = digest("clean weights")
+STATISTICS = digest("statistics")
+
+LIVES_IN = RelationWords(
+    statements=("{s} lives in", "The home of {s} is in"),
+    questions=("Where does {s} live?",),
+    answer="{s} lives in",
+    probe_statements=("{s} makes a home in",),
+    probe_questions=("Tell me the city where {s} lives.",),
+)
+
+_KNOBS: dict[str, Any] = {knob.name: 1 if knob.type == "int" else 0.5 for knob in fields(Hyperparameters)}
+HYPERPARAMETERS = Hyperparameters(**_KNOBS | {"history": True, "batch": BATCH})  # the rules read `batch` alone
+
+CREATED = MemoryCreated(
+    base=BaseModel(name="dormouse", revision="", digest=digest("base"), dtype="float32", quantization="none"),
+    modules=("model.layers.3.mlp.down_proj",),
+    key_width=KEY_WIDTH,
+    hyperparameters=HYPERPARAMETERS,
+    phrasebook={"lives in": LIVES_IN},
+    prefixes=("", "Yesterday "),
+    ordinary_text=digest("ordinary text"),
+    capacity=CAPACITY,
+    seed=1,
+)
+PREPARED = StatisticsPrepared(artifact=STATISTICS, tokens=1000, abstentions=10, weights=CLEAN)
+CREATE = CreateMemory(memory=MemoryId("demo"), created=CREATED)
+PREPARE = RecordStatistics(prepared=PREPARED)
+
+
+def fact(id_: str, subject: str, relation: str, object_: str, wordings: Wordings | None = None) -> Fact:
+    words = wordings or plain_words(relation).for_subject(subject)
+    return Fact(id=FactId(id_), subject=subject, relation=relation, object=object_, wordings=words)
+
+
+ARIA = fact("fact-aria", "Aria Moss", "lives in", "Portland", LIVES_IN.for_subject("Aria Moss"))
+BO = fact("fact-bo", "Bo Lind", "works as", "a baker")
+CY = fact("fact-cy", "Cy Ames", "plays", "the cello")
+DEE = fact("fact-dee", "Dee Orr", "speaks", "Welsh")
+
+
+def add(*facts: Fact, request: str = "request-1", content: str = "") -> AddFacts:
+    """`content` stands for what the request digest covers beside the facts."""
+    return AddFacts(
+        request=request,
+        request_digest=digest(content, *((one.subject, one.relation, one.object) for one in facts)),
+        facts=tuple(ToldFact(fact=one, source=Source(client="test")) for one in facts),
+    )
+
+
+def added(one: Fact, request: str = "request-1") -> FactAdded:
+    return FactAdded(
+        fact=one.id,
+        statement=one,
+        source=Source(client="test"),
+        request=request,
+        request_digest=add(one, request=request).request_digest,
+    )
+
+
+def edit(*facts: Fact | FactId, before: Digest, number: int = 1, pressure: float = 0.125) -> EditComputed:
+    """An injection of `facts`, two columns each."""
+    ids = [one.id if isinstance(one, Fact) else one for one in facts]
+    return EditComputed(
+        edit=EditId(f"edit-{number}"),
+        kind="injection",
+        delta=digest("delta", number),
+        modules=CREATED.modules,
+        columns=tuple(
+            Columns(fact=id_, first=2 * index, count=2, keys=2, residual=0.5, absorbed=0.875, learned=True)
+            for index, id_ in enumerate(ids)
+        ),
+        statistics=STATISTICS,
+        facts_in_force=0,
+        weights_before=before,
+        weights_after=digest("weights", number),
+        pressure=pressure,
+        seconds=1.5,
+    )
+
+
+def injected(computed: EditComputed) -> tuple[Event, ...]:
+    return (
+        computed,
+        *(FactInjected(fact=one.fact, edit=computed.edit, stage=0, scale=1.0) for one in computed.columns),
+    )
+
+
+def inject(*facts: Fact, weights: Digest = CLEAN, attempt: int = 1) -> Inject:
+    return Inject(facts=tuple(one.id for one in facts), weights=weights, attempt=attempt)
+
+
+def fail(work: Inject | PrepareStatistics, *, retry: bool = True) -> RecordFailure:
+    return RecordFailure(work=work, reason="UNLEARNABLE", message="its value diverged", retry=retry)
+
+
+def failed(*facts: Fact, attempt: int = 1, parked: bool = False) -> WorkFailed:
+    return WorkFailed(
+        work="inject",
+        facts=tuple(one.id for one in facts),
+        attempt=attempt,
+        reason="UNLEARNABLE",
+        message="its value diverged",
+        parked=parked,
+    )
+
+
+READY: tuple[Event, ...] = (CREATED, PREPARED)
+FIRST_EDIT = edit(ARIA, before=CLEAN)
+LIFE: tuple[Event, ...] = (*READY, added(ARIA), *injected(FIRST_EDIT), added(BO, "request-2"), failed(BO))
+"""A short life in which every event type happens."""
+
+
+def when(*events: Event, command: Command) -> tuple[Event, ...]:
+    """What `command` causes once `events` have happened."""
+    return decide(fold(events), command)
+
+
+def after(*commands: Command) -> Memory:
+    """The memory that `commands` lead to."""
+    memory = Memory()
+    for command in commands:
+        memory = fold(decide(memory, command), onto=memory)
+    return memory
+
+
+def write(memory: Memory, *facts: Fact, number: int = 1, pressure: float = 0.125) -> Memory:
+    """`memory` once an executor wrote `facts`."""
+    assert memory.weights is not None
+    computed = edit(*facts, before=memory.weights, number=number, pressure=pressure)
+    return fold(decide(memory, RecordInjection(edit=computed)), onto=memory)
+
+
+def with_capacity(capacity: float) -> CreateMemory:
+    return replace(CREATE, created=replace(CREATED, capacity=capacity))

@@ -1,0 +1,176 @@
+"""Telling a memory facts: what is accepted, what changes nothing, what is refused."""
+
+from dataclasses import replace
+
+import pytest
+
+from core.commands import AddFacts
+from core.decide import MAX_BATCH, MAX_OBJECT, MAX_REQUEST_ID, decide
+from core.errors import CapacityReached, Contradiction, InvalidField, RequestReused
+from core.memory import Memory, Status, fold
+from tests.core.samples import (
+    ARIA,
+    BO,
+    CY,
+    DEE,
+    KEY_WIDTH,
+    PREPARE,
+    READY,
+    add,
+    added,
+    after,
+    fact,
+    failed,
+    when,
+    with_capacity,
+    write,
+)
+
+
+def test_new_facts_are_added_in_the_order_told() -> None:
+    events = when(*READY, command=add(ARIA, BO))
+
+    request = add(ARIA, BO).request_digest
+    assert events == (replace(added(ARIA), request_digest=request), replace(added(BO), request_digest=request))
+
+
+def test_facts_are_accepted_before_the_statistics_are_prepared() -> None:
+    assert when(READY[0], command=add(ARIA)) == (added(ARIA),)
+
+
+def test_an_added_fact_waits_to_be_written() -> None:
+    memory = fold([*READY, added(ARIA)])
+
+    state = memory.facts[ARIA.id]
+    assert (state.status, state.scale, state.added) == (Status.PENDING, 0.0, 3)
+    assert list(memory.pending) == [ARIA.id]
+
+
+def test_a_known_fact_adds_nothing() -> None:
+    again = replace(ARIA, id=BO.id)
+
+    assert when(*READY, added(ARIA), command=add(again, request="request-2")) == ()
+
+
+def test_a_known_fact_in_other_case_and_spacing_adds_nothing() -> None:
+    again = fact("fact-2", "aria  Moss", "Lives in", "PORTLAND.")
+
+    assert when(*READY, added(ARIA), command=add(again, request="request-2")) == ()
+
+
+def test_a_fact_told_twice_in_one_request_is_added_once() -> None:
+    events = when(*READY, command=add(ARIA, replace(ARIA, id=BO.id)))
+
+    assert [event.fact for event in events if hasattr(event, "fact")] == [ARIA.id]
+
+
+def test_known_and_new_facts_may_come_together() -> None:
+    events = when(*READY, added(ARIA), command=add(replace(ARIA, id=CY.id), BO, request="request-2"))
+
+    assert [event.fact for event in events if hasattr(event, "fact")] == [BO.id]
+
+
+def test_another_object_for_a_live_fact_is_refused_and_names_the_fact() -> None:
+    other = fact("fact-2", "Aria Moss", "lives in", "Oslo")
+
+    with pytest.raises(Contradiction, match=r"facts\[1\].*fact-aria.*Portland") as refusal:
+        when(*READY, added(ARIA), command=add(BO, other, request="request-2"))
+
+    assert refusal.value.metadata["fact"] == ARIA.id
+    assert refusal.value.metadata["object"] == "Portland"
+
+
+def test_two_objects_for_one_fact_in_one_request_are_refused() -> None:
+    with pytest.raises(Contradiction, match=r"facts\[1\]"):
+        when(*READY, command=add(ARIA, fact("fact-2", "Aria Moss", "lives in", "Oslo")))
+
+
+def test_a_parked_fact_is_still_known() -> None:
+    parked = failed(ARIA, attempt=3, parked=True)
+
+    with pytest.raises(Contradiction):
+        when(
+            *READY,
+            added(ARIA),
+            parked,
+            command=add(fact("fact-2", "Aria Moss", "lives in", "Oslo"), request="request-2"),
+        )
+
+
+def test_the_same_request_again_changes_nothing() -> None:
+    assert when(*READY, added(ARIA), command=add(ARIA)) == ()
+
+
+def test_a_request_id_with_other_content_is_refused() -> None:
+    with pytest.raises(RequestReused, match="request-1"):
+        when(*READY, added(ARIA), command=add(BO))
+
+
+def test_a_request_remembers_the_facts_it_added() -> None:
+    memory = after_creation(add(ARIA, BO))
+
+    assert memory.requests["request-1"].facts == (ARIA.id, BO.id)
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        (add(ARIA, request=""), "request_id"),
+        (add(ARIA, request="r" * (MAX_REQUEST_ID + 1)), "request_id"),
+        (add(), "facts"),
+        (add(*[ARIA] * (MAX_BATCH + 1)), "facts"),
+        (add(BO, replace(ARIA, subject="")), "facts[1].subject"),
+        (add(replace(ARIA, relation=" ")), "facts[0].relation"),
+        (add(replace(ARIA, object="...")), "facts[0].object"),
+        (add(replace(ARIA, object="x" * (MAX_OBJECT + 1))), "facts[0].object"),
+        (add(replace(ARIA, object="Port\nland")), "facts[0].object"),
+        (add(replace(ARIA, object="Port\x00land")), "facts[0].object"),
+        (add(replace(ARIA, object=" Portland")), "facts[0].object"),
+    ],
+)
+def test_a_malformed_request_is_refused_and_names_the_field(command: AddFacts, field: str) -> None:
+    with pytest.raises(InvalidField) as refusal:
+        when(*READY, command=command)
+
+    assert refusal.value.field == field
+
+
+def test_a_batch_and_a_request_id_may_be_as_large_as_allowed() -> None:
+    people = [fact(f"fact-{number}", f"Person {number}", "lives in", "Oslo") for number in range(MAX_BATCH)]
+    memory = after(with_capacity(float(MAX_BATCH)))
+
+    assert len(decide(memory, add(*people, request="r" * MAX_REQUEST_ID))) == MAX_BATCH
+
+
+def after_creation(*commands: AddFacts, capacity: float = 0.5) -> Memory:
+    return after(with_capacity(capacity), PREPARE, *commands)
+
+
+def test_facts_that_would_raise_the_pressure_over_the_limit_are_refused() -> None:
+    memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, pressure=0.25)
+
+    assert decide(memory, add(BO, request="request-2"))  # expected: 0.25 + 0.25, just at the limit
+    with pytest.raises(CapacityReached, match="sleep"):
+        decide(memory, add(BO, CY, request="request-2"))
+
+
+def test_capacity_counts_facts_that_are_still_pending() -> None:
+    memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, pressure=0.25)
+    memory = fold(decide(memory, add(BO, request="request-2")), onto=memory)
+
+    with pytest.raises(CapacityReached):
+        decide(memory, add(CY, request="request-3"))
+
+
+def test_at_capacity_known_facts_may_still_be_told_again() -> None:
+    memory = write(after_creation(add(ARIA), capacity=0.25), ARIA, pressure=0.25)
+
+    assert decide(memory, add(replace(ARIA, id=DEE.id), request="request-2")) == ()
+
+
+def test_before_anything_is_written_a_fact_is_expected_to_cost_one_key() -> None:
+    people = [fact(f"fact-{number}", f"Person {number}", "lives in", "Oslo") for number in range(KEY_WIDTH // 2 + 1)]
+
+    assert len(decide(after_creation(), add(*people[1:]))) == KEY_WIDTH // 2
+    with pytest.raises(CapacityReached):
+        decide(after_creation(), add(*people))

@@ -1,0 +1,151 @@
+"""The plan of weights: canonical, so that equal plans are equal weights."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.events import Columns, Event
+from core.ids import EditId, FactId
+from core.memory import NOTHING, Edit, FactState, Memory, Status, evolve, fold
+from core.plan import Plan, Term, plan
+from tests.core.samples import ARIA, BO, CLEAN, CY, DEE, LIFE, READY, added, digest, edit, write
+from tests.core.strategies import logs
+
+TOLD = fold((*READY, added(ARIA), added(BO), added(CY), added(DEE)))
+D1, D2 = digest("delta", 1), digest("delta", 2)
+
+
+def rescaled(memory: Memory, scales: Mapping[FactId, float]) -> Memory:
+    facts = {id_: replace(state, scale=scales.get(id_, state.scale)) for id_, state in memory.facts.items()}
+    return replace(memory, facts=MappingProxyType(facts))
+
+
+def test_a_memory_without_edits_has_an_empty_plan() -> None:
+    assert plan(NOTHING) == plan(fold(READY)) == Plan(terms=())
+
+
+def test_neighbouring_columns_of_equal_scale_are_joined() -> None:
+    memory = write(TOLD, ARIA, BO, CY)
+
+    assert plan(memory).terms == (Term(delta=D1, first=0, count=6, scale=1.0),)
+
+
+def test_columns_of_unequal_scale_stay_apart() -> None:
+    memory = rescaled(write(TOLD, ARIA, BO, CY), {BO.id: 0.5})
+
+    assert plan(memory).terms == (
+        Term(delta=D1, first=0, count=2, scale=1.0),
+        Term(delta=D1, first=2, count=2, scale=0.5),
+        Term(delta=D1, first=4, count=2, scale=1.0),
+    )
+
+
+def test_columns_at_scale_zero_are_not_in_the_plan() -> None:
+    memory = rescaled(write(TOLD, ARIA, BO, CY), {BO.id: 0.0})
+
+    assert plan(memory).terms == (
+        Term(delta=D1, first=0, count=2, scale=1.0),
+        Term(delta=D1, first=4, count=2, scale=1.0),
+    )
+
+
+def test_columns_of_different_deltas_are_never_joined() -> None:
+    memory = write(write(TOLD, ARIA), BO, number=2)
+
+    assert {term.delta for term in plan(memory).terms} == {D1, D2}
+    assert plan(memory).deltas == tuple(sorted((D1, D2)))
+
+
+def test_the_digest_changes_when_a_scale_changes() -> None:
+    memory = write(TOLD, ARIA, BO)
+    digests = {plan(rescaled(memory, {ARIA.id: scale})).digest for scale in (1.0, 0.5, 0.1, 0.1 + 2**-56, 0.0)}
+
+    assert len(digests) == 5
+
+
+def test_the_digest_of_a_plan_never_changes() -> None:
+    known = Plan(terms=(Term(delta=D1, first=0, count=2, scale=0.5),))
+
+    assert known.digest == "ca61877dc6f0ba356643d2f2beae80f653a257f82ca82342d50b7162f0fe4610"
+
+
+@given(data=st.data())
+def test_the_plan_does_not_depend_on_the_order_of_edits_or_columns(data: st.DataObject) -> None:
+    scales = st.sampled_from((0.0, 0.1, 0.5, 1.0))
+    edits = [
+        Edit(
+            id=EditId(f"edit-{number}"),
+            delta=digest("delta", number % 2),
+            modules=("m",),
+            columns=tuple(
+                Columns(
+                    fact=FactId(f"fact-{number}-{index}"),
+                    first=10 * number + index,
+                    count=1,
+                    keys=1,
+                    residual=0.0,
+                    absorbed=0.0,
+                    learned=True,
+                )
+                for index in range(3)
+            ),
+            version=number,
+        )
+        for number in range(4)
+    ]
+    facts = {
+        columns.fact: FactState(
+            fact=ARIA, source=TOLD.facts[ARIA.id].source, added=1, status=Status.INJECTED, scale=data.draw(scales)
+        )
+        for one in edits
+        for columns in one.columns
+    }
+    shuffled = [
+        replace(one, columns=tuple(data.draw(st.permutations(one.columns))))
+        for one in data.draw(st.permutations(edits))
+    ]
+
+    straight = plan(Memory(facts=facts, edits={one.id: one for one in edits}))
+    mixed = plan(Memory(facts=facts, edits={one.id: one for one in shuffled}))
+
+    assert straight == mixed
+    assert straight.digest == mixed.digest
+    assert list(straight.terms) == sorted(straight.terms)
+
+
+@given(log=logs())
+def test_the_plan_changes_exactly_when_the_recorded_weights_do(log: list[Event]) -> None:
+    memory = NOTHING
+    for event in log:
+        after = evolve(memory, event)
+        if memory.weights is not None:
+            assert (plan(after) == plan(memory)) == (after.weights == memory.weights), event
+        memory = after
+
+
+def test_at_the_version_of_an_edit_its_columns_are_in_force() -> None:
+    computed = edit(ARIA, BO, before=CLEAN)
+    memory = evolve(TOLD, computed)
+
+    assert memory.weights == computed.weights_after
+    assert plan(memory).terms == (Term(delta=D1, first=0, count=4, scale=1.0),)
+
+
+@given(log=logs())
+def test_the_plan_covers_each_column_of_an_injected_fact_once(log: list[Event]) -> None:
+    memory = fold(log)
+    columns = sum(
+        one.count for done in memory.edits.values() for one in done.columns if memory.facts[one.fact].scale != 0
+    )
+
+    assert sum(term.count for term in plan(memory).terms) == columns
+
+
+def test_two_logs_with_the_same_plan_have_the_same_digest() -> None:
+    longer = fold((*LIFE, added(CY, "request-3")))
+
+    assert longer.version != fold(LIFE).version
+    assert plan(longer).digest == plan(fold(LIFE)).digest
