@@ -1,0 +1,23 @@
+"""The impure sources of names and times."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import UTC, datetime
+
+from core.ids import EventId, uuid7
+
+
+def next_uuid() -> str:
+    """A fresh UUIDv7, for events, facts and edits."""
+    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+
+
+def next_event_id() -> EventId:
+    return EventId(next_uuid())
+
+
+def now() -> str:
+    """UTC, ISO 8601 with microseconds and `Z`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

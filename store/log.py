@@ -1,0 +1,166 @@
+"""The event log: the truth of every memory, on SQLite or PostgreSQL.
+
+    with EventLog.open("sqlite:///hypnogram.db") as log:
+        log.append(memory, [NewEvent(id=next_event_id(), event=event, cause=cause)], expected=log.head(memory))
+
+Positions are dense and become visible in their order, so a reader that asks for what comes after the last position
+it has seen misses nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from sqlalchemy import Engine, func, select, text
+
+from core.events import Recorded
+from core.ids import MemoryId
+from store.database import connect, migrate, reading
+from store.rows import NewEvent, check_memory, prepare, select_events, to_recorded
+from store.schema import events, head
+from store.writer import Append, Writer
+
+POLL_SECONDS = 0.075  # how late a reader may see what another process appended
+
+
+class EventLog:
+    """An open log. Every method may be called from any thread."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._reading = reading(engine)
+        self._news = threading.Condition()
+        self._seen = 0  # the newest position known to this process
+        self._polled = 0.0  # when that was last asked of the database
+        self._writer = Writer(engine, self._appended)
+
+    @classmethod
+    def open(cls, url: str) -> EventLog:
+        """Opens the database at `url`, creates or upgrades its tables where needed.
+
+        Raises:
+            SchemaMismatch: it was written by a newer version, or holds other tables.
+            InvalidField: `url` names no supported database.
+        """
+        engine = connect(url)
+        try:
+            migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def close(self) -> None:
+        """Finishes the appends under way and lets go of the database."""
+        self._writer.close()
+        self.engine.dispose()
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, memory: MemoryId, events: Sequence[NewEvent], expected: int | None) -> tuple[Recorded, ...]:
+        """Appends all `events` or none, and returns once they are durable.
+
+        Args:
+            expected: the version the memory must be at (0 before its first event); None for any.
+
+        Returns:
+            The events as recorded. Those of the first time, when all their ids were appended before.
+
+        Raises:
+            Conflict: the memory is at another version.
+            EventReused: an id was appended before with other content, or with other events.
+            FactUnknown: an event would seal words of a fact that was erased.
+        """
+        if not events:
+            return ()
+        check_memory(memory)
+        append = Append(memory, [prepare(event) for event in events], expected)
+        self._writer.submit(append)
+        return append.result()
+
+    def read(
+        self, *, memory: MemoryId | None = None, after_version: int = 0, after_position: int = 0, limit: int = 1000
+    ) -> list[Recorded]:
+        """The next events in order, of one memory or of all; at most `limit`.
+
+        Raises:
+            EventUnknown: one is of a type that this version cannot read.
+            Damaged: one cannot be read at all.
+        """
+        query = select_events().order_by(events.c.position).limit(limit)
+        if after_position:
+            query = query.where(events.c.position > after_position)
+        if memory is not None:
+            query = query.where(events.c.memory == memory, events.c.version > after_version)
+            query = query.order_by(None).order_by(events.c.version)
+        with self._reading.connect() as connection:
+            rows = connection.execute(query).all()
+        return [to_recorded(row) for row in rows]
+
+    def head(self, memory: MemoryId) -> int:
+        """The memory's version; 0 when there is no such memory."""
+        with self._reading.connect() as connection:
+            query = select(func.max(events.c.version)).where(events.c.memory == memory)
+            version: int | None = connection.execute(query).scalar()
+        return version or 0
+
+    def position(self) -> int:
+        """The last position; 0 when the log is empty."""
+        with self._reading.connect() as connection:
+            position: int = connection.execute(select(head.c.position)).scalar_one()
+        return position
+
+    def memories(self) -> list[MemoryId]:
+        """Every memory of the log, by name."""
+        with self._reading.connect() as connection:
+            return [MemoryId(name) for name in connection.execute(_MEMORIES).scalars()]
+
+    def wait(self, after_position: int, timeout: float) -> int:
+        """Blocks until the log is longer than `after_position`, at most `timeout` seconds; returns its last position.
+
+        Wakes at once for appends through this object, within `POLL_SECONDS` for those of other processes.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            self._poll()
+            with self._news:
+                remaining = deadline - time.monotonic()
+                if self._seen > after_position or remaining <= 0:
+                    return self._seen
+                self._news.wait(min(POLL_SECONDS, remaining))
+
+    def _poll(self) -> None:
+        """Asks the database for the last position, unless some thread did so just now."""
+        with self._news:
+            now = time.monotonic()
+            if now - self._polled < POLL_SECONDS and self._polled:
+                return
+            self._polled = now
+        self._appended(self.position())
+
+    def _appended(self, position: int) -> None:
+        with self._news:
+            if position > self._seen:
+                self._seen = position
+                self._news.notify_all()
+
+
+# One step of the index per memory; a plain DISTINCT would walk over every event.
+_MEMORIES = text(
+    """
+    WITH RECURSIVE names (name) AS (
+        SELECT min(memory) FROM events
+        UNION ALL SELECT (SELECT min(memory) FROM events WHERE memory > name) FROM names WHERE name IS NOT NULL
+    )
+    SELECT name FROM names WHERE name IS NOT NULL
+    """
+)
