@@ -32,7 +32,7 @@ check-generated: .venv/.installed-dev  ## Check that the generated code is fresh
 	@$(BIN)/python -m service.generate --check
 
 migrations-check: .venv/.installed-dev  ## Check the migrations against the tables, on both databases
-	@$(BIN)/python -m migrations.check
+	@$(BIN)/python .ci/check_migrations.py
 
 dormouse: .venv/.installed  ## Train dormouse from nothing (an hour or two; goes on where it was stopped)
 	@$(STEADY) $(BIN)/python -m models.dormouse.train
