@@ -72,9 +72,7 @@ class Settings(BaseSettings):
     conflict_retries: int = Field(
         default=8, ge=0, le=100, description="Retries of an append that lost a race, when no version was expected."
     )
-    stop_seconds: float = Field(
-        default=10.0, ge=0, le=600, description="How long a stopping server lets calls finish."
-    )
+    stop_seconds: float = Field(default=10.0, ge=0, le=600, description="How long a stopping server lets calls finish.")
 
     # what it says
     log_format: Literal["auto", "json", "text"] = Field(

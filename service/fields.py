@@ -1,0 +1,238 @@
+"""From messages of `hypnogram.v1` to the words of `core`, each field checked; what is wrong is named by its path.
+
+Rules that need a memory's state are `core.decide`'s. What is here needs the request alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2
+
+from core.codec import canonical
+from core.commands import ToldFact
+from core.decide import MAX_BATCH
+from core.errors import InvalidField
+from core.facts import Fact, Phrasebook, Source, Wordings, plain_words
+from core.ids import MEMORY_ID, Digest, FactId, MemoryId
+from core.memory import Status
+
+DEFAULT_PAGE = 100  # items
+MAX_PAGE = 1000
+MAX_TEXT = 1000  # characters of a name or a source
+MAX_MESSAGES = 256
+MAX_PROMPT = 32_000  # characters of a message or a prompt to continue
+DEFAULT_TOKENS = 128
+MAX_TOKENS = 4096
+ROLES = ("system", "user", "assistant")
+DTYPES = ("", "float32", "bfloat16", "float16")
+QUANTIZATIONS = ("", "none", "int8", "nf4")
+STATUSES = {
+    facts_pb2.STATUS_UNSPECIFIED: None,
+    facts_pb2.STATUS_PENDING: Status.PENDING,
+    facts_pb2.STATUS_INJECTED: Status.INJECTED,
+    facts_pb2.STATUS_PARKED: Status.PARKED,
+}
+WAITS = (facts_pb2.WAIT_UNSPECIFIED, facts_pb2.WAIT_NONE, facts_pb2.WAIT_INJECTED)
+
+_above_zero = (lambda value: value > 0, "must be above 0")
+_zero_or_more = (lambda value: value >= 0, "must be 0 or more")
+HYPERPARAMETERS: dict[str, tuple[Callable[[float], bool], str]] = {
+    "ordinary_weight": _above_zero,
+    "abstention_weight": _zero_or_more,
+    "steps": (lambda value: 1 <= value <= 1000, "must be 1 to 1000"),
+    "learning_rate": _above_zero,
+    "clamp": _above_zero,
+    "decay": _zero_or_more,
+    "confidence": (lambda value: 0 < value < 1, "must be above 0 and below 1"),
+    "batch": (lambda value: 1 <= value <= 1024, "must be 1 to 1024"),
+    "history": (lambda _: True, ""),
+}
+
+
+def memory_id(value: str) -> MemoryId:
+    if not value:
+        raise InvalidField("memory", "is empty; name a memory")
+    if not MEMORY_ID.fullmatch(value):
+        raise InvalidField(
+            "memory", "is not a lower-case letter followed by up to 62 lower-case letters, digits or hyphens"
+        )
+    return MemoryId(value)
+
+
+def fact_id(value: str) -> FactId:
+    if not value:
+        raise InvalidField("fact", "is empty; give the id of a fact")
+    return FactId(text(value, "fact", MAX_TEXT))
+
+
+def text(value: str, field: str, limit: int = MAX_TEXT) -> str:
+    """Text that may be empty and may have line breaks, but no NUL."""
+    if len(value) > limit:
+        raise InvalidField(field, f"has {len(value)} characters, at most {limit} are allowed")
+    if "\0" in value:
+        raise InvalidField(field, "holds a NUL character; remove it")
+    return value
+
+
+def version(value: int, field: str) -> int:
+    if value < 0:
+        raise InvalidField(field, f"is {value}; versions count from 1, and 0 is before the first")
+    return value
+
+
+def optional_version(request: Any, field: str) -> int | None:
+    """The version in an optional field of `request`, None when it was left out."""
+    return version(getattr(request, field), field) if request.HasField(field) else None
+
+
+def as_of(request: Any) -> tuple[int | None, int | None]:
+    """The `at_version` and `min_version` of a read."""
+    at_version, min_version = optional_version(request, "at_version"), optional_version(request, "min_version")
+    if at_version is not None and min_version is not None:
+        raise InvalidField("min_version", "stands beside at_version; give one of the two")
+    return at_version, min_version
+
+
+def page_size(value: int) -> int:
+    if not 0 <= value <= MAX_PAGE:
+        raise InvalidField("page_size", f"is {value}; it must be 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}")
+    return value or DEFAULT_PAGE
+
+
+def max_tokens(value: int) -> int:
+    if not 0 <= value <= MAX_TOKENS:
+        raise InvalidField("max_tokens", f"is {value}; it must be 1 to {MAX_TOKENS}, or 0 for {DEFAULT_TOKENS}")
+    return value or DEFAULT_TOKENS
+
+
+def status(value: facts_pb2.Status.ValueType) -> Status | None:
+    if value not in STATUSES:
+        raise InvalidField("status", f"{value} is none of the statuses")
+    return STATUSES[value]
+
+
+def wait(value: facts_pb2.Wait.ValueType) -> bool:
+    """Whether to wait until facts are injected."""
+    if value not in WAITS:
+        raise InvalidField("wait", f"{value} is nothing to wait for")
+    return value == facts_pb2.WAIT_INJECTED
+
+
+def request_id(value: str) -> str:
+    if not value.isprintable():
+        raise InvalidField("request_id", "has line breaks or control characters; use a UUID, say")
+    return value
+
+
+def base_model(message: memories_pb2.BaseModel) -> None:
+    """Checks a base model as far as its words go."""
+    text(message.name, "base.name")
+    text(message.revision, "base.revision")
+    if message.digest:
+        raise InvalidField("base.digest", "is measured, never given; leave it out")
+    if message.dtype not in DTYPES:
+        raise InvalidField("base.dtype", f"{message.dtype!r} is none of {', '.join(DTYPES[1:])}")
+    if message.quantization not in QUANTIZATIONS:
+        raise InvalidField("base.quantization", f"{message.quantization!r} is none of {', '.join(QUANTIZATIONS[1:])}")
+
+
+def hyperparameters(message: memories_pb2.Hyperparameters) -> dict[str, float | int | bool]:
+    """Those that were given, by name."""
+    given = {descriptor.name: value for descriptor, value in message.ListFields()}
+    for name, value in given.items():
+        fits, problem = HYPERPARAMETERS[name]
+        if not fits(value) or value in (float("inf"), float("-inf")):
+            raise InvalidField(f"hyperparameters.{name}", f"is {value}; it {problem or 'must be finite'}")
+    return given
+
+
+def request_digest(facts: Sequence[facts_pb2.NewFact]) -> Digest:
+    """SHA-256 of the canonical JSON of what the client stated."""
+    rows = [
+        {
+            "subject": one.subject,
+            "relation": one.relation,
+            "object": one.object,
+            "wordings": _wordings_values(one.wordings) if one.HasField("wordings") else None,
+            "source": [one.source.client, one.source.conversation, one.source.turn, one.source.span],
+        }
+        for one in facts
+    ]
+    return Digest(hashlib.sha256(canonical(rows).encode()).hexdigest())
+
+
+def told_facts(
+    facts: Sequence[facts_pb2.NewFact], phrasebook: Phrasebook, next_id: Callable[[], str]
+) -> tuple[ToldFact, ...]:
+    """What the client told, in the client's words or in the memory's own."""
+    if len(facts) > MAX_BATCH:
+        raise InvalidField("facts", f"has {len(facts)} facts, at most {MAX_BATCH} are allowed; send several requests")
+    return tuple(
+        ToldFact(
+            fact=Fact(
+                id=FactId(next_id()),
+                subject=one.subject,
+                relation=one.relation,
+                object=one.object,
+                wordings=_wordings(one, phrasebook),
+            ),
+            source=_source(one.source, f"facts[{index}].source"),
+        )
+        for index, one in enumerate(facts)
+    )
+
+
+def conversation(messages: Sequence[chat_pb2.Message]) -> list[dict[str, str]]:
+    """A conversation as chat templates take it."""
+    if not messages:
+        raise InvalidField("messages", "is empty; send at least what the user says")
+    if len(messages) > MAX_MESSAGES:
+        raise InvalidField("messages", f"has {len(messages)} messages, at most {MAX_MESSAGES} are allowed")
+    for index, message in enumerate(messages):
+        if message.role not in ROLES:
+            raise InvalidField(f"messages[{index}].role", f"{message.role!r} is none of {', '.join(ROLES)}")
+        _spoken(message.content, f"messages[{index}].content")
+    if messages[-1].role != "user":
+        raise InvalidField(f"messages[{len(messages) - 1}].role", "is not user: the user has the last word")
+    return [{"role": message.role, "content": message.content} for message in messages]
+
+
+def prompt(value: str) -> str:
+    return _spoken(value, "prompt")
+
+
+def _spoken(value: str, field: str) -> str:
+    if not value.strip():
+        raise InvalidField(field, "is empty: it holds no word")
+    return text(value, field, MAX_PROMPT)
+
+
+def _wordings(new: facts_pb2.NewFact, phrasebook: Phrasebook) -> Wordings:
+    if new.HasField("wordings"):
+        return Wordings(**_wordings_values(new.wordings))
+    words = phrasebook[new.relation] if new.relation in phrasebook else plain_words(new.relation)
+    return words.for_subject(new.subject)
+
+
+def _wordings_values(message: facts_pb2.Wordings) -> dict[str, Any]:
+    return {
+        "statements": tuple(message.statements),
+        "questions": tuple(message.questions),
+        "answer": message.answer,
+        "probe_statements": tuple(message.probe_statements),
+        "probe_questions": tuple(message.probe_questions),
+    }
+
+
+def _source(message: facts_pb2.Source, path: str) -> Source:
+    if message.turn < 0:
+        raise InvalidField(f"{path}.turn", f"is {message.turn}; turns count from 0")
+    return Source(
+        client=text(message.client, f"{path}.client"),
+        conversation=text(message.conversation, f"{path}.conversation"),
+        turn=message.turn,
+        span=text(message.span, f"{path}.span"),
+    )

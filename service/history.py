@@ -1,0 +1,120 @@
+"""The History service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from google.longrunning import operations_pb2
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypnogram.v1 import history_pb2, history_pb2_grpc
+
+from core.errors import MemoryUnknown, VersionUnknown
+from core.ids import MemoryId
+from service import fields
+from service.calls import Context
+from service.messages import event_message
+from service.operations import Cancelled, Operations
+from service.ports import Models
+from service.states import States
+from service.tail import Tail
+from store.log import EventLog
+
+WATCH_PAGE = 200  # events read at once
+
+
+class HistoryServicer(history_pb2_grpc.HistoryServicer):
+    """Reads the log, follows it, and proves that the weights follow from it."""
+
+    def __init__(self, log: EventLog, states: States, tail: Tail, models: Models, operations: Operations) -> None:
+        self._log = log
+        self._states = states
+        self._tail = tail
+        self._models = models
+        self._operations = operations
+
+    async def ReadEvents(  # noqa: N802
+        self, request: history_pb2.ReadEventsRequest, context: Context
+    ) -> AsyncIterator[history_pb2.ReadEventsResponse]:
+        memory = fields.memory_id(request.memory)
+        after = fields.version(request.after_version, "after_version")
+        until = fields.optional_version(request, "until_version")
+        size = fields.page_size(request.page_size)
+        head = await self._head(memory, after)
+        if until is not None and until > head:
+            raise VersionUnknown(memory, until, head)
+        end = head if until is None else until
+        if after >= end:
+            yield history_pb2.ReadEventsResponse(version=head)
+        while after < end:
+            page = await asyncio.to_thread(
+                self._log.read, memory=memory, after_version=after, limit=min(size, end - after)
+            )
+            yield history_pb2.ReadEventsResponse(events=[event_message(one) for one in page], version=head)
+            after = page[-1].version
+
+    async def Watch(  # noqa: N802
+        self, request: history_pb2.WatchRequest, context: Context
+    ) -> AsyncIterator[history_pb2.WatchResponse]:
+        memory = fields.memory_id(request.memory)
+        after = fields.version(request.after_version, "after_version")
+        head = await self._head(memory, after)
+        caught_up = False
+        while True:
+            position = self._tail.position
+            page = await asyncio.to_thread(self._log.read, memory=memory, after_version=after, limit=WATCH_PAGE)
+            for recorded in page:
+                if not caught_up and recorded.version > head:
+                    caught_up = True
+                    yield _caught_up(after)
+                after = recorded.version
+                yield history_pb2.WatchResponse(event=event_message(recorded), version=after)
+            if not caught_up and after >= head:
+                caught_up = True
+                yield _caught_up(after)
+            if len(page) < WATCH_PAGE:
+                await self._tail.beyond(position)
+
+    async def Replay(  # noqa: N802
+        self, request: history_pb2.ReplayRequest, context: Context
+    ) -> operations_pb2.Operation:
+        memory = fields.memory_id(request.memory)
+        asked = fields.optional_version(request, "version")
+        version = (await asyncio.to_thread(self._states.at, memory, asked)).version
+        started = Timestamp()
+        started.GetCurrentTime()
+
+        def metadata(done: int, total: int, step: str) -> history_pb2.ReplayMetadata:
+            return history_pb2.ReplayMetadata(
+                memory=memory, version=version, step=step, done=done, total=total, started_at=started
+            )
+
+        def work(report: Callable[[Message], None], cancelled: Callable[[], bool]) -> Message:
+            def progress(done: int, total: int, step: str) -> None:
+                report(metadata(done, total, step))
+                if cancelled():
+                    raise Cancelled
+
+            found = self._models.replay(memory, version, progress, cancelled)
+            return history_pb2.ReplayResponse(
+                version=found.version,
+                plan_digest=found.plan_digest,
+                recorded_weights=found.recorded or "",
+                rebuilt_weights=found.rebuilt,
+                edits_checked=found.edits_checked,
+            )
+
+        return self._operations.start(work, metadata(0, 0, "waiting for a thread"))
+
+    async def _head(self, memory: MemoryId, after: int) -> int:
+        head = await asyncio.to_thread(self._log.head, memory)
+        if not head:
+            raise MemoryUnknown(memory)
+        if after > head:
+            raise VersionUnknown(memory, after, head)
+        return head
+
+
+def _caught_up(version: int) -> history_pb2.WatchResponse:
+    return history_pb2.WatchResponse(caught_up=history_pb2.CaughtUp(), version=version)

@@ -1,0 +1,84 @@
+"""The Memories service."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypnogram.v1 import memories_pb2, memories_pb2_grpc
+
+from core.commands import CreateMemory
+from core.ids import MemoryId
+from core.memory import Memory
+from service import fields, messages, pages
+from service.calls import Context, cause
+from service.ports import Models
+from service.states import States
+from store.log import EventLog
+
+
+class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
+    """Creates memories and says what they are."""
+
+    def __init__(self, log: EventLog, states: States, models: Models, retries: int) -> None:
+        self._log = log
+        self._states = states
+        self._models = models
+        self._retries = retries
+
+    async def CreateMemory(  # noqa: N802
+        self, request: memories_pb2.CreateMemoryRequest, context: Context
+    ) -> memories_pb2.CreateMemoryResponse:
+        memory = fields.memory_id(request.memory)
+        fields.base_model(request.base)
+        overrides = fields.hyperparameters(request.hyperparameters)
+        caused_by = cause()
+
+        def create() -> tuple[Memory, str]:
+            created = self._models.describe(
+                name=request.base.name,
+                revision=request.base.revision,
+                dtype=request.base.dtype,
+                quantization=request.base.quantization,
+                overrides=overrides,
+            )
+            state = self._states.carry_out(
+                memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._retries
+            )
+            return state, self._created_at(memory)
+
+        state, created_at = await asyncio.to_thread(create)
+        return memories_pb2.CreateMemoryResponse(
+            memory=messages.memory_message(memory, state, created_at), version=state.version
+        )
+
+    async def GetMemory(  # noqa: N802
+        self, request: memories_pb2.GetMemoryRequest, context: Context
+    ) -> memories_pb2.GetMemoryResponse:
+        memory = fields.memory_id(request.memory)
+        at_version, min_version = fields.as_of(request)
+
+        def find() -> tuple[Memory, str]:
+            return self._states.at(memory, at_version, min_version), self._created_at(memory)
+
+        state, created_at = await asyncio.to_thread(find)
+        return memories_pb2.GetMemoryResponse(
+            memory=messages.memory_message(memory, state, created_at), version=state.version
+        )
+
+    async def ListMemories(  # noqa: N802
+        self, request: memories_pb2.ListMemoriesRequest, context: Context
+    ) -> memories_pb2.ListMemoriesResponse:
+        size = fields.page_size(request.page_size)
+        after = pages.read(request.page_token, "memories").after
+
+        def find() -> tuple[list[memories_pb2.MemorySummary], bool]:
+            names = [name for name in self._log.memories() if name > after]
+            page = [memories_pb2.MemorySummary(memory=name, version=self._log.head(name)) for name in names[:size]]
+            return page, len(names) > size
+
+        page, more = await asyncio.to_thread(find)
+        token = pages.write("memories", after=page[-1].memory) if more else ""
+        return memories_pb2.ListMemoriesResponse(memories=page, next_page_token=token)
+
+    def _created_at(self, memory: MemoryId) -> str:
+        return self._log.read(memory=memory, limit=1)[0].recorded_at

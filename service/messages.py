@@ -1,0 +1,118 @@
+"""From the words of `core` to the messages of `hypnogram.v1`. Nothing is decided here."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypnogram.v1 import facts_pb2, history_pb2, memories_pb2
+
+from core.codec import event_type, to_json
+from core.events import BaseModel, Hyperparameters, Recorded
+from core.facts import Source, Wordings
+from core.memory import FactState, Memory, Status
+
+STATUSES = {
+    Status.PENDING: facts_pb2.STATUS_PENDING,
+    Status.INJECTED: facts_pb2.STATUS_INJECTED,
+    Status.PARKED: facts_pb2.STATUS_PARKED,
+}
+
+
+def timestamp(text: str) -> Timestamp:
+    """`text` is ISO 8601, as in `Recorded.recorded_at`."""
+    stamp = Timestamp()
+    stamp.FromJsonString(text)
+    return stamp
+
+
+def event_message(recorded: Recorded) -> history_pb2.Event:
+    payload = Struct()
+    json_format.ParseDict(to_json(recorded.event), payload)
+    return history_pb2.Event(
+        id=recorded.id,
+        memory=recorded.memory,
+        version=recorded.version,
+        position=recorded.position,
+        recorded_at=timestamp(recorded.recorded_at),
+        actor=recorded.cause.actor,
+        request_id=recorded.cause.request,
+        causation=recorded.cause.causation,
+        correlation=recorded.cause.correlation,
+        schema=recorded.schema,
+        type=event_type(recorded.event),
+        payload=payload,
+        previous_hash=recorded.previous_hash,
+        hash=recorded.hash,
+    )
+
+
+def fact_message(state: FactState) -> facts_pb2.Fact:
+    fact = state.fact
+    return facts_pb2.Fact(
+        fact=fact.id,
+        subject=fact.subject,
+        relation=fact.relation,
+        object=fact.object,
+        wordings=_wordings_message(fact.wordings),
+        source=_source_message(state.source),
+        status=STATUSES[state.status],
+        stage=state.stage,
+        scale=state.scale,
+        added_version=state.added,
+        edits=state.edits,
+        failures=state.failures,
+        failure=state.failure,
+    )
+
+
+def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.Memory:
+    """Raises ValueError for a memory that was never created."""
+    created = memory.created
+    if created is None:
+        raise ValueError(f"memory {name!r} was never created")
+    pending = len(memory.pending)
+    parked = sum(state.status is Status.PARKED for state in memory.facts.values())
+    return memories_pb2.Memory(
+        memory=name,
+        base=_base_message(created.base),
+        hyperparameters=_hyperparameters_message(created.hyperparameters),
+        modules=created.modules,
+        facts=memories_pb2.FactCounts(pending=pending, parked=parked, injected=len(memory.facts) - pending - parked),
+        pressure=memory.pressure,
+        capacity=created.capacity,
+        weights_digest=memory.weights or "",
+        statistics_prepared=memory.statistics is not None,
+        statistics_failure=memory.statistics_failure,
+        created_at=timestamp(created_at),
+        relations=sorted(created.phrasebook),
+    )
+
+
+def _wordings_message(wordings: Wordings) -> facts_pb2.Wordings:
+    return facts_pb2.Wordings(
+        statements=wordings.statements,
+        questions=wordings.questions,
+        answer=wordings.answer,
+        probe_statements=wordings.probe_statements,
+        probe_questions=wordings.probe_questions,
+    )
+
+
+def _source_message(source: Source) -> facts_pb2.Source:
+    return facts_pb2.Source(client=source.client, conversation=source.conversation, turn=source.turn, span=source.span)
+
+
+def _base_message(base: BaseModel) -> memories_pb2.BaseModel:
+    return memories_pb2.BaseModel(
+        name=base.name, revision=base.revision, digest=base.digest, dtype=base.dtype, quantization=base.quantization
+    )
+
+
+def _hyperparameters_message(values: Hyperparameters) -> memories_pb2.Hyperparameters:
+    message = memories_pb2.Hyperparameters()
+    for one in fields(values):
+        setattr(message, one.name, getattr(values, one.name))
+    return message

@@ -1,0 +1,155 @@
+"""google.longrunning.Operations: what runs longer than a call. They live as long as the server's process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import grpc
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf import empty_pb2
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+
+from core.errors import HypnogramError, InvalidField
+from service import pages
+from service.calls import Context
+from service.fields import page_size, text
+from service.status import OperationUnknown, TooManyOperations, status_of, status_of_bug
+
+FINISHED_KEPT = 100
+COLLECTION = "operations"
+
+
+class Cancelled(Exception):
+    """Raised by work that noticed that it is not wanted any more."""
+
+
+class Work(Protocol):
+    """Blocking work. Replaces its metadata by calling `report`; raises Cancelled once `cancelled` says so."""
+
+    def __call__(self, report: Callable[[Message], None], cancelled: Callable[[], bool]) -> Message: ...
+
+
+@dataclass(slots=True, eq=False)
+class _Operation:
+    name: str
+    metadata: Any
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+    response: Any | None = None
+    error: status_pb2.Status | None = None
+
+    def message(self) -> operations_pb2.Operation:
+        return operations_pb2.Operation(
+            name=self.name,
+            metadata=self.metadata,
+            done=self.finished.is_set(),
+            response=self.response,
+            error=self.error,
+        )
+
+
+class Operations(operations_pb2_grpc.OperationsServicer):
+    """Starts operations for other servicers and answers for them."""
+
+    def __init__(self, max_running: int) -> None:
+        self._max_running = max_running
+        self._operations: dict[str, _Operation] = {}  # oldest first
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Work, metadata: Message) -> operations_pb2.Operation:
+        """Raises TooManyOperations."""
+        running = sum(not one.finished.is_set() for one in self._operations.values())
+        if running >= self._max_running:
+            raise TooManyOperations(running)
+        operation = _Operation(name=f"{COLLECTION}/{uuid.uuid4()}", metadata=_packed(metadata))
+        self._operations[operation.name] = operation
+        task = asyncio.create_task(self._run(operation, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return operation.message()
+
+    async def stop(self) -> None:
+        """Cancels what is running and waits until it has ended."""
+        for operation in self._operations.values():
+            operation.cancelled.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def GetOperation(  # noqa: N802
+        self, request: operations_pb2.GetOperationRequest, context: Context
+    ) -> operations_pb2.Operation:
+        return self._find(request.name).message()
+
+    async def ListOperations(  # noqa: N802
+        self, request: operations_pb2.ListOperationsRequest, context: Context
+    ) -> operations_pb2.ListOperationsResponse:
+        if request.name not in ("", COLLECTION):
+            raise InvalidField("name", f"is neither empty nor {COLLECTION!r}, which are all there are")
+        if request.filter:
+            raise InvalidField("filter", "is not supported; leave it out")
+        size = page_size(request.page_size)
+        start = pages.read(request.page_token, "operations").after
+        names = sorted(name for name in self._operations if name > start)
+        token = pages.write("operations", after=names[size - 1]) if len(names) > size else ""
+        return operations_pb2.ListOperationsResponse(
+            operations=[self._operations[name].message() for name in names[:size]], next_page_token=token
+        )
+
+    async def CancelOperation(  # noqa: N802
+        self, request: operations_pb2.CancelOperationRequest, context: Context
+    ) -> empty_pb2.Empty:
+        self._find(request.name).cancelled.set()
+        return empty_pb2.Empty()
+
+    async def WaitOperation(  # noqa: N802
+        self, request: operations_pb2.WaitOperationRequest, context: Context
+    ) -> operations_pb2.Operation:
+        operation = self._find(request.name)
+        limit = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else None
+        if limit is not None and limit < 0:
+            raise InvalidField("timeout", "is negative")
+        try:
+            async with asyncio.timeout(limit):
+                await operation.finished.wait()
+        except TimeoutError:
+            pass  # the answer says that it is not done
+        return operation.message()
+
+    def _find(self, name: str) -> _Operation:
+        operation = self._operations.get(text(name, "name"))
+        if operation is None:
+            raise OperationUnknown(name)
+        return operation
+
+    async def _run(self, operation: _Operation, work: Work) -> None:
+        def report(metadata: Message) -> None:
+            operation.metadata = _packed(metadata)
+
+        try:
+            operation.response = _packed(await asyncio.to_thread(work, report, operation.cancelled.is_set))
+        except Cancelled:
+            operation.error = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0], message="it was cancelled")
+        except HypnogramError as error:
+            operation.error = status_of(error)
+        except Exception as error:  # whoever asked for it waits in `finished`, not here
+            operation.error = status_of_bug(error, operation.name)
+        finally:
+            operation.finished.set()
+            self._forget()
+
+    def _forget(self) -> None:
+        finished = [name for name, one in self._operations.items() if one.finished.is_set()]
+        for name in finished[:-FINISHED_KEPT]:
+            del self._operations[name]
+
+
+def _packed(message: Message) -> Any:
+    packed = Any()
+    packed.Pack(message)
+    return packed

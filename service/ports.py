@@ -1,0 +1,82 @@
+"""What the servicers need from the models under the memories; `service/live.py` has it.
+
+All of it blocks, some of it for seconds: never call it on the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from core.events import MemoryCreated
+from core.ids import Digest, MemoryId
+
+
+class Piece(Protocol):
+    """A piece of an answer. `finish` is set on the last one: "stop" or "length"."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def finish(self) -> str | None: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def weights(self) -> str: ...
+
+
+class Rebuilt(Protocol):
+    """What a replay found."""
+
+    @property
+    def version(self) -> int: ...
+    @property
+    def plan_digest(self) -> Digest: ...
+    @property
+    def recorded(self) -> Digest | None: ...
+    @property
+    def rebuilt(self) -> Digest: ...
+    @property
+    def edits_checked(self) -> int: ...
+
+
+class Models(Protocol):
+    """The models under the memories of one log."""
+
+    def describe(
+        self,
+        *,
+        name: str,
+        revision: str,
+        dtype: str,
+        quantization: str,
+        overrides: Mapping[str, float | int | bool],
+    ) -> MemoryCreated:
+        """What a new memory on that base model is. Raises ModelUnavailable."""
+        ...
+
+    def generate(
+        self,
+        memory: MemoryId,
+        *,
+        messages: list[dict[str, str]] | None,
+        prompt: str | None,
+        max_tokens: int,
+        min_version: int,
+    ) -> Iterator[Piece]:
+        """The greedy answer to `messages`, or the continuation of `prompt`: one of the two is given."""
+        ...
+
+    def ready(self, memory: MemoryId) -> None:
+        """Returns once a canary was answered and the weights had the recorded digest; raises otherwise."""
+        ...
+
+    def replay(
+        self,
+        memory: MemoryId,
+        version: int | None,
+        progress: Callable[[int, int, str], None],
+        cancelled: Callable[[], bool],
+    ) -> Rebuilt:
+        """Rebuilds the weights from the log alone. Raises DigestMismatch."""
+        ...

@@ -1,0 +1,116 @@
+"""Folded states of memories, kept and advanced by what is new; and the one way in which a command is carried out."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from store.folding import state
+from store.snapshots import Snapshots
+
+from core.commands import Command
+from core.decide import decide
+from core.errors import Conflict, MemoryUnknown, VersionUnknown
+from core.events import Cause
+from core.ids import MemoryId
+from core.memory import Memory, fold
+from store.clock import next_event_id
+from store.log import EventLog
+from store.rows import NewEvent
+
+KEPT = 64  # memories
+PAGE = 1000  # events
+TURNS = 256  # locks that memories share by hash
+
+
+class States:
+    """States by memory. Blocking, and safe for any thread."""
+
+    def __init__(self, log: EventLog, snapshots: Snapshots) -> None:
+        self._log = log
+        self._snapshots = snapshots
+        self._kept: OrderedDict[MemoryId, Memory] = OrderedDict()  # least recently used first
+        self._lock = threading.Lock()
+        self._turns = tuple(threading.Lock() for _ in range(TURNS))
+
+    def current(self, memory: MemoryId) -> Memory:
+        """The newest state. Raises MemoryUnknown."""
+        found = self._newest(memory)
+        if found.created is None:
+            raise MemoryUnknown(memory)
+        self._keep(memory, found)
+        return found
+
+    def at(self, memory: MemoryId, at_version: int | None, min_version: int | None = None) -> Memory:
+        """The state at that version, or the newest.
+
+        Raises:
+            MemoryUnknown: there is no such memory.
+            VersionUnknown: it has not reached that version, or that one.
+        """
+        current = self.current(memory)
+        if min_version is not None and min_version > current.version:
+            raise VersionUnknown(memory, min_version, current.version)
+        if at_version is not None and not 0 < at_version <= current.version:
+            raise VersionUnknown(memory, at_version, current.version)
+        if at_version is None or at_version == current.version:
+            return current
+        return state(self._log, self._snapshots, memory, at_version)
+
+    def carry_out(
+        self,
+        memory: MemoryId,
+        command: Callable[[Memory], Command],
+        cause: Cause,
+        expected: int | None = None,
+        retries: int = 0,
+    ) -> Memory:
+        """Decides on `command`, appends what it causes, and returns the state that follows.
+
+        Calls for one memory take turns in this process. When another process was faster, and no version was expected,
+        the command is decided again on the new state.
+
+        Raises:
+            Refused: the command is not allowed.
+            Conflict: the memory is at another version than `expected`, or races were lost too often.
+        """
+        with self._turns[hash(memory) % TURNS]:
+            while True:
+                before = self._newest(memory)
+                events = decide(before, command(before))
+                if not events:
+                    return before
+                if expected is not None and expected != before.version:
+                    raise Conflict(memory, expected, before.version)
+                news = [NewEvent(id=next_event_id(), event=event, cause=cause) for event in events]
+                try:
+                    recorded = self._log.append(memory, news, expected=before.version)
+                except Conflict:
+                    if expected is not None or not retries:
+                        raise
+                    retries -= 1
+                    continue
+                after = fold((one.event for one in recorded), onto=before)
+                self._keep(memory, after)
+                return after
+
+    def _newest(self, memory: MemoryId) -> Memory:
+        kept = self._kept.get(memory)
+        return self._advanced(memory, kept) if kept else state(self._log, self._snapshots, memory)
+
+    def _advanced(self, memory: MemoryId, kept: Memory) -> Memory:
+        while news := self._log.read(memory=memory, after_version=kept.version, limit=PAGE):
+            kept = fold((one.event for one in news), onto=kept)
+            if len(news) < PAGE:
+                break
+        return kept
+
+    def _keep(self, memory: MemoryId, found: Memory) -> None:
+        with self._lock:
+            kept = self._kept.get(memory)
+            if kept is None or kept.version <= found.version:
+                self._kept[memory] = found
+            self._kept.move_to_end(memory)
+            if len(self._kept) > KEPT:
+                self._kept.popitem(last=False)

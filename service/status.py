@@ -1,0 +1,110 @@
+"""Errors on the wire: one table from what can go wrong to gRPC status codes, and the details that go with each.
+
+Every error carries google.rpc.ErrorInfo; an invalid field carries google.rpc.BadRequest as well. What is not in
+`core.errors` is a bug: its caller learns a correlation id and nothing else, the log learns everything.
+"""
+
+from __future__ import annotations
+
+import grpc
+import structlog
+from google.protobuf.any_pb2 import Any
+from google.rpc import error_details_pb2, status_pb2
+
+from core import errors
+from core.errors import HypnogramError
+
+DOMAIN = "hypnogram"
+DETAILS_KEY = "grpc-status-details-bin"
+
+log = structlog.get_logger()
+
+
+class OperationUnknown(errors.Refused):
+    reason = "OPERATION_UNKNOWN"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there is no operation {name!r}; operations end with the server's process, start another", operation=name
+        )
+
+
+class TooManyOperations(errors.Refused):
+    reason = "TOO_MANY_OPERATIONS"
+
+    def __init__(self, running: int) -> None:
+        super().__init__(f"{running} operations are running, as many as are allowed; wait for one", running=running)
+
+
+class ShuttingDown(HypnogramError):
+    reason = "SHUTTING_DOWN"
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping; resume where you were against the next one")
+
+
+CODES: dict[type[HypnogramError], grpc.StatusCode] = {
+    errors.InvalidField: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.MemoryUnknown: grpc.StatusCode.NOT_FOUND,
+    errors.FactUnknown: grpc.StatusCode.NOT_FOUND,
+    errors.VersionUnknown: grpc.StatusCode.NOT_FOUND,
+    OperationUnknown: grpc.StatusCode.NOT_FOUND,
+    errors.MemoryExists: grpc.StatusCode.ALREADY_EXISTS,
+    errors.RequestReused: grpc.StatusCode.ALREADY_EXISTS,
+    errors.EventReused: grpc.StatusCode.ALREADY_EXISTS,
+    errors.Contradiction: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.ModelUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.SchemaMismatch: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Unlearnable: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.CapacityReached: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooManyOperations: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.Conflict: grpc.StatusCode.ABORTED,
+    errors.StaleWork: grpc.StatusCode.ABORTED,
+    errors.Damaged: grpc.StatusCode.DATA_LOSS,
+    errors.ArtifactMissing: grpc.StatusCode.DATA_LOSS,
+    errors.ArtifactCorrupt: grpc.StatusCode.DATA_LOSS,
+    errors.DigestMismatch: grpc.StatusCode.DATA_LOSS,
+    errors.EventUnknown: grpc.StatusCode.DATA_LOSS,
+    ShuttingDown: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def status_of(error: HypnogramError) -> status_pb2.Status:
+    """The status that `error` is on the wire.
+
+    Raises:
+        KeyError: its class has no code, which a test rules out.
+    """
+    code = CODES[type(error)]
+    details: list[Any] = [_packed(_info(error.reason, error.metadata))]
+    if isinstance(error, (errors.InvalidField, errors.Contradiction)):
+        details.append(_packed(_bad_request(error)))
+    return status_pb2.Status(code=code.value[0], message=str(error), details=details)
+
+
+def status_of_bug(error: BaseException, correlation: str) -> status_pb2.Status:
+    """INTERNAL with the id under which `error` stands in the log, and nothing of `error` itself."""
+    log.error("call.failed", correlation=correlation, exc_info=error)
+    return status_pb2.Status(
+        code=grpc.StatusCode.INTERNAL.value[0],
+        message=f"something went wrong in the server; its log has it under correlation {correlation}",
+        details=[_packed(_info("INTERNAL", {"correlation": correlation}))],
+    )
+
+
+def _info(reason: str, metadata: dict[str, str]) -> error_details_pb2.ErrorInfo:
+    return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
+
+
+def _bad_request(error: errors.InvalidField | errors.Contradiction) -> error_details_pb2.BadRequest:
+    problem = error.problem if isinstance(error, errors.InvalidField) else str(error)
+    violation = error_details_pb2.BadRequest.FieldViolation(
+        field=error.metadata["field"], description=problem, reason=error.reason
+    )
+    return error_details_pb2.BadRequest(field_violations=[violation])
+
+
+def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> Any:
+    packed = Any()
+    packed.Pack(message)
+    return packed
