@@ -1,0 +1,1 @@
+"""What `hypnogram bench` measures; each prints one JSON document."""
