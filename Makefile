@@ -23,7 +23,7 @@ types: .venv/.installed-dev  ## Check types, strictly
 	@$(BIN)/mypy
 
 contracts: .venv/.installed-dev  ## Check that imports point inwards
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 generate: .venv/.installed-dev  ## Make proto/hypnogram/v1/*.py from the .proto files
 	@$(BIN)/python -m service.generate
