@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
@@ -75,6 +76,8 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         readers = tuple((field.name, _reader(hints[field.name])) for field in fields(kind))
         make: Callable[..., Any] = kind
         return lambda value: make(**{name: read(value[name]) for name, read in readers if name in value})
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind
     if origin is tuple:
         item = _reader(arguments[0])
         return lambda value: tuple([item(one) for one in value])

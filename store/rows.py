@@ -114,7 +114,9 @@ def to_recorded(row: Row[Any] | Sequence[Any]) -> Recorded:
     try:
         value = json.loads(payload)
         if sealed is not None:
-            value |= _words(type_, event_id, sealed, key) if key_fact else _keyless(fact)
+            if key_fact is None:
+                raise Damaged(f"the data key of fact {fact} is missing; restore the database from a backup", fact=fact)
+            value |= seal.unseal(sealed, key, event_id) if key is not None else seal.blank(type_)
         event = decode_event(type_, schema, value)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Damaged(
@@ -132,13 +134,3 @@ def to_recorded(row: Row[Any] | Sequence[Any]) -> Recorded:
         previous_hash=Digest(previous),
         hash=Digest(hash_),
     )
-
-
-def _words(type_: str, event_id: EventId, sealed: bytes, key: bytes | None) -> seal.Words:
-    if key is not None:
-        return seal.unseal(sealed, key, event_id)
-    return seal.blank(type_) if type_ in EVENT_TYPES else {}
-
-
-def _keyless(fact: str | None) -> seal.Words:
-    raise Damaged(f"the data key of fact {fact} is missing; restore the database from a backup", fact=fact)

@@ -7,26 +7,24 @@ a group each append succeeds or fails by itself: its failures are found before a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from queue import SimpleQueue
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, func, insert, select, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.codec import SCHEMA
 from core.errors import Conflict, EventReused, FactUnknown, HypnogramError
 from core.events import Recorded
-from core.ids import Digest, FactId, MemoryId
+from core.ids import Digest, EventId, FactId, MemoryId
 from store import clock, seal
 from store.chain import Value, seal_row
-from store.rows import Prepared, select_events, to_recorded, to_row
-from store.schema import data_keys, events, head
+from store.rows import Prepared, to_recorded, to_row
+from store.statements import Statements
 
 GROUP = 4096  # events in one transaction, unless a single append has more
-LOOKUP = 1000  # values in one IN list
 
 Outcome = tuple[Recorded, ...] | BaseException
 
@@ -55,6 +53,7 @@ class Writer:
     def __init__(self, engine: Engine, appended: Callable[[int], None]) -> None:
         self._engine = engine
         self._appended = appended
+        self._statements = Statements(engine.dialect)
         self._queue: SimpleQueue[Append | None] = SimpleQueue()
         self._tail: Digest | None = None  # the log's last hash when this thread last wrote
         self._versions: dict[MemoryId, int] = {}  # as of then
@@ -70,55 +69,63 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group = [first]
-            size = len(first.events)
-            stop = False
-            while size < GROUP and not self._queue.empty():
-                append = self._queue.get()
-                if append is None:
-                    stop = True
-                    break
-                group.append(append)
-                size += len(append.events)
-            self._commit(group)
-            if stop:
-                return
+        with self._engine.connect() as connection:
+            while (first := self._queue.get()) is not None:
+                group, size, last = [first], len(first.events), False
+                while size < GROUP and not last and not self._queue.empty():
+                    append = self._queue.get()
+                    if append is None:
+                        last = True
+                    else:
+                        group.append(append)
+                        size += len(append.events)
+                self._commit(connection, group)
+                if last:
+                    return
 
-    def _commit(self, group: list[Append]) -> None:
+    def _commit(self, connection: Connection, group: list[Append]) -> None:
         try:
-            self._write_again_if_disconnected(group)
+            self._write_until_sure(connection, group)
         except BaseException as error:
             for append in group:
                 append.outcome = error
         for append in group:
             append.done.set()
 
-    def _write_again_if_disconnected(self, group: list[Append]) -> None:
-        """A lost connection leaves open whether the commit came through; writing again answers, for ids are unique."""
+    def _write_until_sure(self, connection: Connection, group: list[Append]) -> None:
+        """Writes at most twice.
+
+        The first time it is taken for granted that no event id is in the log already, which saves a look. A lost
+        connection leaves open whether the commit came through; the second time, the ids tell.
+        """
         try:
-            self._write(group)
+            self._write(connection, group, look_up=False)
+        except (_MayBeStored, IntegrityError):
+            self._write(connection, group, look_up=True)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            self._write(group)
+            self._write(connection, group, look_up=True)
 
-    def _write(self, group: list[Append]) -> None:
-        with self._engine.begin() as connection:
-            position, tail = connection.execute(_LOCK_HEAD).one()
+    def _write(self, connection: Connection, group: list[Append], *, look_up: bool) -> None:
+        with connection.begin():
+            position, tail = self._statements.lock_head.run(connection).one()
             if tail != self._tail:
                 self._versions.clear()  # another process wrote meanwhile
             self._tail = None
-            transaction = _Transaction(connection, group, position, Digest(tail), self._versions)
-            for append in group:
-                try:
-                    append.outcome = transaction.add(append)
-                except HypnogramError as refusal:
-                    append.outcome = refusal
+            transaction = _Transaction(connection, self._statements, self._versions, position, tail)
+            transaction.look_up(group, ids=look_up)
+            outcomes = [transaction.outcome(append) for append in group]
             transaction.flush()
         self._tail = transaction.tail
+        for append, outcome in zip(group, outcomes, strict=True):
+            append.outcome = outcome
         if transaction.rows:
             self._appended(transaction.position)
+
+
+class _MayBeStored(Exception):
+    """An append would be refused, unless it is a retry of one that succeeded."""
 
 
 class _Transaction:
@@ -127,34 +134,58 @@ class _Transaction:
     def __init__(
         self,
         connection: Connection,
-        group: Sequence[Append],
+        statements: Statements,
+        versions: dict[MemoryId, int],
         position: int,
         tail: Digest,
-        versions: dict[MemoryId, int],
     ) -> None:
         self.position = position
         self.tail = tail
         self.rows: list[dict[str, Value]] = []
         self._connection = connection
+        self._statements = statements
         self._versions = versions
         self._now = clock.now()
-        prepared = [event for append in group for event in append.events]
-        self._stored: dict[str, Sequence[Any]] = {
-            row.event_id: row for row in self._look_up(_BY_ID, [event.new.id for event in prepared])
-        }
-        facts = list({event.fact for event in prepared if event.fact is not None})
-        self._keys: dict[FactId, bytes | None] = {row.fact: row.key for row in self._look_up(_KEYS, facts)}
-        self._new_keys: dict[FactId, bytes] = {}
+        self._stored: dict[EventId, Sequence[Any]] = {}
+        self._looked_up = False
+        self._keys: dict[FactId, bytes | None] = {}
+        self._new_keys: list[dict[str, Value]] = []
 
-    def add(self, append: Append) -> tuple[Recorded, ...]:
-        """Raises EventReused or Conflict, and then adds nothing."""
+    def look_up(self, group: Sequence[Append], *, ids: bool) -> None:
+        """Asks what the log holds of `group` already: the keys of its facts and, if `ids`, its events."""
+        facts = {event.fact for append in group for event in append.events if event.fact is not None}
+        if facts:
+            rows = self._statements.keys.run(self._connection, self._statements.several(list(facts)))
+            self._keys = {row[0]: row[1] for row in rows}
+        if ids:
+            several = self._statements.several([event.new.id for append in group for event in append.events])
+            self._stored = {row[1]: row for row in self._statements.events_by_id.run(self._connection, several)}
+            self._looked_up = True
+
+    def outcome(self, append: Append) -> Outcome:
+        """Places the events of `append`; or says why not, and then places none of them."""
+        try:
+            return self._add(append)
+        except HypnogramError as refusal:
+            if not self._looked_up:
+                raise _MayBeStored from refusal
+            return refusal
+
+    def flush(self) -> None:
+        if self._new_keys:
+            self._statements.insert_keys.run(self._connection, *self._new_keys)
+        if self.rows:
+            self._statements.insert_events.run(self._connection, *self.rows)
+            self._statements.move_head.run(self._connection, {"to": self.position, "tail": self.tail})
+
+    def _add(self, append: Append) -> tuple[Recorded, ...]:
         if all(event.new.id in self._stored for event in append.events):
             return tuple([self._first_result(event, append.memory) for event in append.events])
-        seen = set(self._stored)
+        ids = set()
         for event in append.events:
-            if event.new.id in seen:
+            if event.new.id in self._stored or event.new.id in ids:
                 raise EventReused(event.new.id)
-            seen.add(event.new.id)
+            ids.add(event.new.id)
         version = self._version(append.memory)
         if append.expected is not None and append.expected != version:
             raise Conflict(append.memory, append.expected, version)
@@ -163,14 +194,6 @@ class _Transaction:
                 raise FactUnknown(append.memory, event.fact)  # it was erased
         return tuple([self._place(event, append.memory) for event in append.events])
 
-    def flush(self) -> None:
-        if self._new_keys:
-            rows = [{"fact": fact, "key": key} for fact, key in self._new_keys.items()]
-            self._connection.execute(insert(data_keys), rows)
-        if self.rows:
-            self._connection.execute(insert(events), self.rows)
-            self._connection.execute(_MOVE_HEAD, {"new_position": self.position, "new_hash": self.tail})
-
     def _place(self, event: Prepared, memory: MemoryId) -> Recorded:
         version = self._versions[memory] = self._version(memory) + 1
         self.position += 1
@@ -178,7 +201,8 @@ class _Transaction:
         row = to_row(event, key, memory=memory, version=version, position=self.position, recorded_at=self._now)
         previous, self.tail = self.tail, seal_row(row, self.tail)
         self.rows.append(row)
-        recorded = Recorded(
+        self._stored[event.new.id] = (*row.values(), event.fact, key)
+        return Recorded(
             id=event.new.id,
             memory=memory,
             version=version,
@@ -190,8 +214,6 @@ class _Transaction:
             previous_hash=previous,
             hash=self.tail,
         )
-        self._stored[event.new.id] = (*row.values(), event.fact, key)
-        return recorded
 
     def _first_result(self, event: Prepared, memory: MemoryId) -> Recorded:
         """What the log holds under the id of `event`; raises EventReused when that is something else."""
@@ -213,22 +235,13 @@ class _Transaction:
 
     def _version(self, memory: MemoryId) -> int:
         if memory not in self._versions:
-            self._versions[memory] = self._connection.execute(_VERSION, {"memory": memory}).scalar() or 0
+            rows = self._statements.version.run(self._connection, {"of": memory})
+            self._versions[memory] = rows.scalar() or 0
         return self._versions[memory]
 
-    def _key(self, fact: FactId) -> bytes | None:
-        if fact not in self._keys:
-            self._keys[fact] = self._new_keys[fact] = seal.new_key()
-        return self._keys[fact]
-
-    def _look_up(self, statement: Any, values: Sequence[str]) -> Iterator[Any]:
-        remaining = iter(values)
-        while some := list(islice(remaining, LOOKUP)):
-            yield from self._connection.execute(statement, {"some": some})
-
-
-_LOCK_HEAD = select(head.c.position, head.c.hash).with_for_update()
-_MOVE_HEAD = update(head).values(position=bindparam("new_position"), hash=bindparam("new_hash"))
-_VERSION = select(func.max(events.c.version)).where(events.c.memory == bindparam("memory"))
-_BY_ID = select_events().where(events.c.event_id.in_(bindparam("some", expanding=True)))
-_KEYS = select(data_keys).where(data_keys.c.fact.in_(bindparam("some", expanding=True)))
+    def _key(self, fact: FactId) -> bytes:
+        key = self._keys.get(fact)
+        if key is None:
+            key = self._keys[fact] = seal.new_key()
+            self._new_keys.append({"fact": fact, "key": key})
+        return key

@@ -1,0 +1,162 @@
+"""Verifying a log: everything it says about itself is checked, and every artifact it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+from sqlalchemy.exc import DBAPIError
+
+from core.errors import Damaged
+from core.events import EditComputed, Event, MemoryCreated, StatisticsPrepared
+from core.ids import Digest
+from store.artifacts import Artifacts
+from store.chain import START, wrong_columns
+from store.database import reading
+from store.log import EventLog
+from store.rows import select_events, to_recorded
+from store.schema import events, head
+
+PAGE = 1000  # rows read at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """The first thing found that is not as it was written.
+
+    Attributes:
+        position: of the event it was found at; 0 when it is none's.
+        what: the damaged column or columns, `artifact`, `data key`, `event` (it is missing) or `database`.
+        message: what is wrong and what to do.
+    """
+
+    position: int
+    what: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How much was found sound, and the fault that ended it, if any."""
+
+    events: int
+    artifacts: int
+    fault: Fault | None
+
+
+def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], None] = lambda position: None) -> Report:
+    """Checks the log from its first event to its last one at this moment; `progress` is told the position reached.
+
+    Checked are: dense positions, dense versions, the chain over every column, the sealed words against their data
+    keys, every artifact that an event names, and the head. Stops at the first fault.
+
+    Raises:
+        EventUnknown: a sound event is of a type that this version cannot read.
+    """
+    check = _Check(artifacts)
+    try:
+        with reading(log.engine).connect() as connection:
+            check.run(connection, progress)
+    except _Found as found:
+        return Report(events=check.position, artifacts=len(check.sound), fault=found.fault)
+    return Report(events=check.position, artifacts=len(check.sound), fault=None)
+
+
+def named_artifacts(event: Event) -> tuple[Digest, ...]:
+    """The artifacts without which `event` cannot be replayed."""
+    match event:
+        case MemoryCreated():
+            return (event.ordinary_text,)
+        case StatisticsPrepared():
+            return (event.artifact,)
+        case EditComputed():
+            return (event.delta, event.statistics)
+        case _:
+            return ()
+
+
+class _Found(Exception):
+    def __init__(self, position: int, what: str, problem: str) -> None:
+        place = f"event {position}: " if position else ""
+        self.fault = Fault(position=position, what=what, message=f"{place}{what}: {problem}; restore it from a backup")
+
+
+class _Check:
+    """A check under way: `position` events and the artifacts `sound` were found as they should be."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self.position = 0
+        self.sound: set[Digest] = set()
+        self._artifacts = artifacts
+        self._tail = START
+        self._versions: dict[str, int] = {}
+
+    def run(self, connection: Connection, progress: Callable[[int], None]) -> None:
+        end, tail = connection.execute(select(head.c.position, head.c.hash)).one()
+        lowest: int | None = None
+        while page := self._page(connection, lowest, end):
+            for row in page:
+                self._check(connection, row)
+            lowest = self.position
+            progress(lowest)
+        if self._tail != tail:
+            if self.position < end:
+                raise _Found(self.position + 1, *self._gap(connection))
+            raise _Found(0, "head", f"names the hash {tail}, but that of event {end} is {self._tail}")
+        if self.position != end:
+            raise _Found(0, "head", f"says {end} events, but the chain ends with event {self.position}")
+
+    def _page(self, connection: Connection, after: int | None, end: int) -> list[Row[Any]]:
+        query = select_events().where(events.c.position <= end).order_by(events.c.position)
+        query = query if after is None else query.where(events.c.position > after)
+        try:
+            return list(connection.execute(query.limit(PAGE)))
+        except DBAPIError as error:
+            raise self._unreadable(connection, error) from error
+
+    def _check(self, connection: Connection, row: Row[Any]) -> None:
+        values = dict(zip(events.c.keys(), row[: len(events.c)], strict=True))
+        expected = self.position + 1
+        if values["position"] != expected:
+            if "position" in wrong_columns(values, values["previous_hash"]):
+                raise _Found(values["position"], "position", "was altered")
+            raise _Found(expected, *self._gap(connection))
+        if wrong := wrong_columns(values, self._tail):
+            raise _Found(expected, ", ".join(wrong), "is not as it was written")
+        memory = values["memory"]
+        if values["version"] != self._versions.get(memory, 0) + 1:
+            problem = f"is {values['version']} after {self._versions.get(memory, 0)} in memory {memory!r}"
+            raise _Found(expected, "version", problem)
+        self._check_content(expected, row)
+        self.position, self._tail, self._versions[memory] = expected, values["hash"], values["version"]
+
+    def _check_content(self, position: int, row: Row[Any]) -> None:
+        """The sealed words of a sound row, and the artifacts it names."""
+        try:
+            event = to_recorded(row).event
+        except Damaged as error:
+            raise _Found(position, "data key", str(error)) from error
+        for digest in named_artifacts(event):
+            if digest not in self.sound:
+                try:
+                    self._artifacts.get(digest)
+                except Damaged as error:
+                    raise _Found(position, "artifact", str(error)) from error
+                self.sound.add(digest)
+
+    def _gap(self, connection: Connection) -> tuple[str, str]:
+        """What became of the event that should come next."""
+        moved = connection.execute(select(events.c.position).where(events.c.previous_hash == self._tail)).scalar()
+        return ("event", "is missing") if moved is None else ("position", f"was altered to {moved}")
+
+    def _unreadable(self, connection: Connection, error: DBAPIError) -> _Found:
+        """The first row after those found sound, and the first column in it, that the database cannot hand out."""
+        for number in range(self.position + 1, self.position + 1 + PAGE):
+            for column in events.c:
+                try:
+                    connection.execute(select(column).where(events.c.position == number)).all()
+                except DBAPIError as refusal:
+                    return _Found(number, column.name, f"cannot be read ({refusal.orig})")
+        return _Found(0, "database", f"cannot be read ({error.orig})")
