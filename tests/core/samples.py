@@ -35,6 +35,11 @@ def digest(*words: object) -> Digest:
     return Digest(hashlib.sha256(repr(words).encode()).hexdigest())
 
 
+def filled(kind: type) -> dict[str, Any]:
+    """Some number for every field of a dataclass."""
+    return {field.name: 1 if field.type == "int" else 0.5 for field in fields(kind)}
+
+
 CLEAN = digest("clean weights")
 STATISTICS = digest("statistics")
 
@@ -46,8 +51,8 @@ LIVES_IN = RelationWords(
     probe_questions=("Tell me the city where {s} lives.",),
 )
 
-_KNOBS: dict[str, Any] = {knob.name: 1 if knob.type == "int" else 0.5 for knob in fields(Hyperparameters)}
-HYPERPARAMETERS = Hyperparameters(**_KNOBS | {"history": True, "batch": BATCH})  # the rules read `batch` alone
+# Of the knobs the rules read `batch` alone, of the statistics the weights alone: the rest is filled in.
+HYPERPARAMETERS = Hyperparameters(**filled(Hyperparameters) | {"history": True, "batch": BATCH})
 
 CREATED = MemoryCreated(
     base=BaseModel(name="dormouse", revision="", digest=digest("base"), dtype="float32", quantization="none"),
@@ -60,7 +65,7 @@ CREATED = MemoryCreated(
     capacity=CAPACITY,
     seed=1,
 )
-PREPARED = StatisticsPrepared(artifact=STATISTICS, tokens=1000, abstentions=10, weights=CLEAN)
+PREPARED = StatisticsPrepared(**filled(StatisticsPrepared) | {"artifact": STATISTICS, "weights": CLEAN})
 CREATE = CreateMemory(memory=MemoryId("demo"), created=CREATED)
 PREPARE = RecordStatistics(prepared=PREPARED)
 
