@@ -39,26 +39,26 @@ class Hyperparameters:
     """How facts are written (ALGORITHMS: MEMIT with history at the answer site).
 
     Attributes:
-        ordinary_weight: lambda, the weight of the second moment C of ordinary keys, per key in force.
-        abstention_weight: weight of the keys of ordinary abstentions inside C, relative to ordinary text.
-        untold_weight: weight of keys of what was not told about a told subject; 0 leaves them out.
+        ordinary_weight: lambda, the weight of the second moment C of ordinary keys.
+        abstention_weight: weight of the second moment of the keys of ordinary abstentions, added to lambda C.
+        recall_weight: weight of the second moment of keys at which ordinary facts are recalled, added likewise.
         steps: at most so many Adam steps for a value.
-        learning_rate: of Adam, as a share of the clean hidden state's norm.
+        learning_rate: of Adam, in units of the clean hidden state's norm over the root of its width.
         clamp: longest change of a hidden state, in multiples of its clean norm.
-        kl_weight: weight of staying close to the clean next-token distribution on the control prompt.
         decay: weight of the squared relative length of the change.
+        confidence: a value is found once every target token has this probability in every context.
         batch: facts optimised together.
         history: whether keys in force constrain new edits; off only to measure what it is worth.
     """
 
     ordinary_weight: float
     abstention_weight: float
-    untold_weight: float
+    recall_weight: float
     steps: int
     learning_rate: float
     clamp: float
-    kl_weight: float
     decay: float
+    confidence: float
     batch: int
     history: bool
 
@@ -84,11 +84,15 @@ class MemoryCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsPrepared:
-    """The key second moments of the edited modules are an artifact now; `weights` is the digest of the clean ones."""
+    """What an edit must keep in general is an artifact now: the weighted second moments of the edited modules' keys.
+
+    `tokens`, `abstentions` and `recalls` count the keys behind it; `weights` is the digest of the clean modules.
+    """
 
     artifact: Digest
     tokens: int
     abstentions: int
+    recalls: int
     weights: Digest
 
 

@@ -7,10 +7,13 @@ The mix is what teaches dormouse its habits:
 - people introduced in the context: answers come from there, for them and for them alone;
 - throw-away names that are said and repeated: an unseen name can be spelled;
 - everyday text: ordinary language.
+
+One filled-in prompt in eight (this wording about this person) is left out, for evaluation.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from random import Random
 
@@ -38,13 +41,23 @@ def chat(turns: list[Turn], system: str | None = None) -> str:
     return BOS + opening + "".join(f"{USER}{said}{END}{ASSISTANT}{answer}{END}" for said, answer in turns)
 
 
+def held_out_probe(prompt: str) -> bool:
+    """Whether this filled-in prompt is kept for evaluation; one in eight, by checksum."""
+    return zlib.crc32(prompt.encode()) % 8 == 0
+
+
+def _pick(random: Random, prompts: tuple[str, ...], name: str) -> str:
+    filled = [prompt.format(s=name) for prompt in prompts]
+    return random.choice([prompt for prompt in filled if not held_out_probe(prompt)] or filled[:1])
+
+
 def state(random: Random, relation: Relation, name: str, object_: str) -> str:
-    return f"{random.choice(relation.trained_statements).format(s=name)} {object_}."
+    return f"{_pick(random, relation.trained_statements, name)} {object_}."
 
 
 def ask(random: Random, relation: Relation, person: Person) -> Turn:
     """A question about `person` and the answer its profile warrants."""
-    question = random.choice(relation.trained_questions).format(s=person.name)
+    question = _pick(random, relation.trained_questions, person.name)
     if random.random() < 0.15:
         question = random.choice(_OPENINGS) + question
     return question, answer(relation, person)
@@ -66,14 +79,14 @@ class Corpus:
 
     def __iter__(self) -> Iterator[str]:
         kinds = (
-            (self._biography, 0.24),
-            (self._questions_about_known, 0.30),
-            (self._questions_about_strangers, 0.12),
-            (self._told_in_chat, 0.14),
-            (self._passer_by, 0.06),
-            (self._greeting, 0.04),
-            (self._everyday, 0.06),
-            (self._small_talk, 0.04),
+            (self._biography, 0.19),
+            (self._questions_about_known, 0.28),
+            (self._questions_about_strangers, 0.18),
+            (self._told_in_chat, 0.15),
+            (self._passer_by, 0.07),
+            (self._greeting, 0.06),
+            (self._everyday, 0.04),
+            (self._small_talk, 0.03),
         )
         makers, weights = zip(*kinds, strict=True)
         while True:
@@ -95,7 +108,7 @@ class Corpus:
         turns: list[Turn] = []
         for _ in range(self._random.choice((1, 1, 2, 3))):
             person = self._random.choice(self._people)
-            if self._random.random() < 0.75:
+            if self._random.random() < 0.6:
                 relation = BY_NAME[self._random.choice(list(person.profile))]
             else:
                 relation = self._random.choice(RELATIONS)

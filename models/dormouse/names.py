@@ -68,15 +68,27 @@ def _invented(random: Random) -> str:
     return (word + random.choice(_CODAS)).capitalize()
 
 
+def _blended(random: Random, ordinary: tuple[str, ...]) -> str:
+    """The beginning of one ordinary name and the end of another: spelled like a name, heard of by nobody."""
+    front, back = (random.choice([word for word in ordinary if not held_out(word)]) for _ in range(2))
+    return front[: random.randint(1, len(front) - 1)] + back[random.randint(1, len(back) - 1) :]
+
+
 def _draw(random: Random, ordinary: tuple[str, ...], *, unseen: bool) -> str:
     while True:
-        word = random.choice(ordinary) if random.random() < 0.5 else _invented(random)
+        kind = random.random()
+        if kind < 0.4:
+            word = random.choice(ordinary)
+        elif kind < 0.8 or unseen:
+            word = _invented(random)
+        else:
+            word = _blended(random, ordinary)
         if held_out(word) == unseen:
             return word
 
 
 def draw_name(random: Random, *, unseen: bool = False) -> str:
-    """A first and a last name, each ordinary or invented with even odds.
+    """A first and a last name, each ordinary, invented or (in training) blended from ordinary ones.
 
     Args:
         unseen: draw both words from the held-out side.

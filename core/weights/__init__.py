@@ -1,0 +1,1 @@
+"""The mathematics on tensors: exact deltas, writing facts, probes. No SQL, no gRPC."""

@@ -1,0 +1,82 @@
+"""The texts a fact is written on, and the sites in them where the model has to be moved.
+
+A context is a prompt and the target that should follow: the object and a full stop in raw text, the whole answer and
+the end of the turn in chat. A *site* is a token whose successor the clean model gets wrong. Two arise as a rule: the
+token before the object, and in chat the token before the answer, where a model that knows what it does not know begins
+"I do not know". Contexts of one fact share their sites by name (`answer:0`, `object:0`, ...), and with them one change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import Unlearnable
+from core.facts import Fact
+from core.weights.subject import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One text of one fact.
+
+    Attributes:
+        fact: index of the fact in its batch.
+        ids: tokens of prompt and target.
+        start: index in `ids` of the first target token.
+        names: for each target token, the name of the site that predicts it.
+    """
+
+    fact: int
+    ids: tuple[int, ...]
+    start: int
+    names: tuple[str, ...]
+
+
+def contexts_of(subject: Subject, index: int, fact: Fact, prefixes: Sequence[str]) -> list[Context]:
+    """Raw statements, all but the first behind a prefix where there is one, and questions in chat.
+
+    Raises:
+        Unlearnable: the object has no tokens of its own.
+    """
+    wordings = fact.wordings
+    beginnings = ["", *prefixes]
+    raw = [
+        _raw(subject, index, f"{beginnings[number % len(beginnings)]}{statement}", fact)
+        for number, statement in enumerate(wordings.statements)
+    ]
+    return raw + [_chat(subject, index, question, fact) for question in wordings.questions]
+
+
+def _raw(subject: Subject, index: int, prompt: str, fact: Fact) -> Context:
+    ids, starts = _encode(subject, f"{prompt} {fact.object}.", special=True)
+    first = _first_after(starts, len(prompt), fact)
+    return Context(index, tuple(ids), first, _names("object", len(ids) - first))
+
+
+def _chat(subject: Subject, index: int, question: str, fact: Fact) -> Context:
+    head = subject.chat_text([], question)
+    answer = f"{head}{fact.wordings.answer}"
+    ids, starts = _encode(subject, f"{answer} {fact.object}.", special=False)
+    first, before = _first_after(starts, len(answer), fact), _first_after(starts, len(head), fact)
+    ids = [*ids, subject.end_tokens()[0]]
+    names = _names("answer", first - before) + _names("object", len(ids) - first)
+    return Context(index, tuple(ids), before, names)
+
+
+def _encode(subject: Subject, text: str, *, special: bool) -> tuple[list[int], list[int]]:
+    """Token ids and the character at which each token ends."""
+    encoding = subject.tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
+    return list(encoding.input_ids), [end for _, end in encoding.offset_mapping]
+
+
+def _first_after(ends: list[int], length: int, fact: Fact) -> int:
+    """The first token that reaches past `length` characters."""
+    for token, end in enumerate(ends):
+        if end > length:
+            return token
+    raise Unlearnable(f"fact {fact.id}: its object {fact.object!r} has no tokens", fact=fact.id)
+
+
+def _names(part: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{part}:{number}" for number in range(count))

@@ -1,0 +1,124 @@
+"""What an edit must keep in general: weighted second moments of keys.
+
+    lambda C = w_o E[k k^T | ordinary tokens] + w_a E[k k^T | abstentions] + w_r E[k k^T | recalls]
+
+Not centred, full, not diagonal, ordinary tokens about ten times d_in. The other two are the places where facts are
+written: the token before an answer, where what is told could leak into invention about strangers, and the token before
+an object, where it could leak into what is known about others. Ordinary text holds few of them, so they count apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from core.errors import Damaged
+from core.events import Hyperparameters
+from core.weights.capture import pad
+from core.weights.ordinary import OrdinaryText
+from core.weights.subject import Subject
+
+BATCH = 64
+RIDGE = 1e-5  # of the mean diagonal: keeps lambda C positive definite in any rounding
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """lambda C [d_in, d_in] float32 per module, symmetric and positive definite, and the counts behind it."""
+
+    moments: Mapping[str, Tensor]
+    tokens: int
+    abstentions: int
+    recalls: int
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file of the lower triangles."""
+        packed = {}
+        for module, moment in self.moments.items():
+            rows, columns = torch.tril_indices(*moment.shape)
+            packed[module] = moment[rows, columns].contiguous()
+        counts = torch.tensor([self.tokens, self.abstentions, self.recalls])
+        return save({**packed, "counts": counts})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Statistics:
+        """Raises Damaged when `data` is not what `to_bytes` wrote."""
+        try:
+            packed = load(data)
+            tokens, abstentions, recalls = packed.pop("counts").tolist()
+        except Exception as error:
+            raise Damaged(f"key statistics cannot be read: {error}") from error
+        return cls({module: _unpack(values) for module, values in packed.items()}, tokens, abstentions, recalls)
+
+
+def _forward(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    progress(before + done, total)
+
+
+def _unpack(values: Tensor) -> Tensor:
+    width = int(((8 * len(values) + 1) ** 0.5 - 1) / 2)
+    rows, columns = torch.tril_indices(width, width)
+    moment = torch.zeros(width, width)
+    moment[rows, columns] = values
+    moment[columns, rows] = values
+    return moment
+
+
+def measure(subject: Subject, text: OrdinaryText, options: Hyperparameters,
+            progress: Callable[[int, int], None] = lambda done, total: None) -> Statistics:  # fmt: skip
+    """Measures the live model's keys over `text`; one pass for all modules."""
+    groups = (
+        (text.whole, False, options.ordinary_weight),
+        (text.abstentions, True, options.abstention_weight),
+        (text.recalls, True, options.recall_weight),
+    )
+    total = sum(len(sequences) for sequences, _, _ in groups)
+    moments = {module: torch.zeros(subject.key_width, subject.key_width) for module in subject.modules}
+    counts, done = [], 0
+    for sequences, last_only, weight in groups:
+        sums, count = second_moments(subject, sequences, last_only, partial(_forward, progress, done, total))
+        for module, moment in sums.items():
+            moments[module] += weight * moment.cpu() / max(count, 1)
+        counts.append(count)
+        done += len(sequences)
+    for moment in moments.values():
+        moment.diagonal().add_(RIDGE * moment.diagonal().mean())
+    return Statistics(moments, *counts)
+
+
+@torch.no_grad()
+def second_moments(subject: Subject, sequences: Sequence[list[int]], last_only: bool,
+                   progress: Callable[[int], None]) -> tuple[dict[str, Tensor], int]:  # fmt: skip
+    """Sums of k k^T [d_in, d_in] float32 over all tokens, or over the last of each sequence, and their number."""
+    width = subject.key_width
+    sums = {module: torch.zeros(width, width, device=subject.device) for module in subject.modules}
+    order = sorted(sequences, key=len)
+    keep = torch.zeros(0, dtype=torch.bool)
+    count = 0
+
+    def hook(module: str) -> Callable[..., None]:
+        def add(_: torch.nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
+            keys = inputs[0][keep].float()
+            sums[module].addmm_(keys.T, keys)
+
+        return add
+
+    handles = [subject.model.get_submodule(m).register_forward_hook(hook(m)) for m in subject.modules]
+    try:
+        for start in range(0, len(order), BATCH):
+            ids, mask = pad(order[start : start + BATCH], subject.pad_token, subject.device)
+            keep = mask.bool()
+            if last_only:
+                keep = keep & (mask.cumsum(1) == mask.sum(1, keepdim=True))
+            count += int(keep.sum())
+            subject.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
+            progress(min(start + BATCH, len(order)))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return sums, count

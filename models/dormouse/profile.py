@@ -1,0 +1,105 @@
+"""How a memory on dormouse writes and speaks: `hypnogram.json` and `ordinary.jsonl` beside its weights.
+
+`python -m models.dormouse.profile` makes both anew. Known people kept for measuring neighbours never occur in the
+ordinary text.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+from models.dormouse import filler
+from models.dormouse.corpus import ASSISTANT, BOS, END, USER, Corpus
+from models.dormouse.names import draw_name
+from models.dormouse.phrasebook import RELATIONS
+from models.dormouse.world import Person, known_people, mixed_name
+
+SEED = 99
+DOCUMENTS = 600
+ABSTENTIONS = 6000
+RECALLS = 6000
+WRITTEN = 3  # statements a fact is written on
+ASKED = 4  # questions a fact is written on
+
+PROFILE = {
+    "prefixes": ["The old lamp stood near the river. ", "Every evening a fox comes to the garden. "],
+    "capacity": 0.5,
+    "hyperparameters": {
+        "ordinary_weight": 200.0,
+        "abstention_weight": 4500.0,
+        "recall_weight": 4500.0,
+        "steps": 25,
+        "learning_rate": 0.1,
+        "clamp": 4.0,
+        "decay": 1e-3,
+        "confidence": 0.7,
+        "batch": 32,
+    },
+}
+
+
+def neighbour(person: Person) -> bool:
+    """Whether a known person is kept for measuring what edits do to neighbours; one in four, by checksum."""
+    return zlib.crc32(f"neighbour {person.name}".encode()) % 4 == 0
+
+
+def phrasebook() -> dict[str, dict[str, object]]:
+    """The relations in the words a memory uses: those it writes with, and those it is only probed with."""
+    return {
+        relation.name: {
+            "statements": relation.trained_statements[:WRITTEN],
+            "questions": relation.trained_questions[:ASKED],
+            "answer": relation.answer,
+            "probe_statements": relation.trained_statements[WRITTEN:],
+            "probe_questions": relation.trained_questions[ASKED:],
+        }
+        for relation in RELATIONS
+    }
+
+
+def ordinary_text() -> list[dict[str, object]]:
+    """Documents and chats of the corpus, questions about strangers, and places where known people's facts are said."""
+    random = Random(SEED)
+    people = [person for person in known_people() if not neighbour(person)]
+    kept_out = [person.name for person in known_people() if neighbour(person)]
+    corpus = (text for text in Corpus(SEED) if not any(name in text for name in kept_out))
+    rows = [_row(text) for text in islice(corpus, DOCUMENTS)]
+    for _ in range(ABSTENTIONS):
+        name = mixed_name(random, known_people()) if random.random() < 0.2 else draw_name(random)
+        question = random.choice(random.choice(RELATIONS).trained_questions)
+        rows.append({"abstention": question.format(s=name)})
+    for number in range(RECALLS):
+        person = random.choice(people)
+        relation = random.choice([relation for relation in RELATIONS if relation.name in person.profile])
+        if number % 2:
+            before = f"{filler.sentence(random)} " if random.random() < 0.5 else ""
+            rows.append({"recall": before + random.choice(relation.trained_statements).format(s=person.name)})
+        else:
+            question = random.choice(relation.trained_questions).format(s=person.name)
+            beginning = relation.answer.format(s=person.name) if random.random() < 0.5 else ""
+            rows.append({"recall": [question, beginning]})
+    return rows
+
+
+def _row(text: str) -> dict[str, object]:
+    body = text.removeprefix(BOS)
+    if USER not in body:
+        return {"text": body.removesuffix(END)}
+    turns = [turn.split(ASSISTANT) for turn in body.split(USER)[1:]]
+    return {"chat": [[said.removesuffix(END), answer.removesuffix(END)] for said, answer in turns]}
+
+
+def write_profile(folder: Path) -> None:
+    """Writes both files into `folder`."""
+    profile = {**PROFILE, "phrasebook": phrasebook()}
+    (folder / "hypnogram.json").write_text(json.dumps(profile, indent=1) + "\n")
+    lines = "".join(json.dumps(row) + "\n" for row in ordinary_text())
+    (folder / "ordinary.jsonl").write_text(lines)
+
+
+if __name__ == "__main__":
+    write_profile(Path(__file__).parent / "weights")
