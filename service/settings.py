@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on, and to call.")
     port: int = Field(default=50051, ge=0, le=65535, description="Port to listen on, and to call; 0 picks a free one.")
 
+    memory: str = Field(default="demo", description="Memory the command line speaks of unless told otherwise.")
+
     # who computes, and on what
     executor: bool = Field(default=True, description="Whether the server writes facts itself, in a thread.")
     device: str = Field(default="cpu", description="Torch device of the models: cpu, cuda, cuda:1, ...")

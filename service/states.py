@@ -6,18 +6,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from store.folding import state
-from store.snapshots import Snapshots
-
 from core.commands import Command
 from core.decide import decide
 from core.errors import Conflict, MemoryUnknown, VersionUnknown
 from core.events import Cause
 from core.ids import MemoryId
-from core.memory import Memory, fold
+from core.memory import NOTHING, Memory, fold
 from store.clock import next_event_id
+from store.folding import state
 from store.log import EventLog
 from store.rows import NewEvent
+from store.snapshots import Snapshots
 
 KEPT = 64  # memories
 PAGE = 1000  # events
@@ -36,9 +35,8 @@ class States:
 
     def current(self, memory: MemoryId) -> Memory:
         """The newest state. Raises MemoryUnknown."""
-        found = self._newest(memory)
-        if found.created is None:
-            raise MemoryUnknown(memory)
+        kept = self._kept.get(memory)
+        found = self._advanced(memory, kept) if kept else state(self._log, self._snapshots, memory)
         self._keep(memory, found)
         return found
 
@@ -52,8 +50,6 @@ class States:
         current = self.current(memory)
         if min_version is not None and min_version > current.version:
             raise VersionUnknown(memory, min_version, current.version)
-        if at_version is not None and not 0 < at_version <= current.version:
-            raise VersionUnknown(memory, at_version, current.version)
         if at_version is None or at_version == current.version:
             return current
         return state(self._log, self._snapshots, memory, at_version)
@@ -77,7 +73,7 @@ class States:
         """
         with self._turns[hash(memory) % TURNS]:
             while True:
-                before = self._newest(memory)
+                before = self._current_or_nothing(memory)
                 events = decide(before, command(before))
                 if not events:
                     return before
@@ -95,9 +91,11 @@ class States:
                 self._keep(memory, after)
                 return after
 
-    def _newest(self, memory: MemoryId) -> Memory:
-        kept = self._kept.get(memory)
-        return self._advanced(memory, kept) if kept else state(self._log, self._snapshots, memory)
+    def _current_or_nothing(self, memory: MemoryId) -> Memory:
+        try:
+            return self.current(memory)
+        except MemoryUnknown:
+            return NOTHING
 
     def _advanced(self, memory: MemoryId, kept: Memory) -> Memory:
         while news := self._log.read(memory=memory, after_version=kept.version, limit=PAGE):

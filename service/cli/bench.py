@@ -1,0 +1,62 @@
+"""`hypnogram bench`: the measurements behind the claims. `benchmarks/` holds what they do."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated, Any
+
+import typer
+
+from service.cli import options
+from service.cli.output import print_json, print_table, progress
+
+app = typer.Typer(help="Measure; prints one JSON document with --json, a table otherwise.", no_args_is_help=True)
+
+Seeds = Annotated[int, typer.Option(min=1, help="Runs with different random seeds.")]
+
+
+@app.command("capacity")
+def capacity(
+    *,
+    facts: Annotated[int, typer.Option(min=1, help="Facts to tell, one at a time.")] = 200,
+    seeds: Seeds = 3,
+    json: options.AsJson = False,
+) -> None:
+    """How many facts a memory holds: recall, neighbours, strangers and perplexity as they grow in number."""
+    _run("capacity", json, facts=facts, seeds=seeds)
+
+
+@app.command("values")
+def values(
+    *,
+    facts: Annotated[int, typer.Option(min=1, help="Facts to write.")] = 64,
+    seeds: Seeds = 1,
+    json: options.AsJson = False,
+) -> None:
+    """How fast values are found one by one and in batches, at which recall."""
+    _run("values", json, facts=facts, seeds=seeds)
+
+
+@app.command("log")
+def log(
+    *,
+    postgresql: Annotated[str | None, typer.Option(help="URL of a PostgreSQL database to measure, too.")] = None,
+    json: options.AsJson = False,
+) -> None:
+    """How fast the log takes and folds events, beside the raw databases."""
+    _run("log", json, postgresql=postgresql)
+
+
+def _run(name: str, json: bool, **options_: Any) -> None:
+    with progress(json) as bar:
+        document = importlib.import_module(f"benchmarks.{name}").run(progress=bar, **options_)
+    if json:
+        print_json(document)
+        return
+    rows = document["rows"]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    print_table(document["bench"], columns, ([_cell(row.get(column, "")) for column in columns] for row in rows))
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

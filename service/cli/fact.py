@@ -1,0 +1,172 @@
+"""`hypnogram fact`: add, list, show."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli import options
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_table, progress
+
+if TYPE_CHECKING:
+    from hypnogram.v1 import facts_pb2
+
+BATCH = 256  # facts in one request
+
+app = typer.Typer(help="Tell a memory facts and see how far they have come.", no_args_is_help=True)
+
+
+@app.command("add")
+def add(
+    *,
+    subject: Annotated[str | None, typer.Argument(help='Whom it is about: "Aria Voss".')] = None,
+    relation: Annotated[str | None, typer.Argument(help='How the object relates to it: "lives in".')] = None,
+    object_: Annotated[str | None, typer.Argument(metavar="[OBJECT]", help='What to remember: "Lisbon".')] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            help="Add many: a file with a JSON object like NewFact on each line; - is standard input.",
+        ),
+    ] = None,
+    statement: Annotated[
+        list[str] | None,
+        typer.Option(help="A prompt that ends right before the object; may be given several times."),
+    ] = None,
+    question: Annotated[list[str] | None, typer.Option(help="What a user may ask; may be given several times.")] = None,
+    answer: Annotated[str, typer.Option(help="How a chat answer begins, up to the object.")] = "",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the weights have it.")] = True,
+    request_id: Annotated[str, typer.Option(help="Repeat a request safely: the same id adds nothing twice.")] = "",
+    expected_version: Annotated[
+        int | None, typer.Option(min=0, help="Add only if the memory is at this version.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait, for each batch of facts.")] = 600.0,
+    memory: options.MemoryName = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Tell a fact, or a file of facts. What was told is durable when the command ends, however it ends."""
+    from hypnogram.v1 import facts_pb2
+
+    if file is not None:
+        if subject is not None or statement or question or answer:
+            raise UsageProblem("give either a file or one fact, not both")
+        facts = _read(file)
+    elif subject is None or relation is None or object_ is None:
+        raise UsageProblem('name subject, relation and object, as in: hypnogram fact add "Aria Voss" "lives in" Lisbon')
+    else:
+        wordings = None
+        if statement or question or answer:
+            wordings = facts_pb2.Wordings(
+                statements=statement or (), questions=question or (), answer=answer or (statement or [""])[0]
+            )
+        facts = [facts_pb2.NewFact(subject=subject, relation=relation, object=object_, wordings=wordings)]
+    name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
+    results: list[facts_pb2.AddedFact] = []
+    version = 0
+    with connected(address) as client, progress(json or len(facts) <= BATCH) as bar:
+        for start in range(0, len(facts), BATCH):
+            answered = client.add_facts(
+                name,
+                facts[start : start + BATCH],
+                request_id=request if len(facts) <= BATCH else f"{request}/{start}",
+                expected_version=expected_version if not start else None,
+                wait=wait,
+                timeout=timeout,
+            )
+            version = answered.version
+            results += answered.results
+            bar(len(results), len(facts), "facts told")
+    if json:
+        print_json({"results": [as_dict(one) for one in results], "version": version})
+    else:
+        _table([one.fact for one in results])
+
+
+@app.command("list")
+def list_(
+    *,
+    status: Annotated[str, typer.Option(help="Only those pending, injected or parked.")] = "",
+    subject: Annotated[str, typer.Option(help="Only those about this subject.")] = "",
+    at_version: options.AtVersion = None,
+    memory: options.MemoryName = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """List the facts of a memory in the order they were told."""
+    from hypnogram.v1 import facts_pb2
+
+    statuses = dict(facts_pb2.Status.items())
+    wanted = statuses.get(f"STATUS_{status.upper()}" if status else "STATUS_UNSPECIFIED")
+    if wanted is None:
+        raise UsageProblem(f"--status {status}: it is pending, injected or parked")
+    with connected(address) as client:
+        facts = list(client.facts(options.memory_name(memory), status=wanted, subject=subject, at_version=at_version))
+    if json:
+        print_json([as_dict(one) for one in facts])
+    else:
+        _table(facts)
+
+
+@app.command("show")
+def show(
+    *,
+    fact: Annotated[str, typer.Argument(help="Its id, as `hypnogram fact list` shows it.")],
+    at_version: options.AtVersion = None,
+    memory: options.MemoryName = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Show one fact: its words, its prompts, and how far it has come."""
+    with connected(address) as client:
+        answer = client.fact(options.memory_name(memory), fact, at_version)
+    values = as_dict(answer)
+    if json:
+        print_json(values)
+        return
+    shown = values["fact"]
+    wordings = shown.pop("wordings", {})
+    rows = [(name, value) for name, value in shown.items() if value not in ("", [], {}, None)]
+    rows += [(name, "\n".join(value) if isinstance(value, list) else value) for name, value in wordings.items()]
+    print_table("", ("", ""), rows)
+
+
+def _read(file: Path) -> list[Any]:
+    from google.protobuf import json_format
+    from hypnogram.v1 import facts_pb2
+
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"--file {file}: {error}") from None
+    facts = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                facts.append(json_format.ParseDict(json_module.loads(line), facts_pb2.NewFact()))
+            except (json_module.JSONDecodeError, json_format.ParseError, AttributeError, TypeError) as error:
+                raise UsageProblem(f"--file {file}, line {number}: {error}") from None
+    if not facts:
+        raise UsageProblem(f"--file {file}: holds no fact")
+    return facts
+
+
+def _table(facts: list[facts_pb2.Fact]) -> None:
+    from hypnogram.v1 import facts_pb2
+
+    rows = (
+        (
+            one.fact,
+            f"{one.subject} {one.relation} {one.object}",
+            facts_pb2.Status.Name(one.status).removeprefix("STATUS_").lower()
+            + (f": {one.failure}" if one.failure else ""),
+        )
+        for one in facts
+    )
+    print_table("", ("id", "fact", "status"), rows)

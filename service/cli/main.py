@@ -1,0 +1,48 @@
+"""`hypnogram`: the commands put together, and what happens when one fails."""
+
+from __future__ import annotations
+
+import typer
+
+from core.errors import HypnogramError
+from service.cli import ask, bench, fact, history, memory, run
+from service.cli.output import UsageProblem, fail
+from service.failures import CallFailed
+
+app = typer.Typer(
+    name="hypnogram",
+    help="A language model with persistent memories in its weights, and the history of each.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("serve")(run.serve)
+app.command("executor")(run.executor)
+app.command("demo")(run.demo)
+app.add_typer(memory.app, name="memory")
+app.add_typer(fact.app, name="fact")
+app.command("lineage")(history.lineage)
+app.command("log")(history.log)
+app.command("replay")(history.replay)
+app.command("chat")(ask.chat)
+app.command("complete")(ask.complete)
+app.add_typer(bench.app, name="bench")
+
+
+def main() -> None:
+    """Runs the command line; exits with 1 after a failure and with 2 after wrong usage, saying why in one line."""
+    try:
+        app()
+    except UsageProblem as problem:
+        fail(problem, 2)
+    except (HypnogramError, CallFailed) as error:
+        fail(error, 1)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        raise SystemExit(0) from None
+
+
+if __name__ == "__main__":
+    main()

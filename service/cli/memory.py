@@ -1,0 +1,102 @@
+"""`hypnogram memory`: create, list, show."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from service.cli import options
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_table
+
+app = typer.Typer(help="Create memories and look at them.", no_args_is_help=True)
+
+
+@app.command("create")
+def create(
+    *,
+    name: Annotated[str | None, typer.Argument(help="Its name. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
+    model: Annotated[str, typer.Option(help="Hugging Face id or path of the base model. Default: dormouse.")] = "",
+    revision: Annotated[str, typer.Option(help="Revision of a Hugging Face repository.")] = "",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16. Default: as in the checkpoint.")] = "",
+    quantization: Annotated[str, typer.Option(help="Of what is not edited: none, int8 or nf4.")] = "",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A hyperparameter, as in --set steps=40; may be given several times."),
+    ] = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Create a memory on a base model; on dormouse, the small model that comes along, unless told otherwise."""
+    from hypnogram.v1 import memories_pb2
+
+    base = memories_pb2.BaseModel(name=model, revision=revision, dtype=dtype, quantization=quantization)
+    hyperparameters = memories_pb2.Hyperparameters()
+    for assignment in set_ or ():
+        _set(hyperparameters, assignment)
+    with connected(address) as client:
+        answer = client.create_memory(options.memory_name(name), base, hyperparameters)
+    _show(answer, json)
+
+
+@app.command("list")
+def list_(address: options.Address = None, json: options.AsJson = False) -> None:
+    """List the memories of a server."""
+    with connected(address) as client:
+        memories = list(client.memories())
+    if json:
+        print_json([as_dict(one) for one in memories])
+    else:
+        print_table("", ("memory", "version"), ((one.memory, one.version) for one in memories))
+
+
+@app.command("show")
+def show(
+    *,
+    name: Annotated[str | None, typer.Argument(help="Its name. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
+    at_version: options.AtVersion = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Show a memory: its base, its facts by status, its pressure and the digest of its weights."""
+    with connected(address) as client:
+        answer = client.memory(options.memory_name(name), at_version)
+    _show(answer, json)
+
+
+def _show(answer: Any, json: bool) -> None:
+    if json:
+        print_json(as_dict(answer))
+        return
+    memory = answer.memory
+    weights = (
+        memory.weights_digest or f"not measured yet{f': {memory.statistics_failure}' * bool(memory.statistics_failure)}"
+    )
+    rows = (
+        ("memory", memory.memory),
+        ("version", answer.version),
+        ("base", f"{memory.base.name} ({memory.base.dtype}, quantization {memory.base.quantization})"),
+        ("facts", f"{memory.facts.injected} injected, {memory.facts.pending} pending, {memory.facts.parked} parked"),
+        ("pressure", f"{memory.pressure:.3f} of {memory.capacity:.3f}"),
+        ("weights", weights),
+        ("created", memory.created_at.ToJsonString()),
+        ("relations", ", ".join(memory.relations)),
+    )
+    print_table("", ("", ""), rows)
+
+
+def _set(hyperparameters: Any, assignment: str) -> None:
+    name, equals, value = assignment.partition("=")
+    descriptor = hyperparameters.DESCRIPTOR.fields_by_name.get(name)
+    if descriptor is None or not equals:
+        names = ", ".join(sorted(hyperparameters.DESCRIPTOR.fields_by_name))
+        raise UsageProblem(f"--set {assignment}: write name=value; the names are {names}")
+    try:
+        if descriptor.cpp_type == descriptor.CPPTYPE_BOOL:
+            setattr(hyperparameters, name, {"true": True, "on": True, "false": False, "off": False}[value.lower()])
+        elif descriptor.cpp_type == descriptor.CPPTYPE_INT32:
+            setattr(hyperparameters, name, int(value))
+        else:
+            setattr(hyperparameters, name, float(value))
+    except (KeyError, ValueError):
+        raise UsageProblem(f"--set {assignment}: {value!r} is no value for {name}") from None

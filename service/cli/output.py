@@ -1,0 +1,119 @@
+"""What commands print: JSON for programs, tables for people, and one line for a failure."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from service.client import Client
+
+NEXT_STEPS = {
+    "MEMORY_UNKNOWN": "create it with `hypnogram memory create`, or see `hypnogram memory list`",
+    "FACT_UNKNOWN": "see `hypnogram fact list`",
+    "MODEL_UNAVAILABLE": "check the path or id of the base model, or leave it out to use dormouse",
+    "SCHEMA_MISMATCH": "upgrade hypnogram, or name another database with --db",
+    "VERSION_CONFLICT": "run the command again",
+}
+
+
+class UsageProblem(Exception):
+    """What was asked for does not make sense; the exit status is 2."""
+
+
+def fail(error: Exception, status: int) -> None:
+    """Prints `error` and what to do about it in one line, and exits."""
+    message = " ".join(str(error).split())
+    if getattr(error, "code", "") == "UNAVAILABLE" and not getattr(error, "reason", ""):
+        message = "no server answers there; start one with `hypnogram serve`, or name another with --address"
+    step = NEXT_STEPS.get(getattr(error, "reason", ""), "")
+    sys.stderr.write(f"hypnogram: {message}{f' ({step})' if step and step not in message else ''}\n")
+    raise SystemExit(status)
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Client]:
+    """A client of the server at `address`, or where the settings say."""
+    from service.cli.options import settings
+    from service.client import Client
+
+    with Client(address or settings().address, actor="cli") as client:
+        yield client
+
+
+def as_dict(message: Message) -> Any:
+    """A message as JSON values: field names as in the proto, defaults included, 64-bit numbers as numbers."""
+    from google.protobuf import json_format
+
+    values = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return _with_numbers(values, message)
+
+
+def print_json(values: Any, *, one_line: bool = False) -> None:
+    """One JSON document on standard output."""
+    text = json.dumps(values, ensure_ascii=False, indent=None if one_line else 2)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def print_text(text: str, end: str = "\n") -> None:
+    sys.stdout.write(text + end)
+    sys.stdout.flush()
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console(soft_wrap=False).print(table)
+
+
+class Bar(Protocol):
+    """Moves a progress bar: how much is done, of how much (0 while unknown), and what is being done."""
+
+    def __call__(self, done: float, total: float, step: str) -> None: ...
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Bar]:
+    """A progress bar on standard error; none when `quiet`, or where nobody watches."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total, step: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=None)
+        yield lambda done, total, step: bars.update(task, completed=done, total=total or None, description=step)
+
+
+def _with_numbers(values: Any, message: Message) -> Any:
+    """Protobuf's JSON has 64-bit numbers as texts, for JavaScript's sake; turns them back."""
+    for descriptor in message.DESCRIPTOR.fields:
+        if descriptor.name not in values:
+            continue
+        value = values[descriptor.name]
+        if descriptor.cpp_type in (descriptor.CPPTYPE_INT64, descriptor.CPPTYPE_UINT64):
+            values[descriptor.name] = int(value)
+        elif descriptor.message_type and descriptor.message_type.file.package == "hypnogram.v1":
+            nested = getattr(message, descriptor.name)
+            if isinstance(value, list):
+                values[descriptor.name] = [_with_numbers(*pair) for pair in zip(value, nested, strict=True)]
+            else:
+                values[descriptor.name] = _with_numbers(value, nested)
+    return values

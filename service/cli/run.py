@@ -1,0 +1,121 @@
+"""`hypnogram serve | executor | demo`: processes that stay."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli import options
+from service.cli.output import print_text
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+LogFormat = Annotated[
+    str | None, typer.Option(help="auto, json or text; auto is text on a terminal (HYPNOGRAM_LOG_FORMAT).")
+]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error (HYPNOGRAM_LOG_LEVEL).")]
+
+
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (HYPNOGRAM_HOST).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 0 picks a free one (HYPNOGRAM_PORT).")
+    ] = None,
+    db: options.Database = None,
+    artifacts: options.ArtifactFolder = None,
+    snapshots: options.SnapshotFolder = None,
+    model: Annotated[
+        str | None, typer.Option(help="Base model of new memories that name none (HYPNOGRAM_MODEL_PATH).")
+    ] = None,
+    executor: Annotated[
+        bool | None,
+        typer.Option("--executor/--no-executor", help="Write facts in this process, too (HYPNOGRAM_EXECUTOR)."),
+    ] = None,
+    device: options.Device = None,
+    threads: options.Threads = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Serve memories over gRPC until interrupted. Prints the address once it listens."""
+    settings = options.settings(
+        host=host,
+        port=port,
+        database_url=db,
+        artifact_folder=artifacts,
+        snapshot_folder=snapshots,
+        model_path=model,
+        executor=executor,
+        device=device,
+        torch_threads=threads,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    import asyncio
+
+    asyncio.run(_serve(settings))
+
+
+def executor(
+    *,
+    db: options.Database = None,
+    artifacts: options.ArtifactFolder = None,
+    snapshots: options.SnapshotFolder = None,
+    device: options.Device = None,
+    threads: options.Threads = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Write facts into weights for all memories of a database, beside servers and other executors."""
+    settings = options.settings(
+        database_url=db,
+        artifact_folder=artifacts,
+        snapshot_folder=snapshots,
+        device=device,
+        torch_threads=threads,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    from service.executor import Executor
+    from service.telemetry import configure
+    from service.wiring import limit_torch, opened
+
+    configure(settings.log_format, settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with opened(settings) as store:
+        limit_torch(settings)
+        Executor(store.log, store.artifacts, store.snapshots, settings).run(stop)
+
+
+def demo() -> None:
+    """Show one memory's life: told, asked, killed, rebuilt. Takes under two minutes and leaves nothing behind."""
+    from service.demo import run
+
+    run()
+
+
+async def _serve(settings: Settings) -> None:
+    import asyncio
+
+    from service.live import LiveModels
+    from service.server import Served
+    from service.server import serve as serve_until
+    from service.telemetry import configure
+    from service.wiring import limit_torch, opened
+
+    configure(settings.log_format, settings.log_level)
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    up: asyncio.Future[Served] = loop.create_future()
+    up.add_done_callback(lambda future: print_text(f"listening on {future.result().address}"))
+    with opened(settings) as store:
+        limit_torch(settings)
+        models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
+        await serve_until(settings, store, models, stop, up)

@@ -1,0 +1,256 @@
+"""A client for people who write Python: the calls of `hypnogram.v1`, one method each, pages and streams unrolled.
+
+with Client("127.0.0.1:50051") as client:
+    client.create_memory("demo")
+    client.add_facts("demo", [told("Aria Voss", "lives in", "Lisbon")], wait=True)
+    print("".join(piece.text for piece in client.chat("demo", "Where does Aria Voss live?")))
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import grpc
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from hypnogram.v1 import (
+    chat_pb2,
+    chat_pb2_grpc,
+    facts_pb2,
+    facts_pb2_grpc,
+    history_pb2,
+    history_pb2_grpc,
+    memories_pb2,
+    memories_pb2_grpc,
+)
+
+from service.failures import CallFailed
+
+DETAILS_KEY = "grpc-status-details-bin"
+WAIT_SECONDS = 1  # per question how far an operation is
+
+AsOf = int | None
+T = TypeVar("T")
+
+
+def told(subject: str, relation: str, object: str, **more: Any) -> facts_pb2.NewFact:
+    """A fact to add; `more` are further fields of NewFact."""
+    return facts_pb2.NewFact(subject=subject, relation=relation, object=object, **more)
+
+
+class Client:
+    """A connection to a server. Every method may raise CallFailed; `timeout` is in seconds, None for no limit."""
+
+    def __init__(self, address: str, *, actor: str = "client", max_message_bytes: int = 64 * 1024 * 1024) -> None:
+        options = [("grpc.max_receive_message_length", max_message_bytes)]
+        self.channel = grpc.insecure_channel(address, options=options)
+        self.memories_stub = memories_pb2_grpc.MemoriesStub(self.channel)
+        self.facts_stub = facts_pb2_grpc.FactsStub(self.channel)
+        self.history_stub = history_pb2_grpc.HistoryStub(self.channel)
+        self.chat_stub = chat_pb2_grpc.ChatStub(self.channel)
+        self.operations_stub = operations_pb2_grpc.OperationsStub(self.channel)  # type: ignore[no-untyped-call]
+        self.health_stub = health_pb2_grpc.HealthStub(self.channel)
+        self._metadata = (("hypnogram-actor", actor),)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.channel.close()
+
+    def create_memory(
+        self,
+        memory: str,
+        base: memories_pb2.BaseModel | None = None,
+        hyperparameters: memories_pb2.Hyperparameters | None = None,
+        timeout: float | None = 600,
+    ) -> memories_pb2.CreateMemoryResponse:
+        request = memories_pb2.CreateMemoryRequest(memory=memory, base=base, hyperparameters=hyperparameters)
+        return self._call(self.memories_stub.CreateMemory, request, timeout)
+
+    def memory(
+        self, memory: str, at_version: AsOf = None, timeout: float | None = 60
+    ) -> memories_pb2.GetMemoryResponse:
+        request = memories_pb2.GetMemoryRequest(memory=memory, at_version=at_version)
+        return self._call(self.memories_stub.GetMemory, request, timeout)
+
+    def memories(self, timeout: float | None = 60) -> Iterator[memories_pb2.MemorySummary]:
+        token = ""
+        while True:
+            request = memories_pb2.ListMemoriesRequest(page_token=token)
+            page = self._call(self.memories_stub.ListMemories, request, timeout)
+            yield from page.memories
+            if not (token := page.next_page_token):
+                return
+
+    def add_facts(
+        self,
+        memory: str,
+        facts: Sequence[facts_pb2.NewFact],
+        *,
+        request_id: str = "",
+        expected_version: int | None = None,
+        wait: bool = False,
+        timeout: float | None = 600,
+    ) -> facts_pb2.AddFactsResponse:
+        """`wait`: until the weights have the facts, or parked them. A `request_id` is made up when none is given."""
+        request = facts_pb2.AddFactsRequest(
+            memory=memory,
+            request_id=request_id or str(uuid.uuid4()),
+            facts=facts,
+            expected_version=expected_version,
+            wait=facts_pb2.WAIT_INJECTED if wait else facts_pb2.WAIT_NONE,
+        )
+        return self._call(self.facts_stub.AddFacts, request, timeout)
+
+    def fact(
+        self, memory: str, fact: str, at_version: AsOf = None, timeout: float | None = 60
+    ) -> facts_pb2.GetFactResponse:
+        request = facts_pb2.GetFactRequest(memory=memory, fact=fact, at_version=at_version)
+        return self._call(self.facts_stub.GetFact, request, timeout)
+
+    def facts(
+        self,
+        memory: str,
+        *,
+        status: facts_pb2.Status.ValueType = facts_pb2.STATUS_UNSPECIFIED,
+        subject: str = "",
+        at_version: AsOf = None,
+        timeout: float | None = 60,
+    ) -> Iterator[facts_pb2.Fact]:
+        request = facts_pb2.ListFactsRequest(memory=memory, status=status, subject=subject, at_version=at_version)
+        while True:
+            page = self._call(self.facts_stub.ListFacts, request, timeout)
+            yield from page.facts
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    def lineage(
+        self, memory: str, fact: str, at_version: AsOf = None, timeout: float | None = 60
+    ) -> facts_pb2.GetLineageResponse:
+        request = facts_pb2.GetLineageRequest(memory=memory, fact=fact, at_version=at_version)
+        return self._call(self.facts_stub.GetLineage, request, timeout)
+
+    def events(
+        self, memory: str, after_version: int = 0, until_version: AsOf = None, timeout: float | None = None
+    ) -> Iterator[history_pb2.Event]:
+        request = history_pb2.ReadEventsRequest(
+            memory=memory, after_version=after_version, until_version=until_version, page_size=1000
+        )
+        for page in self._stream(self.history_stub.ReadEvents, request, timeout):
+            yield from page.events
+
+    def watch(
+        self, memory: str, after_version: int = 0, timeout: float | None = None
+    ) -> Iterator[history_pb2.WatchResponse]:
+        request = history_pb2.WatchRequest(memory=memory, after_version=after_version)
+        return self._stream(self.history_stub.Watch, request, timeout)
+
+    def replay(
+        self,
+        memory: str,
+        version: AsOf = None,
+        progress: Callable[[history_pb2.ReplayMetadata], None] = lambda _: None,
+    ) -> history_pb2.ReplayResponse:
+        """Starts a replay on the server and waits for its end; a wait that is given up cancels it."""
+        request = history_pb2.ReplayRequest(memory=memory, version=version)
+        operation = self._call(self.history_stub.Replay, request, 60)
+        wait = operations_pb2.WaitOperationRequest(name=operation.name, timeout=Duration(seconds=WAIT_SECONDS))
+        try:
+            while not operation.done:
+                progress(_unpacked(operation.metadata, history_pb2.ReplayMetadata()))
+                operation = self._call(self.operations_stub.WaitOperation, wait, 60)
+        except BaseException:
+            self.operations_stub.CancelOperation(operations_pb2.CancelOperationRequest(name=operation.name), timeout=5)
+            raise
+        if operation.HasField("error"):
+            raise _failure(operation.error)
+        return _unpacked(operation.response, history_pb2.ReplayResponse())
+
+    def chat(
+        self,
+        memory: str,
+        said: str | Sequence[Mapping[str, str]],
+        *,
+        max_tokens: int = 0,
+        min_version: AsOf = None,
+        timeout: float | None = 600,
+    ) -> Iterator[chat_pb2.ChatResponse]:
+        """`said` is what the user says, or a conversation of {"role": ..., "content": ...}."""
+        turns = [{"role": "user", "content": said}] if isinstance(said, str) else said
+        messages = [chat_pb2.Message(role=turn["role"], content=turn["content"]) for turn in turns]
+        request = chat_pb2.ChatRequest(memory=memory, messages=messages, max_tokens=max_tokens, min_version=min_version)
+        return self._stream(self.chat_stub.Chat, request, timeout)
+
+    def complete(
+        self,
+        memory: str,
+        prompt: str,
+        *,
+        max_tokens: int = 0,
+        min_version: AsOf = None,
+        timeout: float | None = 600,
+    ) -> Iterator[chat_pb2.CompleteResponse]:
+        request = chat_pb2.CompleteRequest(memory=memory, prompt=prompt, max_tokens=max_tokens, min_version=min_version)
+        return self._stream(self.chat_stub.Complete, request, timeout)
+
+    def serving(self, service: str = "", timeout: float | None = 5) -> bool:
+        """Whether the server, or one of its services, is ready; False also when there is none."""
+        try:
+            answer = self.health_stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout)
+        except grpc.RpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def _call(self, method: Callable[..., T], request: Any, timeout: float | None) -> T:
+        with _failures():
+            return method(request, timeout=timeout, metadata=self._metadata)
+
+    def _stream(self, method: Callable[..., Iterator[T]], request: Any, timeout: float | None) -> Iterator[T]:
+        stream: Any = method(request, timeout=timeout, metadata=self._metadata)
+        try:
+            with _failures():
+                yield from stream
+        finally:
+            stream.cancel()
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise _call_failed(error) from None
+
+
+def _call_failed(error: Any) -> CallFailed:
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY:
+            return _failure(status_pb2.Status.FromString(value))
+    return CallFailed(error.code().name, error.details() or error.code().name)
+
+
+def _failure(status: status_pb2.Status) -> CallFailed:
+    code = next(code.name for code in grpc.StatusCode if code.value[0] == status.code)
+    failure = CallFailed(code, status.message)
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    for detail in status.details:
+        if detail.Unpack(info):
+            failure.reason, failure.metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(bad):
+            failure.fields = {one.field: one.description for one in bad.field_violations}
+    return failure
+
+
+def _unpacked(packed: Any, message: T) -> T:
+    packed.Unpack(message)
+    return message

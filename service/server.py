@@ -1,0 +1,155 @@
+"""The gRPC server: everything is put together here, and taken apart again in order."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from hypnogram.v1 import (
+    chat_pb2,
+    chat_pb2_grpc,
+    facts_pb2,
+    facts_pb2_grpc,
+    history_pb2,
+    history_pb2_grpc,
+    memories_pb2,
+    memories_pb2_grpc,
+)
+
+from core.errors import InvalidField
+from service.calls import EveryCall
+from service.chat import ChatServicer
+from service.facts import FactsServicer
+from service.history import HistoryServicer
+from service.memories import MemoriesServicer
+from service.operations import Operations
+from service.ports import Models
+from service.readiness import Readiness
+from service.settings import Settings
+from service.states import States
+from service.tail import Tail
+from service.wiring import Store
+
+STORE_THREADS = 32  # calls that wait for the database at the same time
+SERVICES = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (memories_pb2, "Memories"),
+        (facts_pb2, "Facts"),
+        (history_pb2, "History"),
+        (chat_pb2, "Chat"),
+        (operations_pb2, "Operations"),
+    )
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that is up. `port` is the one it listens on, also where the settings left the choice open."""
+
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@asynccontextmanager
+async def serving(settings: Settings, store: Store, models: Models) -> AsyncIterator[Served]:
+    """A server for `store`, from entering to leaving. Leaving lets calls finish for `settings.stop_seconds`.
+
+    Raises:
+        InvalidField: the address cannot be listened on.
+    """
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
+    states, tail = States(store.log, store.snapshots), Tail(store.log)
+    operations = Operations(settings.max_operations)
+    chat = ChatServicer(states, tail, models, settings.max_streams)
+    readiness = Readiness(store.log, states, tail, models, SERVICES)
+    retries = settings.conflict_retries
+
+    server = aio.server(interceptors=[EveryCall()], options=_options(settings))
+    memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(store.log, states, models, retries), server)
+    facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(store.log, states, tail, retries), server)
+    history_pb2_grpc.add_HistoryServicer_to_server(HistoryServicer(store.log, states, tail, models, operations), server)
+    chat_pb2_grpc.add_ChatServicer_to_server(chat, server)
+    operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)  # type: ignore[no-untyped-call]
+    health_pb2_grpc.add_HealthServicer_to_server(readiness.servicer, server)
+    health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+    reflection.enable_server_reflection((*SERVICES, health, reflection.SERVICE_NAME), server)
+    served = Served(settings.host, _listen(server, settings))
+
+    tail.start()
+    await readiness.begin()
+    await server.start()
+    watching = asyncio.create_task(readiness.watch())
+    log.info("server.started", address=served.address)
+    try:
+        yield served
+    finally:
+        log.info("server.stopping", address=served.address)
+        await tail.stop()
+        await operations.stop()
+        await server.stop(settings.stop_seconds)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        chat.close()
+        log.info("server.stopped", address=served.address)
+
+
+async def serve(
+    settings: Settings, store: Store, models: Models, stop: asyncio.Event, up: asyncio.Future[Served]
+) -> None:
+    """Serves until `stop` is set; with an executor in a thread beside it where the settings say so."""
+    async with serving(settings, store, models) as served:
+        stop_executor = threading.Event()
+        thread = _executor_thread(settings, store, stop_executor) if settings.executor else None
+        up.set_result(served)
+        await stop.wait()
+        stop_executor.set()
+    if thread is not None:
+        await asyncio.to_thread(thread.join)
+
+
+def _executor_thread(settings: Settings, store: Store, stop: threading.Event) -> threading.Thread:
+    from service.executor import Executor
+
+    executor = Executor(store.log, store.artifacts, store.snapshots, settings)
+    thread = threading.Thread(target=executor.run, args=(stop,), name="executor", daemon=True)
+    thread.start()
+    return thread
+
+
+def _listen(server: aio.Server, settings: Settings) -> int:
+    try:
+        port = server.add_insecure_port(settings.address)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise InvalidField(
+            "port", f"{settings.address} cannot be listened on; is a server running there already? Choose another port"
+        )
+    return port
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls, and their memories would not fit
+        ("grpc.keepalive_time_ms", 30_000),  # finds out that a watcher is gone
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ]

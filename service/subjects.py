@@ -1,0 +1,54 @@
+"""The base models this process has loaded, each once, whatever number of memories stands on it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from core.errors import ModelUnavailable
+from core.events import MemoryCreated
+from core.weights.checkpoint import content_digest, locate
+from core.weights.subject import Subject, load_subject
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    digest: str
+    dtype: str
+    quantization: str
+    modules: tuple[str, ...]
+
+
+class Subjects:
+    """Loads on first use; `twin` gives a model whose edited modules are the caller's own, all else shared."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._loaded: dict[_Base, Subject] = {}
+        self._lock = threading.Lock()
+
+    def twin(self, created: MemoryCreated) -> Subject:
+        """A pristine model for a memory.
+
+        Raises:
+            ModelUnavailable: it cannot be loaded, or its files are not those the memory was created on.
+        """
+        base = created.base
+        key = _Base(base.digest, base.dtype, base.quantization, created.modules)
+        with self._lock:
+            if key not in self._loaded:
+                folder = locate(base.name, base.revision)
+                found = content_digest(folder)
+                if found != base.digest:
+                    raise ModelUnavailable(
+                        f"the files of {base.name!r} are not those this memory was created on (digest {found[:16]}, "
+                        f"not {base.digest[:16]}); put the recorded ones back",
+                        model=base.name,
+                        recorded=base.digest,
+                        found=found,
+                    )
+                self._loaded[key] = load_subject(
+                    folder, modules=created.modules, dtype=base.dtype, quantization=base.quantization,
+                    device=self._device,
+                )  # fmt: skip
+            return self._loaded[key].twin()
