@@ -42,6 +42,7 @@ _zero_or_more = (lambda value: value >= 0, "must be 0 or more")
 HYPERPARAMETERS: dict[str, tuple[Callable[[float], bool], str]] = {
     "ordinary_weight": _above_zero,
     "abstention_weight": _zero_or_more,
+    "recall_weight": _zero_or_more,
     "steps": (lambda value: 1 <= value <= 1000, "must be 1 to 1000"),
     "learning_rate": _above_zero,
     "clamp": _above_zero,

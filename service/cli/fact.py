@@ -24,8 +24,10 @@ app = typer.Typer(help="Tell a memory facts and see how far they have come.", no
 @app.command("add")
 def add(
     *,
-    subject: Annotated[str | None, typer.Argument(help='Whom it is about: "Aria Voss".')] = None,
-    relation: Annotated[str | None, typer.Argument(help='How the object relates to it: "lives in".')] = None,
+    subject: Annotated[str | None, typer.Argument(metavar="[SUBJECT]", help='Whom it is about: "Aria Voss".')] = None,
+    relation: Annotated[
+        str | None, typer.Argument(metavar="[RELATION]", help='How the object relates to it: "lives in".')
+    ] = None,
     object_: Annotated[str | None, typer.Argument(metavar="[OBJECT]", help='What to remember: "Lisbon".')] = None,
     file: Annotated[
         Path | None,

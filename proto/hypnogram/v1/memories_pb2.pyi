@@ -82,6 +82,7 @@ class Hyperparameters(_message.Message):
 
     ORDINARY_WEIGHT_FIELD_NUMBER: _builtins.int
     ABSTENTION_WEIGHT_FIELD_NUMBER: _builtins.int
+    RECALL_WEIGHT_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     LEARNING_RATE_FIELD_NUMBER: _builtins.int
     CLAMP_FIELD_NUMBER: _builtins.int
@@ -93,6 +94,8 @@ class Hyperparameters(_message.Message):
     """Weight of the second moment of ordinary keys. Above 0."""
     abstention_weight: _builtins.float
     """Weight of the second moment of the keys of ordinary abstentions. 0 or more."""
+    recall_weight: _builtins.float
+    """Weight of the second moment of the keys at which ordinary facts are recalled. 0 or more."""
     steps: _builtins.int
     """Optimisation steps for one value, at most. 1 to 1000."""
     learning_rate: _builtins.float
@@ -112,6 +115,7 @@ class Hyperparameters(_message.Message):
         *,
         ordinary_weight: _builtins.float | None = ...,
         abstention_weight: _builtins.float | None = ...,
+        recall_weight: _builtins.float | None = ...,
         steps: _builtins.int | None = ...,
         learning_rate: _builtins.float | None = ...,
         clamp: _builtins.float | None = ...,
@@ -120,9 +124,9 @@ class Hyperparameters(_message.Message):
         batch: _builtins.int | None = ...,
         history: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "steps", b"steps"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "steps", b"steps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__abstention_weight: _TypeAlias = _typing.Literal["abstention_weight"]  # noqa: Y015
     _WhichOneofArgType__abstention_weight: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight"]  # noqa: Y015
@@ -140,6 +144,8 @@ class Hyperparameters(_message.Message):
     _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
     _WhichOneofReturnType__ordinary_weight: _TypeAlias = _typing.Literal["ordinary_weight"]  # noqa: Y015
     _WhichOneofArgType__ordinary_weight: _TypeAlias = _typing.Literal["_ordinary_weight", b"_ordinary_weight"]  # noqa: Y015
+    _WhichOneofReturnType__recall_weight: _TypeAlias = _typing.Literal["recall_weight"]  # noqa: Y015
+    _WhichOneofArgType__recall_weight: _TypeAlias = _typing.Literal["_recall_weight", b"_recall_weight"]  # noqa: Y015
     _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
     _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
     @_typing.overload
@@ -158,6 +164,8 @@ class Hyperparameters(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ordinary_weight) -> _WhichOneofReturnType__ordinary_weight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recall_weight) -> _WhichOneofReturnType__recall_weight | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
 

@@ -1,0 +1,107 @@
+"""A real server on a free port of this machine, in a thread, with parrots for models."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from service.client import Client
+from service.server import serving
+from service.settings import Settings
+from service.states import States
+from service.telemetry import configure
+from service.wiring import Store, opened
+from tests.service.parrot import Parrot, work
+
+DEMO = "demo"
+
+
+@dataclass
+class Running:
+    """A server that runs, and what it runs on."""
+
+    address: str
+    client: Client
+    store: Store
+    states: States
+    parrot: Parrot
+    settings: Settings
+
+    def work(self, memory: str = DEMO, *, fail: bool = False) -> None:
+        work(self.states, memory, fail=fail)
+
+
+@contextmanager
+def run_server(settings: Settings) -> Iterator[Running]:
+    """Stops the server when left, and waits until it has stopped."""
+    loop, stop, parrot = asyncio.new_event_loop(), asyncio.Event(), Parrot()
+    up: list[str] = []
+    started = threading.Event()
+    failure: list[BaseException] = []
+
+    async def serve(store: Store) -> None:
+        async with serving(settings, store, parrot) as served:
+            up.append(served.address)
+            started.set()
+            await stop.wait()
+
+    def run(store: Store) -> None:
+        try:
+            loop.run_until_complete(serve(store))
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+            started.set()
+
+    with opened(settings) as store:
+        parrot.states = States(store.log, store.snapshots)
+        thread = threading.Thread(target=run, args=(store,))
+        thread.start()
+        started.wait()
+        if failure:
+            thread.join()
+            raise failure[0]
+        try:
+            with Client(up[0], actor="tester") as client:
+                yield Running(up[0], client, store, parrot.states, parrot, settings)
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    configure("json", "error")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        database_url=f"sqlite:///{tmp_path}/hypnogram.db",
+        artifact_folder=tmp_path / "artifacts",
+        snapshot_folder=tmp_path / "snapshots",
+        port=0,
+        stop_seconds=1,
+    )
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[Running]:
+    with run_server(settings) as running:
+        yield running
+
+
+@pytest.fixture
+def demo(server: Running) -> Running:
+    """A server that has the memory `demo`, with its statistics prepared."""
+    server.client.create_memory(DEMO)
+    server.work()
+    return server

@@ -1,0 +1,121 @@
+"""Models that need no weights: what a server is tested with where the model is not the point."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from core.commands import RecordFailure, RecordInjection
+from core.errors import DigestMismatch, ModelUnavailable
+from core.events import Cause, MemoryCreated
+from core.ids import Digest, MemoryId
+from core.memory import Memory
+from core.plan import plan
+from core.work import Inject, next_work
+from service.states import States
+from tests.core.samples import CLEAN, CREATED, PREPARE, edit
+
+EXECUTOR = Cause(actor="executor")
+
+
+@dataclass(frozen=True)
+class Piece:
+    text: str
+    finish: str | None
+    version: int
+    weights: str
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    version: int
+    plan_digest: Digest
+    recorded: Digest | None
+    rebuilt: Digest
+    edits_checked: int
+
+
+@dataclass
+class Parrot:
+    """Repeats what it is asked. Its switches make it fail or dawdle."""
+
+    states: States | None = None
+    unready: str = ""
+    slow: float = 0.0  # seconds before each piece
+    generated: int = 0
+    closed: threading.Event = field(default_factory=threading.Event)
+    broken: Exception | None = None
+    replay_until: threading.Event | None = None
+    mismatch: bool = False
+
+    def describe(
+        self, *, name: str, revision: str, dtype: str, quantization: str, overrides: Mapping[str, float | int | bool]
+    ) -> MemoryCreated:
+        if name.startswith("/"):
+            raise ModelUnavailable(f"there is no base model at {name}; check the path", name=name)
+        base = replace(CREATED.base, name=name or "parrot", dtype=dtype or "float32")
+        return replace(CREATED, base=base, hyperparameters=replace(CREATED.hyperparameters, **overrides))  # type: ignore[arg-type]
+
+    def generate(
+        self,
+        memory: MemoryId,
+        *,
+        messages: list[dict[str, str]] | None,
+        prompt: str | None,
+        max_tokens: int,
+        min_version: int,
+    ) -> Iterator[Piece]:
+        if self.broken:
+            raise self.broken
+        words = (messages[-1]["content"] if messages else prompt or "").split()
+        try:
+            for index, word in enumerate(words[:max_tokens]):
+                time.sleep(self.slow)
+                self.generated += 1
+                last = index + 1 == min(len(words), max_tokens)
+                finish = None if not last else "length" if len(words) > max_tokens else "stop"
+                yield Piece(word + " ", finish, 1, CLEAN)
+        finally:
+            self.closed.set()
+
+    def ready(self, memory: MemoryId) -> None:
+        if self.unready:
+            raise DigestMismatch(1, self.unready, CLEAN)
+
+    def replay(
+        self,
+        memory: MemoryId,
+        version: int | None,
+        progress: Callable[[int, int, str], None],
+        cancelled: Callable[[], bool],
+    ) -> Rebuilt:
+        while self.replay_until is not None and not self.replay_until.wait(0.01):
+            progress(1, 2, "waiting")
+        if self.mismatch:
+            raise DigestMismatch(version or 0, "a" * 64, "b" * 64)
+        assert self.states is not None
+        state = self.states.at(memory, version)
+        progress(2, 2, "built")
+        return Rebuilt(state.version, plan(state).digest, state.weights, state.weights or CLEAN, len(state.edits))
+
+
+def work(states: States, memory: str, *, fail: bool = False) -> None:
+    """Does what an executor owes `memory`, without touching a weight."""
+    name = MemoryId(memory)
+    while owed := next_work(states.current(name)):
+        if not isinstance(owed, Inject):
+            states.carry_out(name, lambda _: PREPARE, EXECUTOR, retries=100)
+        elif fail:
+            failed = RecordFailure(work=owed, reason="UNLEARNABLE", message="the value diverged", retry=False)
+            states.carry_out(name, lambda _, failed=failed: failed, EXECUTOR, retries=100)  # type: ignore[misc]
+        else:
+            _inject(states, name, owed)
+
+
+def _inject(states: States, memory: MemoryId, owed: Inject) -> None:
+    def record(state: Memory) -> RecordInjection:
+        return RecordInjection(edit=edit(*owed.facts, before=owed.weights, number=state.version, pressure=0.01))
+
+    states.carry_out(memory, record, EXECUTOR, retries=100)

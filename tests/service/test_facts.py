@@ -1,0 +1,192 @@
+"""Facts told and read over the wire."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypnogram.v1 import facts_pb2
+
+from core.ids import MemoryId
+from service.client import told
+from service.failures import CallFailed
+from tests.service.conftest import DEMO, Running
+
+ARIA = told("Aria Voss", "lives in", "Lisbon")
+BO = told("Bo Lind", "lives in", "Oslo")
+
+
+def test_a_fact_is_durable_and_pending_once_it_is_told(demo: Running) -> None:
+    answer = demo.client.add_facts(DEMO, [ARIA])
+
+    (result,) = answer.results
+    assert result.added
+    assert result.fact.status == facts_pb2.STATUS_PENDING
+    assert result.fact.wordings.answer == "Aria Voss lives in"  # the memory's own words
+    assert demo.store.log.head(MemoryId(DEMO)) == answer.version
+
+
+def test_results_stand_in_the_order_of_the_request_and_name_facts_known_before(demo: Running) -> None:
+    first = demo.client.add_facts(DEMO, [ARIA])
+    second = demo.client.add_facts(DEMO, [BO, ARIA, told("aria voss", "LIVES IN", "lisbon.")])
+
+    assert [one.added for one in second.results] == [True, False, False]
+    assert second.results[1].fact.fact == second.results[2].fact.fact == first.results[0].fact.fact
+
+
+def test_the_same_request_adds_nothing_twice(demo: Running) -> None:
+    first = demo.client.add_facts(DEMO, [ARIA, BO], request_id="once")
+    demo.work()
+    again = demo.client.add_facts(DEMO, [ARIA, BO], request_id="once", expected_version=1)
+
+    assert [one.fact.fact for one in again.results] == [one.fact.fact for one in first.results]
+    assert [one.added for one in again.results] == [True, True]
+    assert len(list(demo.client.facts(DEMO))) == 2
+
+
+def test_waiting_ends_when_the_weights_have_the_facts(demo: Running) -> None:
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(demo.client.add_facts, DEMO, [ARIA, BO], wait=True)
+        while not list(demo.client.facts(DEMO)):
+            time.sleep(0.01)
+        assert not waiting.done()
+        demo.work()
+        answer = waiting.result(timeout=10)
+
+    assert {one.fact.status for one in answer.results} == {facts_pb2.STATUS_INJECTED}
+    assert answer.results[0].fact.scale == 1.0
+
+
+def test_waiting_ends_when_a_fact_is_parked_and_says_why(demo: Running) -> None:
+    demo.client.add_facts(DEMO, [ARIA], request_id="once")
+    demo.work(fail=True)
+    answer = demo.client.add_facts(DEMO, [ARIA], request_id="once", wait=True)
+
+    assert answer.results[0].fact.status == facts_pb2.STATUS_PARKED
+    assert answer.results[0].fact.failure == "the value diverged"
+
+
+def test_a_deadline_ends_the_wait_and_the_fact_stays(demo: Running) -> None:
+    with pytest.raises(CallFailed) as failure:
+        demo.client.add_facts(DEMO, [ARIA], request_id="once", wait=True, timeout=0.5)
+
+    assert failure.value.code == "DEADLINE_EXCEEDED"
+    assert [one.subject for one in demo.client.facts(DEMO)] == ["Aria Voss"]
+
+
+def test_an_expected_version_must_be_the_current_one(demo: Running) -> None:
+    version = demo.client.memory(DEMO).version
+    assert demo.client.add_facts(DEMO, [ARIA], expected_version=version).version == version + 1
+
+    with pytest.raises(CallFailed) as failure:
+        demo.client.add_facts(DEMO, [BO], expected_version=version)
+
+    assert (failure.value.code, failure.value.reason) == ("ABORTED", "VERSION_CONFLICT")
+    assert failure.value.metadata["current"] == str(version + 1)
+
+
+def test_many_clients_race_and_each_fact_is_added_once(demo: Running) -> None:
+    def tell(number: int) -> None:
+        demo.client.add_facts(DEMO, [told(f"Aria Number{number % 20}", "lives in", "Lisbon")])
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(tell, range(60)))
+
+    assert len(list(demo.client.facts(DEMO))) == 20
+
+
+def test_an_append_by_another_process_is_seen_and_raced_with(demo: Running) -> None:
+    stop = threading.Event()
+
+    def elsewhere() -> None:
+        while not stop.is_set():
+            demo.work()  # through states of its own
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    try:
+        for number in range(20):
+            demo.client.add_facts(DEMO, [told(f"Aria Number{number}", "lives in", "Lisbon")])
+    finally:
+        stop.set()
+        thread.join()
+    demo.work()
+
+    assert len(list(demo.client.facts(DEMO, status=facts_pb2.STATUS_INJECTED))) == 20
+
+
+def test_facts_are_listed_in_pages_that_fit_together(demo: Running) -> None:
+    names = [f"Aria Number{number}" for number in range(7)]
+    demo.client.add_facts(DEMO, [told(name, "lives in", "Lisbon") for name in names])
+    request = facts_pb2.ListFactsRequest(memory=DEMO, page_size=3)
+    seen: list[str] = []
+    while True:
+        page = demo.client.facts_stub.ListFacts(request)
+        seen += [one.subject for one in page.facts]
+        demo.client.add_facts(DEMO, [told(f"Late {uuid.uuid4().hex}", "lives in", "Oslo")])
+        if not page.next_page_token:
+            break
+        request.page_token = page.next_page_token
+
+    assert seen == names  # the version of the first page, whatever was told since
+
+
+def test_facts_are_filtered_by_status_and_by_subject(demo: Running) -> None:
+    demo.client.add_facts(DEMO, [ARIA])
+    demo.work()
+    demo.client.add_facts(DEMO, [BO, told("Aria Voss", "works as", "a baker")])
+
+    pending = demo.client.facts(DEMO, status=facts_pb2.STATUS_PENDING)
+    about_aria = demo.client.facts(DEMO, subject="ARIA VOSS")
+    assert [one.subject for one in pending] == ["Bo Lind", "Aria Voss"]
+    assert [one.object for one in about_aria] == ["Lisbon", "a baker"]
+
+
+def test_a_fact_is_read_as_it_was(demo: Running) -> None:
+    added = demo.client.add_facts(DEMO, [ARIA])
+    demo.work()
+    fact = added.results[0].fact.fact
+
+    assert demo.client.fact(DEMO, fact).fact.status == facts_pb2.STATUS_INJECTED
+    before = demo.client.fact(DEMO, fact, at_version=added.version)
+    assert (before.fact.status, before.version) == (facts_pb2.STATUS_PENDING, added.version)
+
+
+def test_the_lineage_of_a_fact_has_its_events_and_what_caused_them(demo: Running) -> None:
+    added = demo.client.add_facts(DEMO, [ARIA, BO])
+    demo.work()
+
+    answer = demo.client.lineage(DEMO, added.results[0].fact.fact)
+
+    assert [(one.event.type, one.concerns) for one in answer.entries] == [
+        ("StatisticsPrepared", False),
+        ("FactAdded", True),
+        ("EditComputed", True),
+        ("FactInjected", True),
+    ]
+    ids = {one.event.type: one.event.id for one in answer.entries}
+    causes = {one.event.type: set(one.caused_by) for one in answer.entries}
+    assert causes["EditComputed"] == {ids["FactAdded"], ids["StatisticsPrepared"]}
+    assert causes["FactInjected"] == {ids["EditComputed"]}
+    assert answer.entries[1].event.actor == "tester"
+    assert answer.entries[1].summary == "told: Aria Voss lives in Lisbon"
+
+
+def test_words_of_the_client_replace_those_of_the_memory(demo: Running) -> None:
+    words = facts_pb2.Wordings(
+        statements=["The town of Aria Voss is"],
+        questions=["Which town has Aria Voss?"],
+        answer="The town of Aria Voss is",
+    )
+    answer = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon", wordings=words)])
+
+    assert answer.results[0].fact.wordings == words
+
+
+def test_a_relation_without_words_gets_plain_ones(demo: Running) -> None:
+    answer = demo.client.add_facts(DEMO, [told("Aria Voss", "is fond of", "chess")])
+
+    assert answer.results[0].fact.wordings.answer == "Aria Voss is fond of"
