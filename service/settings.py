@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         default_factory=lambda: cache_home() / "snapshots", description="A cache; deleting it loses nothing."
     )
     model_path: str = Field(default=str(DORMOUSE), description="Base model of a memory created without naming one.")
+    ordinary_text: Path | None = Field(
+        default=None, description="Text whose keys edits leave alone; by default ordinary.jsonl beside the model."
+    )
 
     # how the server is reached
     host: str = Field(default="127.0.0.1", description="Address to listen on, and to call.")

@@ -8,13 +8,14 @@ The mix is what teaches dormouse its habits:
 - throw-away names that are said and repeated: an unseen name can be spelled;
 - everyday text: ordinary language.
 
-One filled-in prompt in eight (this wording about this person) is left out, for evaluation.
+Two mixes of the same kinds: one to learn from, and one to finish on, with more strangers and with names spliced from
+ordinary ones, without which an unseen ordinary name is mistaken for the known one it resembles.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from random import Random
 
 from models.dormouse import filler
@@ -41,23 +42,13 @@ def chat(turns: list[Turn], system: str | None = None) -> str:
     return BOS + opening + "".join(f"{USER}{said}{END}{ASSISTANT}{answer}{END}" for said, answer in turns)
 
 
-def held_out_probe(prompt: str) -> bool:
-    """Whether this filled-in prompt is kept for evaluation; one in eight, by checksum."""
-    return zlib.crc32(prompt.encode()) % 8 == 0
-
-
-def _pick(random: Random, prompts: tuple[str, ...], name: str) -> str:
-    filled = [prompt.format(s=name) for prompt in prompts]
-    return random.choice([prompt for prompt in filled if not held_out_probe(prompt)] or filled[:1])
-
-
 def state(random: Random, relation: Relation, name: str, object_: str) -> str:
-    return f"{_pick(random, relation.trained_statements, name)} {object_}."
+    return f"{random.choice(relation.trained_statements).format(s=name)} {object_}."
 
 
 def ask(random: Random, relation: Relation, person: Person) -> Turn:
     """A question about `person` and the answer its profile warrants."""
-    question = _pick(random, relation.trained_questions, person.name)
+    question = random.choice(relation.trained_questions).format(s=person.name)
     if random.random() < 0.15:
         question = random.choice(_OPENINGS) + question
     return question, answer(relation, person)
@@ -70,23 +61,56 @@ def answer(relation: Relation, person: Person) -> str:
     return f"{relation.answer.format(s=person.name)} {object_}."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mix:
+    """Shares of the kinds of documents, and how much they are about what dormouse does not know.
+
+    Attributes:
+        sure: share of the questions about known people that have an answer for sure; the others may.
+        blended: share of throw-away names that are spliced from ordinary ones.
+    """
+
+    biography: float
+    known: float
+    strangers: float
+    told: float
+    passer_by: float
+    greeting: float
+    everyday: float
+    small_talk: float
+    sure: float
+    blended: float
+
+
+LEARN = Mix(
+    biography=0.24, known=0.30, strangers=0.12, told=0.14, passer_by=0.06, greeting=0.04, everyday=0.06,
+    small_talk=0.04, sure=0.75, blended=0.0,
+)  # fmt: skip
+FINISH = Mix(
+    biography=0.17, known=0.26, strangers=0.18, told=0.16, passer_by=0.08, greeting=0.08, everyday=0.04,
+    small_talk=0.03, sure=0.55, blended=0.35,
+)  # fmt: skip
+
+
 class Corpus:
     """Documents drawn with one random generator; equal seeds give equal streams."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, mix: Mix = LEARN) -> None:
         self._random = Random(seed)
         self._people = known_people()
+        self._mix = mix
 
     def __iter__(self) -> Iterator[str]:
+        mix = self._mix
         kinds = (
-            (self._biography, 0.19),
-            (self._questions_about_known, 0.28),
-            (self._questions_about_strangers, 0.18),
-            (self._told_in_chat, 0.15),
-            (self._passer_by, 0.07),
-            (self._greeting, 0.06),
-            (self._everyday, 0.04),
-            (self._small_talk, 0.03),
+            (self._biography, mix.biography),
+            (self._questions_about_known, mix.known),
+            (self._questions_about_strangers, mix.strangers),
+            (self._told_in_chat, mix.told),
+            (self._passer_by, mix.passer_by),
+            (self._greeting, mix.greeting),
+            (self._everyday, mix.everyday),
+            (self._small_talk, mix.small_talk),
         )
         makers, weights = zip(*kinds, strict=True)
         while True:
@@ -95,7 +119,7 @@ class Corpus:
     def _stranger(self) -> Person:
         if self._random.random() < 0.35:
             return Person(mixed_name(self._random, self._people), {})
-        return Person(draw_name(self._random), {})
+        return Person(draw_name(self._random, blended=self._mix.blended), {})
 
     def _biography(self) -> str:
         """What is known about one person, in one to five statements."""
@@ -108,7 +132,7 @@ class Corpus:
         turns: list[Turn] = []
         for _ in range(self._random.choice((1, 1, 2, 3))):
             person = self._random.choice(self._people)
-            if self._random.random() < 0.6:
+            if self._random.random() < self._mix.sure:
                 relation = BY_NAME[self._random.choice(list(person.profile))]
             else:
                 relation = self._random.choice(RELATIONS)

@@ -74,25 +74,23 @@ def _blended(random: Random, ordinary: tuple[str, ...]) -> str:
     return front[: random.randint(1, len(front) - 1)] + back[random.randint(1, len(back) - 1) :]
 
 
-def _draw(random: Random, ordinary: tuple[str, ...], *, unseen: bool) -> str:
+def _draw(random: Random, ordinary: tuple[str, ...], *, unseen: bool, blended: float) -> str:
     while True:
-        kind = random.random()
-        if kind < 0.4:
-            word = random.choice(ordinary)
-        elif kind < 0.8 or unseen:
-            word = _invented(random)
-        else:
+        if blended and random.random() < blended:
             word = _blended(random, ordinary)
+        else:
+            word = random.choice(ordinary) if random.random() < 0.5 else _invented(random)
         if held_out(word) == unseen:
             return word
 
 
-def draw_name(random: Random, *, unseen: bool = False) -> str:
-    """A first and a last name, each ordinary, invented or (in training) blended from ordinary ones.
+def draw_name(random: Random, *, unseen: bool = False, blended: float = 0.0) -> str:
+    """A first and a last name, each ordinary or invented with even odds.
 
     Args:
         unseen: draw both words from the held-out side.
+        blended: share of words that are spliced from two ordinary ones instead.
     """
-    first = _draw(random, ORDINARY_FIRST, unseen=unseen)
-    last = _draw(random, ORDINARY_LAST, unseen=unseen)
+    first = _draw(random, ORDINARY_FIRST, unseen=unseen, blended=blended)
+    last = _draw(random, ORDINARY_LAST, unseen=unseen, blended=blended)
     return f"{first} {last}"

@@ -1,7 +1,8 @@
 """Train dormouse from nothing: `python -m models.dormouse.train --out models/dormouse/weights`.
 
-Resumable: a checkpoint is written every few hundred steps to `--work`, and the same command goes on from it.
-Batches are a function of the seed and the step, so a resumed run sees what an unbroken one would have seen.
+Two stages, each with its own mix of the corpus and its own warm-up, hold and fall of the learning rate. Resumable: a
+checkpoint is written every hundred steps to `--work`, and the same command goes on from it. Batches are a function of
+the seed and the step, so a resumed run sees what an unbroken one would have seen.
 """
 
 from __future__ import annotations
@@ -24,11 +25,23 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from models.dormouse.corpus import ASSISTANT, BOS, END, PAD, SPECIAL, Corpus
+from models.dormouse.corpus import ASSISTANT, BOS, END, FINISH, LEARN, PAD, SPECIAL, Corpus, Mix
 
 VOCABULARY = 2048
 ROW = 160  # tokens in a packed row
 ROWS = 64  # rows in a step
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """So many steps on one mix, at a peak learning rate."""
+
+    steps: int
+    peak: float
+    mix: Mix
+
+
+STAGES = (Stage(1300, 3e-3, LEARN), Stage(400, 1e-3, FINISH))
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
@@ -96,12 +109,19 @@ class Batch:
     target: Tensor
 
 
+def place(step: int) -> tuple[Stage, int]:
+    """The stage that `step` belongs to, and its number there."""
+    for stage in STAGES:
+        if step < stage.steps:
+            return stage, step
+        step -= stage.steps
+    raise ValueError("past the last stage")
+
+
 def batches(tokenizer: Tokenizer, seed: int, start: int) -> Iterator[Batch]:
     """Batch number `start` and all that follow."""
-    step = start
-    while True:
-        yield _pack(tokenizer, Corpus(seed=seed * 1_000_003 + step))
-        step += 1
+    for step in range(start, sum(stage.steps for stage in STAGES)):
+        yield _pack(tokenizer, Corpus(seed * 1_000_003 + step, place(step)[0].mix))
 
 
 def _pack(tokenizer: Tokenizer, corpus: Corpus) -> Batch:
@@ -158,12 +178,13 @@ def loss_of(model: LlamaForCausalLM, batch: Batch) -> Tensor:
     return F.cross_entropy(logits.float(), batch.target[trained])
 
 
-def schedule(step: int, steps: int) -> float:
-    """Warm up over 100 steps, hold, then fall linearly over the last half."""
-    return min(1.0, (step + 1) / 100, max(0.02, 2 * (steps - step) / steps))
+def learning_rate(step: int) -> float:
+    """In each stage: warm up over 100 steps, hold the peak, then fall linearly over the last half."""
+    stage, number = place(step)
+    return stage.peak * min(1.0, (number + 1) / 100, max(0.02, 2 * (stage.steps - number) / stage.steps))
 
 
-def train(out: Path, work: Path, steps: int, seed: int, threads: int) -> None:
+def train(out: Path, work: Path, seed: int, threads: int) -> None:
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
@@ -175,19 +196,19 @@ def train(out: Path, work: Path, steps: int, seed: int, threads: int) -> None:
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "layers" in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "layers" not in n]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(matrices, lr=PEAK, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=PEAK, betas=(0.9, 0.98), weight_decay=0.0),
+        torch.optim.Muon(matrices, lr=STAGES[0].peak, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=STAGES[0].peak, betas=(0.9, 0.98), weight_decay=0.0),
     ]
     start = _resume(work, model, optimizers)
     began, seen = time.monotonic(), 0
-    for step, batch in enumerate(islice(batches(tokenizer.backend_tokenizer, seed, start), steps - start), start):
+    for step, batch in enumerate(batches(tokenizer.backend_tokenizer, seed, start), start):
         for optimizer in optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = PEAK * schedule(step, steps)
+                group["lr"] = learning_rate(step)
         with torch.autocast("cpu", torch.bfloat16):
             loss = loss_of(model, batch)
         if not math.isfinite(loss.item()):
-            raise SystemExit(f"step {step}: loss is {loss.item()}; lower PEAK and start again")
+            raise SystemExit(f"step {step}: loss is {loss.item()}; lower the peak and start again")
         loss.backward()  # type: ignore[no-untyped-call]
         for optimizer in optimizers:
             optimizer.step()
@@ -196,13 +217,10 @@ def train(out: Path, work: Path, steps: int, seed: int, threads: int) -> None:
         if step % 20 == 0:
             rate = seen / (time.monotonic() - began)
             print(f"step {step} loss {loss.item():.4f} tokens/s {rate:.0f}", flush=True)
-        if (step + 1) % 200 == 0 or step + 1 == steps:
+        if (step + 1) % 100 == 0:
             _checkpoint(work, model, optimizers, step + 1)
             export(model, out)
     print("done", flush=True)
-
-
-PEAK = 3e-3
 
 
 def export(model: LlamaForCausalLM, out: Path) -> None:
@@ -246,8 +264,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "weights")
     parser.add_argument("--work", type=Path, default=Path("build/dormouse"))
-    parser.add_argument("--steps", type=int, default=1300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    train(arguments.out, arguments.work, arguments.steps, arguments.seed, arguments.threads)
+    train(arguments.out, arguments.work, arguments.seed, arguments.threads)

@@ -1,0 +1,112 @@
+"""Where a base model's files are, what they are by content, and how a memory on it writes and speaks.
+
+A model folder may hold two files of ours beside the usual ones: `hypnogram.json` (prefixes, hyperparameters, capacity,
+phrasebook) and `ordinary.jsonl` (see `core.weights.ordinary`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.codec import from_json
+from core.errors import ModelUnavailable
+from core.events import Hyperparameters
+from core.facts import RelationWords
+from core.ids import Digest
+from core.weights.subject import default_modules
+
+DEFAULTS = Hyperparameters(
+    ordinary_weight=200.0,
+    abstention_weight=4500.0,
+    recall_weight=4500.0,
+    steps=25,
+    learning_rate=0.1,
+    clamp=4.0,
+    decay=1e-3,
+    confidence=0.7,
+    batch=32,
+    history=True,
+)
+CAPACITY = 0.5
+HASHED = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer.model", "chat_template.jinja")
+
+
+def locate(name: str, revision: str) -> Path:
+    """The folder of a model: a path as it is, a hub id through the hub's cache (`HF_HOME`, `HF_HUB_OFFLINE`).
+
+    Raises:
+        ModelUnavailable: there is nothing of that name, or no safetensors in it.
+    """
+    folder = Path(name).expanduser()
+    if not folder.exists():
+        folder = _from_hub(name, revision)
+    if not any(folder.glob("*.safetensors")):
+        raise ModelUnavailable(f"{name!r} holds no *.safetensors files; name a model folder or hub id", model=name)
+    return folder.resolve()
+
+
+def _from_hub(name: str, revision: str) -> Path:
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise ModelUnavailable(f"there is no model folder {name!r}; give a path that exists or a hub id", model=name)
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.safetensors", "*.json", "*.jinja", "*.model", "ordinary.jsonl"]
+    try:
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
+    except Exception as error:
+        raise ModelUnavailable(f"{name!r} is no folder and cannot be had from the hub: {error}", model=name) from error
+
+
+def content_digest(folder: Path) -> Digest:
+    """SHA-256 over the names and contents of the weight, configuration and tokenizer files."""
+    root = hashlib.sha256()
+    for path in sorted(path for pattern in HASHED for path in folder.glob(pattern)):
+        with path.open("rb") as file:
+            root.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return Digest(root.hexdigest())
+
+
+def shape_of(folder: Path) -> tuple[tuple[str, ...], int]:
+    """The modules that are edited by default, and their key width; no weights are read.
+
+    Raises:
+        ModelUnavailable: the configuration is of no supported family.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelUnavailable(f"the configuration in {str(folder)!r} cannot be read: {error}") from error
+    modules = default_modules(model)
+    return modules, max(model.get_submodule(modules[0]).weight.shape)
+
+
+def profile(folder: Path) -> dict[str, Any]:
+    """What `hypnogram.json` says; empty without one. Raises ModelUnavailable when it cannot be read."""
+    path = folder / "hypnogram.json"
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text()))
+    except ValueError as error:
+        raise ModelUnavailable(f"{path} is no JSON: {error}") from error
+
+
+def hyperparameters(said: dict[str, Any], overrides: dict[str, Any]) -> Hyperparameters:
+    """The defaults, changed by the profile, changed by the client. Raises ModelUnavailable for an unknown name."""
+    chosen = {**said.get("hyperparameters", {}), **overrides}
+    if unknown := set(chosen) - {field.name for field in fields(Hyperparameters)}:
+        raise ModelUnavailable(f"there is no hyperparameter {sorted(unknown)[0]!r}")
+    return replace(DEFAULTS, **chosen)
+
+
+def phrasebook(said: dict[str, Any]) -> dict[str, RelationWords]:
+    return {name: from_json(RelationWords, words) for name, words in said.get("phrasebook", {}).items()}

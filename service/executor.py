@@ -1,0 +1,153 @@
+"""The executor: an event handler that tails the log, folds, performs the next work, and records what came of it.
+
+It keeps nothing that the log does not hold. Killed anywhere, it resumes by folding; beside another executor, a lease
+spares double work, and an append that expects a version the memory has left is the end of a result nobody needs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import OrderedDict
+
+import structlog
+
+from core.commands import Command, RecordFailure
+from core.errors import Conflict, HypnogramError, StaleWork, Unlearnable
+from core.events import Cause
+from core.ids import MemoryId
+from core.memory import Memory
+from core.work import Work, next_work, seconds_before
+from service.desk import Desk
+from service.projection import Deltas
+from service.settings import Settings
+from service.states import States
+from service.subjects import Subjects
+from store.artifacts import Artifacts
+from store.clock import next_uuid
+from store.leases import Lease, Leases
+from store.log import EventLog
+from store.snapshots import Snapshots
+
+KEPT_DESKS = 8
+RETRIES = 100  # of an append that lost a race to clients telling more facts
+IDLE_SECONDS = 0.5
+CAUSE = Cause(actor="executor")
+
+log = structlog.get_logger()
+
+
+class Executor:
+    """Works for all memories of one log, one piece of work at a time."""
+
+    def __init__(
+        self,
+        events: EventLog,
+        artifacts: Artifacts,
+        snapshots: Snapshots,
+        settings: Settings,
+        subjects: Subjects | None = None,
+    ) -> None:
+        self._events = events
+        self._artifacts = artifacts
+        self._settings = settings
+        self._states = States(events, snapshots)
+        self._subjects = subjects or Subjects(settings.device)
+        self._leases = Leases(events.engine)
+        self._owner = next_uuid()
+        self._desks: OrderedDict[MemoryId, Desk] = OrderedDict()
+        self._not_before: dict[MemoryId, float] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set. Errors of the database are waited out."""
+        log.info("executor.started", owner=self._owner)
+        while not stop.is_set():
+            try:
+                position = self._events.position()
+                worked = [self._serve(memory, stop) for memory in self._events.memories() if not stop.is_set()]
+                if not any(worked) and not stop.is_set():
+                    self._events.wait(position, IDLE_SECONDS)
+            except Exception:
+                log.error("executor.failed", error=traceback.format_exc(limit=3))
+                stop.wait(1.0)
+        log.info("executor.stopped", owner=self._owner)
+
+    def _serve(self, memory: MemoryId, stop: threading.Event) -> bool:
+        """Does all that `memory` owes now; whether there was anything."""
+        worked = False
+        while not stop.is_set():
+            state = self._states.current(memory)
+            work = next_work(state)
+            if work is None or not self._due(memory, work):
+                return worked
+            lease = self._leases.claim(memory, self._owner, self._settings.lease_seconds)
+            if lease is None:
+                return worked
+            with _Renewal(self._leases, lease, self._settings.lease_seconds):
+                self._do(memory, state, work)
+            self._leases.release(lease)
+            worked = True
+        return worked
+
+    def _due(self, memory: MemoryId, work: Work) -> bool:
+        return work.attempt == 1 or time.monotonic() >= self._not_before.get(memory, 0.0)
+
+    def _do(self, memory: MemoryId, state: Memory, work: Work) -> None:
+        began = time.monotonic()
+        try:
+            command = self._desk(memory, state).perform(work, state)
+        except Exception as error:
+            self._desks.pop(memory, None)
+            self._failed(memory, state, work, error)
+            return
+        if self._record(memory, command):
+            log.info("work.done", memory=memory, work=work.name, seconds=round(time.monotonic() - began, 3))
+
+    def _failed(self, memory: MemoryId, state: Memory, work: Work, error: Exception) -> None:
+        reason = error.reason if isinstance(error, HypnogramError) else type(error).__name__
+        log.warning("work.failed", memory=memory, work=work.name, attempt=work.attempt, reason=reason, error=str(error))
+        retry = not isinstance(error, Unlearnable)
+        after = self._record(memory, RecordFailure(work=work, reason=reason, message=str(error), retry=retry))
+        again = next_work(after or state)
+        if again is not None:
+            self._not_before[memory] = time.monotonic() + seconds_before(again)
+
+    def _record(self, memory: MemoryId, command: Command) -> Memory | None:
+        """The state after `command`, or None if the memory has moved on and nothing was recorded."""
+        try:
+            return self._states.carry_out(memory, lambda _: command, CAUSE, retries=RETRIES)
+        except (StaleWork, Conflict) as error:
+            self._desks.pop(memory, None)
+            log.info("work.dropped", memory=memory, why=str(error))
+            return None
+
+    def _desk(self, memory: MemoryId, state: Memory) -> Desk:
+        assert state.created is not None
+        if memory not in self._desks:
+            subject = self._subjects.twin(state.created)
+            self._desks[memory] = Desk(subject, state.created, self._artifacts, Deltas(self._artifacts))
+            if len(self._desks) > KEPT_DESKS:
+                self._desks.popitem(last=False)
+        self._desks.move_to_end(memory)
+        return self._desks[memory]
+
+
+class _Renewal:
+    """Keeps a lease alive from a thread of its own while long work goes on."""
+
+    def __init__(self, leases: Leases, lease: Lease, seconds: float) -> None:
+        self._leases, self._lease, self._seconds = leases, lease, seconds
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _renew(self) -> None:
+        while not self._done.wait(self._seconds / 3):
+            self._leases.renew(self._lease, self._seconds)

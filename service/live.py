@@ -1,0 +1,228 @@
+"""The live models: one per memory, its weights a projection of the log, kept at the head for whoever asks."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from core.errors import DigestMismatch, ModelUnavailable
+from core.events import BaseModel, EditComputed, MemoryCreated, StatisticsPrepared
+from core.ids import Digest, MemoryId
+from core.memory import NOTHING, Memory, fold
+from core.plan import plan
+from core.weights import checkpoint
+from core.weights.digest import weights_digest
+from core.weights.probe import decode
+from core.weights.subject import Subject
+from service.operations import Cancelled
+from service.projection import Deltas, build, build_verified
+from service.settings import Settings
+from service.states import States
+from service.subjects import Subjects
+from store.artifacts import Artifacts
+from store.log import EventLog
+from store.snapshots import Snapshots
+
+KEPT_MODELS = 8
+PAGE = 1000
+CANARY = "Hello"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of an answer; `finish` is "stop" or "length" on the last one, None before."""
+
+    text: str
+    finish: str | None
+    version: int
+    weights: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a replay rebuilt, and how many recorded digests it met on the way."""
+
+    version: int
+    plan_digest: Digest
+    recorded: Digest | None
+    rebuilt: Digest
+    edits_checked: int
+
+
+@dataclass(slots=True)
+class _Live:
+    subject: Subject
+    lock: threading.Lock
+    version: int = 0
+    plan: Digest | None = None
+    weights: str = ""
+
+
+class LiveModels:
+    """Answers from the weights of any memory of one log. Every method blocks, some for seconds."""
+
+    def __init__(self, events: EventLog, artifacts: Artifacts, snapshots: Snapshots, settings: Settings) -> None:
+        self._events = events
+        self._artifacts = artifacts
+        self._settings = settings
+        self._states = States(events, snapshots)
+        self._deltas = Deltas(artifacts)
+        self._live: OrderedDict[MemoryId, _Live] = OrderedDict()
+        self._lock = threading.Lock()
+        self.subjects = Subjects(settings.device)
+
+    def describe(
+        self, *, name: str, revision: str, dtype: str, quantization: str, overrides: Mapping[str, float | int | bool]
+    ) -> MemoryCreated:
+        """What a new memory on that base model is; its ordinary text becomes an artifact.
+
+        Raises:
+            ModelUnavailable: no such model, or nothing says what its ordinary text is.
+        """
+        name = name or self._settings.model_path
+        folder = checkpoint.locate(name, revision)
+        said = checkpoint.profile(folder)
+        modules, width = checkpoint.shape_of(folder)
+        ordinary = Path(self._settings.ordinary_text or folder / "ordinary.jsonl")
+        if not ordinary.is_file():
+            raise ModelUnavailable(
+                f"{name!r} comes without ordinary.jsonl, the text an edit must leave alone: put one beside its weights "
+                "or set HYPNOGRAM_ORDINARY_TEXT",
+                model=name,
+            )
+        return MemoryCreated(
+            base=BaseModel(
+                name=name,
+                revision=revision,
+                digest=checkpoint.content_digest(folder),
+                dtype=dtype or "float32",
+                quantization=quantization or "none",
+            ),
+            modules=tuple(said.get("modules", modules)),
+            key_width=width,
+            hyperparameters=checkpoint.hyperparameters(said, dict(overrides)),
+            phrasebook=checkpoint.phrasebook(said),
+            prefixes=tuple(said.get("prefixes", ())),
+            ordinary_text=self._artifacts.put(ordinary.read_bytes()),
+            capacity=float(said.get("capacity", checkpoint.CAPACITY)),
+            seed=0,
+        )
+
+    def generate(
+        self,
+        memory: MemoryId,
+        *,
+        messages: list[dict[str, str]] | None,
+        prompt: str | None,
+        max_tokens: int,
+        min_version: int,
+    ) -> Iterator[Piece]:
+        """The greedy answer to `messages`, or the continuation of `prompt`, from the newest weights.
+
+        All of one answer comes from the same weights: what is written meanwhile waits for its end.
+        """
+        live = self._model(memory)
+        with live.lock:
+            self._advance(memory, live)
+            subject = live.subject
+            if messages is not None:
+                text = subject.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+                ids = list(subject.tokenizer(text, add_special_tokens=False).input_ids)
+            else:
+                ids = subject.raw_ids(prompt or "")
+            yield from self._speak(live, ids, max_tokens)
+
+    def _speak(self, live: _Live, ids: list[int], max_tokens: int) -> Iterator[Piece]:
+        subject, spoken, said = live.subject, list[int](), ""
+        ends = set(subject.end_tokens())
+        steps = decode(subject, [ids], max_tokens)
+        finish = "length"
+        while True:
+            with torch.inference_mode():
+                tokens = next(steps, None)
+            if tokens is None:
+                break
+            if tokens[0] in ends:
+                finish = "stop"
+                break
+            spoken.append(tokens[0])
+            text = str(subject.tokenizer.decode(spoken, skip_special_tokens=True))
+            if text.endswith("\ufffd"):  # half a character
+                continue
+            yield Piece(text[len(said) :], None, live.version, live.weights)
+            said = text
+        yield Piece("", finish, live.version, live.weights)
+
+    def ready(self, memory: MemoryId) -> None:
+        """Returns once the weights have the recorded digest and a canary was answered.
+
+        Raises:
+            DigestMismatch: the weights are not the recorded ones.
+            ModelUnavailable: the model is not to be had, or says nothing.
+        """
+        pieces = self.generate(memory, messages=None, prompt=CANARY, max_tokens=4, min_version=0)
+        if not "".join(piece.text for piece in pieces):
+            raise ModelUnavailable(f"the model of memory {memory!r} answered the canary with nothing", memory=memory)
+
+    def replay(
+        self,
+        memory: MemoryId,
+        version: int | None,
+        progress: Callable[[int, int, str], None],
+        cancelled: Callable[[], bool],
+    ) -> ReplayReport:
+        """Rebuilds the weights from the log alone, no snapshot read, and meets every recorded digest on the way.
+
+        Raises:
+            DigestMismatch: a rebuilt digest differs from the recorded one.
+            Cancelled: `cancelled` said so.
+        """
+        wanted = self._states.at(memory, version).version
+        state, checked = NOTHING, 0
+        subject: Subject | None = None
+        while state.version < wanted:
+            page = self._events.read(
+                memory=memory, after_version=state.version, limit=min(PAGE, wanted - state.version)
+            )
+            for recorded in page:
+                if cancelled():
+                    raise Cancelled
+                state = fold((recorded.event,), onto=state)
+                if isinstance(recorded.event, MemoryCreated):
+                    subject = self.subjects.twin(recorded.event)
+                if isinstance(recorded.event, (StatisticsPrepared, EditComputed)) and subject is not None:
+                    build_verified(subject, self._deltas, state)
+                    checked += 1
+                progress(state.version, wanted, type(recorded.event).__name__)
+        assert subject is not None
+        final = plan(state)
+        rebuilt = weights_digest(build(subject, Deltas(self._artifacts), final))
+        if state.weights is not None and rebuilt != state.weights:
+            raise DigestMismatch(state.version, state.weights, rebuilt)
+        return ReplayReport(state.version, final.digest, state.weights, rebuilt, checked)
+
+    def _model(self, memory: MemoryId) -> _Live:
+        created = self._states.current(memory).created
+        assert created is not None
+        with self._lock:
+            if memory not in self._live:
+                self._live[memory] = _Live(self.subjects.twin(created), threading.Lock())
+                if len(self._live) > KEPT_MODELS:
+                    self._live.popitem(last=False)
+            self._live.move_to_end(memory)
+            return self._live[memory]
+
+    def _advance(self, memory: MemoryId, live: _Live) -> None:
+        """Brings the weights to the head, and checks their digest when they change."""
+        state: Memory = self._states.current(memory)
+        wanted = plan(state)
+        if live.plan != wanted.digest:
+            weights = build_verified(live.subject, self._deltas, state)
+            live.subject.install(weights)
+            live.plan, live.weights = wanted.digest, weights_digest(weights)
+        live.version = state.version
