@@ -78,15 +78,15 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         return lambda value: make(**{name: read(value[name]) for name, read in readers if name in value})
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind
+    if origin in (types.UnionType, typing.Union) and type(None) in arguments:
+        item = _reader(next(one for one in arguments if one is not type(None)))
+        return lambda value: None if value is None else item(value)
     if origin is tuple:
         item = _reader(arguments[0])
         return lambda value: tuple([item(one) for one in value])
     if origin is not None and issubclass(origin, Mapping):
         item = _reader(arguments[1])
         return lambda value: {key: item(one) for key, one in value.items()}
-    if origin is types.UnionType and type(None) in arguments:
-        item = _reader(next(one for one in arguments if one is not type(None)))
-        return lambda value: None if value is None else item(value)
     if kind is float:
         return float
     return lambda value: value

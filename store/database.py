@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from core.errors import InvalidField, SchemaMismatch
 from store.schema import metadata
@@ -48,8 +48,21 @@ def migrate(engine: Engine) -> None:
     """Brings the schema to this version's; several processes may do so at once.
 
     Raises:
-        SchemaMismatch: the database was written by a newer version, or holds other tables.
+        SchemaMismatch: the database was written by a newer version, or is not one of ours.
+        InvalidField: the database cannot be reached.
     """
+    try:
+        _migrate(engine)
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        reason = str(getattr(error, "orig", error)).strip()
+        if "not a database" in reason:
+            raise SchemaMismatch(f"{engine.url.database} is no database; point hypnogram to another file") from error
+        if isinstance(error, (OperationalError, sqlite3.OperationalError)):
+            raise InvalidField("db", f"cannot be opened ({reason}); see that it is there and may be written") from error
+        raise
+
+
+def _migrate(engine: Engine) -> None:
     from alembic import command
     from alembic.script import ScriptDirectory
 

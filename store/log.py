@@ -42,8 +42,8 @@ class EventLog:
         """Opens the database at `url`, creates or upgrades its tables where needed.
 
         Raises:
-            SchemaMismatch: it was written by a newer version, or holds other tables.
-            InvalidField: `url` names no supported database.
+            SchemaMismatch: it was written by a newer version, or is not one of ours.
+            InvalidField: `url` names no supported database, or one that cannot be reached.
         """
         engine = connect(url)
         try:

@@ -70,7 +70,7 @@ def _blank(kind: Any) -> Any:
         hints = typing.get_type_hints(kind)
         return {field.name: _blank(hints[field.name]) for field in fields(kind)}
     origin = typing.get_origin(kind)
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):
         return None
     return {str: "", int: 0, float: 0.0, bool: False, tuple: [], Mapping: {}}.get(origin or kind, {})
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import core
 from core.codec import from_json, to_json
@@ -91,6 +92,6 @@ def _to_json(state: Memory) -> object:
     return {**to_json(replace(state, said=MappingProxyType({}))), "said": said}
 
 
-def _from_json(value: dict[str, object]) -> Memory:
-    said = {(subject, relation): FactId(fact) for subject, relation, fact in value.pop("said")}  # type: ignore[attr-defined]
+def _from_json(value: dict[str, Any]) -> Memory:
+    said = {(subject, relation): FactId(fact) for subject, relation, fact in value.pop("said")}
     return fold((), onto=replace(from_json(Memory, value), said=said))

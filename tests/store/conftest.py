@@ -1,0 +1,3 @@
+from tests.databases import log, postgresql, url
+
+__all__ = ["log", "postgresql", "url"]
