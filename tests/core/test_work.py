@@ -88,6 +88,7 @@ def test_an_injection_says_itself_at_which_scale_its_columns_count() -> None:
     events = when(*TOLD, command=RecordInjection(edit=half))
 
     assert events[1:] == (FactInjected(fact=ARIA.id, edit=half.edit, stage=0, scale=0.5),)
+    assert fold(events, onto=fold(TOLD)).facts[ARIA.id].scale == 0.5
 
 
 def test_an_injection_computed_against_other_weights_is_refused() -> None:
