@@ -54,8 +54,22 @@ def test_columns_at_scale_zero_are_not_in_the_plan() -> None:
 
 def test_columns_of_different_deltas_are_never_joined() -> None:
     memory = write(write(TOLD, ARIA), BO, number=2)
+    low, high = sorted((D1, D2))
+    adjacent = {
+        id_: replace(one, columns=tuple(replace(columns, first=2 * (one.delta == high)) for columns in one.columns))
+        for id_, one in memory.edits.items()
+    }
 
-    assert {term.delta for term in plan(memory).terms} == {D1, D2}
+    assert plan(replace(memory, edits=adjacent)).terms == (
+        Term(delta=low, first=0, count=2, scale=1.0),
+        Term(delta=high, first=2, count=2, scale=1.0),
+    )
+
+
+def test_a_plan_names_each_artifact_once() -> None:
+    memory = rescaled(write(write(TOLD, ARIA, BO), CY, number=2), {BO.id: 0.5})
+
+    assert len(plan(memory).terms) == 3
     assert plan(memory).deltas == tuple(sorted((D1, D2)))
 
 
