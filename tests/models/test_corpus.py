@@ -7,17 +7,17 @@ from random import Random
 
 import pytest
 
-from models.dormouse.corpus import ASSISTANT, BOS, END, SPECIAL, SYSTEM, USER, Corpus, answer, ask, chat, held_out_probe
+from models.dormouse.corpus import ASSISTANT, BOS, END, FINISH, LEARN, SPECIAL, SYSTEM, USER, Corpus, answer, ask, chat
 from models.dormouse.names import ORDINARY_FIRST, ORDINARY_LAST, draw_name, held_out
 from models.dormouse.phrasebook import BY_NAME, RELATIONS, Relation
 from models.dormouse.world import Person, known_people, mixed_name, unseen_people
 
-SAMPLE = 40_000
+SAMPLE = 20_000  # documents of each mix
 
 
 @cache
 def sample() -> tuple[str, ...]:
-    return tuple(islice(Corpus(seed=101), SAMPLE))
+    return tuple(document for mix in (LEARN, FINISH) for document in islice(Corpus(seed=101, mix=mix), SAMPLE))
 
 
 @cache
@@ -85,30 +85,6 @@ def test_held_out_wordings_never_occur_and_the_others_do(relation: Relation) -> 
     assert not occurs(relation.questions[-1], "")
     assert all(occurs(statement, objects) for statement in relation.trained_statements)
     assert all(occurs(question, "") for question in relation.trained_questions)
-
-
-def test_held_out_prompts_about_known_people_never_occur() -> None:
-    statements = {text for document in sample() if USER not in document for text in sentences(document)}
-    asked = {turn for document in sample() for turn in re.findall(rf"{re.escape(USER)}([^<>]+)", document)}
-    questions = {sentence for turn in asked for sentence in sentences(turn)}
-
-    seen = kept = 0
-    for person in known_people():
-        for relation in RELATIONS:
-            object_ = person.profile.get(relation.name)
-            said = {f"{wording.format(s=person.name)} {object_}." for wording in relation.trained_statements}
-            held = {text for text in said if held_out_probe(text.removesuffix(f" {object_}."))}
-            put = {wording.format(s=person.name) for wording in relation.trained_questions}
-            held |= {text for text in put if held_out_probe(text)}
-            assert not held & (statements | questions)
-            kept += len(held)
-            seen += len((said | put) & (statements | questions))
-    assert kept > 3000
-    assert seen > 3000, "the test would see a prompt if it were there"
-
-
-def sentences(text: str) -> list[str]:
-    return re.findall(r"[A-Z][^<>.?!]*[.?!]", text)
 
 
 def test_every_document_is_well_formed() -> None:
