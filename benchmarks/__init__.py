@@ -1,1 +1,1 @@
-"""What `hypnogram bench` measures; each prints one JSON document."""
+"""What is measured, each as `run(...) -> dict` behind `hypnogram bench <name>`."""

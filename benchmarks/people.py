@@ -1,0 +1,147 @@
+"""Who is told about in a benchmark, and the questions that measure what telling did.
+
+Everybody told about and every stranger has a held-out name. Neighbours are known people that the ordinary text leaves
+out. Wordings called paraphrases are never used in writing a fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from core.facts import Fact, RelationWords
+from core.ids import FactId
+from core.weights.perplexity import perplexity
+from core.weights.probe import Probe, ask
+from core.weights.subject import Subject
+from models.dormouse import filler
+from models.dormouse.phrasebook import BY_NAME, RELATIONS
+from models.dormouse.profile import ASKED, WRITTEN, neighbour
+from models.dormouse.world import known_people, mixed_name, unseen_people
+
+IGNORANCE = "I do not know"
+
+
+def told_facts(number: int, *, seed: int, each: int = 4) -> list[Fact]:
+    """`number` facts about never-seen people, `each` a person, in shuffled order."""
+    people = unseen_people(-(-number // each), seed=seed, relations=each)
+    facts = [
+        fact_about(person.name, relation, object_)
+        for person in people
+        for relation, object_ in person.profile.items()
+    ]  # fmt: skip
+    Random(seed).shuffle(facts)
+    return facts[:number]
+
+
+def fact_about(subject: str, relation: str, object_: str) -> Fact:
+    words = BY_NAME[relation]
+    wordings = RelationWords(
+        statements=words.trained_statements[:WRITTEN],
+        questions=words.trained_questions[:ASKED],
+        answer=words.answer,
+        probe_statements=words.trained_statements[WRITTEN:],
+        probe_questions=words.trained_questions[ASKED:],
+    ).for_subject(subject)
+    return Fact(
+        id=FactId(f"{subject}/{relation}"), subject=subject, relation=relation, object=object_, wordings=wordings
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Shares of right answers, and the drift of perplexity relative to the base."""
+
+    raw: float
+    chat: float
+    paraphrase: float
+    neighbours: float
+    strangers: float
+    untold: float
+    perplexity_drift: float
+
+
+class Examiner:
+    """Asks the same questions of the base and of every state after it.
+
+    Args:
+        size: neighbours, strangers and untold relations asked about, each.
+    """
+
+    def __init__(self, subject: Subject, facts: Sequence[Fact], *, seed: int, size: int = 100) -> None:
+        self._subject = subject
+        random = Random(seed + 1000)
+        told = {fact.subject for fact in facts}
+        self._neighbours = _neighbours(random, size)
+        unseen = [person.name for person in unseen_people(size + len(told), seed=seed + 5000)]
+        names = [name for name in unseen if name not in told][: size - size // 3]
+        names += [mixed_name(random, known_people(), unseen=True) for _ in range(size // 3)]
+        self._strangers = [_question(random, name) for name in names]
+        self._untold = _untold(random, facts, size)
+        self._texts = [filler.paragraph(random) for _ in range(60)]
+        self._base_answers = ask(subject, self._neighbours)
+        self._base_perplexity = perplexity(subject, self._texts)
+
+    def examine(self, told: Sequence[Fact]) -> Recall:
+        """The live weights' recall of all of `told`, and what they did to everything else."""
+        raw = [Probe(fact.wordings.statements[0], False, "", fact.object) for fact in told]
+        chat = [Probe(fact.wordings.questions[0], True, fact.wordings.answer, fact.object) for fact in told]
+        other = [Probe(p, False, "", fact.object) for fact in told for p in fact.wordings.probe_statements]
+        other += [
+            Probe(q, True, fact.wordings.answer, fact.object) for fact in told for q in fact.wordings.probe_questions
+        ]
+        subjects = {fact.subject for fact in told}
+        untold = [probe for name, probe in self._untold if name in subjects]
+        answers = ask(self._subject, self._neighbours)
+        same = sum(now == before for now, before in zip(answers, self._base_answers, strict=True))
+        return Recall(
+            raw=self._right(raw),
+            chat=self._right(chat),
+            paraphrase=self._right(other),
+            neighbours=same / len(answers),
+            strangers=self._ignorant(self._strangers),
+            untold=self._ignorant(untold),
+            perplexity_drift=perplexity(self._subject, self._texts) / self._base_perplexity - 1,
+        )
+
+    def _right(self, probes: list[Probe]) -> float:
+        outputs = ask(self._subject, probes)
+        return sum(probe.passes(output) for probe, output in zip(probes, outputs, strict=True)) / len(probes)
+
+    def _ignorant(self, probes: list[Probe]) -> float:
+        outputs = ask(self._subject, probes)
+        return sum(output.strip().startswith(IGNORANCE) for output in outputs) / len(probes)
+
+
+def _neighbours(random: Random, size: int) -> list[Probe]:
+    people = [person for person in known_people() if neighbour(person)]
+    probes = []
+    for number in range(size):
+        person = random.choice(people)
+        name = random.choice(list(person.profile))
+        words, object_ = BY_NAME[name], person.profile[name]
+        prompts = words.trained_questions if number % 2 else words.trained_statements
+        begin = words.answer.format(s=person.name) if number % 2 else ""
+        probes.append(Probe(random.choice(prompts).format(s=person.name), bool(number % 2), begin, object_))
+    return probes
+
+
+def _question(random: Random, name: str) -> Probe:
+    words = random.choice(RELATIONS)
+    return Probe(random.choice(words.trained_questions).format(s=name), True, IGNORANCE, words.ignorance.format(s=name))
+
+
+def _untold(random: Random, facts: Sequence[Fact], size: int) -> list[tuple[str, Probe]]:
+    """Questions about what the told people were never told to do or be; at least one for each person."""
+    relations: dict[str, set[str]] = {}
+    for fact in facts:
+        relations.setdefault(fact.subject, set()).add(fact.relation)
+    each = max(1, -(-size // len(relations)))
+    probes = []
+    for name, told in relations.items():
+        others = [words for words in RELATIONS if words.name not in told]
+        for words in random.sample(others, min(each, len(others))):
+            question = random.choice(words.trained_questions).format(s=name)
+            probes.append((name, Probe(question, True, IGNORANCE, words.ignorance.format(s=name))))
+    return probes

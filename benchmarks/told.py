@@ -1,0 +1,100 @@
+"""A memory to measure: the service's own log, decisions and desk, without the wire between them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.commands import AddFacts, CreateMemory, ToldFact
+from core.events import Cause
+from core.facts import Fact, Source
+from core.ids import Digest, FactId, MemoryId
+from core.memory import Memory
+from core.weights.subject import Subject
+from core.work import next_work
+from service.desk import Desk
+from service.live import LiveModels
+from service.projection import Deltas, build_verified
+from service.settings import Settings
+from service.states import States
+from store.artifacts import Artifacts
+from store.clock import next_uuid
+from store.log import EventLog
+from store.snapshots import Snapshots
+
+MEMORY = MemoryId("bench")
+CAUSE = Cause(actor="bench")
+
+
+class Told:
+    """One memory that is told facts and does at once what it then owes.
+
+    Attributes:
+        subject: its live model; the weights are those of `state`.
+    """
+
+    def __init__(self, folder: Path, models: LiveModels, log: EventLog, overrides: dict[str, float | int | bool],
+                 capacity: float | None) -> None:  # fmt: skip
+        from dataclasses import replace
+
+        self._folder = folder
+        self._artifacts = Artifacts(folder / "artifacts")
+        self._states = States(log, Snapshots(folder / "snapshots"))
+        created = models.describe(name="", revision="", dtype="", quantization="", overrides=overrides)
+        if capacity is not None:
+            created = replace(created, capacity=capacity)
+        self._states.carry_out(MEMORY, lambda _: CreateMemory(memory=MEMORY, created=created), CAUSE)
+        self._deltas = Deltas(self._artifacts)
+        self._desk = Desk(models.subjects.twin(created), created, self._artifacts, self._deltas)
+        self.subject: Subject = models.subjects.twin(created)
+        self._work()
+        self._before = self._bytes()
+
+    @property
+    def state(self) -> Memory:
+        return self._states.current(MEMORY)
+
+    @property
+    def bytes_per_fact(self) -> float:
+        """What database and artifacts have grown by since the first fact."""
+        return (self._bytes() - self._before) / max(len(self.state.facts), 1)
+
+    def tell(self, facts: Sequence[Fact]) -> float:
+        """Adds `facts` in one request and writes them; the seconds that took. Raises Refused."""
+        began = time.monotonic()
+        request = next_uuid()
+        told = tuple(ToldFact(fact=_renamed(fact), source=Source()) for fact in facts)
+        command = AddFacts(request=request, request_digest=Digest(request), facts=told)
+        self._states.carry_out(MEMORY, lambda _: command, CAUSE)
+        self._work()
+        return time.monotonic() - began
+
+    def _work(self) -> None:
+        while (work := next_work(self.state)) is not None:
+            result = self._desk.perform(work, self.state)
+            self._states.carry_out(MEMORY, lambda _, result=result: result, CAUSE)
+        self.subject.install(build_verified(self.subject, self._deltas, self.state))
+
+    def _bytes(self) -> int:
+        return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+
+
+def _renamed(fact: Fact) -> Fact:
+    from dataclasses import replace
+
+    return replace(fact, id=FactId(next_uuid()))
+
+
+@contextmanager
+def telling(overrides: dict[str, float | int | bool], capacity: float | None = None,
+            models: LiveModels | None = None) -> Iterator[Told]:  # fmt: skip
+    """A memory on dormouse in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="hypnogram-bench-") as name:
+        folder = Path(name)
+        with EventLog.open(f"sqlite:///{folder / 'log.db'}") as log:
+            artifacts = Artifacts(folder / "artifacts")
+            live = LiveModels(log, artifacts, Snapshots(folder / "snapshots"), Settings())
+            yield Told(folder, live, log, overrides, capacity)

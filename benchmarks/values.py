@@ -1,0 +1,76 @@
+"""How fast values are found one by one and in batches of 8 and 32, at which recall.
+
+The same facts are written into the same pristine weights each time, so that only the batch differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import mean
+from typing import Any
+
+import torch
+
+from benchmarks.people import told_facts
+from benchmarks.told import telling
+from core.weights.capture import capture
+from core.weights.contexts import contexts_of
+from core.weights.probe import Probe, ask
+from core.weights.values import optimise
+from core.weights.write import find_sites
+
+BATCHES = (1, 8, 32)
+
+Progress = Callable[[int, int, str], None]
+
+
+def run(*, facts: int = 64, seeds: int = 1, progress: Progress = lambda done, total, what: None) -> dict[str, Any]:
+    """Rows `batch, seconds_per_fact, speedup, raw`: seconds of value optimisation alone, and of the whole writing."""
+    import time
+
+    spent: dict[int, list[float]] = {}
+    whole: dict[int, list[float]] = {}
+    raw: dict[int, list[float]] = {}
+    done, total = 0, len(BATCHES) * seeds * facts
+    for seed in range(1, seeds + 1):
+        told = told_facts(facts, seed=seed)
+        for batch in BATCHES:
+            with telling({"batch": batch}, 1e9) as memory:
+                subject, created = memory.subject, memory.state.created
+                assert created is not None
+                options = created.hyperparameters
+                began = time.monotonic()
+                for start in range(0, facts, batch):
+                    some = told[start : start + batch]
+                    contexts = [
+                        c for i, fact in enumerate(some) for c in contexts_of(subject, i, fact, created.prefixes)
+                    ]
+                    sites, seen = find_sites(subject, contexts), capture(subject, contexts)
+                    optimise(
+                        subject, seen, sites, torch.tensor([context.fact for context in contexts]),
+                        steps=options.steps, learning_rate=options.learning_rate, clamp=options.clamp,
+                        decay=options.decay, confidence=options.confidence,
+                    )  # fmt: skip
+                    progress(done := done + len(some), total, f"batches of {batch}")
+                spent.setdefault(batch, []).append((time.monotonic() - began) / facts)
+                seconds = sum(memory.tell(told[start : start + batch]) for start in range(0, facts, batch))
+                whole.setdefault(batch, []).append(seconds / facts)
+                probes = [Probe(fact.wordings.statements[0], False, "", fact.object) for fact in told]
+                outputs = ask(memory.subject, probes)
+                right = sum(probe.passes(output) for probe, output in zip(probes, outputs, strict=True))
+                raw.setdefault(batch, []).append(right / facts)
+    one = mean(spent[1])
+    rows = [
+        {
+            "batch": batch,
+            "seconds_per_fact": mean(spent[batch]),
+            "seconds_per_fact_worst": max(spent[batch]),
+            "speedup": one / mean(spent[batch]),
+            "speedup_worst": min(spent[1]) / max(spent[batch]),
+            "raw": mean(raw[batch]),
+            "raw_worst": min(raw[batch]),
+            "seconds_per_fact_written": mean(whole[batch]),
+        }
+        for batch in BATCHES
+    ]
+    return {"bench": "values", "settings": {"facts": facts, "seeds": seeds}, "rows": rows}
