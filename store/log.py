@@ -83,9 +83,7 @@ class EventLog:
         if not events:
             return ()
         check_memory(memory)
-        append = Append(memory, [prepare(event) for event in events], expected)
-        self._writer.submit(append)
-        return append.result()
+        return self._writer.write(Append(memory, [prepare(event) for event in events], expected))
 
     def read(
         self, *, memory: MemoryId | None = None, after_version: int = 0, after_position: int = 0, limit: int = 1000

@@ -1,127 +1,161 @@
-"""Group commit: one thread writes what all threads append, as many appends in one transaction as are waiting.
+"""Group commit: what threads append at the same time is written in one transaction, which waits for the disk once.
 
-A commit waits for the disk, and meanwhile the next appends gather; so the disk is waited for once per group. Inside
-a group each append succeeds or fails by itself: its failures are found before anything of it is written.
+No thread does only this. The first to append leads: it writes what is waiting, its own append with it. What comes
+meanwhile waits, and when the leader is done the first of those leads the next group. A lone client so never waits
+for another thread. Inside a group each append succeeds or fails by itself: its failures are found before anything
+of it is written.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from queue import SimpleQueue
-from typing import Any
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import Engine
 
 from core.codec import SCHEMA
 from core.errors import Conflict, EventReused, FactUnknown, HypnogramError
 from core.events import Recorded
-from core.ids import Digest, EventId, FactId, MemoryId
+from core.ids import Digest, FactId, MemoryId
 from store import clock, seal
 from store.chain import Value, seal_row
 from store.rows import Prepared, to_recorded, to_row
-from store.statements import Statements
+from store.session import Found, Session, open_session
 
 GROUP = 4096  # events in one transaction, unless a single append has more
 
-Outcome = tuple[Recorded, ...] | BaseException
+Outcome = tuple[Recorded, ...] | Exception
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Append:
     """One caller's append on its way through the writer."""
 
     memory: MemoryId
     events: Sequence[Prepared]
     expected: int | None
-    done: threading.Event = field(default_factory=threading.Event)
-    outcome: Outcome = ()
-
-    def result(self) -> tuple[Recorded, ...]:
-        """Blocks until the append is durable; raises what made it fail."""
-        self.done.wait()
-        if isinstance(self.outcome, BaseException):
-            raise self.outcome
-        return self.outcome
+    outcome: Outcome | None = None  # None while it waits
+    woken: threading.Event = field(default_factory=threading.Event)  # it is written, or leads the next group
 
 
 class Writer:
-    """The writing thread of one log. `appended` is called with the new last position after each commit."""
+    """The one writer of an open log. `appended` is called with the new last position after each commit."""
 
     def __init__(self, engine: Engine, appended: Callable[[int], None]) -> None:
-        self._engine = engine
+        self._session = open_session(engine)
         self._appended = appended
-        self._statements = Statements(engine.dialect)
-        self._queue: SimpleQueue[Append | None] = SimpleQueue()
-        self._tail: Digest | None = None  # the log's last hash when this thread last wrote
+        self._lock = threading.Condition()  # of the next three
+        self._waiting: deque[Append] = deque()
+        self._led = False
+        self._closed = False
+        self._tail: Digest | None = None  # the log's last hash when this writer last wrote
         self._versions: dict[MemoryId, int] = {}  # as of then
-        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-        self._thread.start()
 
-    def submit(self, append: Append) -> None:
-        self._queue.put(append)
+    def write(self, append: Append) -> tuple[Recorded, ...]:
+        """Blocks until `append` is durable; raises what made it fail."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the log is closed")
+            self._waiting.append(append)
+            follows, self._led = self._led, True
+        if follows:
+            self._follow(append)
+        if append.outcome is None:
+            self._lead()
+        if isinstance(append.outcome, Exception):
+            raise append.outcome
+        assert append.outcome is not None
+        return append.outcome
 
     def close(self) -> None:
-        """Writes what was submitted, then stops."""
-        self._queue.put(None)
-        self._thread.join()
+        """Waits for what is being written."""
+        with self._lock:
+            self._lock.wait_for(lambda: not self._led)
+            self._closed = True
+        self._session.close()
 
-    def _run(self) -> None:
-        with self._engine.connect() as connection:
-            while (first := self._queue.get()) is not None:
-                group, size, last = [first], len(first.events), False
-                while size < GROUP and not last and not self._queue.empty():
-                    append = self._queue.get()
-                    if append is None:
-                        last = True
-                    else:
-                        group.append(append)
-                        size += len(append.events)
-                self._commit(connection, group)
-                if last:
-                    return
-
-    def _commit(self, connection: Connection, group: list[Append]) -> None:
+    def _follow(self, append: Append) -> None:
+        """Waits until `append` is written or leads."""
         try:
-            self._write_until_sure(connection, group)
-        except BaseException as error:
-            for append in group:
-                append.outcome = error
+            append.woken.wait()
+        except BaseException:  # this thread was interrupted
+            with self._lock:
+                if append in self._waiting:
+                    self._waiting.remove(append)
+                    if append.woken.is_set():
+                        self._elect()
+            raise
+
+    def _elect(self) -> None:
+        """Lets the first that waits lead; called with the lock."""
+        self._led = bool(self._waiting)
+        if self._led:
+            self._waiting[0].woken.set()
+        else:
+            self._lock.notify_all()
+
+    def _lead(self) -> None:
+        """Writes one group, the first of which is this thread's; then lets the next thread lead."""
+        with self._lock:
+            group, size = [self._waiting.popleft()], 0
+            while self._waiting and (size := size + len(group[-1].events)) < GROUP:
+                group.append(self._waiting.popleft())
+        try:
+            outcomes = self._outcomes(group)
+            for append, outcome in zip(group, outcomes, strict=True):
+                append.outcome = outcome
+        except BaseException:  # this thread was interrupted; the others go on, and their ids tell what was written
+            with self._lock:
+                self._session.renew()
+                self._waiting.extendleft(reversed(group[1:]))
+            raise
+        finally:
+            with self._lock:
+                self._elect()
         for append in group:
-            append.done.set()
+            append.woken.set()
 
-    def _write_until_sure(self, connection: Connection, group: list[Append]) -> None:
-        """Writes at most twice.
+    def _outcomes(self, group: Sequence[Append]) -> Sequence[Outcome]:
+        """Writes `group`, twice at most.
 
-        The first time it is taken for granted that no event id is in the log already, which saves a look. A lost
-        connection leaves open whether the commit came through; the second time, the ids tell.
+        The first time it is taken for granted that no event is in the log already, which saves a look. A lost
+        connection leaves open whether the commit came through. The second time, the ids of the events tell.
         """
         try:
-            self._write(connection, group, look_up=False)
-        except (_MayBeStored, IntegrityError):
-            self._write(connection, group, look_up=True)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            self._write(connection, group, look_up=True)
+            try:
+                return self._write(group, look_up=False)
+            except Exception as error:
+                if self._session.lost:
+                    self._session.renew()
+                elif not isinstance(error, _MayBeStored) and not self._session.is_duplicate(error):
+                    raise
+                return self._write(group, look_up=True)
+        except Exception as error:
+            return [self._session.as_error(error)] * len(group)
 
-    def _write(self, connection: Connection, group: list[Append], *, look_up: bool) -> None:
-        with connection.begin():
-            position, tail = self._statements.lock_head.run(connection).one()
-            if tail != self._tail:
+    def _write(self, group: Sequence[Append], *, look_up: bool) -> Sequence[Outcome]:
+        events = [event for append in group for event in append.events]
+        facts = list({event.fact for event in events if event.fact is not None})
+        try:
+            found = self._session.begin(facts, [event.new.id for event in events] if look_up else ())
+            if found.tail != self._tail:
                 self._versions.clear()  # another process wrote meanwhile
             self._tail = None
-            transaction = _Transaction(connection, self._statements, self._versions, position, tail)
-            transaction.look_up(group, ids=look_up)
-            outcomes = [transaction.outcome(append) for append in group]
-            transaction.flush()
+            transaction = _Transaction(self._session, found, self._versions)
+            outcomes = [transaction.outcome(append, sure=look_up) for append in group]
+            if transaction.rows:
+                self._session.commit(transaction.new_keys, transaction.rows, transaction.position, transaction.tail)
+            else:
+                self._session.abandon()
+        except Exception:
+            if not self._session.lost:
+                self._session.abandon()
+            raise
         self._tail = transaction.tail
-        for append, outcome in zip(group, outcomes, strict=True):
-            append.outcome = outcome
-        if transaction.rows:
-            self._appended(transaction.position)
+        self._appended(transaction.position)
+        return outcomes
 
 
 class _MayBeStored(Exception):
@@ -131,52 +165,25 @@ class _MayBeStored(Exception):
 class _Transaction:
     """The rows that a group adds, placed one append after the other."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        statements: Statements,
-        versions: dict[MemoryId, int],
-        position: int,
-        tail: Digest,
-    ) -> None:
-        self.position = position
-        self.tail = tail
+    def __init__(self, session: Session, found: Found, versions: dict[MemoryId, int]) -> None:
+        self.position = found.position
+        self.tail = found.tail
         self.rows: list[dict[str, Value]] = []
-        self._connection = connection
-        self._statements = statements
+        self.new_keys: list[dict[str, Value]] = []
+        self._session = session
         self._versions = versions
+        self._stored = found.stored
+        self._keys = found.keys
         self._now = clock.now()
-        self._stored: dict[EventId, Sequence[Any]] = {}
-        self._looked_up = False
-        self._keys: dict[FactId, bytes | None] = {}
-        self._new_keys: list[dict[str, Value]] = []
 
-    def look_up(self, group: Sequence[Append], *, ids: bool) -> None:
-        """Asks what the log holds of `group` already: the keys of its facts and, if `ids`, its events."""
-        facts = {event.fact for append in group for event in append.events if event.fact is not None}
-        if facts:
-            rows = self._statements.keys.run(self._connection, self._statements.several(list(facts)))
-            self._keys = {row[0]: row[1] for row in rows}
-        if ids:
-            several = self._statements.several([event.new.id for append in group for event in append.events])
-            self._stored = {row[1]: row for row in self._statements.events_by_id.run(self._connection, several)}
-            self._looked_up = True
-
-    def outcome(self, append: Append) -> Outcome:
+    def outcome(self, append: Append, *, sure: bool) -> Outcome:
         """Places the events of `append`; or says why not, and then places none of them."""
         try:
             return self._add(append)
         except HypnogramError as refusal:
-            if not self._looked_up:
+            if not sure:
                 raise _MayBeStored from refusal
             return refusal
-
-    def flush(self) -> None:
-        if self._new_keys:
-            self._statements.insert_keys.run(self._connection, *self._new_keys)
-        if self.rows:
-            self._statements.insert_events.run(self._connection, *self.rows)
-            self._statements.move_head.run(self._connection, {"to": self.position, "tail": self.tail})
 
     def _add(self, append: Append) -> tuple[Recorded, ...]:
         if all(event.new.id in self._stored for event in append.events):
@@ -235,13 +242,12 @@ class _Transaction:
 
     def _version(self, memory: MemoryId) -> int:
         if memory not in self._versions:
-            rows = self._statements.version.run(self._connection, {"of": memory})
-            self._versions[memory] = rows.scalar() or 0
+            self._versions[memory] = self._session.version(memory)
         return self._versions[memory]
 
     def _key(self, fact: FactId) -> bytes:
         key = self._keys.get(fact)
         if key is None:
             key = self._keys[fact] = seal.new_key()
-            self._new_keys.append({"fact": fact, "key": key})
+            self.new_keys.append({"fact": fact, "key": key})
         return key
