@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from concurrent.futures import ThreadPoolExecutor
 
 from hypnogram.v1 import chat_pb2, chat_pb2_grpc
@@ -80,7 +80,7 @@ def _owed(state: Memory, version: int) -> bool:
     return any(state.facts[fact].added <= version for fact in state.pending)
 
 
-async def drained(pieces: Iterator[Piece], threads: ThreadPoolExecutor) -> AsyncIterator[Piece]:
+async def drained(pieces: Generator[Piece, None, None], threads: ThreadPoolExecutor) -> AsyncIterator[Piece]:
     """`pieces`, computed in one thread from the first to the last; computing stops when nobody listens."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Piece | None] = asyncio.Queue()
@@ -93,6 +93,7 @@ async def drained(pieces: Iterator[Piece], threads: ThreadPoolExecutor) -> Async
                     return
                 loop.call_soon_threadsafe(queue.put_nowait, piece)
         finally:
+            pieces.close()  # here and now: it may hold the model
             if not unwanted.is_set():
                 loop.call_soon_threadsafe(queue.put_nowait, None)
 

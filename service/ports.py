@@ -5,7 +5,8 @@ All of it blocks, some of it for seconds: never call it on the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Generator, Mapping
 from typing import Protocol
 
 from core.events import MemoryCreated
@@ -63,7 +64,7 @@ class Models(Protocol):
         prompt: str | None,
         max_tokens: int,
         min_version: int,
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece, None, None]:
         """The greedy answer to `messages`, or the continuation of `prompt`: one of the two is given."""
         ...
 
@@ -79,4 +80,12 @@ class Models(Protocol):
         cancelled: Callable[[], bool],
     ) -> Rebuilt:
         """Rebuilds the weights from the log alone. Raises DigestMismatch."""
+        ...
+
+
+class Executor(Protocol):
+    """Whoever performs what memories are owed."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from service.facts import FactsServicer
 from service.history import HistoryServicer
 from service.memories import MemoriesServicer
 from service.operations import Operations
-from service.ports import Models
+from service.ports import Executor, Models
 from service.readiness import Readiness
 from service.settings import Settings
 from service.states import States
@@ -110,26 +110,25 @@ async def serving(settings: Settings, store: Store, models: Models) -> AsyncIter
 
 
 async def serve(
-    settings: Settings, store: Store, models: Models, stop: asyncio.Event, up: asyncio.Future[Served]
+    settings: Settings,
+    store: Store,
+    models: Models,
+    *,
+    executor: Executor | None,
+    stop: asyncio.Event,
+    up: Callable[[Served], None],
 ) -> None:
-    """Serves until `stop` is set; with an executor in a thread beside it where the settings say so."""
+    """Serves until `stop` is set, with `executor` in a thread beside it; calls `up` once it listens."""
     async with serving(settings, store, models) as served:
         stop_executor = threading.Event()
-        thread = _executor_thread(settings, store, stop_executor) if settings.executor else None
-        up.set_result(served)
+        if executor is not None:
+            thread = threading.Thread(target=executor.run, args=(stop_executor,), name="executor", daemon=True)
+            thread.start()
+        up(served)
         await stop.wait()
         stop_executor.set()
-    if thread is not None:
+    if executor is not None:
         await asyncio.to_thread(thread.join)
-
-
-def _executor_thread(settings: Settings, store: Store, stop: threading.Event) -> threading.Thread:
-    from service.executor import Executor
-
-    executor = Executor(store.log, store.artifacts, store.snapshots, settings)
-    thread = threading.Thread(target=executor.run, args=(stop,), name="executor", daemon=True)
-    thread.start()
-    return thread
 
 
 def _listen(server: aio.Server, settings: Settings) -> int:

@@ -61,9 +61,6 @@ class Settings(BaseSettings):
     executor: bool = Field(default=True, description="Whether the server writes facts itself, in a thread.")
     device: str = Field(default="cpu", description="Torch device of the models: cpu, cuda, cuda:1, ...")
     torch_threads: int = Field(default=0, ge=0, le=1024, description="Torch threads; 0 leaves the choice to torch.")
-    poll_seconds: float = Field(
-        default=0.05, gt=0, le=60, description="How often a process looks for what others appended."
-    )
     lease_seconds: float = Field(
         default=30.0, gt=0, le=3600, description="How long an executor's claim on a memory lasts if it dies."
     )

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service.status import ShuttingDown
 from store.log import EventLog
 
-WAIT_SECONDS = 0.5  # how long the thread takes at most to notice that it shall stop
+WAIT_SECONDS = 0.1  # how long the thread takes at most to notice that it shall stop
 RETRY_SECONDS = 1.0  # after the database could not be asked
 
 log = structlog.get_logger()

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from store.snapshots import Snapshots
-
 from service.settings import Settings
 from store.artifacts import Artifacts
 from store.log import EventLog
+from store.snapshots import Snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +33,11 @@ def opened(settings: Settings) -> Iterator[Store]:
         yield Store(log, Artifacts(settings.artifact_folder), Snapshots(settings.snapshot_folder))
 
 
-def limit_torch(settings: Settings) -> None:
-    """Gives torch as many threads as the settings allow; imports it."""
-    if settings.torch_threads:
-        import torch
+def prepare_torch(settings: Settings) -> None:
+    """Gives torch as many threads as the settings allow, and keeps transformers from drawing progress bars."""
+    import torch
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
+    if settings.torch_threads:
         torch.set_num_threads(settings.torch_threads)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli import options
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_table, progress
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, progress
 
 if TYPE_CHECKING:
     from hypnogram.v1 import facts_pb2
@@ -136,7 +136,7 @@ def show(
     wordings = shown.pop("wordings", {})
     rows = [(name, value) for name, value in shown.items() if value not in ("", [], {}, None)]
     rows += [(name, "\n".join(value) if isinstance(value, list) else value) for name, value in wordings.items()]
-    print_table("", ("", ""), rows)
+    print_pairs(rows)
 
 
 def _read(file: Path) -> list[Any]:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli import options
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_table, print_text, progress
+from service.cli.output import (
+    UsageProblem,
+    as_dict,
+    connected,
+    print_json,
+    print_pairs,
+    print_table,
+    print_text,
+    progress,
+)
 
 if TYPE_CHECKING:
     from hypnogram.v1 import history_pb2
@@ -112,7 +121,7 @@ def replay(
 
 def _replay_here(settings: Settings, name: str, version: int | None, verify: bool, json: bool) -> dict[str, Any]:
     from service.fields import memory_id
-    from service.wiring import limit_torch, opened
+    from service.wiring import opened, prepare_torch
 
     _check_there(settings)
     found: dict[str, Any] = {}
@@ -128,7 +137,7 @@ def _replay_here(settings: Settings, name: str, version: int | None, verify: boo
             found = {"events_verified": report.events, "artifacts_verified": report.artifacts}
         from service.live import LiveModels
 
-        limit_torch(settings)
+        prepare_torch(settings)
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
         rebuilt = models.replay(memory_id(name), version, bar, lambda: False)
     return {
@@ -153,7 +162,7 @@ def _print_replay(found: dict[str, Any], json: bool) -> None:
         print_json(found)
         return
     same = found["recorded_weights"] == found["rebuilt_weights"]
-    print_table("", ("", ""), ((name.replace("_", " "), value) for name, value in found.items()))
+    print_pairs((name.replace("_", " "), value) for name, value in found.items())
     print_text("The rebuilt weights are the recorded ones, bit for bit." if same else "The weights differ.")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli import options
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_table
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table
 
 app = typer.Typer(help="Create memories and look at them.", no_args_is_help=True)
 
@@ -18,7 +18,9 @@ def create(
     name: Annotated[str | None, typer.Argument(help="Its name. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
     model: Annotated[str, typer.Option(help="Hugging Face id or path of the base model. Default: dormouse.")] = "",
     revision: Annotated[str, typer.Option(help="Revision of a Hugging Face repository.")] = "",
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16. Default: as in the checkpoint.")] = "",
+    dtype: Annotated[
+        str, typer.Option(help="float32, bfloat16 or float16, of the edited modules. Default: float32.")
+    ] = "",
     quantization: Annotated[str, typer.Option(help="Of what is not edited: none, int8 or nf4.")] = "",
     set_: Annotated[
         list[str] | None,
@@ -82,7 +84,7 @@ def _show(answer: Any, json: bool) -> None:
         ("created", memory.created_at.ToJsonString()),
         ("relations", ", ".join(memory.relations)),
     )
-    print_table("", ("", ""), rows)
+    print_pairs(rows)
 
 
 def _set(hyperparameters: Any, assignment: str) -> None:

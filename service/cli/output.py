@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from service.client import Client
 
+WIDE = 300  # columns of a table that goes to a file or a pipe
+
 NEXT_STEPS = {
     "MEMORY_UNKNOWN": "create it with `hypnogram memory create`, or see `hypnogram memory list`",
     "FACT_UNKNOWN": "see `hypnogram fact list`",
@@ -78,7 +80,15 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    Console(soft_wrap=False).print(table)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
+    """Names and values below each other; a value of several lines is indented as a whole."""
+    listed = [(name, str(value)) for name, value in pairs]
+    width = max(len(name) for name, _ in listed)
+    for name, value in listed:
+        print_text(f"{name:<{width}}  " + value.replace("\n", "\n" + " " * (width + 2)))
 
 
 class Bar(Protocol):
@@ -110,6 +120,8 @@ def _with_numbers(values: Any, message: Message) -> Any:
         value = values[descriptor.name]
         if descriptor.cpp_type in (descriptor.CPPTYPE_INT64, descriptor.CPPTYPE_UINT64):
             values[descriptor.name] = int(value)
+        elif descriptor.message_type and descriptor.message_type.full_name == "google.protobuf.Struct":
+            values[descriptor.name] = _whole(value)
         elif descriptor.message_type and descriptor.message_type.file.package == "hypnogram.v1":
             nested = getattr(message, descriptor.name)
             if isinstance(value, list):
@@ -117,3 +129,12 @@ def _with_numbers(values: Any, message: Message) -> Any:
             else:
                 values[descriptor.name] = _with_numbers(value, nested)
     return values
+
+
+def _whole(value: Any) -> Any:
+    """A Struct has no integers; writes those numbers as such that are."""
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

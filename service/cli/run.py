@@ -82,14 +82,14 @@ def executor(
     )
     from service.executor import Executor
     from service.telemetry import configure
-    from service.wiring import limit_torch, opened
+    from service.wiring import opened, prepare_torch
 
     configure(settings.log_format, settings.log_level)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with opened(settings) as store:
-        limit_torch(settings)
+        prepare_torch(settings)
         Executor(store.log, store.artifacts, store.snapshots, settings).run(stop)
 
 
@@ -103,19 +103,27 @@ def demo() -> None:
 async def _serve(settings: Settings) -> None:
     import asyncio
 
+    from service.executor import Executor
     from service.live import LiveModels
-    from service.server import Served
     from service.server import serve as serve_until
     from service.telemetry import configure
-    from service.wiring import limit_torch, opened
+    from service.wiring import opened, prepare_torch
 
     configure(settings.log_format, settings.log_level)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    up: asyncio.Future[Served] = loop.create_future()
-    up.add_done_callback(lambda future: print_text(f"listening on {future.result().address}"))
     with opened(settings) as store:
-        limit_torch(settings)
+        prepare_torch(settings)
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
-        await serve_until(settings, store, models, stop, up)
+        executor = None
+        if settings.executor:
+            executor = Executor(store.log, store.artifacts, store.snapshots, settings, models.subjects)
+        await serve_until(
+            settings,
+            store,
+            models,
+            executor=executor,
+            stop=stop,
+            up=lambda served: print_text(f"listening on {served.address}"),
+        )

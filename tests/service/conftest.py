@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ class Running:
     states: States
     parrot: Parrot
     settings: Settings
+    stop: Callable[[], None]
 
     def work(self, memory: str = DEMO, *, fail: bool = False) -> None:
         work(self.states, memory, fail=fail)
@@ -69,12 +70,17 @@ def run_server(settings: Settings) -> Iterator[Running]:
         if failure:
             thread.join()
             raise failure[0]
+
+        def end() -> None:
+            if thread.is_alive():
+                loop.call_soon_threadsafe(stop.set)
+                thread.join()
+
         try:
             with Client(up[0], actor="tester") as client:
-                yield Running(up[0], client, store, parrot.states, parrot, settings)
+                yield Running(up[0], client, store, parrot.states, parrot, settings, end)
         finally:
-            loop.call_soon_threadsafe(stop.set)
-            thread.join()
+            end()
 
 
 @pytest.fixture(autouse=True)

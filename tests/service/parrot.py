@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from core.commands import RecordFailure, RecordInjection
 from core.errors import DigestMismatch, ModelUnavailable
-from core.events import Cause, MemoryCreated
+from core.events import Cause, Hyperparameters, MemoryCreated
 from core.ids import Digest, MemoryId
 from core.memory import Memory
 from core.plan import plan
@@ -49,6 +50,7 @@ class Parrot:
     broken: Exception | None = None
     replay_until: threading.Event | None = None
     mismatch: bool = False
+    capacity: float = 1000.0
 
     def describe(
         self, *, name: str, revision: str, dtype: str, quantization: str, overrides: Mapping[str, float | int | bool]
@@ -56,7 +58,9 @@ class Parrot:
         if name.startswith("/"):
             raise ModelUnavailable(f"there is no base model at {name}; check the path", name=name)
         base = replace(CREATED.base, name=name or "parrot", dtype=dtype or "float32")
-        return replace(CREATED, base=base, hyperparameters=replace(CREATED.hyperparameters, **overrides))  # type: ignore[arg-type]
+        values: dict[str, Any] = {**asdict(CREATED.hyperparameters), **overrides}
+        hyperparameters = Hyperparameters(**values)
+        return replace(CREATED, base=base, capacity=self.capacity, hyperparameters=hyperparameters)
 
     def generate(
         self,
@@ -66,7 +70,7 @@ class Parrot:
         prompt: str | None,
         max_tokens: int,
         min_version: int,
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece, None, None]:
         if self.broken:
             raise self.broken
         words = (messages[-1]["content"] if messages else prompt or "").split()

@@ -54,7 +54,7 @@ class BaseModel(_message.Message):
     digest: _builtins.str
     """SHA-256 of the checkpoint's content. Output only."""
     dtype: _builtins.str
-    """Of the edited modules: "float32", "bfloat16" or "float16". Empty when creating: as the checkpoint has it."""
+    """Of the edited modules: "float32", "bfloat16" or "float16". Empty when creating: "float32"."""
     quantization: _builtins.str
     """Of everything else: "none", "int8" or "nf4". Empty when creating: "none"."""
     def __init__(
@@ -88,6 +88,7 @@ class Hyperparameters(_message.Message):
     CLAMP_FIELD_NUMBER: _builtins.int
     DECAY_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
+    COMPENSATION_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     ordinary_weight: _builtins.float
@@ -106,6 +107,8 @@ class Hyperparameters(_message.Message):
     """Weight of the squared relative length of the change. 0 or more."""
     confidence: _builtins.float
     """A value is found once every token of the object has this probability. Above 0, below 1."""
+    compensation: _builtins.float
+    """Largest factor by which a change is enlarged to make up for what protection holds back. 1 or more."""
     batch: _builtins.int
     """Facts optimised together. 1 to 1024."""
     history: _builtins.bool
@@ -121,12 +124,13 @@ class Hyperparameters(_message.Message):
         clamp: _builtins.float | None = ...,
         decay: _builtins.float | None = ...,
         confidence: _builtins.float | None = ...,
+        compensation: _builtins.float | None = ...,
         batch: _builtins.int | None = ...,
         history: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "steps", b"steps"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_compensation", b"_compensation", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "compensation", b"compensation", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "steps", b"steps"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_compensation", b"_compensation", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "compensation", b"compensation", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__abstention_weight: _TypeAlias = _typing.Literal["abstention_weight"]  # noqa: Y015
     _WhichOneofArgType__abstention_weight: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight"]  # noqa: Y015
@@ -134,6 +138,8 @@ class Hyperparameters(_message.Message):
     _WhichOneofArgType__batch: _TypeAlias = _typing.Literal["_batch", b"_batch"]  # noqa: Y015
     _WhichOneofReturnType__clamp: _TypeAlias = _typing.Literal["clamp"]  # noqa: Y015
     _WhichOneofArgType__clamp: _TypeAlias = _typing.Literal["_clamp", b"_clamp"]  # noqa: Y015
+    _WhichOneofReturnType__compensation: _TypeAlias = _typing.Literal["compensation"]  # noqa: Y015
+    _WhichOneofArgType__compensation: _TypeAlias = _typing.Literal["_compensation", b"_compensation"]  # noqa: Y015
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
     _WhichOneofReturnType__decay: _TypeAlias = _typing.Literal["decay"]  # noqa: Y015
@@ -154,6 +160,8 @@ class Hyperparameters(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__batch) -> _WhichOneofReturnType__batch | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__clamp) -> _WhichOneofReturnType__clamp | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__compensation) -> _WhichOneofReturnType__compensation | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
     @_typing.overload

@@ -1,0 +1,79 @@
+"""Answers streamed over the wire; what is in them is the model's affair."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import pytest
+from hypnogram.v1 import chat_pb2
+
+from core.errors import ArtifactMissing
+from service.client import told
+from service.failures import CallFailed
+from tests.service.conftest import DEMO, Running
+
+
+def test_an_answer_comes_in_pieces_that_name_their_weights(demo: Running) -> None:
+    pieces = list(demo.client.chat(DEMO, "say it again"))
+
+    assert [piece.text for piece in pieces] == ["say ", "it ", "again "]
+    assert [piece.finish for piece in pieces] == [0, 0, chat_pb2.FINISH_STOP]
+    assert len({piece.weights_digest for piece in pieces}) == 1
+
+
+def test_a_continuation_ends_at_the_most_tokens_allowed(demo: Running) -> None:
+    pieces = list(demo.client.complete(DEMO, "one two three four", max_tokens=2))
+
+    assert "".join(piece.text for piece in pieces) == "one two "
+    assert pieces[-1].finish == chat_pb2.FINISH_LENGTH
+
+
+def test_the_model_stops_when_the_client_goes(demo: Running) -> None:
+    demo.parrot.slow = 0.02
+    answer = demo.client.chat(DEMO, "word " * 500)
+    list(islice(answer, 2))
+    answer.close()  # type: ignore[attr-defined]
+
+    assert demo.parrot.closed.wait(timeout=5)
+    assert demo.parrot.generated < 100
+
+
+def test_the_model_stops_when_the_deadline_passes(demo: Running) -> None:
+    demo.parrot.slow = 0.02
+    with pytest.raises(CallFailed) as failure:
+        list(demo.client.chat(DEMO, "word " * 500, timeout=0.3))
+
+    assert failure.value.code == "DEADLINE_EXCEEDED"
+    assert demo.parrot.closed.wait(timeout=5)
+    assert demo.parrot.generated < 100
+
+
+def test_the_event_loop_answers_while_models_think(demo: Running) -> None:
+    demo.parrot.slow = 0.2
+    with ThreadPoolExecutor() as threads:
+        answers = [threads.submit(lambda: list(demo.client.chat(DEMO, "a b c d e"))) for _ in range(4)]
+        time.sleep(0.1)
+        began = time.monotonic()
+        demo.client.memory(DEMO)
+        assert time.monotonic() - began < 0.5
+        assert all(len(answer.result()) == 5 for answer in answers)
+
+
+def test_a_question_waits_for_the_weights_of_the_version_it_asks_for(demo: Running) -> None:
+    version = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")]).version
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(lambda: list(demo.client.chat(DEMO, "hello", min_version=version)))
+        time.sleep(0.2)
+        assert not answer.done()
+        demo.work()
+        assert answer.result(timeout=5)[0].text == "hello "
+
+
+def test_weights_that_cannot_be_trusted_are_data_loss(demo: Running) -> None:
+    demo.parrot.broken = ArtifactMissing("d" * 64)
+    with pytest.raises(CallFailed) as failure:
+        list(demo.client.complete(DEMO, "hello"))
+
+    assert (failure.value.code, failure.value.reason) == ("DATA_LOSS", "ARTIFACT_MISSING")
