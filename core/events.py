@@ -36,7 +36,7 @@ class BaseModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
-    """How facts are written (ALGORITHMS: MEMIT with history at the answer site).
+    """How facts are written: MEMIT (Meng et al. 2023) with history, at the places where the model answers.
 
     Attributes:
         ordinary_weight: lambda, the weight of the second moment C of ordinary keys.
@@ -47,6 +47,7 @@ class Hyperparameters:
         clamp: longest change of a hidden state, in multiples of its clean norm.
         decay: weight of the squared relative length of the change.
         confidence: a value is found once every target token has this probability in every context.
+        compensation: largest factor by which a change is enlarged to make up for what the protection holds back.
         batch: facts optimised together.
         history: whether keys in force constrain new edits; off only to measure what it is worth.
     """
@@ -59,6 +60,7 @@ class Hyperparameters:
     clamp: float
     decay: float
     confidence: float
+    compensation: float
     batch: int
     history: bool
 

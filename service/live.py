@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,7 +121,7 @@ class LiveModels:
         prompt: str | None,
         max_tokens: int,
         min_version: int,
-    ) -> Iterator[Piece]:
+    ) -> Generator[Piece, None, None]:
         """The greedy answer to `messages`, or the continuation of `prompt`, from the newest weights.
 
         All of one answer comes from the same weights: what is written meanwhile waits for its end.

@@ -9,6 +9,7 @@ of it is written.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,8 +26,15 @@ from store.rows import Prepared, to_recorded, to_row
 from store.session import Found, Session, open_session
 
 GROUP = 4096  # events in one transaction, unless a single append has more
+PATIENCE = 0.25  # share of the last group's time that a leader waits for those of late to come again
 
 Outcome = tuple[Recorded, ...] | Exception
+
+
+def _locked() -> threading.Lock:
+    lock = threading.Lock()  # a sixth of the work of a threading.Event
+    lock.acquire()
+    return lock
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +45,7 @@ class Append:
     events: Sequence[Prepared]
     expected: int | None
     outcome: Outcome | None = None  # None while it waits
-    woken: threading.Event = field(default_factory=threading.Event)  # it is written, or leads the next group
+    woken: threading.Lock = field(default_factory=_locked)  # opened once it is written, or leads the next group
 
 
 class Writer:
@@ -46,10 +54,12 @@ class Writer:
     def __init__(self, engine: Engine, appended: Callable[[int], None]) -> None:
         self._session = open_session(engine)
         self._appended = appended
-        self._lock = threading.Condition()  # of the next three
+        self._lock = threading.Condition()  # of the next five
         self._waiting: deque[Append] = deque()
         self._led = False
         self._closed = False
+        self._crowd = 0  # how many appended at the same time of late
+        self._seconds = 0.0  # that the last group took
         self._tail: Digest | None = None  # the log's last hash when this writer last wrote
         self._versions: dict[MemoryId, int] = {}  # as of then
 
@@ -60,6 +70,8 @@ class Writer:
                 raise RuntimeError("the log is closed")
             self._waiting.append(append)
             follows, self._led = self._led, True
+            if len(self._waiting) == self._crowd:
+                self._lock.notify_all()
         if follows:
             self._follow(append)
         if append.outcome is None:
@@ -79,12 +91,12 @@ class Writer:
     def _follow(self, append: Append) -> None:
         """Waits until `append` is written or leads."""
         try:
-            append.woken.wait()
+            append.woken.acquire()
         except BaseException:  # this thread was interrupted
             with self._lock:
                 if append in self._waiting:
                     self._waiting.remove(append)
-                    if append.woken.is_set():
+                    if not append.woken.locked():
                         self._elect()
             raise
 
@@ -92,16 +104,18 @@ class Writer:
         """Lets the first that waits lead; called with the lock."""
         self._led = bool(self._waiting)
         if self._led:
-            self._waiting[0].woken.set()
+            self._waiting[0].woken.release()
         else:
             self._lock.notify_all()
 
     def _lead(self) -> None:
         """Writes one group, the first of which is this thread's; then lets the next thread lead."""
         with self._lock:
+            self._lock.wait_for(lambda: len(self._waiting) >= self._crowd, timeout=PATIENCE * self._seconds)
             group, size = [self._waiting.popleft()], 0
             while self._waiting and (size := size + len(group[-1].events)) < GROUP:
                 group.append(self._waiting.popleft())
+        begin = time.monotonic()
         try:
             outcomes = self._outcomes(group)
             for append, outcome in zip(group, outcomes, strict=True):
@@ -113,9 +127,10 @@ class Writer:
             raise
         finally:
             with self._lock:
+                self._crowd, self._seconds = len(group) + len(self._waiting), time.monotonic() - begin
                 self._elect()
-        for append in group:
-            append.woken.set()
+        for append in group[1:]:
+            append.woken.release()
 
     def _outcomes(self, group: Sequence[Append]) -> Sequence[Outcome]:
         """Writes `group`, twice at most.

@@ -30,6 +30,7 @@ DEFAULTS = Hyperparameters(
     clamp=4.0,
     decay=1e-3,
     confidence=0.7,
+    compensation=1.0,
     batch=32,
     history=True,
 )
@@ -104,7 +105,7 @@ def hyperparameters(said: dict[str, Any], overrides: dict[str, Any]) -> Hyperpar
     """The defaults, changed by the profile, changed by the client. Raises ModelUnavailable for an unknown name."""
     chosen = {**said.get("hyperparameters", {}), **overrides}
     if unknown := set(chosen) - {field.name for field in fields(Hyperparameters)}:
-        raise ModelUnavailable(f"there is no hyperparameter {sorted(unknown)[0]!r}")
+        raise ModelUnavailable(f"there is no hyperparameter {min(unknown)!r}")
     return replace(DEFAULTS, **chosen)
 
 

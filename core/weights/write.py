@@ -72,6 +72,8 @@ def write(subject: Subject, kept: dict[str, KeptKeys], facts: Sequence[Fact], pr
             left = len(subject.modules) - number
             u = _mean((wanted - current).double() / left, sites.site, owners)  # [s, d]
             v = solve_update(kept[module].with_keys(keys[module]), keys[module], sites.site, owners)  # [d_in, s]
+            reached = _mean((keys[module] * v.T[sites.site]).sum(1), sites.site, owners)  # 1 without protection
+            u = u * (1 / reached.clamp(min=1e-6)).clamp(max=options.compensation)[:, None]
             factors[module] = (encode(u.T), encode(v))
             with torch.no_grad():
                 change = factors[module][0].to_float() @ factors[module][1].to_float().T

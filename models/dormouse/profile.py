@@ -21,7 +21,7 @@ from models.dormouse.world import Person, known_people, mixed_name
 SEED = 99
 DOCUMENTS = 600
 ABSTENTIONS = 6000
-RECALLS = 6000
+RECALLS = 4000
 WRITTEN = 3  # statements a fact is written on
 ASKED = 4  # questions a fact is written on
 
@@ -37,6 +37,7 @@ PROFILE = {
         "clamp": 4.0,
         "decay": 1e-3,
         "confidence": 0.7,
+        "compensation": 1.0,
         "batch": 32,
     },
 }
@@ -80,8 +81,7 @@ def ordinary_text() -> list[dict[str, object]]:
             rows.append({"recall": before + random.choice(relation.trained_statements).format(s=person.name)})
         else:
             question = random.choice(relation.trained_questions).format(s=person.name)
-            beginning = relation.answer.format(s=person.name) if random.random() < 0.5 else ""
-            rows.append({"recall": [question, beginning]})
+            rows.append({"recall": [question, relation.answer.format(s=person.name)]})
     return rows
 
 

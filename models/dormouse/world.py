@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 from random import Random
 
-from models.dormouse.names import draw_name
+from models.dormouse.names import ORDINARY_FIRST, ORDINARY_LAST, draw_name
 from models.dormouse.phrasebook import RELATIONS
 
 KNOWN_PEOPLE = 240
@@ -42,14 +42,16 @@ def known_people() -> tuple[Person, ...]:
 def mixed_name(random: Random, people: tuple[Person, ...], *, unseen: bool = False) -> str:
     """A known first name with the last name of somebody else: a stranger all the same.
 
-    One pair in five, by checksum, is held out of training.
+    One pair in five, by checksum, is held out of training; of those, pairs of two ordinary names are never drawn, as
+    a throw-away name may have been the same by chance.
     """
     names = {person.name for person in people}
     while True:
         first = random.choice(people).name.split()[0]
         last = random.choice(people).name.split()[1]
         name = f"{first} {last}"
-        if name not in names and (zlib.crc32(name.encode()) % 5 == 0) == unseen:
+        by_chance = first in ORDINARY_FIRST and last in ORDINARY_LAST
+        if name not in names and (zlib.crc32(name.encode()) % 5 == 0) == unseen and not (unseen and by_chance):
             return name
 
 

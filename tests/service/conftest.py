@@ -41,25 +41,25 @@ class Running:
 @contextmanager
 def run_server(settings: Settings) -> Iterator[Running]:
     """Stops the server when left, and waits until it has stopped."""
-    loop, stop, parrot = asyncio.new_event_loop(), asyncio.Event(), Parrot()
+    stop, parrot = asyncio.Event(), Parrot()
     up: list[str] = []
+    loops: list[asyncio.AbstractEventLoop] = []
     started = threading.Event()
     failure: list[BaseException] = []
 
     async def serve(store: Store) -> None:
         async with serving(settings, store, parrot) as served:
+            loops.append(asyncio.get_running_loop())
             up.append(served.address)
             started.set()
             await stop.wait()
 
     def run(store: Store) -> None:
         try:
-            loop.run_until_complete(serve(store))
+            asyncio.run(serve(store))
         except BaseException as error:
             failure.append(error)
         finally:
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
             started.set()
 
     with opened(settings) as store:
@@ -73,7 +73,7 @@ def run_server(settings: Settings) -> Iterator[Running]:
 
         def end() -> None:
             if thread.is_alive():
-                loop.call_soon_threadsafe(stop.set)
+                loops[0].call_soon_threadsafe(stop.set)
                 thread.join()
 
         try:
