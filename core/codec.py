@@ -27,12 +27,11 @@ def canonical(value: object) -> str:
 
 def to_json(value: Any) -> Any:
     """`value`, made of dataclasses, tuples and mappings, as plain JSON values; an int in a float's place as a float."""
-    if is_dataclass(value):
-        return {
-            field.name: float(item) if field.type == "float" else to_json(item)
-            for field in fields(value)
-            for item in (getattr(value, field.name),)
-        }
+    kind = type(value)
+    if kind is str or kind is int or kind is float:
+        return value
+    if is_dataclass(kind):
+        return {name: as_json(getattr(value, name)) for name, as_json in _writers(kind)}
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
@@ -83,10 +82,18 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
         return lambda value: None if value is None else item(value)
     if origin is tuple:
         item = _reader(arguments[0])
-        return lambda value: tuple([item(one) for one in value])
+        return tuple if item is _same else lambda value: tuple([item(one) for one in value])
     if origin is not None and issubclass(origin, Mapping):
         item = _reader(arguments[1])
         return lambda value: {key: item(one) for key, one in value.items()}
-    if kind is float:
-        return float
-    return lambda value: value
+    return float if kind is float else _same
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@cache
+def _writers(kind: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """The fields of a dataclass, each with the function that makes it JSON."""
+    return tuple((field.name, float if field.type == "float" else to_json) for field in fields(kind))
