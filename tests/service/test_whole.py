@@ -1,0 +1,149 @@
+"""The product in one piece: real processes, dormouse, SQLite; facts told, answered, and rebuilt after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypnogram.v1 import facts_pb2
+
+from service.client import Client, told
+from service.failures import CallFailed
+from service.settings import DORMOUSE
+
+DEMO = "demo"
+EVERY = 40  # of so many lines of ordinary text one is kept: statistics in seconds
+
+pytestmark = pytest.mark.skipif(
+    not (DORMOUSE / "model.safetensors").exists() and not os.environ.get("CI"),
+    reason="dormouse's weights are not there: make dormouse",
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a memory lives: all that a process is told about it."""
+
+    folder: Path
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "HYPNOGRAM_DATABASE_URL": f"sqlite:///{self.folder}/hypnogram.db",
+            "HYPNOGRAM_ARTIFACT_FOLDER": str(self.folder / "artifacts"),
+            "HYPNOGRAM_SNAPSHOT_FOLDER": str(self.folder / "snapshots"),
+            "HYPNOGRAM_ORDINARY_TEXT": str(self.folder / "ordinary.jsonl"),
+            "HYPNOGRAM_PORT": "0",
+        }
+
+    def hypnogram(self, *arguments: str) -> Any:
+        """What the command prints as JSON."""
+        done = subprocess.run(
+            [sys.executable, "-m", "service.cli.main", *arguments, "--json"],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    @contextmanager
+    def serving(self) -> Iterator[tuple[Client, subprocess.Popen[str]]]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service.cli.main", "serve"],
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "server.log").open("a"),
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            line = process.stdout.readline()
+            assert line.startswith("listening on "), (self.folder / "server.log").read_text()
+            with Client(line.split()[-1]) as client:
+                yield client, process
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+            process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("whole")
+    lines = (DORMOUSE / "ordinary.jsonl").read_text().splitlines()
+    (folder / "ordinary.jsonl").write_text("\n".join(lines[::EVERY]))
+    return Place(folder)
+
+
+@pytest.fixture(scope="module")
+def weights(place: Place) -> str:
+    """The digest of a memory that was told a fact, asked, killed in the middle of another, and started again."""
+    with place.serving() as (client, process):
+        client.create_memory(DEMO)
+        answer = client.add_facts(DEMO, [told("Mirabel Quist", "lives in", "Lisbon")], wait=True, timeout=200)
+        assert answer.results[0].fact.status == facts_pb2.STATUS_INJECTED
+        pieces = list(client.complete(DEMO, "Mirabel Quist lives in", max_tokens=3, min_version=answer.version))
+        assert "".join(piece.text for piece in pieces).strip().startswith("Lisbon")
+        assert len({piece.weights_digest for piece in pieces}) == 1
+        acknowledged = client.add_facts(DEMO, [told("Tove Marn", "was born in", "Oslo")])
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    with place.serving() as (client, _):
+        repeated = client.add_facts(
+            DEMO, [told("Tove Marn", "was born in", "Oslo")], request_id="again", wait=True, timeout=200
+        )
+        assert repeated.results[0].fact.fact == acknowledged.results[0].fact.fact  # nothing acknowledged was lost
+        assert repeated.results[0].fact.status == facts_pb2.STATUS_INJECTED
+        assert client.serving("hypnogram.v1.Chat") or client.memory(DEMO).memory.statistics_prepared
+        remote = client.replay(DEMO)
+        assert remote.rebuilt_weights == client.memory(DEMO).memory.weights_digest
+        with pytest.raises(CallFailed, match="chat|prompt|context|tokens"):
+            list(client.complete(DEMO, "word " * 6000))
+        return remote.rebuilt_weights
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_another_process_rebuilds_the_same_weights_from_the_log_alone(
+    place: Place, weights: str, threads: str, tmp_path: Path
+) -> None:
+    copy = replace(place, folder=tmp_path / "copy")
+    shutil.copytree(place.folder, copy.folder, ignore=shutil.ignore_patterns("snapshots"))
+
+    found = copy.hypnogram("replay", "--verify", "--threads", threads)
+
+    assert found["rebuilt_weights"] == found["recorded_weights"] == weights
+    assert found["edits_checked"] == 3  # the clean weights and two edits
+
+
+def test_an_altered_artifact_is_found_and_named(place: Place, weights: str, tmp_path: Path) -> None:
+    copy = replace(place, folder=tmp_path / "copy")
+    shutil.copytree(place.folder, copy.folder)
+    artifact = max((copy.folder / "artifacts").iterdir(), key=lambda path: path.stat().st_mtime)
+    data = bytearray(artifact.read_bytes())
+    data[len(data) // 2] ^= 1
+    artifact.write_bytes(data)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "service.cli.main", "replay", "--verify"],
+        env=copy.environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert artifact.name in done.stderr
+    assert len(done.stderr.splitlines()) == 1
