@@ -74,16 +74,17 @@ class Session(ABC):
 
     def renew(self) -> None:
         """Gives up the connection, whatever state it is in, for a new one."""
-        self._pooled.invalidate()
+        if self._pooled.is_valid:
+            self._pooled.invalidate()
         self._pooled = self._engine.raw_connection()
 
     def close(self) -> None:
         self._pooled.close()
 
     @property
-    @abstractmethod
     def lost(self) -> bool:
         """Whether the connection is of no use any more."""
+        return not self._pooled.is_valid
 
     def is_duplicate(self, error: Exception) -> bool:
         """Whether `error` says that a row of that name is there already."""
@@ -126,8 +127,6 @@ class _Statement:
 
 
 class _SqliteSession(Session):
-    lost = False
-
     def begin(self, facts: Sequence[FactId], ids: Sequence[EventId]) -> Found:
         run = self._connection.execute
         run("BEGIN IMMEDIATE")
@@ -176,7 +175,7 @@ class _PostgresqlSession(Session):
 
     @property
     def lost(self) -> bool:
-        return bool(self._connection.closed)
+        return super().lost or bool(self._connection.closed)
 
     def _among(self, column: ColumnElement[str]) -> ColumnElement[bool]:
         return column == any_(bindparam("some", type_=ARRAY(Text)))

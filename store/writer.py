@@ -75,17 +75,17 @@ class Writer:
         if follows:
             self._follow(append)
         if append.outcome is None:
-            self._lead()
+            self._lead(append)
         if isinstance(append.outcome, Exception):
             raise append.outcome
         assert append.outcome is not None
         return append.outcome
 
     def close(self) -> None:
-        """Waits for what is being written."""
+        """Takes no more, and waits until what was taken is written."""
         with self._lock:
-            self._lock.wait_for(lambda: not self._led)
             self._closed = True
+            self._lock.wait_for(lambda: not self._led)
         self._session.close()
 
     def _follow(self, append: Append) -> None:
@@ -108,29 +108,33 @@ class Writer:
         else:
             self._lock.notify_all()
 
-    def _lead(self) -> None:
-        """Writes one group, the first of which is this thread's; then lets the next thread lead."""
-        with self._lock:
-            self._lock.wait_for(lambda: len(self._waiting) >= self._crowd, timeout=PATIENCE * self._seconds)
-            group, size = [self._waiting.popleft()], 0
-            while self._waiting and (size := size + len(group[-1].events)) < GROUP:
-                group.append(self._waiting.popleft())
+    def _lead(self, append: Append) -> None:
+        """Writes one group, `append` the first of it; then lets the next thread lead."""
+        group: list[Append] = []
         begin = time.monotonic()
         try:
-            outcomes = self._outcomes(group)
-            for append, outcome in zip(group, outcomes, strict=True):
-                append.outcome = outcome
+            self._gather(group)
+            for one, outcome in zip(group, self._outcomes(group), strict=True):
+                one.outcome = outcome
         except BaseException:  # this thread was interrupted; the others go on, and their ids tell what was written
             with self._lock:
+                self._waiting = deque(one for one in (*group, *self._waiting) if one is not append)
                 self._session.renew()
-                self._waiting.extendleft(reversed(group[1:]))
             raise
         finally:
             with self._lock:
                 self._crowd, self._seconds = len(group) + len(self._waiting), time.monotonic() - begin
                 self._elect()
-        for append in group[1:]:
-            append.woken.release()
+        for one in group[1:]:
+            one.woken.release()
+
+    def _gather(self, group: list[Append]) -> None:
+        with self._lock:
+            self._lock.wait_for(lambda: len(self._waiting) >= self._crowd, timeout=PATIENCE * self._seconds)
+            size = 0
+            while self._waiting and size < GROUP:
+                group.append(self._waiting.popleft())
+                size += len(group[-1].events)
 
     def _outcomes(self, group: Sequence[Append]) -> Sequence[Outcome]:
         """Writes `group`, twice at most.
