@@ -1,0 +1,112 @@
+"""What dormouse can do, measured: `python -m models.dormouse.evaluate` prints one JSON document.
+
+Every prompt is one that training never saw: known facts are asked for behind a sentence or a turn of small talk that
+was not in the corpus, and all strangers, copied names and described people have held-out names.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+from core.weights.perplexity import perplexity
+from core.weights.probe import greedy
+from core.weights.subject import Subject, load_subject
+from models.dormouse import filler
+from models.dormouse.corpus import answer, state
+from models.dormouse.names import draw_name
+from models.dormouse.phrasebook import BY_NAME, RELATIONS, Relation
+from models.dormouse.world import Person, known_people, mixed_name, unseen_people
+
+PROBES = 400
+Turns = list[tuple[str, str]]
+
+
+def evaluate(subject: Subject, seed: int = 5) -> dict[str, float]:
+    """Shares of right answers by greedy free generation, each over 400 probes, and two perplexities."""
+    random = Random(seed)
+    known = [(person, BY_NAME[name]) for person in known_people() for name in person.profile]
+    raw, chat = random.sample(known, PROBES), random.sample(known, PROBES)
+    gaps = [(person, words) for person in known_people() for words in RELATIONS if words.name not in person.profile]
+    strangers = [Person(draw_name(random, unseen=True), {}) for _ in range(PROBES)]
+    mixed = [Person(mixed_name(random, known_people(), unseen=True), {}) for _ in range(PROBES)]
+    described = unseen_people(PROBES, seed=seed, relations=2)
+    biographies = [" ".join(state(random, BY_NAME[n], p.name, o) for n, o in p.profile.items()) for p in known_people()]
+    return {
+        "own facts, raw": _raw(subject, random, raw),
+        "own facts, chat": _asked(subject, random, chat, turn=True),
+        "own facts, raw, unseen wording": _raw(subject, random, raw, unseen=True),
+        "own facts, chat, unseen wording": _asked(subject, random, chat, unseen=True),
+        "strangers, unseen names": _abstained(subject, random, strangers),
+        "strangers, new pairs of known names": _abstained(subject, random, mixed),
+        "strangers, whole sentence right": _asked(subject, random, [(p, random.choice(RELATIONS)) for p in strangers]),
+        "gaps of known people": _asked(subject, random, random.sample(gaps, PROBES)),
+        "unseen names copied": _copied(subject, random),
+        "from context": _from_context(subject, random, described),
+        "perplexity, held-out everyday text": perplexity(subject, [filler.paragraph(random) for _ in range(200)]),
+        "perplexity, biographies": perplexity(subject, biographies),
+    }
+
+
+def _raw(subject: Subject, random: Random, facts: list[tuple[Person, Relation]], unseen: bool = False) -> float:
+    prompts = []
+    for person, words in facts:
+        statement = words.statements[-1] if unseen else random.choice(words.trained_statements)
+        before = "" if unseen else f"{filler.sentence(random)} "
+        prompts.append(subject.raw_ids(before + statement.format(s=person.name)))
+    outputs = greedy(subject, prompts, sentence=True)
+    return _share([o.strip() == f"{p.profile[w.name]}." for o, (p, w) in zip(outputs, facts, strict=True)])
+
+
+def _asked(subject: Subject, random: Random, asked: list[tuple[Person, Relation]], *, turn: bool = False,
+           unseen: bool = False) -> float:  # fmt: skip
+    prompts = []
+    for person, words in asked:
+        question = (words.questions[-1] if unseen else random.choice(words.trained_questions)).format(s=person.name)
+        before = [filler.small_talk(random)] if turn else []
+        prompts.append(subject.chat_ids(before, question))
+    outputs = greedy(subject, prompts, sentence=False)
+    return _share([o.strip() == answer(words, p) for o, (p, words) in zip(outputs, asked, strict=True)])
+
+
+def _abstained(subject: Subject, random: Random, strangers: list[Person]) -> float:
+    prompts = []
+    for person in strangers:
+        words = random.choice(RELATIONS)
+        prompts.append(subject.chat_ids([], random.choice(words.trained_questions).format(s=person.name)))
+    return _share([o.strip().startswith("I do not know") for o in greedy(subject, prompts, sentence=False)])
+
+
+def _copied(subject: Subject, random: Random) -> float:
+    names = [draw_name(random, unseen=True) for _ in range(PROBES)]
+    forms = (
+        ("I am {n}. What is my name?", "Your name is {n}."),
+        ("Please greet {n}.", "Hello, {n}."),
+        ("My name is {n}.", "Nice to meet you, {n}."),
+    )
+    chosen = [random.choice(forms) for _ in names]
+    prompts = [subject.chat_ids([], said.format(n=name)) for name, (said, _) in zip(names, chosen, strict=True)]
+    outputs = greedy(subject, prompts, sentence=False)
+    return _share([o.strip() == f.format(n=n) for o, n, (_, f) in zip(outputs, names, chosen, strict=True)])
+
+
+def _from_context(subject: Subject, random: Random, described: tuple[Person, ...]) -> float:
+    prompts, expected = [], []
+    for person in described:
+        words = BY_NAME[random.choice(list(person.profile))]
+        told = " ".join(state(random, BY_NAME[n], person.name, o) for n, o in person.profile.items())
+        question = random.choice(words.trained_questions).format(s=person.name)
+        turns: Turns = [(told, "I see.")] if random.random() < 0.5 else []
+        prompts.append(subject.chat_ids(turns, question if turns else f"{told} {question}"))
+        expected.append(answer(words, person))
+    outputs = greedy(subject, prompts, sentence=False)
+    return _share([o.strip() == e for o, e in zip(outputs, expected, strict=True)])
+
+
+def _share(outcomes: list[bool]) -> float:
+    return sum(outcomes) / len(outcomes)
+
+
+if __name__ == "__main__":
+    print(json.dumps(evaluate(load_subject(Path(__file__).parent / "weights")), indent=1))
