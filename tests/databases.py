@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from sqlalchemy import make_url
 
 from store.log import EventLog
 
@@ -31,14 +32,15 @@ def postgresql() -> Iterator[str]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database; a test that asks for it runs once on each kind."""
+    """The URL of an empty database, on PostgreSQL a schema; a test that asks for it runs once on each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/log.db"
     server: str = request.getfixturevalue("postgresql")
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
-    return server.replace("postgresql://", "postgresql+psycopg://", 1).replace("/postgres?", f"/{name}?", 1)
+        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(name)))  # a database would be 8 MB of files
+    parsed = make_url(server).set(drivername="postgresql+psycopg")
+    return parsed.update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
 
 
 @pytest.fixture
