@@ -47,7 +47,8 @@ class Hyperparameters:
         clamp: longest change of a hidden state, in multiples of its clean norm.
         decay: weight of the squared relative length of the change.
         confidence: a value is found once every target token has this probability in every context.
-        compensation: largest factor by which a change is enlarged to make up for what the protection holds back.
+        retouches: at most so many times, sites that protection left short of their target are moved on.
+        untold: questions, for each relation that a told subject was not told about, whose answers an edit must keep.
         batch: facts optimised together.
         history: whether keys in force constrain new edits; off only to measure what it is worth.
     """
@@ -60,7 +61,8 @@ class Hyperparameters:
     clamp: float
     decay: float
     confidence: float
-    compensation: float
+    retouches: int
+    untold: int
     batch: int
     history: bool
 

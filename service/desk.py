@@ -13,6 +13,7 @@ from core.events import Columns, EditComputed, MemoryCreated, StatisticsPrepared
 from core.ids import EditId
 from core.memory import Memory, Status
 from core.plan import plan
+from core.untold import untold_questions
 from core.weights.digest import weights_digest
 from core.weights.ordinary import read_ordinary
 from core.weights.statistics import Statistics, measure
@@ -69,7 +70,8 @@ class Desk:
         began = time.monotonic()
         self._catch_up(memory)
         facts = [memory.facts[fact].fact for fact in work.facts]
-        written = write(self._subject, self._kept, facts, self._created.prefixes, self._created.hyperparameters)
+        untold = untold_questions(memory, facts)
+        written = write(self._subject, self._kept, facts, self._created.prefixes, self._created.hyperparameters, untold)
         digest = self._artifacts.put(written.delta.to_bytes())
         edit = EditId(next_uuid())
         kept = self._kept

@@ -48,7 +48,8 @@ HYPERPARAMETERS: dict[str, tuple[Callable[[float], bool], str]] = {
     "clamp": _above_zero,
     "decay": _zero_or_more,
     "confidence": (lambda value: 0 < value < 1, "must be above 0 and below 1"),
-    "compensation": (lambda value: value >= 1, "must be 1 or more"),
+    "retouches": (lambda value: 0 <= value <= 100, "must be 0 to 100"),
+    "untold": (lambda value: 0 <= value <= 16, "must be 0 to 16"),
     "batch": (lambda value: 1 <= value <= 1024, "must be 1 to 1024"),
     "history": (lambda _: True, ""),
 }

@@ -38,6 +38,12 @@ class Capture:
         with torch.no_grad():
             return subject.logits(self.above(self.hidden)[self.rows, self.columns]).argmax(-1)
 
+    def probability(self, subject: Subject) -> Tensor:
+        """[p] probability of each target token."""
+        with torch.no_grad():
+            logits = subject.logits(self.above(self.hidden)[self.rows, self.columns])
+            return logits.softmax(-1).gather(1, self.targets[:, None])[:, 0]
+
 
 @dataclass(slots=True)
 class _Seen:
@@ -85,6 +91,19 @@ def capture(subject: Subject, contexts: Sequence[Context]) -> Capture:
         return hidden
 
     return Capture(rows, columns, targets, seen.inputs, seen.hidden[0], above)
+
+
+@torch.no_grad()
+def last_keys(subject: Subject, sequences: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+    """Module -> [n, d_in], the live model's keys at the last token of each sequence."""
+    ids, mask = pad(sequences, subject.pad_token, subject.device)
+    rows, columns = torch.arange(len(sequences), device=subject.device), mask.sum(1) - 1
+    seen = _Seen()
+    with ExitStack() as hooks:
+        for module in subject.modules:
+            hooks.enter_context(_hook(subject.model.get_submodule(module), _keep_input(seen, module, rows, columns)))
+        subject.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
+    return seen.inputs
 
 
 def _hook(module: torch.nn.Module, function: Callable[..., None]) -> ExitStack:

@@ -30,7 +30,8 @@ DEFAULTS = Hyperparameters(
     clamp=4.0,
     decay=1e-3,
     confidence=0.7,
-    compensation=1.0,
+    retouches=3,
+    untold=1,
     batch=32,
     history=True,
 )

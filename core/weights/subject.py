@@ -146,7 +146,7 @@ def load_subject(
     """Loads a checkpoint of safetensors from a folder or the local hub cache.
 
     Args:
-        modules: what may be edited; by default the down-projections of the last two blocks.
+        modules: what may be edited; by default the down-projections of the two middle blocks.
 
     Raises:
         ModelUnavailable: nothing loads from there, or a module is not part of it.
@@ -174,10 +174,11 @@ def load_subject(
 
 
 def default_modules(model: nn.Module) -> tuple[str, ...]:
-    """Names of the down-projections of the last two blocks (docs/findings.md: where both sites answer best)."""
+    """Names of the down-projections of the two blocks in the middle (docs/findings.md: where told facts answer best)."""
     prefix, blocks = _first(model, _BLOCKS)
     name = next(name for name in _DOWN if _has(blocks[0], name))
-    return tuple(f"{prefix}.{number}.{name}" for number in range(len(blocks) - 2, len(blocks)))
+    last = len(blocks) // 2
+    return tuple(f"{prefix}.{number}.{name}" for number in range(max(last - 1, 0), last + 1) if number < len(blocks))
 
 
 def _load_quantized(source: str | Path, kind: torch.dtype, quantization: str, modules: tuple[str, ...],

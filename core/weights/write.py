@@ -11,12 +11,14 @@ from torch import Tensor
 
 from core.events import Hyperparameters
 from core.facts import Fact
-from core.weights.capture import capture
+from core.weights.capture import Capture, capture, last_keys
 from core.weights.contexts import Context, contexts_of
 from core.weights.delta import Delta, encode
 from core.weights.subject import Subject
 from core.weights.update import KeptKeys, solve_update
 from core.weights.values import Sites, optimise
+
+SAID = 0.5  # a target token of at least this probability is taken to be said in other contexts too
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,63 +45,113 @@ class Written:
     seconds: float
 
 
-def write(subject: Subject, kept: dict[str, KeptKeys], facts: Sequence[Fact], prefixes: Sequence[str],
-          options: Hyperparameters) -> Written:  # fmt: skip
+def write(subject: Subject, kept: Mapping[str, KeptKeys], facts: Sequence[Fact], prefixes: Sequence[str],
+          options: Hyperparameters, untold: Sequence[str] = ()) -> Written:  # fmt: skip
     """Computes the delta that makes the live model say `facts`; leaves the live weights as they were.
 
     Args:
         kept: per module, what must not move. Not changed.
+        untold: questions about the facts' subjects whose answers must not move either; they count in this edit only,
+            as an answer leaks from what is told about a subject to what is not, and no further.
     """
     began = time.monotonic()
     contexts = [context for index, fact in enumerate(facts) for context in contexts_of(subject, index, fact, prefixes)]
     sites = find_sites(subject, contexts)
     seen = capture(subject, contexts)
-    fact_of_row = torch.tensor([context.fact for context in contexts], device=subject.device)
     values = optimise(
-        subject, seen, sites, fact_of_row, steps=options.steps, learning_rate=options.learning_rate,
-        clamp=options.clamp, decay=options.decay, confidence=options.confidence,
+        subject, seen, sites, torch.tensor([context.fact for context in contexts], device=subject.device),
+        steps=options.steps, learning_rate=options.learning_rate, clamp=options.clamp, decay=options.decay,
+        confidence=options.confidence,
     )  # fmt: skip
-    owners = len(sites.fact)
-    wanted = seen.hidden[seen.rows, seen.columns][sites.position].float() + values.change[sites.site]
-    factors = {}
-    live = {module: tensor.clone() for module, tensor in subject.live().items()}
-    keys: dict[str, Tensor] = {}
-    now = seen
+    clean = _at(seen, sites)
+    change = values.change[sites.site]
+    before = {module: tensor.clone() for module, tensor in subject.live().items()}
     try:
-        for number, module in enumerate(subject.modules):
-            keys[module] = now.keys[module][sites.position].double()
-            current = now.hidden[now.rows, now.columns][sites.position].float()
-            left = len(subject.modules) - number
-            u = _mean((wanted - current).double() / left, sites.site, owners)  # [s, d]
-            v = solve_update(kept[module].with_keys(keys[module]), keys[module], sites.site, owners)  # [d_in, s]
-            reached = _mean((keys[module] * v.T[sites.site]).sum(1), sites.site, owners)  # 1 without protection
-            u = u * (1 / reached.clamp(min=1e-6)).clamp(max=options.compensation)[:, None]
-            factors[module] = (encode(u.T), encode(v))
-            with torch.no_grad():
-                change = factors[module][0].to_float() @ factors[module][1].to_float().T
-                subject.weight(module).add_(change.to(subject.weight(module).dtype))
-            now = capture(subject, contexts)
-        moved = now.hidden[now.rows, now.columns][sites.position].float() - (wanted - values.change[sites.site])
+        edit = _spread(subject, kept, contexts, sites, clean + change, [subject.chat_ids([], q) for q in untold], seen)
+        moved = _retouch(subject, before, contexts, sites, clean + change, edit, options.retouches) - clean
     finally:
-        subject.install(live)
-    target = values.change[sites.site]
-    share = torch.where(target.norm(dim=1) > 1e-6, (moved * target).sum(1) / (target**2).sum(1).clamp(min=1e-12), 1.0)
-    absorbed = _mean(share, sites.fact[sites.site], len(facts))
-    clean = seen.hidden[seen.rows, seen.columns][sites.position].float().norm(dim=1)
-    residual = _mean(target.norm(dim=1) / clean, sites.fact[sites.site], len(facts))
+        subject.install(before)
+    length = (change**2).sum(1)
+    share = torch.where(length > 1e-12, (moved * change).sum(1) / length.clamp(min=1e-12), 1.0)
+    fact_of_key = sites.fact[sites.site]
     count = torch.bincount(sites.fact, minlength=len(facts))
     return Written(
-        delta=Delta(factors),
+        delta=Delta({module: (encode(u.T), encode(v)) for module, (u, v) in edit.factors.items()}),
         first=tuple((count.cumsum(0) - count).tolist()),
         count=tuple(count.tolist()),
-        keys=keys,
-        key_fact=sites.fact[sites.site],
-        residual=tuple(residual.tolist()),
-        absorbed=tuple(absorbed.tolist()),
+        keys=edit.keys,
+        key_fact=fact_of_key,
+        residual=tuple(_mean(length.sqrt() / clean.norm(dim=1), fact_of_key, len(facts)).tolist()),
+        absorbed=tuple(_mean(share, fact_of_key, len(facts)).tolist()),
         learned=tuple(values.learned.tolist()),
         steps=values.steps,
         seconds=time.monotonic() - began,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """Per module U [s, d_out] and V [d_in, s], a column a site, and the keys [k, d_in] they were solved for."""
+
+    factors: dict[str, tuple[Tensor, Tensor]]
+    keys: dict[str, Tensor]
+
+
+def _spread(subject: Subject, kept: Mapping[str, KeptKeys], contexts: Sequence[Context], sites: Sites, wanted: Tensor,
+            untold: Sequence[Sequence[int]], seen: Capture) -> _Edit:  # fmt: skip
+    """One protected update per module, first to last; what is left to move is measured again after each.
+
+    Installs the moved weights.
+    """
+    edit, now = _Edit({}, {}), seen
+    for number, module in enumerate(subject.modules):
+        keys = now.keys[module][sites.position].double()
+        left = len(subject.modules) - number
+        u = _mean((wanted - _at(now, sites)).double() / left, sites.site, len(sites.fact))
+        constrained = kept[module].with_keys(keys)
+        if untold:
+            constrained = constrained.with_keys(last_keys(subject, untold)[module])
+        edit.keys[module] = keys
+        edit.factors[module] = (u, solve_update(constrained, keys, sites.site, len(sites.fact)))
+        _add(subject, module, subject.weight(module).clone(), edit)
+        now = capture(subject, contexts)
+    return edit
+
+
+def _retouch(subject: Subject, before: Mapping[str, Tensor], contexts: Sequence[Context], sites: Sites, wanted: Tensor,
+             edit: _Edit, rounds: int) -> Tensor:  # fmt: skip
+    """Moves on, in the last module, the sites at which what protection held back leaves some target unsaid.
+
+    Returns:
+        [k, d] the hidden states that the edit reaches.
+    """
+    last = subject.modules[-1]
+    now = capture(subject, contexts)
+    for _ in range(rounds):
+        unsaid = torch.zeros(len(sites.fact), device=subject.device).index_add(
+            0, sites.site, (now.probability(subject)[sites.position] < SAID).float()
+        )
+        if not unsaid.any():
+            break
+        u, v = edit.factors[last]
+        short = _mean((wanted - _at(now, sites)).double(), sites.site, len(sites.fact))
+        edit.factors[last] = (u + short * (unsaid > 0)[:, None], v)
+        _add(subject, last, before[last], edit)
+        now = capture(subject, contexts)
+    return _at(now, sites)
+
+
+def _add(subject: Subject, module: str, weight: Tensor, edit: _Edit) -> None:
+    """Makes `weight` plus the module's part of `edit`, as it will be stored, the live weight."""
+    u, v = edit.factors[module]
+    change = encode(u.T).to_float() @ encode(v).to_float().T
+    with torch.no_grad():
+        subject.weight(module).copy_(weight + change.to(weight))
+
+
+def _at(seen: Capture, sites: Sites) -> Tensor:
+    """[k, d] float32 hidden states at the keys' positions."""
+    return seen.hidden[seen.rows, seen.columns][sites.position].float()
 
 
 def find_sites(subject: Subject, contexts: Sequence[Context]) -> Sites:

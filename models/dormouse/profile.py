@@ -37,7 +37,8 @@ PROFILE = {
         "clamp": 4.0,
         "decay": 1e-3,
         "confidence": 0.7,
-        "compensation": 1.0,
+        "retouches": 3,
+        "untold": 1,
         "batch": 32,
     },
 }

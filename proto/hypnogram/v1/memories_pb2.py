@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhypnogram/v1/memories.proto\x12\x0chypnogram.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\tBaseModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\r\n\x05\x64type\x18\x04 \x01(\t\x12\x14\n\x0cquantization\x18\x05 \x01(\t\"\xc3\x03\n\x0fHyperparameters\x12\x1c\n\x0fordinary_weight\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11\x61\x62stention_weight\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rrecall_weight\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05steps\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x12\n\x05\x63lamp\x18\x06 \x01(\x01H\x05\x88\x01\x01\x12\x12\n\x05\x64\x65\x63\x61y\x18\x07 \x01(\x01H\x06\x88\x01\x01\x12\x17\n\nconfidence\x18\x08 \x01(\x01H\x07\x88\x01\x01\x12\x19\n\x0c\x63ompensation\x18\t \x01(\x01H\x08\x88\x01\x01\x12\x12\n\x05\x62\x61tch\x18\n \x01(\x05H\t\x88\x01\x01\x12\x14\n\x07history\x18\x0b \x01(\x08H\n\x88\x01\x01\x42\x12\n\x10_ordinary_weightB\x14\n\x12_abstention_weightB\x10\n\x0e_recall_weightB\x08\n\x06_stepsB\x10\n\x0e_learning_rateB\x08\n\x06_clampB\x08\n\x06_decayB\r\n\x0b_confidenceB\x0f\n\r_compensationB\x08\n\x06_batchB\n\n\x08_history\"?\n\nFactCounts\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x10\n\x08injected\x18\x02 \x01(\x03\x12\x0e\n\x06parked\x18\x03 \x01(\x03\"\xe9\x02\n\x06Memory\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12%\n\x04\x62\x61se\x18\x02 \x01(\x0b\x32\x17.hypnogram.v1.BaseModel\x12\x36\n\x0fhyperparameters\x18\x03 \x01(\x0b\x32\x1d.hypnogram.v1.Hyperparameters\x12\x0f\n\x07modules\x18\x04 \x03(\t\x12\'\n\x05\x66\x61\x63ts\x18\x05 \x01(\x0b\x32\x18.hypnogram.v1.FactCounts\x12\x10\n\x08pressure\x18\x06 \x01(\x01\x12\x10\n\x08\x63\x61pacity\x18\x07 \x01(\x01\x12\x16\n\x0eweights_digest\x18\x08 \x01(\t\x12\x1b\n\x13statistics_prepared\x18\t \x01(\x08\x12\x1a\n\x12statistics_failure\x18\n \x01(\t\x12.\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trelations\x18\x0c \x03(\t\"\x84\x01\n\x13\x43reateMemoryRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12%\n\x04\x62\x61se\x18\x02 \x01(\x0b\x32\x17.hypnogram.v1.BaseModel\x12\x36\n\x0fhyperparameters\x18\x03 \x01(\x0b\x32\x1d.hypnogram.v1.Hyperparameters\"M\n\x14\x43reateMemoryResponse\x12$\n\x06memory\x18\x01 \x01(\x0b\x32\x14.hypnogram.v1.Memory\x12\x0f\n\x07version\x18\x02 \x01(\x03\"t\n\x10GetMemoryRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x17\n\nat_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x03 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"J\n\x11GetMemoryResponse\x12$\n\x06memory\x18\x01 \x01(\x0b\x32\x14.hypnogram.v1.Memory\x12\x0f\n\x07version\x18\x02 \x01(\x03\"<\n\x13ListMemoriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"0\n\rMemorySummary\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"^\n\x14ListMemoriesResponse\x12-\n\x08memories\x18\x01 \x03(\x0b\x32\x1b.hypnogram.v1.MemorySummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x86\x02\n\x08Memories\x12U\n\x0c\x43reateMemory\x12!.hypnogram.v1.CreateMemoryRequest\x1a\".hypnogram.v1.CreateMemoryResponse\x12L\n\tGetMemory\x12\x1e.hypnogram.v1.GetMemoryRequest\x1a\x1f.hypnogram.v1.GetMemoryResponse\x12U\n\x0cListMemories\x12!.hypnogram.v1.ListMemoriesRequest\x1a\".hypnogram.v1.ListMemoriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bhypnogram/v1/memories.proto\x12\x0chypnogram.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"`\n\tBaseModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\r\n\x05\x64type\x18\x04 \x01(\t\x12\x14\n\x0cquantization\x18\x05 \x01(\t\"\xdd\x03\n\x0fHyperparameters\x12\x1c\n\x0fordinary_weight\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x1e\n\x11\x61\x62stention_weight\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rrecall_weight\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05steps\x18\x04 \x01(\x05H\x03\x88\x01\x01\x12\x1a\n\rlearning_rate\x18\x05 \x01(\x01H\x04\x88\x01\x01\x12\x12\n\x05\x63lamp\x18\x06 \x01(\x01H\x05\x88\x01\x01\x12\x12\n\x05\x64\x65\x63\x61y\x18\x07 \x01(\x01H\x06\x88\x01\x01\x12\x17\n\nconfidence\x18\x08 \x01(\x01H\x07\x88\x01\x01\x12\x16\n\tretouches\x18\t \x01(\x05H\x08\x88\x01\x01\x12\x12\n\x05\x62\x61tch\x18\n \x01(\x05H\t\x88\x01\x01\x12\x14\n\x07history\x18\x0b \x01(\x08H\n\x88\x01\x01\x12\x13\n\x06untold\x18\x0c \x01(\x05H\x0b\x88\x01\x01\x42\x12\n\x10_ordinary_weightB\x14\n\x12_abstention_weightB\x10\n\x0e_recall_weightB\x08\n\x06_stepsB\x10\n\x0e_learning_rateB\x08\n\x06_clampB\x08\n\x06_decayB\r\n\x0b_confidenceB\x0c\n\n_retouchesB\x08\n\x06_batchB\n\n\x08_historyB\t\n\x07_untold\"?\n\nFactCounts\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12\x10\n\x08injected\x18\x02 \x01(\x03\x12\x0e\n\x06parked\x18\x03 \x01(\x03\"\xe9\x02\n\x06Memory\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12%\n\x04\x62\x61se\x18\x02 \x01(\x0b\x32\x17.hypnogram.v1.BaseModel\x12\x36\n\x0fhyperparameters\x18\x03 \x01(\x0b\x32\x1d.hypnogram.v1.Hyperparameters\x12\x0f\n\x07modules\x18\x04 \x03(\t\x12\'\n\x05\x66\x61\x63ts\x18\x05 \x01(\x0b\x32\x18.hypnogram.v1.FactCounts\x12\x10\n\x08pressure\x18\x06 \x01(\x01\x12\x10\n\x08\x63\x61pacity\x18\x07 \x01(\x01\x12\x16\n\x0eweights_digest\x18\x08 \x01(\t\x12\x1b\n\x13statistics_prepared\x18\t \x01(\x08\x12\x1a\n\x12statistics_failure\x18\n \x01(\t\x12.\n\ncreated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trelations\x18\x0c \x03(\t\"\x84\x01\n\x13\x43reateMemoryRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12%\n\x04\x62\x61se\x18\x02 \x01(\x0b\x32\x17.hypnogram.v1.BaseModel\x12\x36\n\x0fhyperparameters\x18\x03 \x01(\x0b\x32\x1d.hypnogram.v1.Hyperparameters\"M\n\x14\x43reateMemoryResponse\x12$\n\x06memory\x18\x01 \x01(\x0b\x32\x14.hypnogram.v1.Memory\x12\x0f\n\x07version\x18\x02 \x01(\x03\"t\n\x10GetMemoryRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x17\n\nat_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x03 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"J\n\x11GetMemoryResponse\x12$\n\x06memory\x18\x01 \x01(\x0b\x32\x14.hypnogram.v1.Memory\x12\x0f\n\x07version\x18\x02 \x01(\x03\"<\n\x13ListMemoriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"0\n\rMemorySummary\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"^\n\x14ListMemoriesResponse\x12-\n\x08memories\x18\x01 \x03(\x0b\x32\x1b.hypnogram.v1.MemorySummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x86\x02\n\x08Memories\x12U\n\x0c\x43reateMemory\x12!.hypnogram.v1.CreateMemoryRequest\x1a\".hypnogram.v1.CreateMemoryResponse\x12L\n\tGetMemory\x12\x1e.hypnogram.v1.GetMemoryRequest\x1a\x1f.hypnogram.v1.GetMemoryResponse\x12U\n\x0cListMemories\x12!.hypnogram.v1.ListMemoriesRequest\x1a\".hypnogram.v1.ListMemoriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,25 +35,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BASEMODEL']._serialized_start=78
   _globals['_BASEMODEL']._serialized_end=174
   _globals['_HYPERPARAMETERS']._serialized_start=177
-  _globals['_HYPERPARAMETERS']._serialized_end=628
-  _globals['_FACTCOUNTS']._serialized_start=630
-  _globals['_FACTCOUNTS']._serialized_end=693
-  _globals['_MEMORY']._serialized_start=696
-  _globals['_MEMORY']._serialized_end=1057
-  _globals['_CREATEMEMORYREQUEST']._serialized_start=1060
-  _globals['_CREATEMEMORYREQUEST']._serialized_end=1192
-  _globals['_CREATEMEMORYRESPONSE']._serialized_start=1194
-  _globals['_CREATEMEMORYRESPONSE']._serialized_end=1271
-  _globals['_GETMEMORYREQUEST']._serialized_start=1273
-  _globals['_GETMEMORYREQUEST']._serialized_end=1389
-  _globals['_GETMEMORYRESPONSE']._serialized_start=1391
-  _globals['_GETMEMORYRESPONSE']._serialized_end=1465
-  _globals['_LISTMEMORIESREQUEST']._serialized_start=1467
-  _globals['_LISTMEMORIESREQUEST']._serialized_end=1527
-  _globals['_MEMORYSUMMARY']._serialized_start=1529
-  _globals['_MEMORYSUMMARY']._serialized_end=1577
-  _globals['_LISTMEMORIESRESPONSE']._serialized_start=1579
-  _globals['_LISTMEMORIESRESPONSE']._serialized_end=1673
-  _globals['_MEMORIES']._serialized_start=1676
-  _globals['_MEMORIES']._serialized_end=1938
+  _globals['_HYPERPARAMETERS']._serialized_end=654
+  _globals['_FACTCOUNTS']._serialized_start=656
+  _globals['_FACTCOUNTS']._serialized_end=719
+  _globals['_MEMORY']._serialized_start=722
+  _globals['_MEMORY']._serialized_end=1083
+  _globals['_CREATEMEMORYREQUEST']._serialized_start=1086
+  _globals['_CREATEMEMORYREQUEST']._serialized_end=1218
+  _globals['_CREATEMEMORYRESPONSE']._serialized_start=1220
+  _globals['_CREATEMEMORYRESPONSE']._serialized_end=1297
+  _globals['_GETMEMORYREQUEST']._serialized_start=1299
+  _globals['_GETMEMORYREQUEST']._serialized_end=1415
+  _globals['_GETMEMORYRESPONSE']._serialized_start=1417
+  _globals['_GETMEMORYRESPONSE']._serialized_end=1491
+  _globals['_LISTMEMORIESREQUEST']._serialized_start=1493
+  _globals['_LISTMEMORIESREQUEST']._serialized_end=1553
+  _globals['_MEMORYSUMMARY']._serialized_start=1555
+  _globals['_MEMORYSUMMARY']._serialized_end=1603
+  _globals['_LISTMEMORIESRESPONSE']._serialized_start=1605
+  _globals['_LISTMEMORIESRESPONSE']._serialized_end=1699
+  _globals['_MEMORIES']._serialized_start=1702
+  _globals['_MEMORIES']._serialized_end=1964
 # @@protoc_insertion_point(module_scope)

@@ -88,9 +88,10 @@ class Hyperparameters(_message.Message):
     CLAMP_FIELD_NUMBER: _builtins.int
     DECAY_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
-    COMPENSATION_FIELD_NUMBER: _builtins.int
+    RETOUCHES_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    UNTOLD_FIELD_NUMBER: _builtins.int
     ordinary_weight: _builtins.float
     """Weight of the second moment of ordinary keys. Above 0."""
     abstention_weight: _builtins.float
@@ -107,12 +108,14 @@ class Hyperparameters(_message.Message):
     """Weight of the squared relative length of the change. 0 or more."""
     confidence: _builtins.float
     """A value is found once every token of the object has this probability. Above 0, below 1."""
-    compensation: _builtins.float
-    """Largest factor by which a change is enlarged to make up for what protection holds back. 1 or more."""
+    retouches: _builtins.int
+    """At most so many times, sites that protection left short of their target are moved on. 0 to 100."""
     batch: _builtins.int
     """Facts optimised together. 1 to 1024."""
     history: _builtins.bool
     """Whether facts in force hold new edits back. Off only to measure what that is worth."""
+    untold: _builtins.int
+    """Questions, for each relation a told subject was not told about, whose answers an edit must keep. 0 to 16."""
     def __init__(
         self,
         *,
@@ -124,13 +127,14 @@ class Hyperparameters(_message.Message):
         clamp: _builtins.float | None = ...,
         decay: _builtins.float | None = ...,
         confidence: _builtins.float | None = ...,
-        compensation: _builtins.float | None = ...,
+        retouches: _builtins.int | None = ...,
         batch: _builtins.int | None = ...,
         history: _builtins.bool | None = ...,
+        untold: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_compensation", b"_compensation", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "compensation", b"compensation", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "steps", b"steps"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_retouches", b"_retouches", "_steps", b"_steps", "_untold", b"_untold", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "retouches", b"retouches", "steps", b"steps", "untold", b"untold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_compensation", b"_compensation", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_steps", b"_steps", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "compensation", b"compensation", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_retouches", b"_retouches", "_steps", b"_steps", "_untold", b"_untold", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "retouches", b"retouches", "steps", b"steps", "untold", b"untold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__abstention_weight: _TypeAlias = _typing.Literal["abstention_weight"]  # noqa: Y015
     _WhichOneofArgType__abstention_weight: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight"]  # noqa: Y015
@@ -138,8 +142,6 @@ class Hyperparameters(_message.Message):
     _WhichOneofArgType__batch: _TypeAlias = _typing.Literal["_batch", b"_batch"]  # noqa: Y015
     _WhichOneofReturnType__clamp: _TypeAlias = _typing.Literal["clamp"]  # noqa: Y015
     _WhichOneofArgType__clamp: _TypeAlias = _typing.Literal["_clamp", b"_clamp"]  # noqa: Y015
-    _WhichOneofReturnType__compensation: _TypeAlias = _typing.Literal["compensation"]  # noqa: Y015
-    _WhichOneofArgType__compensation: _TypeAlias = _typing.Literal["_compensation", b"_compensation"]  # noqa: Y015
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
     _WhichOneofReturnType__decay: _TypeAlias = _typing.Literal["decay"]  # noqa: Y015
@@ -152,16 +154,18 @@ class Hyperparameters(_message.Message):
     _WhichOneofArgType__ordinary_weight: _TypeAlias = _typing.Literal["_ordinary_weight", b"_ordinary_weight"]  # noqa: Y015
     _WhichOneofReturnType__recall_weight: _TypeAlias = _typing.Literal["recall_weight"]  # noqa: Y015
     _WhichOneofArgType__recall_weight: _TypeAlias = _typing.Literal["_recall_weight", b"_recall_weight"]  # noqa: Y015
+    _WhichOneofReturnType__retouches: _TypeAlias = _typing.Literal["retouches"]  # noqa: Y015
+    _WhichOneofArgType__retouches: _TypeAlias = _typing.Literal["_retouches", b"_retouches"]  # noqa: Y015
     _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
     _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    _WhichOneofReturnType__untold: _TypeAlias = _typing.Literal["untold"]  # noqa: Y015
+    _WhichOneofArgType__untold: _TypeAlias = _typing.Literal["_untold", b"_untold"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__abstention_weight) -> _WhichOneofReturnType__abstention_weight | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__batch) -> _WhichOneofReturnType__batch | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__clamp) -> _WhichOneofReturnType__clamp | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__compensation) -> _WhichOneofReturnType__compensation | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
     @_typing.overload
@@ -175,7 +179,11 @@ class Hyperparameters(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recall_weight) -> _WhichOneofReturnType__recall_weight | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retouches) -> _WhichOneofReturnType__retouches | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__untold) -> _WhichOneofReturnType__untold | None: ...
 
 Global___Hyperparameters: _TypeAlias = Hyperparameters  # noqa: Y015
 

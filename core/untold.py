@@ -1,0 +1,26 @@
+"""Questions about told subjects that nobody has answered: an edit must not make the model answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.facts import Fact
+from core.memory import Memory, said_key
+
+
+def untold_questions(memory: Memory, facts: Sequence[Fact]) -> tuple[str, ...]:
+    """For each subject of `facts` and each relation of the phrasebook it was not told: as many as the memory wants.
+
+    Facts that are only pending count as told: they will be answered soon.
+    """
+    if memory.created is None:
+        return ()
+    wanted = memory.created.hyperparameters.untold
+    questions: list[str] = []
+    for number, subject in enumerate(dict.fromkeys(fact.subject for fact in facts)):
+        for relation, words in memory.created.phrasebook.items():
+            if wanted and said_key(subject, relation) not in memory.said:
+                first = (number + memory.version) % len(words.questions)
+                rotated = (*words.questions[first:], *words.questions[:first])
+                questions += [question.replace("{s}", subject) for question in rotated[:wanted]]
+    return tuple(questions)
