@@ -128,7 +128,7 @@ async def serve(
         await stop.wait()
         stop_executor.set()
     if executor is not None:
-        await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(thread.join, settings.stop_seconds)  # what it leaves undone is owed after a restart
 
 
 def _listen(server: aio.Server, settings: Settings) -> int:

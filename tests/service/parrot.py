@@ -44,6 +44,7 @@ class Parrot:
 
     states: States | None = None
     unready: str = ""
+    proven: set[str] = field(default_factory=set)
     slow: float = 0.0  # seconds before each piece
     generated: int = 0
     closed: threading.Event = field(default_factory=threading.Event)
@@ -87,6 +88,7 @@ class Parrot:
     def ready(self, memory: MemoryId) -> None:
         if self.unready:
             raise DigestMismatch(1, self.unready, CLEAN)
+        self.proven.add(memory)
 
     def replay(
         self,

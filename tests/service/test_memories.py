@@ -39,10 +39,10 @@ def test_hyperparameters_that_were_given_replace_the_defaults(server: Running) -
 
 
 def test_every_hyperparameter_is_in_the_contract_and_checked() -> None:
-    names = [field.name for field in fields(Hyperparameters)]
+    names = {field.name for field in fields(Hyperparameters)}
 
-    assert list(memories_pb2.Hyperparameters.DESCRIPTOR.fields_by_name) == names
-    assert list(HYPERPARAMETERS) == names
+    assert set(memories_pb2.Hyperparameters.DESCRIPTOR.fields_by_name) == names
+    assert set(HYPERPARAMETERS) == names
 
 
 def test_a_name_that_is_taken_is_refused_and_the_memory_stays(server: Running) -> None:

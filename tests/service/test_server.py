@@ -34,8 +34,9 @@ def test_a_server_without_memories_is_serving(server: Running) -> None:
 
 def test_answers_are_served_only_after_the_weights_were_proven(demo: Running) -> None:
     """What reads and appends serves at once; what answers from weights waits."""
+    assert eventually(lambda: DEMO in demo.parrot.proven)  # as soon as its statistics were prepared
+    assert demo.client.serving(CHAT)
     demo.parrot.unready = "a" * 64
-    assert eventually(lambda: demo.client.serving(CHAT))  # proven when its statistics were prepared
     demo.client.create_memory("altered")
     demo.work("altered")
 
