@@ -6,9 +6,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from core.commands import AddFacts, CreateMemory, ToldFact
+from core.commands import AddFacts, Command, CreateMemory, ToldFact
 from core.events import Cause
 from core.facts import Fact, Source
 from core.ids import Digest, FactId, MemoryId
@@ -38,15 +39,13 @@ class Told:
 
     def __init__(self, folder: Path, models: LiveModels, log: EventLog, overrides: dict[str, float | int | bool],
                  capacity: float | None) -> None:  # fmt: skip
-        from dataclasses import replace
-
         self._folder = folder
         self._artifacts = Artifacts(folder / "artifacts")
         self._states = States(log, Snapshots(folder / "snapshots"))
         created = models.describe(name="", revision="", dtype="", quantization="", overrides=overrides)
         if capacity is not None:
             created = replace(created, capacity=capacity)
-        self._states.carry_out(MEMORY, lambda _: CreateMemory(memory=MEMORY, created=created), CAUSE)
+        self._carry_out(CreateMemory(memory=MEMORY, created=created))
         self._deltas = Deltas(self._artifacts)
         self._desk = Desk(models.subjects.twin(created), created, self._artifacts, self._deltas)
         self.subject: Subject = models.subjects.twin(created)
@@ -67,24 +66,23 @@ class Told:
         began = time.monotonic()
         request = next_uuid()
         told = tuple(ToldFact(fact=_renamed(fact), source=Source()) for fact in facts)
-        command = AddFacts(request=request, request_digest=Digest(request), facts=told)
-        self._states.carry_out(MEMORY, lambda _: command, CAUSE)
+        self._carry_out(AddFacts(request=request, request_digest=Digest(request), facts=told))
         self._work()
         return time.monotonic() - began
 
     def _work(self) -> None:
         while (work := next_work(self.state)) is not None:
-            result = self._desk.perform(work, self.state)
-            self._states.carry_out(MEMORY, lambda _, result=result: result, CAUSE)
+            self._carry_out(self._desk.perform(work, self.state))
         self.subject.install(build_verified(self.subject, self._deltas, self.state))
+
+    def _carry_out(self, command: Command) -> None:
+        self._states.carry_out(MEMORY, lambda _: command, CAUSE)
 
     def _bytes(self) -> int:
         return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
 
 
 def _renamed(fact: Fact) -> Fact:
-    from dataclasses import replace
-
     return replace(fact, id=FactId(next_uuid()))
 
 

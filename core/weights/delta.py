@@ -7,8 +7,8 @@ mantissas with one power-of-two exponent. The weight at a plan is
 
 with m_i, n_i integer vectors, |.| <= 32767. Why the bits do not depend on order, chunking, threads, BLAS or device:
 
-1. Scaling by s replaces m_i by the nearest integers to s * m_i (ties to even): elementwise, exact arithmetic on numbers
-   below 2^15, so |.| <= 32767 still holds for 0 <= s <= 1.
+1. Scaling by s replaces m_i by s * m_i as a float64, rounded to integers, ties to even: two IEEE-754 operations on each
+   element and nothing else, one result everywhere; |.| <= 32767 still holds for 0 <= s <= 1.
 2. Columns are grouped by the exponent e = a_i + b_i. Within a group every product m_i[r] * n_i[c] is an integer of
    magnitude <= 32767^2 < 2^30, and every partial sum, in any order, of at most 2^23 of them is an integer < 2^53.
    float64 holds each such integer exactly, with or without fused multiply-add, so a group's GEMM never rounds and is
@@ -82,21 +82,21 @@ class Delta:
         """Raises Damaged when `data` is no delta of this format."""
         try:
             length = int.from_bytes(data[:8], "little")
-            header = json.loads(data[8 : 8 + length])
+            metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
             tensors = load(data)
         except Exception as error:
             raise Damaged(f"a delta cannot be read: {error}") from error
-        if header.get("__metadata__", {}).get("format") != FORMAT:
+        if metadata.get("format") != FORMAT:
             raise Damaged(f"a delta is of another format than {FORMAT}: upgrade hypnogram")
-        modules = sorted({name.rpartition(":")[0] for name in tensors})
-        return cls(
-            {
-                module: tuple(  # type: ignore[misc]
-                    Factor(tensors[f"{module}:{name}.mantissa"], tensors[f"{module}:{name}.exponent"]) for name in "uv"
-                )
-                for module in modules
-            }
-        )
+        try:
+            modules = sorted({name.rpartition(":")[0] for name in tensors})
+            return cls({module: (_factor(tensors, module, "u"), _factor(tensors, module, "v")) for module in modules})
+        except KeyError as error:
+            raise Damaged(f"a delta lacks the tensor {error}") from error
+
+
+def _factor(tensors: Mapping[str, Tensor], module: str, name: str) -> Factor:
+    return Factor(tensors[f"{module}:{name}.mantissa"], tensors[f"{module}:{name}.exponent"])
 
 
 def encode(columns: Tensor) -> Factor:

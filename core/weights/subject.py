@@ -174,7 +174,7 @@ def load_subject(
 
 
 def default_modules(model: nn.Module) -> tuple[str, ...]:
-    """Names of the down-projections of the two blocks in the middle (docs/findings.md: where told facts answer best)."""
+    """Names of the down-projections of the two middle blocks (docs/findings.md: where told facts answer best)."""
     prefix, blocks = _first(model, _BLOCKS)
     name = next(name for name in _DOWN if _has(blocks[0], name))
     last = len(blocks) // 2

@@ -8,8 +8,9 @@ The mix is what teaches dormouse its habits:
 - throw-away names that are said and repeated: an unseen name can be spelled;
 - everyday text: ordinary language.
 
-Two mixes of the same kinds: one to learn from, and one to finish on, with more strangers and with names spliced from
-ordinary ones, without which an unseen ordinary name is mistaken for the known one it resembles.
+Three mixes of the same kinds: one to learn from; one to finish on, with more strangers and with names spliced from
+ordinary ones, without which an unseen ordinary name is mistaken for the known one it resembles; and a short one with
+more people described in the context.
 """
 
 from __future__ import annotations
@@ -89,6 +90,11 @@ LEARN = Mix(
 FINISH = Mix(
     biography=0.17, known=0.26, strangers=0.18, told=0.16, passer_by=0.08, greeting=0.08, everyday=0.04,
     small_talk=0.03, sure=0.55, blended=0.35,
+)  # fmt: skip
+
+POLISH = Mix(
+    biography=0.14, known=0.30, strangers=0.13, told=0.27, passer_by=0.05, greeting=0.05, everyday=0.03,
+    small_talk=0.03, sure=0.60, blended=0.30,
 )  # fmt: skip
 
 

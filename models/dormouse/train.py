@@ -1,6 +1,6 @@
 """Train dormouse from nothing: `python -m models.dormouse.train --out models/dormouse/weights`.
 
-Two stages, each with its own mix of the corpus and its own warm-up, hold and fall of the learning rate. Resumable: a
+Three stages, each with its own mix of the corpus and its own warm-up, hold and fall of the learning rate. Resumable: a
 checkpoint is written every hundred steps to `--work`, and the same command goes on from it. Batches are a function of
 the seed and the step, so a resumed run sees what an unbroken one would have seen.
 """
@@ -25,7 +25,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from models.dormouse.corpus import ASSISTANT, BOS, END, FINISH, LEARN, PAD, SPECIAL, Corpus, Mix
+from models.dormouse.corpus import ASSISTANT, BOS, END, FINISH, LEARN, PAD, POLISH, SPECIAL, Corpus, Mix
 
 VOCABULARY = 2048
 ROW = 160  # tokens in a packed row
@@ -41,7 +41,7 @@ class Stage:
     mix: Mix
 
 
-STAGES = (Stage(1300, 3e-3, LEARN), Stage(400, 1e-3, FINISH))
+STAGES = (Stage(1300, 3e-3, LEARN), Stage(400, 1e-3, FINISH), Stage(200, 7e-4, POLISH))
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
@@ -179,9 +179,9 @@ def loss_of(model: LlamaForCausalLM, batch: Batch) -> Tensor:
 
 
 def learning_rate(step: int) -> float:
-    """In each stage: warm up over 100 steps, hold the peak, then fall linearly over the last half."""
+    """In each stage: warm up over 50 steps, hold the peak, then fall linearly over the last half."""
     stage, number = place(step)
-    return stage.peak * min(1.0, (number + 1) / 100, max(0.02, 2 * (stage.steps - number) / stage.steps))
+    return stage.peak * min(1.0, (number + 1) / 50, max(0.02, 2 * (stage.steps - number) / stage.steps))
 
 
 def train(out: Path, work: Path, seed: int, threads: int) -> None:
