@@ -49,7 +49,7 @@ class Capture:
 class _Seen:
     inputs: dict[str, Tensor] = field(default_factory=dict)
     hidden: list[Tensor] = field(default_factory=list)
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[int, dict[str, Any]] = field(default_factory=dict)  # by block: their masks may differ
 
 
 def pad(sequences: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -79,14 +79,14 @@ def capture(subject: Subject, contexts: Sequence[Context]) -> Capture:
         for module in subject.modules:
             hooks.enter_context(_hook(subject.model.get_submodule(module), _keep_input(seen, module, rows, columns)))
         hooks.enter_context(_hook(blocks[last], _keep_output(seen)))
-        if last + 1 < len(blocks):
-            handle = blocks[last + 1].register_forward_pre_hook(_keep_arguments(seen), with_kwargs=True)
+        for number in range(last + 1, len(blocks)):
+            handle = blocks[number].register_forward_pre_hook(_keep_arguments(seen, number), with_kwargs=True)
             hooks.callback(handle.remove)
         subject.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
 
     def above(hidden: Tensor) -> Tensor:
-        for block in blocks[last + 1 :]:
-            output = block(hidden, **seen.arguments)
+        for number in range(last + 1, len(blocks)):
+            output = blocks[number](hidden, **seen.arguments[number])
             hidden = output[0] if isinstance(output, tuple) else output
         return hidden
 
@@ -126,8 +126,8 @@ def _keep_output(seen: _Seen) -> Callable[..., None]:
     return keep
 
 
-def _keep_arguments(seen: _Seen) -> Callable[..., None]:
+def _keep_arguments(seen: _Seen, number: int) -> Callable[..., None]:
     def keep(_: torch.nn.Module, __: tuple[Any, ...], arguments: dict[str, Any]) -> None:
-        seen.arguments = {name: value for name, value in arguments.items() if name != "hidden_states"}
+        seen.arguments[number] = {name: value for name, value in arguments.items() if name != "hidden_states"}
 
     return keep
