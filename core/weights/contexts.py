@@ -49,33 +49,38 @@ def contexts_of(subject: Subject, index: int, fact: Fact, prefixes: Sequence[str
 
 
 def _raw(subject: Subject, index: int, prompt: str, fact: Fact) -> Context:
-    ids, starts = _encode(subject, f"{prompt} {fact.object}.", special=True)
-    first = _first_after(starts, len(prompt), fact)
+    ids, spans = _encode(subject, f"{prompt} {fact.object}.", special=True)
+    first = _object_after(spans, len(prompt), fact)
     return Context(index, tuple(ids), first, _names("object", len(ids) - first))
 
 
 def _chat(subject: Subject, index: int, question: str, fact: Fact) -> Context:
     head = subject.chat_text([], question)
     answer = f"{head}{fact.wordings.answer}"
-    ids, starts = _encode(subject, f"{answer} {fact.object}.", special=False)
-    first, before = _first_after(starts, len(answer), fact), _first_after(starts, len(head), fact)
+    ids, spans = _encode(subject, f"{answer} {fact.object}.", special=False)
+    first, before = _object_after(spans, len(answer), fact), _first_after(spans, len(head))
     ids = [*ids, subject.end_tokens()[0]]
     names = _names("answer", first - before) + _names("object", len(ids) - first)
     return Context(index, tuple(ids), before, names)
 
 
-def _encode(subject: Subject, text: str, *, special: bool) -> tuple[list[int], list[int]]:
-    """Token ids and the character at which each token ends."""
+def _encode(subject: Subject, text: str, *, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
+    """Token ids, and the characters of `text` that each stands for."""
     encoding = subject.tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
-    return list(encoding.input_ids), [end for _, end in encoding.offset_mapping]
+    return list(encoding.input_ids), list(encoding.offset_mapping)
 
 
-def _first_after(ends: list[int], length: int, fact: Fact) -> int:
+def _object_after(spans: list[tuple[int, int]], length: int, fact: Fact) -> int:
+    """The first token of the object, which follows `length` characters and a space. Raises Unlearnable."""
+    begin = length + 1
+    if not any(start < begin + len(fact.object) and end > begin for start, end in spans):
+        raise Unlearnable(f"fact {fact.id}: its object {fact.object!r} has no tokens", fact=fact.id)
+    return _first_after(spans, length)
+
+
+def _first_after(spans: list[tuple[int, int]], length: int) -> int:
     """The first token that reaches past `length` characters."""
-    for token, end in enumerate(ends):
-        if end > length:
-            return token
-    raise Unlearnable(f"fact {fact.id}: its object {fact.object!r} has no tokens", fact=fact.id)
+    return next(token for token, (_, end) in enumerate(spans) if end > length)
 
 
 def _names(part: str, count: int) -> tuple[str, ...]:
