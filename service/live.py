@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from core.errors import DigestMismatch, ModelUnavailable
+from core.errors import DigestMismatch, InvalidField, ModelUnavailable
 from core.events import BaseModel, EditComputed, MemoryCreated, StatisticsPrepared
 from core.ids import Digest, MemoryId
 from core.memory import NOTHING, Memory, fold
@@ -135,7 +135,14 @@ class LiveModels:
                 ids = list(subject.tokenizer(text, add_special_tokens=False).input_ids)
             else:
                 ids = subject.raw_ids(prompt or "")
-            yield from self._speak(live, ids, max_tokens)
+            room = int(subject.model.config.max_position_embeddings) - len(ids)
+            if room <= 0:
+                raise InvalidField(
+                    "prompt" if messages is None else "messages",
+                    f"takes {len(ids)} tokens and leaves no room for an answer in the {len(ids) + room} the model reads "
+                    "at once; shorten it",
+                )
+            yield from self._speak(live, ids, min(max_tokens, room))
 
     def _speak(self, live: _Live, ids: list[int], max_tokens: int) -> Iterator[Piece]:
         subject, spoken, said = live.subject, list[int](), ""

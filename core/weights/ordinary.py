@@ -29,10 +29,10 @@ class OrdinaryText:
 def read_ordinary(subject: Subject, data: bytes) -> OrdinaryText:
     """Raises Damaged with the number of the first line that is none of the above."""
     text = OrdinaryText()
-    for number, line in enumerate(data.decode().splitlines(), 1):
+    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), 1):  # no other character ends a line of JSON
         try:
             _add(subject, text, json.loads(line))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise Damaged(f"line {number} of the ordinary text is none of its kinds: {error}") from error
     return text
 

@@ -10,6 +10,7 @@ an object, where it could leak into what is known about others. Ordinary text ho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,7 +25,11 @@ from core.weights.ordinary import OrdinaryText
 from core.weights.subject import Subject
 
 BATCH = 64
-RIDGE = 1e-5  # of the mean diagonal: keeps lambda C positive definite in any rounding
+RIDGE = 1e-5  # of the mean diagonal, or ten, a hundred times as much: keeps lambda C positive definite
+
+
+class _AllKeysSeen(Exception):
+    """Ends a forward pass once the last edited module has its input: what is above changes no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,18 @@ def measure(subject: Subject, text: OrdinaryText, options: Hyperparameters,
         counts.append(count)
         done += len(sequences)
     for moment in moments.values():
-        moment.diagonal().add_(RIDGE * moment.diagonal().mean())
+        moment.diagonal().add_(_ridge(moment))
     return Statistics(moments, *counts)
+
+
+def _ridge(moment: Tensor) -> float:
+    """What the diagonal needs, half of it to spare: few keys, or a few huge ones, leave rounding to decide the rest."""
+    ridge = RIDGE * float(moment.diagonal().mean())
+    exact = moment.double()
+    half = torch.eye(len(exact), dtype=exact.dtype).mul_(ridge / 2)
+    while ridge and torch.linalg.cholesky_ex(exact + half).info:
+        ridge, half = 10 * ridge, half.mul_(10)
+    return ridge
 
 
 @torch.no_grad()
@@ -102,13 +117,15 @@ def second_moments(subject: Subject, sequences: Sequence[list[int]], last_only: 
     count = 0
 
     def hook(module: str) -> Callable[..., None]:
-        def add(_: torch.nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
+        def add(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
             keys = inputs[0][keep].float()
             sums[module].addmm_(keys.T, keys)
+            if module == subject.modules[-1]:
+                raise _AllKeysSeen
 
         return add
 
-    handles = [subject.model.get_submodule(m).register_forward_hook(hook(m)) for m in subject.modules]
+    handles = [subject.model.get_submodule(m).register_forward_pre_hook(hook(m)) for m in subject.modules]
     try:
         for start in range(0, len(order), BATCH):
             ids, mask = pad(order[start : start + BATCH], subject.pad_token, subject.device)
@@ -116,7 +133,8 @@ def second_moments(subject: Subject, sequences: Sequence[list[int]], last_only: 
             if last_only:
                 keep = keep & (mask.cumsum(1) == mask.sum(1, keepdim=True))
             count += int(keep.sum())
-            subject.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
+            with suppress(_AllKeysSeen):
+                subject.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
             progress(min(start + BATCH, len(order)))
     finally:
         for handle in handles:

@@ -19,9 +19,9 @@ from models.dormouse.phrasebook import RELATIONS
 from models.dormouse.world import Person, known_people, mixed_name
 
 SEED = 99
-DOCUMENTS = 600
-ABSTENTIONS = 6000
-RECALLS = 4000
+DOCUMENTS = 500
+ABSTENTIONS = 4000
+RECALLS = 2500
 WRITTEN = 3  # statements a fact is written on
 ASKED = 4  # questions a fact is written on
 
