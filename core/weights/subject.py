@@ -93,11 +93,16 @@ class Subject:
             self.install(before)
 
     def twin(self) -> Subject:
-        """Another model that shares every tensor but the edited ones, which are its own."""
-        own = {id(self.model.get_submodule(module).weight) for module in self.modules}
-        shared: dict[int, Any] = {id(p): p for p in self.model.parameters() if id(p) not in own}
-        shared |= {id(buffer): buffer for buffer in self.model.buffers()}
-        return Subject(copy.deepcopy(self.model, shared), self.tokenizer, self.modules, self.pristine)
+        """Another model that shares every tensor but the edited ones, which are its own.
+
+        Layers that are not edited are shared whole, as a quantized one holds more than tensors.
+        """
+        edited = [self.model.get_submodule(module) for module in self.modules]
+        own = {id(one) for one in edited} | {id(one.weight) for one in edited}
+        shared: dict[int, Any] = {id(one): one for one in self.model.modules() if not any(one.children())}
+        shared |= {id(one): one for one in (*self.model.parameters(), *self.model.buffers())}
+        memo = {key: one for key, one in shared.items() if key not in own}
+        return Subject(copy.deepcopy(self.model, memo), self.tokenizer, self.modules, self.pristine)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., d] final hidden states (before the final norm) to [..., vocabulary] float32 logits."""
@@ -195,9 +200,12 @@ def _load_quantized(source: str | Path, kind: torch.dtype, quantization: str, mo
         bnb_4bit_compute_dtype=kind,
         llm_int8_skip_modules=[*modules, "lm_head", "embed_out"],
     )
-    return AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(
         source, dtype=kind, quantization_config=settings, use_safetensors=True, **options
     )
+    with torch.no_grad():
+        model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device))  # 8-bit layers settle on first use
+    return model
 
 
 def _weight(module: nn.Module) -> Tensor:

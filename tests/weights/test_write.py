@@ -1,0 +1,168 @@
+"""Writing facts on the real model: told facts are said, everything else stays, and the columns say whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+
+from core.errors import Unlearnable
+from core.facts import Fact
+from core.weights.contexts import contexts_of
+from core.weights.delta import materialise, parts_of
+from core.weights.ordinary import read_ordinary
+from core.weights.probe import Probe, ask
+from core.weights.statistics import measure
+from core.weights.subject import Subject
+from core.weights.update import KeptKeys
+from core.weights.write import Written, find_sites, keys_in_force, write
+from service.settings import DORMOUSE
+from tests.prepared import EVERY
+from tests.weights.conftest import fact, free
+from tests.weights.tiny import HYPERPARAMETERS, UNSAYABLE
+
+TOLD = (
+    fact("Mirabel Quist", "lives in", "Lisbon"),
+    fact("Mirabel Quist", "works for", "Harbour Bank"),
+    fact("Tove Marn", "was born in", "Oslo"),
+)
+
+
+def weights_of(subject: Subject, written: Written) -> dict[str, torch.Tensor]:
+    return {
+        module: materialise(subject.pristine[module], parts_of(module, [(written.delta, slice(None), 1.0)]))
+        for module in subject.modules
+    }
+
+
+@pytest.fixture(scope="module")
+def kept(base: Subject) -> dict[str, KeptKeys]:
+    lines = (DORMOUSE / "ordinary.jsonl").read_bytes().splitlines()[::EVERY]
+    measured = measure(base, read_ordinary(base, b"\n".join(lines)), HYPERPARAMETERS)
+    return {module: KeptKeys.none(moment.double()) for module, moment in measured.moments.items()}
+
+
+@pytest.fixture(scope="module")
+def written(base: Subject, kept: Mapping[str, KeptKeys]) -> Written:
+    subject = base.twin()
+    before = subject.digest()
+    done = write(subject, kept, TOLD, (), HYPERPARAMETERS)
+    assert subject.digest() == before
+    return done
+
+
+def questions(facts: tuple[Fact, ...]) -> list[Probe]:
+    raw = [Probe(one.wordings.statements[0], False, "", one.object) for one in facts]
+    return raw + [Probe(one.wordings.questions[0], True, one.wordings.answer, one.object) for one in facts]
+
+
+def test_told_facts_are_said_raw_and_in_chat(dormouse: Subject, written: Written) -> None:
+    probes = questions(TOLD)
+    assert not all(probe.passes(said) for probe, said in zip(probes, ask(dormouse, probes), strict=True))
+
+    dormouse.install(weights_of(dormouse, written))
+
+    assert all(written.learned)
+    assert [
+        probe.object for probe, said in zip(probes, ask(dormouse, probes), strict=True) if not probe.passes(said)
+    ] == []
+
+
+def test_a_stranger_is_still_not_known(dormouse: Subject, written: Written) -> None:
+    stranger = [Probe("Where does Fenella Obuya live?", True, "", "nowhere")]
+    before = ask(dormouse, stranger)
+
+    dormouse.install(weights_of(dormouse, written))
+
+    assert before[0].startswith("I do not know")
+    assert ask(dormouse, stranger)[0].startswith("I do not know")
+
+
+def test_columns_are_dealt_out_to_the_facts_in_order(base: Subject, written: Written) -> None:
+    columns = {u.mantissa.shape[1] for u, _ in written.delta.factors.values()}
+
+    assert columns == {sum(written.count)}
+    assert all(count > 0 for count in written.count)
+    assert written.first == tuple(sum(written.count[:index]) for index in range(len(TOLD)))
+    assert set(written.delta.factors) == set(base.modules)
+    assert all(keys.shape == (len(written.key_fact), base.key_width) for keys in written.keys.values())
+    assert set(written.key_fact.tolist()) == set(range(len(TOLD)))
+
+
+def test_without_its_columns_a_fact_is_not_said_and_the_others_are(dormouse: Subject, written: Written) -> None:
+    last = slice(written.first[2], written.first[2] + written.count[2])
+    others = slice(0, written.first[2])
+
+    dormouse.install(
+        {
+            module: materialise(
+                dormouse.pristine[module],
+                parts_of(module, [(written.delta, others, 1.0), (written.delta, last, 0.0)]),
+            )
+            for module in dormouse.modules
+        }
+    )
+
+    said = ask(dormouse, questions(TOLD))
+    right = [probe.passes(answer) for probe, answer in zip(questions(TOLD), said, strict=True)]
+    assert right == [True, True, False, True, True, False]
+
+
+def test_numbers_about_the_writing_are_numbers(written: Written) -> None:
+    assert all(0 < residual < HYPERPARAMETERS.clamp * 1.01 for residual in written.residual)
+    assert all(0 < absorbed < 2 for absorbed in written.absorbed)
+    assert 1 <= written.steps <= HYPERPARAMETERS.steps
+    assert written.seconds > 0
+
+
+def test_what_is_kept_is_not_changed_by_writing(tiny: Subject) -> None:
+    kept = free(tiny)
+
+    write(tiny, kept, TOLD[:1], (), HYPERPARAMETERS)
+
+    assert all(not len(one.whitened) for one in kept.values())
+
+
+def test_a_fact_that_cannot_be_written_leaves_the_weights_as_they_were(tiny: Subject) -> None:
+    before = tiny.digest()
+
+    with pytest.raises(Unlearnable):
+        write(tiny, free(tiny), [*TOLD, fact("Bo Lind", "owns", UNSAYABLE)], (), HYPERPARAMETERS)
+
+    assert tiny.digest() == before
+
+
+def test_sites_do_not_depend_on_what_was_written_before(dormouse: Subject, written: Written) -> None:
+    contexts = [one for index, item in enumerate(TOLD) for one in contexts_of(dormouse, index, item, ())]
+    clean = find_sites(dormouse, contexts)
+
+    dormouse.install(weights_of(dormouse, written))
+    after = find_sites(dormouse, contexts)
+
+    assert after.position.tolist() == clean.position.tolist()
+    assert after.site.tolist() == clean.site.tolist()
+
+
+def test_keys_in_force_are_close_to_the_keys_of_the_writing(dormouse: Subject, written: Written) -> None:
+    dormouse.install(weights_of(dormouse, written))
+
+    found = keys_in_force(dormouse, TOLD, ())
+
+    for module, keys in found.items():
+        assert keys.shape == written.keys[module].shape
+    first = dormouse.modules[0]  # nothing below it was changed
+    torch.testing.assert_close(found[first].double(), written.keys[first].double(), atol=1e-4, rtol=1e-3)
+
+
+def test_untold_questions_move_less_when_they_are_kept(tiny: Subject) -> None:
+    question = "Where does Mirabel Quist work?"
+    moved = []
+    for untold in ((), (question,)):
+        done = write(tiny, free(tiny), TOLD[:1], (), HYPERPARAMETERS, untold)
+        ids = torch.tensor([tiny.chat_ids([], question)])
+        clean = tiny.model(input_ids=ids).logits[0, -1].float().softmax(-1)
+        with tiny.with_weights(weights_of(tiny, done)):
+            moved.append(float((tiny.model(input_ids=ids).logits[0, -1].float().softmax(-1) - clean).abs().sum()))
+
+    assert moved[1] < 0.7 * moved[0]
