@@ -24,14 +24,14 @@ from core.weights.subject import default_modules
 DEFAULTS = Hyperparameters(
     ordinary_weight=200.0,
     abstention_weight=4500.0,
-    recall_weight=4500.0,
+    recall_weight=1500.0,
     steps=25,
     learning_rate=0.1,
     clamp=4.0,
     decay=1e-3,
-    confidence=0.7,
-    retouches=3,
-    untold=1,
+    confidence=0.9,
+    retouches=5,
+    untold=2,
     batch=32,
     history=True,
 )

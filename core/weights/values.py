@@ -51,8 +51,8 @@ def optimise(subject: Subject, seen: Capture, sites: Sites, fact_of_row: Tensor,
              clamp: float, decay: float, confidence: float) -> Values:  # fmt: skip
     """Minimises, per fact, the mean negative log-likelihood of its targets over its contexts, by Adam.
 
-    A fact is finished once, in every context, each target token at a site has at least probability `confidence` and
-    no other target token is less probable than it was by more than a tenth.
+    A fact is finished once, in every context, each target token is the greedy one, at a site with at least probability
+    `confidence`, and elsewhere not less probable than it was by more than a tenth.
 
     Args:
         fact_of_row: [contexts] the fact of each context.
@@ -71,14 +71,15 @@ def optimise(subject: Subject, seen: Capture, sites: Sites, fact_of_row: Tensor,
     scaled = torch.zeros_like(change)
     fact_of_position = fact_of_row[seen.rows]
     with torch.no_grad():
-        required = 0.9 * _logprob(subject, seen, rows, columns, torch.zeros_like(clean)).exp()
+        required = 0.9 * _logprob(subject, seen, rows, columns, torch.zeros_like(clean))[0].exp()
         required[sites.position] = confidence
-    finished = torch.zeros(facts, dtype=torch.bool, device=clean.device)
+    learned = torch.zeros(facts, dtype=torch.bool, device=clean.device)
     taken = 0
     for taken in range(1, steps + 1):
         scaled = change * rate
-        logprob = _logprob(subject, seen, rows, columns, scaled[sites.site])
-        finished = _least_by(logprob.detach().exp() - required, fact_of_position, facts) >= 0
+        logprob, greedy = _logprob(subject, seen, rows, columns, scaled[sites.site])
+        learned = _least_by(greedy.float(), fact_of_position, facts) > 0
+        finished = learned & (_least_by(logprob.detach().exp() - required, fact_of_position, facts) >= 0)
         if bool(finished.all()) or taken == steps:
             break
         loss = -_mean_by(logprob, fact_of_position, facts)
@@ -93,21 +94,15 @@ def optimise(subject: Subject, seen: Capture, sites: Sites, fact_of_row: Tensor,
             change[finished[sites.fact]] = held[finished[sites.fact]]
             length = (change * rate).norm(dim=1)
             change *= (clamp * norm / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
-    with torch.no_grad():
-        right = subject.logits(_moved(seen, rows, columns, scaled[sites.site])).argmax(-1) == seen.targets
-        learned = _least_by(right.float(), fact_of_position, facts) > 0
     return Values(scaled.detach(), learned, taken)
 
 
-def _moved(seen: Capture, rows: Tensor, columns: Tensor, change: Tensor) -> Tensor:
+def _logprob(subject: Subject, seen: Capture, rows: Tensor, columns: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
+    """[p] log-probability of each target token with `change` [k, d] added, and whether it is the greedy one."""
     hidden = seen.hidden.index_put((rows, columns), change.to(seen.hidden.dtype), accumulate=True)
-    return seen.above(hidden)[seen.rows, seen.columns]
-
-
-def _logprob(subject: Subject, seen: Capture, rows: Tensor, columns: Tensor, change: Tensor) -> Tensor:
-    """[p] log-probability of each target token."""
-    logits = subject.logits(_moved(seen, rows, columns, change))
-    return -F.cross_entropy(logits, seen.targets, reduction="none")
+    logits = subject.logits(seen.above(hidden)[seen.rows, seen.columns])
+    logprob = -F.cross_entropy(logits, seen.targets, reduction="none")
+    return logprob, logits.detach().argmax(-1) == seen.targets
 
 
 def _mean_by(values: Tensor, group: Tensor, groups: int) -> Tensor:

@@ -18,7 +18,7 @@ from core.weights.subject import Subject
 from core.weights.update import KeptKeys, solve_update
 from core.weights.values import Sites, optimise
 
-SAID = 0.5  # a target token of at least this probability is taken to be said in other contexts too
+SAID = 0.8  # a target token of at least this probability is taken to be said in other wordings too
 
 
 @dataclass(frozen=True, slots=True)

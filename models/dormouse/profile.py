@@ -26,20 +26,21 @@ WRITTEN = 3  # statements a fact is written on
 ASKED = 4  # questions a fact is written on
 
 PROFILE = {
+    "modules": ["model.layers.1.mlp.down_proj", "model.layers.2.mlp.down_proj"],
     "prefixes": ["The old lamp stood near the river. ", "Every evening a fox comes to the garden. "],
     "capacity": 0.5,
     "hyperparameters": {
         "ordinary_weight": 200.0,
         "abstention_weight": 4500.0,
-        "recall_weight": 4500.0,
+        "recall_weight": 1500.0,
         "steps": 25,
         "learning_rate": 0.1,
         "clamp": 4.0,
         "decay": 1e-3,
-        "confidence": 0.7,
-        "retouches": 3,
-        "untold": 1,
-        "batch": 32,
+        "confidence": 0.9,
+        "retouches": 5,
+        "untold": 2,
+        "batch": 8,
     },
 }
 
