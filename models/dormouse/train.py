@@ -34,14 +34,15 @@ ROWS = 64  # rows in a step
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """So many steps on one mix, at a peak learning rate."""
+    """So many steps on one mix; the learning rate warms up to its peak first."""
 
     steps: int
+    warm_up: int
     peak: float
     mix: Mix
 
 
-STAGES = (Stage(1300, 3e-3, LEARN), Stage(400, 1e-3, FINISH), Stage(200, 7e-4, POLISH))
+STAGES = (Stage(1300, 100, 3e-3, LEARN), Stage(400, 100, 1e-3, FINISH), Stage(200, 50, 7e-4, POLISH))
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
@@ -179,9 +180,9 @@ def loss_of(model: LlamaForCausalLM, batch: Batch) -> Tensor:
 
 
 def learning_rate(step: int) -> float:
-    """In each stage: warm up over 50 steps, hold the peak, then fall linearly over the last half."""
+    """In each stage: warm up, hold the peak, then fall linearly over the last half."""
     stage, number = place(step)
-    return stage.peak * min(1.0, (number + 1) / 50, max(0.02, 2 * (stage.steps - number) / stage.steps))
+    return stage.peak * min(1.0, (number + 1) / stage.warm_up, max(0.02, 2 * (stage.steps - number) / stage.steps))
 
 
 def train(out: Path, work: Path, seed: int, threads: int) -> None:
