@@ -17,7 +17,7 @@ import pytest
 
 from core.commands import AddFacts, CreateMemory, ToldFact
 from core.events import Cause
-from core.facts import Fact, Source
+from core.facts import Fact, Source, plain_words
 from core.ids import Digest, FactId, MemoryId
 from core.memory import Memory
 from core.weights.subject import Subject, load_subject
@@ -29,6 +29,7 @@ from service.states import States
 from service.subjects import Subjects
 from service.wiring import Store, opened
 from store.clock import next_uuid
+from tests.weights.tiny import make
 
 DEMO = MemoryId("demo")
 CAUSE = Cause(actor="tester")
@@ -91,6 +92,16 @@ def place(prepared: Place, tmp_path: Path) -> Place:
     return prepared.copy(tmp_path / "place")
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Place:
+    """A memory of this test's own on a base model of random weights, which nothing was done for yet."""
+    made = Place(tmp_path / "small")
+    make(made.folder / "base")
+    with opened(made.settings()) as store:
+        create(store, str(made.folder / "base"))
+    return made
+
+
 def _needs_dormouse() -> None:
     if not (DORMOUSE / "model.safetensors").exists() and not os.environ.get("CI"):
         pytest.skip("dormouse's weights are not there: make dormouse")
@@ -129,8 +140,6 @@ def tell(store: Store, *said: tuple[str, str, str]) -> list[FactId]:
 
 
 def _fact(state: Memory, subject: str, relation: str, object_: str) -> Fact:
-    from core.facts import plain_words
-
     assert state.created is not None
     words = state.created.phrasebook.get(relation) or plain_words(relation)
     return Fact(

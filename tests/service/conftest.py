@@ -17,7 +17,10 @@ from service.settings import Settings
 from service.states import States
 from service.telemetry import configure
 from service.wiring import Store, opened
+from tests.prepared import base, place, prepared, small, subjects
 from tests.service.parrot import Parrot, work
+
+__all__ = ["base", "place", "prepared", "small", "subjects"]
 
 DEMO = "demo"
 
