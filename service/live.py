@@ -139,8 +139,8 @@ class LiveModels:
             if room <= 0:
                 raise InvalidField(
                     "prompt" if messages is None else "messages",
-                    f"takes {len(ids)} tokens and leaves no room for an answer in the {len(ids) + room} the model reads "
-                    "at once; shorten it",
+                    f"takes {len(ids)} tokens and leaves no room for an answer in the {len(ids) + room} that the model "
+                    "reads at once; shorten it",
                 )
             yield from self._speak(live, ids, min(max_tokens, room))
 

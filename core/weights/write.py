@@ -67,8 +67,9 @@ def write(subject: Subject, kept: Mapping[str, KeptKeys], facts: Sequence[Fact],
     change = values.change[sites.site]
     before = {module: tensor.clone() for module, tensor in subject.live().items()}
     try:
-        edit = _spread(subject, kept, contexts, sites, clean + change, [subject.chat_ids([], q) for q in untold], seen)
-        moved = _retouch(subject, before, contexts, sites, clean + change, edit, options.retouches) - clean
+        still = last_keys(subject, [subject.chat_ids([], question) for question in untold]) if untold else {}
+        edit, now = _spread(subject, kept, contexts, sites, clean + change, still, seen)
+        moved = _retouch(subject, before, contexts, sites, clean + change, edit, now, options.retouches) - clean
     finally:
         subject.install(before)
     length = (change**2).sum(1)
@@ -98,10 +99,14 @@ class _Edit:
 
 
 def _spread(subject: Subject, kept: Mapping[str, KeptKeys], contexts: Sequence[Context], sites: Sites, wanted: Tensor,
-            untold: Sequence[Sequence[int]], seen: Capture) -> _Edit:  # fmt: skip
+            still: Mapping[str, Tensor], seen: Capture) -> tuple[_Edit, Capture]:  # fmt: skip
     """One protected update per module, first to last; what is left to move is measured again after each.
 
-    Installs the moved weights.
+    Args:
+        still: module -> [m, d_in], keys that must not move in this edit.
+
+    Returns:
+        The edit, and what the contexts look like with it; its weights are live.
     """
     edit, now = _Edit({}, {}), seen
     for number, module in enumerate(subject.modules):
@@ -109,24 +114,23 @@ def _spread(subject: Subject, kept: Mapping[str, KeptKeys], contexts: Sequence[C
         left = len(subject.modules) - number
         u = _mean((wanted - _at(now, sites)).double() / left, sites.site, len(sites.fact))
         constrained = kept[module].with_keys(keys)
-        if untold:
-            constrained = constrained.with_keys(last_keys(subject, untold)[module])
+        if still:
+            constrained = constrained.with_keys(still[module])
         edit.keys[module] = keys
         edit.factors[module] = (u, solve_update(constrained, keys, sites.site, len(sites.fact)))
         _add(subject, module, subject.weight(module).clone(), edit)
         now = capture(subject, contexts)
-    return edit
+    return edit, now
 
 
 def _retouch(subject: Subject, before: Mapping[str, Tensor], contexts: Sequence[Context], sites: Sites, wanted: Tensor,
-             edit: _Edit, rounds: int) -> Tensor:  # fmt: skip
+             edit: _Edit, now: Capture, rounds: int) -> Tensor:  # fmt: skip
     """Moves on, in the last module, the sites at which what protection held back leaves some target unsaid.
 
     Returns:
         [k, d] the hidden states that the edit reaches.
     """
     last = subject.modules[-1]
-    now = capture(subject, contexts)
     for _ in range(rounds):
         unsaid = torch.zeros(len(sites.fact), device=subject.device).index_add(
             0, sites.site, (now.probability(subject)[sites.position] < SAID).float()
