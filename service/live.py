@@ -228,7 +228,7 @@ class LiveModels:
         """Brings the weights to the head, and checks their digest when they change."""
         state: Memory = self._states.current(memory)
         wanted = plan(state)
-        if live.plan != wanted.digest:
+        if live.plan != wanted.digest or state.weights not in (None, live.weights):
             weights = build_verified(live.subject, self._deltas, state)
             live.subject.install(weights)
             live.plan, live.weights = wanted.digest, weights_digest(weights)
