@@ -1,0 +1,3 @@
+from tests.prepared import subjects
+
+__all__ = ["subjects"]

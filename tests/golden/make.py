@@ -1,0 +1,73 @@
+"""Makes the golden log of this version: `python -m tests.golden.make NAME` writes tests/golden/NAME.
+
+A golden log is made once, when a version ships, and never again: later versions must replay it to the digests beside
+it. It stands on a base model of random weights in its own folder, so that it needs nothing else.
+
+    base/           the base model, named in the log by a path relative to NAME
+    log.sql         the database as SQL text
+    artifacts/      deltas, statistics and ordinary text
+    expected.json   memory, version, digest of the plan, and the digest of the weights at every version
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from core.commands import CreateMemory
+from core.plan import plan
+from service.live import LiveModels
+from service.states import States
+from service.subjects import Subjects
+from service.wiring import Store, opened
+from tests.prepared import CAUSE, DEMO, Place, state_of, tell, work
+from tests.weights.tiny import UNSAYABLE, make
+
+GOLDEN = Path(__file__).parent
+
+
+def main(name: str) -> None:
+    folder = GOLDEN / name
+    if folder.exists():
+        sys.exit(f"{folder} exists: a golden log is never made again")
+    make(folder / "base")
+    os.chdir(folder)  # the log names its base as "base"
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Place(Path(temporary))
+        with opened(place.settings()) as store:
+            expected = _live(store, place)
+        shutil.copytree(place.folder / "artifacts", folder / "artifacts")
+        with closing(sqlite3.connect(place.folder / "hypnogram.db")) as database:
+            Path("log.sql").write_text("\n".join(database.iterdump()) + "\n", encoding="utf-8")
+    Path("expected.json").write_text(json.dumps(expected, indent=1) + "\n")
+
+
+def _live(store: Store, place: Place) -> dict[str, object]:
+    """A life with every event type in it, and the digests along its way."""
+    models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
+    created = models.describe(name="base", revision="", dtype="bfloat16", quantization="none", overrides={})
+    States(store.log, store.snapshots).carry_out(DEMO, lambda _: CreateMemory(memory=DEMO, created=created), CAUSE)
+    subjects = Subjects("cpu")
+    for batch in (
+        [("Aria Moss", "lives in", "Rome"), ("Aria Moss", "plays", "the cello")],
+        [("Bo Lind", "lives in", "Łódź"), ("Cy Ames", "owns", UNSAYABLE), ("Dee Orr", "speaks", "日本語")],
+        [("Eve Quill", "lives in", "Lima")],
+    ):
+        tell(store, *batch)
+        work(store, subjects)
+    state = state_of(store)
+    weights = {
+        one.version: models.replay(DEMO, one.version, lambda done, total, step: None, lambda: False).rebuilt
+        for one in store.log.read(memory=DEMO)
+    }
+    return {"memory": DEMO, "version": state.version, "plan": plan(state).digest, "weights": weights}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
