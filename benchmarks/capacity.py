@@ -1,7 +1,8 @@
 """How many facts a memory holds: told one at a time, everything asked again after each stretch.
 
 Beside the method as shipped stand plain MEMIT (`history=off`), the control that must fall, and `subjects=distinct`,
-one fact a person. Past the asked-for number the telling goes on until the service refuses for want of capacity.
+one fact a person. Nothing is refused here, so that the curve shows what refusing spares; `refused` in the settings
+says from which fact on the service would answer RESOURCE_EXHAUSTED.
 """
 
 from __future__ import annotations
@@ -13,11 +14,9 @@ from typing import Any
 
 from benchmarks.people import Examiner, told_facts
 from benchmarks.told import Told, telling
-from core.errors import CapacityReached
 from core.facts import Fact
 
 POINTS = (1, 2, 5, 10, 13, 14, 20, 30, 50, 100, 200)
-FURTHER = 100  # facts between points past the asked-for number
 WORSE_HIGH = ("perplexity_drift", "seconds_per_fact", "bytes_per_fact", "pressure")  # where more is worse
 
 Progress = Callable[[int, int, str], None]
@@ -59,24 +58,17 @@ def run(*, facts: int = 200, seeds: int = 3, progress: Progress = lambda done, t
 
 def _tell(arm: Arm, number: int, seed: int, overrides: dict[str, float | int | bool], refused: list[dict[str, Any]],
           report: Callable[[int], None]) -> list[tuple[int, dict[str, float]]]:  # fmt: skip
-    each = 4 if arm.shared else 1
-    on = arm.history and arm.shared
-    facts = told_facts(number * 4 if on else number, seed=seed, each=each)
+    facts = told_facts(number, seed=seed, each=4 if arm.shared else 1)
     found = []
-    points = {point for point in POINTS if point <= number} | {number} | set(range(number, len(facts) + 1, FURTHER))
-    with telling({**overrides, "history": arm.history}, None if on else 1e9) as memory:
-        examiner = Examiner(memory.subject, facts[:number], seed=seed)
-        seconds = 0.0
+    with telling({**overrides, "history": arm.history}) as memory:
+        examiner = Examiner(memory.subject, facts, seed=seed)
+        seconds, full = 0.0, False
         for n, fact in enumerate(facts, 1):
-            try:
-                seconds += memory.tell([fact])
-            except CapacityReached:
-                refused.append({"seed": seed, "n": n - 1, **arm.keys, "pressure": memory.state.pressure})
-                if n - 1 not in points:
-                    found.append((n - 1, _row(memory, examiner, facts[: n - 1], seconds)))
-                break
+            if not full and (full := memory.would_refuse(fact)):
+                refused.append({"n": n, "seed": seed, **arm.keys, "pressure": memory.state.pressure})
+            seconds += memory.tell([fact])
             report(n)
-            if n in points:
+            if n in POINTS or n == number or not n % 100:
                 found.append((n, _row(memory, examiner, facts[:n], seconds)))
     return found
 

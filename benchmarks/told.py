@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.commands import AddFacts, Command, CreateMemory, ToldFact
+from core.decide import decide
+from core.errors import CapacityReached
 from core.events import Cause
 from core.facts import Fact, Source
 from core.ids import Digest, FactId, MemoryId
@@ -27,6 +29,7 @@ from store.log import EventLog
 from store.snapshots import Snapshots
 
 MEMORY = MemoryId("bench")
+UNLIMITED = 1e9  # so that benchmarks can go where the service would not
 CAUSE = Cause(actor="bench")
 
 
@@ -37,14 +40,14 @@ class Told:
         subject: its live model; the weights are those of `state`.
     """
 
-    def __init__(self, folder: Path, models: LiveModels, log: EventLog, overrides: dict[str, float | int | bool],
-                 capacity: float | None) -> None:  # fmt: skip
+    def __init__(self, folder: Path, models: LiveModels, log: EventLog,
+                 overrides: dict[str, float | int | bool]) -> None:  # fmt: skip
         self._folder = folder
         self._artifacts = Artifacts(folder / "artifacts")
         self._states = States(log, Snapshots(folder / "snapshots"))
         created = models.describe(name="", revision="", dtype="", quantization="", overrides=overrides)
-        if capacity is not None:
-            created = replace(created, capacity=capacity)
+        self._capacity = created.capacity
+        created = replace(created, capacity=UNLIMITED)
         self._carry_out(CreateMemory(memory=MEMORY, created=created))
         self._deltas = Deltas(self._artifacts)
         self._desk = Desk(models.subjects.twin(created), created, self._artifacts, self._deltas)
@@ -61,12 +64,21 @@ class Told:
         """What database and artifacts have grown by since the first fact."""
         return (self._bytes() - self._before) / max(len(self.state.facts), 1)
 
+    def would_refuse(self, fact: Fact) -> bool:
+        """Whether the service, with the capacity it has by default, would refuse one more fact now."""
+        state = self.state
+        assert state.created is not None
+        limited = replace(state, created=replace(state.created, capacity=self._capacity))
+        try:
+            decide(limited, _adding([fact]))
+        except CapacityReached:
+            return True
+        return False
+
     def tell(self, facts: Sequence[Fact]) -> float:
         """Adds `facts` in one request and writes them; the seconds that took. Raises Refused."""
         began = time.monotonic()
-        request = next_uuid()
-        told = tuple(ToldFact(fact=_renamed(fact), source=Source()) for fact in facts)
-        self._carry_out(AddFacts(request=request, request_digest=Digest(request), facts=told))
+        self._carry_out(_adding(facts))
         self._work()
         return time.monotonic() - began
 
@@ -82,17 +94,21 @@ class Told:
         return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
 
 
+def _adding(facts: Sequence[Fact]) -> AddFacts:
+    request = next_uuid()
+    told = tuple(ToldFact(fact=_renamed(fact), source=Source()) for fact in facts)
+    return AddFacts(request=request, request_digest=Digest(request), facts=told)
+
+
 def _renamed(fact: Fact) -> Fact:
     return replace(fact, id=FactId(next_uuid()))
 
 
 @contextmanager
-def telling(overrides: dict[str, float | int | bool], capacity: float | None = None,
-            models: LiveModels | None = None) -> Iterator[Told]:  # fmt: skip
+def telling(overrides: dict[str, float | int | bool]) -> Iterator[Told]:
     """A memory on dormouse in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="hypnogram-bench-") as name:
         folder = Path(name)
         with EventLog.open(f"sqlite:///{folder / 'log.db'}") as log:
-            artifacts = Artifacts(folder / "artifacts")
-            live = LiveModels(log, artifacts, Snapshots(folder / "snapshots"), Settings())
-            yield Told(folder, live, log, overrides, capacity)
+            models = LiveModels(log, Artifacts(folder / "artifacts"), Snapshots(folder / "snapshots"), Settings())
+            yield Told(folder, models, log, overrides)

@@ -35,7 +35,7 @@ def run(*, facts: int = 64, seeds: int = 1, progress: Progress = lambda done, to
     for seed in range(1, seeds + 1):
         told = told_facts(facts, seed=seed)
         for batch in BATCHES:
-            with telling({"batch": batch}, 1e9) as memory:
+            with telling({"batch": batch}) as memory:
                 subject, created = memory.subject, memory.state.created
                 assert created is not None
                 options = created.hyperparameters

@@ -24,7 +24,7 @@ from core.weights.subject import default_modules
 DEFAULTS = Hyperparameters(
     ordinary_weight=200.0,
     abstention_weight=4500.0,
-    recall_weight=1500.0,
+    recall_weight=2000.0,
     steps=25,
     learning_rate=0.1,
     clamp=4.0,
@@ -35,7 +35,7 @@ DEFAULTS = Hyperparameters(
     batch=32,
     history=True,
 )
-CAPACITY = 0.5
+CAPACITY = 0.16
 HASHED = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer.model", "chat_template.jinja")
 
 

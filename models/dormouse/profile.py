@@ -28,11 +28,11 @@ ASKED = 4  # questions a fact is written on
 PROFILE = {
     "modules": ["model.layers.1.mlp.down_proj", "model.layers.2.mlp.down_proj"],
     "prefixes": ["The old lamp stood near the river. ", "Every evening a fox comes to the garden. "],
-    "capacity": 0.5,
+    "capacity": 0.16,
     "hyperparameters": {
         "ordinary_weight": 200.0,
         "abstention_weight": 4500.0,
-        "recall_weight": 1500.0,
+        "recall_weight": 2000.0,
         "steps": 25,
         "learning_rate": 0.1,
         "clamp": 4.0,
@@ -83,7 +83,7 @@ def ordinary_text() -> list[dict[str, object]]:
             rows.append({"recall": before + random.choice(relation.trained_statements).format(s=person.name)})
         else:
             question = random.choice(relation.trained_questions).format(s=person.name)
-            rows.append({"recall": [question, relation.answer.format(s=person.name)]})
+            rows.append({"recall": [question, "" if number % 4 else relation.answer.format(s=person.name)]})
     return rows
 
 
