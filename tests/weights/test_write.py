@@ -9,6 +9,7 @@ import torch
 
 from core.errors import Unlearnable
 from core.facts import Fact
+from core.weights.capture import last_keys
 from core.weights.contexts import contexts_of
 from core.weights.delta import materialise, parts_of
 from core.weights.ordinary import read_ordinary
@@ -155,14 +156,14 @@ def test_keys_in_force_are_close_to_the_keys_of_the_writing(dormouse: Subject, w
     torch.testing.assert_close(found[first].double(), written.keys[first].double(), atol=1e-4, rtol=1e-3)
 
 
-def test_untold_questions_move_less_when_they_are_kept(tiny: Subject) -> None:
+def test_an_untold_question_moves_less_when_it_is_kept(tiny: Subject) -> None:
     question = "Where does Mirabel Quist work?"
+    first = tiny.modules[0]  # whose keys no other edit has moved
+    key = last_keys(tiny, [tiny.chat_ids([], question)])[first][0].double()
+
     moved = []
     for untold in ((), (question,)):
-        done = write(tiny, free(tiny), TOLD[:1], (), HYPERPARAMETERS, untold)
-        ids = torch.tensor([tiny.chat_ids([], question)])
-        clean = tiny.model(input_ids=ids).logits[0, -1].float().softmax(-1)
-        with tiny.with_weights(weights_of(tiny, done)):
-            moved.append(float((tiny.model(input_ids=ids).logits[0, -1].float().softmax(-1) - clean).abs().sum()))
+        u, v = write(tiny, free(tiny), TOLD[:1], (), HYPERPARAMETERS, untold).delta.factors[first]
+        moved.append(float((u.to_float() @ (v.to_float().T @ key)).norm()))
 
-    assert moved[1] < 0.7 * moved[0]
+    assert moved[1] < 0.5 * moved[0]
