@@ -35,7 +35,7 @@ DEFAULTS = Hyperparameters(
     batch=32,
     history=True,
 )
-CAPACITY = 0.16
+CAPACITY = 0.06
 HASHED = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer.model", "chat_template.jinja")
 
 
