@@ -35,7 +35,7 @@ DEFAULTS = Hyperparameters(
     batch=32,
     history=True,
 )
-CAPACITY = 0.06
+CAPACITY = 0.045
 HASHED = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer.model", "chat_template.jinja")
 
 
