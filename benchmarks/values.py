@@ -13,7 +13,6 @@ import torch
 
 from benchmarks.people import told_facts
 from benchmarks.told import telling
-from core.weights.capture import capture
 from core.weights.contexts import contexts_of
 from core.weights.probe import Probe, ask
 from core.weights.values import optimise
@@ -45,9 +44,9 @@ def run(*, facts: int = 64, seeds: int = 1, progress: Progress = lambda done, to
                     contexts = [
                         c for i, fact in enumerate(some) for c in contexts_of(subject, i, fact, created.prefixes)
                     ]
-                    sites, seen = find_sites(subject, contexts), capture(subject, contexts)
+                    sites, seen = find_sites(subject, contexts)
                     optimise(
-                        subject, seen, sites, torch.tensor([context.fact for context in contexts]),
+                        seen, sites, torch.tensor([context.fact for context in contexts]),
                         steps=options.steps, learning_rate=options.learning_rate, clamp=options.clamp,
                         decay=options.decay, confidence=options.confidence,
                     )  # fmt: skip

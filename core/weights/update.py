@@ -68,7 +68,7 @@ class KeptKeys:
             z = z - weights.T @ self.whitened
         return torch.linalg.solve_triangular(self.root.T, z.T, upper=True).T
 
-    def pressure(self) -> float:
+    def crowding(self) -> float:
         """Share of the key space that keys in force hold: trace(Z^T Z (I + Z^T Z)^-1) / d_in, 0..1.
 
         Each key takes between 0 (ordinary text moves along it anyway) and 1 dimension.
@@ -83,7 +83,7 @@ def solve_update(kept: KeptKeys, keys: Tensor, owner: Tensor, owners: int) -> Te
     """V of the smallest change that moves the outputs at `keys`, one column per owner of keys.
 
     Contexts of one fact at one site share one residual u, so their terms u (H^-1 k_c)^T add up to rank one:
-    v = sum over its keys of H^-1 k_c.
+    v = sum over its keys of H^-1 k_c = H^-1 (sum of k_c), which is solved for once an owner.
 
     Args:
         kept: with `keys` in force already.
@@ -93,6 +93,5 @@ def solve_update(kept: KeptKeys, keys: Tensor, owner: Tensor, owners: int) -> Te
     Returns:
         V [d_in, owners] float64; the change of the weight is U V^T for residuals U [d_out, owners].
     """
-    solved = kept.inverse_times(keys)
-    v = torch.zeros(owners, keys.shape[1], dtype=solved.dtype, device=solved.device)
-    return v.index_add(0, owner, solved).T
+    total = torch.zeros(owners, keys.shape[1], dtype=torch.float64, device=keys.device)
+    return kept.inverse_times(total.index_add(0, owner, keys.double())).T

@@ -1,18 +1,19 @@
 """Values: the change of the hidden state at each site that makes the model say the whole target and stop.
 
-All facts of a batch are independent problems in one padded tensor: the blocks below the change run once, each Adam
-step runs only the blocks above, and finished facts take no further steps.
+The facts of a batch are independent problems that share tensors: the blocks below the change run once, each Adam step
+runs the blocks above at the positions that predict targets, and facts that are finished are left out of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors import Unlearnable
+from core.weights.above import Above
 from core.weights.capture import Capture
 from core.weights.subject import Subject
 
@@ -47,8 +48,43 @@ class Values:
     steps: int
 
 
-def optimise(subject: Subject, seen: Capture, sites: Sites, fact_of_row: Tensor, *, steps: int, learning_rate: float,
-             clamp: float, decay: float, confidence: float) -> Values:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """The facts that are not finished.
+
+    Attributes:
+        fact: [p] the fact of each position.
+        required: [p] the probability that its target needs.
+        position, site: [k] as in `Sites`.
+    """
+
+    above: Above
+    hidden: Tensor
+    targets: Tensor
+    fact: Tensor
+    required: Tensor
+    position: Tensor
+    site: Tensor
+
+    def logits(self, subject: Subject, change: Tensor) -> Tensor:
+        """[p, vocabulary] with `change` [s, d] added at the sites."""
+        hidden = self.hidden.index_add(0, self.position, change[self.site].to(self.hidden.dtype))
+        return subject.logits(self.above(hidden))
+
+    def without(self, finished: Tensor) -> _Open:
+        """What is left when facts are `finished`."""
+        keep = ~finished[self.fact]
+        if keep.all():
+            return self
+        mine = keep[self.position]
+        return _Open(
+            self.above.only(keep), self.hidden[keep], self.targets[keep], self.fact[keep], self.required[keep],
+            (keep.cumsum(0) - 1)[self.position[mine]], self.site[mine],
+        )  # fmt: skip
+
+
+def optimise(seen: Capture, sites: Sites, fact_of_row: Tensor, *, steps: int, learning_rate: float, clamp: float,
+             decay: float, confidence: float) -> Values:  # fmt: skip
     """Minimises, per fact, the mean negative log-likelihood of its targets over its contexts, by Adam.
 
     A fact is finished once, in every context, each target token is the greedy one, at a site with at least probability
@@ -62,27 +98,32 @@ def optimise(subject: Subject, seen: Capture, sites: Sites, fact_of_row: Tensor,
         Unlearnable: the loss is not a number.
     """
     facts = int(fact_of_row.max()) + 1
-    rows, columns = seen.rows[sites.position], seen.columns[sites.position]
-    clean = seen.hidden[rows, columns].float()  # [k, d]
+    clean = seen.hidden[sites.position].float()  # [k, d]
     norm = _mean_by(clean.norm(dim=1), sites.site, len(sites.fact))  # [s]
     change = torch.zeros(len(sites.fact), clean.shape[1], device=clean.device, requires_grad=True)
     optimizer = torch.optim.Adam([change], lr=1.0)
     rate = (learning_rate * norm / clean.shape[1] ** 0.5)[:, None]  # Adam's step is about 1 per coordinate
     scaled = torch.zeros_like(change)
-    fact_of_position = fact_of_row[seen.rows]
-    with torch.no_grad():
-        required = 0.9 * _logprob(subject, seen, rows, columns, torch.zeros_like(clean))[0].exp()
-        required[sites.position] = confidence
+    open_ = _Open(
+        seen.above, seen.hidden, seen.targets, fact_of_row[seen.rows], torch.empty(0), sites.position, sites.site
+    )
     learned = torch.zeros(facts, dtype=torch.bool, device=clean.device)
     taken = 0
     for taken in range(1, steps + 1):
         scaled = change * rate
-        logprob, greedy = _logprob(subject, seen, rows, columns, scaled[sites.site])
-        learned = _least_by(greedy.float(), fact_of_position, facts) > 0
-        finished = learned & (_least_by(logprob.detach().exp() - required, fact_of_position, facts) >= 0)
+        logits = open_.logits(seen.subject, scaled)
+        logprob = -F.cross_entropy(logits, open_.targets, reduction="none")
+        probability = logprob.detach().exp()
+        if taken == 1:  # nothing is changed yet
+            required = 0.9 * probability
+            open_ = replace(open_, required=required.index_fill(0, sites.position, confidence))
+        greedy = logits.detach().argmax(-1) == open_.targets
+        # A fact without open positions counts as learned and finished, as it was.
+        learned = _least_by(greedy.float(), open_.fact, facts) > 0
+        finished = learned & (_least_by(probability - open_.required, open_.fact, facts) >= 0)
         if bool(finished.all()) or taken == steps:
             break
-        loss = -_mean_by(logprob, fact_of_position, facts)
+        loss = -_mean_by(logprob, open_.fact, facts)
         loss = loss + decay * _mean_by((scaled.norm(dim=1) / norm) ** 2, sites.fact, facts)
         if not torch.isfinite(loss).all():
             raise Unlearnable("the value of a fact diverged: its loss is not a number")
@@ -94,20 +135,13 @@ def optimise(subject: Subject, seen: Capture, sites: Sites, fact_of_row: Tensor,
             change[finished[sites.fact]] = held[finished[sites.fact]]
             length = (change * rate).norm(dim=1)
             change *= (clamp * norm / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
+        open_ = open_.without(finished)
     return Values(scaled.detach(), learned, taken)
-
-
-def _logprob(subject: Subject, seen: Capture, rows: Tensor, columns: Tensor, change: Tensor) -> tuple[Tensor, Tensor]:
-    """[p] log-probability of each target token with `change` [k, d] added, and whether it is the greedy one."""
-    hidden = seen.hidden.index_put((rows, columns), change.to(seen.hidden.dtype), accumulate=True)
-    logits = subject.logits(seen.above(hidden)[seen.rows, seen.columns])
-    logprob = -F.cross_entropy(logits, seen.targets, reduction="none")
-    return logprob, logits.detach().argmax(-1) == seen.targets
 
 
 def _mean_by(values: Tensor, group: Tensor, groups: int) -> Tensor:
     total = torch.zeros(groups, device=values.device).index_add(0, group, values)
-    return total / torch.bincount(group, minlength=groups)
+    return total / torch.bincount(group, minlength=groups).clamp(min=1)
 
 
 def _least_by(values: Tensor, group: Tensor, groups: int) -> Tensor:

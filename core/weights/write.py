@@ -56,10 +56,9 @@ def write(subject: Subject, kept: Mapping[str, KeptKeys], facts: Sequence[Fact],
     """
     began = time.monotonic()
     contexts = [context for index, fact in enumerate(facts) for context in contexts_of(subject, index, fact, prefixes)]
-    sites = find_sites(subject, contexts)
-    seen = capture(subject, contexts)
+    sites, seen = find_sites(subject, contexts)
     values = optimise(
-        subject, seen, sites, torch.tensor([context.fact for context in contexts], device=subject.device),
+        seen, sites, torch.tensor([context.fact for context in contexts], device=subject.device),
         steps=options.steps, learning_rate=options.learning_rate, clamp=options.clamp, decay=options.decay,
         confidence=options.confidence,
     )  # fmt: skip
@@ -68,8 +67,8 @@ def write(subject: Subject, kept: Mapping[str, KeptKeys], facts: Sequence[Fact],
     before = {module: tensor.clone() for module, tensor in subject.live().items()}
     try:
         still = last_keys(subject, [subject.chat_ids([], question) for question in untold]) if untold else {}
-        edit, now = _spread(subject, kept, contexts, sites, clean + change, still, seen)
-        moved = _retouch(subject, before, contexts, sites, clean + change, edit, now, options.retouches) - clean
+        edit, now = _spread(subject, kept, sites, clean + change, still, seen)
+        moved = _retouch(subject, before, sites, clean + change, edit, now, options.retouches) - clean
     finally:
         subject.install(before)
     length = (change**2).sum(1)
@@ -98,7 +97,7 @@ class _Edit:
     keys: dict[str, Tensor]
 
 
-def _spread(subject: Subject, kept: Mapping[str, KeptKeys], contexts: Sequence[Context], sites: Sites, wanted: Tensor,
+def _spread(subject: Subject, kept: Mapping[str, KeptKeys], sites: Sites, wanted: Tensor,
             still: Mapping[str, Tensor], seen: Capture) -> tuple[_Edit, Capture]:  # fmt: skip
     """One protected update per module, first to last; what is left to move is measured again after each.
 
@@ -119,11 +118,11 @@ def _spread(subject: Subject, kept: Mapping[str, KeptKeys], contexts: Sequence[C
         edit.keys[module] = keys
         edit.factors[module] = (u, solve_update(constrained, keys, sites.site, len(sites.fact)))
         _add(subject, module, subject.weight(module).clone(), edit)
-        now = capture(subject, contexts)
+        now = now.again(module)
     return edit, now
 
 
-def _retouch(subject: Subject, before: Mapping[str, Tensor], contexts: Sequence[Context], sites: Sites, wanted: Tensor,
+def _retouch(subject: Subject, before: Mapping[str, Tensor], sites: Sites, wanted: Tensor,
              edit: _Edit, now: Capture, rounds: int) -> Tensor:  # fmt: skip
     """Moves on, in the last module, the sites at which what protection held back leaves some target unsaid.
 
@@ -133,7 +132,7 @@ def _retouch(subject: Subject, before: Mapping[str, Tensor], contexts: Sequence[
     last = subject.modules[-1]
     for _ in range(rounds):
         unsaid = torch.zeros(len(sites.fact), device=subject.device).index_add(
-            0, sites.site, (now.probability(subject)[sites.position] < SAID).float()
+            0, sites.site, (now.probability()[sites.position] < SAID).float()
         )
         if not unsaid.any():
             break
@@ -141,7 +140,7 @@ def _retouch(subject: Subject, before: Mapping[str, Tensor], contexts: Sequence[
         short = _mean((wanted - _at(now, sites)).double(), sites.site, len(sites.fact))
         edit.factors[last] = (u + short * (unsaid > 0)[:, None], v)
         _add(subject, last, before[last], edit)
-        now = capture(subject, contexts)
+        now = now.again(last)
     return _at(now, sites)
 
 
@@ -155,18 +154,19 @@ def _add(subject: Subject, module: str, weight: Tensor, edit: _Edit) -> None:
 
 def _at(seen: Capture, sites: Sites) -> Tensor:
     """[k, d] float32 hidden states at the keys' positions."""
-    return seen.hidden[seen.rows, seen.columns][sites.position].float()
+    return seen.hidden[sites.position].float()
 
 
-def find_sites(subject: Subject, contexts: Sequence[Context]) -> Sites:
-    """The sites of each fact: names at which the pristine model's next token is wrong in some context.
+def find_sites(subject: Subject, contexts: Sequence[Context]) -> tuple[Sites, Capture]:
+    """The sites of each fact, names at which the pristine model's next token is wrong in some context, and what the
+    live model sees.
 
-    Taken from the pristine model, so that they do not depend on what was written before. A fact that it knows already
-    gets the token before the object, to be kept.
+    Sites are taken from the pristine model, so that they do not depend on what was written before. A fact that it knows
+    already gets the token before the object, to be kept.
     """
     with subject.with_weights(subject.pristine):
         clean = capture(subject, contexts)
-        wrong = (clean.predicted(subject) != clean.targets).tolist()
+        wrong = (clean.predicted() != clean.targets).tolist()
     names = [(context.fact, name) for context in contexts for name in context.names]
     chosen = {name for name, miss in zip(names, wrong, strict=True) if miss}
     chosen |= {(fact, "object:0") for fact in {fact for fact, _ in names} - {fact for fact, _ in chosen}}
@@ -174,14 +174,14 @@ def find_sites(subject: Subject, contexts: Sequence[Context]) -> Sites:
     keys = [(position, number[name]) for position, name in enumerate(names) if name in number]
     device = subject.device
     position, site = torch.tensor(keys, device=device).T
-    return Sites(torch.tensor([fact for fact, _ in sorted(chosen)], device=device), position, site)
+    sites = Sites(torch.tensor([fact for fact, _ in sorted(chosen)], device=device), position, site)
+    return sites, clean.again(subject.modules[0])
 
 
 def keys_in_force(subject: Subject, facts: Sequence[Fact], prefixes: Sequence[str]) -> dict[str, Tensor]:
     """Module -> [k, d_in] keys of facts that the live weights carry, as an executor needs them after a restart."""
     contexts = [context for index, fact in enumerate(facts) for context in contexts_of(subject, index, fact, prefixes)]
-    sites = find_sites(subject, contexts)
-    seen = capture(subject, contexts)
+    sites, seen = find_sites(subject, contexts)
     return {module: keys[sites.position] for module, keys in seen.keys.items()}
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from core.errors import ModelUnavailable
 from core.weights.capture import capture
-from core.weights.contexts import contexts_of
+from core.weights.contexts import Context, contexts_of
 from core.weights.delta import materialise, parts_of
 from core.weights.probe import greedy
 from core.weights.subject import Subject, load_subject
@@ -55,24 +56,58 @@ def test_an_edited_weight_adds_its_delta_times_the_key(subject: Subject) -> None
         subject.weight(module).add_(change)
     after = capture(subject, contexts)
 
-    moved = (after.hidden - before.hidden)[before.rows, before.columns]
+    moved = after.hidden - before.hidden
     if "gemma2" not in type(subject.model).__name__.lower():  # which norms what its down-projection gives
         torch.testing.assert_close(moved, before.keys[module] @ change.T, atol=1e-5, rtol=1e-4)
     assert moved.abs().sum() > 0
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_the_blocks_above_an_edit_are_run_as_the_model_runs_them(folder: Path, block: int) -> None:
+def test_a_change_at_suffixes_is_run_on_as_the_model_runs_it(folder: Path, block: int) -> None:
     module = re.sub(r"\.\d+\.", f".{block}.", load_subject(folder).modules[0])
     subject = load_subject(folder, modules=[module])
     contexts = contexts_of(subject, 0, ARIA, ("The lamp stood near the river. ",))
 
     seen = capture(subject, contexts)
+    change = torch.randn(seen.hidden.shape, generator=torch.Generator().manual_seed(1))
 
-    found = subject.logits(seen.above(seen.hidden))
-    for row, context in enumerate(contexts):
-        alone = subject.model(input_ids=torch.tensor([context.ids])).logits[0].float()
-        torch.testing.assert_close(found[row, : len(context.ids)], alone, atol=1e-4, rtol=1e-3)
+    for added in (0 * change, change):
+        found = subject.logits(seen.above(seen.hidden + added))
+        for row, context in enumerate(contexts):
+            alone = logits_with(subject, block, context, added[seen.rows == row])
+            torch.testing.assert_close(found[seen.rows == row], alone, atol=1e-4, rtol=1e-3)
+
+
+def logits_with(subject: Subject, block: int, context: Context, change: torch.Tensor) -> torch.Tensor:
+    """Where targets are predicted, with `change` [targets, d] added there to the output of `block`; all in one pass."""
+    where = slice(context.start - 1, -1)
+
+    def add(_: nn.Module, __: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output
+        hidden[0, where] += change
+
+    handle = subject.blocks[block].register_forward_hook(add)
+    with torch.no_grad():
+        logits: torch.Tensor = subject.model(input_ids=torch.tensor([context.ids])).logits[0, where].float()
+    handle.remove()
+    return logits
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_blocks_below_a_change_of_weights_need_not_be_run_again(subject: Subject, which: int) -> None:
+    contexts = contexts_of(subject, 0, ARIA, ("The lamp stood near the river. ",))
+    seen = capture(subject, contexts)
+    for module in subject.modules[which:]:
+        subject.weight(module).mul_(-1.5)
+
+    again = seen.again(subject.modules[which]).again(subject.modules[which])
+
+    fresh = capture(subject, contexts)
+    assert not torch.allclose(fresh.hidden, seen.hidden, atol=1e-2)
+    torch.testing.assert_close(again.hidden, fresh.hidden, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(again.logits(), fresh.logits(), atol=1e-4, rtol=1e-3)
+    for module in subject.modules:
+        torch.testing.assert_close(again.keys[module], fresh.keys[module], atol=1e-5, rtol=1e-4)
 
 
 def test_facts_are_written_said_and_taken_back(family: str, subject: Subject) -> None:

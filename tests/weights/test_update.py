@@ -148,25 +148,25 @@ def test_the_keys_given_are_left_as_they_were() -> None:
 
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(1, 9), min_size=1, max_size=6))
 @settings(max_examples=20)
-def test_pressure_is_the_trace_formula_grows_with_keys_and_stays_below_one(seed: int, cuts: list[int]) -> None:
+def test_crowding_is_the_trace_formula_grows_with_keys_and_stays_below_one(seed: int, cuts: list[int]) -> None:
     keys = normal(sum(cuts), WIDTH, seed=seed)
-    kept, pressures = KeptKeys.none(moment()), [0.0]
+    kept, crowdings = KeptKeys.none(moment()), [0.0]
     for piece in torch.split(keys, cuts):
         kept = kept.with_keys(piece)
-        pressures.append(kept.pressure())
+        crowdings.append(kept.crowding())
 
     root = torch.linalg.cholesky(moment())
     z = torch.linalg.solve_triangular(root, keys.T, upper=False).T
     held = z.T @ z
     expected = torch.trace(held @ torch.linalg.inv(torch.eye(WIDTH, dtype=torch.float64) + held)) / WIDTH
-    assert pressures == sorted(pressures)
-    assert 0 <= pressures[-1] <= 1
-    assert pressures[-1] == pytest.approx(float(expected), rel=1e-8)
+    assert crowdings == sorted(crowdings)
+    assert 0 <= crowdings[-1] <= 1
+    assert crowdings[-1] == pytest.approx(float(expected), rel=1e-8)
 
 
-def test_nothing_in_force_is_no_pressure_and_a_key_repeated_is_one_key() -> None:
+def test_nothing_in_force_is_no_crowding_and_a_key_repeated_is_one_key() -> None:
     none, key = KeptKeys.none(moment(1e-4)), normal(1, WIDTH, seed=1)
 
-    assert none.pressure() == 0.0
-    assert none.with_keys(key).pressure() == pytest.approx(1 / WIDTH, rel=1e-3)
-    assert none.with_keys(key.repeat(50, 1)).pressure() == pytest.approx(1 / WIDTH, rel=1e-3)
+    assert none.crowding() == 0.0
+    assert none.with_keys(key).crowding() == pytest.approx(1 / WIDTH, rel=1e-3)
+    assert none.with_keys(key.repeat(50, 1)).crowding() == pytest.approx(1 / WIDTH, rel=1e-3)

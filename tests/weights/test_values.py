@@ -11,10 +11,11 @@ import torch
 
 from core.errors import Unlearnable
 from core.facts import Fact
-from core.weights.capture import Capture, capture
+from core.weights.above import Above
+from core.weights.capture import Capture
 from core.weights.contexts import contexts_of
 from core.weights.subject import Subject
-from core.weights.values import Sites, Values, optimise
+from core.weights.values import Sites, Values, _Open, optimise
 from core.weights.write import find_sites
 from models.dormouse.world import known_people
 from tests.weights.conftest import fact
@@ -27,13 +28,13 @@ OPTIONS: dict[str, Any] = {"steps": 25, "learning_rate": 0.1, "clamp": 4.0, "dec
 
 def prepared(subject: Subject, facts: Sequence[Fact]) -> tuple[Capture, Sites, torch.Tensor]:
     contexts = [one for index, item in enumerate(facts) for one in contexts_of(subject, index, item, ())]
-    rows = torch.tensor([context.fact for context in contexts])
-    return capture(subject, contexts), find_sites(subject, contexts), rows
+    sites, seen = find_sites(subject, contexts)
+    return seen, sites, torch.tensor([context.fact for context in contexts])
 
 
 def values(subject: Subject, facts: Sequence[Fact], **more: Any) -> tuple[Values, Sites]:
     seen, sites, rows = prepared(subject, facts)
-    return optimise(subject, seen, sites, rows, **OPTIONS | more), sites
+    return optimise(seen, sites, rows, **OPTIONS | more), sites
 
 
 def known() -> Fact:
@@ -64,13 +65,12 @@ def test_facts_of_a_batch_get_the_values_they_get_alone(base: Subject, together:
 def test_a_value_makes_each_target_the_greedy_one(base: Subject, together: tuple[Values, Sites]) -> None:
     found, sites = together
     seen, _, _ = prepared(base, [ORLA, OTTO, ORLA_TOO])
-    assert bool((seen.predicted(base) == seen.targets).all()) is False
+    assert bool((seen.predicted() == seen.targets).all()) is False
 
-    rows, columns = seen.rows[sites.position], seen.columns[sites.position]
-    moved = seen.hidden.index_put((rows, columns), found.change[sites.site], accumulate=True)
+    moved = seen.hidden.index_add(0, sites.position, found.change[sites.site])
 
     assert found.learned.all()
-    assert replace(seen, hidden=moved).predicted(base).tolist() == seen.targets.tolist()
+    assert replace(seen, hidden=moved).predicted().tolist() == seen.targets.tolist()
 
 
 def test_a_finished_fact_takes_no_further_steps(base: Subject) -> None:
@@ -81,6 +81,39 @@ def test_a_finished_fact_takes_no_further_steps(base: Subject) -> None:
     alone, _ = values(base.twin(), [known()], confidence=0.3)
     assert alone.steps < found.steps
     assert (finished - alone.change).norm() <= 0.02 * alone.change.norm()
+
+
+def test_finished_facts_are_run_no_further_and_that_changes_nothing(
+    base: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = [known(), OTTO, ORLA]
+    size: list[int] = []
+    run = Above.__call__
+
+    def counted(above: Above, hidden: torch.Tensor) -> torch.Tensor:
+        size.append(len(hidden))
+        return run(above, hidden)
+
+    monkeypatch.setattr(Above, "__call__", counted)
+    found, sites = values(base.twin(), facts, confidence=0.3)
+    dropping, size[:] = size[-found.steps :], []
+
+    monkeypatch.setattr(_Open, "without", lambda left, finished: left)
+    all_along, _ = values(base.twin(), facts, confidence=0.3)
+
+    assert dropping == sorted(dropping, reverse=True)
+    assert dropping[-1] < dropping[0] == min(size[-all_along.steps :])
+    assert found.steps == all_along.steps
+    assert found.learned.tolist() == all_along.learned.tolist() == [True] * len(facts)
+    for index in range(len(facts)):
+        mine, expected = found.change[sites.fact == index], all_along.change[sites.fact == index]
+        assert (mine - expected).norm() <= 1e-3 * expected.norm()
+
+
+def test_the_same_input_gives_the_same_bits(base: Subject, together: tuple[Values, Sites]) -> None:
+    again, _ = values(base.twin(), [ORLA, OTTO, ORLA_TOO])
+
+    assert torch.equal(again.change, together[0].change)
 
 
 def test_a_fact_that_is_known_already_is_left_as_it_is(base: Subject) -> None:
@@ -99,7 +132,7 @@ def test_steps_and_length_are_bounded(tiny: Subject) -> None:
     found, _ = values(tiny, [ORLA], steps=3, clamp=0.05, confidence=1.0)
     seen, sites, _ = prepared(tiny, [ORLA])
 
-    clean = seen.hidden[seen.rows[sites.position], seen.columns[sites.position]].norm(dim=1)
+    clean = seen.hidden[sites.position].norm(dim=1)
     norm = torch.zeros(len(sites.fact)).index_add(0, sites.site, clean) / torch.bincount(sites.site)
     assert found.steps == 3
     assert not found.learned.all()
@@ -119,10 +152,10 @@ def test_several_facts_about_one_subject_have_sites_of_their_own(together: tuple
 def test_a_hidden_state_that_is_not_a_number_is_refused(tiny: Subject) -> None:
     seen, sites, rows = prepared(tiny, [ORLA, OTTO])
     hidden = seen.hidden.clone()
-    hidden[0, 0] = float("nan")
+    hidden[0] = float("nan")
 
     with pytest.raises(Unlearnable, match="not a number"):
-        optimise(tiny, replace(seen, hidden=hidden), sites, rows, **OPTIONS)
+        optimise(replace(seen, hidden=hidden), sites, rows, **OPTIONS)
 
 
 def test_a_learning_rate_out_of_all_bounds_is_refused(tiny: Subject) -> None:
