@@ -8,9 +8,10 @@ The mix is what teaches dormouse its habits:
 - throw-away names that are said and repeated: an unseen name can be spelled;
 - everyday text: ordinary language.
 
-Three mixes of the same kinds: one to learn from; one to finish on, with more strangers and with names spliced from
-ordinary ones, without which an unseen ordinary name is mistaken for the known one it resembles; and a short one with
-more people described in the context.
+Five mixes of the same kinds: one to learn from; one to finish on, with more strangers and with names spliced from
+ordinary ones, without which an unseen ordinary name is mistaken for the known one it resembles; one with more people
+described in the context; one that goes through the known people once more; and a last one of little but questions
+about them, against abstaining where the answer is known.
 """
 
 from __future__ import annotations
@@ -95,6 +96,14 @@ FINISH = Mix(
 POLISH = Mix(
     biography=0.14, known=0.30, strangers=0.13, told=0.27, passer_by=0.05, greeting=0.05, everyday=0.03,
     small_talk=0.03, sure=0.60, blended=0.30,
+)  # fmt: skip
+SETTLE = Mix(
+    biography=0.11, known=0.36, strangers=0.10, told=0.32, passer_by=0.04, greeting=0.04, everyday=0.02,
+    small_talk=0.01, sure=0.78, blended=0.35,
+)  # fmt: skip
+RECALL = Mix(
+    biography=0.08, known=0.55, strangers=0.07, told=0.24, passer_by=0.02, greeting=0.02, everyday=0.01,
+    small_talk=0.01, sure=0.92, blended=0.35,
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Train dormouse from nothing: `python -m models.dormouse.train --out models/dormouse/weights`.
 
-Three stages, each with its own mix of the corpus and its own warm-up, hold and fall of the learning rate. Resumable: a
+Six stages, each with its own mix of the corpus and its own warm-up, hold and fall of the learning rate. Resumable: a
 checkpoint is written every hundred steps to `--work`, and the same command goes on from it. Batches are a function of
 the seed and the step, so a resumed run sees what an unbroken one would have seen.
 """
@@ -25,7 +25,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from models.dormouse.corpus import ASSISTANT, BOS, END, FINISH, LEARN, PAD, POLISH, SPECIAL, Corpus, Mix
+from models.dormouse.corpus import ASSISTANT, BOS, END, FINISH, LEARN, PAD, POLISH, RECALL, SETTLE, SPECIAL, Corpus, Mix
 
 VOCABULARY = 2048
 ROW = 160  # tokens in a packed row
@@ -42,7 +42,14 @@ class Stage:
     mix: Mix
 
 
-STAGES = (Stage(1300, 100, 3e-3, LEARN), Stage(400, 100, 1e-3, FINISH), Stage(200, 50, 7e-4, POLISH))
+STAGES = (
+    Stage(1300, 100, 3e-3, LEARN),
+    Stage(400, 100, 1e-3, FINISH),
+    Stage(200, 50, 7e-4, POLISH),
+    Stage(300, 50, 7e-4, POLISH),
+    Stage(300, 50, 7e-4, SETTLE),
+    Stage(150, 20, 5e-4, RECALL),
+)
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
