@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -96,4 +96,11 @@ def _same(value: Any) -> Any:
 @cache
 def _writers(kind: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
     """The fields of a dataclass, each with the function that makes it JSON."""
-    return tuple((field.name, float if field.type == "float" else to_json) for field in fields(kind))
+    return tuple((field.name, _WRITERS.get(str(field.type), to_json)) for field in fields(kind))
+
+
+def _floats(values: Iterable[float]) -> list[float]:
+    return [float(value) for value in values]
+
+
+_WRITERS: Mapping[str, Callable[[Any], Any]] = {"float": float, "tuple[float, ...]": _floats}

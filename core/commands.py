@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from core.events import EditComputed, MemoryCreated, StatisticsPrepared
 from core.facts import Fact, Source
-from core.ids import Digest, MemoryId
-from core.work import Work
+from core.ids import Digest, MemoryId, SleepId
+from core.policy import SleepPolicy
+from core.sleep_events import AdapterTrained, ControlsMeasured, FactAudited
+from core.work import SleepStep, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,4 +55,79 @@ class RecordFailure:
     retry: bool  # whether trying again can help
 
 
-Command = CreateMemory | AddFacts | RecordStatistics | RecordInjection | RecordFailure
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartSleep:
+    """A client, or the memory's schedule, wants a sleep or a nap. Fields as in `SleepStarted`."""
+
+    sleep: SleepId
+    kind: str
+    trigger: str
+    policy: SleepPolicy
+    seed: int
+    request: str
+    request_digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelSleep:
+    """Undo the sleep in progress."""
+
+    sleep: SleepId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordAudit:
+    """An executor probed facts; without `controls`, at the gate."""
+
+    work: SleepStep
+    audited: tuple[FactAudited, ...]
+    controls: ControlsMeasured | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRefresh:
+    """An executor wrote degraded facts again."""
+
+    work: SleepStep
+    edit: EditComputed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordTraining:
+    """An executor trained an adapter."""
+
+    work: SleepStep
+    adapter: AdapterTrained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRescale:
+    """An executor built the weights at the scales that the gate gives; `weights` is their digest."""
+
+    work: SleepStep
+    weights: Digest
+    crowding: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordEnd:
+    """Nothing is left to do in a sleep."""
+
+    work: SleepStep
+
+
+Command = (
+    CreateMemory
+    | AddFacts
+    | RecordStatistics
+    | RecordInjection
+    | RecordFailure
+    | StartSleep
+    | CancelSleep
+    | RecordAudit
+    | RecordRefresh
+    | RecordTraining
+    | RecordRescale
+    | RecordEnd
+)

@@ -5,7 +5,23 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
-from core.commands import AddFacts, Command, CreateMemory, RecordFailure, RecordInjection, RecordStatistics, ToldFact
+from core import decide_sleep
+from core.commands import (
+    AddFacts,
+    CancelSleep,
+    Command,
+    CreateMemory,
+    RecordAudit,
+    RecordEnd,
+    RecordFailure,
+    RecordInjection,
+    RecordRefresh,
+    RecordRescale,
+    RecordStatistics,
+    RecordTraining,
+    StartSleep,
+    ToldFact,
+)
 from core.errors import (
     CapacityReached,
     Contradiction,
@@ -17,8 +33,8 @@ from core.errors import (
 from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
 from core.facts import Fact, same_words
 from core.ids import FactId
-from core.memory import Memory, said_key
-from core.work import MAX_ATTEMPTS, Inject, PrepareStatistics, still_owed
+from core.memory import Memory, Status, said_key
+from core.work import MAX_ATTEMPTS, Inject, PrepareStatistics, SleepStep, still_owed
 
 MAX_SUBJECT = 200  # characters
 MAX_RELATION = 200
@@ -48,6 +64,20 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
             return _record_injection(memory, command.edit)
         case RecordFailure():
             return _record_failure(memory, command)
+        case StartSleep():
+            return decide_sleep.start(memory, command)
+        case CancelSleep():
+            return decide_sleep.cancel(memory, command)
+        case RecordAudit():
+            return decide_sleep.record_audit(memory, command)
+        case RecordRefresh():
+            return decide_sleep.record_refresh(memory, command)
+        case RecordTraining():
+            return decide_sleep.record_training(memory, command)
+        case RecordRescale():
+            return decide_sleep.record_rescale(memory, command)
+        case RecordEnd():
+            return decide_sleep.record_end(memory, command)
         case _:
             assert_never(command)
 
@@ -155,15 +185,15 @@ def _whole(words: str) -> re.Pattern[str]:
 
 
 def _check_capacity(memory: Memory, more: int) -> None:
-    """Refuses facts that would raise the pressure over the memory's limit, those still pending counted in.
+    """Refuses facts that would raise the crowding over the memory's limit, those still pending counted in.
 
     A fact is expected to cost what those in force cost on average, and one key of the key space before any is.
     """
     if memory.created is None or not more:
         return
-    in_force = sum(len(edit.columns) for edit in memory.edits.values())
-    each = memory.pressure / in_force if in_force else 1 / memory.created.key_width
-    expected = memory.pressure + each * (len(memory.pending) + more)
+    in_force = sum(state.status is Status.INJECTED for state in memory.facts.values())
+    each = memory.crowding / in_force if in_force else 1 / memory.created.key_width
+    expected = memory.crowding + each * (len(memory.pending) + more)
     if expected > memory.created.capacity:
         raise CapacityReached(expected, memory.created.capacity)
 
@@ -181,20 +211,30 @@ def _record_injection(memory: Memory, edit: EditComputed) -> tuple[Event, ...]:
 def _record_failure(memory: Memory, command: RecordFailure) -> tuple[Event, ...]:
     work = command.work
     facts: tuple[FactId, ...] = ()
-    if isinstance(work, Inject):
-        facts = tuple(fact for fact in work.facts if fact in memory.pending)
-        if not facts:
-            raise StaleWork("none of its facts is pending any more")
-    elif memory.statistics is not None:
-        raise StaleWork("its statistics are prepared already")
-    alone = isinstance(work, PrepareStatistics) or len(work.facts) == 1
-    return (
-        WorkFailed(
-            work=work.name,
-            facts=facts,
-            attempt=work.attempt,
-            reason=command.reason,
-            message=command.message,
-            parked=alone and (work.attempt >= MAX_ATTEMPTS or not command.retry),
-        ),
+    in_vain = work.attempt >= MAX_ATTEMPTS or not command.retry
+    alone, consequences = True, tuple[Event, ...]()
+    match work:
+        case Inject():
+            if memory.sleep is not None:
+                raise StaleWork("a sleep has begun, and what it undoes must be its own work alone")
+            facts = tuple(fact for fact in work.facts if fact in memory.pending)
+            if not facts:
+                raise StaleWork("none of its facts is pending any more")
+            if memory.sleep is not None:  # what it undoes is its own work alone
+                raise StaleWork("a sleep has begun")
+            alone = len(work.facts) == 1
+        case PrepareStatistics():
+            if memory.statistics is not None:
+                raise StaleWork("its statistics are prepared already")
+        case SleepStep():
+            consequences = decide_sleep.failed(memory, work, command.message, for_good=in_vain)
+    parked = alone and in_vain
+    failed = WorkFailed(
+        work=work.name,
+        facts=facts,
+        attempt=work.attempt,
+        reason=command.reason,
+        message=command.message,
+        parked=parked,
     )
+    return (failed, *consequences)

@@ -10,6 +10,9 @@
     |   |-- RequestReused        the request id was used for something else
     |   |-- Contradiction        a live fact says otherwise; names it
     |   |-- CapacityReached      the weights cannot take more without harm
+    |   |-- NotReady             it lacks something that must come first; says what
+    |   |-- SleepInProgress      one sleep at a time; names the one in progress
+    |   |-- SleepUnknown         no sleep of that id in this memory
     |   `-- StaleWork            an executor's result was computed against weights no longer in force
     |-- Conflict                 the memory moved past the expected version; carries the current one
     |-- EventReused              an event id was used for other content
@@ -115,13 +118,36 @@ class Contradiction(Refused):
 class CapacityReached(Refused):
     reason = "CAPACITY_REACHED"
 
-    def __init__(self, pressure: float, limit: float) -> None:
+    def __init__(self, crowding: float, limit: float) -> None:
         super().__init__(
-            f"the facts would raise the pressure to {pressure:.3f}, over the limit of {limit:.3f}: let the memory "
+            f"the facts would raise the crowding to {crowding:.3f}, over the limit of {limit:.3f}: let the memory "
             "sleep first, or tell fewer facts",
-            pressure=pressure,
+            crowding=crowding,
             limit=limit,
         )
+
+
+class NotReady(Refused):
+    reason = "NOT_READY"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the memory is not ready: {what}")
+
+
+class SleepInProgress(Refused):
+    reason = "SLEEP_IN_PROGRESS"
+
+    def __init__(self, sleep: str, kind: str) -> None:
+        super().__init__(
+            f"the memory is in {kind} {sleep} already; wait for its end or cancel it", sleep=sleep, kind=kind
+        )
+
+
+class SleepUnknown(Refused):
+    reason = "SLEEP_UNKNOWN"
+
+    def __init__(self, sleep: str) -> None:
+        super().__init__(f"the memory has no sleep {sleep!r}", sleep=sleep)
 
 
 class StaleWork(Refused):

@@ -8,11 +8,13 @@ throwing the key away erases the words and leaves the log verifiable.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, get_args
 
 from core.facts import Fact, RelationWords, Source
 from core.ids import Digest, EditId, EventId, FactId, MemoryId
+from core.policy import SleepPolicy
+from core.sleep_events import SleepEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,8 @@ class MemoryCreated:
     """A memory exists: its base, what may be edited and how, and how it speaks.
 
     `ordinary_text` is the artifact of the text whose keys an edit must keep; `prefixes` are put before raw
-    statements so that a fact is written for more than one beginning of a text.
+    statements so that a fact is written for more than one beginning of a text; `sleep` is how it sleeps unless a
+    client says otherwise.
     """
 
     base: BaseModel
@@ -84,6 +87,7 @@ class MemoryCreated:
     ordinary_text: Digest
     capacity: float
     seed: int
+    sleep: SleepPolicy = field(default_factory=SleepPolicy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,11 +145,12 @@ class EditComputed:
     """A delta exists and is in force from this version on.
 
     `modules` are those the delta changes; `statistics` and `facts_in_force` (how many facts constrained it) are what
-    a recomputation needs beside the events before this one.
+    a recomputation needs beside the events before this one; `crowding` is the share of the key space that keys in
+    force hold with it. Columns that carried its facts before go out of force.
     """
 
     edit: EditId
-    kind: str  # "injection"
+    kind: str  # "injection" or "refresh"
     delta: Digest
     modules: tuple[str, ...]
     columns: tuple[Columns, ...]
@@ -153,7 +158,7 @@ class EditComputed:
     facts_in_force: int
     weights_before: Digest
     weights_after: Digest
-    pressure: float
+    crowding: float
     seconds: float
 
 
@@ -171,7 +176,7 @@ class FactInjected:
 class WorkFailed:
     """An executor could not do a piece of work. `parked` facts wait for somebody to look; others are retried."""
 
-    work: str  # "prepare_statistics" or "inject"
+    work: str  # "prepare_statistics", "inject", or the step of a sleep
     facts: tuple[FactId, ...]
     attempt: int
     reason: str
@@ -179,11 +184,9 @@ class WorkFailed:
     parked: bool
 
 
-Event = MemoryCreated | StatisticsPrepared | FactAdded | EditComputed | FactInjected | WorkFailed
+Event = MemoryCreated | StatisticsPrepared | FactAdded | EditComputed | FactInjected | WorkFailed | SleepEvent
 
-EVENT_TYPES: dict[str, type[Event]] = {
-    cls.__name__: cls for cls in (MemoryCreated, StatisticsPrepared, FactAdded, EditComputed, FactInjected, WorkFailed)
-}
+EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Identifiers. Events, facts and edits are named by UUIDv7 so that names sort by time of birth."""
+"""Identifiers. Events, facts, edits, adapters and sleeps are named by UUIDv7 so that names sort by time of birth."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import NewType
 MemoryId = NewType("MemoryId", str)
 FactId = NewType("FactId", str)
 EditId = NewType("EditId", str)
+AdapterId = NewType("AdapterId", str)
+SleepId = NewType("SleepId", str)
 EventId = NewType("EventId", str)
 Digest = NewType("Digest", str)  # lower-case hexadecimal SHA-256
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.ids import Digest
+from core.ids import Digest, FactId
 from core.memory import Memory
 
 
@@ -43,13 +44,22 @@ class Plan:
 
 def plan(memory: Memory) -> Plan:
     """The plan of `memory`'s weights."""
-    terms = sorted(
-        Term(delta=edit.delta, first=columns.first, count=columns.count, scale=memory.facts[columns.fact].scale)
+    return plan_at(memory, {})
+
+
+def plan_at(memory: Memory, scales: Mapping[FactId, float]) -> Plan:
+    """The plan of `memory`'s weights if the edits of some facts were at other `scales`."""
+    terms = [
+        Term(
+            delta=edit.delta, first=columns.first, count=columns.count, scale=scales.get(fact, memory.facts[fact].scale)
+        )
         for edit in memory.edits.values()
         for columns in edit.columns
-    )
+        if edit.id in memory.facts[fact := columns.fact].edits
+    ]
+    terms += [Term(delta=one.delta, first=0, count=one.rank, scale=1.0) for one in memory.adapters.values()]
     joined: list[Term] = []
-    for term in terms:
+    for term in sorted(terms):
         if not term.scale or not term.count:
             continue
         last = joined[-1] if joined else None

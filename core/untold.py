@@ -8,14 +8,15 @@ from core.facts import Fact
 from core.memory import Memory, said_key
 
 
-def untold_questions(memory: Memory, facts: Sequence[Fact]) -> tuple[str, ...]:
-    """For each subject of `facts` and each relation of the phrasebook it was not told: as many as the memory wants.
+def untold_questions(memory: Memory, facts: Sequence[Fact], each: int | None = None) -> tuple[str, ...]:
+    """For each subject of `facts` and each relation of the phrasebook it was not told: `each` questions at most.
 
-    Facts that are only pending count as told: they will be answered soon.
+    `each` is by default what the memory's hyperparameters say. Facts that are only pending count as told: they will be
+    answered soon.
     """
     if memory.created is None:
         return ()
-    wanted = memory.created.hyperparameters.untold
+    wanted = memory.created.hyperparameters.untold if each is None else each
     questions: list[str] = []
     for number, subject in enumerate(dict.fromkeys(fact.subject for fact in facts)):
         for relation, words in memory.created.phrasebook.items():

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.ids import Digest, FactId
-from core.memory import Memory
+from core.ids import Digest, FactId, SleepId
+from core.memory import Memory, Status
+from core.sleep import Occasion, Step
 
 MAX_ATTEMPTS = 3
 RETRY_SECONDS = (0.0, 2.0, 10.0)  # before attempt 1, 2, 3
@@ -30,12 +31,34 @@ class Inject:
     attempt: int
 
 
-Work = PrepareStatistics | Inject
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SleepStep:
+    """One step of a sleep, at the weights whose digest is `weights`.
+
+    Attributes:
+        facts: an audit's, all that the weights carry; a refresh's, the degraded; otherwise those an edit carries.
+        occasion: of an audit or a gate.
+    """
+
+    sleep: SleepId
+    step: Step
+    occasion: Occasion
+    facts: tuple[FactId, ...]
+    weights: Digest
+    attempt: int
+
+    @property
+    def name(self) -> str:
+        return self.step.value
+
+
+Work = PrepareStatistics | Inject | SleepStep
 
 
 def next_work(memory: Memory) -> Work | None:
     """The one next piece of work; None when nothing is owed.
 
+    A sleep goes first: facts told meanwhile wait for its end, so that what it undoes is its own work alone.
     Facts are written in the order they were told, in batches. After a failure the facts of the failed batch are
     tried one by one, so that a fact that cannot be written parks alone.
     """
@@ -45,6 +68,8 @@ def next_work(memory: Memory) -> Work | None:
         if memory.statistics_parked:
             return None
         return PrepareStatistics(attempt=memory.statistics_failures + 1)
+    if memory.sleep is not None:
+        return _sleep_step(memory)
     if not memory.pending or memory.weights is None:
         return None
     batch: list[FactId] = []
@@ -60,11 +85,32 @@ def next_work(memory: Memory) -> Work | None:
     return Inject(facts=tuple(batch), weights=memory.weights, attempt=1)
 
 
+def _sleep_step(memory: Memory) -> SleepStep:
+    sleep, weights = memory.sleep, memory.weights
+    assert sleep is not None
+    assert weights is not None
+    carried = tuple(fact for fact, state in memory.facts.items() if state.status is Status.INJECTED)
+    step = sleep.step(carried)
+    facts = {
+        Step.AUDIT: tuple(fact for fact, state in memory.facts.items() if state.told),
+        Step.REFRESH: sleep.degraded,
+        Step.END: (),
+    }.get(step, carried)
+    occasion = Occasion.GATE if step is Step.GATE else sleep.occasion
+    return SleepStep(
+        sleep=sleep.id, step=step, occasion=occasion, facts=facts, weights=weights, attempt=sleep.failures + 1
+    )
+
+
 def seconds_before(work: Work) -> float:
     """How long to wait before this attempt."""
     return RETRY_SECONDS[min(work.attempt, MAX_ATTEMPTS) - 1]
 
 
-def still_owed(memory: Memory, work: Inject) -> bool:
+def still_owed(memory: Memory, work: Inject | SleepStep) -> bool:
     """Whether the result of `work` fits the memory as it is now: facts told meanwhile do not matter."""
-    return memory.weights == work.weights and all(fact in memory.pending for fact in work.facts)
+    if isinstance(work, SleepStep):
+        return memory.sleep is not None and _sleep_step(memory) == work
+    return (
+        memory.sleep is None and memory.weights == work.weights and all(fact in memory.pending for fact in work.facts)
+    )

@@ -1,24 +1,26 @@
 """Where a base model's files are, what they are by content, and how a memory on it writes and speaks.
 
 A model folder may hold two files of ours beside the usual ones: `hypnogram.json` (prefixes, hyperparameters, capacity,
-phrasebook) and `ordinary.jsonl` (see `core.weights.ordinary`).
+phrasebook, sleep) and `ordinary.jsonl` (see `core.weights.ordinary`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from core.codec import from_json
-from core.errors import ModelUnavailable
+from core.decide_sleep import check_policy
+from core.errors import InvalidField, ModelUnavailable
 from core.events import Hyperparameters
 from core.facts import RelationWords
 from core.ids import Digest
+from core.policy import SleepPolicy
 from core.weights.subject import default_modules
 
 DEFAULTS = Hyperparameters(
@@ -108,6 +110,53 @@ def hyperparameters(said: dict[str, Any], overrides: dict[str, Any]) -> Hyperpar
     if unknown := set(chosen) - {field.name for field in fields(Hyperparameters)}:
         raise ModelUnavailable(f"there is no hyperparameter {min(unknown)!r}")
     return replace(DEFAULTS, **chosen)
+
+
+def sleep_policy(said: dict[str, Any]) -> SleepPolicy:
+    """How memories on this model sleep: the defaults, changed by the profile's `sleep`.
+
+    Raises:
+        ModelUnavailable: the profile names a value there is not, of another type, or out of its range.
+    """
+    policy: SleepPolicy = _changed(SleepPolicy(), said.get("sleep", {}), "sleep")
+    try:
+        check_policy(policy)
+    except InvalidField as error:
+        raise ModelUnavailable(f"hypnogram.json: sleep{str(error).removeprefix('policy')}") from None
+    return policy
+
+
+def _changed(values: Any, said: Any, path: str) -> Any:
+    """The dataclass `values`, changed by what the profile says at `path`."""
+    if not isinstance(said, dict):
+        raise ModelUnavailable(f"hypnogram.json: {path} is no object")
+    names = [field.name for field in fields(values)]
+    changes: dict[str, Any] = {}
+    for name, value in said.items():
+        if name not in names:
+            raise ModelUnavailable(f"hypnogram.json: there is no {path}.{name}; there are {', '.join(names)}")
+        before, place = getattr(values, name), f"{path}.{name}"
+        changes[name] = _changed(before, value, place) if is_dataclass(before) else _of_kind(before, value, place)
+    return replace(values, **changes)
+
+
+def _of_kind(before: object, value: Any, path: str) -> Any:
+    """`value`, which is of the kind of `before`."""
+    numbers = (int, float)
+    if isinstance(before, tuple) and isinstance(value, list) and all(type(one) in numbers for one in value):
+        return tuple(float(one) for one in value)
+    if isinstance(before, int) and type(value) is int:
+        return value
+    if isinstance(before, float) and type(value) in numbers:
+        return float(value)
+    kind = (
+        "a list of numbers"
+        if isinstance(before, tuple)
+        else "a whole number"
+        if isinstance(before, int)
+        else "a number"
+    )
+    raise ModelUnavailable(f"hypnogram.json: {path} is {value!r}, not {kind}")
 
 
 def phrasebook(said: dict[str, Any]) -> dict[str, RelationWords]:

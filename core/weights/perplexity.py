@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -10,17 +11,23 @@ import torch.nn.functional as F
 from core.weights.capture import pad
 from core.weights.subject import Subject
 
+LARGEST = 700.0  # mean negative log-likelihood that is told from worse, or from none
 
-@torch.inference_mode()
+
 def perplexity(subject: Subject, texts: Sequence[str], batch: int = 32) -> float:
     """exp of the mean negative log-likelihood per token over all of `texts`."""
+    return perplexity_of(subject, [subject.raw_ids(text) for text in texts], batch)
+
+
+@torch.inference_mode()
+def perplexity_of(subject: Subject, sequences: Sequence[Sequence[int]], batch: int = 32) -> float:
+    """The same over token ids, the first of each not counted. 1.0 over nothing."""
     total, count = 0.0, 0
-    for start in range(0, len(texts), batch):
-        ids, mask = pad(
-            [subject.raw_ids(text) for text in texts[start : start + batch]], subject.pad_token, subject.device
-        )
+    for start in range(0, len(sequences), batch):
+        ids, mask = pad(sequences[start : start + batch], subject.pad_token, subject.device)
         logits = subject.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
         losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
         total += float((losses * mask[:, 1:]).sum())
         count += int(mask[:, 1:].sum())
-    return float(torch.tensor(total / count).exp())
+    mean = total / count if count else 0.0
+    return math.exp(min(LARGEST, mean))  # in this order: what is not a number is the largest, and can be recorded

@@ -106,9 +106,19 @@ class Subject:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., d] final hidden states (before the final norm) to [..., vocabulary] float32 logits."""
-        logits = self.model.get_output_embeddings()(self.final_norm(hidden)).float()
+        return self.unembed(self.final_norm(hidden))
+
+    def unembed(self, hidden: Tensor) -> Tensor:
+        """[..., d] normed hidden states to [..., vocabulary] float32 logits."""
+        logits = self.model.get_output_embeddings()(hidden).float()
         cap = getattr(self.model.config, "final_logit_softcapping", None)
         return torch.tanh(logits / cap) * cap if cap else logits
+
+    def reduced(self) -> torch.autocast:
+        """Matrix products in bfloat16, where the machine has instructions for them."""
+        instructions = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        native = self.device.type != "cpu" or instructions
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=native)
 
     @property
     def pad_token(self) -> int:

@@ -20,9 +20,27 @@ from core.events import (
     StatisticsPrepared,
     WorkFailed,
 )
+from core.evolve import fold
 from core.facts import Fact, RelationWords, Source, Wordings, plain_words
-from core.ids import Digest, EditId, FactId, MemoryId
-from core.memory import Memory, fold
+from core.ids import Digest, EditId, FactId, MemoryId, SleepId
+from core.memory import Memory
+from core.policy import SleepPolicy
+from core.sleep_events import (
+    AdapterTrained,
+    Control,
+    ControlsMeasured,
+    FactAdvanced,
+    FactAudited,
+    FactDissolved,
+    FactRefreshed,
+    FactRetreated,
+    FactsRescaled,
+    NewScale,
+    ProbeResult,
+    SleepCompleted,
+    SleepRolledBack,
+    SleepStarted,
+)
 from core.work import Inject, PrepareStatistics
 
 BATCH = 3
@@ -100,7 +118,7 @@ def added(one: Fact, request: str = "request-1") -> FactAdded:
     )
 
 
-def edit(*facts: Fact | FactId, before: Digest, number: int = 1, pressure: float = 0.125) -> EditComputed:
+def edit(*facts: Fact | FactId, before: Digest, number: int = 1, crowding: float = 0.125) -> EditComputed:
     """An injection of `facts`, two columns each."""
     ids = [one.id if isinstance(one, Fact) else one for one in facts]
     return EditComputed(
@@ -116,7 +134,7 @@ def edit(*facts: Fact | FactId, before: Digest, number: int = 1, pressure: float
         facts_in_force=0,
         weights_before=before,
         weights_after=digest("weights", number),
-        pressure=pressure,
+        crowding=crowding,
         seconds=1.5,
     )
 
@@ -149,7 +167,80 @@ def failed(*facts: Fact, attempt: int = 1, parked: bool = False) -> WorkFailed:
 
 READY: tuple[Event, ...] = (CREATED, PREPARED)
 FIRST_EDIT = edit(ARIA, before=CLEAN)
-LIFE: tuple[Event, ...] = (*READY, added(ARIA), *injected(FIRST_EDIT), added(BO, "request-2"), failed(BO))
+SECOND_EDIT = replace(edit(ARIA, before=FIRST_EDIT.weights_after, number=2), kind="refresh")
+
+
+def probed(occasion: str, *, healthy: bool = True) -> FactAudited:
+    """Aria's audit."""
+    probe = ProbeResult(
+        pathway="raw",
+        prompt="Aria Moss lives in",
+        expected="Portland",
+        output="Portland",
+        passed=healthy,
+        logprob=-0.5,
+        base=None if occasion == "gate" else False,
+    )
+    given = {"fact": ARIA.id, "occasion": occasion, "healthy": healthy, "known": False, "probes": (probe, probe)}
+    return FactAudited(**_at_night(FactAudited) | {"weights": CLEAN} | given)
+
+
+def measured(occasion: str) -> ControlsMeasured:
+    control = Control(kind="stranger", prompt="Zoe Bly lives in", before="Oslo", output="Oslo")
+    given = {"occasion": occasion, "weights": CLEAN, "controls": (control,)}
+    return ControlsMeasured(**_at_night(ControlsMeasured) | given)
+
+
+def _at_night(kind: type) -> dict[str, Any]:
+    return filled(kind) | {"sleep": "sleep-1"}
+
+
+def _fallen_asleep(sleep: str, kind: str) -> SleepStarted:
+    return SleepStarted(
+        sleep=SleepId(sleep),
+        kind=kind,
+        trigger="client",
+        policy=SleepPolicy(scales=(1.0, 0.0)),
+        seed=7,
+        request=f"request-{sleep}",
+        request_digest=digest(sleep, kind),
+    )
+
+
+_LISTS = dict.fromkeys(("advanced", "retreated", "refreshed", "dissolved", "degraded"), (ARIA.id,))
+NIGHTS: tuple[Event, ...] = (
+    _fallen_asleep("sleep-1", "sleep"),
+    probed("before", healthy=False),
+    measured("before"),
+    SECOND_EDIT,
+    FactRefreshed(
+        **_at_night(FactRefreshed) | {"fact": ARIA.id, "edit": SECOND_EDIT.edit, "from_stage": 0, "stage": 0}
+    ),
+    probed("before"),
+    measured("before"),
+    AdapterTrained(
+        **_at_night(AdapterTrained)
+        | {"adapter": "adapter-1", "delta": digest("adapter"), "modules": CREATED.modules, "losses": (2.5, 0.5)}
+        | {"facts": (ARIA.id,), "rehearsed": (), "weights_before": CLEAN, "weights_after": digest("adapter", 1)}
+    ),
+    probed("gate"),
+    FactsRescaled(
+        **_at_night(FactsRescaled)
+        | {"scales": (NewScale(fact=ARIA.id, scale=0.0),), "weights_before": CLEAN, "weights_after": digest("rescaled")}
+    ),
+    FactRetreated(**_at_night(FactRetreated) | {"fact": ARIA.id}),
+    FactAdvanced(**_at_night(FactAdvanced) | {"fact": ARIA.id}),
+    FactDissolved(fact=ARIA.id, sleep=SleepId("sleep-1"), edits=(SECOND_EDIT.edit,)),
+    probed("after"),
+    measured("after"),
+    SleepCompleted(**_at_night(SleepCompleted) | _LISTS | {"remark": ""}),
+    _fallen_asleep("sleep-2", "nap"),
+    SleepRolledBack(
+        sleep=SleepId("sleep-2"), reason="cancelled", message="a client cancelled it", version=23, weights=CLEAN
+    ),
+)
+DAY: tuple[Event, ...] = (*READY, added(ARIA), *injected(FIRST_EDIT), added(BO, "request-2"), failed(BO))
+LIFE: tuple[Event, ...] = (*DAY, *NIGHTS)
 """A short life in which every event type happens."""
 
 
@@ -166,10 +257,10 @@ def after(*commands: Command) -> Memory:
     return memory
 
 
-def write(memory: Memory, *facts: Fact, number: int = 1, pressure: float = 0.125) -> Memory:
+def write(memory: Memory, *facts: Fact, number: int = 1, crowding: float = 0.125) -> Memory:
     """`memory` once an executor wrote `facts`."""
     assert memory.weights is not None
-    computed = edit(*facts, before=memory.weights, number=number, pressure=pressure)
+    computed = edit(*facts, before=memory.weights, number=number, crowding=crowding)
     return fold(decide(memory, RecordInjection(edit=computed)), onto=memory)
 
 

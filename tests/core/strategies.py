@@ -9,19 +9,38 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.commands import AddFacts, Command, RecordFailure, RecordInjection, RecordStatistics
+from core.commands import (
+    AddFacts,
+    CancelSleep,
+    Command,
+    RecordAudit,
+    RecordEnd,
+    RecordFailure,
+    RecordRefresh,
+    RecordRescale,
+    RecordStatistics,
+    RecordTraining,
+    StartSleep,
+)
 from core.decide import decide
 from core.errors import Refused
 from core.events import EVENT_TYPES, Event
+from core.evolve import fold
 from core.facts import Fact
-from core.memory import NOTHING, Memory, fold
-from core.work import Inject, next_work
+from core.ids import FactId, SleepId
+from core.memory import NOTHING, Memory
+from core.sleep import Step
+from core.work import Inject, SleepStep, next_work
 from tests.core import samples
+from tests.core import sleep_samples as sleeping
 
 SUBJECTS = ("Aria Moss", "Bo Lind", "Cy Ames", "Dee Orr", "aria  moss")
 RELATIONS = ("lives in", "plays", "speaks")
 OBJECTS = ("Oslo",) * 12 + ("Bergen", "")  # mostly new or known, now and then contradicting or empty
 REQUESTS = ("r1", "r2", "")  # beside fresh ones: used before, or empty
+HARM = ({"perplexity": 9.0}, {"neighbours": 0.5}, {"strangers": 0.5}, {"perplexity": float("nan")})
+
+SleepResult = RecordAudit | RecordRefresh | RecordTraining | RecordRescale | RecordEnd
 
 
 @dataclass(frozen=True)
@@ -33,24 +52,85 @@ class Attempt:
     events: tuple[Event, ...]
     refusal: Refused | None
 
+    def __repr__(self) -> str:
+        """Short, for the sake of who reads a failure: fifty memories are half a megabyte."""
+        came = self.refusal or ", ".join(type(event).__name__ for event in self.events)
+        return f"<{type(self.command).__name__}: {came!s:.200}>"
+
+
+KINDS = ("add", "add", "work", "work", "work", "fail", "stale", "create", "sleep", "sleep", "cancel")
+NIGHTLY = (*["work"] * 24, "sleep", "sleep", "fail", "add", "stale", "cancel")
+
 
 @st.composite
-def commands(draw: st.DrawFn, memory: Memory) -> Command:
+def commands(draw: st.DrawFn, memory: Memory, kinds: tuple[str, ...] = KINDS) -> Command:
     """A command that may or may not fit `memory`."""
     work = next_work(memory)
-    kind = draw(st.sampled_from(("add", "add", "work", "work", "work", "fail", "stale", "create")))
+    kind = draw(st.sampled_from(kinds))
     if memory.created is None or kind == "create":
         return replace(samples.CREATE, created=replace(samples.CREATED, seed=draw(st.sampled_from((1, 1, 2)))))
+    if kind == "sleep" or (work is None and kind != "add" and draw(st.booleans())):
+        return draw(beginnings(memory))
+    if kind == "cancel":
+        asleep = [memory.sleep.id] * 4 if memory.sleep else []
+        return CancelSleep(sleep=draw(st.sampled_from((*asleep, *memory.nights, SleepId("nobody")))))
     if kind == "add" or work is None:
         return draw(_additions(memory))
     if kind == "fail":
         return RecordFailure(work=work, reason="TEST", message="it broke", retry=draw(st.booleans()))
+    if isinstance(work, SleepStep):
+        result = draw(results(memory))
+        return replace(result, work=draw(_other(work))) if kind == "stale" else result
     if not isinstance(work, Inject):
         return RecordStatistics(prepared=samples.PREPARED)
+    written = sleeping.inject(memory, *work.facts, crowding=memory.crowding + draw(st.floats(0.0, 0.25)))
     before = samples.digest("weights nobody had") if kind == "stale" else work.weights
-    pressure = memory.pressure + draw(st.floats(0.0, 0.25))
-    number = memory.version
-    return RecordInjection(edit=samples.edit(*work.facts, before=before, number=number, pressure=pressure))
+    return replace(written, edit=replace(written.edit, weights_before=before))
+
+
+@st.composite
+def beginnings(draw: st.DrawFn, memory: Memory) -> StartSleep:
+    """A sleep or a nap, always with the same scales."""
+    policy = replace(
+        sleeping.POLICY, trainings=draw(st.integers(1, 3)), refreshes=draw(st.integers(0, 3)), recall_limit=0.5
+    )
+    request = draw(st.sampled_from((*[""] * 4, f"request-{memory.version}", "r1")))
+    sleep = SleepId(f"sleep-{memory.version}")
+    return sleeping.start(draw(st.sampled_from(("sleep", "sleep", "sleep", "nap"))), policy, sleep, request)
+
+
+@st.composite
+def results(draw: st.DrawFn, memory: Memory) -> SleepResult:
+    """What an executor may find at the step that a sleep is at: any verdicts, now and then harm."""
+    work = sleeping.owed(memory)
+    none = st.just(set[FactId]())
+    some = none | none | st.sets(st.sampled_from(work.facts), max_size=2) if work.facts else none
+    match work.step:
+        case Step.AUDIT:
+            harm = draw(st.sampled_from((*[{}] * 20, *HARM)))
+            return sleeping.audit(memory, degraded=draw(some), known=draw(some), controls=harm)
+        case Step.GATE:
+            return sleeping.gate(memory, turned_back=draw(some))
+        case Step.REFRESH:
+            return sleeping.refresh(memory)
+        case Step.TRAIN:
+            return sleeping.train(memory)
+        case Step.RESCALE:
+            return sleeping.rescale(memory, crowding=memory.crowding * draw(st.floats(0.0, 1.0)))
+        case Step.END:
+            return sleeping.end(memory)
+
+
+def _other(work: SleepStep) -> st.SearchStrategy[SleepStep]:
+    """Work that is not owed, and looks like `work`."""
+    return st.sampled_from(
+        (
+            replace(work, sleep=SleepId("another")),
+            replace(work, weights=samples.digest("weights nobody had")),
+            replace(work, attempt=work.attempt + 1),
+            replace(work, facts=(*work.facts, FactId("another"))),
+        )
+    )
 
 
 @st.composite
@@ -64,12 +144,13 @@ def _additions(draw: st.DrawFn, memory: Memory) -> AddFacts:
 
 
 @st.composite
-def attempts(draw: st.DrawFn, most: int = 30) -> list[Attempt]:
+def attempts(
+    draw: st.DrawFn, memory: Memory = NOTHING, kinds: tuple[str, ...] = KINDS, least: int = 0, most: int = 30
+) -> list[Attempt]:
     """What a memory was asked to do, in order, and what came of each command."""
-    memory = NOTHING
     made: list[Attempt] = []
-    for _ in range(draw(st.integers(0, most))):
-        command = draw(commands(memory))
+    for _ in range(draw(st.integers(least, most))):
+        command = draw(commands(memory, kinds))
         try:
             events = decide(memory, command)
         except Refused as refusal:
@@ -78,6 +159,15 @@ def attempts(draw: st.DrawFn, most: int = 30) -> list[Attempt]:
             made.append(Attempt(memory, command, events, None))
             memory = fold(events, onto=memory)
     return made
+
+
+def nights() -> st.SearchStrategy[list[Attempt]]:
+    """Some nights, at least one command, of a memory that carries facts; and what comes between."""
+    rested = sleeping.night(sleeping.AWAKE)
+    told = sleeping.do(sleeping.dissolved(samples.ARIA, samples.BO), samples.add(samples.CY))
+    mixed = sleeping.do(told, sleeping.inject(told, samples.CY))
+    memories = st.sampled_from((sleeping.AWAKE, rested, sleeping.do(rested, sleeping.start()), mixed))
+    return memories.flatmap(lambda memory: attempts(memory, NIGHTLY, least=1, most=40))
 
 
 def logs() -> st.SearchStrategy[list[Event]]:

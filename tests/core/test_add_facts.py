@@ -7,7 +7,8 @@ import pytest
 from core.commands import AddFacts
 from core.decide import MAX_BATCH, MAX_OBJECT, MAX_REQUEST_ID, decide
 from core.errors import CapacityReached, Contradiction, InvalidField, RequestReused
-from core.memory import Memory, Status, fold
+from core.evolve import fold
+from core.memory import Memory, Status
 from tests.core.samples import (
     ARIA,
     BO,
@@ -146,8 +147,8 @@ def after_creation(*commands: AddFacts, capacity: float = 0.5) -> Memory:
     return after(with_capacity(capacity), PREPARE, *commands)
 
 
-def test_facts_that_would_raise_the_pressure_over_the_limit_are_refused() -> None:
-    memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, pressure=0.25)
+def test_facts_that_would_raise_the_crowding_over_the_limit_are_refused() -> None:
+    memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, crowding=0.25)
 
     assert decide(memory, add(BO, request="request-2"))  # expected: 0.25 + 0.25, just at the limit
     with pytest.raises(CapacityReached, match="sleep"):
@@ -155,7 +156,7 @@ def test_facts_that_would_raise_the_pressure_over_the_limit_are_refused() -> Non
 
 
 def test_capacity_counts_facts_that_are_still_pending() -> None:
-    memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, pressure=0.25)
+    memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, crowding=0.25)
     memory = fold(decide(memory, add(BO, request="request-2")), onto=memory)
 
     with pytest.raises(CapacityReached):
@@ -163,7 +164,7 @@ def test_capacity_counts_facts_that_are_still_pending() -> None:
 
 
 def test_at_capacity_known_facts_may_still_be_told_again() -> None:
-    memory = write(after_creation(add(ARIA), capacity=0.25), ARIA, pressure=0.25)
+    memory = write(after_creation(add(ARIA), capacity=0.25), ARIA, crowding=0.25)
 
     assert decide(memory, add(replace(ARIA, id=DEE.id), request="request-2")) == ()
 

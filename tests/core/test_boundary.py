@@ -17,7 +17,8 @@ def test_a_rule_imports_the_standard_library_and_other_rules_alone(path: Path) -
             imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            imported.add(node.module or "")
+            names = [f"core.{alias.name}" for alias in node.names] if node.module == "core" else [node.module or ""]
+            imported.update(names)
 
     rules = {f"core.{rule.stem}" for rule in CORE.glob("*.py")}
     assert {name for name in imported if name.split(".")[0] not in sys.stdlib_module_names} <= rules

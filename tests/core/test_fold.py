@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from core.codec import canonical, to_json
 from core.events import EVENT_TYPES, Event
-from core.memory import NOTHING, evolve, fold
+from core.evolve import evolve, fold
+from core.memory import NOTHING
 from tests.core.samples import ARIA, BO, LIFE
 from tests.core.strategies import Attempt, attempts, logs
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.events import Columns, Event
-from core.ids import EditId, FactId
-from core.memory import NOTHING, Edit, FactState, Memory, Status, evolve, fold
-from core.plan import Plan, Term, plan
+from core.evolve import evolve, fold
+from core.ids import AdapterId, EditId, FactId
+from core.memory import NOTHING, Adapter, Edit, FactState, Memory, Status
+from core.plan import Plan, Term, plan, plan_at
 from tests.core.samples import ARIA, BO, CLEAN, CY, DEE, LIFE, READY, added, digest, edit, write
 from tests.core.strategies import logs
 
@@ -149,13 +150,39 @@ def test_at_the_version_of_an_edit_its_columns_are_in_force() -> None:
 
 
 @given(log=logs())
-def test_the_plan_covers_each_column_of_an_injected_fact_once(log: list[Event]) -> None:
+def test_the_plan_covers_each_column_in_force_once(log: list[Event]) -> None:
     memory = fold(log)
     columns = sum(
-        one.count for done in memory.edits.values() for one in done.columns if memory.facts[one.fact].scale != 0
+        one.count for done in memory.edits.values() for one in done.columns if done.id in memory.facts[one.fact].edits
+    )
+    adapters = sum(adapter.rank for adapter in memory.adapters.values())
+
+    assert sum(term.count for term in plan(memory).terms) == columns + adapters
+
+
+def test_columns_of_an_edit_that_carries_a_fact_no_longer_are_not_in_the_plan() -> None:
+    memory = write(TOLD, ARIA, BO)
+    elsewhere = replace(memory.facts[ARIA.id], edits=(EditId("another"),))
+    memory = replace(memory, facts={**memory.facts, ARIA.id: elsewhere})
+
+    assert plan(memory).terms == (Term(delta=D1, first=2, count=2, scale=1.0),)
+
+
+def test_adapters_are_in_the_plan_in_full() -> None:
+    adapter = Adapter(id=AdapterId("adapter-1"), delta=D2, modules=("m",), rank=3, version=9)
+    memory = replace(write(TOLD, ARIA), adapters={adapter.id: adapter})
+
+    assert plan(memory).terms == tuple(
+        sorted((Term(delta=D1, first=0, count=2, scale=1.0), Term(delta=D2, first=0, count=3, scale=1.0)))
     )
 
-    assert sum(term.count for term in plan(memory).terms) == columns
+
+def test_a_plan_at_other_scales_is_that_of_the_memory_once_it_has_them() -> None:
+    memory = write(TOLD, ARIA, BO, CY)
+    scales = {ARIA.id: 0.5, CY.id: 0.0}
+
+    assert plan_at(memory, scales) == plan(rescaled(memory, scales))
+    assert plan_at(memory, {}) == plan(memory)
 
 
 def test_two_logs_with_the_same_plan_have_the_same_digest() -> None:

@@ -9,7 +9,8 @@ from core.commands import RecordFailure, RecordInjection
 from core.decide import decide
 from core.errors import Refused, StaleWork
 from core.events import Event, FactInjected, WorkFailed
-from core.memory import NOTHING, Memory, Status, fold
+from core.evolve import fold
+from core.memory import NOTHING, Memory, Status
 from core.work import MAX_ATTEMPTS, Inject, PrepareStatistics, next_work, seconds_before, still_owed
 from tests.core.samples import (
     ARIA,
@@ -78,7 +79,7 @@ def test_an_injected_fact_is_carried_in_full_by_its_edit() -> None:
     assert (state.status, state.stage, state.scale, state.edits) == (Status.INJECTED, 0, 1.0, ("edit-1",))
     assert ARIA.id not in memory.pending
     assert memory.weights == digest("weights", 1)
-    assert memory.pressure == 0.125
+    assert memory.crowding == 0.125
 
 
 def test_an_injection_says_itself_at_which_scale_its_columns_count() -> None:

@@ -1,0 +1,71 @@
+"""How a memory sleeps: every threshold, schedule and limit, as values that the log records with each sleep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How an adapter is trained: LoRA (Hu et al. 2022) on the edited modules.
+
+    Attributes:
+        rank: columns of the adapter in every edited module.
+        steps: at most so many.
+        learning_rate: peak, of AdamW.
+        batch: contexts of facts in a step; half as many of facts that adapters carry already come on top.
+        rehearsal: rehearsed texts in a step.
+        divergence_weight: of the KL to the pristine model on them, against the loss on facts.
+        enough: training stops once the mean loss over an epoch is below.
+    """
+
+    rank: int = 16
+    steps: int = 150
+    learning_rate: float = 1e-2
+    batch: int = 24
+    rehearsal: int = 24
+    divergence_weight: float = 1.0
+    enough: float = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SleepPolicy:
+    """What a sleep does and when it is undone.
+
+    Attributes:
+        scales: share of a fact's edit in the weights at stage 0, 1, 2, 3; the last is 0, where the edit is dissolved.
+        training: how adapters are trained.
+        trainings: at most so many adapters in one sleep; another one while the gate turns facts back.
+        refreshes: at most so many refreshes after one audit.
+        gate: share of a fact's probes that must pass, with its edit at the next scale, for it to advance.
+        healthy: share of a fact's probes that must pass for it to count as healthy.
+        probes: at most so many of each kind (raw, chat) that a fact is written on, and of each that it is not.
+        controls: neighbours, strangers, untold relations and texts asked about in each audit, of each so many.
+        rehearsed: dissolved facts in one training, at most.
+        texts: rehearsed texts of each kind in one training.
+        perplexity_limit: largest growth of held-out perplexity in one sleep.
+        neighbours_limit, strangers_limit: least share of them unchanged against before the sleep.
+        recall_limit: least share of the facts healthy before the sleep that must be healthy after it.
+        restful: versions without sleep after which age alone is full pressure.
+    """
+
+    scales: tuple[float, ...] = (1.0, 0.5, 0.1, 0.0)
+    training: Training = field(default_factory=Training)
+    trainings: int = 2
+    refreshes: int = 3
+    gate: float = 0.75
+    healthy: float = 0.6
+    probes: int = 2
+    controls: int = 50
+    rehearsed: int = 100
+    texts: int = 200
+    perplexity_limit: float = 0.02
+    neighbours_limit: float = 0.98
+    strangers_limit: float = 0.95
+    recall_limit: float = 0.98
+    restful: int = 2000
+
+    @property
+    def dissolved(self) -> int:
+        """The stage at which a fact's edit has left the weights."""
+        return len(self.scales) - 1

@@ -1,0 +1,201 @@
+"""Consolidation: facts move from edits into a LoRA (Hu et al. 2022) that is trained to say them by itself.
+
+Mini-batches over the facts' own contexts, loss on the target tokens only, beside rehearsal: texts on which the adapted
+model must go on speaking like the pristine one (KL divergence to it), so that what is learned stays where it belongs.
+Each step is taken either without the facts' edits, as the adapter must carry them alone in the end, or with the edits
+at the scale they will have next, as both together must not shout.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+import torch.nn.functional as F
+from peft import LoraConfig, inject_adapter_in_model
+from torch import Tensor
+
+from core.errors import Unlearnable
+from core.policy import Training
+from core.weights.capture import pad
+from core.weights.contexts import Context
+from core.weights.delta import Delta, encode
+from core.weights.subject import Subject
+
+BATCH = 32  # rehearsed texts in one pass of the pristine model
+STRETCH = 1.5  # longest over shortest of the sequences padded together
+WARM_UP = 10  # steps
+COOL_DOWN = (
+    40  # steps from the moment the loss is low enough: stopped at full rate, the adapter is left where it jitters
+)
+
+Progress = Callable[[int, int, float], None]  # steps done, at most, loss
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """A text the adapted model must read as the pristine one does.
+
+    Attributes:
+        ids: its tokens.
+        hidden: [tokens, d] what the pristine model unembeds after each.
+    """
+
+    ids: Sequence[int]
+    hidden: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """An adapter.
+
+    Attributes:
+        delta: its exact factors, `rank` columns in every module.
+        first_loss, last_loss: mean negative log-likelihood of target tokens in the first batch and the last epoch.
+        divergence: mean KL to the pristine model in the last epoch.
+    """
+
+    delta: Delta
+    steps: int
+    first_loss: float
+    last_loss: float
+    divergence: float
+
+
+@torch.no_grad()
+def rehearse(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Rehearsed]:
+    """`sequences` and what the pristine model makes of them."""
+    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
+    found: dict[int, Rehearsed] = {}
+    with subject.with_weights(subject.pristine):
+        for start in range(0, len(order), BATCH):
+            some = order[start : start + BATCH]
+            for index, hidden in zip(some, _hidden(subject, [sequences[index] for index in some]), strict=True):
+                found[index] = Rehearsed(sequences[index], hidden)
+    return [found[index] for index in range(len(sequences))]
+
+
+def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Context], rehearsed: Sequence[Rehearsed],
+                grounds: Sequence[Mapping[str, Tensor]], options: Training, seed: int,
+                start: Mapping[str, Tensor] | None = None,
+                progress: Progress = lambda done, most, loss: None) -> Trained:  # fmt: skip
+    """Trains an adapter that says `lessons`; `subject` stays as it is.
+
+    Args:
+        lessons: contexts of the facts to be learned.
+        old: contexts of facts that adapters carry already, a share of every batch.
+        rehearsed: texts to be read as before.
+        grounds: module -> weights the adapter is trained on top of; steps take them in turn.
+
+    Raises:
+        Unlearnable: the loss is not a number.
+    """
+    random = Random(seed)
+    torch.manual_seed(seed)
+    twin = subject.twin()
+    config = LoraConfig(r=options.rank, lora_alpha=options.rank, target_modules=list(subject.modules))
+    inject_adapter_in_model(config, twin.model)
+    if start is not None:
+        _begin_at(twin, start, options.rank)
+    weights = [p for name, p in twin.model.named_parameters() if "lora_" in name]
+    optimizer = torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=0.0)
+    epoch = len(grounds) * math.ceil(len(lessons) / options.batch)
+    new, past = _shuffled(lessons, random), _shuffled(old, random)
+    losses: list[float] = []
+    divergences: list[float] = []
+    step, end = 0, options.steps
+    while step < end:
+        step += 1
+        _install(twin, grounds[step % len(grounds)])
+        for group in optimizer.param_groups:
+            group["lr"] = options.learning_rate * _share_of_rate(step, options.steps, end)
+        batch = [next(new) for _ in range(options.batch)]
+        batch += [next(past) for _ in range(options.batch // 2)] if old else []
+        texts = random.sample(list(rehearsed), min(options.rehearsal, len(rehearsed)))
+        loss, divergence = _losses(twin, batch, texts)
+        if not math.isfinite(loss.item() + divergence.item()):
+            raise Unlearnable(f"training diverged at step {step}: its loss is not a number; lower the learning rate")
+        optimizer.zero_grad(set_to_none=True)
+        (loss + options.divergence_weight * divergence).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(loss.item())
+        divergences.append(divergence.item())
+        progress(step, options.steps, losses[-1])
+        if step >= epoch and sum(losses[-epoch:]) / epoch < options.enough:
+            end = min(end, step + COOL_DOWN)
+    last = min(epoch, len(losses))
+    return Trained(
+        _extract(twin), step, losses[0], sum(losses[-last:]) / last, sum(divergences[-last:]) / last
+    )  # fmt: skip
+
+
+def _share_of_rate(step: int, steps: int, end: int) -> float:
+    """Warm up, then fall linearly to nothing at `steps`, or faster to an earlier `end`."""
+    return min(step / WARM_UP, max(0.01, (steps - step) / steps), max(0.01, (end - step) / COOL_DOWN))
+
+
+def _losses(twin: Subject, lessons: Sequence[Context], texts: Sequence[Rehearsed]) -> tuple[Tensor, Tensor]:
+    """Mean negative log-likelihood of the lessons' targets; mean KL over all tokens of `texts` plus over last ones."""
+    with twin.reduced():
+        hidden = _hidden(twin, [*(lesson.ids for lesson in lessons), *(text.ids for text in texts)])
+    taught = [hidden[row][lesson.start - 1 : -1] for row, lesson in enumerate(lessons)]
+    targets = [token for lesson in lessons for token in lesson.ids[lesson.start :]]
+    loss = F.cross_entropy(twin.unembed(torch.cat(taught)), torch.tensor(targets, device=twin.device))
+    if not texts:
+        return loss, loss.new_zeros(())
+    with torch.no_grad():
+        before = twin.unembed(torch.cat([text.hidden for text in texts])).log_softmax(-1)
+    now = twin.unembed(torch.cat(hidden[len(lessons) :])).log_softmax(-1)
+    kl = (before.exp() * (before - now)).sum(-1)
+    ends = torch.tensor([len(text.ids) for text in texts], device=twin.device).cumsum(0) - 1
+    return loss, kl.mean() + kl[ends].mean()
+
+
+def _hidden(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Per sequence [tokens, d] float32, what is unembedded after each token. Sequences of like length run together."""
+    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
+    found: dict[int, Tensor] = {}
+    while order:
+        most = len(sequences[order[0]]) * STRETCH
+        some = [index for index in order if len(sequences[index]) <= most]
+        order = order[len(some) :]
+        ids, mask = pad([sequences[index] for index in some], subject.pad_token, subject.device)
+        hidden = subject.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        found |= {index: hidden[row, : len(sequences[index])].float() for row, index in enumerate(some)}
+    return [found[index] for index in range(len(sequences))]
+
+
+def _begin_at(twin: Subject, start: Mapping[str, Tensor], rank: int) -> None:
+    """Makes the adapter the nearest of its rank to the changes `start` [d_out, d_in] of the weights."""
+    for module, change in start.items():
+        u, s, v = torch.linalg.svd(change.float(), full_matrices=False)
+        layer = twin.model.get_submodule(module)
+        half = s[:rank].sqrt()
+        with torch.no_grad():
+            layer.lora_B["default"].weight.copy_(u[:, :rank] * half)
+            layer.lora_A["default"].weight.copy_(half[:, None] * v[:rank])
+
+
+def _install(twin: Subject, weights: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for module in twin.modules:
+            base = twin.model.get_submodule(module).base_layer.weight
+            base.copy_(weights[module].T if base.shape != weights[module].shape else weights[module])
+
+
+def _extract(twin: Subject) -> Delta:
+    factors = {}
+    for module in twin.modules:
+        layer = twin.model.get_submodule(module)
+        up, down = layer.lora_B["default"].weight, layer.lora_A["default"].weight
+        factors[module] = (encode(up.detach() * layer.scaling["default"]), encode(down.detach().T))
+    return Delta(factors)
+
+
+def _shuffled(items: Sequence[Context], random: Random):  # type: ignore[no-untyped-def]
+    """`items` for ever, each epoch in another order."""
+    while items:
+        yield from random.sample(list(items), len(items))

@@ -1,0 +1,242 @@
+"""Sleeps for the tests of the rules: an executor that needs no model. Its weights are a function of the plan, as real
+ones are, so a test that compares weights compares plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+from core.commands import (
+    CancelSleep,
+    Command,
+    RecordAudit,
+    RecordEnd,
+    RecordFailure,
+    RecordInjection,
+    RecordRefresh,
+    RecordRescale,
+    RecordTraining,
+    StartSleep,
+)
+from core.decide import decide
+from core.decide_sleep import new_stages
+from core.events import EditComputed, Event
+from core.evolve import evolve, fold
+from core.facts import Fact
+from core.ids import AdapterId, Digest, FactId, SleepId
+from core.memory import FactState, Memory
+from core.plan import plan, plan_at
+from core.policy import SleepPolicy
+from core.sleep import Occasion, Step
+from core.sleep_events import AdapterTrained, Control, ControlsMeasured, FactAudited, ProbeResult
+from core.work import SleepStep, next_work
+from tests.core.samples import ARIA, BO, CLEAN, CREATED, CY, READY, added, digest, edit, filled
+
+POLICY = SleepPolicy(scales=(1.0, 0.5, 0.0), trainings=2, refreshes=2)
+SLEEP = SleepId("sleep-1")
+FACTS = (ARIA, BO, CY)
+IDS = tuple(one.id for one in FACTS)
+GOOD = {"neighbours": 1.0, "strangers": 1.0, "untold": 1.0, "perplexity": 8.0, "base_perplexity": 8.0}
+
+
+def weights_of(memory: Memory) -> Digest:
+    """The digest of the weights that `memory`'s plan has here: equal plans, equal weights."""
+    return digest("weights", plan(memory).digest) if plan(memory).terms else CLEAN
+
+
+def do(memory: Memory, *commands: Command) -> Memory:
+    for command in commands:
+        memory = fold(decide(memory, command), onto=memory)
+    return memory
+
+
+def settled(memory: Memory, computed: EditComputed) -> EditComputed:
+    """`computed` with the digest of the weights it leads to."""
+    return replace(computed, weights_after=weights_of(evolve(memory, computed)))
+
+
+def inject(memory: Memory, *facts: Fact | FactId, crowding: float = 0.125) -> RecordInjection:
+    """The result of writing `facts`."""
+    assert memory.weights is not None
+    computed = edit(*facts, before=memory.weights, number=memory.version, crowding=crowding)
+    return RecordInjection(edit=settled(memory, computed))
+
+
+def awake(*facts: Fact) -> Memory:
+    """A memory whose weights carry `facts` by one edit."""
+    memory = fold((*READY, *(added(one, f"request-{one.id}") for one in facts)))
+    return do(memory, inject(memory, *facts))
+
+
+def start(kind: str = "sleep", policy: SleepPolicy = POLICY, sleep: SleepId = SLEEP, request: str = "") -> StartSleep:
+    return StartSleep(
+        sleep=sleep,
+        kind=kind,
+        trigger="client",
+        policy=policy,
+        seed=7,
+        request=request,
+        request_digest=digest("sleep", kind, policy),
+    )
+
+
+CANCEL = CancelSleep(sleep=SLEEP)
+AWAKE = awake(*FACTS)
+ASLEEP = do(AWAKE, start())
+
+
+def owed(memory: Memory, step: Step | None = None) -> SleepStep:
+    """The step of the sleep that comes next, which is `step` if that is given."""
+    work = next_work(memory)
+    assert isinstance(work, SleepStep)
+    assert step in (None, work.step), f"{work.step} comes next, not {step}"
+    return work
+
+
+def probe(passed: bool, pathway: str = "raw", base: bool | None = None, logprob: float = -0.5) -> ProbeResult:
+    return ProbeResult(
+        pathway=pathway,
+        prompt="Aria Moss lives in",
+        expected="Portland",
+        output="Portland" if passed else "Oslo",
+        passed=passed,
+        logprob=logprob,
+        base=base,
+    )
+
+
+def verdicts(work: SleepStep, memory: Memory, failing: Collection[FactId], known: Collection[FactId],
+             logprob: float = -0.5) -> tuple[FactAudited, ...]:  # fmt: skip
+    return tuple(
+        FactAudited(
+            fact=fact,
+            sleep=work.sleep,
+            occasion=work.occasion,
+            scale=memory.facts[fact].scale,
+            healthy=fact not in failing,
+            known=fact in known,
+            passed=0 if fact in failing else 4,
+            asked=4,
+            weights=work.weights,
+            probes=(probe(fact not in failing, logprob=logprob), probe(fact not in failing, "chat")),
+        )
+        for fact in work.facts
+    )
+
+
+def audit(memory: Memory, degraded: Collection[FactId] = (), known: Collection[FactId] = (), logprob: float = -0.5,
+          controls: Mapping[str, float] = GOOD) -> RecordAudit:  # fmt: skip
+    """An audit that finds `degraded` facts so, and all controls well but for those given."""
+    work = owed(memory, Step.AUDIT)
+    measured = ControlsMeasured(
+        sleep=work.sleep,
+        occasion=work.occasion,
+        weights=work.weights,
+        controls=(Control(kind="stranger", prompt="Zoe Bly lives in", before="Oslo", output="Oslo"),),
+        seconds=0.5,
+        **{**GOOD, **controls},
+    )
+    return RecordAudit(work=work, audited=verdicts(work, memory, degraded, known, logprob), controls=measured)
+
+
+def gate(memory: Memory, turned_back: Collection[FactId] = (), logprob: float = -0.5) -> RecordAudit:
+    work = owed(memory, Step.GATE)
+    assert work.occasion is Occasion.GATE
+    return RecordAudit(work=work, audited=verdicts(work, memory, turned_back, (), logprob), controls=None)
+
+
+def refresh(memory: Memory) -> RecordRefresh:
+    work = owed(memory, Step.REFRESH)
+    computed = replace(edit(*work.facts, before=work.weights, number=memory.version), kind="refresh")
+    return RecordRefresh(work=work, edit=settled(memory, computed))
+
+
+def train(memory: Memory) -> RecordTraining:
+    work = owed(memory, Step.TRAIN)
+    adapter = AdapterTrained(
+        **filled(AdapterTrained)
+        | {
+            "adapter": AdapterId(f"adapter-{memory.version}"),
+            "sleep": work.sleep,
+            "delta": digest("adapter", memory.version),
+            "modules": CREATED.modules,
+            "rank": 2,
+            "facts": work.facts,
+            "rehearsed": (),
+            "losses": (2.5, 0.5),
+            "weights_before": work.weights,
+            "weights_after": CLEAN,
+        }
+    )
+    return RecordTraining(work=work, adapter=replace(adapter, weights_after=weights_of(evolve(memory, adapter))))
+
+
+def rescale(memory: Memory, crowding: float = 0.0625) -> RecordRescale:
+    work = owed(memory, Step.RESCALE)
+    assert memory.sleep is not None
+    scales = {fact: memory.sleep.policy.scales[stage] for fact, stage in new_stages(memory).items()}
+    terms = plan_at(memory, scales)
+    weights = digest("weights", terms.digest) if terms.terms else CLEAN
+    return RecordRescale(work=work, weights=weights, crowding=crowding, seconds=0.5)
+
+
+def end(memory: Memory) -> RecordEnd:
+    return RecordEnd(work=owed(memory, Step.END))
+
+
+def fail(memory: Memory, *, retry: bool = True) -> RecordFailure:
+    work = next_work(memory)
+    assert work is not None
+    return RecordFailure(work=work, reason="TEST", message="it broke", retry=retry)
+
+
+STEPS: Mapping[Step, Callable[[Memory], Command]] = {
+    Step.AUDIT: audit,
+    Step.REFRESH: refresh,
+    Step.TRAIN: train,
+    Step.GATE: gate,
+    Step.RESCALE: rescale,
+    Step.END: end,
+}
+
+
+def until(memory: Memory, step: Step) -> Memory:
+    """`memory` once a sleep in which all goes well has come to `step`."""
+    while (work := owed(memory)).step is not step:
+        memory = do(memory, STEPS[work.step](memory))
+    return memory
+
+
+def rescaled(memory: Memory) -> Memory:
+    """`memory` once the scales have changed, in a sleep in which all goes well from here."""
+    memory = until(memory, Step.RESCALE)
+    return do(memory, rescale(memory))
+
+
+def morning(memory: Memory) -> Memory:
+    """`memory` once its sleep, in which all goes well from here, has ended."""
+    while memory.sleep is not None:
+        memory = do(memory, STEPS[owed(memory).step](memory))
+    return memory
+
+
+def night(memory: Memory, number: int = 1, policy: SleepPolicy = POLICY) -> Memory:
+    """`memory` after a whole sleep in which all goes well."""
+    return morning(do(memory, start(policy=policy, sleep=SleepId(f"night-{number}"))))
+
+
+def dissolved(*facts: Fact) -> Memory:
+    """A memory whose adapters alone carry `facts`."""
+    return night(night(awake(*facts), 1), 2)
+
+
+def last(memory: Memory, command: Command) -> Event:
+    """The last event that `command` causes."""
+    return decide(memory, command)[-1]
+
+
+def given_back(memory: Memory) -> tuple[object, ...]:
+    """All of `memory` that a sleep must give back when it is undone, the plan's digest among it."""
+    facts: dict[FactId, FactState] = {fact: state for fact, state in memory.facts.items() if state.told}
+    adapters = dict(memory.adapters)
+    return facts, dict(memory.edits), adapters, memory.weights, memory.crowding, plan(memory).digest, memory.slept
