@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def text(tiny: Subject) -> OrdinaryText:
     return read_ordinary(tiny, "\n".join(map(json.dumps, ORDINARY)).encode())
 
 
+@pytest.fixture
+def exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every matrix product in full precision."""
+    monkeypatch.setattr(Subject, "reduced", lambda self: nullcontext())
+
+
 def keys_of(subject: Subject, ids: list[int]) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = {}
     handles = [
@@ -34,6 +41,7 @@ def keys_of(subject: Subject, ids: list[int]) -> dict[str, torch.Tensor]:
     return found
 
 
+@pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("last_only", [False, True])
 def test_moments_of_a_padded_batch_are_those_of_each_sequence(
     tiny: Subject, text: OrdinaryText, last_only: bool
@@ -52,6 +60,17 @@ def test_moments_of_a_padded_batch_are_those_of_each_sequence(
         torch.testing.assert_close(sums[module], expected[module], atol=1e-4, rtol=1e-3)
 
 
+def test_reduced_precision_moves_moments_by_little(dormouse: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    sequences = [dormouse.chat_ids([], f"Where does {name} live?") for name in ("Ann Lee", "Bo Moss", "Cid Orr")]
+    reduced, _ = second_moments(dormouse, sequences, False, lambda done: None)
+    monkeypatch.setattr(Subject, "reduced", lambda self: nullcontext())
+    exact_, _ = second_moments(dormouse, sequences, False, lambda done: None)
+
+    for module in dormouse.modules:
+        assert (reduced[module] - exact_[module]).norm() < 0.02 * exact_[module].norm()
+
+
+@pytest.mark.usefixtures("exact")
 def test_statistics_are_the_weighted_means_and_a_ridge(tiny: Subject, text: OrdinaryText) -> None:
     told: list[tuple[int, int]] = []
     measured = measure(tiny, text, HYPERPARAMETERS, lambda done, total: told.append((done, total)))
