@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from statistics import mean
 from typing import Any
 
 from benchmarks.people import Examiner, told_facts
+from benchmarks.summary import summary
 from benchmarks.told import Told, telling
 from core.facts import Fact
 
 POINTS = (1, 2, 5, 10, 13, 14, 20, 30, 50, 100, 200)
-WORSE_HIGH = ("perplexity_drift", "seconds_per_fact", "bytes_per_fact", "pressure")  # where more is worse
 
 Progress = Callable[[int, int, str], None]
 
@@ -51,7 +50,7 @@ def run(*, facts: int = 200, seeds: int = 3, progress: Progress = lambda done, t
             )
             for n, row in _tell(arm, facts, seed, overrides or {}, refused, report):
                 measured.setdefault((arm, n), []).append(row)
-    rows = [{"n": n, **arm.keys, **_summary(found)} for (arm, n), found in measured.items()]
+    rows = [{"n": n, **arm.keys, **summary(found)} for (arm, n), found in measured.items()]
     settings = {"facts": facts, "seeds": seeds, "each": 4, "overrides": overrides or {}, "refused": refused}
     return {"bench": "capacity", "settings": settings, "rows": rows}
 
@@ -65,7 +64,7 @@ def _tell(arm: Arm, number: int, seed: int, overrides: dict[str, float | int | b
         seconds, full = 0.0, False
         for n, fact in enumerate(facts, 1):
             if not full and (full := memory.would_refuse(fact)):
-                refused.append({"n": n, "seed": seed, **arm.keys, "pressure": memory.state.pressure})
+                refused.append({"n": n, "seed": seed, **arm.keys, "pressure": memory.state.crowding})
             seconds += memory.tell([fact])
             report(n)
             if n in POINTS or n == number or not n % 100:
@@ -78,14 +77,5 @@ def _row(memory: Told, examiner: Examiner, told: Sequence[Fact], seconds: float)
         **asdict(examiner.examine(told)),
         "seconds_per_fact": seconds / len(told),
         "bytes_per_fact": memory.bytes_per_fact,
-        "pressure": memory.state.pressure,
+        "pressure": memory.state.crowding,
     }
-
-
-def _summary(found: list[dict[str, float]]) -> dict[str, float]:
-    summary: dict[str, float] = {}
-    for key in found[0]:
-        values = [row[key] for row in found]
-        summary[key] = mean(values)
-        summary[f"{key}_worst"] = max(values) if key in WORSE_HIGH else min(values)
-    return summary

@@ -21,9 +21,9 @@ from typing import Any
 from benchmarks.log_raw import Raw, RawPostgresql, RawSqlite
 from benchmarks.log_servers import postgresql_database
 from core.events import Cause, Columns, EditComputed, Event, FactAdded, FactInjected
+from core.evolve import fold
 from core.facts import Fact, Source, plain_words
 from core.ids import Digest, EditId, FactId, MemoryId
-from core.memory import fold
 from store.clock import next_event_id, next_uuid
 from store.log import EventLog
 from store.rows import NewEvent
@@ -203,7 +203,7 @@ def fold_events_per_second(count: int) -> float:
             facts_in_force=len(events) // 2,
             weights_before=Digest("3" * 64),
             weights_after=Digest("4" * 64),
-            pressure=0.1,
+            crowding=0.1,
             seconds=1.0,
         )
         events += [*added, edit, *(FactInjected(fact=fact, edit=edit.edit, stage=0, scale=1.0) for fact in facts)]

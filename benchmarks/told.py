@@ -6,18 +6,21 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.commands import AddFacts, Command, CreateMemory, ToldFact
+from core.commands import AddFacts, Command, CreateMemory, RecordRefresh, RecordStatistics, StartSleep, ToldFact
 from core.decide import decide
 from core.errors import CapacityReached
-from core.events import Cause
+from core.events import Cause, Event, FactInjected
+from core.evolve import fold
 from core.facts import Fact, Source
-from core.ids import Digest, FactId, MemoryId
-from core.memory import Memory
+from core.ids import Digest, FactId, MemoryId, SleepId
+from core.memory import Memory, Night
+from core.policy import SleepPolicy
+from core.sleep import Occasion, Step
 from core.weights.subject import Subject
-from core.work import next_work
+from core.work import PrepareStatistics, SleepStep, next_work
 from service.desk import Desk
 from service.live import LiveModels
 from service.projection import Deltas, build_verified
@@ -28,9 +31,20 @@ from store.clock import next_uuid
 from store.log import EventLog
 from store.snapshots import Snapshots
 
+
+@dataclass(frozen=True, slots=True)
+class Slept:
+    """How a night ended, and everything that happened in it."""
+
+    night: Night
+    seconds: float
+    events: tuple[Event, ...]
+
+
 MEMORY = MemoryId("bench")
 UNLIMITED = 1e9  # so that benchmarks can go where the service would not
 CAUSE = Cause(actor="bench")
+_PREPARED: dict[tuple[object, ...], tuple[RecordStatistics, bytes]] = {}
 
 
 class Told:
@@ -44,6 +58,7 @@ class Told:
                  overrides: dict[str, float | int | bool]) -> None:  # fmt: skip
         self._folder = folder
         self._artifacts = Artifacts(folder / "artifacts")
+        self._log = log
         self._states = States(log, Snapshots(folder / "snapshots"))
         created = models.describe(name="", revision="", dtype="", quantization="", overrides=overrides)
         self._capacity = created.capacity
@@ -82,10 +97,76 @@ class Told:
         self._work()
         return time.monotonic() - began
 
+    def tell_unprotected(self, fact: Fact) -> None:
+        """Writes `fact` by an edit that knows of no other: plain MEMIT. The log records it like any other edit."""
+        self._carry_out(_adding([fact]))
+        created = self.state.created
+        assert created is not None
+        careless = replace(created, hyperparameters=replace(created.hyperparameters, history=False))
+        desk = Desk(self._desk.subject, careless, self._artifacts, self._deltas)
+        work = next_work(self.state)
+        assert work is not None
+        self._carry_out(desk.perform(work, self.state))
+        self._work()
+
+    def refresh_one_by_one(self) -> float:
+        """A nap, then each degraded fact refreshed by itself, outside the log; the seconds that took."""
+        self.sleep(kind="nap")
+        began, state = time.monotonic(), self.state
+        for fact in [fact for fact, one in state.facts.items() if one.healthy is False]:
+            assert state.weights is not None
+            work = SleepStep(
+                sleep=SleepId(""), step=Step.REFRESH, occasion=Occasion.BEFORE, facts=(fact,), weights=state.weights,
+                attempt=1,
+            )  # fmt: skip
+            command = self._desk.perform(work, state)
+            assert isinstance(command, RecordRefresh)
+            edit = command.edit
+            state = fold((edit, FactInjected(fact=fact, edit=edit.edit, stage=0, scale=1.0)), onto=state)
+        self.subject.install(build_verified(self.subject, self._deltas, state))
+        return time.monotonic() - began
+
+    def sleep(self, policy: SleepPolicy | None = None, *, kind: str = "sleep", seed: int = 0) -> Slept:
+        """One whole night; what its events say. Raises Refused."""
+        before, began = self.state, time.monotonic()
+        assert before.created is not None
+        sleep = SleepId(next_uuid())
+        self._carry_out(
+            StartSleep(
+                sleep=sleep, kind=kind, trigger="client", policy=policy or before.created.sleep, seed=seed,
+                request=sleep, request_digest=Digest(sleep),
+            )
+        )  # fmt: skip
+        self._work()
+        return Slept(self.state.nights[sleep], time.monotonic() - began, self.events(before.version))
+
+    def events(self, after: int = 0) -> tuple[Event, ...]:
+        """What happened after the version `after`."""
+        found: list[Event] = []
+        while page := self._log.read(memory=MEMORY, after_version=after + len(found)):
+            found += [recorded.event for recorded in page]
+        return tuple(found)
+
     def _work(self) -> None:
         while (work := next_work(self.state)) is not None:
-            self._carry_out(self._desk.perform(work, self.state))
+            self._carry_out(
+                self._prepared() if isinstance(work, PrepareStatistics) else self._desk.perform(work, self.state)
+            )
         self.subject.install(build_verified(self.subject, self._deltas, self.state))
+
+    def _prepared(self) -> RecordStatistics:
+        """Statistics, measured once in a process for memories that are described alike."""
+        created = self.state.created
+        assert created is not None
+        weights = created.hyperparameters
+        alike = (created.base.digest, weights.ordinary_weight, weights.abstention_weight, weights.recall_weight)
+        if alike not in _PREPARED:
+            command = self._desk.perform(PrepareStatistics(attempt=1), self.state)
+            assert isinstance(command, RecordStatistics)
+            _PREPARED[alike] = command, self._artifacts.get(command.prepared.artifact)
+        command, data = _PREPARED[alike]
+        self._artifacts.put(data)
+        return command
 
     def _carry_out(self, command: Command) -> None:
         self._states.carry_out(MEMORY, lambda _: command, CAUSE)

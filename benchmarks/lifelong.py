@@ -1,0 +1,67 @@
+"""A month of nights: new facts each day, a sleep each night, everything ever told asked again.
+
+Whoever is told about is new every day; after the third night a fact's edit has left the weights and adapters alone
+carry it. What is asked of strangers, neighbours and texts is as in `benchmarks/capacity.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.people import Examiner, told_facts
+from benchmarks.summary import summary
+from benchmarks.told import telling
+from core.facts import Fact
+from core.weights.probe import Probe, ask
+from core.weights.subject import Subject
+
+Progress = Callable[[int, int, str], None]
+
+
+def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
+        progress: Progress = lambda done, total, what: None) -> dict[str, Any]:  # fmt: skip
+    """Rows `night, chat, oldest_minus_newest, strangers, perplexity_drift, active_edits, seconds`, and neighbours and
+    untold relations; `oldest_minus_newest` is chat recall of the newest tenth of all facts minus that of the oldest."""
+    measured: dict[int, list[dict[str, float]]] = {}
+    for seed in range(1, seeds + 1):
+        facts = told_facts(nights * facts_per_night, seed=seed)
+        with telling({}) as memory:
+            examiner = Examiner(memory.subject, facts, seed=seed)
+            assert memory.state.created is not None
+            batch = memory.state.created.hyperparameters.batch
+            for night in range(1, nights + 1):
+                told = facts[: night * facts_per_night]
+                new = told[-facts_per_night:]
+                seconds = sum(memory.tell(new[start : start + batch]) for start in range(0, len(new), batch))
+                slept = memory.sleep(seed=seed * 1000 + night)
+                seen = examiner.examine(told)
+                right = _chat(memory.subject, told)
+                tenth = max(1, len(told) // 10)
+                row = {
+                    "chat": seen.chat,
+                    "oldest_minus_newest": _mean(right[-tenth:]) - _mean(right[:tenth]),
+                    "raw": seen.raw,
+                    "paraphrase": seen.paraphrase,
+                    "neighbours": seen.neighbours,
+                    "strangers": seen.strangers,
+                    "untold": seen.untold,
+                    "perplexity_drift": seen.perplexity_drift,
+                    "active_edits": float(sum(bool(state.edits) for state in memory.state.facts.values())),
+                    "completed": float(slept.night.completed),
+                    "seconds": seconds + slept.seconds,
+                }
+                measured.setdefault(night, []).append(row)
+                progress((seed - 1) * nights + night, seeds * nights, f"seed {seed}, chat {seen.chat:.2f}")
+    rows = [{"night": night, **summary(found)} for night, found in measured.items()]
+    settings = {"nights": nights, "facts_per_night": facts_per_night, "seeds": seeds}
+    return {"bench": "lifelong", "settings": settings, "rows": rows}
+
+
+def _chat(subject: Subject, facts: Sequence[Fact]) -> list[bool]:
+    probes = [Probe(fact.wordings.questions[0], True, fact.wordings.answer, fact.object) for fact in facts]
+    return [probe.passes(output) for probe, output in zip(probes, ask(subject, probes), strict=True)]
+
+
+def _mean(values: Sequence[bool]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,66 @@
+"""Repair: facts written without protection until they overwrite one another, then refreshed, jointly or one by one.
+
+Writing without protection (plain MEMIT: edits do not know of each other) is a switch of this benchmark alone. `joint`
+is what a sleep does: all degraded facts in one protected update, audited and repeated. `one_by_one` is the older way:
+each degraded fact by itself, one after the other, protected likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import mean
+from typing import Any
+
+from benchmarks.people import told_facts
+from benchmarks.told import Told, telling
+from core.facts import Fact
+from core.weights.probe import Probe, ask
+
+ENOUGH_HARM = 0.6  # share of facts right at which the repair begins
+MOST = 100  # facts told until then
+
+Progress = Callable[[int, int, str], None]
+
+
+def run(*, seeds: int = 3, progress: Progress = lambda done, total, what: None) -> dict[str, Any]:
+    """Rows `method, facts, before, after, healthy_unchanged, seconds`: recall is right raw and in chat."""
+    rows = []
+    for number, method in enumerate(("joint", "one_by_one")):
+        found = []
+        for seed in range(1, seeds + 1):
+            found.append(_repair(method, seed))
+            progress(number * seeds + seed, 2 * seeds, f"{method}, seed {seed}")
+        worst = {f"{key}_worst": min(one[key] for one in found) for key in ("after", "healthy_unchanged")}
+        rows.append({"method": method, **{key: mean(one[key] for one in found) for key in found[0]}, **worst})
+    return {"bench": "repair", "settings": {"seeds": seeds, "until": ENOUGH_HARM}, "rows": rows}
+
+
+def _repair(method: str, seed: int) -> dict[str, float]:
+    facts = told_facts(MOST, seed=seed)
+    with telling({}) as memory:
+        told: list[Fact] = []
+        before: list[bool] = []
+        for start in range(0, MOST, 5):
+            for fact in facts[start : start + 5]:
+                memory.tell_unprotected(fact)
+            told = facts[: start + 5]
+            before = _right(memory, told)
+            if mean(before) <= ENOUGH_HARM:
+                break
+        seconds = memory.sleep(seed=seed).seconds if method == "joint" else memory.refresh_one_by_one()
+        after = _right(memory, told)
+        healthy = [now for now, was in zip(after, before, strict=True) if was]
+        return {
+            "facts": float(len(told)),
+            "before": mean(before),
+            "after": mean(after),
+            "healthy_unchanged": mean(healthy) if healthy else 1.0,
+            "seconds": seconds,
+        }
+
+
+def _right(memory: Told, facts: Sequence[Fact]) -> list[bool]:
+    raw = [Probe(fact.wordings.statements[0], False, "", fact.object) for fact in facts]
+    chat = [Probe(fact.wordings.questions[0], True, fact.wordings.answer, fact.object) for fact in facts]
+    passed = [probe.passes(said) for probe, said in zip(raw + chat, ask(memory.subject, raw + chat), strict=True)]
+    return [one and other for one, other in zip(passed[: len(facts)], passed[len(facts) :], strict=True)]
