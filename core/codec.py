@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 
 from core.errors import EventUnknown
 from core.events import EVENT_TYPES, Event
+from core.upcast import upcast
 
-SCHEMA = 1  # of every event type so far; an upcaster reads older ones
+SCHEMA = 2  # of every event type; `core/upcast.py` reads older ones
 
 
 def canonical(value: object) -> str:
@@ -56,7 +57,7 @@ def decode_event(type_: str, schema: int, value: Any) -> Event:
     cls = EVENT_TYPES.get(type_)
     if cls is None or schema > SCHEMA:
         raise EventUnknown(type_, schema)
-    return from_json(cls, value)
+    return from_json(cls, upcast(type_, schema, value))
 
 
 def sealed_fields(event: Event | type[Event]) -> tuple[str, ...]:

@@ -215,8 +215,6 @@ def _record_failure(memory: Memory, command: RecordFailure) -> tuple[Event, ...]
     alone, consequences = True, tuple[Event, ...]()
     match work:
         case Inject():
-            if memory.sleep is not None:
-                raise StaleWork("a sleep has begun, and what it undoes must be its own work alone")
             facts = tuple(fact for fact in work.facts if fact in memory.pending)
             if not facts:
                 raise StaleWork("none of its facts is pending any more")

@@ -160,31 +160,9 @@ def new_stages(memory: Memory) -> dict[FactId, int]:
     assert memory.sleep is not None
     stages = {}
     for fact, verdict in memory.sleep.gate.items():
-        stage = stage_now(memory, fact)
+        stage = memory.facts[fact].stage
         stages[fact] = stage + 1 if verdict.healthy else max(stage - 1, 0)
     return stages
-
-
-def stage_now(memory: Memory, fact: FactId) -> int:
-    """The stage of a fact that an edit carries, on the scales of the sleep in progress.
-
-    It is the fact's own stage as long as all sleeps have the same scales. Otherwise it is the last one before the edit
-    is dissolved whose scale is not below the edit's.
-    """
-    assert memory.sleep is not None
-    scale, scales = memory.facts[fact].scale, memory.sleep.policy.scales
-    return max((stage for stage, one in enumerate(scales[:-1]) if one >= scale), default=0)
-
-
-def next_scales(memory: Memory) -> dict[FactId, float]:
-    """The scale that each fact an edit carries would have if it passed the gate now."""
-    assert memory.sleep is not None
-    scales = memory.sleep.policy.scales
-    return {
-        fact: scales[stage_now(memory, fact) + 1]
-        for fact, state in memory.facts.items()
-        if state.status is Status.INJECTED
-    }
 
 
 def record_rescale(memory: Memory, command: RecordRescale) -> tuple[Event, ...]:

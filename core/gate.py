@@ -18,7 +18,7 @@ def passes(probes: Sequence[ProbeResult], share: float) -> bool:
     if any(probe is not None and not probe.passed for probe in plainest):
         return False
     passed = sum(probe.passed for probe in counted)
-    return bool(counted) and passed / len(counted) >= share  # not share * n: 0.55 * 20 is above 11
+    return bool(counted) and passed / len(counted) >= share  # not share * n: 0.56 * 25 is above 14
 
 
 def known(probes: Sequence[ProbeResult]) -> bool:

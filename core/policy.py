@@ -16,16 +16,16 @@ class Training:
         batch: contexts of facts in a step; half as many of facts that adapters carry already come on top.
         rehearsal: rehearsed texts in a step.
         divergence_weight: of the KL to the pristine model on them, against the loss on facts.
-        enough: training stops once the mean loss over an epoch is below.
+        enough: training stops once the loss of every lesson, when last seen without the edits, is below.
     """
 
-    rank: int = 16
-    steps: int = 150
+    rank: int = 32
+    steps: int = 300
     learning_rate: float = 1e-2
     batch: int = 24
     rehearsal: int = 24
     divergence_weight: float = 1.0
-    enough: float = 0.02
+    enough: float = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +51,12 @@ class SleepPolicy:
 
     scales: tuple[float, ...] = (1.0, 0.5, 0.1, 0.0)
     training: Training = field(default_factory=Training)
-    trainings: int = 2
+    trainings: int = 3
     refreshes: int = 3
     gate: float = 0.75
     healthy: float = 0.6
     probes: int = 2
-    controls: int = 50
+    controls: int = 100
     rehearsed: int = 100
     texts: int = 200
     perplexity_limit: float = 0.02

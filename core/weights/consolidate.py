@@ -23,6 +23,7 @@ from core.policy import Training
 from core.weights.capture import pad
 from core.weights.contexts import Context
 from core.weights.delta import Delta, encode
+from core.weights.drill import Drill
 from core.weights.subject import Subject
 
 BATCH = 32  # rehearsed texts in one pass of the pristine model
@@ -80,7 +81,6 @@ def rehearse(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Rehea
 
 def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Context], rehearsed: Sequence[Rehearsed],
                 grounds: Sequence[Mapping[str, Tensor]], options: Training, seed: int,
-                start: Mapping[str, Tensor] | None = None,
                 progress: Progress = lambda done, most, loss: None) -> Trained:  # fmt: skip
     """Trains an adapter that says `lessons`; `subject` stays as it is.
 
@@ -88,7 +88,8 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         lessons: contexts of the facts to be learned.
         old: contexts of facts that adapters carry already, a share of every batch.
         rehearsed: texts to be read as before.
-        grounds: module -> weights the adapter is trained on top of; steps take them in turn.
+        grounds: module -> weights the adapter is trained on top of; steps take them in turn. The first decides when
+            the lessons are learned.
 
     Raises:
         Unlearnable: the loss is not a number.
@@ -98,12 +99,10 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
     twin = subject.twin()
     config = LoraConfig(r=options.rank, lora_alpha=options.rank, target_modules=list(subject.modules))
     inject_adapter_in_model(config, twin.model)
-    if start is not None:
-        _begin_at(twin, start, options.rank)
     weights = [p for name, p in twin.model.named_parameters() if "lora_" in name]
     optimizer = torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=0.0)
     epoch = len(grounds) * math.ceil(len(lessons) / options.batch)
-    new, past = _shuffled(lessons, random), _shuffled(old, random)
+    new, past = Drill(lessons, random), Drill(old, random)
     losses: list[float] = []
     divergences: list[float] = []
     step, end = 0, options.steps
@@ -112,19 +111,22 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         _install(twin, grounds[step % len(grounds)])
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * _share_of_rate(step, options.steps, end)
-        batch = [next(new) for _ in range(options.batch)]
-        batch += [next(past) for _ in range(options.batch // 2)] if old else []
+        taught, repeated = new.batch(options.batch), past.batch(options.batch // 2)
         texts = random.sample(list(rehearsed), min(options.rehearsal, len(rehearsed)))
-        loss, divergence = _losses(twin, batch, texts)
+        each, divergence = _losses(twin, new.lessons(taught) + past.lessons(repeated), texts)
+        loss = each.mean()
         if not math.isfinite(loss.item() + divergence.item()):
             raise Unlearnable(f"training diverged at step {step}: its loss is not a number; lower the learning rate")
         optimizer.zero_grad(set_to_none=True)
         (loss + options.divergence_weight * divergence).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        if not step % len(grounds):  # on the first ground the adapter is alone
+            new.saw(taught, each[: len(taught)].tolist())
+            past.saw(repeated, each[len(taught) :].tolist())
         losses.append(loss.item())
         divergences.append(divergence.item())
         progress(step, options.steps, losses[-1])
-        if step >= epoch and sum(losses[-epoch:]) / epoch < options.enough:
+        if new.mastered(options.enough):
             end = min(end, step + COOL_DOWN)
     last = min(epoch, len(losses))
     return Trained(
@@ -138,20 +140,22 @@ def _share_of_rate(step: int, steps: int, end: int) -> float:
 
 
 def _losses(twin: Subject, lessons: Sequence[Context], texts: Sequence[Rehearsed]) -> tuple[Tensor, Tensor]:
-    """Mean negative log-likelihood of the lessons' targets; mean KL over all tokens of `texts` plus over last ones."""
+    """[lessons] mean negative log-likelihood of targets; mean KL over all tokens of `texts` plus over last ones."""
     with twin.reduced():
         hidden = _hidden(twin, [*(lesson.ids for lesson in lessons), *(text.ids for text in texts)])
     taught = [hidden[row][lesson.start - 1 : -1] for row, lesson in enumerate(lessons)]
     targets = [token for lesson in lessons for token in lesson.ids[lesson.start :]]
-    loss = F.cross_entropy(twin.unembed(torch.cat(taught)), torch.tensor(targets, device=twin.device))
+    aim = torch.tensor(targets, device=twin.device)
+    tokens = F.cross_entropy(twin.unembed(torch.cat(taught)), aim, reduction="none")
+    each = torch.stack([part.mean() for part in torch.split(tokens, [len(one) for one in taught])])
     if not texts:
-        return loss, loss.new_zeros(())
+        return each, each.new_zeros(())
     with torch.no_grad():
         before = twin.unembed(torch.cat([text.hidden for text in texts])).log_softmax(-1)
     now = twin.unembed(torch.cat(hidden[len(lessons) :])).log_softmax(-1)
     kl = (before.exp() * (before - now)).sum(-1)
     ends = torch.tensor([len(text.ids) for text in texts], device=twin.device).cumsum(0) - 1
-    return loss, kl.mean() + kl[ends].mean()
+    return each, kl.mean() + kl[ends].mean()
 
 
 def _hidden(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Tensor]:
@@ -168,17 +172,6 @@ def _hidden(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Tensor
     return [found[index] for index in range(len(sequences))]
 
 
-def _begin_at(twin: Subject, start: Mapping[str, Tensor], rank: int) -> None:
-    """Makes the adapter the nearest of its rank to the changes `start` [d_out, d_in] of the weights."""
-    for module, change in start.items():
-        u, s, v = torch.linalg.svd(change.float(), full_matrices=False)
-        layer = twin.model.get_submodule(module)
-        half = s[:rank].sqrt()
-        with torch.no_grad():
-            layer.lora_B["default"].weight.copy_(u[:, :rank] * half)
-            layer.lora_A["default"].weight.copy_(half[:, None] * v[:rank])
-
-
 def _install(twin: Subject, weights: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for module in twin.modules:
@@ -193,9 +186,3 @@ def _extract(twin: Subject) -> Delta:
         up, down = layer.lora_B["default"].weight, layer.lora_A["default"].weight
         factors[module] = (encode(up.detach() * layer.scaling["default"]), encode(down.detach().T))
     return Delta(factors)
-
-
-def _shuffled(items: Sequence[Context], random: Random):  # type: ignore[no-untyped-def]
-    """`items` for ever, each epoch in another order."""
-    while items:
-        yield from random.sample(list(items), len(items))

@@ -110,7 +110,8 @@ class Subject:
 
     def unembed(self, hidden: Tensor) -> Tensor:
         """[..., d] normed hidden states to [..., vocabulary] float32 logits."""
-        logits = self.model.get_output_embeddings()(hidden).float()
+        head = self.model.get_output_embeddings()
+        logits = head(hidden.to(head.weight.dtype)).float()
         cap = getattr(self.model.config, "final_logit_softcapping", None)
         return torch.tanh(logits / cap) * cap if cap else logits
 

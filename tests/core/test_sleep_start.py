@@ -176,14 +176,15 @@ def test_a_nap_is_an_audit_and_its_end_and_changes_no_weights() -> None:
 
 
 def test_a_nap_is_no_sleep_to_the_age_of_a_memory() -> None:
-    memory = do(AWAKE, start("nap"))
+    restless = replace(CREATED, sleep=replace(POLICY, restful=20))  # age is the largest need
+    memory = do(replace(AWAKE, created=restless), start("nap"))
     memory = do(memory, audit(memory))
     (ended,) = decide(memory, end(memory))
     memory = fold([ended], onto=memory)
 
     assert memory.slept == 0
     assert isinstance(ended, SleepCompleted)
-    assert ended.pressure == pressure(memory).total
+    assert ended.pressure == pressure(memory).total == memory.version / 20
 
 
 def test_a_memory_remembers_its_nights() -> None:
