@@ -44,8 +44,9 @@ class SleepPolicy:
         rehearsed: dissolved facts in one training, at most.
         texts: rehearsed texts of each kind in one training.
         perplexity_limit: largest growth of held-out perplexity in one sleep.
-        neighbours_limit, strangers_limit: least share of them unchanged against before the sleep.
-        recall_limit: least share of the facts healthy before the sleep that must be healthy after it.
+        neighbours_limit, strangers_limit: share of them that must keep the answers they had before the sleep.
+        recall_limit: share of the facts healthy before the sleep that must be healthy after it; what is left of one
+            fact may be lost whole.
         restful: versions without sleep after which age alone is full pressure.
     """
 

@@ -8,6 +8,7 @@ says at which step to go on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,6 +17,8 @@ from types import MappingProxyType
 from core.ids import FactId, SleepId
 from core.policy import SleepPolicy
 from core.sleep_events import ControlsMeasured, FactAudited, SleepStarted
+
+ROUNDING = 1e-9  # of shares
 
 
 class Step(StrEnum):
@@ -189,12 +192,11 @@ class Sleep:
             ("neighbours", before.neighbours, after.neighbours, policy.neighbours_limit),
             ("strangers", before.strangers, after.strangers, policy.strangers_limit),
         ):
-            if not now >= was * limit:
-                return (
-                    reason,
-                    f"{now:.1%} of {reason} are unchanged, {was:.1%} were, {was * limit:.1%} must be",
-                )
+            least = was - (1 - limit)
+            if not now >= least - ROUNDING:
+                return reason, f"{now:.1%} of {reason} are unchanged, {was:.1%} were, {least:.1%} must be"
         healthy = sum(verdict.healthy for verdict in self.verdicts.values())
-        if healthy < self.healthy * policy.recall_limit:
-            return "recall", f"{healthy} facts are healthy, {self.healthy} were"
+        lost, allowed = self.healthy - healthy, math.ceil((1 - policy.recall_limit) * self.healthy - ROUNDING)
+        if lost > allowed:
+            return "recall", f"{healthy} facts are healthy, {self.healthy} were; at most {allowed} may be lost"
         return None

@@ -55,7 +55,8 @@ NAN, INF = float("nan"), float("inf")
         ({"neighbours": 1.0}, {"neighbours": 0.98}, ""),
         ({"neighbours": 1.0}, {"neighbours": 0.97}, "neighbours"),
         ({"neighbours": 0.5}, {"neighbours": 0.49}, ""),  # against before the sleep
-        ({"neighbours": 0.5}, {"neighbours": 0.48}, "neighbours"),
+        ({"neighbours": 0.5}, {"neighbours": 0.48}, ""),
+        ({"neighbours": 0.5}, {"neighbours": 0.47}, "neighbours"),
         ({"neighbours": 0.0}, {"neighbours": 0.0}, ""),
         ({"strangers": 1.0}, {"strangers": 0.95}, ""),
         ({"strangers": 1.0}, {"strangers": 0.94}, "strangers"),
@@ -78,7 +79,8 @@ def test_a_night_that_did_harm_is_undone(before: dict[str, float], after: dict[s
 
 
 @pytest.mark.parametrize(
-    ("lost", "limit", "kept"), [(0, 0.98, True), (1, 0.98, False), (1, 0.95, True), (2, 0.95, False)]
+    ("lost", "limit", "kept"),
+    [(0, 1.0, True), (1, 1.0, False), (1, 0.98, True), (2, 0.98, False), (2, 0.9, True), (3, 0.9, False)],
 )
 def test_a_night_that_cost_facts_is_undone(lost: int, limit: float, kept: bool) -> None:
     memory = ending({}, {}, lost, limit)
