@@ -4,19 +4,18 @@ with Client("127.0.0.1:50051") as client:
     client.create_memory("demo")
     client.add_facts("demo", [told("Aria Voss", "lives in", "Lisbon")], wait=True)
     print("".join(piece.text for piece in client.chat("demo", "Where does Aria Voss live?")))
+    print(client.sleep("demo").advanced)
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
-from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.longrunning import operations_pb2
 from google.protobuf.duration_pb2 import Duration
-from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypnogram.v1 import (
     chat_pb2,
@@ -29,13 +28,12 @@ from hypnogram.v1 import (
     memories_pb2_grpc,
 )
 
-from service.failures import CallFailed
+from service.connection import failure_of, unpacked
+from service.sleepcalls import SleepCalls
 
-DETAILS_KEY = "grpc-status-details-bin"
 WAIT_SECONDS = 1  # per question how far an operation is
 
 AsOf = int | None
-T = TypeVar("T")
 
 
 def told(subject: str, relation: str, object: str, **more: Any) -> facts_pb2.NewFact:
@@ -43,37 +41,29 @@ def told(subject: str, relation: str, object: str, **more: Any) -> facts_pb2.New
     return facts_pb2.NewFact(subject=subject, relation=relation, object=object, **more)
 
 
-class Client:
+class Client(SleepCalls):
     """A connection to a server. Every method may raise CallFailed; `timeout` is in seconds, None for no limit."""
 
     def __init__(self, address: str, *, actor: str = "client", max_message_bytes: int = 64 * 1024 * 1024) -> None:
-        options = [("grpc.max_receive_message_length", max_message_bytes)]
-        self.channel = grpc.insecure_channel(address, options=options)
+        super().__init__(address, actor=actor, max_message_bytes=max_message_bytes)
         self.memories_stub = memories_pb2_grpc.MemoriesStub(self.channel)
         self.facts_stub = facts_pb2_grpc.FactsStub(self.channel)
         self.history_stub = history_pb2_grpc.HistoryStub(self.channel)
         self.chat_stub = chat_pb2_grpc.ChatStub(self.channel)
-        self.operations_stub = operations_pb2_grpc.OperationsStub(self.channel)  # type: ignore[no-untyped-call]
         self.health_stub = health_pb2_grpc.HealthStub(self.channel)
-        self._metadata = (("hypnogram-actor", actor),)
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self.channel.close()
 
     def create_memory(
         self,
         memory: str,
         base: memories_pb2.BaseModel | None = None,
         hyperparameters: memories_pb2.Hyperparameters | None = None,
+        sleep: memories_pb2.SleepPolicy | None = None,
+        capacity: float | None = None,
         timeout: float | None = 600,
     ) -> memories_pb2.CreateMemoryResponse:
-        request = memories_pb2.CreateMemoryRequest(memory=memory, base=base, hyperparameters=hyperparameters)
+        request = memories_pb2.CreateMemoryRequest(
+            memory=memory, base=base, hyperparameters=hyperparameters, sleep=sleep, capacity=capacity
+        )
         return self._call(self.memories_stub.CreateMemory, request, timeout)
 
     def memory(
@@ -167,14 +157,14 @@ class Client:
         wait = operations_pb2.WaitOperationRequest(name=operation.name, timeout=Duration(seconds=WAIT_SECONDS))
         try:
             while not operation.done:
-                progress(_unpacked(operation.metadata, history_pb2.ReplayMetadata()))
+                progress(unpacked(operation.metadata, history_pb2.ReplayMetadata()))
                 operation = self._call(self.operations_stub.WaitOperation, wait, 60)
         except BaseException:
             self.operations_stub.CancelOperation(operations_pb2.CancelOperationRequest(name=operation.name), timeout=5)
             raise
         if operation.HasField("error"):
-            raise _failure(operation.error)
-        return _unpacked(operation.response, history_pb2.ReplayResponse())
+            raise failure_of(operation.error)
+        return unpacked(operation.response, history_pb2.ReplayResponse())
 
     def chat(
         self,
@@ -210,47 +200,3 @@ class Client:
         except grpc.RpcError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-    def _call(self, method: Callable[..., T], request: Any, timeout: float | None) -> T:
-        with _failures():
-            return method(request, timeout=timeout, metadata=self._metadata)
-
-    def _stream(self, method: Callable[..., Iterator[T]], request: Any, timeout: float | None) -> Iterator[T]:
-        stream: Any = method(request, timeout=timeout, metadata=self._metadata)
-        try:
-            with _failures():
-                yield from stream
-        finally:
-            stream.cancel()
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    try:
-        yield
-    except grpc.RpcError as error:
-        raise _call_failed(error) from None
-
-
-def _call_failed(error: Any) -> CallFailed:
-    for key, value in error.trailing_metadata() or ():
-        if key == DETAILS_KEY:
-            return _failure(status_pb2.Status.FromString(value))
-    return CallFailed(error.code().name, error.details() or error.code().name)
-
-
-def _failure(status: status_pb2.Status) -> CallFailed:
-    code = next(code.name for code in grpc.StatusCode if code.value[0] == status.code)
-    failure = CallFailed(code, status.message)
-    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    for detail in status.details:
-        if detail.Unpack(info):
-            failure.reason, failure.metadata = info.reason, dict(info.metadata)
-        elif detail.Unpack(bad):
-            failure.fields = {one.field: one.description for one in bad.field_violations}
-    return failure
-
-
-def _unpacked(packed: Any, message: T) -> T:
-    packed.Unpack(message)
-    return message

@@ -27,6 +27,7 @@ from models.dormouse.phrasebook import BY_NAME, RELATIONS
 from models.dormouse.profile import neighbour
 from models.dormouse.world import Person, known_people, unseen_people
 from service.client import Client, told
+from service.demo_nights import sleep_three_nights
 from service.failures import CallFailed
 
 MEMORY = "demo"
@@ -53,6 +54,9 @@ def run() -> None:
             acknowledged = _killed(server, address, people[5:])
         with _server(environment) as (_, address), Client(address, actor="demo") as client:
             _nothing_lost(client, acknowledged, people[5:])
+            _title("Three nights: each fact moves from its edit to an adapter, and the edit fades")
+            strangers = unseen_people(10, seed=SEED + 1)
+            sleep_three_nights(console, client, MEMORY, _chat, strangers, neighbours)
             _rebuilt(client, environment)
             _lineage(client)
     console.print(
@@ -116,7 +120,7 @@ def _tell(client: Client, people: Sequence[Person]) -> None:
     seconds = time.monotonic() - began
     memory = client.memory(MEMORY).memory
     console.print(f"  in the weights after {seconds:.1f} s, {seconds / len(facts):.2f} s a fact;", end=" ")
-    console.print(f"pressure {memory.pressure:.3f} of {memory.capacity:.2f}, weights {_short(memory.weights_digest)}")
+    console.print(f"crowding {memory.crowding:.3f} of {memory.capacity:.2f}, weights {_short(memory.weights_digest)}")
 
 
 def _after(client: Client, people: Sequence[Person], neighbours: Sequence[tuple[str, str]]) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from core.commands import Command, RecordInjection, RecordStatistics
+from core.commands import Command, RecordInjection, RecordRefresh, RecordRescale, RecordStatistics
+from core.decide_sleep import new_stages
 from core.errors import Damaged
 from core.events import Columns, EditComputed, MemoryCreated, StatisticsPrepared
-from core.ids import EditId
+from core.ids import Digest, EditId, FactId
 from core.memory import Memory, Status
-from core.plan import plan
+from core.plan import Plan, plan, plan_at
+from core.sleep import Step
 from core.untold import untold_questions
 from core.weights.digest import weights_digest
 from core.weights.ordinary import read_ordinary
@@ -20,12 +23,15 @@ from core.weights.statistics import Statistics, measure
 from core.weights.subject import Subject
 from core.weights.update import KeptKeys
 from core.weights.write import Written, keys_in_force, write
-from core.work import Inject, PrepareStatistics, Work
+from core.work import Inject, PrepareStatistics, SleepStep, Work
+from service.bedside import Bedside
 from service.projection import Deltas, build, build_verified
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 
 FACTS_AT_ONCE = 64  # whose keys are measured in one pass
+
+Progress = Callable[[int, int, float | None], None]  # done, of how many, loss
 
 
 class Desk:
@@ -36,12 +42,22 @@ class Desk:
         self._created = created
         self._artifacts = artifacts
         self._deltas = deltas
+        self._bedside = Bedside(subject, created, artifacts, deltas)
         self._kept: dict[str, KeptKeys] = {}
-        self._written: set[EditId] = set()
-        self._fresh: tuple[EditId, dict[str, Tensor], dict[str, KeptKeys]] | None = None
+        self._at: Digest | None = None  # the weights that are live and that `_kept` belongs to
+        self._fresh: tuple[Digest, dict[str, Tensor], dict[str, KeptKeys]] | None = None
 
-    def perform(self, work: Work, memory: Memory) -> Command:
+    @property
+    def subject(self) -> Subject:
+        """The model written on; its live weights are whatever the last work left."""
+        return self._subject
+
+    def perform(self, work: Work, memory: Memory,
+                progress: Progress = lambda done, total, loss: None) -> Command:  # fmt: skip
         """Does `work` and says what to record. What it names is durable in the artifacts by then.
+
+        Args:
+            progress: may raise, to stop work that nobody wants any more.
 
         Raises:
             HypnogramError: it cannot be done.
@@ -50,10 +66,14 @@ class Desk:
             case PrepareStatistics():
                 return self._prepare(self._created)
             case Inject():
-                return self._inject(work, memory)
+                self._catch_up(memory)
+                return RecordInjection(edit=self._write("injection", work.facts, memory, plan(memory)))
+            case SleepStep():
+                return self._sleep(work, memory, progress)
 
     def _prepare(self, created: MemoryCreated) -> RecordStatistics:
         self._subject.install(self._subject.pristine)
+        self._at = None
         text = read_ordinary(self._subject, self._artifacts.get(created.ordinary_text))
         measured = measure(self._subject, text, created.hyperparameters)
         return RecordStatistics(
@@ -66,69 +86,104 @@ class Desk:
             )
         )
 
-    def _inject(self, work: Inject, memory: Memory) -> RecordInjection:
+    def _sleep(self, work: SleepStep, memory: Memory, progress: Progress) -> Command:
+        if work.step is Step.REFRESH:
+            return RecordRefresh(work=work, edit=self._refresh(work, memory))
+        if work.step is Step.RESCALE:
+            return self._rescale(work, memory)
+        self._at = None  # the bedside leaves other weights behind
+        return self._bedside.perform(work, memory, progress)
+
+    def _refresh(self, work: SleepStep, memory: Memory) -> EditComputed:
+        """Writes degraded facts again, all in one protected update, on weights without the edits that failed them."""
+        without = plan_at(memory, dict.fromkeys(work.facts, 0.0))
+        self._install(build(self._subject, self._deltas, without), memory, set(work.facts))
+        edit = self._write("refresh", work.facts, memory, without)
+        self._at = None
+        return edit
+
+    def _rescale(self, work: SleepStep, memory: Memory) -> RecordRescale:
+        """The gate's scales in the weights. Columns scale exactly; what that degrades, the next audit refreshes."""
         began = time.monotonic()
-        self._catch_up(memory)
-        facts = [memory.facts[fact].fact for fact in work.facts]
+        assert memory.sleep is not None
+        policy, stages = memory.sleep.policy, new_stages(memory)
+        scales = {fact: policy.scales[stage] for fact, stage in stages.items()}
+        weights = build(self._subject, self._deltas, plan_at(memory, scales))
+        gone = {fact for fact, stage in stages.items() if stage == policy.dissolved}
+        self._install(weights, memory, gone)
+        self._at = digest = weights_digest(weights)
+        seconds = round(time.monotonic() - began, 6)
+        return RecordRescale(work=work, weights=digest, crowding=_crowding(self._kept), seconds=seconds)
+
+    def _write(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan) -> EditComputed:
+        """Writes facts on the live weights, which are those of the plan `onto`."""
+        began = time.monotonic()
+        facts = [memory.facts[fact].fact for fact in ids]
         untold = untold_questions(memory, facts)
         written = write(self._subject, self._kept, facts, self._created.prefixes, self._created.hyperparameters, untold)
-        digest = self._artifacts.put(written.delta.to_bytes())
-        edit = EditId(next_uuid())
+        delta = self._artifacts.put(written.delta.to_bytes())
         kept = self._kept
         if self._created.hyperparameters.history:
             kept = {module: kept[module].with_keys(written.keys[module]) for module in self._subject.modules}
-        weights = build(self._subject, self._deltas, plan(memory), written.delta)
-        self._fresh = (edit, weights, kept)
+        weights = build(self._subject, self._deltas, onto, written.delta)
+        after = weights_digest(weights)
+        self._fresh = (after, weights, kept)
         assert memory.statistics is not None
-        return RecordInjection(
-            edit=EditComputed(
-                edit=edit,
-                kind="injection",
-                delta=digest,
-                modules=self._subject.modules,
-                columns=_columns(work, written),
-                statistics=memory.statistics.artifact,
-                facts_in_force=sum(state.status is Status.INJECTED for state in memory.facts.values()),
-                weights_before=work.weights,
-                weights_after=weights_digest(weights),
-                pressure=max(keys.pressure() for keys in kept.values()),
-                seconds=round(time.monotonic() - began, 6),
-            )
+        assert memory.weights is not None
+        others = set(ids)
+        return EditComputed(
+            edit=EditId(next_uuid()),
+            kind=kind,
+            delta=delta,
+            modules=self._subject.modules,
+            columns=_columns(ids, written),
+            statistics=memory.statistics.artifact,
+            facts_in_force=sum(
+                state.status is Status.INJECTED and fact not in others for fact, state in memory.facts.items()
+            ),
+            weights_before=memory.weights,
+            weights_after=after,
+            crowding=_crowding(kept),
+            seconds=round(time.monotonic() - began, 6),
         )
 
     def _catch_up(self, memory: Memory) -> None:
-        """Brings weights and kept keys to `memory`: cheap after an edit of our own, from the log otherwise."""
-        edits = set(memory.edits)
-        if self._fresh and edits == self._written | {self._fresh[0]}:
-            _, weights, self._kept = self._fresh
+        """Brings weights and kept keys to `memory`: cheap after work of our own, from the log otherwise."""
+        if self._fresh and memory.weights == self._fresh[0]:
+            self._at, weights, self._kept = self._fresh
             self._subject.install(weights)
-            self._written, self._fresh = edits, None
-        elif edits != self._written or not self._kept:
-            self._start_over(memory)
-            self._written, self._fresh = edits, None
+        elif memory.weights != self._at or not self._kept:
+            self._install(build_verified(self._subject, self._deltas, memory), memory)
+            self._at = memory.weights
+        self._fresh = None
 
-    def _start_over(self, memory: Memory) -> None:
+    def _install(self, weights: dict[str, Tensor], memory: Memory, but: set[FactId] = frozenset()) -> None:  # type: ignore[assignment]
+        """Makes `weights` live and measures the keys of the facts that edits carry, except those of `but`."""
         assert memory.statistics is not None
-        weights = build_verified(self._subject, self._deltas, memory)
         statistics = Statistics.from_bytes(self._artifacts.get(memory.statistics.artifact))
         if set(statistics.moments) != set(self._subject.modules):
             raise Damaged(f"statistics {memory.statistics.artifact} are of other modules than the memory's")
         self._subject.install(weights)
+        self._at = None
         self._kept = {
             module: KeptKeys.none(statistics.moments[module].double().to(self._subject.device))
             for module in self._subject.modules
         }
         if not self._created.hyperparameters.history:
             return
-        facts = [state.fact for state in memory.facts.values() if state.status is Status.INJECTED]
+        facts = [s.fact for fact, s in memory.facts.items() if s.status is Status.INJECTED and fact not in but]
         for start in range(0, len(facts), FACTS_AT_ONCE):
             some = facts[start : start + FACTS_AT_ONCE]
             keys = keys_in_force(self._subject, some, self._created.prefixes)
             self._kept = {module: self._kept[module].with_keys(keys[module]) for module in self._subject.modules}
 
 
-def _columns(work: Inject, written: Written) -> tuple[Columns, ...]:
-    keys = torch.bincount(written.key_fact, minlength=len(work.facts)).tolist()
+def _crowding(kept: dict[str, KeptKeys]) -> float:
+    return max(keys.crowding() for keys in kept.values())
+
+
+def _columns(ids: Sequence[FactId], written: Written) -> tuple[Columns, ...]:
+    keys = torch.bincount(written.key_fact, minlength=len(ids)).tolist()
     return tuple(
         Columns(
             fact=fact,
@@ -139,5 +194,5 @@ def _columns(work: Inject, written: Written) -> tuple[Columns, ...]:
             absorbed=written.absorbed[index],
             learned=written.learned[index],
         )
-        for index, fact in enumerate(work.facts)
+        for index, fact in enumerate(ids)
     )

@@ -12,15 +12,18 @@ import traceback
 from collections import OrderedDict
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.commands import Command, RecordFailure
 from core.errors import Conflict, HypnogramError, StaleWork, Unlearnable
 from core.events import Cause
 from core.ids import MemoryId
 from core.memory import Memory
-from core.work import Work, next_work, seconds_before
-from service.desk import Desk
+from core.work import PrepareStatistics, SleepStep, Work, next_work, seconds_before, still_owed
+from service.chart import Chart, Reading
+from service.desk import Desk, Progress
 from service.projection import Deltas
+from service.rest import Rest
 from service.settings import Settings
 from service.states import States
 from service.subjects import Subjects
@@ -33,9 +36,14 @@ from store.snapshots import Snapshots
 KEPT_DESKS = 8
 RETRIES = 100  # of an append that lost a race to clients telling more facts
 IDLE_SECONDS = 0.5
+GLANCE_SECONDS = 1.0  # between looks at the log whether long work is still owed
 CAUSE = Cause(actor="executor")
 
 log = structlog.get_logger()
+
+
+class Unwanted(Exception):
+    """The work at hand is not owed any more, or the executor shall stop: nothing is recorded."""
 
 
 class Executor:
@@ -48,12 +56,15 @@ class Executor:
         snapshots: Snapshots,
         settings: Settings,
         subjects: Subjects | None = None,
+        chart: Chart | None = None,
     ) -> None:
         self._events = events
         self._artifacts = artifacts
         self._settings = settings
         self._states = States(events, snapshots)
         self._subjects = subjects or Subjects(settings.device)
+        self._chart = chart or Chart()
+        self._rest = Rest(events, self._states, settings)
         self._leases = Leases(events.engine)
         self._owner = next_uuid()
         self._desks: OrderedDict[MemoryId, Desk] = OrderedDict()
@@ -79,13 +90,15 @@ class Executor:
         while not stop.is_set():
             state = self._states.current(memory)
             work = next_work(state)
+            if work is None and self._rest.begin_if_due(memory, state):
+                continue
             if work is None or not self._due(memory, work):
                 return worked
             lease = self._leases.claim(memory, self._owner, self._settings.lease_seconds)
             if lease is None:
                 return worked
             with _Renewal(self._leases, lease, self._settings.lease_seconds):
-                self._do(memory, state, work)
+                self._do(memory, state, work, stop)
             self._leases.release(lease)
             worked = True
         return worked
@@ -93,16 +106,41 @@ class Executor:
     def _due(self, memory: MemoryId, work: Work) -> bool:
         return work.attempt == 1 or time.monotonic() >= self._not_before.get(memory, 0.0)
 
-    def _do(self, memory: MemoryId, state: Memory, work: Work) -> None:
+    def _do(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> None:
         began = time.monotonic()
         try:
-            command = self._desk(memory, state).perform(work, state)
+            command = self._desk(memory, state).perform(work, state, self._progress(memory, work, stop))
+            done = self._record(memory, command)
+        except Unwanted as why:
+            self._desks.pop(memory, None)
+            log.info("work.dropped", memory=memory, work=work.name, why=str(why))
+        except SQLAlchemyError:
+            raise  # the database cannot be reached: no fault of the work
         except Exception as error:
             self._desks.pop(memory, None)
             self._failed(memory, state, work, error)
-            return
-        if self._record(memory, command):
-            log.info("work.done", memory=memory, work=work.name, seconds=round(time.monotonic() - began, 3))
+        else:
+            if done is not None:
+                log.info("work.done", memory=memory, work=work.name, seconds=round(time.monotonic() - began, 3))
+        finally:
+            self._chart.clear(memory)
+
+    def _progress(self, memory: MemoryId, work: Work, stop: threading.Event) -> Progress:
+        """Tells the chart how far `work` is; raises Unwanted once nobody needs it any more."""
+        looked = time.monotonic()
+
+        def progress(done: int, total: int, loss: float | None) -> None:
+            nonlocal looked
+            if stop.is_set():
+                raise Unwanted("the executor stops")
+            if isinstance(work, SleepStep):
+                self._chart.write(memory, Reading(work, done, total, loss))
+            if not isinstance(work, PrepareStatistics) and time.monotonic() - looked >= GLANCE_SECONDS:
+                looked = time.monotonic()
+                if not still_owed(self._states.current(memory), work):
+                    raise Unwanted("it is not owed any more")
+
+        return progress
 
     def _failed(self, memory: MemoryId, state: Memory, work: Work, error: Exception) -> None:
         reason = error.reason if isinstance(error, HypnogramError) else type(error).__name__

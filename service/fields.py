@@ -13,10 +13,10 @@ from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2
 
 from core.codec import canonical
 from core.commands import ToldFact
-from core.decide import MAX_BATCH
+from core.decide import MAX_BATCH, MAX_REQUEST_ID
 from core.errors import InvalidField
 from core.facts import Fact, Phrasebook, Source, Wordings, plain_words
-from core.ids import MEMORY_ID, Digest, FactId, MemoryId
+from core.ids import MEMORY_ID, Digest, FactId, MemoryId, SleepId
 from core.memory import Status
 
 DEFAULT_PAGE = 100  # items
@@ -26,6 +26,7 @@ MAX_MESSAGES = 256
 MAX_PROMPT = 32_000  # characters of a message or a prompt to continue
 DEFAULT_TOKENS = 128
 MAX_TOKENS = 4096
+MAX_SEED = 2**53 - 1
 ROLES = ("system", "user", "assistant")
 DTYPES = ("", "float32", "bfloat16", "float16")
 QUANTIZATIONS = ("", "none", "int8", "nf4")
@@ -34,6 +35,7 @@ STATUSES = {
     facts_pb2.STATUS_PENDING: Status.PENDING,
     facts_pb2.STATUS_INJECTED: Status.INJECTED,
     facts_pb2.STATUS_PARKED: Status.PARKED,
+    facts_pb2.STATUS_DISSOLVED: Status.DISSOLVED,
 }
 WAITS = (facts_pb2.WAIT_UNSPECIFIED, facts_pb2.WAIT_NONE, facts_pb2.WAIT_INJECTED)
 
@@ -69,6 +71,11 @@ def fact_id(value: str) -> FactId:
     if not value:
         raise InvalidField("fact", "is empty; give the id of a fact")
     return FactId(text(value, "fact", MAX_TEXT))
+
+
+def sleep_id(value: str) -> SleepId:
+    """The id of a sleep; empty where it was left out."""
+    return SleepId(text(value, "sleep"))
 
 
 def text(value: str, field: str, limit: int = MAX_TEXT) -> str:
@@ -128,6 +135,33 @@ def request_id(value: str) -> str:
     if not value.isprintable():
         raise InvalidField("request_id", "has line breaks or control characters; use a UUID, say")
     return value
+
+
+def seed(request: Any) -> int | None:
+    """The seed that was given, None when it was left out."""
+    if not request.HasField("seed"):
+        return None
+    if not 0 <= request.seed <= MAX_SEED:
+        raise InvalidField("seed", f"is {request.seed}; it must be 0 to {MAX_SEED}")
+    return int(request.seed)
+
+
+def sleep_request_id(value: str) -> str:
+    """The id of a request to sleep; `core.decide` checks that of others."""
+    if not value:
+        raise InvalidField("request_id", "is empty; send a fresh id, a UUID say, with each request")
+    if len(value) > MAX_REQUEST_ID:
+        raise InvalidField("request_id", f"has {len(value)} characters, at most {MAX_REQUEST_ID} are allowed")
+    return request_id(value)
+
+
+def capacity(request: memories_pb2.CreateMemoryRequest) -> float | None:
+    """The capacity that was given, None when it was left out."""
+    if not request.HasField("capacity"):
+        return None
+    if not 0 < request.capacity < float("inf"):
+        raise InvalidField("capacity", f"is {request.capacity}; it must be above 0")
+    return request.capacity
 
 
 def base_model(message: memories_pb2.BaseModel) -> None:

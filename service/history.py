@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
@@ -22,6 +22,7 @@ from service.tail import Tail
 from store.log import EventLog
 
 WATCH_PAGE = 200  # events read at once
+PAGE_BYTES = 32 * 1024  # of events in one message, far below the smallest limit there may be
 
 
 class HistoryServicer(history_pb2_grpc.HistoryServicer):
@@ -51,7 +52,8 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
             page = await asyncio.to_thread(
                 self._log.read, memory=memory, after_version=after, limit=min(size, end - after)
             )
-            yield history_pb2.ReadEventsResponse(events=[event_message(one) for one in page], version=head)
+            for events in _fitting([event_message(one) for one in page]):
+                yield history_pb2.ReadEventsResponse(events=events, version=head)
             after = page[-1].version
 
     async def Watch(  # noqa: N802
@@ -114,6 +116,19 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
         if after > head:
             raise VersionUnknown(memory, after, head)
         return head
+
+
+def _fitting(events: list[history_pb2.Event]) -> Iterator[list[history_pb2.Event]]:
+    """`events` in pages of at most `PAGE_BYTES`: what an audit found is long."""
+    page: list[history_pb2.Event] = []
+    size = 0
+    for event in events:
+        if page and size + event.ByteSize() > PAGE_BYTES:
+            yield page
+            page, size = [], 0
+        page.append(event)
+        size += event.ByteSize()
+    yield page
 
 
 def _caught_up(version: int) -> history_pb2.WatchResponse:

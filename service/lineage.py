@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from core.events import (
@@ -16,7 +16,21 @@ from core.events import (
     StatisticsPrepared,
     WorkFailed,
 )
-from core.ids import EventId, FactId, MemoryId
+from core.ids import EventId, FactId, MemoryId, SleepId
+from core.sleep_events import (
+    AdapterTrained,
+    ControlsMeasured,
+    FactAdvanced,
+    FactAudited,
+    FactDissolved,
+    FactRefreshed,
+    FactRetreated,
+    FactsRescaled,
+    SleepCompleted,
+    SleepRolledBack,
+    SleepStarted,
+)
+from service.summaries import summary
 from store.log import EventLog
 
 PAGE = 1000  # events
@@ -32,90 +46,122 @@ class Link:
     summary: str
 
 
+@dataclass(slots=True)
+class _Past:
+    """What later events name as their causes.
+
+    Attributes:
+        versions: of every event so far.
+        origins: of edits, adapters and sleeps by id, of statistics by artifact, of the fact by its own id.
+        audits: of the fact, by version.
+        audited, decided: the fact's last audit, and the last decision about its stage.
+        rescaled: the last event that changed its scale.
+        sleeps: in which the fact was examined.
+    """
+
+    versions: dict[EventId, int] = field(default_factory=dict)
+    origins: dict[str, EventId] = field(default_factory=dict)
+    audits: dict[int, EventId] = field(default_factory=dict)
+    audited: EventId | None = None
+    decided: EventId | None = None
+    rescaled: EventId | None = None
+    sleeps: set[SleepId] = field(default_factory=set)
+
+
 def lineage(log: EventLog, memory: MemoryId, fact: FactId, version: int) -> list[Link]:
     """The links of `fact` up to `version`, oldest first. Blocking; reads the memory's log once."""
-    about: list[Recorded] = []
-    versions: dict[EventId, int] = {}
-    origins: dict[str, EventId] = {}  # of edits by id, of statistics by artifact, of the fact by its own id
+    past = _Past()
+    about: dict[EventId, tuple[Recorded, tuple[EventId, ...]]] = {}
     for recorded in _events(log, memory, version):
-        versions[recorded.id] = recorded.version
-        match recorded.event:
-            case StatisticsPrepared(artifact=artifact):
-                origins[artifact] = recorded.id
-            case EditComputed(edit=edit):
-                origins[edit] = recorded.id
-            case FactAdded(fact=told) if told == fact:
-                origins[told] = recorded.id
-        if concerns(recorded.event, fact):
-            about.append(recorded)
-    caused_by = {
-        recorded.id: tuple(one for one in _causes(recorded, fact, origins) if one in versions) for recorded in about
-    }
-    wanted = {cause for causes in caused_by.values() for cause in causes} - caused_by.keys()
-    others = [log.read(memory=memory, after_version=versions[one] - 1, limit=1)[0] for one in wanted]
+        if concerns(recorded.event, fact, past.sleeps):
+            named = (recorded.cause.causation, *_implied(recorded.event, fact, past))
+            causes = dict.fromkeys(EventId(one) for one in named if one in past.versions)
+            about[recorded.id] = recorded, tuple(causes)
+        _remember(recorded, fact, past)
+    wanted = {cause for _, causes in about.values() for cause in causes} - about.keys()
+    others = [log.read(memory=memory, after_version=past.versions[one] - 1, limit=1)[0] for one in wanted]
+    links = [*about.values(), *((other, ()) for other in others)]
     return [
         Link(
             recorded=recorded,
-            caused_by=caused_by.get(recorded.id, ()),
-            concerns=recorded.id in caused_by,
+            caused_by=causes,
+            concerns=recorded.id in about,
             summary=summary(recorded.event, fact),
         )
-        for recorded in sorted([*about, *others], key=lambda recorded: recorded.version)
+        for recorded, causes in sorted(links, key=lambda link: link[0].version)
     ]
 
 
-def concerns(event: Event, fact: FactId) -> bool:
-    """Whether `event` is about `fact`."""
+def concerns(event: Event, fact: FactId, sleeps: set[SleepId]) -> bool:
+    """Whether `event` is about `fact`, which was examined in `sleeps`."""
     match event:
-        case FactAdded() | FactInjected():
+        case (
+            FactAdded()
+            | FactInjected()
+            | FactAudited()
+            | FactRefreshed()
+            | FactAdvanced()
+            | FactRetreated()
+            | FactDissolved()
+        ):
             return event.fact == fact
         case EditComputed():
             return any(columns.fact == fact for columns in event.columns)
+        case AdapterTrained():
+            return fact in event.facts or fact in event.rehearsed
+        case FactsRescaled():
+            return any(new.fact == fact for new in event.scales)
         case WorkFailed():
             return fact in event.facts
-        case MemoryCreated() | StatisticsPrepared():
+        case SleepCompleted() | SleepRolledBack():
+            return event.sleep in sleeps
+        case MemoryCreated() | StatisticsPrepared() | SleepStarted() | ControlsMeasured():
             return False
         case _:
             assert_never(event)
 
 
-def summary(event: Event, fact: FactId | None = None) -> str:
-    """One line for people; of an edit, what it did for `fact`."""
-    match event:
-        case MemoryCreated():
-            return f"memory created on {event.base.name} ({event.base.dtype}), {len(event.modules)} modules edited"
-        case StatisticsPrepared():
-            return f"statistics prepared over {event.tokens} tokens; clean weights {event.weights[:12]}"
-        case FactAdded():
-            told = event.statement
-            return f"told: {told.subject} {told.relation} {told.object}"
-        case EditComputed():
-            own = [columns for columns in event.columns if columns.fact == fact]
-            share = f", {own[0].count} of its columns, {own[0].absorbed:.0%} absorbed" if own else ""
-            return (
-                f"edit {event.delta[:12]} for {len(event.columns)} facts in {event.seconds:.1f} s{share}; "
-                f"weights {event.weights_before[:12]} -> {event.weights_after[:12]}"
-            )
-        case FactInjected():
-            return f"injected: carried by edit {event.edit}, stage {event.stage}, scale {event.scale:g}"
-        case WorkFailed():
-            after = "parked" if event.parked else "to be retried"
-            return f"{event.work} failed, attempt {event.attempt}, {after}: {event.message}"
-        case _:
-            assert_never(event)
-
-
-def _causes(recorded: Recorded, fact: FactId, origins: dict[str, EventId]) -> tuple[EventId, ...]:
-    """What the metadata names, and what the event's own values imply."""
-    named: list[str | None] = [recorded.cause.causation]
+def _remember(recorded: Recorded, fact: FactId, past: _Past) -> None:
+    past.versions[recorded.id] = recorded.version
     match recorded.event:
-        case FactInjected(edit=edit):
-            named.append(origins.get(edit))
+        case StatisticsPrepared(artifact=named) | EditComputed(edit=named) | SleepStarted(sleep=named):
+            past.origins[named] = recorded.id
+        case FactAdded(fact=told) if told == fact:
+            past.origins[told] = recorded.id
+        case FactAudited(fact=audited, sleep=sleep) if audited == fact:
+            past.audits[recorded.version] = past.audited = recorded.id
+            past.sleeps.add(sleep)
+        case FactsRescaled():
+            past.rescaled = recorded.id
+        case FactAdvanced(fact=moved) | FactRetreated(fact=moved) if moved == fact:
+            past.decided = recorded.id
+        case _:
+            pass
+
+
+def _implied(event: Event, fact: FactId, past: _Past) -> tuple[str | None, ...]:
+    """The causes that the event's own values imply."""
+    origin = past.origins.get
+    match event:
+        case FactInjected(edit=edit) | FactRefreshed(edit=edit):
+            return (origin(edit),)
         case EditComputed(statistics=statistics):
-            named += [origins.get(fact), origins.get(statistics)]
+            why = origin(fact) if event.kind == "injection" else past.audited
+            return why, origin(statistics)
         case WorkFailed():
-            named.append(origins.get(fact))
-    return tuple(dict.fromkeys(EventId(one) for one in named if one and one != recorded.id))
+            return (origin(fact),)
+        case FactAudited(sleep=sleep) | AdapterTrained(sleep=sleep):
+            return (origin(sleep),)
+        case FactsRescaled():
+            return (past.audited,)
+        case FactAdvanced(audit=audit) | FactRetreated(audit=audit):
+            return past.audits.get(audit), past.rescaled
+        case FactDissolved():
+            return (past.decided,)
+        case SleepCompleted(sleep=sleep) | SleepRolledBack(sleep=sleep):
+            return (origin(sleep),)
+        case _:
+            return ()
 
 
 def _events(log: EventLog, memory: MemoryId, version: int) -> Iterator[Recorded]:

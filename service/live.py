@@ -7,20 +7,23 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from core.errors import DigestMismatch, InvalidField, ModelUnavailable
-from core.events import BaseModel, EditComputed, MemoryCreated, StatisticsPrepared
+from core.events import BaseModel, MemoryCreated
+from core.evolve import fold
 from core.ids import Digest, MemoryId
-from core.memory import NOTHING, Memory, fold
+from core.memory import NOTHING, Memory
 from core.plan import plan
 from core.weights import checkpoint
 from core.weights.digest import weights_digest
 from core.weights.probe import decode
 from core.weights.subject import Subject
 from service.operations import Cancelled
-from service.projection import Deltas, build, build_verified
+from service.policies import overridden
+from service.projection import Deltas, build, build_verified, digest_named, in_force
 from service.settings import Settings
 from service.states import States
 from service.subjects import Subjects
@@ -77,7 +80,15 @@ class LiveModels:
         self.subjects = Subjects(settings.device)
 
     def describe(
-        self, *, name: str, revision: str, dtype: str, quantization: str, overrides: Mapping[str, float | int | bool]
+        self,
+        *,
+        name: str,
+        revision: str,
+        dtype: str,
+        quantization: str,
+        overrides: Mapping[str, float | int | bool],
+        sleep: Mapping[str, Any] | None = None,
+        capacity: float | None = None,
     ) -> MemoryCreated:
         """What a new memory on that base model is; its ordinary text becomes an artifact.
 
@@ -109,8 +120,9 @@ class LiveModels:
             phrasebook=checkpoint.phrasebook(said),
             prefixes=tuple(said.get("prefixes", ())),
             ordinary_text=self._artifacts.put(ordinary.read_bytes()),
-            capacity=float(said.get("capacity", checkpoint.CAPACITY)),
+            capacity=float(said.get("capacity", checkpoint.CAPACITY)) if capacity is None else capacity,
             seed=0,
+            sleep=overridden(checkpoint.sleep_policy(said), sleep or {}),
         )
 
     def generate(
@@ -199,11 +211,14 @@ class LiveModels:
             for recorded in page:
                 if cancelled():
                     raise Cancelled
-                state = fold((recorded.event,), onto=state)
+                before, state = state, fold((recorded.event,), onto=state)
                 if isinstance(recorded.event, MemoryCreated):
                     subject = self.subjects.twin(recorded.event)
-                if isinstance(recorded.event, (StatisticsPrepared, EditComputed)) and subject is not None:
+                promised = digest_named(recorded.event)
+                if subject is not None and (promised or in_force(state) != in_force(before)):
                     build_verified(subject, self._deltas, state)
+                    if promised and promised != state.weights:
+                        raise DigestMismatch(state.version, promised, state.weights or "")
                     checked += 1
                 progress(state.version, wanted, type(recorded.event).__name__)
         assert subject is not None

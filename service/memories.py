@@ -9,7 +9,7 @@ from hypnogram.v1 import memories_pb2, memories_pb2_grpc
 from core.commands import CreateMemory
 from core.ids import MemoryId
 from core.memory import Memory
-from service import fields, messages, pages
+from service import fields, messages, pages, policies
 from service.calls import Context, cause
 from service.ports import Models
 from service.states import States
@@ -31,6 +31,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         memory = fields.memory_id(request.memory)
         fields.base_model(request.base)
         overrides = fields.hyperparameters(request.hyperparameters)
+        sleep, capacity = policies.given(request.sleep), fields.capacity(request)
         caused_by = cause()
 
         def create() -> tuple[Memory, str]:
@@ -40,7 +41,10 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
                 dtype=request.base.dtype,
                 quantization=request.base.quantization,
                 overrides=overrides,
+                sleep=sleep,
+                capacity=capacity,
             )
+            policies.check(created.sleep, "sleep")
             state = self._states.carry_out(
                 memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._retries
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields
 
 from google.protobuf import json_format
@@ -13,10 +14,14 @@ from core.codec import event_type, to_json
 from core.events import BaseModel, Hyperparameters, Recorded
 from core.facts import Source, Wordings
 from core.memory import FactState, Memory, Status
+from core.pressure import pressure
+from core.work import SleepStep, next_work
+from service.policies import policy_message
 
 STATUSES = {
     Status.PENDING: facts_pb2.STATUS_PENDING,
     Status.INJECTED: facts_pb2.STATUS_INJECTED,
+    Status.DISSOLVED: facts_pb2.STATUS_DISSOLVED,
     Status.PARKED: facts_pb2.STATUS_PARKED,
 }
 
@@ -65,6 +70,8 @@ def fact_message(state: FactState) -> facts_pb2.Fact:
         edits=state.edits,
         failures=state.failures,
         failure=state.failure,
+        healthy=state.healthy,
+        known=state.known,
     )
 
 
@@ -73,22 +80,69 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
     created = memory.created
     if created is None:
         raise ValueError(f"memory {name!r} was never created")
-    pending = len(memory.pending)
-    parked = sum(state.status is Status.PARKED for state in memory.facts.values())
+    needs = pressure_message(memory)
     return memories_pb2.Memory(
         memory=name,
         base=_base_message(created.base),
         hyperparameters=_hyperparameters_message(created.hyperparameters),
         modules=created.modules,
-        facts=memories_pb2.FactCounts(pending=pending, parked=parked, injected=len(memory.facts) - pending - parked),
-        pressure=memory.pressure,
+        facts=_counts(memory),
+        pressure=needs.total,
         capacity=created.capacity,
         weights_digest=memory.weights or "",
         statistics_prepared=memory.statistics is not None,
         statistics_failure=memory.statistics_failure,
         created_at=timestamp(created_at),
         relations=sorted(created.phrasebook),
+        needs=needs,
+        crowding=memory.crowding,
+        sleep=policy_message(created.sleep),
+        asleep=_asleep(memory),
+        slept_version=memory.slept,
+        nights=len(memory.nights),
+        edits=len(memory.edits),
+        adapters=len(memory.adapters),
     )
+
+
+def pressure_message(memory: Memory) -> memories_pb2.Pressure:
+    """How much `memory` needs sleep."""
+    needs = pressure(memory)
+    return memories_pb2.Pressure(
+        crowding=needs.crowding,
+        unabsorbed=needs.unabsorbed,
+        degraded=needs.degraded,
+        age=needs.age,
+        total=needs.total,
+    )
+
+
+def step_at(memory: Memory) -> str:
+    """The step of the sleep in progress; empty while `memory` is awake."""
+    work = next_work(memory)
+    return work.name if isinstance(work, SleepStep) else ""
+
+
+def _counts(memory: Memory) -> memories_pb2.FactCounts:
+    of = Counter(state.status for state in memory.facts.values())
+    stages = Counter(state.stage for state in memory.facts.values() if state.told)
+    last = max(stages, default=0)
+    if memory.created is not None:
+        last = max(last, memory.created.sleep.dissolved)
+    return memories_pb2.FactCounts(
+        pending=of[Status.PENDING],
+        injected=of[Status.INJECTED],
+        parked=of[Status.PARKED],
+        dissolved=of[Status.DISSOLVED],
+        stages=[stages[stage] for stage in range(last + 1)],
+    )
+
+
+def _asleep(memory: Memory) -> memories_pb2.Asleep | None:
+    sleep = memory.sleep
+    if sleep is None:
+        return None
+    return memories_pb2.Asleep(sleep=sleep.id, kind=sleep.started.kind, step=step_at(memory), began_version=sleep.began)
 
 
 def _wordings_message(wordings: Wordings) -> facts_pb2.Wordings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -36,10 +36,15 @@ class Work(Protocol):
     def __call__(self, report: Callable[[Message], None], cancelled: Callable[[], bool]) -> Message: ...
 
 
+Follow = Callable[[Callable[[Message], None]], Awaitable[Message]]
+Cancel = Callable[[], Awaitable[None]]
+
+
 @dataclass(slots=True, eq=False)
 class _Operation:
     name: str
     metadata: Any
+    cancel: Cancel | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     response: Any | None = None
@@ -65,18 +70,36 @@ class Operations(operations_pb2_grpc.OperationsServicer):
 
     def start(self, work: Work, metadata: Message) -> operations_pb2.Operation:
         """Raises TooManyOperations."""
-        running = sum(not one.finished.is_set() for one in self._operations.values())
+        running = sum(not one.finished.is_set() and one.cancel is None for one in self._operations.values())
         if running >= self._max_running:
             raise TooManyOperations(running)
         operation = _Operation(name=f"{COLLECTION}/{uuid.uuid4()}", metadata=_packed(metadata))
+        self._begin(operation, lambda report: asyncio.to_thread(work, report, operation.cancelled.is_set))
+        return operation.message()
+
+    def follow(self, name: str, follow: Follow, cancel: Cancel, metadata: Message) -> operations_pb2.Operation:
+        """An operation on something that goes on by itself and is in the log: it costs no thread and ends nothing.
+
+        Args:
+            name: what it follows; an operation on that is answered with again, unless it failed.
+            follow: waits for the end and returns the response.
+            cancel: ends what it follows.
+        """
+        known = self._operations.get(f"{COLLECTION}/{name}")
+        if known is not None and known.error is None:
+            return known.message()
+        operation = _Operation(name=f"{COLLECTION}/{name}", metadata=_packed(metadata), cancel=cancel)
+        self._begin(operation, follow)
+        return operation.message()
+
+    def _begin(self, operation: _Operation, work: Follow) -> None:
         self._operations[operation.name] = operation
         task = asyncio.create_task(self._run(operation, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return operation.message()
 
     async def stop(self) -> None:
-        """Cancels what is running and waits until it has ended."""
+        """Cancels what is running and waits until it has ended. What operations only follow goes on without them."""
         for operation in self._operations.values():
             operation.cancelled.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -104,7 +127,10 @@ class Operations(operations_pb2_grpc.OperationsServicer):
     async def CancelOperation(  # noqa: N802
         self, request: operations_pb2.CancelOperationRequest, context: Context
     ) -> empty_pb2.Empty:
-        self._find(request.name).cancelled.set()
+        operation = self._find(request.name)
+        operation.cancelled.set()
+        if operation.cancel is not None:
+            await operation.cancel()
         return empty_pb2.Empty()
 
     async def WaitOperation(  # noqa: N802
@@ -127,12 +153,12 @@ class Operations(operations_pb2_grpc.OperationsServicer):
             raise OperationUnknown(name)
         return operation
 
-    async def _run(self, operation: _Operation, work: Work) -> None:
+    async def _run(self, operation: _Operation, work: Follow) -> None:
         def report(metadata: Message) -> None:
             operation.metadata = _packed(metadata)
 
         try:
-            operation.response = _packed(await asyncio.to_thread(work, report, operation.cancelled.is_set))
+            operation.response = _packed(await work(report))
         except Cancelled:
             operation.error = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0], message="it was cancelled")
         except HypnogramError as error:

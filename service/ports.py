@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.events import MemoryCreated
 from core.ids import Digest, MemoryId
@@ -52,8 +52,10 @@ class Models(Protocol):
         dtype: str,
         quantization: str,
         overrides: Mapping[str, float | int | bool],
+        sleep: Mapping[str, Any],
+        capacity: float | None,
     ) -> MemoryCreated:
-        """What a new memory on that base model is. Raises ModelUnavailable."""
+        """What a new memory on that base model is; its policy of sleep is unchecked. Raises ModelUnavailable."""
         ...
 
     def generate(

@@ -7,9 +7,11 @@ from collections import OrderedDict
 from torch import Tensor
 
 from core.errors import DigestMismatch
+from core.events import EditComputed, Event, StatisticsPrepared
 from core.ids import Digest
 from core.memory import Memory
 from core.plan import Plan, plan
+from core.sleep_events import AdapterTrained, FactsRescaled, SleepRolledBack
 from core.weights.delta import Delta, materialise, parts_of
 from core.weights.digest import weights_digest
 from core.weights.subject import Subject
@@ -32,6 +34,23 @@ class Deltas:
             if len(self._kept) > KEPT_DELTAS:
                 self._kept.popitem(last=False)
         return self._kept[digest]
+
+
+def digest_named(event: Event) -> Digest | None:
+    """The digest of the weights in force from `event` on, where it names one."""
+    match event:
+        case StatisticsPrepared() | SleepRolledBack():
+            return event.weights
+        case EditComputed() | AdapterTrained() | FactsRescaled():
+            return event.weights_after
+        case _:
+            return None
+
+
+def in_force(memory: Memory) -> tuple[object, ...]:
+    """What decides on the weights of `memory`, quick to make and to compare: equal ones have one plan."""
+    edits = [(state.scale, state.edits) for state in memory.facts.values() if state.edits and state.scale]
+    return memory.weights, tuple(memory.adapters), edits
 
 
 def build(subject: Subject, deltas: Deltas, wanted: Plan, more: Delta | None = None) -> dict[str, Tensor]:

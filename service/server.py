@@ -23,18 +23,23 @@ from hypnogram.v1 import (
     history_pb2_grpc,
     memories_pb2,
     memories_pb2_grpc,
+    sleep_pb2,
+    sleep_pb2_grpc,
 )
 
 from core.errors import InvalidField
 from service.calls import EveryCall
+from service.chart import Chart
 from service.chat import ChatServicer
 from service.facts import FactsServicer
 from service.history import HistoryServicer
 from service.memories import MemoriesServicer
+from service.nights import Nights
 from service.operations import Operations
 from service.ports import Executor, Models
 from service.readiness import Readiness
 from service.settings import Settings
+from service.sleep import SleepServicer
 from service.states import States
 from service.tail import Tail
 from service.wiring import Store
@@ -45,6 +50,7 @@ SERVICES = tuple(
     for module, name in (
         (memories_pb2, "Memories"),
         (facts_pb2, "Facts"),
+        (sleep_pb2, "Sleep"),
         (history_pb2, "History"),
         (chat_pb2, "Chat"),
         (operations_pb2, "Operations"),
@@ -67,8 +73,13 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, store: Store, models: Models) -> AsyncIterator[Served]:
+async def serving(
+    settings: Settings, store: Store, models: Models, chart: Chart | None = None
+) -> AsyncIterator[Served]:
     """A server for `store`, from entering to leaving. Leaving lets calls finish for `settings.stop_seconds`.
+
+    Args:
+        chart: where an executor of this process writes how far it is.
 
     Raises:
         InvalidField: the address cannot be listened on.
@@ -78,11 +89,13 @@ async def serving(settings: Settings, store: Store, models: Models) -> AsyncIter
     operations = Operations(settings.max_operations)
     chat = ChatServicer(states, tail, models, settings.max_streams)
     readiness = Readiness(store.log, states, tail, models, SERVICES)
+    nights = Nights(store.log, states, tail, chart or Chart())
     retries = settings.conflict_retries
 
     server = aio.server(interceptors=[EveryCall()], options=_options(settings))
     memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(store.log, states, models, retries), server)
     facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(store.log, states, tail, retries), server)
+    sleep_pb2_grpc.add_SleepServicer_to_server(SleepServicer(store.log, states, nights, operations, retries), server)
     history_pb2_grpc.add_HistoryServicer_to_server(HistoryServicer(store.log, states, tail, models, operations), server)
     chat_pb2_grpc.add_ChatServicer_to_server(chat, server)
     operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)  # type: ignore[no-untyped-call]
@@ -115,11 +128,12 @@ async def serve(
     models: Models,
     *,
     executor: Executor | None,
+    chart: Chart,
     stop: asyncio.Event,
     up: Callable[[Served], None],
 ) -> None:
     """Serves until `stop` is set, with `executor` in a thread beside it; calls `up` once it listens."""
-    async with serving(settings, store, models) as served:
+    async with serving(settings, store, models, chart) as served:
         stop_executor = threading.Event()
         if executor is not None:
             thread = threading.Thread(target=executor.run, args=(stop_executor,), name="executor", daemon=True)

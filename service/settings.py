@@ -65,6 +65,25 @@ class Settings(BaseSettings):
         default=30.0, gt=0, le=3600, description="How long an executor's claim on a memory lasts if it dies."
     )
 
+    # when memories sleep by themselves
+    sleep_pressure: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="A memory sleeps once its pressure is this high and it has news; 0 is never.",
+    )
+    nap_pressure: float = Field(
+        default=0.0, ge=0, le=1, description="A memory naps once its pressure is this high and it has news; 0 is never."
+    )
+    sleep_hours: float = Field(
+        default=0.0,
+        ge=0,
+        description="A memory with facts to consolidate sleeps this long after the last time; 0 is never.",
+    )
+    nap_hours: float = Field(
+        default=0.0, ge=0, description="A memory with news naps this long after it was audited last; 0 is never."
+    )
+
     # limits
     max_message_bytes: int = Field(
         default=4 * 1024 * 1024, ge=64 * 1024, le=1024**3, description="Largest message, either way."

@@ -10,8 +10,9 @@ from core.commands import Command
 from core.decide import decide
 from core.errors import Conflict, MemoryUnknown, VersionUnknown
 from core.events import Cause
+from core.evolve import fold
 from core.ids import MemoryId
-from core.memory import NOTHING, Memory, fold
+from core.memory import NOTHING, Memory
 from store.clock import next_event_id
 from store.folding import state
 from store.log import EventLog

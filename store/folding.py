@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from core.errors import MemoryUnknown, VersionUnknown
+from core.evolve import fold
 from core.ids import Digest, MemoryId
-from core.memory import NOTHING, Memory, fold
+from core.memory import NOTHING, Memory
 from store.log import EventLog
 from store.snapshots import Snapshots
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import core
 from core.codec import from_json, to_json
+from core.evolve import fold
 from core.ids import Digest, FactId, MemoryId
-from core.memory import Memory, fold
+from core.memory import Memory
 from store.artifacts import write_atomically
 
 KEEP = 8  # newest snapshots of each memory

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from core.errors import Damaged
 from core.events import EditComputed, Event, MemoryCreated, StatisticsPrepared
 from core.ids import Digest
+from core.sleep_events import AdapterTrained
 from store.artifacts import Artifacts
 from store.chain import START, wrong_columns
 from store.database import reading
@@ -73,6 +74,8 @@ def named_artifacts(event: Event) -> tuple[Digest, ...]:
             return (event.artifact,)
         case EditComputed():
             return (event.delta, event.statistics)
+        case AdapterTrained():
+            return (event.delta,)
         case _:
             return ()
 

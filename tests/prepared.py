@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from core.commands import AddFacts, CreateMemory, ToldFact
+from core.commands import AddFacts, CreateMemory, StartSleep, ToldFact
 from core.events import Cause
 from core.facts import Fact, Source, plain_words
-from core.ids import Digest, FactId, MemoryId
+from core.ids import Digest, FactId, MemoryId, SleepId
 from core.memory import Memory
+from core.policy import SleepPolicy, Training
 from core.weights.subject import Subject, load_subject
 from core.work import next_work
 from service.executor import Executor
@@ -137,6 +138,27 @@ def tell(store: Store, *said: tuple[str, str, str]) -> list[FactId]:
     command = AddFacts(request=request, request_digest=Digest(request), facts=told)
     states.carry_out(DEMO, lambda _: command, CAUSE, retries=100)
     return [fact.id for fact in facts]
+
+
+QUICK = SleepPolicy(
+    training=Training(rank=8, steps=25, learning_rate=2e-2, batch=4, rehearsal=2, divergence_weight=0.1, enough=0.01),
+    controls=4,
+    texts=8,
+    perplexity_limit=1e9,
+    neighbours_limit=0.0,
+    strangers_limit=0.0,
+    recall_limit=0.0,
+)  # a night of seconds on a model of random weights, which is never undone
+
+
+def start_sleep(store: Store, seed: int, policy: SleepPolicy = QUICK, kind: str = "sleep") -> SleepId:
+    """Begins a sleep of the memory `demo`; `work` does it."""
+    sleep = SleepId(next_uuid())
+    command = StartSleep(
+        sleep=sleep, kind=kind, trigger="client", policy=policy, seed=seed, request="", request_digest=Digest("")
+    )
+    States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE)
+    return sleep
 
 
 def _fact(state: Memory, subject: str, relation: str, object_: str) -> Fact:

@@ -47,6 +47,56 @@ def log(
     _run("log", json, postgresql=postgresql)
 
 
+@app.command("sleep")
+def sleep(
+    *,
+    facts: Annotated[
+        str, typer.Option(help="Numbers of facts told, four a person, with commas between.")
+    ] = "5,10,20,50",
+    cycles: Annotated[int, typer.Option(min=1, help="Nights.")] = 3,
+    seeds: Seeds = 3,
+    json: options.AsJson = False,
+) -> None:
+    """What nights do to facts: recall by every path, what was not told, and how far edits have dissolved."""
+    try:
+        numbers = [int(number) for number in facts.split(",")]
+    except ValueError:
+        raise typer.BadParameter(
+            "give whole numbers with commas between, as in 5,10,20", param_hint="--facts"
+        ) from None
+    _run("sleep", json, facts=numbers, cycles=cycles, seeds=seeds)
+
+
+@app.command("lifelong")
+def lifelong(
+    *,
+    nights: Annotated[int, typer.Option(min=1, help="Nights.")] = 30,
+    facts_per_night: Annotated[int, typer.Option(min=1, help="Facts told before each.")] = 10,
+    seeds: Seeds = 1,
+    json: options.AsJson = False,
+) -> None:
+    """New facts every day, a sleep every night: recall of everything ever told, by age."""
+    _run("lifelong", json, nights=nights, facts_per_night=facts_per_night, seeds=seeds)
+
+
+@app.command("repair")
+def repair(*, seeds: Seeds = 3, json: options.AsJson = False) -> None:
+    """Facts that overwrote one another, refreshed in one sleep or one by one."""
+    _run("repair", json, seeds=seeds)
+
+
+@app.command("gates")
+def gates(
+    *,
+    facts: Annotated[int, typer.Option(min=1, help="Facts told.")] = 20,
+    cycles: Annotated[int, typer.Option(min=1, help="Nights.")] = 3,
+    seeds: Seeds = 1,
+    json: options.AsJson = False,
+) -> None:
+    """What each part of a sleep is worth: the same nights with one part left out."""
+    _run("gates", json, facts=facts, cycles=cycles, seeds=seeds)
+
+
 def _run(name: str, json: bool, **options_: Any) -> None:
     with progress(json) as bar:
         document = importlib.import_module(f"benchmarks.{name}").run(progress=bar, **options_)

@@ -94,7 +94,7 @@ def add(
 @app.command("list")
 def list_(
     *,
-    status: Annotated[str, typer.Option(help="Only those pending, injected or parked.")] = "",
+    status: Annotated[str, typer.Option(help="Only those pending, injected, parked or dissolved.")] = "",
     subject: Annotated[str, typer.Option(help="Only those about this subject.")] = "",
     at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
@@ -107,7 +107,7 @@ def list_(
     statuses = dict(facts_pb2.Status.items())
     wanted = statuses.get(f"STATUS_{status.upper()}" if status else "STATUS_UNSPECIFIED")
     if wanted is None:
-        raise UsageProblem(f"--status {status}: it is pending, injected or parked")
+        raise UsageProblem(f"--status {status}: it is pending, injected, parked or dissolved")
     with connected(address) as client:
         facts = list(client.facts(options.memory_name(memory), status=wanted, subject=subject, at_version=at_version))
     if json:
@@ -168,7 +168,9 @@ def _table(facts: list[facts_pb2.Fact]) -> None:
             f"{one.subject} {one.relation} {one.object}",
             facts_pb2.Status.Name(one.status).removeprefix("STATUS_").lower()
             + (f": {one.failure}" if one.failure else ""),
+            str(one.stage) if one.status in (facts_pb2.STATUS_INJECTED, facts_pb2.STATUS_DISSOLVED) else "",
+            ("healthy" if one.healthy else "degraded") if one.HasField("healthy") else "",
         )
         for one in facts
     )
-    print_table("", ("id", "fact", "status"), rows)
+    print_table("", ("id", "fact", "status", "stage", "last audit"), rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from core.errors import HypnogramError
-from service.cli import ask, bench, fact, history, memory, run
+from service.cli import ask, bench, fact, history, memory, run, sleep, status
 from service.cli.output import UsageProblem, fail
 from service.failures import CallFailed
 
@@ -22,6 +22,10 @@ app.command("executor")(run.executor)
 app.command("demo")(run.demo)
 app.add_typer(memory.app, name="memory")
 app.add_typer(fact.app, name="fact")
+app.command("status")(status.status)
+app.command("sleep")(sleep.sleep)
+app.command("nap")(sleep.nap)
+app.command("sleeps")(sleep.sleeps)
 app.command("lineage")(history.lineage)
 app.command("log")(history.log)
 app.command("replay")(history.replay)

@@ -8,6 +8,9 @@ import typer
 
 from service.cli import options
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table
+from service.cli.policy import assign, set_policy
+
+COUNTS = ("injected", "dissolved", "pending", "parked")
 
 app = typer.Typer(help="Create memories and look at them.", no_args_is_help=True)
 
@@ -26,6 +29,13 @@ def create(
         list[str] | None,
         typer.Option("--set", help="A hyperparameter, as in --set steps=40; may be given several times."),
     ] = None,
+    sleep: Annotated[
+        list[str] | None,
+        typer.Option("--sleep", help="How it sleeps, as in --sleep training.steps=80; may be given several times."),
+    ] = None,
+    capacity: Annotated[
+        float | None, typer.Option(help="Crowding over which facts are refused. Default: the model's.")
+    ] = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
@@ -37,7 +47,8 @@ def create(
     for assignment in set_ or ():
         _set(hyperparameters, assignment)
     with connected(address) as client:
-        answer = client.create_memory(options.memory_name(name), base, hyperparameters)
+        policy = set_policy({}, {}, sleep or (), "--sleep")
+        answer = client.create_memory(options.memory_name(name), base, hyperparameters, policy, capacity)
     _show(answer, json)
 
 
@@ -78,8 +89,9 @@ def _show(answer: Any, json: bool) -> None:
         ("memory", memory.memory),
         ("version", answer.version),
         ("base", f"{memory.base.name} ({memory.base.dtype}, quantization {memory.base.quantization})"),
-        ("facts", f"{memory.facts.injected} injected, {memory.facts.pending} pending, {memory.facts.parked} parked"),
-        ("pressure", f"{memory.pressure:.3f} of {memory.capacity:.3f}"),
+        ("facts", ", ".join(f"{getattr(memory.facts, name)} {name}" for name in COUNTS)),
+        ("crowding", f"{memory.crowding:.3f} of {memory.capacity:.3f}"),
+        ("pressure", f"{memory.pressure:.2f}"),
         ("weights", weights),
         ("created", memory.created_at.ToJsonString()),
         ("relations", ", ".join(memory.relations)),
@@ -89,16 +101,10 @@ def _show(answer: Any, json: bool) -> None:
 
 def _set(hyperparameters: Any, assignment: str) -> None:
     name, equals, value = assignment.partition("=")
-    descriptor = hyperparameters.DESCRIPTOR.fields_by_name.get(name)
-    if descriptor is None or not equals:
+    try:
+        found = bool(equals) and assign(hyperparameters, name, value)
+    except ValueError:
+        raise UsageProblem(f"--set {assignment}: {value!r} is no value for {name}") from None
+    if not found:
         names = ", ".join(sorted(hyperparameters.DESCRIPTOR.fields_by_name))
         raise UsageProblem(f"--set {assignment}: write name=value; the names are {names}")
-    try:
-        if descriptor.cpp_type == descriptor.CPPTYPE_BOOL:
-            setattr(hyperparameters, name, {"true": True, "on": True, "false": False, "off": False}[value.lower()])
-        elif descriptor.cpp_type == descriptor.CPPTYPE_INT32:
-            setattr(hyperparameters, name, int(value))
-        else:
-            setattr(hyperparameters, name, float(value))
-    except (KeyError, ValueError):
-        raise UsageProblem(f"--set {assignment}: {value!r} is no value for {name}") from None

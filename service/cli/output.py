@@ -18,6 +18,8 @@ WIDE = 300  # columns of a table that goes to a file or a pipe
 NEXT_STEPS = {
     "MEMORY_UNKNOWN": "create it with `hypnogram memory create`, or see `hypnogram memory list`",
     "FACT_UNKNOWN": "see `hypnogram fact list`",
+    "SLEEP_UNKNOWN": "see `hypnogram sleeps`",
+    "SLEEP_IN_PROGRESS": "`hypnogram sleep --follow` shows it, `hypnogram sleep --cancel` undoes it",
     "MODEL_UNAVAILABLE": "check the path or id of the base model, or leave it out to use dormouse",
     "SCHEMA_MISMATCH": "upgrade hypnogram, or name another database with --db",
     "VERSION_CONFLICT": "run the command again",
@@ -119,7 +121,7 @@ def _with_numbers(values: Any, message: Message) -> Any:
             continue
         value = values[descriptor.name]
         if descriptor.cpp_type in (descriptor.CPPTYPE_INT64, descriptor.CPPTYPE_UINT64):
-            values[descriptor.name] = int(value)
+            values[descriptor.name] = [int(one) for one in value] if isinstance(value, list) else int(value)
         elif descriptor.message_type and descriptor.message_type.full_name == "google.protobuf.Struct":
             values[descriptor.name] = _whole(value)
         elif descriptor.message_type and descriptor.message_type.file.package == "hypnogram.v1":

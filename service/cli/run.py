@@ -103,6 +103,7 @@ def demo() -> None:
 async def _serve(settings: Settings) -> None:
     import asyncio
 
+    from service.chart import Chart
     from service.executor import Executor
     from service.live import LiveModels
     from service.server import serve as serve_until
@@ -116,14 +117,15 @@ async def _serve(settings: Settings) -> None:
     with opened(settings) as store:
         prepare_torch(settings)
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
-        executor = None
+        executor, chart = None, Chart()
         if settings.executor:
-            executor = Executor(store.log, store.artifacts, store.snapshots, settings, models.subjects)
+            executor = Executor(store.log, store.artifacts, store.snapshots, settings, models.subjects, chart)
         await serve_until(
             settings,
             store,
             models,
             executor=executor,
+            chart=chart,
             stop=stop,
             up=lambda served: print_text(f"listening on {served.address}"),
         )

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from core.sleep import Step
+from service.chart import Chart
 from service.client import Client
 from service.server import serving
 from service.settings import Settings
@@ -18,6 +20,7 @@ from service.states import States
 from service.telemetry import configure
 from service.wiring import Store, opened
 from tests.prepared import base, place, prepared, small, subjects
+from tests.service.dream import Dream
 from tests.service.parrot import Parrot, work
 
 __all__ = ["base", "place", "prepared", "small", "subjects"]
@@ -37,21 +40,25 @@ class Running:
     settings: Settings
     stop: Callable[[], None]
 
-    def work(self, memory: str = DEMO, *, fail: bool = False) -> None:
-        work(self.states, memory, fail=fail)
+    chart: Chart
+
+    def work(
+        self, memory: str = DEMO, *, fail: bool = False, dream: Dream | None = None, until: Step | None = None
+    ) -> None:
+        work(self.states, memory, fail=fail, dream=dream, until=until)
 
 
 @contextmanager
 def run_server(settings: Settings) -> Iterator[Running]:
     """Stops the server when left, and waits until it has stopped."""
-    stop, parrot = asyncio.Event(), Parrot()
+    stop, parrot, chart = asyncio.Event(), Parrot(), Chart()
     up: list[str] = []
     loops: list[asyncio.AbstractEventLoop] = []
     started = threading.Event()
     failure: list[BaseException] = []
 
     async def serve(store: Store) -> None:
-        async with serving(settings, store, parrot) as served:
+        async with serving(settings, store, parrot, chart) as served:
             loops.append(asyncio.get_running_loop())
             up.append(served.address)
             started.set()
@@ -81,7 +88,7 @@ def run_server(settings: Settings) -> Iterator[Running]:
 
         try:
             with Client(up[0], actor="tester") as client:
-                yield Running(up[0], client, store, parrot.states, parrot, settings, end)
+                yield Running(up[0], client, store, parrot.states, parrot, settings, end, chart)
         finally:
             end()
 

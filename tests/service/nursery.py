@@ -1,7 +1,8 @@
 """Children to be killed: forked from one process that has torch and the base model loaded already.
 
-Each line read names a folder, a seed and the seconds to live. The child opens the log in that folder, works as an
-executor and tells facts at the same time; every fact that was acknowledged is written out, and so is the death.
+Each line read names a folder, a seed, the seconds to live and how many facts to tell. The child opens the log in that
+folder, works as an executor and tells facts at the same time; every fact that was acknowledged is written out, and so
+is the death.
 
     python -m tests.service.nursery FOLDER-WITH-A-MEMORY
 """
@@ -23,14 +24,14 @@ from service.wiring import opened, prepare_torch
 from tests.prepared import Place, state_of, tell
 
 
-def live(place: Place, subjects: Subjects, seed: int) -> None:
+def live(place: Place, subjects: Subjects, seed: int, facts: int) -> None:
     """Works and tells facts until it is killed."""
     random = Random(seed)
     with opened(place.settings()) as store:
         settings = place.settings().model_copy(update={"lease_seconds": 0.1})  # the dead must not hold up the next
         executor = Executor(store.log, store.artifacts, store.snapshots, settings, subjects)
         threading.Thread(target=executor.run, args=(threading.Event(),), daemon=True).start()
-        for number in range(4):
+        for number in range(facts):
             time.sleep(random.uniform(0, 0.1))
             name = f"Aria Number{seed}x{number}"
             (fact,) = tell(store, (name, "lives in", random.choice(("Rome", "Lima", "Oslo"))))
@@ -53,10 +54,10 @@ def main() -> None:
     assert threading.active_count() == 1, "a fork would copy one thread of several"
     say("ready")
     for line in sys.stdin:
-        folder, seed, seconds = line.split()
+        folder, seed, seconds, facts = line.split()
         child = os.fork()
         if not child:
-            live(Place(Path(folder)), subjects, int(seed))
+            live(Place(Path(folder)), subjects, int(seed), int(facts))
         time.sleep(float(seconds))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)

@@ -8,15 +8,18 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from core.commands import RecordFailure, RecordInjection
+from core.commands import Command, RecordFailure, RecordInjection
 from core.errors import DigestMismatch, ModelUnavailable
 from core.events import Cause, Hyperparameters, MemoryCreated
 from core.ids import Digest, MemoryId
 from core.memory import Memory
 from core.plan import plan
-from core.work import Inject, next_work
+from core.sleep import Step
+from core.work import Inject, SleepStep, next_work
+from service.policies import overridden
 from service.states import States
 from tests.core.samples import CLEAN, CREATED, PREPARE, edit
+from tests.service.dream import Dream
 
 EXECUTOR = Cause(actor="executor")
 
@@ -54,14 +57,28 @@ class Parrot:
     capacity: float = 1000.0
 
     def describe(
-        self, *, name: str, revision: str, dtype: str, quantization: str, overrides: Mapping[str, float | int | bool]
+        self,
+        *,
+        name: str,
+        revision: str,
+        dtype: str,
+        quantization: str,
+        overrides: Mapping[str, float | int | bool],
+        sleep: Mapping[str, Any],
+        capacity: float | None,
     ) -> MemoryCreated:
         if name.startswith("/"):
             raise ModelUnavailable(f"there is no base model at {name}; check the path", name=name)
         base = replace(CREATED.base, name=name or "parrot", dtype=dtype or "float32")
         values: dict[str, Any] = {**asdict(CREATED.hyperparameters), **overrides}
         hyperparameters = Hyperparameters(**values)
-        return replace(CREATED, base=base, capacity=self.capacity, hyperparameters=hyperparameters)
+        return replace(
+            CREATED,
+            base=base,
+            capacity=capacity or self.capacity,
+            hyperparameters=hyperparameters,
+            sleep=overridden(CREATED.sleep, sleep),
+        )
 
     def generate(
         self,
@@ -107,11 +124,22 @@ class Parrot:
         return Rebuilt(state.version, plan(state).digest, state.weights, state.weights or CLEAN, len(state.edits))
 
 
-def work(states: States, memory: str, *, fail: bool = False) -> None:
-    """Does what an executor owes `memory`, without touching a weight."""
-    name = MemoryId(memory)
+def work(
+    states: States, memory: str, *, fail: bool = False, dream: Dream | None = None, until: Step | None = None
+) -> None:
+    """Does what an executor owes `memory`, without touching a weight; `until` that step of a sleep is owed."""
+    name, dream = MemoryId(memory), dream or Dream()
     while owed := next_work(states.current(name)):
-        if not isinstance(owed, Inject):
+        if isinstance(owed, SleepStep):
+            if owed.step is until:
+                return
+            state = states.current(name)
+            if fail:
+                command: Command = RecordFailure(work=owed, reason="DAMAGED", message="the disk is full", retry=True)
+            else:
+                command = dream.perform(owed, state)
+            states.carry_out(name, lambda _, command=command: command, EXECUTOR, retries=100)  # type: ignore[misc]
+        elif not isinstance(owed, Inject):
             states.carry_out(name, lambda _: PREPARE, EXECUTOR, retries=100)
         elif fail:
             failed = RecordFailure(work=owed, reason="UNLEARNABLE", message="the value diverged", retry=False)
@@ -122,6 +150,6 @@ def work(states: States, memory: str, *, fail: bool = False) -> None:
 
 def _inject(states: States, memory: MemoryId, owed: Inject) -> None:
     def record(state: Memory) -> RecordInjection:
-        return RecordInjection(edit=edit(*owed.facts, before=owed.weights, number=state.version, pressure=0.01))
+        return RecordInjection(edit=edit(*owed.facts, before=owed.weights, number=state.version, crowding=0.01))
 
     states.carry_out(memory, record, EXECUTOR, retries=100)

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from google.longrunning import operations_pb2
-from hypnogram.v1 import chat_pb2, facts_pb2, history_pb2, memories_pb2
+from hypnogram.v1 import chat_pb2, facts_pb2, history_pb2, memories_pb2, sleep_pb2
 
 from service.client import told
 from service.failures import CallFailed
@@ -16,7 +16,7 @@ from tests.service.conftest import DEMO, Running
 FINE = told("Aria Voss", "lives in", "Lisbon")
 
 
-STREAMING = ("ReadEvents", "Watch", "Chat", "Complete")
+STREAMING = ("ReadEvents", "Watch", "WatchSleep", "Chat", "Complete")
 
 
 def add(*facts: facts_pb2.NewFact, **more: Any) -> tuple[str, facts_pb2.AddFactsRequest]:
@@ -39,6 +39,30 @@ def create(**more: Any) -> tuple[str, memories_pb2.CreateMemoryRequest]:
 
 def tune(**values: Any) -> tuple[str, memories_pb2.CreateMemoryRequest]:
     return create(hyperparameters=memories_pb2.Hyperparameters(**values))
+
+
+def train(**values: Any) -> memories_pb2.SleepPolicy:
+    return memories_pb2.SleepPolicy(training=memories_pb2.Training(**values))
+
+
+def sleep(**more: Any) -> tuple[str, sleep_pb2.SleepRequest]:
+    return "sleep_stub.Sleep", sleep_pb2.SleepRequest(**({"memory": DEMO, "request_id": "r"} | more))
+
+
+def nap(**more: Any) -> tuple[str, sleep_pb2.NapRequest]:
+    return "sleep_stub.Nap", sleep_pb2.NapRequest(**({"memory": DEMO, "request_id": "r"} | more))
+
+
+def sleeps(**more: Any) -> tuple[str, sleep_pb2.ListSleepsRequest]:
+    return "sleep_stub.ListSleeps", sleep_pb2.ListSleepsRequest(**({"memory": DEMO} | more))
+
+
+def watched(**more: Any) -> tuple[str, sleep_pb2.WatchSleepRequest]:
+    return "sleep_stub.WatchSleep", sleep_pb2.WatchSleepRequest(**({"memory": DEMO} | more))
+
+
+def cancel(sleep: str) -> tuple[str, sleep_pb2.CancelSleepRequest]:
+    return "sleep_stub.CancelSleep", sleep_pb2.CancelSleepRequest(memory=DEMO, sleep=sleep)
 
 
 def chat(*turns: tuple[str, str], **more: Any) -> tuple[str, chat_pb2.ChatRequest]:
@@ -117,6 +141,24 @@ INVALID: dict[str, tuple[tuple[str, Any], str]] = {
     "no steps": (tune(steps=0), "hyperparameters.steps"),
     "infinite clamp": (tune(clamp=float("inf")), "hyperparameters.clamp"),
     "weight that is no number": (tune(ordinary_weight=float("nan")), "hyperparameters.ordinary_weight"),
+    "no capacity": (create(capacity=0.0), "capacity"),
+    "infinite capacity": (create(capacity=float("inf")), "capacity"),
+    "gate above one": (create(sleep=memories_pb2.SleepPolicy(gate=1.5)), "sleep.gate"),
+    "rank of no column": (create(sleep=train(rank=0)), "sleep.training.rank"),
+    # sleep
+    "no request id to sleep": (sleep(request_id=""), "request_id"),
+    "over-long request id to sleep": (sleep(request_id="r" * 129), "request_id"),
+    "unprintable request id to sleep": (sleep(request_id="r\n"), "request_id"),
+    "negative seed": (sleep(seed=-1), "seed"),
+    "over-large seed": (sleep(seed=2**53), "seed"),
+    "rising scales": (sleep(policy=memories_pb2.SleepPolicy(scales=[1.0, 0.0, 0.5])), "policy.scales"),
+    "learning rate that is no number": (
+        sleep(policy=train(learning_rate=float("nan"))),
+        "policy.training.learning_rate",
+    ),
+    "no probes in a nap": (nap(policy=memories_pb2.SleepPolicy(probes=0)), "policy.probes"),
+    "cancelling nothing": (cancel(""), "sleep"),
+    "page of sleeps too long": (sleeps(page_size=1001), "page_size"),
     # history
     "read from before the first": (
         ("history_stub.ReadEvents", history_pb2.ReadEventsRequest(memory=DEMO, after_version=-1)),
@@ -181,6 +223,13 @@ NOT_FOUND: dict[str, tuple[str, Any, str]] = {
     ),
     "version to chat with": (*complete("hello", min_version=99), "VERSION_UNKNOWN"),
     "operation": (*wait(name="operations/none"), "OPERATION_UNKNOWN"),
+    "memory to put to sleep": (*sleep(memory="nowhere"), "MEMORY_UNKNOWN"),
+    "memory whose sleeps to list": (*sleeps(memory="nowhere"), "MEMORY_UNKNOWN"),
+    "sleep": ("sleep_stub.GetSleep", sleep_pb2.GetSleepRequest(memory=DEMO, sleep="none"), "SLEEP_UNKNOWN"),
+    "any sleep": ("sleep_stub.GetSleep", sleep_pb2.GetSleepRequest(memory=DEMO), "SLEEP_UNKNOWN"),
+    "sleep to watch": (*watched(), "SLEEP_UNKNOWN"),
+    "memory whose sleep to watch": (*watched(memory="nowhere"), "MEMORY_UNKNOWN"),
+    "sleep to cancel": (*cancel("none"), "SLEEP_UNKNOWN"),
 }
 
 

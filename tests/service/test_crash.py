@@ -94,7 +94,7 @@ def test_no_kill_loses_an_acknowledged_fact_or_a_bit_of_the_weights(
             edits = 0
             for kill in range(KILLS // MEMORIES):
                 number = memory * (KILLS // MEMORIES) + kill
-                nursery.stdin.write(f"{place.folder} {number} {random.uniform(0, longest):.4f}\n")
+                nursery.stdin.write(f"{place.folder} {number} {random.uniform(0, longest):.4f} 4\n")
                 nursery.stdin.flush()
                 while (line := line_of(nursery)) != "killed":
                     acknowledged.add(line.removeprefix("told "))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 from google.protobuf.descriptor import FileDescriptor
-from hypnogram.v1 import chat_pb2, facts_pb2, history_pb2, memories_pb2
+from hypnogram.v1 import chat_pb2, facts_pb2, history_pb2, memories_pb2, sleep_pb2
 from typer.core import TyperGroup, TyperOption
 
 from service import generate
@@ -20,7 +20,7 @@ from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PROTOS: tuple[FileDescriptor, ...] = tuple(
-    module.DESCRIPTOR for module in (memories_pb2, facts_pb2, history_pb2, chat_pb2)
+    module.DESCRIPTOR for module in (memories_pb2, facts_pb2, sleep_pb2, history_pb2, chat_pb2)
 )
 
 

@@ -27,6 +27,9 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     errors.RequestReused("r"),
     errors.Contradiction("facts[0]", "f", "Aria", "lives in", "Oslo"),
     errors.CapacityReached(1.2, 1.0),
+    errors.NotReady("its statistics are not prepared yet"),
+    errors.SleepInProgress("s", "nap"),
+    errors.SleepUnknown("s"),
     errors.StaleWork("the weights moved"),
     errors.Conflict("demo", 2, 3),
     errors.EventReused("e"),
@@ -120,5 +123,5 @@ def test_a_full_memory_says_so_before_harm(server: Running) -> None:
         server.client.add_facts(DEMO, [told(f"Bo Number{n}", "lives in", "Oslo") for n in range(50)])
 
     assert (failure.value.code, failure.value.reason) == ("RESOURCE_EXHAUSTED", "CAPACITY_REACHED")
-    assert float(failure.value.metadata["pressure"]) > 0.015
+    assert float(failure.value.metadata["crowding"]) > 0.015
     assert len(list(server.client.facts(DEMO))) == 1

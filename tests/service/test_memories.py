@@ -8,9 +8,11 @@ import pytest
 from hypnogram.v1 import memories_pb2
 
 from core.events import Hyperparameters
+from core.policy import SleepPolicy, Training
 from service.client import told
 from service.failures import CallFailed
 from service.fields import HYPERPARAMETERS
+from service.policies import given, overridden, policy_message
 from tests.service.conftest import DEMO, Running
 
 
@@ -45,6 +47,15 @@ def test_every_hyperparameter_is_in_the_contract_and_checked() -> None:
     assert set(HYPERPARAMETERS) == names
 
 
+def test_every_value_of_a_policy_of_sleep_is_in_the_contract() -> None:
+    for message, kind in ((memories_pb2.SleepPolicy, SleepPolicy), (memories_pb2.Training, Training)):
+        assert list(message.DESCRIPTOR.fields_by_name) == [field.name for field in fields(kind)]
+
+    changed = SleepPolicy(scales=(1.0, 0.0), gate=0.5, restful=7, training=Training(rank=3, enough=0.5))
+    assert overridden(SleepPolicy(), given(policy_message(changed))) == changed
+    assert given(memories_pb2.SleepPolicy()) == {}
+
+
 def test_a_name_that_is_taken_is_refused_and_the_memory_stays(server: Running) -> None:
     server.client.create_memory(DEMO)
     with pytest.raises(CallFailed) as failure:
@@ -59,8 +70,8 @@ def test_a_memory_is_read_as_it_was(demo: Running) -> None:
     demo.work()
 
     now, then = demo.client.memory(DEMO), demo.client.memory(DEMO, at_version=2)
-    assert (now.memory.facts.injected, now.memory.pressure) == (1, 0.01)
-    assert (then.memory.facts.injected, then.memory.pressure, then.version) == (0, 0.0, 2)
+    assert (now.memory.facts.injected, now.memory.crowding, now.memory.edits) == (1, 0.01, 1)
+    assert (then.memory.facts.injected, then.memory.crowding, then.version) == (0, 0.0, 2)
     assert now.memory.weights_digest != then.memory.weights_digest
     assert now.memory.created_at == then.memory.created_at
 

@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from hypnogram.v1 import history_pb2 as hypnogram_dot_v1_dot_history__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18hypnogram/v1/facts.proto\x12\x0chypnogram.v1\x1a\x1ahypnogram/v1/history.proto\"t\n\x08Wordings\x12\x12\n\nstatements\x18\x01 \x03(\t\x12\x11\n\tquestions\x18\x02 \x03(\t\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\x12\x18\n\x10probe_statements\x18\x04 \x03(\t\x12\x17\n\x0fprobe_questions\x18\x05 \x03(\t\"J\n\x06Source\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x14\n\x0c\x63onversation\x18\x02 \x01(\t\x12\x0c\n\x04turn\x18\x03 \x01(\x05\x12\x0c\n\x04span\x18\x04 \x01(\t\"\x8c\x01\n\x07NewFact\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08relation\x18\x02 \x01(\t\x12\x0e\n\x06object\x18\x03 \x01(\t\x12(\n\x08wordings\x18\x04 \x01(\x0b\x32\x16.hypnogram.v1.Wordings\x12$\n\x06source\x18\x05 \x01(\x0b\x32\x14.hypnogram.v1.Source\"\xa4\x02\n\x04\x46\x61\x63t\x12\x0c\n\x04\x66\x61\x63t\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08relation\x18\x03 \x01(\t\x12\x0e\n\x06object\x18\x04 \x01(\t\x12(\n\x08wordings\x18\x05 \x01(\x0b\x32\x16.hypnogram.v1.Wordings\x12$\n\x06source\x18\x06 \x01(\x0b\x32\x14.hypnogram.v1.Source\x12$\n\x06status\x18\x07 \x01(\x0e\x32\x14.hypnogram.v1.Status\x12\r\n\x05stage\x18\x08 \x01(\x05\x12\r\n\x05scale\x18\t \x01(\x01\x12\x15\n\radded_version\x18\n \x01(\x03\x12\r\n\x05\x65\x64its\x18\x0b \x03(\t\x12\x10\n\x08\x66\x61ilures\x18\x0c \x01(\x05\x12\x0f\n\x07\x66\x61ilure\x18\r \x01(\t\"\xb1\x01\n\x0f\x41\x64\x64\x46\x61\x63tsRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12$\n\x05\x66\x61\x63ts\x18\x03 \x03(\x0b\x32\x15.hypnogram.v1.NewFact\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12 \n\x04wait\x18\x05 \x01(\x0e\x32\x12.hypnogram.v1.WaitB\x13\n\x11_expected_version\"<\n\tAddedFact\x12 \n\x04\x66\x61\x63t\x18\x01 \x01(\x0b\x32\x12.hypnogram.v1.Fact\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x02 \x01(\x08\"M\n\x10\x41\x64\x64\x46\x61\x63tsResponse\x12(\n\x07results\x18\x01 \x03(\x0b\x32\x17.hypnogram.v1.AddedFact\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x80\x01\n\x0eGetFactRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x02 \x01(\t\x12\x17\n\nat_version\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"D\n\x0fGetFactResponse\x12 \n\x04\x66\x61\x63t\x18\x01 \x01(\x0b\x32\x12.hypnogram.v1.Fact\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\xd2\x01\n\x10ListFactsRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12$\n\x06status\x18\x02 \x01(\x0e\x32\x14.hypnogram.v1.Status\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x17\n\nat_version\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x07 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"`\n\x11ListFactsResponse\x12!\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x12.hypnogram.v1.Fact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x83\x01\n\x11GetLineageRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x02 \x01(\t\x12\x17\n\nat_version\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"h\n\x0cLineageEntry\x12\"\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x13.hypnogram.v1.Event\x12\x11\n\tcaused_by\x18\x02 \x03(\t\x12\x10\n\x08\x63oncerns\x18\x03 \x01(\x08\x12\x0f\n\x07summary\x18\x04 \x01(\t\"t\n\x12GetLineageResponse\x12 \n\x04\x66\x61\x63t\x18\x01 \x01(\x0b\x32\x12.hypnogram.v1.Fact\x12+\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x1a.hypnogram.v1.LineageEntry\x12\x0f\n\x07version\x18\x03 \x01(\x03*\\\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATUS_PENDING\x10\x01\x12\x13\n\x0fSTATUS_INJECTED\x10\x02\x12\x11\n\rSTATUS_PARKED\x10\x03*>\n\x04Wait\x12\x14\n\x10WAIT_UNSPECIFIED\x10\x00\x12\r\n\tWAIT_NONE\x10\x01\x12\x11\n\rWAIT_INJECTED\x10\x02\x32\xb9\x02\n\x05\x46\x61\x63ts\x12I\n\x08\x41\x64\x64\x46\x61\x63ts\x12\x1d.hypnogram.v1.AddFactsRequest\x1a\x1e.hypnogram.v1.AddFactsResponse\x12\x46\n\x07GetFact\x12\x1c.hypnogram.v1.GetFactRequest\x1a\x1d.hypnogram.v1.GetFactResponse\x12L\n\tListFacts\x12\x1e.hypnogram.v1.ListFactsRequest\x1a\x1f.hypnogram.v1.ListFactsResponse\x12O\n\nGetLineage\x12\x1f.hypnogram.v1.GetLineageRequest\x1a .hypnogram.v1.GetLineageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18hypnogram/v1/facts.proto\x12\x0chypnogram.v1\x1a\x1ahypnogram/v1/history.proto\"t\n\x08Wordings\x12\x12\n\nstatements\x18\x01 \x03(\t\x12\x11\n\tquestions\x18\x02 \x03(\t\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\x12\x18\n\x10probe_statements\x18\x04 \x03(\t\x12\x17\n\x0fprobe_questions\x18\x05 \x03(\t\"J\n\x06Source\x12\x0e\n\x06\x63lient\x18\x01 \x01(\t\x12\x14\n\x0c\x63onversation\x18\x02 \x01(\t\x12\x0c\n\x04turn\x18\x03 \x01(\x05\x12\x0c\n\x04span\x18\x04 \x01(\t\"\x8c\x01\n\x07NewFact\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x10\n\x08relation\x18\x02 \x01(\t\x12\x0e\n\x06object\x18\x03 \x01(\t\x12(\n\x08wordings\x18\x04 \x01(\x0b\x32\x16.hypnogram.v1.Wordings\x12$\n\x06source\x18\x05 \x01(\x0b\x32\x14.hypnogram.v1.Source\"\xd5\x02\n\x04\x46\x61\x63t\x12\x0c\n\x04\x66\x61\x63t\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08relation\x18\x03 \x01(\t\x12\x0e\n\x06object\x18\x04 \x01(\t\x12(\n\x08wordings\x18\x05 \x01(\x0b\x32\x16.hypnogram.v1.Wordings\x12$\n\x06source\x18\x06 \x01(\x0b\x32\x14.hypnogram.v1.Source\x12$\n\x06status\x18\x07 \x01(\x0e\x32\x14.hypnogram.v1.Status\x12\r\n\x05stage\x18\x08 \x01(\x05\x12\r\n\x05scale\x18\t \x01(\x01\x12\x15\n\radded_version\x18\n \x01(\x03\x12\r\n\x05\x65\x64its\x18\x0b \x03(\t\x12\x10\n\x08\x66\x61ilures\x18\x0c \x01(\x05\x12\x0f\n\x07\x66\x61ilure\x18\r \x01(\t\x12\x14\n\x07healthy\x18\x0e \x01(\x08H\x00\x88\x01\x01\x12\r\n\x05known\x18\x0f \x01(\x08\x42\n\n\x08_healthy\"\xb1\x01\n\x0f\x41\x64\x64\x46\x61\x63tsRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12$\n\x05\x66\x61\x63ts\x18\x03 \x03(\x0b\x32\x15.hypnogram.v1.NewFact\x12\x1d\n\x10\x65xpected_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12 \n\x04wait\x18\x05 \x01(\x0e\x32\x12.hypnogram.v1.WaitB\x13\n\x11_expected_version\"<\n\tAddedFact\x12 \n\x04\x66\x61\x63t\x18\x01 \x01(\x0b\x32\x12.hypnogram.v1.Fact\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x02 \x01(\x08\"M\n\x10\x41\x64\x64\x46\x61\x63tsResponse\x12(\n\x07results\x18\x01 \x03(\x0b\x32\x17.hypnogram.v1.AddedFact\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x80\x01\n\x0eGetFactRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x02 \x01(\t\x12\x17\n\nat_version\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"D\n\x0fGetFactResponse\x12 \n\x04\x66\x61\x63t\x18\x01 \x01(\x0b\x32\x12.hypnogram.v1.Fact\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\xd2\x01\n\x10ListFactsRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12$\n\x06status\x18\x02 \x01(\x0e\x32\x14.hypnogram.v1.Status\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x17\n\nat_version\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x07 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"`\n\x11ListFactsResponse\x12!\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x12.hypnogram.v1.Fact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x83\x01\n\x11GetLineageRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0c\n\x04\x66\x61\x63t\x18\x02 \x01(\t\x12\x17\n\nat_version\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"h\n\x0cLineageEntry\x12\"\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x13.hypnogram.v1.Event\x12\x11\n\tcaused_by\x18\x02 \x03(\t\x12\x10\n\x08\x63oncerns\x18\x03 \x01(\x08\x12\x0f\n\x07summary\x18\x04 \x01(\t\"t\n\x12GetLineageResponse\x12 \n\x04\x66\x61\x63t\x18\x01 \x01(\x0b\x32\x12.hypnogram.v1.Fact\x12+\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x1a.hypnogram.v1.LineageEntry\x12\x0f\n\x07version\x18\x03 \x01(\x03*r\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATUS_PENDING\x10\x01\x12\x13\n\x0fSTATUS_INJECTED\x10\x02\x12\x11\n\rSTATUS_PARKED\x10\x03\x12\x14\n\x10STATUS_DISSOLVED\x10\x04*>\n\x04Wait\x12\x14\n\x10WAIT_UNSPECIFIED\x10\x00\x12\r\n\tWAIT_NONE\x10\x01\x12\x11\n\rWAIT_INJECTED\x10\x02\x32\xb9\x02\n\x05\x46\x61\x63ts\x12I\n\x08\x41\x64\x64\x46\x61\x63ts\x12\x1d.hypnogram.v1.AddFactsRequest\x1a\x1e.hypnogram.v1.AddFactsResponse\x12\x46\n\x07GetFact\x12\x1c.hypnogram.v1.GetFactRequest\x1a\x1d.hypnogram.v1.GetFactResponse\x12L\n\tListFacts\x12\x1e.hypnogram.v1.ListFactsRequest\x1a\x1f.hypnogram.v1.ListFactsResponse\x12O\n\nGetLineage\x12\x1f.hypnogram.v1.GetLineageRequest\x1a .hypnogram.v1.GetLineageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hypnogram.v1.facts_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATUS']._serialized_start=1893
-  _globals['_STATUS']._serialized_end=1985
-  _globals['_WAIT']._serialized_start=1987
-  _globals['_WAIT']._serialized_end=2049
+  _globals['_STATUS']._serialized_start=1942
+  _globals['_STATUS']._serialized_end=2056
+  _globals['_WAIT']._serialized_start=2058
+  _globals['_WAIT']._serialized_end=2120
   _globals['_WORDINGS']._serialized_start=70
   _globals['_WORDINGS']._serialized_end=186
   _globals['_SOURCE']._serialized_start=188
@@ -43,27 +43,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NEWFACT']._serialized_start=265
   _globals['_NEWFACT']._serialized_end=405
   _globals['_FACT']._serialized_start=408
-  _globals['_FACT']._serialized_end=700
-  _globals['_ADDFACTSREQUEST']._serialized_start=703
-  _globals['_ADDFACTSREQUEST']._serialized_end=880
-  _globals['_ADDEDFACT']._serialized_start=882
-  _globals['_ADDEDFACT']._serialized_end=942
-  _globals['_ADDFACTSRESPONSE']._serialized_start=944
-  _globals['_ADDFACTSRESPONSE']._serialized_end=1021
-  _globals['_GETFACTREQUEST']._serialized_start=1024
-  _globals['_GETFACTREQUEST']._serialized_end=1152
-  _globals['_GETFACTRESPONSE']._serialized_start=1154
-  _globals['_GETFACTRESPONSE']._serialized_end=1222
-  _globals['_LISTFACTSREQUEST']._serialized_start=1225
-  _globals['_LISTFACTSREQUEST']._serialized_end=1435
-  _globals['_LISTFACTSRESPONSE']._serialized_start=1437
-  _globals['_LISTFACTSRESPONSE']._serialized_end=1533
-  _globals['_GETLINEAGEREQUEST']._serialized_start=1536
-  _globals['_GETLINEAGEREQUEST']._serialized_end=1667
-  _globals['_LINEAGEENTRY']._serialized_start=1669
-  _globals['_LINEAGEENTRY']._serialized_end=1773
-  _globals['_GETLINEAGERESPONSE']._serialized_start=1775
-  _globals['_GETLINEAGERESPONSE']._serialized_end=1891
-  _globals['_FACTS']._serialized_start=2052
-  _globals['_FACTS']._serialized_end=2365
+  _globals['_FACT']._serialized_end=749
+  _globals['_ADDFACTSREQUEST']._serialized_start=752
+  _globals['_ADDFACTSREQUEST']._serialized_end=929
+  _globals['_ADDEDFACT']._serialized_start=931
+  _globals['_ADDEDFACT']._serialized_end=991
+  _globals['_ADDFACTSRESPONSE']._serialized_start=993
+  _globals['_ADDFACTSRESPONSE']._serialized_end=1070
+  _globals['_GETFACTREQUEST']._serialized_start=1073
+  _globals['_GETFACTREQUEST']._serialized_end=1201
+  _globals['_GETFACTRESPONSE']._serialized_start=1203
+  _globals['_GETFACTRESPONSE']._serialized_end=1271
+  _globals['_LISTFACTSREQUEST']._serialized_start=1274
+  _globals['_LISTFACTSREQUEST']._serialized_end=1484
+  _globals['_LISTFACTSRESPONSE']._serialized_start=1486
+  _globals['_LISTFACTSRESPONSE']._serialized_end=1582
+  _globals['_GETLINEAGEREQUEST']._serialized_start=1585
+  _globals['_GETLINEAGEREQUEST']._serialized_end=1716
+  _globals['_LINEAGEENTRY']._serialized_start=1718
+  _globals['_LINEAGEENTRY']._serialized_end=1822
+  _globals['_GETLINEAGERESPONSE']._serialized_start=1824
+  _globals['_GETLINEAGERESPONSE']._serialized_end=1940
+  _globals['_FACTS']._serialized_start=2123
+  _globals['_FACTS']._serialized_end=2436
 # @@protoc_insertion_point(module_scope)

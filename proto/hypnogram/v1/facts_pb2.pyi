@@ -34,6 +34,8 @@ class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Status.ValueTy
     """Carried by an edit of the weights."""
     STATUS_PARKED: _Status.ValueType  # 3
     """Could not be written; `failure` says why."""
+    STATUS_DISSOLVED: _Status.ValueType  # 4
+    """Carried by adapters alone: its edit has left the weights."""
 
 class Status(_Status, metaclass=_StatusEnumTypeWrapper):
     """How far a fact has come."""
@@ -46,6 +48,8 @@ STATUS_INJECTED: Status.ValueType  # 2
 """Carried by an edit of the weights."""
 STATUS_PARKED: Status.ValueType  # 3
 """Could not be written; `failure` says why."""
+STATUS_DISSOLVED: Status.ValueType  # 4
+"""Carried by adapters alone: its edit has left the weights."""
 Global___Status: _TypeAlias = Status  # noqa: Y015
 
 class _Wait:
@@ -215,6 +219,8 @@ class Fact(_message.Message):
     EDITS_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    HEALTHY_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
     fact: _builtins.str
     """Its id, a UUID that sorts by time."""
     subject: _builtins.str
@@ -226,15 +232,19 @@ class Fact(_message.Message):
     status: Global___Status.ValueType
     """How far it has come."""
     stage: _builtins.int
-    """0 (an edit carries it) to 3 (an adapter does)."""
+    """0 (an edit carries it) to 3 (adapters do), one up or down in a sleep."""
     scale: _builtins.float
-    """Share of its edit in the weights; 0 while pending."""
+    """Share of its edit in the weights; 0 while pending and once dissolved."""
     added_version: _builtins.int
     """The version that added it."""
     failures: _builtins.int
     """Failed attempts to write it, since the last success."""
     failure: _builtins.str
     """Why the last attempt failed; empty otherwise."""
+    healthy: _builtins.bool
+    """The verdict of its last audit; absent before the first."""
+    known: _builtins.bool
+    """Whether the pristine model says it without any memory, as far as audits have asked."""
     @_builtins.property
     def wordings(self) -> Global___Wordings:
         """Its prompts."""
@@ -245,7 +255,7 @@ class Fact(_message.Message):
 
     @_builtins.property
     def edits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The edits that wrote it, oldest first."""
+        """The edits whose columns carry it; none while pending and once dissolved."""
 
     def __init__(
         self,
@@ -263,12 +273,16 @@ class Fact(_message.Message):
         edits: _abc.Iterable[_builtins.str] | None = ...,
         failures: _builtins.int = ...,
         failure: _builtins.str = ...,
+        healthy: _builtins.bool | None = ...,
+        known: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["source", b"source", "wordings", b"wordings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "healthy", b"healthy", "source", b"source", "wordings", b"wordings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_version", b"added_version", "edits", b"edits", "fact", b"fact", "failure", b"failure", "failures", b"failures", "object", b"object", "relation", b"relation", "scale", b"scale", "source", b"source", "stage", b"stage", "status", b"status", "subject", b"subject", "wordings", b"wordings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "added_version", b"added_version", "edits", b"edits", "fact", b"fact", "failure", b"failure", "failures", b"failures", "healthy", b"healthy", "known", b"known", "object", b"object", "relation", b"relation", "scale", b"scale", "source", b"source", "stage", b"stage", "status", b"status", "subject", b"subject", "wordings", b"wordings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__healthy: _TypeAlias = _typing.Literal["healthy"]  # noqa: Y015
+    _WhichOneofArgType__healthy: _TypeAlias = _typing.Literal["_healthy", b"_healthy"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__healthy) -> _WhichOneofReturnType__healthy | None: ...
 
 Global___Fact: _TypeAlias = Fact  # noqa: Y015
 

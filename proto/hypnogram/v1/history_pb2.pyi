@@ -59,7 +59,11 @@ class Event(_message.Message):
     schema: _builtins.int
     """The schema of its payload."""
     type: _builtins.str
-    """What happened: MemoryCreated, StatisticsPrepared, FactAdded, EditComputed, FactInjected or WorkFailed."""
+    """What happened. To the memory: MemoryCreated, StatisticsPrepared. To a fact: FactAdded, FactInjected, FactAudited,
+    FactRefreshed, FactAdvanced, FactRetreated, FactDissolved. To the weights: EditComputed, AdapterTrained,
+    FactsRescaled. In a sleep or a nap, beside those: SleepStarted, ControlsMeasured, SleepCompleted, SleepRolledBack.
+    And WorkFailed.
+    """
     previous_hash: _builtins.str
     """Hash of the event at the position before."""
     hash: _builtins.str
@@ -113,7 +117,7 @@ class ReadEventsRequest(_message.Message):
     until_version: _builtins.int
     """Stop after this version; left out, at the newest."""
     page_size: _builtins.int
-    """Events in one message of the stream, at most; 0 for 100."""
+    """Events in one message of the stream, at most; 0 for 100. A page that would be too large for a message has fewer."""
     def __init__(
         self,
         *,
@@ -323,7 +327,7 @@ class ReplayResponse(_message.Message):
     rebuilt_weights: _builtins.str
     """Digest of the weights as rebuilt; equal to the recorded one."""
     edits_checked: _builtins.int
-    """How many edits' digests were compared on the way."""
+    """How many recorded digests were compared on the way: those of the clean weights and of every change of them."""
     def __init__(
         self,
         *,

@@ -75,6 +75,7 @@ class HistoryStub:
 
     Example: {"memory": "demo", "version": 12}
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
 
 @_typing.type_check_only
@@ -123,6 +124,7 @@ class HistoryAsyncStub(HistoryStub):
 
     Example: {"memory": "demo", "version": 12}
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
 
 class HistoryServicer(metaclass=_abc_1.ABCMeta):
@@ -186,6 +188,7 @@ class HistoryServicer(metaclass=_abc_1.ABCMeta):
 
         Example: {"memory": "demo", "version": 12}
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
         """
 
 def add_HistoryServicer_to_server(servicer: HistoryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

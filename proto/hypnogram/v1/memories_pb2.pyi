@@ -188,6 +188,256 @@ class Hyperparameters(_message.Message):
 Global___Hyperparameters: _TypeAlias = Hyperparameters  # noqa: Y015
 
 @_typing.final
+class Training(_message.Message):
+    """How an adapter is trained in a sleep. What is left out stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RANK_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    LEARNING_RATE_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    REHEARSAL_FIELD_NUMBER: _builtins.int
+    DIVERGENCE_WEIGHT_FIELD_NUMBER: _builtins.int
+    ENOUGH_FIELD_NUMBER: _builtins.int
+    rank: _builtins.int
+    """Columns of the adapter in every edited module. 1 to 1024."""
+    steps: _builtins.int
+    """Training steps, at most. 1 to 100000."""
+    learning_rate: _builtins.float
+    """Peak learning rate. 1e-9 to 1000."""
+    batch: _builtins.int
+    """Contexts of facts in a step; half as many of facts that adapters carry already come on top. 1 to 4096."""
+    rehearsal: _builtins.int
+    """Rehearsed texts in a step. 0 to 4096."""
+    divergence_weight: _builtins.float
+    """Weight of the divergence from the pristine model on rehearsed texts, against the loss on facts. 0 to 1000000."""
+    enough: _builtins.float
+    """Training stops once the loss of every lesson is below. 0 to 1000."""
+    def __init__(
+        self,
+        *,
+        rank: _builtins.int | None = ...,
+        steps: _builtins.int | None = ...,
+        learning_rate: _builtins.float | None = ...,
+        batch: _builtins.int | None = ...,
+        rehearsal: _builtins.int | None = ...,
+        divergence_weight: _builtins.float | None = ...,
+        enough: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_batch", b"_batch", "_divergence_weight", b"_divergence_weight", "_enough", b"_enough", "_learning_rate", b"_learning_rate", "_rank", b"_rank", "_rehearsal", b"_rehearsal", "_steps", b"_steps", "batch", b"batch", "divergence_weight", b"divergence_weight", "enough", b"enough", "learning_rate", b"learning_rate", "rank", b"rank", "rehearsal", b"rehearsal", "steps", b"steps"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_batch", b"_batch", "_divergence_weight", b"_divergence_weight", "_enough", b"_enough", "_learning_rate", b"_learning_rate", "_rank", b"_rank", "_rehearsal", b"_rehearsal", "_steps", b"_steps", "batch", b"batch", "divergence_weight", b"divergence_weight", "enough", b"enough", "learning_rate", b"learning_rate", "rank", b"rank", "rehearsal", b"rehearsal", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__batch: _TypeAlias = _typing.Literal["batch"]  # noqa: Y015
+    _WhichOneofArgType__batch: _TypeAlias = _typing.Literal["_batch", b"_batch"]  # noqa: Y015
+    _WhichOneofReturnType__divergence_weight: _TypeAlias = _typing.Literal["divergence_weight"]  # noqa: Y015
+    _WhichOneofArgType__divergence_weight: _TypeAlias = _typing.Literal["_divergence_weight", b"_divergence_weight"]  # noqa: Y015
+    _WhichOneofReturnType__enough: _TypeAlias = _typing.Literal["enough"]  # noqa: Y015
+    _WhichOneofArgType__enough: _TypeAlias = _typing.Literal["_enough", b"_enough"]  # noqa: Y015
+    _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
+    _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
+    _WhichOneofReturnType__rank: _TypeAlias = _typing.Literal["rank"]  # noqa: Y015
+    _WhichOneofArgType__rank: _TypeAlias = _typing.Literal["_rank", b"_rank"]  # noqa: Y015
+    _WhichOneofReturnType__rehearsal: _TypeAlias = _typing.Literal["rehearsal"]  # noqa: Y015
+    _WhichOneofArgType__rehearsal: _TypeAlias = _typing.Literal["_rehearsal", b"_rehearsal"]  # noqa: Y015
+    _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
+    _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__batch) -> _WhichOneofReturnType__batch | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__divergence_weight) -> _WhichOneofReturnType__divergence_weight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enough) -> _WhichOneofReturnType__enough | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rank) -> _WhichOneofReturnType__rank | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rehearsal) -> _WhichOneofReturnType__rehearsal | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
+
+Global___Training: _TypeAlias = Training  # noqa: Y015
+
+@_typing.final
+class SleepPolicy(_message.Message):
+    """How a memory sleeps. What is left out stays as it is: when creating, the base model's profile or the default; in a
+    sleep, what the memory was created with.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCALES_FIELD_NUMBER: _builtins.int
+    TRAINING_FIELD_NUMBER: _builtins.int
+    TRAININGS_FIELD_NUMBER: _builtins.int
+    REFRESHES_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
+    HEALTHY_FIELD_NUMBER: _builtins.int
+    PROBES_FIELD_NUMBER: _builtins.int
+    CONTROLS_FIELD_NUMBER: _builtins.int
+    REHEARSED_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    PERPLEXITY_LIMIT_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_LIMIT_FIELD_NUMBER: _builtins.int
+    STRANGERS_LIMIT_FIELD_NUMBER: _builtins.int
+    RECALL_LIMIT_FIELD_NUMBER: _builtins.int
+    RESTFUL_FIELD_NUMBER: _builtins.int
+    trainings: _builtins.int
+    """Adapters trained in one sleep, at most; another one while the gate turns facts back. 1 to 100."""
+    refreshes: _builtins.int
+    """Refreshes after one audit, at most. 0 to 100."""
+    gate: _builtins.float
+    """Share of a fact's probes that must pass, with its edit at the next scale, for it to advance. 0 to 1."""
+    healthy: _builtins.float
+    """Share of a fact's probes that must pass for it to count as healthy. 0 to 1."""
+    probes: _builtins.int
+    """Probes of each kind (raw, chat), of wordings the fact is written on and of those it is not, at most. 1 to 16."""
+    controls: _builtins.int
+    """Neighbours, strangers, untold relations and texts asked about in each audit, of each so many. 1 to 10000."""
+    rehearsed: _builtins.int
+    """Dissolved facts rehearsed in one training, at most. 0 to 1000000."""
+    texts: _builtins.int
+    """Rehearsed texts of each kind in one training. 0 to 1000000."""
+    perplexity_limit: _builtins.float
+    """Largest growth of held-out perplexity in one sleep: 0.02 is 2 %. Beyond it the sleep is rolled back."""
+    neighbours_limit: _builtins.float
+    """Least share of neighbours unchanged, against before the sleep. 0 to 1. Below it the sleep is rolled back."""
+    strangers_limit: _builtins.float
+    """Least share of strangers unchanged, against before the sleep. 0 to 1. Below it the sleep is rolled back."""
+    recall_limit: _builtins.float
+    """Least share of the facts healthy before the sleep that must be healthy after it. 0 to 1. Below it the sleep is
+    rolled back.
+    """
+    restful: _builtins.int
+    """Versions without sleep after which age alone is full pressure. 1 to 1000000000."""
+    @_builtins.property
+    def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Share of a fact's edit in the weights at stage 0, 1, 2, ...; falls from 1.0 to 0.0, where the edit is dissolved. Empty
+        stays as it is.
+        """
+
+    @_builtins.property
+    def training(self) -> Global___Training:
+        """How adapters are trained."""
+
+    def __init__(
+        self,
+        *,
+        scales: _abc.Iterable[_builtins.float] | None = ...,
+        training: Global___Training | None = ...,
+        trainings: _builtins.int | None = ...,
+        refreshes: _builtins.int | None = ...,
+        gate: _builtins.float | None = ...,
+        healthy: _builtins.float | None = ...,
+        probes: _builtins.int | None = ...,
+        controls: _builtins.int | None = ...,
+        rehearsed: _builtins.int | None = ...,
+        texts: _builtins.int | None = ...,
+        perplexity_limit: _builtins.float | None = ...,
+        neighbours_limit: _builtins.float | None = ...,
+        strangers_limit: _builtins.float | None = ...,
+        recall_limit: _builtins.float | None = ...,
+        restful: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__controls: _TypeAlias = _typing.Literal["controls"]  # noqa: Y015
+    _WhichOneofArgType__controls: _TypeAlias = _typing.Literal["_controls", b"_controls"]  # noqa: Y015
+    _WhichOneofReturnType__gate: _TypeAlias = _typing.Literal["gate"]  # noqa: Y015
+    _WhichOneofArgType__gate: _TypeAlias = _typing.Literal["_gate", b"_gate"]  # noqa: Y015
+    _WhichOneofReturnType__healthy: _TypeAlias = _typing.Literal["healthy"]  # noqa: Y015
+    _WhichOneofArgType__healthy: _TypeAlias = _typing.Literal["_healthy", b"_healthy"]  # noqa: Y015
+    _WhichOneofReturnType__neighbours_limit: _TypeAlias = _typing.Literal["neighbours_limit"]  # noqa: Y015
+    _WhichOneofArgType__neighbours_limit: _TypeAlias = _typing.Literal["_neighbours_limit", b"_neighbours_limit"]  # noqa: Y015
+    _WhichOneofReturnType__perplexity_limit: _TypeAlias = _typing.Literal["perplexity_limit"]  # noqa: Y015
+    _WhichOneofArgType__perplexity_limit: _TypeAlias = _typing.Literal["_perplexity_limit", b"_perplexity_limit"]  # noqa: Y015
+    _WhichOneofReturnType__probes: _TypeAlias = _typing.Literal["probes"]  # noqa: Y015
+    _WhichOneofArgType__probes: _TypeAlias = _typing.Literal["_probes", b"_probes"]  # noqa: Y015
+    _WhichOneofReturnType__recall_limit: _TypeAlias = _typing.Literal["recall_limit"]  # noqa: Y015
+    _WhichOneofArgType__recall_limit: _TypeAlias = _typing.Literal["_recall_limit", b"_recall_limit"]  # noqa: Y015
+    _WhichOneofReturnType__refreshes: _TypeAlias = _typing.Literal["refreshes"]  # noqa: Y015
+    _WhichOneofArgType__refreshes: _TypeAlias = _typing.Literal["_refreshes", b"_refreshes"]  # noqa: Y015
+    _WhichOneofReturnType__rehearsed: _TypeAlias = _typing.Literal["rehearsed"]  # noqa: Y015
+    _WhichOneofArgType__rehearsed: _TypeAlias = _typing.Literal["_rehearsed", b"_rehearsed"]  # noqa: Y015
+    _WhichOneofReturnType__restful: _TypeAlias = _typing.Literal["restful"]  # noqa: Y015
+    _WhichOneofArgType__restful: _TypeAlias = _typing.Literal["_restful", b"_restful"]  # noqa: Y015
+    _WhichOneofReturnType__strangers_limit: _TypeAlias = _typing.Literal["strangers_limit"]  # noqa: Y015
+    _WhichOneofArgType__strangers_limit: _TypeAlias = _typing.Literal["_strangers_limit", b"_strangers_limit"]  # noqa: Y015
+    _WhichOneofReturnType__texts: _TypeAlias = _typing.Literal["texts"]  # noqa: Y015
+    _WhichOneofArgType__texts: _TypeAlias = _typing.Literal["_texts", b"_texts"]  # noqa: Y015
+    _WhichOneofReturnType__trainings: _TypeAlias = _typing.Literal["trainings"]  # noqa: Y015
+    _WhichOneofArgType__trainings: _TypeAlias = _typing.Literal["_trainings", b"_trainings"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__controls) -> _WhichOneofReturnType__controls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__gate) -> _WhichOneofReturnType__gate | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__healthy) -> _WhichOneofReturnType__healthy | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours_limit) -> _WhichOneofReturnType__neighbours_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__perplexity_limit) -> _WhichOneofReturnType__perplexity_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probes) -> _WhichOneofReturnType__probes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recall_limit) -> _WhichOneofReturnType__recall_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__refreshes) -> _WhichOneofReturnType__refreshes | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rehearsed) -> _WhichOneofReturnType__rehearsed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__restful) -> _WhichOneofReturnType__restful | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__strangers_limit) -> _WhichOneofReturnType__strangers_limit | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__texts) -> _WhichOneofReturnType__texts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trainings) -> _WhichOneofReturnType__trainings | None: ...
+
+Global___SleepPolicy: _TypeAlias = SleepPolicy  # noqa: Y015
+
+@_typing.final
+class Pressure(_message.Message):
+    """How much a memory needs sleep: four needs, each 0 (none) to 1 (sleep before telling more)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CROWDING_FIELD_NUMBER: _builtins.int
+    UNABSORBED_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    AGE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    crowding: _builtins.float
+    """Share of the key space that keys in force hold, against the memory's capacity."""
+    unabsorbed: _builtins.float
+    """Share of the changes wanted of hidden states that edits in force left out, on average."""
+    degraded: _builtins.float
+    """Share of the facts in the weights that their last audit found degraded."""
+    age: _builtins.float
+    """Versions since the last sleep, while an edit carries anything, against the policy's `restful`."""
+    total: _builtins.float
+    """The largest of the four: any one of them alone is a reason to sleep."""
+    def __init__(
+        self,
+        *,
+        crowding: _builtins.float = ...,
+        unabsorbed: _builtins.float = ...,
+        degraded: _builtins.float = ...,
+        age: _builtins.float = ...,
+        total: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "crowding", b"crowding", "degraded", b"degraded", "total", b"total", "unabsorbed", b"unabsorbed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pressure: _TypeAlias = Pressure  # noqa: Y015
+
+@_typing.final
 class FactCounts(_message.Message):
     """How many facts a memory has, by status."""
 
@@ -196,26 +446,70 @@ class FactCounts(_message.Message):
     PENDING_FIELD_NUMBER: _builtins.int
     INJECTED_FIELD_NUMBER: _builtins.int
     PARKED_FIELD_NUMBER: _builtins.int
+    DISSOLVED_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
     pending: _builtins.int
     """Durable in the log, not yet in the weights."""
     injected: _builtins.int
-    """In the weights."""
+    """In the weights, carried by an edit."""
     parked: _builtins.int
     """Could not be written."""
+    dissolved: _builtins.int
+    """In the weights, carried by adapters alone."""
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Facts in the weights by stage: the first number counts stage 0, the last one the dissolved."""
+
     def __init__(
         self,
         *,
         pending: _builtins.int = ...,
         injected: _builtins.int = ...,
         parked: _builtins.int = ...,
+        dissolved: _builtins.int = ...,
+        stages: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["injected", b"injected", "parked", b"parked", "pending", b"pending"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dissolved", b"dissolved", "injected", b"injected", "parked", b"parked", "pending", b"pending", "stages", b"stages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FactCounts: _TypeAlias = FactCounts  # noqa: Y015
+
+@_typing.final
+class Asleep(_message.Message):
+    """A sleep or a nap in progress."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SLEEP_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    BEGAN_VERSION_FIELD_NUMBER: _builtins.int
+    sleep: _builtins.str
+    """Its id."""
+    kind: _builtins.str
+    """"sleep" or "nap"."""
+    step: _builtins.str
+    """The step it is at: "audit", "refresh", "train", "gate", "rescale" or "end"."""
+    began_version: _builtins.int
+    """The version of its first event."""
+    def __init__(
+        self,
+        *,
+        sleep: _builtins.str = ...,
+        kind: _builtins.str = ...,
+        step: _builtins.str = ...,
+        began_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_version", b"began_version", "kind", b"kind", "sleep", b"sleep", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Asleep: _TypeAlias = Asleep  # noqa: Y015
 
 @_typing.final
 class Memory(_message.Message):
@@ -235,18 +529,36 @@ class Memory(_message.Message):
     STATISTICS_FAILURE_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     RELATIONS_FIELD_NUMBER: _builtins.int
+    NEEDS_FIELD_NUMBER: _builtins.int
+    CROWDING_FIELD_NUMBER: _builtins.int
+    SLEEP_FIELD_NUMBER: _builtins.int
+    ASLEEP_FIELD_NUMBER: _builtins.int
+    SLEPT_VERSION_FIELD_NUMBER: _builtins.int
+    NIGHTS_FIELD_NUMBER: _builtins.int
+    EDITS_FIELD_NUMBER: _builtins.int
+    ADAPTERS_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Its name."""
     pressure: _builtins.float
-    """How much its facts disturb each other, measured at the last edit."""
+    """How much it needs sleep, 0 to 1: the largest of its `needs`."""
     capacity: _builtins.float
-    """The pressure over which AddFacts is RESOURCE_EXHAUSTED."""
+    """The crowding over which AddFacts is RESOURCE_EXHAUSTED."""
     weights_digest: _builtins.str
     """Digest of the edited modules' weights; empty until statistics are prepared."""
     statistics_prepared: _builtins.bool
     """Whether the statistics about the base model are prepared: facts are written from then on."""
     statistics_failure: _builtins.str
     """Why preparing them failed the last time; empty otherwise."""
+    crowding: _builtins.float
+    """Share of the key space that keys in force hold, measured when the weights changed last."""
+    slept_version: _builtins.int
+    """The version at which the last sleep completed; 0 before the first."""
+    nights: _builtins.int
+    """Sleeps and naps that have ended, completed or rolled back."""
+    edits: _builtins.int
+    """Edits whose columns carry a fact."""
+    adapters: _builtins.int
+    """Adapters in force."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """The model under it."""
@@ -271,6 +583,18 @@ class Memory(_message.Message):
     def relations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Relations it has words for by itself; facts of others need `wordings` to be told well."""
 
+    @_builtins.property
+    def needs(self) -> Global___Pressure:
+        """What the pressure comes from."""
+
+    @_builtins.property
+    def sleep(self) -> Global___SleepPolicy:
+        """How it sleeps unless a sleep says otherwise."""
+
+    @_builtins.property
+    def asleep(self) -> Global___Asleep:
+        """The sleep or nap in progress; absent while it is awake."""
+
     def __init__(
         self,
         *,
@@ -286,10 +610,18 @@ class Memory(_message.Message):
         statistics_failure: _builtins.str = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         relations: _abc.Iterable[_builtins.str] | None = ...,
+        needs: Global___Pressure | None = ...,
+        crowding: _builtins.float = ...,
+        sleep: Global___SleepPolicy | None = ...,
+        asleep: Global___Asleep | None = ...,
+        slept_version: _builtins.int = ...,
+        nights: _builtins.int = ...,
+        edits: _builtins.int = ...,
+        adapters: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asleep", b"asleep", "base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "needs", b"needs", "sleep", b"sleep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "capacity", b"capacity", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "memory", b"memory", "modules", b"modules", "pressure", b"pressure", "relations", b"relations", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "created_at", b"created_at", "crowding", b"crowding", "edits", b"edits", "facts", b"facts", "hyperparameters", b"hyperparameters", "memory", b"memory", "modules", b"modules", "needs", b"needs", "nights", b"nights", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -302,8 +634,12 @@ class CreateMemoryRequest(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     BASE_FIELD_NUMBER: _builtins.int
     HYPERPARAMETERS_FIELD_NUMBER: _builtins.int
+    SLEEP_FIELD_NUMBER: _builtins.int
+    CAPACITY_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Its name: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
+    capacity: _builtins.float
+    """The crowding over which AddFacts is RESOURCE_EXHAUSTED, above 0; left out, the base model's."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """The model under it; left out, dormouse."""
@@ -312,18 +648,26 @@ class CreateMemoryRequest(_message.Message):
     def hyperparameters(self) -> Global___Hyperparameters:
         """What to set other than its default."""
 
+    @_builtins.property
+    def sleep(self) -> Global___SleepPolicy:
+        """How it shall sleep, where that is other than the default."""
+
     def __init__(
         self,
         *,
         memory: _builtins.str = ...,
         base: Global___BaseModel | None = ...,
         hyperparameters: Global___Hyperparameters | None = ...,
+        sleep: Global___SleepPolicy | None = ...,
+        capacity: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "hyperparameters", b"hyperparameters"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "sleep", b"sleep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base", b"base", "hyperparameters", b"hyperparameters", "memory", b"memory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "memory", b"memory", "sleep", b"sleep"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__capacity: _TypeAlias = _typing.Literal["capacity"]  # noqa: Y015
+    _WhichOneofArgType__capacity: _TypeAlias = _typing.Literal["_capacity", b"_capacity"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__capacity) -> _WhichOneofReturnType__capacity | None: ...
 
 Global___CreateMemoryRequest: _TypeAlias = CreateMemoryRequest  # noqa: Y015
 

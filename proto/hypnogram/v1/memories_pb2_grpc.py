@@ -64,20 +64,21 @@ class MemoriesServicer:
         same settings again answers as the first time did.
 
         Errors:
-        INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter out of
-        its range
+        INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter, a
+        capacity or a value of `sleep` out of its range
         ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
         FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded
 
         Example: {"memory": "demo"}
         Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
+        Example: {"memory": "careful", "sleep": {"perplexity_limit": 0.01, "training": {"rank": 8}}}
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetMemory(self, request, context):
-        """Answers with a memory: its base, how full it is, and the digest of its weights.
+        """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights.
 
         Errors:
         NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN

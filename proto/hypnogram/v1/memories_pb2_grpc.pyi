@@ -58,16 +58,17 @@ class MemoriesStub:
     same settings again answers as the first time did.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter out of
-                           its range
+      INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter, a
+                           capacity or a value of `sleep` out of its range
       ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
       FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded
 
     Example: {"memory": "demo"}
     Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
+    Example: {"memory": "careful", "sleep": {"perplexity_limit": 0.01, "training": {"rank": 8}}}
     """
     GetMemory: _grpc.UnaryUnaryMultiCallable[_memories_pb2.GetMemoryRequest, _memories_pb2.GetMemoryResponse]
-    """Answers with a memory: its base, how full it is, and the digest of its weights.
+    """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights.
 
     Errors:
       NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN
@@ -96,16 +97,17 @@ class MemoriesAsyncStub(MemoriesStub):
     same settings again answers as the first time did.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter out of
-                           its range
+      INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter, a
+                           capacity or a value of `sleep` out of its range
       ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
       FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded
 
     Example: {"memory": "demo"}
     Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
+    Example: {"memory": "careful", "sleep": {"perplexity_limit": 0.01, "training": {"rank": 8}}}
     """
     GetMemory: _aio.UnaryUnaryMultiCallable[_memories_pb2.GetMemoryRequest, _memories_pb2.GetMemoryResponse]  # type: ignore[assignment]
-    """Answers with a memory: its base, how full it is, and the digest of its weights.
+    """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights.
 
     Errors:
       NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN
@@ -137,13 +139,14 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
         same settings again answers as the first time did.
 
         Errors:
-          INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter out of
-                               its range
+          INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter, a
+                               capacity or a value of `sleep` out of its range
           ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
           FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded
 
         Example: {"memory": "demo"}
         Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
+        Example: {"memory": "careful", "sleep": {"perplexity_limit": 0.01, "training": {"rank": 8}}}
         """
 
     @_abc_1.abstractmethod
@@ -152,7 +155,7 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
         request: _memories_pb2.GetMemoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memories_pb2.GetMemoryResponse, _abc.Awaitable[_memories_pb2.GetMemoryResponse]]:
-        """Answers with a memory: its base, how full it is, and the digest of its weights.
+        """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights.
 
         Errors:
           NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN

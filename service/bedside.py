@@ -1,0 +1,247 @@
+"""The steps of a sleep that look and train, and change no weights by themselves: audit, gate, train, end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from random import Random
+
+from torch import Tensor
+
+from core.commands import Command, RecordAudit, RecordEnd, RecordTraining
+from core.decide import MAX_PROMPTS
+from core.events import MemoryCreated
+from core.facts import Fact
+from core.gate import known, passes
+from core.ids import AdapterId, FactId
+from core.memory import Memory, Status
+from core.plan import plan, plan_at
+from core.sleep import Occasion, Step
+from core.sleep_events import AdapterTrained, Control, ControlsMeasured, FactAudited
+from core.untold import untold_questions
+from core.weights.audit import UNTOLD, Ordinary, Pristine, audit, split
+from core.weights.consolidate import Rehearsed, consolidate, rehearse
+from core.weights.contexts import Context, contexts_of
+from core.weights.digest import weights_digest
+from core.weights.ordinary import read_ordinary
+from core.weights.perplexity import perplexity_of
+from core.weights.probe import greedy
+from core.weights.subject import Subject
+from core.work import SleepStep
+from service.projection import Deltas, build
+from store.artifacts import Artifacts
+from store.clock import next_uuid
+
+CURVE = 20  # points of a loss curve that are recorded
+LONGEST = 64  # tokens of a rehearsed text
+
+Progress = Callable[[int, int, float | None], None]
+
+
+class Bedside:
+    """Sits with one memory through its nights. Keeps only what follows from the pristine model."""
+
+    def __init__(self, subject: Subject, created: MemoryCreated, artifacts: Artifacts, deltas: Deltas) -> None:
+        self._subject = subject
+        self._created = created
+        self._artifacts = artifacts
+        self._deltas = deltas
+        self._pristine = Pristine(subject)
+        self._rehearsed: dict[tuple[int, ...], Rehearsed] = {}
+        self._base_perplexity: dict[int, float] = {}
+
+    def perform(self, work: SleepStep, memory: Memory, progress: Progress) -> Command:
+        """Does an audit, a gate, a training or the end of a sleep."""
+        match work.step:
+            case Step.AUDIT:
+                return self._audit(work, memory, progress)
+            case Step.GATE:
+                return self._gate(work, memory, progress)
+            case Step.TRAIN:
+                return self._train(work, memory, progress)
+            case _:
+                return RecordEnd(work=work)
+
+    def _audit(self, work: SleepStep, memory: Memory, progress: Progress) -> RecordAudit:
+        began = time.monotonic()
+        self._subject.install(build(self._subject, self._deltas, plan(memory)))
+        audited = self._probe(work, memory, {}, self._untold(work, memory), progress)
+        controls = self._controls(work, memory, audited, began)
+        return RecordAudit(work=work, audited=audited, controls=controls)
+
+    def _gate(self, work: SleepStep, memory: Memory, progress: Progress) -> RecordAudit:
+        """Probes each fact with all edits at the scales they would have next: materialised, not guessed."""
+        scales = _next_scales(work, memory)
+        self._subject.install(build(self._subject, self._deltas, plan_at(memory, scales)))
+        return RecordAudit(work=work, audited=self._probe(work, memory, scales, {}, progress), controls=None)
+
+    def _probe(self, work: SleepStep, memory: Memory, scales: Mapping[FactId, float], untold: Mapping[int, list[str]],
+               progress: Progress) -> tuple[FactAudited, ...]:  # fmt: skip
+        assert memory.sleep is not None
+        policy = memory.sleep.policy
+        share = policy.gate if work.occasion is Occasion.GATE else policy.healthy
+        states = [memory.facts[fact] for fact in work.facts]
+        results = audit(
+            self._subject,
+            self._pristine,
+            [state.fact for state in states],
+            policy.probes,
+            [state.healthy is None for state in states],
+            untold,
+            lambda done, total: progress(done, total, None),
+        )
+        weights = self._subject.digest()
+        return tuple(
+            FactAudited(
+                fact=fact,
+                sleep=work.sleep,
+                occasion=work.occasion,
+                scale=scales.get(fact, state.scale),
+                healthy=passes(probes, share),
+                known=state.known or known(probes),
+                passed=sum(probe.passed for probe in probes if probe.pathway != UNTOLD),
+                asked=sum(probe.pathway != UNTOLD for probe in probes),
+                weights=weights,
+                probes=probes,
+            )
+            for fact, state, probes in zip(work.facts, states, results, strict=True)
+        )
+
+    def _untold(self, work: SleepStep, memory: Memory) -> dict[int, list[str]]:
+        """For some facts, questions about their subjects on what nobody told; each subject once, `controls` in all."""
+        assert memory.sleep is not None
+        first = {memory.facts[fact].fact.subject: index for index, fact in reversed(list(enumerate(work.facts)))}
+        questions = [
+            (index, question)
+            for subject, index in first.items()
+            for question in untold_questions(memory, [memory.facts[work.facts[index]].fact], each=1)
+        ]
+        chosen = Random(memory.sleep.began).sample(questions, min(len(questions), memory.sleep.policy.controls))
+        by_fact: dict[int, list[str]] = {}
+        for index, question in chosen:
+            by_fact.setdefault(index, []).append(question)
+        return by_fact
+
+    def _controls(self, work: SleepStep, memory: Memory, audited: tuple[FactAudited, ...],
+                  began: float) -> ControlsMeasured:  # fmt: skip
+        assert memory.sleep is not None
+        number, held_out = memory.sleep.policy.controls, self._ordinary[0]
+        controls = [
+            *self._asked("neighbour", held_out.neighbours[:number]),
+            *self._asked("stranger", held_out.strangers[:number]),
+        ]
+        untold = [probe.passed for one in audited for probe in one.probes if probe.pathway == UNTOLD]
+        texts = held_out.whole[:number]
+        if number not in self._base_perplexity:
+            with self._subject.with_weights(self._subject.pristine):
+                self._base_perplexity[number] = perplexity_of(self._subject, texts)
+        return ControlsMeasured(
+            sleep=work.sleep,
+            occasion=work.occasion,
+            neighbours=_unchanged(controls, "neighbour"),
+            strangers=_unchanged(controls, "stranger"),
+            untold=sum(untold) / len(untold) if untold else 1.0,
+            perplexity=perplexity_of(self._subject, texts),
+            base_perplexity=self._base_perplexity[number],
+            weights=self._subject.digest(),
+            controls=tuple(controls),
+            seconds=round(time.monotonic() - began, 6),
+        )
+
+    def _asked(self, kind: str, prompts: list[list[int]]) -> list[Control]:
+        before = self._pristine.continued(prompts)
+        now = greedy(self._subject, prompts, sentence=True)
+        words = [self._subject.tokenizer.decode(prompt, skip_special_tokens=True) for prompt in prompts]
+        return [
+            Control(kind=kind, prompt=prompt, before=was, output=is_)
+            for prompt, was, is_ in zip(words, before, now, strict=True)
+        ]
+
+    def _train(self, work: SleepStep, memory: Memory, progress: Progress) -> RecordTraining:
+        began = time.monotonic()
+        sleep = memory.sleep
+        assert sleep is not None
+        policy, random = sleep.policy, Random(sleep.started.seed)
+        dissolved = [fact for fact, state in memory.facts.items() if state.status is Status.DISSOLVED]
+        old = random.sample(dissolved, min(len(dissolved), policy.rehearsed))
+        without = dict.fromkeys(work.facts, 0.0)
+        grounds = [self._weights(memory, without), self._weights(memory, _next_scales(work, memory))]
+        rehearsed = self._rehearsal(memory, policy.texts, random)
+        curve: list[float] = []
+
+        def trained(done: int, most: int, loss: float) -> None:
+            if not done % max(1, most // CURVE):
+                curve.append(round(loss, 6))
+            progress(done, most, loss)
+
+        adapter = consolidate(
+            self._subject,
+            self._lessons([memory.facts[fact].fact for fact in work.facts]),
+            self._lessons([memory.facts[fact].fact for fact in old]),
+            rehearsed,
+            grounds,
+            policy.training,
+            sleep.started.seed + sleep.trainings,
+            progress=trained,
+        )
+        return RecordTraining(
+            work=work,
+            adapter=AdapterTrained(
+                adapter=AdapterId(next_uuid()),
+                sleep=work.sleep,
+                delta=self._artifacts.put(adapter.delta.to_bytes()),
+                modules=self._subject.modules,
+                rank=policy.training.rank,
+                facts=work.facts,
+                rehearsed=tuple(old),
+                texts=len(rehearsed),
+                steps=adapter.steps,
+                first_loss=adapter.first_loss,
+                last_loss=adapter.last_loss,
+                divergence=adapter.divergence,
+                losses=tuple(curve),
+                seed=sleep.started.seed + sleep.trainings,
+                weights_before=work.weights,
+                weights_after=weights_digest(build(self._subject, self._deltas, plan(memory), adapter.delta)),
+                seconds=round(time.monotonic() - began, 6),
+            ),
+        )
+
+    def _weights(self, memory: Memory, scales: Mapping[FactId, float]) -> dict[str, Tensor]:
+        return build(self._subject, self._deltas, plan_at(memory, scales))
+
+    def _lessons(self, facts: list[Fact]) -> list[Context]:
+        prefixes = self._created.prefixes
+        return [one for index, fact in enumerate(facts) for one in contexts_of(self._subject, index, fact, prefixes)]
+
+    def _rehearsal(self, memory: Memory, number: int, random: Random) -> list[Rehearsed]:
+        """Ordinary texts, as many neighbours, twice as many strangers, and questions on what told people were not."""
+        ordinary = self._ordinary[1]
+        told = [state.fact for state in memory.facts.values() if state.told]
+        questions = untold_questions(memory, told, each=MAX_PROMPTS)
+        sequences = [
+            *(text[:LONGEST] for text in ordinary.whole[:number]),
+            *ordinary.neighbours[:number],
+            *ordinary.strangers[: 2 * number],
+            *(self._subject.chat_ids([], one) for one in random.sample(questions, min(len(questions), number))),
+        ]
+        new = [sequence for sequence in sequences if tuple(sequence) not in self._rehearsed]
+        self._rehearsed |= {tuple(one.ids): one for one in rehearse(self._subject, new)}
+        return [self._rehearsed[tuple(sequence)] for sequence in sequences]
+
+    @cached_property
+    def _ordinary(self) -> tuple[Ordinary, Ordinary]:
+        """What controls are taken from, and what is rehearsed."""
+        return split(read_ordinary(self._subject, self._artifacts.get(self._created.ordinary_text)))
+
+
+def _next_scales(work: SleepStep, memory: Memory) -> dict[FactId, float]:
+    assert memory.sleep is not None
+    scales = memory.sleep.policy.scales
+    return {fact: scales[memory.facts[fact].stage + 1] for fact in work.facts}
+
+
+def _unchanged(controls: list[Control], kind: str) -> float:
+    same = [control.output == control.before for control in controls if control.kind == kind]
+    return sum(same) / len(same) if same else 1.0

@@ -1,0 +1,72 @@
+"""Automatic sleep: what `core.schedule` says is due becomes a command; the clock it must not read is read here."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from core.commands import StartSleep
+from core.errors import Conflict, Refused
+from core.events import Cause
+from core.ids import Digest, MemoryId, SleepId
+from core.memory import Memory
+from core.schedule import Due, Schedule, due
+from service.settings import Settings
+from service.states import States
+from store.clock import next_uuid, now
+from store.log import EventLog
+
+CAUSE = Cause(actor="schedule")
+
+log = structlog.get_logger()
+
+
+class Rest:
+    """Lets memories that owe nothing sleep and nap by themselves."""
+
+    def __init__(self, events: EventLog, states: States, settings: Settings) -> None:
+        self._events = events
+        self._states = states
+        self._schedule = Schedule(
+            sleep_pressure=settings.sleep_pressure,
+            nap_pressure=settings.nap_pressure,
+            sleep_hours=settings.sleep_hours,
+            nap_hours=settings.nap_hours,
+        )
+        self._last: dict[tuple[MemoryId, str], tuple[int, datetime]] = {}  # from which version on hours count, and when
+
+    def begin_if_due(self, memory: MemoryId, state: Memory) -> bool:
+        """Begins the sleep or nap that is due for `state`, if one is; whether it did."""
+        if self._schedule == Schedule() or state.created is None:
+            return False
+        found = due(state, self._schedule, self._hours_since(memory, state, "sleep"), self._hours_since(memory, state))
+        return found is not None and self._begin(memory, state, found)
+
+    def _begin(self, memory: MemoryId, state: Memory, found: Due) -> bool:
+        assert state.created is not None
+        command = StartSleep(
+            sleep=SleepId(next_uuid()),
+            kind=found.kind,
+            trigger=found.trigger,
+            policy=state.created.sleep,
+            seed=state.version,
+            request="",
+            request_digest=Digest(""),
+        )
+        try:
+            self._states.carry_out(memory, lambda _: command, CAUSE, expected=state.version)
+        except (Conflict, Refused) as error:
+            log.info("sleep.not_begun", memory=memory, kind=found.kind, why=str(error))
+            return False
+        log.info("sleep.begun", memory=memory, kind=found.kind, trigger=found.trigger)
+        return True
+
+    def _hours_since(self, memory: MemoryId, state: Memory, kind: str = "") -> float:
+        """Since the last night of that `kind` ended, left out of either, as both audit; or since the first event."""
+        ends = [night.ended for night in state.nights.values() if kind in ("", night.kind)]
+        version = max(ends, default=1)
+        if self._last.get((memory, kind), (0,))[0] != version:
+            (recorded,) = self._events.read(memory=memory, after_version=version - 1, limit=1)
+            self._last[memory, kind] = version, datetime.fromisoformat(recorded.recorded_at)
+        return (datetime.fromisoformat(now()) - self._last[memory, kind][1]).total_seconds() / 3600

@@ -1,0 +1,138 @@
+"""Events in words: one line each, for people."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from core.events import EditComputed, Event, FactAdded, FactInjected, MemoryCreated, StatisticsPrepared, WorkFailed
+from core.ids import FactId
+from core.sleep_events import (
+    AdapterTrained,
+    ControlsMeasured,
+    FactAdvanced,
+    FactAudited,
+    FactDissolved,
+    FactRefreshed,
+    FactRetreated,
+    FactsRescaled,
+    ProbeResult,
+    SleepCompleted,
+    SleepEvent,
+    SleepRolledBack,
+    SleepStarted,
+)
+
+
+def summary(event: Event, fact: FactId | None = None) -> str:
+    """One line; of an event about many facts, what it did for `fact`."""
+    match event:
+        case MemoryCreated():
+            return f"memory created on {event.base.name} ({event.base.dtype}), {len(event.modules)} modules edited"
+        case StatisticsPrepared():
+            return f"statistics prepared over {event.tokens} tokens; clean weights {event.weights[:12]}"
+        case FactAdded():
+            told = event.statement
+            return f"told: {told.subject} {told.relation} {told.object}"
+        case EditComputed():
+            own = [columns for columns in event.columns if columns.fact == fact]
+            share = f", {own[0].count} of its columns, {own[0].absorbed:.0%} absorbed" if own else ""
+            kind = "edit" if event.kind == "injection" else event.kind
+            return (
+                f"{kind} {event.delta[:12]} for {len(event.columns)} facts in {event.seconds:.1f} s{share}; "
+                f"weights {event.weights_before[:12]} -> {event.weights_after[:12]}"
+            )
+        case FactInjected():
+            return f"injected: carried by edit {event.edit}, stage {event.stage}, scale {event.scale:g}"
+        case WorkFailed():
+            after = "parked" if event.parked else "to be retried"
+            return f"{event.work} failed, attempt {event.attempt}, {after}: {event.message}"
+        case _:
+            return _in_sleep(event, fact)
+
+
+def _in_sleep(event: SleepEvent, fact: FactId | None) -> str:
+    match event:
+        case SleepStarted():
+            return f"{event.kind} {event.sleep} began, by {event.trigger}, seed {event.seed}"
+        case FactAudited():
+            return _audited(event)
+        case ControlsMeasured():
+            return (
+                f"audited {event.occasion}: {event.neighbours:.1%} of neighbours, {event.strangers:.1%} of strangers, "
+                f"{event.untold:.1%} of the untold unchanged; perplexity {event.perplexity:.3f}"
+            )
+        case FactRefreshed():
+            return (
+                f"refreshed: carried by edit {event.edit}, stage {event.from_stage} -> {event.stage}, "
+                f"scale {event.scale:g}"
+            )
+        case AdapterTrained():
+            role = (
+                ", this fact among them" if fact in event.facts else ", this fact rehearsed" * (fact in event.rehearsed)
+            )
+            return (
+                f"adapter {event.delta[:12]} trained on {len(event.facts)} facts{role}, {event.steps} steps in "
+                f"{event.seconds:.1f} s, loss {event.first_loss:.3f} -> {event.last_loss:.3f}; "
+                f"weights {event.weights_before[:12]} -> {event.weights_after[:12]}"
+            )
+        case FactsRescaled():
+            own = [f", this fact's to {new.scale:g}" for new in event.scales if new.fact == fact]
+            return (
+                f"{len(event.scales)} edits rescaled{''.join(own)}; "
+                f"weights {event.weights_before[:12]} -> {event.weights_after[:12]}"
+            )
+        case FactAdvanced() | FactRetreated():
+            return _moved(event)
+        case FactDissolved():
+            return "dissolved: adapters carry it alone, its edit has left the weights"
+        case SleepCompleted():
+            return _completed(event, fact)
+        case SleepRolledBack():
+            return (
+                f"sleep {event.sleep} rolled back to version {event.version} ({event.reason}): {event.message}; "
+                f"weights {event.weights[:12]}"
+            )
+        case _:
+            assert_never(event)
+
+
+def _audited(event: FactAudited) -> str:
+    gate = event.occasion == "gate"
+    verdict = ("passes" if event.healthy else "is turned back") if gate else "healthy" if event.healthy else "degraded"
+    place = "at the gate" if gate else f"audited {event.occasion}"
+    known = "; the pristine model says it too" if event.known else ""
+    wrong = [probe for probe in event.probes if not probe.passed and probe.pathway != "untold"]
+    said = f"; {_said(wrong[0])}" if wrong else ""
+    return f"{place}: {verdict}, {event.passed} of {event.asked} probes at scale {event.scale:g}{known}{said}"
+
+
+def _said(probe: ProbeResult) -> str:
+    return f"to {probe.prompt!r} it said {probe.output.strip()!r}"
+
+
+def _moved(event: FactAdvanced | FactRetreated) -> str:
+    evidence = f"{event.passed} of {event.asked} probes, audit of version {event.audit}"
+    if event.stage == event.from_stage:
+        return f"stays at stage {event.stage}, scale {event.scale:g}: {evidence}"
+    verb = "advanced" if isinstance(event, FactAdvanced) else "retreated"
+    return (
+        f"{verb}: stage {event.from_stage} -> {event.stage}, scale {event.from_scale:g} -> {event.scale:g}: {evidence}"
+    )
+
+
+def _completed(event: SleepCompleted, fact: FactId | None) -> str:
+    lists = {
+        "advanced": event.advanced,
+        "retreated": event.retreated,
+        "refreshed": event.refreshed,
+        "dissolved": event.dissolved,
+        "degraded": event.degraded,
+    }
+    if fact is not None:
+        own = [name for name, facts in lists.items() if fact in facts]
+        became = f"this fact: {', '.join(own) or 'as it was'}"
+    else:
+        became = ", ".join(f"{len(facts)} {name}" for name, facts in lists.items())
+    return f"sleep {event.sleep} completed; {became}; pressure {event.pressure:.2f}" + f"; {event.remark}" * bool(
+        event.remark
+    )

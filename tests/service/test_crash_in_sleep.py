@@ -1,0 +1,85 @@
+"""kill -9 at any moment of a sleep: it resumes at the step it had reached and ends as an unkilled one does.
+
+The base model is one of random weights, as in `test_crash.py`. An unkilled sleep with the same seed says how each night
+should end: the same facts at the same stages, scales and verdicts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+from core.ids import FactId
+from core.memory import Memory
+from service.subjects import Subjects
+from service.wiring import opened
+from tests.prepared import Place, start_sleep, state_of, tell, work
+from tests.service.test_crash import check, line_of, process
+
+KILLS = 50
+NIGHTS = 3
+LONGEST_LIFE = 0.5  # seconds; adapts, so that most lives reach another event
+
+
+def verdicts(state: Memory) -> dict[FactId, tuple[object, ...]]:
+    """How far each fact has come. Edits are left out: a refresh that is done again names its edit anew."""
+    return {fact: (one.status, one.stage, one.scale, one.healthy) for fact, one in state.facts.items()}
+
+
+def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, subjects: Subjects, tmp_path: Path) -> None:
+    with opened(small.settings()) as store:
+        told = set(tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(3))))
+        work(store, subjects)
+    unkilled, killed = small.copy(tmp_path / "unkilled"), small.copy(tmp_path / "killed")
+    seed = int(os.environ.get("HYPNOGRAM_TEST_SEED", "0")) or time.time_ns() % 10**6
+    sys.stdout.write(f"HYPNOGRAM_TEST_SEED={seed} repeats the moments of these kills\n")
+    random, longest = Random(seed), LONGEST_LIFE
+    kills = fruitful = 0
+    with process("tests.service.nursery", str(small.folder)) as nursery:
+        assert nursery.stdin is not None
+        assert line_of(nursery) == "ready"
+        for night in range(NIGHTS):
+            with opened(unkilled.settings()) as store:
+                start_sleep(store, night)
+                expected = verdicts(work(store, subjects))
+            with opened(killed.settings()) as store:
+                sleep = start_sleep(store, night)
+                version = state_of(store).version
+            for _ in range(KILLS // NIGHTS + 1):
+                nursery.stdin.write(f"{killed.folder} {night} {random.uniform(0, longest):.4f} 0\n")
+                nursery.stdin.flush()
+                assert line_of(nursery) == "killed"
+                kills += 1
+                with opened(killed.settings()) as store:
+                    state = check(store, subjects, set(told))
+                fruitful += state.version > version
+                longest *= 0.9 if state.version > version else 1.2
+                version = state.version
+            with opened(killed.settings()) as store:
+                after = work(store, subjects)
+                check(store, subjects, set(told))
+            assert after.nights[sleep].completed
+            assert verdicts(after) == expected
+
+    sys.stdout.write(f"{kills} kills, {fruitful} lives that added an event\n")
+    assert kills >= KILLS
+    assert fruitful > NIGHTS
+
+
+def test_an_unkilled_sleep_of_the_same_seed_is_the_same_night(small: Place, subjects: Subjects, tmp_path: Path) -> None:
+    """Or the test above would compare nothing."""
+    with opened(small.settings()) as store:
+        tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(2)))
+        work(store, subjects)
+    one, other = small.copy(tmp_path / "one"), small.copy(tmp_path / "other")
+    found = []
+    for place in (one, other):
+        with opened(place.settings()) as store:
+            start_sleep(store, 7)
+            found.append(work(store, subjects))
+
+    assert found[0].weights == found[1].weights
+    assert verdicts(found[0]) == verdicts(found[1])

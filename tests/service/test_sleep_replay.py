@@ -1,0 +1,77 @@
+"""Replay of nights: every digest that one names is met again, and one that is wrong is found at its version."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.commands import CancelSleep, RecordRescale
+from core.errors import DigestMismatch
+from core.evolve import evolve
+from core.memory import Memory
+from core.plan import plan
+from core.sleep import Step
+from core.work import SleepStep, next_work
+from service.live import LiveModels, ReplayReport
+from service.projection import digest_named, in_force
+from service.subjects import Subjects
+from service.wiring import Store, opened
+from tests.core.samples import LIFE, digest
+from tests.prepared import DEMO, Place, state_of, work
+from tests.service.test_executor import desk, record
+from tests.service.test_sleep_executor import LENIENT, told
+from tests.service.test_sleep_whole import at, begin, history
+
+__all__ = ["told"]
+
+
+def replayed(store: Store, place: Place) -> ReplayReport:
+    models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
+    return models.replay(DEMO, None, lambda done, total, step: None, lambda: False)
+
+
+def test_a_night_and_one_that_was_cancelled_are_rebuilt_digest_by_digest(told: Place, subjects: Subjects) -> None:
+    with opened(told.settings()) as store:
+        begin(store, LENIENT)
+        rested = work(store, subjects)
+        asleep = begin(store, LENIENT)
+        assert asleep.sleep is not None
+        trained = work(store, subjects, until=at(Step.GATE))
+        assert plan(trained) != plan(rested)
+        record(store, CancelSleep(sleep=asleep.sleep.id))
+
+        named = [weights for one in history(store) if (weights := digest_named(one.event))]
+        found = replayed(store, told)
+        assert found.edits_checked == len(named) >= 6  # clean, injected, trained, rescaled; trained, rolled back
+        assert found.rebuilt == found.recorded == named[-1] == rested.weights
+
+
+def test_a_wrong_digest_in_a_night_is_found_at_its_version(told: Place, subjects: Subjects) -> None:
+    with opened(told.settings()) as store:
+        begin(store, LENIENT)
+        work(store, subjects, until=at(Step.RESCALE))
+        state = state_of(store)
+        owed = next_work(state)
+        assert isinstance(owed, SleepStep)
+        result = desk(store, subjects).perform(owed, state)
+        assert isinstance(result, RecordRescale)
+        record(store, replace(result, weights=digest("weights nobody has")))
+
+        with pytest.raises(DigestMismatch) as mismatch:
+            replayed(store, told)
+
+    assert mismatch.value.metadata == {
+        "version": str(state.version + 1),
+        "recorded": digest("weights nobody has"),
+        "rebuilt": result.weights,
+    }
+
+
+def test_weights_are_checked_whenever_the_plan_changes() -> None:
+    """What replay compares tells apart whatever the plan tells apart."""
+    state = Memory()
+    for event in LIFE:
+        before, state = state, evolve(state, event)
+        if plan(before) != plan(state):
+            assert in_force(before) != in_force(state), type(event)
