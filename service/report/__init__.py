@@ -1,0 +1,5 @@
+"""A report to look at: a memory's life as one self-contained HTML file."""
+
+from service.report.page import most_lived, report
+
+__all__ = ["most_lived", "report"]

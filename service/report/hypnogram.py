@@ -1,0 +1,147 @@
+"""The hypnogram: the stage of every fact over versions, as a sleep laboratory draws the stages of a night.
+
+Each stage is a band, the deepest at the bottom. In every band each fact has a lane of its own, in the order told, so
+that three hundred facts in one band are a block whose parts stay apart, and a few are lines.
+"""
+
+from __future__ import annotations
+
+import math
+
+from core.ids import FactId
+from service.report.figure import Frame, escaped, frames, line, nights, number, short, svg, text, titled, version_axis
+from service.report.story import DISSOLVED, PARKED, STAGE, TOLD, Story
+
+TOP = 30.0
+SHADES = 6  # --p0 to --p5, from the lightest sleep to the deepest
+_MEANINGS = {TOLD: "not yet written", DISSOLVED: "adapters alone", PARKED: "not writable"}
+
+
+def hypnogram(told: Story, chosen: FactId | None) -> str:
+    """Both forms of the figure; `chosen` stands out."""
+    return "".join(_drawn(told, chosen, form, frame) for form, frame in frames(told.first, told.last))
+
+
+def _drawn(told: Story, chosen: FactId | None, form: str, frame: Frame) -> str:
+    bands = _bands(told)
+    bottom = max([TOP, *(end for _, end in bands.values())])
+    parts = [_shades(bands, form, bottom), nights(frame, told.rests, TOP, bottom, names=True)]
+    parts += [_band(told, frame, level, *place) for level, place in bands.items()]
+    lanes = {fact: (index + 0.5) / len(told.levels) for index, fact in enumerate(told.levels)}
+    order = sorted(told.levels, key=lambda fact: fact == chosen)
+    parts += [_fact(told, frame, bands, lanes[fact], fact, form, fact == chosen) for fact in order]
+    parts += [_degraded(told, frame, bands, lanes[fact], version, fact) for version, fact in told.degraded]
+    parts.append(version_axis(frame, bottom))
+    return svg(form, frame.width, bottom + 40, "Hypnogram: the stage of every fact over versions", parts)
+
+
+def _bands(told: Story) -> dict[str, tuple[float, float]]:
+    """Where each level's band begins and ends, top down; higher where more facts were at once."""
+    found = {level for known in told.levels.values() for _, level in known}
+    stages = max([len(told.scales) - 1, *(int(one.removeprefix(STAGE)) + 1 for one in found if one.startswith(STAGE))])
+    levels = [TOLD, *(f"{STAGE}{stage}" for stage in range(stages)), DISSOLVED]
+    levels += sorted(found - set(levels))
+    crowds = _crowds(told)
+    bands: dict[str, tuple[float, float]] = {}
+    y = TOP
+    for level in levels:
+        facts = crowds.get(level, 0)
+        height = min(36 + 4.6 * math.sqrt(facts), 112) if facts else 30
+        bands[level] = (y, y + height)
+        y += height
+    return bands
+
+
+def _crowds(told: Story) -> dict[str, int]:
+    """How many facts at most were in a level at once."""
+    moves = [
+        (since, index, level, known) for known in told.levels.values() for index, (since, level) in enumerate(known)
+    ]
+    most: dict[str, int] = {}
+    now: dict[str, int] = {}
+    for _, index, level, known in sorted(moves, key=lambda move: move[0]):
+        now[level] = now.get(level, 0) + 1
+        if index:
+            now[known[index - 1][1]] -= 1
+        most[level] = max(most.get(level, 0), now[level])
+    return most
+
+
+def _shade(level: str, stages: int) -> str:
+    """The CSS variable of a level's colour."""
+    if level.startswith(STAGE):
+        stage = int(level.removeprefix(STAGE))
+        return f"--p{round((SHADES - 2) * stage / max(stages - 1, 1))}"
+    return {DISSOLVED: f"--p{SHADES - 1}", TOLD: "--faint"}.get(level, "--warn")
+
+
+def _shades(bands: dict[str, tuple[float, float]], form: str, bottom: float) -> str:
+    """A gradient that is no gradient: a line has the colour of the band that it runs through."""
+    stages = sum(level.startswith(STAGE) for level in bands)
+    stops = "".join(
+        f'<stop offset="{(y - TOP) / (bottom - TOP):.4f}" style="stop-color:var({_shade(level, stages)})"/>'
+        for level, place in bands.items()
+        for y in place
+    )
+    return (
+        f'<defs><linearGradient id="depth-{form}" gradientUnits="userSpaceOnUse" x1="0" y1="{number(TOP)}" x2="0" '
+        f'y2="{number(bottom)}">{stops}</linearGradient></defs>'
+    )
+
+
+def _band(told: Story, frame: Frame, level: str, top: float, end: float) -> str:
+    """Its name and meaning at the left, how many facts ended in it at the right."""
+    middle = (top + end) / 2
+    meaning = _MEANINGS.get(level, "")
+    if level.startswith(STAGE):
+        stage = int(level.removeprefix(STAGE))
+        meaning = f"scale {told.scales[stage]:g}" if stage < len(told.scales) else ""
+    now = sum(known[-1][1] == level for known in told.levels.values())
+    x = frame.left - 12
+    return (
+        line(frame.left, end, frame.end, end)
+        + text(x, middle - 1 if meaning else middle + 4, short(level, 14), "name", "end")
+        + text(x, middle + 13, meaning, "tick", "end")
+        + text(frame.end + 10, middle + 4, now or "", "count")
+    )
+
+
+def _fact(told: Story, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, fact: FactId, form: str,
+          chosen: bool) -> str:  # fmt: skip
+    """A fact's way: along the bands in full, between them faint."""
+    along, between = "", ""
+    known = told.levels[fact]
+    for index, (since, level) in enumerate(known):
+        until = known[index + 1][0] if index + 1 < len(known) else told.last + 1
+        x, end, y = frame.x(since), frame.x(until), _lane(bands, level, lane)
+        along += f"M{number(x)} {number(y)}H{number(max(end, x + 0.8))}"
+        if index + 1 < len(known):
+            between += f"M{number(end)} {number(y)}V{number(_lane(bands, known[index + 1][1], lane))}"
+    stroke = "" if chosen else f' stroke="url(#depth-{form})"'
+    drawn = f'<path class="between" d="{between}"{stroke}/>' if between else ""
+    words = said(told, fact) + ": " + ", ".join(f"{level} at {since}" for since, level in known)
+    width = min(max(150 / len(told.levels), 1.1), 2.2)
+    drawn += f'<path class="halo" d="{along}"/>' * chosen
+    drawn += f'<path class="along" style="stroke-width:{width + 1.2 * chosen:.1f}" d="{along}"{stroke}/>'
+    return titled(words, drawn, "fact chosen" if chosen else "fact")
+
+
+def said(told: Story, fact: FactId) -> str:
+    """A fact in its own words; of one whose words were erased, that it is one."""
+    stated = told.state.facts[fact].fact
+    return f"{stated.subject} {stated.relation} {stated.object}".strip() or "an erased fact"
+
+
+def _lane(bands: dict[str, tuple[float, float]], level: str, lane: float) -> float:
+    top, end = bands[level]
+    return top + 6 + lane * (end - top - 12)
+
+
+def _degraded(told: Story, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, version: int,
+              fact: FactId) -> str:  # fmt: skip
+    x, y = frame.x(version), _lane(bands, told.level_at(fact, version), lane)
+    arm = 2.5 if len(told.levels) <= 60 else 1.8
+    side = number(2 * arm)
+    cross = f"M{number(x - arm)} {number(y - arm)}l{side} {side}m0 -{side}l-{side} {side}"
+    words = f"{said(told, fact)}: an audit found it degraded at version {version}"
+    return f'<path class="cross" d="{cross}"><title>{escaped(words)}</title></path>'

@@ -1,0 +1,162 @@
+"""The page: headline numbers, three figures of the memory, and the lineage of one fact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from core.errors import FactUnknown
+from core.events import Recorded
+from core.ids import FactId
+from service.lineage import Link
+from service.report.figure import apart, escaped, short
+from service.report.hypnogram import hypnogram, said
+from service.report.life import life
+from service.report.story import DISSOLVED, Counts, Story, story
+from service.report.style import CSS
+from service.report.tracks import audits, capacity
+
+_NOTHING = Counts(edits=0, dissolved=0, waiting=0)
+
+
+def report(events: Iterable[Recorded], *, fact: FactId | None = None, links: Sequence[Link] = ()) -> str:
+    """One HTML document about a memory that needs no script, no network and no other file.
+
+    Args:
+        events: of one memory, from its first one on; none gives a page that says so.
+        fact: stands out in the hypnogram, and is the one that `links` tell about.
+        links: its lineage (`service.lineage`); without any, the page has no such part.
+
+    Raises:
+        FactUnknown: the memory has no such fact.
+    """
+    told = story(events)
+    if fact is not None and fact not in told.levels:
+        raise FactUnknown(told.memory, fact)
+    title = f"Memory {told.memory}" if told.memory else "An empty memory"
+    parts = [f"<h1>{escaped(title)}</h1>", _under(told)]
+    if told.memory:
+        parts += [_headlines(told), *_figures(told, fact)]
+    if fact is not None and links:
+        parts += [_life(told, fact, links)]
+    parts.append(_footer(told))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escaped(title)}</title><style>{CSS}</style></head>\n<body><main>"
+        + "\n".join(parts)
+        + "</main></body></html>\n"
+    )
+
+
+def most_lived(events: Iterable[Recorded]) -> FactId | None:
+    """The fact that has come furthest through most changes: whom to tell about when nobody was named."""
+    told = story(events)
+    return max(
+        told.levels,
+        key=lambda fact: (told.levels[fact][-1][1] == DISSOLVED, len(told.levels[fact])),
+        default=None,
+    )
+
+
+def _under(told: Story) -> str:
+    if not told.memory:
+        return '<p class="under">Nothing has happened yet.</p>'
+    made = told.state.created
+    base = f" on {short(made.base.name.rstrip('/').rpartition('/')[2], 60)} ({made.base.dtype})" if made else ""
+    days = told.began[:10] if told.began[:10] == told.ended[:10] else f"{told.began[:10]} to {told.ended[:10]}"
+    return f'<p class="under">{escaped(f"Versions {told.first} to {told.last}{base}, {days}")}</p>'
+
+
+def _headlines(told: Story) -> str:
+    counts = told.counts[-1][1] if told.counts else _NOTHING
+    last = told.audits[-1] if told.audits else None
+    limit = told.state.created.capacity if told.state.created else 0.0
+    sleeps = [one for one in told.rests if one.kind == "sleep"]
+    naps, undone = len(told.rests) - len(sleeps), sum(one.undone for one in told.rests)
+    recall = last.recall if last else None
+    healthy = f"{last.healthy} of {last.asked} healthy" if last else "no audit yet"
+    pristine = f"pristine {last.base_perplexity:.2f}" if last else "no audit yet"
+    others = [f"{naps} nap{'s' * (naps != 1)}"] * bool(naps) + [f"{undone} rolled back"] * bool(undone)
+    waiting = f"{counts.waiting} not in the weights" if counts.waiting else "all in the weights"
+    tiles = [
+        ("facts told", f"{len(told.levels)}", waiting if told.levels else ""),
+        ("dissolved", f"{counts.dissolved}", f"{counts.edits} carried by edits"),
+        ("recall", "–" if recall is None else f"{recall:.1%}", healthy),
+        ("perplexity", f"{last.perplexity:.2f}" if last else "–", pristine),
+        ("crowding", f"{told.state.crowding:.1%}", f"limit {limit:.1%}" if limit <= 1 else ""),
+        ("sleeps", f"{len(sleeps)}", ", ".join(others)),
+    ]
+    return (
+        "<dl>"
+        + "".join(
+            f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}<small>{escaped(more)}</small></dd></div>"
+            for name, value, more in tiles
+        )
+        + "</dl>"
+    )
+
+
+def _figures(told: Story, fact: FactId | None) -> list[str]:
+    chosen = f" Orange: {apart(short(said(told, fact), 80))}." if fact is not None else ""
+    parts: list[tuple[str, str, str]] = []
+    if told.levels:
+        parts.append(
+            (
+                hypnogram(told, fact),
+                "Hypnogram",
+                "The stage of every fact over the versions of the memory, one line a fact, in the order told; numbers "
+                "at the right count the facts in a stage now. Shaded: sleeps; lighter: naps; dashed: rolled back. "
+                f"Crosses: audits that found the fact degraded.{chosen}",
+            )
+        )
+    if told.audits:
+        parts.append(
+            (
+                audits(told),
+                "Audits",
+                "Share of told facts that are healthy, of untold questions about told subjects still answered as the "
+                "pristine model does, of neighbours and strangers whose answers did not change, and perplexity on "
+                "held-out text (dashed: the pristine model's). Hollow: before a sleep changed anything, and naps; "
+                "filled: after it.",
+            )
+        )
+    parts.append(
+        (
+            capacity(told),
+            "Capacity",
+            "Share of the key space that keys in force hold (dashed: the limit), and facts by what carries "
+            "them: "
+            '<i class="key dissolved"></i> adapters alone, <i class="key edits"></i> edits, '
+            '<i class="key waiting"></i> neither yet.',
+        )
+    )
+    return [_figure(index, *part) for index, part in enumerate(parts, start=1)]
+
+
+def _figure(index: int, drawn: str, name: str, words: str) -> str:
+    caption = f"<figcaption><b>Figure {index}. {name}.</b> {words}</figcaption>"
+    return f"<h2>{name}</h2><figure>{drawn}{caption}</figure>"
+
+
+def _life(told: Story, fact: FactId, links: Sequence[Link]) -> str:
+    state = told.state.facts[fact]
+    source = state.source
+    came = [f"by {apart(source.client)}"] * bool(source.client)
+    if source.conversation:
+        came.append(f"in conversation {apart(source.conversation)}, turn {source.turn}")
+    if source.span:
+        came.append(f"in the words “{apart(short(source.span, 160))}”")
+    where = told.levels[fact][-1][1]
+    words = f"Told at version {state.added}{' ' * bool(came)}{', '.join(came)}; now {where}. Fact {escaped(fact)}."
+    return (
+        f'<h2>The life of “{apart(short(said(told, fact), 160))}”</h2><p class="under">{words}</p>{life(told, links)}'
+    )
+
+
+def _footer(told: Story) -> str:
+    if not told.memory:
+        return "<footer>Made from no events.</footer>"
+    weights = f", weights {told.state.weights[:16]}" if told.state.weights else ""
+    words = f"Made from the log alone: {told.last - told.first + 1} events, last at {told.ended}{weights}."
+    return f"<footer>{escaped(words)}</footer>"
