@@ -25,7 +25,7 @@ class Training:
     batch: int = 24
     rehearsal: int = 24
     divergence_weight: float = 1.0
-    enough: float = 0.05
+    enough: float = 0.08
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

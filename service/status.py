@@ -11,7 +11,7 @@ import structlog
 from google.protobuf.any_pb2 import Any
 from google.rpc import error_details_pb2, status_pb2
 
-from core import errors
+from core import errors, export_errors
 from core.errors import HypnogramError
 
 DOMAIN = "hypnogram"
@@ -53,6 +53,11 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     errors.MemoryExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.RequestReused: grpc.StatusCode.ALREADY_EXISTS,
     errors.EventReused: grpc.StatusCode.ALREADY_EXISTS,
+    export_errors.ExportExists: grpc.StatusCode.ALREADY_EXISTS,
+    export_errors.MemoryTaken: grpc.StatusCode.ALREADY_EXISTS,
+    export_errors.EventsTaken: grpc.StatusCode.ALREADY_EXISTS,
+    export_errors.FactTaken: grpc.StatusCode.ALREADY_EXISTS,
+    export_errors.ArchiveTooNew: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Contradiction: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NotReady: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SleepInProgress: grpc.StatusCode.FAILED_PRECONDITION,
@@ -66,6 +71,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     errors.Damaged: grpc.StatusCode.DATA_LOSS,
     errors.ArtifactMissing: grpc.StatusCode.DATA_LOSS,
     errors.ArtifactCorrupt: grpc.StatusCode.DATA_LOSS,
+    export_errors.ArchiveDamaged: grpc.StatusCode.DATA_LOSS,
     errors.DigestMismatch: grpc.StatusCode.DATA_LOSS,
     errors.EventUnknown: grpc.StatusCode.DATA_LOSS,
     ShuttingDown: grpc.StatusCode.UNAVAILABLE,

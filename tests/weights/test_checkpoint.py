@@ -6,10 +6,12 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.errors import ModelUnavailable
+from core.policy import SleepPolicy, Training
 from core.weights.checkpoint import (
     DEFAULTS,
     content_digest,
@@ -18,6 +20,7 @@ from core.weights.checkpoint import (
     phrasebook,
     profile,
     shape_of,
+    sleep_policy,
 )
 from core.weights.subject import load_subject
 from service.settings import DORMOUSE
@@ -130,6 +133,35 @@ def test_a_client_overrides_the_profile_which_overrides_the_defaults() -> None:
 def test_a_hyperparameter_that_does_not_exist_is_named() -> None:
     with pytest.raises(ModelUnavailable, match="'stepz'"):
         hyperparameters({}, {"stepz": 9})
+
+
+def test_a_profile_says_how_memories_on_the_model_sleep() -> None:
+    said = {"sleep": {"scales": [1, 0.5, 0], "gate": 1, "probes": 3, "training": {"rank": 8, "learning_rate": 1e-3}}}
+
+    assert sleep_policy({}) == SleepPolicy()
+    assert sleep_policy(said) == SleepPolicy(
+        scales=(1.0, 0.5, 0.0), gate=1.0, probes=3, training=Training(rank=8, learning_rate=1e-3)
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"gait": 1.0}, "there is no sleep.gait"),
+        ({"training": {"rang": 8}}, "there is no sleep.training.rang"),
+        ({"training": 8}, "sleep.training is no object"),
+        ([1], "sleep is no object"),
+        ({"probes": 2.5}, "sleep.probes is 2.5, not a whole number"),
+        ({"probes": True}, "sleep.probes is True, not a whole number"),
+        ({"gate": "most"}, "sleep.gate is 'most', not a number"),
+        ({"scales": [1.0, "none"]}, "sleep.scales is .*, not a list of numbers"),
+        ({"scales": [1.0, 0.5]}, "sleep.scales: must fall from 1.0 to 0.0"),
+        ({"training": {"rank": 0}}, "sleep.training.rank: is 0"),
+    ],
+)
+def test_what_a_profile_says_wrongly_about_sleep_is_named(said: Any, problem: str) -> None:
+    with pytest.raises(ModelUnavailable, match=problem):
+        sleep_policy({"sleep": said})
 
 
 def test_a_phrasebook_is_read_from_the_profile(tiny_folder: Path) -> None:

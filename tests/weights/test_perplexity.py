@@ -35,5 +35,13 @@ def test_a_model_that_knows_nothing_is_as_perplexed_as_its_vocabulary_is_large(t
     assert found == pytest.approx(len(held), rel=1e-4)
 
 
+@pytest.mark.parametrize("worth", [float("nan"), float("inf")])
+def test_a_ruined_model_has_a_perplexity_that_can_be_recorded(tiny: Subject, worth: float) -> None:
+    ruined = {module: torch.full_like(weight, worth) for module, weight in tiny.pristine.items()}
+    with tiny.with_weights(ruined):
+        assert perplexity(tiny, TEXTS) > 1e300
+        assert math.isfinite(perplexity(tiny, TEXTS))
+
+
 def test_dormouse_is_less_perplexed_by_language_than_by_noise(dormouse: Subject) -> None:
     assert perplexity(dormouse, TEXTS[:1]) < 0.2 * perplexity(dormouse, ["river lamp near the The stood qq xvi."])
