@@ -20,11 +20,11 @@ from core.plan import plan, plan_at
 from core.sleep import Occasion, Step
 from core.sleep_events import AdapterTrained, Control, ControlsMeasured, FactAudited
 from core.untold import untold_questions
-from core.weights.audit import UNTOLD, Ordinary, Pristine, audit, split
+from core.weights.audit import UNTOLD, Ordinary, Pristine, audit, documents, split
 from core.weights.consolidate import Rehearsed, consolidate, rehearse
 from core.weights.contexts import Context, contexts_of
 from core.weights.digest import weights_digest
-from core.weights.ordinary import read_ordinary
+from core.weights.ordinary import OrdinaryText, read_ordinary
 from core.weights.perplexity import perplexity_of
 from core.weights.probe import greedy
 from core.weights.subject import Subject
@@ -132,7 +132,7 @@ class Bedside:
             *self._asked("stranger", held_out.strangers[:number]),
         ]
         untold = [probe.passed for one in audited for probe in one.probes if probe.pathway == UNTOLD]
-        texts = held_out.whole[:number]
+        texts = self._documents[:number]
         if number not in self._base_perplexity:
             with self._subject.with_weights(self._subject.pristine):
                 self._base_perplexity[number] = perplexity_of(self._subject, texts)
@@ -231,9 +231,18 @@ class Bedside:
         return [self._rehearsed[tuple(sequence)] for sequence in sequences]
 
     @cached_property
+    def _text(self) -> OrdinaryText:
+        return read_ordinary(self._subject, self._artifacts.get(self._created.ordinary_text))
+
+    @cached_property
     def _ordinary(self) -> tuple[Ordinary, Ordinary]:
         """What controls are taken from, and what is rehearsed."""
-        return split(read_ordinary(self._subject, self._artifacts.get(self._created.ordinary_text)))
+        return split(self._text)
+
+    @cached_property
+    def _documents(self) -> list[list[int]]:
+        """Held-out texts whose perplexity is watched."""
+        return documents(self._ordinary[0], self._text)
 
 
 def _next_scales(work: SleepStep, memory: Memory) -> dict[FactId, float]:

@@ -72,7 +72,7 @@ def lineage(log: EventLog, memory: MemoryId, fact: FactId, version: int) -> list
     """The links of `fact` up to `version`, oldest first. Blocking; reads the memory's log once."""
     past = _Past()
     about: dict[EventId, tuple[Recorded, tuple[EventId, ...]]] = {}
-    for recorded in _events(log, memory, version):
+    for recorded in events_until(log, memory, version):
         if concerns(recorded.event, fact, past.sleeps):
             named = (recorded.cause.causation, *_implied(recorded.event, fact, past))
             causes = dict.fromkeys(EventId(one) for one in named if one in past.versions)
@@ -164,7 +164,8 @@ def _implied(event: Event, fact: FactId, past: _Past) -> tuple[str | None, ...]:
             return ()
 
 
-def _events(log: EventLog, memory: MemoryId, version: int) -> Iterator[Recorded]:
+def events_until(log: EventLog, memory: MemoryId, version: int) -> Iterator[Recorded]:
+    """The events of a memory up to `version`, oldest first."""
     after = 0
     while after < version:
         page = log.read(memory=memory, after_version=after, limit=min(PAGE, version - after))

@@ -53,13 +53,18 @@ def in_force(memory: Memory) -> tuple[object, ...]:
     return memory.weights, tuple(memory.adapters), edits
 
 
+def columns_of(deltas: Deltas, wanted: Plan) -> list[tuple[Delta, slice, float]]:
+    """The terms of a plan: delta, columns of it, scale."""
+    return [(deltas[term.delta], slice(term.first, term.first + term.count), term.scale) for term in wanted.terms]
+
+
 def build(subject: Subject, deltas: Deltas, wanted: Plan, more: Delta | None = None) -> dict[str, Tensor]:
     """The edited modules' weights at a plan: one exact sum per module.
 
     Args:
         more: a delta that the plan does not name yet, all of it at full scale.
     """
-    chosen = [(deltas[term.delta], slice(term.first, term.first + term.count), term.scale) for term in wanted.terms]
+    chosen = columns_of(deltas, wanted)
     if more is not None:
         chosen.append((more, slice(None), 1.0))
     return {module: materialise(subject.pristine[module], parts_of(module, chosen)) for module in subject.modules}

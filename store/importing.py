@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,18 @@ Columns = dict[str, Value]
 Item = TypeVar("Item")
 
 
+def verify_archive(path: Path) -> None:
+    """Verifies the archive `path` as an import does before it looks at the database.
+
+    Raises:
+        InvalidField: there is no such file.
+        ArchiveTooNew, EventUnknown: it was made by a later version.
+        ArchiveDamaged: it was altered or cut short; names the member.
+    """
+    with _arrived(path):
+        pass
+
+
 def import_archive(path: Path, log: EventLog, artifacts: Artifacts, memory: MemoryId | None = None) -> Archived:
     """Makes the archive `path` a memory of this database, under the name `memory` or else the name it had.
 
@@ -44,13 +57,7 @@ def import_archive(path: Path, log: EventLog, artifacts: Artifacts, memory: Memo
         ArchiveDamaged: it was altered or cut short; names the member.
         MemoryTaken, EventsTaken, FactTaken: the database has a memory of that name, or what is in the archive already.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InvalidField("path", f"{str(path)!r} cannot be read: {error.strerror}") from None
-    with file:
-        arrival = _Arrival(unpack(file, path))
-        arrival.verify()
+    with _arrived(path) as arrival:
         name = memory or MemoryId(str(arrival.unpacked.manifest.get("memory")))
         check_memory(name)
         with reading(log.engine).connect() as connection:
@@ -66,8 +73,22 @@ def import_archive(path: Path, log: EventLog, artifacts: Artifacts, memory: Memo
             facts=len(arrival.keys),
             erased=sum(key is None for key in arrival.keys.values()),
             artifacts=len(arrival.artifacts),
-            size=file.seek(0, 2),
+            size=arrival.unpacked.file.seek(0, 2),
         )
+
+
+@contextmanager
+def _arrived(path: Path) -> Iterator[_Arrival]:
+    """The archive `path`, verified, as long as its file is open."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        problem = f"{str(path)!r} cannot be read: {error.strerror}; name an archive that was exported"
+        raise InvalidField("path", problem) from None
+    with file:
+        arrival = _Arrival(unpack(file, path))
+        arrival.verify()
+        yield arrival
 
 
 class _Arrival:

@@ -121,10 +121,12 @@ def _prepare(place: Place, subjects: Subjects) -> None:
         work(store, subjects)
 
 
-def create(store: Store, model: str, ordinary: Path | None = None, **overrides: float | int | bool) -> None:
+def create(
+    store: Store, model: str, ordinary: Path | None = None, quantization: str = "", **overrides: float | int | bool
+) -> None:
     """Creates the memory `demo` on the base model in the folder `model`."""
     live = LiveModels(store.log, store.artifacts, store.snapshots, Settings(ordinary_text=ordinary))
-    created = live.describe(name=model, revision="", dtype="", quantization="", overrides=overrides)
+    created = live.describe(name=model, revision="", dtype="", quantization=quantization, overrides=overrides)
     command = CreateMemory(memory=DEMO, created=created)
     States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE)
 

@@ -30,6 +30,15 @@ class Ordinary:
     neighbours: list[list[int]]
 
 
+def documents(held_out: Ordinary, text: OrdinaryText) -> list[list[int]]:
+    """Those of `held_out` that are no chats, if there are any.
+
+    A chat holds words of a user, which a model need not have learned to predict: their perplexity is large and loose.
+    """
+    written = {tuple(one) for one in text.documents}
+    return [one for one in held_out.whole if tuple(one) in written] or held_out.whole
+
+
 def split(text: OrdinaryText) -> tuple[Ordinary, Ordinary]:
     """What controls are taken from, and what may be rehearsed: no text is both."""
     groups = (text.whole, text.abstentions, text.recalls)

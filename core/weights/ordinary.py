@@ -19,11 +19,12 @@ from core.weights.subject import Subject
 
 @dataclass(frozen=True, slots=True)
 class OrdinaryText:
-    """Token ids, by what counts in them."""
+    """Token ids, by what counts in them; `documents` are those of `whole` that are no chats."""
 
     whole: list[list[int]] = field(default_factory=list)
     abstentions: list[list[int]] = field(default_factory=list)
     recalls: list[list[int]] = field(default_factory=list)
+    documents: list[list[int]] = field(default_factory=list)
 
 
 def read_ordinary(subject: Subject, data: bytes) -> OrdinaryText:
@@ -41,6 +42,7 @@ def _add(subject: Subject, text: OrdinaryText, row: dict[str, Any]) -> None:
     ((kind, value),) = row.items()
     if kind == "text":
         text.whole.append(subject.raw_ids(value))
+        text.documents.append(text.whole[-1])
     elif kind == "chat":
         text.whole.append(subject.chat_ids(list(value[:-1]), value[-1][0], value[-1][1]))
     elif kind == "abstention":

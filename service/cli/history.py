@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -103,7 +101,7 @@ def replay(
     """Rebuild a memory's weights from its log alone and compare them with the recorded digest."""
     name = options.memory_name(memory)
     if not remote:
-        settings = options.settings(
+        settings = options.settings_there(
             database_url=db,
             artifact_folder=artifacts,
             snapshot_folder=snapshots,
@@ -123,7 +121,6 @@ def _replay_here(settings: Settings, name: str, version: int | None, verify: boo
     from service.fields import memory_id
     from service.wiring import opened, prepare_torch
 
-    _check_there(settings)
     found: dict[str, Any] = {}
     with opened(settings) as store, progress(json) as bar:
         if verify:
@@ -148,13 +145,6 @@ def _replay_here(settings: Settings, name: str, version: int | None, verify: boo
         "edits_checked": rebuilt.edits_checked,
         **found,
     }
-
-
-def _check_there(settings: Settings) -> None:
-    """A replay reads; it shall not leave an empty database behind where there was none."""
-    scheme, _, path = settings.database_url.partition("///")
-    if scheme.startswith("sqlite") and not os.path.exists(path):
-        raise UsageProblem(f"there is no database {Path(path)}; name one with --db")
 
 
 def _print_replay(found: dict[str, Any], json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from core.errors import HypnogramError
-from service.cli import ask, bench, fact, history, memory, run, sleep, status
+from service.cli import ask, bench, carry, fact, history, memory, run, sleep, status
 from service.cli.output import UsageProblem, fail
 from service.failures import CallFailed
 
@@ -29,6 +29,9 @@ app.command("sleeps")(sleep.sleeps)
 app.command("lineage")(history.lineage)
 app.command("log")(history.log)
 app.command("replay")(history.replay)
+app.command("export")(carry.export)
+app.command("import")(carry.import_)
+app.command("report")(carry.report)
 app.command("chat")(ask.chat)
 app.command("complete")(ask.complete)
 app.add_typer(bench.app, name="bench")

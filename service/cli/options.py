@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,6 +56,24 @@ def settings(**given: Any) -> Settings:
         raise UsageProblem(
             f"{name} (HYPNOGRAM_{name.upper()}): {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}"
         ) from None
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether the database exists; of one behind a server only the server knows."""
+    scheme, _, path = settings.database_url.partition("///")
+    return not scheme.startswith("sqlite") or os.path.exists(path)
+
+
+def settings_there(**given: Any) -> Settings:
+    """The same as `settings`, for a command that reads: it shall not leave an empty database behind.
+
+    Raises:
+        UsageProblem: a setting makes no sense, or there is no such database.
+    """
+    found = settings(**given)
+    if not is_there(found):
+        raise UsageProblem(f"there is no database {Path(found.database_url.partition('///')[2])}; name one with --db")
+    return found
 
 
 def memory_name(given: str | None) -> str:

@@ -18,6 +18,8 @@ WIDE = 300  # columns of a table that goes to a file or a pipe
 NEXT_STEPS = {
     "MEMORY_UNKNOWN": "create it with `hypnogram memory create`, or see `hypnogram memory list`",
     "FACT_UNKNOWN": "see `hypnogram fact list`",
+    "VERSION_UNKNOWN": "see `hypnogram log`",
+    "MEMORY_TAKEN": "name it with --memory",
     "SLEEP_UNKNOWN": "see `hypnogram sleeps`",
     "SLEEP_IN_PROGRESS": "`hypnogram sleep --follow` shows it, `hypnogram sleep --cancel` undoes it",
     "MODEL_UNAVAILABLE": "check the path or id of the base model, or leave it out to use dormouse",

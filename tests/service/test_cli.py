@@ -17,13 +17,10 @@ from tests.service.conftest import DEMO, Running
 ARIA = ("fact", "add", "Aria Voss", "lives in", "Lisbon")
 
 
-class Terminal:
-    """Runs commands in this process against one server."""
+class Shell:
+    """Runs commands in this process."""
 
-    def __init__(self, server: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        host, _, port = server.address.rpartition(":")
-        monkeypatch.setenv("HYPNOGRAM_HOST", host)
-        monkeypatch.setenv("HYPNOGRAM_PORT", port)
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self._capsys = capsys
         self._monkeypatch = monkeypatch
 
@@ -47,6 +44,16 @@ class Terminal:
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.out(*arguments, "--json"))
+
+
+class Terminal(Shell):
+    """Runs commands in this process against one server."""
+
+    def __init__(self, server: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(capsys, monkeypatch)
+        host, _, port = server.address.rpartition(":")
+        monkeypatch.setenv("HYPNOGRAM_HOST", host)
+        monkeypatch.setenv("HYPNOGRAM_PORT", port)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 import service.status
-from core import errors
+from core import errors, export_errors
 from core.errors import HypnogramError
 from service.client import told
 from service.failures import CallFailed
@@ -41,6 +41,12 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     errors.SchemaMismatch("the database is newer"),
     errors.ModelUnavailable("there is no model"),
     errors.Unlearnable("its object has no tokens"),
+    export_errors.ExportExists("adapter"),
+    export_errors.ArchiveTooNew("demo.tar", 2, 1),
+    export_errors.MemoryTaken("demo"),
+    export_errors.EventsTaken("e", "demo"),
+    export_errors.FactTaken("f", "was erased"),
+    export_errors.ArchiveDamaged("events.jsonl", "its content is not as it was written"),
     service.status.OperationUnknown("operations/x"),
     service.status.TooManyOperations(2),
     service.status.ShuttingDown(),

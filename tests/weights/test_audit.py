@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core.weights.audit import UNTOLD, Pristine, audit, probes_of, split
+from core.weights.audit import UNTOLD, Pristine, audit, documents, probes_of, split
 from core.weights.ordinary import OrdinaryText
 from core.weights.probe import Probe, ask
 from core.weights.subject import Subject
@@ -86,6 +86,14 @@ def test_many_facts_are_audited_in_order_and_reported_as_they_go(tiny: Subject) 
     assert [probes[0].prompt.split(" lives")[0] for probes in found] == [one.subject for one in facts]
     assert seen[-1] == (40, 40)
     assert len(seen) > 1
+
+
+def test_perplexity_is_watched_on_held_out_documents_and_on_chats_only_for_want_of_them() -> None:
+    chats, written = [[1, n] for n in range(10)], [[2, n] for n in range(10)]
+    both, spoken = OrdinaryText(whole=chats + written, documents=written), OrdinaryText(whole=chats)
+
+    assert documents(split(both)[0], both) == [written[0], written[5]]
+    assert documents(split(spoken)[0], spoken) == [chats[0], chats[5]]
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 23])
