@@ -94,7 +94,7 @@ def executor(
 
 
 def demo() -> None:
-    """Show one memory's life: told, asked, killed, rebuilt. Takes under two minutes and leaves nothing behind."""
+    """Show one memory's life: told, asked, killed, asleep, rebuilt. Takes a few minutes and leaves nothing behind."""
     from service.demo import run
 
     run()
