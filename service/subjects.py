@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.errors import ModelUnavailable
-from core.events import MemoryCreated
+from core.events import BaseModel, MemoryCreated
 from core.weights.checkpoint import content_digest, locate
 from core.weights.subject import Subject, load_subject
+from service.settings import DORMOUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,30 @@ class _Base:
     dtype: str
     quantization: str
     modules: tuple[str, ...]
+
+
+def _folder_of(base: BaseModel) -> Path:
+    """Where the files of `base` are: under its name, or, for a memory that came from elsewhere, where dormouse is.
+
+    Raises:
+        ModelUnavailable: there is nothing under its name, or something else than was recorded.
+    """
+    try:
+        folder = locate(base.name, base.revision)
+    except ModelUnavailable:
+        if DORMOUSE.exists() and content_digest(DORMOUSE) == base.digest:
+            return DORMOUSE
+        raise
+    found = content_digest(folder)
+    if found != base.digest:
+        raise ModelUnavailable(
+            f"the files of {base.name!r} are not those this memory was created on (digest {found[:16]}, "
+            f"not {base.digest[:16]}); put the recorded ones back",
+            model=base.name,
+            recorded=base.digest,
+            found=found,
+        )
+    return folder
 
 
 class Subjects:
@@ -37,18 +63,8 @@ class Subjects:
         key = _Base(base.digest, base.dtype, base.quantization, created.modules)
         with self._lock:
             if key not in self._loaded:
-                folder = locate(base.name, base.revision)
-                found = content_digest(folder)
-                if found != base.digest:
-                    raise ModelUnavailable(
-                        f"the files of {base.name!r} are not those this memory was created on (digest {found[:16]}, "
-                        f"not {base.digest[:16]}); put the recorded ones back",
-                        model=base.name,
-                        recorded=base.digest,
-                        found=found,
-                    )
                 self._loaded[key] = load_subject(
-                    folder, modules=created.modules, dtype=base.dtype, quantization=base.quantization,
+                    _folder_of(base), modules=created.modules, dtype=base.dtype, quantization=base.quantization,
                     device=self._device,
                 )  # fmt: skip
             return self._loaded[key].twin()

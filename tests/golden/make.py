@@ -21,10 +21,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from core.commands import CreateMemory
+from core.commands import CancelSleep, CreateMemory
 from core.evolve import evolve
 from core.memory import NOTHING
 from core.plan import plan
+from core.policy import Training
 from service.live import LiveModels
 from service.states import States
 from service.subjects import Subjects
@@ -64,20 +65,16 @@ def _live(store: Store, place: Place) -> dict[str, object]:
     ):
         tell(store, *batch)
         work(store, subjects)
-    strict = replace(QUICK, healthy=1.0, gate=1.0)  # degrades facts, so that they are refreshed, and turns them back
-    lenient = replace(QUICK, training=replace(QUICK.training, steps=150), gate=0.0)
-    harmed = replace(QUICK, recall_limit=1.0, perplexity_limit=0.0, neighbours_limit=1.0, strangers_limit=1.0)
-    nights = (
-        (strict, "sleep"),
-        (lenient, "sleep"),
-        (lenient, "sleep"),
-        (lenient, "sleep"),
-        (QUICK, "nap"),
-        (harmed, "sleep"),
-    )
+    short = replace(QUICK, scales=(1.0, 0.0), trainings=2)  # one advance dissolves
+    strict = replace(short, healthy=1.0, gate=1.0)  # degrades facts, so that they are refreshed, and turns them back
+    taught = Training(rank=16, steps=400, learning_rate=2e-2, batch=12, rehearsal=0, divergence_weight=0.0, enough=0.01)
+    lenient = replace(short, training=taught, gate=0.0, healthy=0.0)
+    nights = ((strict, "sleep"), (lenient, "sleep"), (lenient, "sleep"), (QUICK, "nap"))
     for seed, (policy, kind) in enumerate(nights):
         start_sleep(store, seed, policy, kind)
         work(store, subjects)
+    cancelled = CancelSleep(sleep=start_sleep(store, len(nights), short))
+    States(store.log, store.snapshots).carry_out(DEMO, lambda _: cancelled, CAUSE)
     state = state_of(store)
     folded, changed = NOTHING, [1]
     for recorded in store.log.read(memory=DEMO):
