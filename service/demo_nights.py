@@ -27,11 +27,8 @@ def sleep_three_nights(
     strangers: Sequence[Person],
     neighbours: Sequence[tuple[str, str]],
 ) -> None:
-    """Prints a row a night: where the facts are, and what is answered right."""
-    table = Table(
-        "night", "facts by stage", "scale of their edits", "right in chat", "known people", "strangers", "seconds",
-        box=None, padding=(0, 2, 0, 2),
-    )  # fmt: skip
+    """Prints a row a night: where facts are, how many are right in chat, known people unchanged, strangers unknown."""
+    table = Table("night", "facts", "scale", "right", "known", "strangers", "seconds", box=None, padding=(0, 2, 0, 2))
     facts = list(client.facts(memory))
     table.add_row("before", *_row(client, memory, ask, facts, strangers, neighbours), "")
     remarks = []
@@ -64,11 +61,11 @@ def _row(client: Client, memory: str, ask: Ask, facts: Sequence[facts_pb2.Fact],
         for number, person in enumerate(strangers)
     )
     return (
-        ", ".join(f"{count} at {stage}" for stage, count in sorted(stages.items())),
+        ", ".join(f"{count} at stage {stage}" for stage, count in sorted(stages.items())),
         ", ".join(f"{scale:.1f}" for scale in scales),
         f"{right} of {len(facts)}",
-        f"{same} of {len(neighbours)} as ever",
-        f"{unknown} of {len(strangers)} unknown",
+        f"{same} of {len(neighbours)}",
+        f"{unknown} of {len(strangers)}",
     )
 
 
