@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.people import Examiner, told_facts
 from benchmarks.summary import summary
-from benchmarks.told import Told, telling
+from benchmarks.told import Judge, Told, fact_by_fact, telling
 from core.memory import Memory, Status
 from core.plan import plan
 from core.policy import SleepPolicy
@@ -48,7 +48,7 @@ def run(*, facts: Sequence[int] = (5, 10, 20, 50), cycles: int = 3, seeds: int =
 
 
 def nights(
-    number: int, seed: int, cycles: int, policy: SleepPolicy | None
+    number: int, seed: int, cycles: int, policy: SleepPolicy | None, judge: Judge = fact_by_fact
 ) -> list[tuple[int, dict[str, float], Counter[int]]]:
     """Cycle, row and facts by stage, of one memory told `number` facts."""
     facts = told_facts(number, seed=seed)
@@ -59,7 +59,7 @@ def nights(
         seconds = sum(memory.tell(facts[start : start + batch]) for start in range(0, number, batch))
         found = [(0, {**asdict(examiner.examine(facts)), "dissolved": 0.0, "seconds": seconds}, _stages(memory))]
         for cycle in range(1, cycles + 1):
-            seconds = memory.sleep(policy, seed=seed * 100 + cycle).seconds
+            seconds = memory.sleep(policy, seed=seed * 100 + cycle, judge=judge).seconds
             row = {**asdict(examiner.examine(facts)), "dissolved": dissolved(memory.state), "seconds": seconds}
             found.append((cycle, row, _stages(memory)))
         return found

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.commands import AddFacts, Command, CreateMemory, RecordRefresh, RecordStatistics, StartSleep, ToldFact
+from core.commands import (
+    AddFacts,
+    Command,
+    CreateMemory,
+    RecordAudit,
+    RecordRefresh,
+    RecordStatistics,
+    StartSleep,
+    ToldFact,
+)
 from core.decide import decide
 from core.errors import CapacityReached
 from core.events import Cause, Event, FactInjected
@@ -39,6 +48,14 @@ class Slept:
     night: Night
     seconds: float
     events: tuple[Event, ...]
+
+
+Judge = Callable[[RecordAudit], RecordAudit]  # of the gate
+
+
+def fact_by_fact(gate: RecordAudit) -> RecordAudit:
+    """Each fact on its own evidence, as the service does."""
+    return gate
 
 
 MEMORY = MemoryId("bench")
@@ -126,8 +143,13 @@ class Told:
         self.subject.install(build_verified(self.subject, self._deltas, state))
         return time.monotonic() - began
 
-    def sleep(self, policy: SleepPolicy | None = None, *, kind: str = "sleep", seed: int = 0) -> Slept:
-        """One whole night; what its events say. Raises Refused."""
+    def sleep(self, policy: SleepPolicy | None = None, *, kind: str = "sleep", seed: int = 0,
+              judge: Judge = fact_by_fact) -> Slept:  # fmt: skip
+        """One whole night; what its events say. Raises Refused.
+
+        Args:
+            judge: may change the gate's verdicts before they are recorded.
+        """
         before, began = self.state, time.monotonic()
         assert before.created is not None
         sleep = SleepId(next_uuid())
@@ -137,7 +159,7 @@ class Told:
                 request=sleep, request_digest=Digest(sleep),
             )
         )  # fmt: skip
-        self._work()
+        self._work(judge)
         return Slept(self.state.nights[sleep], time.monotonic() - began, self.events(before.version))
 
     def events(self, after: int = 0) -> tuple[Event, ...]:
@@ -147,11 +169,13 @@ class Told:
             found += [recorded.event for recorded in page]
         return tuple(found)
 
-    def _work(self) -> None:
+    def _work(self, judge: Judge = fact_by_fact) -> None:
         while (work := next_work(self.state)) is not None:
-            self._carry_out(
-                self._prepared() if isinstance(work, PrepareStatistics) else self._desk.perform(work, self.state)
-            )
+            prepares = isinstance(work, PrepareStatistics)
+            command = self._prepared() if prepares else self._desk.perform(work, self.state)
+            if isinstance(command, RecordAudit) and command.controls is None:
+                command = judge(command)
+            self._carry_out(command)
         self.subject.install(build_verified(self.subject, self._deltas, self.state))
 
     def _prepared(self) -> RecordStatistics:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from math import isfinite
@@ -163,6 +163,13 @@ def new_stages(memory: Memory) -> dict[FactId, int]:
         stage = memory.facts[fact].stage
         stages[fact] = stage + 1 if verdict.healthy else max(stage - 1, 0)
     return stages
+
+
+def next_scales(memory: Memory, facts: Sequence[FactId]) -> dict[FactId, float]:
+    """The scale that each of `facts`, which edits carry, would have one stage up: what the gate asks about."""
+    assert memory.sleep is not None
+    scales = memory.sleep.policy.scales
+    return {fact: scales[memory.facts[fact].stage + 1] for fact in facts}
 
 
 def record_rescale(memory: Memory, command: RecordRescale) -> tuple[Event, ...]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from core.commands import Command, RecordAudit, RecordEnd, RecordTraining
 from core.decide import MAX_PROMPTS
+from core.decide_sleep import next_scales
 from core.events import MemoryCreated
 from core.facts import Fact
 from core.gate import known, passes
@@ -36,7 +37,7 @@ from store.clock import next_uuid
 CURVE = 20  # points of a loss curve that are recorded
 LONGEST = 64  # tokens of a rehearsed text
 
-Progress = Callable[[int, int, float | None], None]
+Progress = Callable[[int, int, float | None], None]  # done, of how many, loss
 
 
 class Bedside:
@@ -72,7 +73,7 @@ class Bedside:
 
     def _gate(self, work: SleepStep, memory: Memory, progress: Progress) -> RecordAudit:
         """Probes each fact with all edits at the scales they would have next: materialised, not guessed."""
-        scales = _next_scales(work, memory)
+        scales = next_scales(memory, work.facts)
         self._subject.install(build(self._subject, self._deltas, plan_at(memory, scales)))
         return RecordAudit(work=work, audited=self._probe(work, memory, scales, {}, progress), controls=None)
 
@@ -166,7 +167,7 @@ class Bedside:
         dissolved = [fact for fact, state in memory.facts.items() if state.status is Status.DISSOLVED]
         old = random.sample(dissolved, min(len(dissolved), policy.rehearsed))
         without = dict.fromkeys(work.facts, 0.0)
-        grounds = [self._weights(memory, without), self._weights(memory, _next_scales(work, memory))]
+        grounds = [self._weights(memory, without), self._weights(memory, next_scales(memory, work.facts))]
         rehearsed = self._rehearsal(memory, policy.texts, random)
         curve: list[float] = []
 
@@ -227,8 +228,9 @@ class Bedside:
             *(self._subject.chat_ids([], one) for one in random.sample(questions, min(len(questions), number))),
         ]
         new = [sequence for sequence in sequences if tuple(sequence) not in self._rehearsed]
-        self._rehearsed |= {tuple(one.ids): one for one in rehearse(self._subject, new)}
-        return [self._rehearsed[tuple(sequence)] for sequence in sequences]
+        at_hand = self._rehearsed | {tuple(one.ids): one for one in rehearse(self._subject, new)}
+        self._rehearsed = {tuple(sequence): at_hand[tuple(sequence)] for sequence in sequences}
+        return [at_hand[tuple(sequence)] for sequence in sequences]
 
     @cached_property
     def _text(self) -> OrdinaryText:
@@ -243,12 +245,6 @@ class Bedside:
     def _documents(self) -> list[list[int]]:
         """Held-out texts whose perplexity is watched."""
         return documents(self._ordinary[0], self._text)
-
-
-def _next_scales(work: SleepStep, memory: Memory) -> dict[FactId, float]:
-    assert memory.sleep is not None
-    scales = memory.sleep.policy.scales
-    return {fact: scales[memory.facts[fact].stage + 1] for fact in work.facts}
 
 
 def _unchanged(controls: list[Control], kind: str) -> float:

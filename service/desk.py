@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -24,14 +24,12 @@ from core.weights.subject import Subject
 from core.weights.update import KeptKeys
 from core.weights.write import Written, keys_in_force, write
 from core.work import Inject, PrepareStatistics, SleepStep, Work
-from service.bedside import Bedside
+from service.bedside import Bedside, Progress
 from service.projection import Deltas, build, build_verified
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 
 FACTS_AT_ONCE = 64  # whose keys are measured in one pass
-
-Progress = Callable[[int, int, float | None], None]  # done, of how many, loss
 
 
 class Desk:
@@ -157,7 +155,7 @@ class Desk:
             self._at = memory.weights
         self._fresh = None
 
-    def _install(self, weights: dict[str, Tensor], memory: Memory, but: set[FactId] = frozenset()) -> None:  # type: ignore[assignment]
+    def _install(self, weights: dict[str, Tensor], memory: Memory, but: Collection[FactId] = ()) -> None:
         """Makes `weights` live and measures the keys of the facts that edits carry, except those of `but`."""
         assert memory.statistics is not None
         statistics = Statistics.from_bytes(self._artifacts.get(memory.statistics.artifact))

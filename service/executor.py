@@ -20,8 +20,9 @@ from core.events import Cause
 from core.ids import MemoryId
 from core.memory import Memory
 from core.work import PrepareStatistics, SleepStep, Work, next_work, seconds_before, still_owed
+from service.bedside import Progress
 from service.chart import Chart, Reading
-from service.desk import Desk, Progress
+from service.desk import Desk
 from service.projection import Deltas
 from service.rest import Rest
 from service.settings import Settings

@@ -29,9 +29,7 @@ from core.weights.subject import Subject
 BATCH = 32  # rehearsed texts in one pass of the pristine model
 STRETCH = 1.5  # longest over shortest of the sequences padded together
 WARM_UP = 10  # steps
-COOL_DOWN = (
-    40  # steps from the moment the loss is low enough: stopped at full rate, the adapter is left where it jitters
-)
+COOL_DOWN = 40  # steps after all is learned: stopped at full rate, an adapter stays where it jitters
 
 Progress = Callable[[int, int, float], None]  # steps done, at most, loss
 
@@ -112,7 +110,7 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * _share_of_rate(step, options.steps, end)
         taught, repeated = new.batch(options.batch), past.batch(options.batch // 2)
-        texts = random.sample(list(rehearsed), min(options.rehearsal, len(rehearsed)))
+        texts = random.sample(rehearsed, min(options.rehearsal, len(rehearsed)))
         each, divergence = _losses(twin, new.lessons(taught) + past.lessons(repeated), texts)
         loss = each.mean()
         if not math.isfinite(loss.item() + divergence.item()):

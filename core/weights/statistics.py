@@ -5,7 +5,7 @@
 Not centred, full, not diagonal, ordinary tokens about ten times d_in. The other two are the places where facts are
 written: the token before an answer, where what is told could leak into invention about strangers, and the token before
 an object, where it could leak into what is known about others. Ordinary text holds few of them, so they count apart.
-Keys are measured in bfloat16 where that is fast: a moment differs by half a percent, and it only steers.
+Keys are measured in bfloat16 where that is fast: a moment differs by less than one percent, and it only steers.
 """
 
 from __future__ import annotations

@@ -302,9 +302,9 @@ class SleepPolicy(_message.Message):
     perplexity_limit: _builtins.float
     """Largest growth of held-out perplexity in one sleep: 0.02 is 2 %. Beyond it the sleep is rolled back."""
     neighbours_limit: _builtins.float
-    """Least share of neighbours unchanged, against before the sleep. 0 to 1. Below it the sleep is rolled back."""
+    """Share of neighbours that must keep the answers they had before the sleep, or it is rolled back. 0 to 1."""
     strangers_limit: _builtins.float
-    """Least share of strangers unchanged, against before the sleep. 0 to 1. Below it the sleep is rolled back."""
+    """Share of strangers that must keep the answers they had before the sleep, or it is rolled back. 0 to 1."""
     recall_limit: _builtins.float
     """Least share of the facts healthy before the sleep that must be healthy after it. 0 to 1. Below it the sleep is
     rolled back.
