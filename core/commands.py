@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from core.events import EditComputed, MemoryCreated, StatisticsPrepared
 from core.facts import Fact, Source
-from core.ids import Digest, MemoryId, SleepId
+from core.history_events import AdaptersCompacted, FactWithdrawn
+from core.ids import Digest, FactId, MemoryId, SleepId
+from core.memory import Memory
 from core.policy import SleepPolicy
 from core.sleep_events import AdapterTrained, ControlsMeasured, FactAudited
-from core.work import SleepStep, Work
+from core.work import Erase, SleepStep, Withdraw, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,73 @@ class RecordEnd:
     work: SleepStep
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkCheckpoint:
+    """Give `version`, at which the weights have the digest `weights`, a name."""
+
+    memory: MemoryId
+    name: str
+    version: int
+    weights: Digest | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkMemory:
+    """Let the new memory `memory` begin as `parent` was in the state `at`, whose last event has the hash `hash`."""
+
+    memory: MemoryId
+    parent: MemoryId
+    at: Memory
+    hash: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupersedeFact:
+    """Put `new`, of the same subject and relation, in the place of `fact`."""
+
+    memory: MemoryId
+    fact: FactId
+    new: ToldFact
+    request: str
+    request_digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetractFact:
+    """Take a fact back. Fields as in `FactRetracted`."""
+
+    memory: MemoryId
+    fact: FactId
+    reason: str
+    erase: bool
+    request: str
+    request_digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordWithdrawal:
+    """An executor took a fact out of the weights; `edit` is the counter-edit, if it took one."""
+
+    work: Withdraw
+    withdrawn: FactWithdrawn
+    edit: EditComputed | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordErasure:
+    """The data key of a fact is gone."""
+
+    work: Erase
+    remains: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCompaction:
+    """One adapter was made of several."""
+
+    compacted: AdaptersCompacted
+
+
 Command = (
     CreateMemory
     | AddFacts
@@ -130,4 +199,11 @@ Command = (
     | RecordTraining
     | RecordRescale
     | RecordEnd
+    | MarkCheckpoint
+    | ForkMemory
+    | SupersedeFact
+    | RetractFact
+    | RecordWithdrawal
+    | RecordErasure
+    | RecordCompaction
 )

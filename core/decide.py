@@ -5,21 +5,28 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
-from core import decide_sleep
+from core import decide_history, decide_sleep
 from core.commands import (
     AddFacts,
     CancelSleep,
     Command,
     CreateMemory,
+    ForkMemory,
+    MarkCheckpoint,
     RecordAudit,
+    RecordCompaction,
     RecordEnd,
+    RecordErasure,
     RecordFailure,
     RecordInjection,
     RecordRefresh,
     RecordRescale,
     RecordStatistics,
     RecordTraining,
+    RecordWithdrawal,
+    RetractFact,
     StartSleep,
+    SupersedeFact,
     ToldFact,
 )
 from core.errors import (
@@ -32,9 +39,10 @@ from core.errors import (
 )
 from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
 from core.facts import Fact, same_words
+from core.history_events import FactWithdrawn
 from core.ids import FactId
 from core.memory import Memory, Status, said_key
-from core.work import MAX_ATTEMPTS, Inject, PrepareStatistics, SleepStep, still_owed
+from core.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, SleepStep, Withdraw, still_owed
 
 MAX_SUBJECT = 200  # characters
 MAX_RELATION = 200
@@ -78,6 +86,20 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
             return decide_sleep.record_rescale(memory, command)
         case RecordEnd():
             return decide_sleep.record_end(memory, command)
+        case MarkCheckpoint():
+            return decide_history.mark(memory, command)
+        case ForkMemory():
+            return decide_history.fork(memory, command)
+        case SupersedeFact():
+            return _supersede(memory, command)
+        case RetractFact():
+            return decide_history.retract(memory, command) if _is_new(memory, command) else ()
+        case RecordWithdrawal():
+            return decide_history.record_withdrawal(memory, command)
+        case RecordErasure():
+            return decide_history.record_erasure(memory, command)
+        case RecordCompaction():
+            return decide_history.record_compaction(memory, command)
         case _:
             assert_never(command)
 
@@ -91,14 +113,7 @@ def _create(memory: Memory, command: CreateMemory) -> tuple[Event, ...]:
 
 
 def _add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
-    if not command.request:
-        raise InvalidField("request_id", "is empty; send a fresh id, a UUID say, with each request")
-    if len(command.request) > MAX_REQUEST_ID:
-        raise InvalidField("request_id", f"has {len(command.request)} characters, at most {MAX_REQUEST_ID} are allowed")
-    earlier = memory.requests.get(command.request)
-    if earlier is not None:
-        if earlier.digest != command.request_digest:
-            raise RequestReused(command.request)
+    if not _is_new(memory, command):
         return ()
     if not command.facts:
         raise InvalidField("facts", "is empty; send at least one fact")
@@ -120,6 +135,27 @@ def _add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
     )
 
 
+def _is_new(memory: Memory, command: AddFacts | SupersedeFact | RetractFact) -> bool:
+    """Whether the request was not carried out before. Raises InvalidField or RequestReused."""
+    if not command.request:
+        raise InvalidField("request_id", "is empty; send a fresh id, a UUID say, with each request")
+    if len(command.request) > MAX_REQUEST_ID:
+        raise InvalidField("request_id", f"has {len(command.request)} characters, at most {MAX_REQUEST_ID} are allowed")
+    earlier = memory.requests.get(command.request)
+    if earlier is not None and earlier.digest != command.request_digest:
+        raise RequestReused(command.request)
+    return earlier is None
+
+
+def _supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
+    if not _is_new(memory, command):
+        return ()
+    check_fact(command.new.fact, "")
+    events = decide_history.supersede(memory, command)
+    _check_capacity(memory, memory.facts[command.fact].status is not Status.INJECTED)  # otherwise a key leaves, too
+    return events
+
+
 def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
     """Those of `told` that are not known already, each checked against the memory and against the others."""
     new: dict[tuple[str, str], ToldFact] = {}
@@ -138,12 +174,13 @@ def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
 
 def check_fact(fact: Fact, path: str) -> None:
     """Raises InvalidField for the first field of `fact` that is empty, too long or gives the object away."""
+    path = f"{path}." if path else ""
     for name, value, limit in (
         ("subject", fact.subject, MAX_SUBJECT),
         ("relation", fact.relation, MAX_RELATION),
         ("object", fact.object, MAX_OBJECT),
     ):
-        _check_text(value, f"{path}.{name}", limit)
+        _check_text(value, f"{path}{name}", limit)
     wordings = fact.wordings
     for name, prompts in (
         ("statements", wordings.statements),
@@ -151,14 +188,14 @@ def check_fact(fact: Fact, path: str) -> None:
         ("probe_statements", wordings.probe_statements),
         ("probe_questions", wordings.probe_questions),
     ):
-        field = f"{path}.wordings.{name}"
+        field = f"{path}wordings.{name}"
         if not prompts and not name.startswith("probe"):
             raise InvalidField(field, "is empty; give at least one prompt")
         if len(prompts) > MAX_PROMPTS:
             raise InvalidField(field, f"has {len(prompts)} prompts, at most {MAX_PROMPTS} are allowed")
         for index, prompt in enumerate(prompts):
             _check_prompt(prompt, fact, f"{field}[{index}]")
-    _check_prompt(wordings.answer, fact, f"{path}.wordings.answer")
+    _check_prompt(wordings.answer, fact, f"{path}wordings.answer")
 
 
 def _check_text(value: str, field: str, limit: int) -> None:
@@ -202,9 +239,25 @@ def _record_injection(memory: Memory, edit: EditComputed) -> tuple[Event, ...]:
     facts = tuple(columns.fact for columns in edit.columns)
     if not still_owed(memory, Inject(facts=facts, weights=edit.weights_before, attempt=1)):
         raise StaleWork("the weights have changed or a fact is no longer pending")
-    return (
-        edit,
-        *(FactInjected(fact=one.fact, edit=edit.edit, stage=0, scale=one.scale) for one in edit.columns),
+    events: list[Event] = [edit]
+    for one in edit.columns:
+        events.append(FactInjected(fact=one.fact, edit=edit.edit, stage=0, scale=one.scale))
+        predecessor = memory.facts[one.fact].predecessor
+        if predecessor is not None and memory.facts[predecessor].told:
+            events.append(_replaced(memory, predecessor, edit))
+    return tuple(events)
+
+
+def _replaced(memory: Memory, fact: FactId, edit: EditComputed) -> FactWithdrawn:
+    """What `edit`, which writes the successor of `fact`, does to it."""
+    return FactWithdrawn(
+        fact=fact,
+        edit=edit.edit,
+        adapters=tuple(one.id for one in memory.adapters.values() if fact in one.facts),
+        weights_before=edit.weights_before,
+        weights_after=edit.weights_after,
+        crowding=edit.crowding,
+        seconds=0.0,
     )
 
 
@@ -224,6 +277,10 @@ def _record_failure(memory: Memory, command: RecordFailure) -> tuple[Event, ...]
         case PrepareStatistics():
             if memory.statistics is not None:
                 raise StaleWork("its statistics are prepared already")
+        case Withdraw() | Erase():
+            facts = (work.fact,)
+            if not still_owed(memory, work):
+                raise StaleWork("the fact has left the weights, or is erased already")
         case SleepStep():
             consequences = decide_sleep.failed(memory, work, command.message, for_good=in_vain)
     parked = alone and in_vain

@@ -19,7 +19,7 @@ from core.commands import (
 from core.errors import InvalidField, NotReady, RequestReused, SleepInProgress, SleepUnknown, StaleWork
 from core.events import Event
 from core.ids import Digest, FactId
-from core.memory import Memory, Status
+from core.memory import Memory
 from core.policy import SleepPolicy
 from core.pressure import pressure
 from core.sleep import Sleep, Step
@@ -67,7 +67,7 @@ def start(memory: Memory, command: StartSleep) -> tuple[Event, ...]:
 
 def _check_stages(memory: Memory, policy: SleepPolicy) -> None:
     """Raises InvalidField when a fact that an edit carries is at a stage from which `policy` knows no next one."""
-    carried = [state.stage for state in memory.facts.values() if state.status is Status.INJECTED]
+    carried = [state.stage for state in memory.facts.values() if state.fading]
     if (highest := max(carried, default=0)) >= policy.dissolved:
         raise InvalidField(
             "policy.scales",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, get_args
 
 from core.facts import Fact, RelationWords, Source
+from core.history_events import HistoryEvent
 from core.ids import Digest, EditId, EventId, FactId, MemoryId
 from core.policy import SleepPolicy
 from core.sleep_events import SleepEvent
@@ -150,7 +151,7 @@ class EditComputed:
     """
 
     edit: EditId
-    kind: str  # "injection" or "refresh"
+    kind: str  # "injection", "refresh" or "withdrawal"
     delta: Digest
     modules: tuple[str, ...]
     columns: tuple[Columns, ...]
@@ -176,7 +177,7 @@ class FactInjected:
 class WorkFailed:
     """An executor could not do a piece of work. `parked` facts wait for somebody to look; others are retried."""
 
-    work: str  # "prepare_statistics", "inject", or the step of a sleep
+    work: str  # "prepare_statistics", "inject", "withdraw", "erase", or the step of a sleep
     facts: tuple[FactId, ...]
     attempt: int
     reason: str
@@ -184,7 +185,16 @@ class WorkFailed:
     parked: bool
 
 
-Event = MemoryCreated | StatisticsPrepared | FactAdded | EditComputed | FactInjected | WorkFailed | SleepEvent
+Event = (
+    MemoryCreated
+    | StatisticsPrepared
+    | FactAdded
+    | EditComputed
+    | FactInjected
+    | WorkFailed
+    | SleepEvent
+    | HistoryEvent
+)
 
 EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}
 

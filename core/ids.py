@@ -14,6 +14,7 @@ EventId = NewType("EventId", str)
 Digest = NewType("Digest", str)  # lower-case hexadecimal SHA-256
 
 MEMORY_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
+CHECKPOINT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def uuid7(milliseconds: int, randomness: bytes) -> str:

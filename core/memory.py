@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from core.events import Columns, MemoryCreated, StatisticsPrepared
 from core.facts import Fact, Source, same_words
+from core.history_events import MemoryForked
 from core.ids import AdapterId, Digest, EditId, FactId, SleepId
 from core.sleep import Sleep
 
@@ -18,6 +19,7 @@ class Status(StrEnum):
     INJECTED = "injected"  # carried by an edit
     DISSOLVED = "dissolved"  # carried by adapters alone
     PARKED = "parked"  # could not be written; the last failure says why
+    WITHDRAWN = "withdrawn"  # taken back and out of the weights, or never in them; a counter-edit may be in force
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +27,12 @@ class FactState:
     """A fact and how far it has come.
 
     Attributes:
-        edits: whose columns of this fact are in force, at `scale`.
+        edits: whose columns of this fact are in force, at `scale`; once it is withdrawn, its counter-edit.
         healthy: the verdict of its last audit; None before the first.
         known: whether the pristine model says it by itself, as far as audits have asked.
+        retracted: the version at which it was taken back or superseded; 0 while it stands.
+        successor, predecessor: the fact that superseded it, and the one that it superseded.
+        erase, erased: whether its words shall be destroyed, and whether they are.
     """
 
     fact: Fact
@@ -41,11 +46,21 @@ class FactState:
     failure: str = ""
     healthy: bool | None = None
     known: bool = False
+    retracted: int = 0
+    successor: FactId | None = None
+    predecessor: FactId | None = None
+    erase: bool = False
+    erased: bool = False
 
     @property
     def told(self) -> bool:
         """Whether the weights carry it, by an edit or by adapters."""
         return self.status in (Status.INJECTED, Status.DISSOLVED)
+
+    @property
+    def fading(self) -> bool:
+        """Whether nights move it on: an edit carries it, or a counter-edit its absence, and there are words to ask."""
+        return bool(self.edits) and not self.erased
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +83,22 @@ class Adapter:
     modules: tuple[str, ...]
     rank: int
     version: int
+    facts: tuple[FactId, ...] = ()  # trained on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A named version and the digest of its weights; `marked` is the version that named it."""
+
+    name: str
+    version: int
+    weights: Digest | None
+    marked: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request that was accepted: its content, and the facts it added or the sleep it started."""
+    """A request that was accepted: its content, and the facts it added or took back, or the sleep it started."""
 
     digest: Digest
     facts: tuple[FactId, ...] = ()
@@ -107,10 +133,12 @@ class Undo:
 class Memory:
     """Everything the log says about one memory up to `version`.
 
-    `pending` holds, in the order told, the facts that wait to be written; `said` finds a live fact by subject and
+    `pending` holds, in the order told, the facts that wait to be written; `leaving` those that were taken back and are
+    still in the weights; `erasing` those whose words shall be destroyed; `said` finds a live fact by subject and
     relation; `weights` is the digest of the edited modules, None until the clean ones were measured; `crowding` is
     the share of the key space that keys in force hold; `sleep` is the one in progress, `undo` what it may give back,
-    `slept` the version at which the last one completed.
+    `slept` the version at which the last one completed; `checkpoints` are versions by name; `forked` says where the
+    memory came from, None for one that was created.
     """
 
     version: int = 0
@@ -121,6 +149,8 @@ class Memory:
     statistics_parked: bool = False
     facts: Mapping[FactId, FactState] = field(default_factory=lambda: MappingProxyType({}))
     pending: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
+    leaving: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
+    erasing: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
     said: Mapping[tuple[str, str], FactId] = field(default_factory=lambda: MappingProxyType({}))
     requests: Mapping[str, Request] = field(default_factory=lambda: MappingProxyType({}))
     edits: Mapping[EditId, Edit] = field(default_factory=lambda: MappingProxyType({}))
@@ -131,6 +161,8 @@ class Memory:
     undo: Undo | None = None
     nights: Mapping[SleepId, Night] = field(default_factory=lambda: MappingProxyType({}))
     slept: int = 0
+    checkpoints: Mapping[str, Checkpoint] = field(default_factory=lambda: MappingProxyType({}))
+    forked: MemoryForked | None = None
 
 
 NOTHING = Memory()

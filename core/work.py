@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from core.ids import Digest, FactId, SleepId
-from core.memory import Memory, Status
+from core.memory import Memory
 from core.sleep import Occasion, Step
 
 MAX_ATTEMPTS = 3
@@ -36,7 +36,8 @@ class SleepStep:
     """One step of a sleep, at the weights whose digest is `weights`.
 
     Attributes:
-        facts: an audit's, all that the weights carry; a refresh's, the degraded; otherwise those an edit carries.
+        facts: an audit's, all that the weights carry and those whose counter-edits are in force; a refresh's, the
+            degraded; otherwise those whose edits are in force.
         occasion: of an audit or a gate.
     """
 
@@ -52,13 +53,33 @@ class SleepStep:
         return self.step.value
 
 
-Work = PrepareStatistics | Inject | SleepStep
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """Take this fact out of the weights whose digest is `weights`."""
+
+    name: ClassVar[str] = "withdraw"
+    fact: FactId
+    weights: Digest
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erase:
+    """Destroy the data key of this fact, which is out of the weights."""
+
+    name: ClassVar[str] = "erase"
+    fact: FactId
+    attempt: int
+
+
+Work = PrepareStatistics | Inject | SleepStep | Withdraw | Erase
 
 
 def next_work(memory: Memory) -> Work | None:
     """The one next piece of work; None when nothing is owed.
 
-    A sleep goes first: facts told meanwhile wait for its end, so that what it undoes is its own work alone.
+    A sleep goes first: facts told or taken back meanwhile wait for its end, so that what it undoes is its own work
+    alone. What was taken back leaves before anything new is written; what was superseded leaves when its successor is.
     Facts are written in the order they were told, in batches. After a failure the facts of the failed batch are
     tried one by one, so that a fact that cannot be written parks alone.
     """
@@ -70,6 +91,8 @@ def next_work(memory: Memory) -> Work | None:
         return PrepareStatistics(attempt=memory.statistics_failures + 1)
     if memory.sleep is not None:
         return _sleep_step(memory)
+    if (leaves := _leaves_now(memory)) is not None:
+        return leaves
     if not memory.pending or memory.weights is None:
         return None
     batch: list[FactId] = []
@@ -85,14 +108,26 @@ def next_work(memory: Memory) -> Work | None:
     return Inject(facts=tuple(batch), weights=memory.weights, attempt=1)
 
 
+def _leaves_now(memory: Memory) -> Withdraw | Erase | None:
+    """The first fact that has to go and whose successor, if it has one, is not about to take its place."""
+    for fact in memory.leaving:
+        state = memory.facts[fact]
+        if state.successor not in memory.pending and memory.weights is not None:
+            return Withdraw(fact=fact, weights=memory.weights, attempt=state.failures + 1)
+    for fact in memory.erasing:
+        if fact not in memory.leaving:
+            return Erase(fact=fact, attempt=memory.facts[fact].failures + 1)
+    return None
+
+
 def _sleep_step(memory: Memory) -> SleepStep:
     sleep, weights = memory.sleep, memory.weights
     assert sleep is not None
     assert weights is not None
-    carried = tuple(fact for fact, state in memory.facts.items() if state.status is Status.INJECTED)
+    carried = tuple(fact for fact, state in memory.facts.items() if state.fading)
     step = sleep.step(carried)
     facts = {
-        Step.AUDIT: tuple(fact for fact, state in memory.facts.items() if state.told),
+        Step.AUDIT: tuple(fact for fact, state in memory.facts.items() if state.told or state.fading),
         Step.REFRESH: sleep.degraded,
         Step.END: (),
     }.get(step, carried)
@@ -107,10 +142,14 @@ def seconds_before(work: Work) -> float:
     return RETRY_SECONDS[min(work.attempt, MAX_ATTEMPTS) - 1]
 
 
-def still_owed(memory: Memory, work: Inject | SleepStep) -> bool:
+def still_owed(memory: Memory, work: Inject | SleepStep | Withdraw | Erase) -> bool:
     """Whether the result of `work` fits the memory as it is now: facts told meanwhile do not matter."""
     if isinstance(work, SleepStep):
         return memory.sleep is not None and _sleep_step(memory) == work
+    if isinstance(work, Erase):
+        return memory.sleep is None and work.fact in memory.erasing and work.fact not in memory.leaving
+    if isinstance(work, Withdraw):
+        return memory.sleep is None and memory.weights == work.weights and work.fact in memory.leaving
     return (
         memory.sleep is None and memory.weights == work.weights and all(fact in memory.pending for fact in work.facts)
     )

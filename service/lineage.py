@@ -16,6 +16,15 @@ from core.events import (
     StatisticsPrepared,
     WorkFailed,
 )
+from core.history_events import (
+    AdaptersCompacted,
+    CheckpointMarked,
+    FactErased,
+    FactRetracted,
+    FactSuperseded,
+    FactWithdrawn,
+    MemoryForked,
+)
 from core.ids import EventId, FactId, MemoryId, SleepId
 from core.sleep_events import (
     AdapterTrained,
@@ -53,6 +62,7 @@ class _Past:
     Attributes:
         versions: of every event so far.
         origins: of edits, adapters and sleeps by id, of statistics by artifact, of the fact by its own id.
+        taken_back: the event that took the fact back or superseded it; `withdrawn` the one that took it out.
         audits: of the fact, by version.
         audited, decided: the fact's last audit, and the last decision about its stage.
         rescaled: the last event that changed its scale.
@@ -65,6 +75,8 @@ class _Past:
     audited: EventId | None = None
     decided: EventId | None = None
     rescaled: EventId | None = None
+    taken_back: EventId | None = None
+    withdrawn: EventId | None = None
     sleeps: set[SleepId] = field(default_factory=set)
 
 
@@ -103,8 +115,13 @@ def concerns(event: Event, fact: FactId, sleeps: set[SleepId]) -> bool:
             | FactAdvanced()
             | FactRetreated()
             | FactDissolved()
+            | FactRetracted()
+            | FactWithdrawn()
+            | FactErased()
         ):
             return event.fact == fact
+        case FactSuperseded():
+            return fact in (event.fact, event.by)
         case EditComputed():
             return any(columns.fact == fact for columns in event.columns)
         case AdapterTrained():
@@ -115,7 +132,15 @@ def concerns(event: Event, fact: FactId, sleeps: set[SleepId]) -> bool:
             return fact in event.facts
         case SleepCompleted() | SleepRolledBack():
             return event.sleep in sleeps
-        case MemoryCreated() | StatisticsPrepared() | SleepStarted() | ControlsMeasured():
+        case (
+            MemoryCreated()
+            | StatisticsPrepared()
+            | SleepStarted()
+            | ControlsMeasured()
+            | CheckpointMarked()
+            | MemoryForked()
+            | AdaptersCompacted()
+        ):
             return False
         case _:
             assert_never(event)
@@ -126,8 +151,12 @@ def _remember(recorded: Recorded, fact: FactId, past: _Past) -> None:
     match recorded.event:
         case StatisticsPrepared(artifact=named) | EditComputed(edit=named) | SleepStarted(sleep=named):
             past.origins[named] = recorded.id
-        case FactAdded(fact=told) if told == fact:
+        case FactAdded(fact=told):
             past.origins[told] = recorded.id
+        case FactSuperseded(fact=left) | FactRetracted(fact=left) if left == fact:
+            past.taken_back = recorded.id
+        case FactWithdrawn(fact=left) if left == fact:
+            past.withdrawn = recorded.id
         case FactAudited(fact=audited, sleep=sleep) if audited == fact:
             past.audits[recorded.version] = past.audited = recorded.id
             past.sleeps.add(sleep)
@@ -146,8 +175,14 @@ def _implied(event: Event, fact: FactId, past: _Past) -> tuple[str | None, ...]:
         case FactInjected(edit=edit) | FactRefreshed(edit=edit):
             return (origin(edit),)
         case EditComputed(statistics=statistics):
-            why = origin(fact) if event.kind == "injection" else past.audited
+            why = {"injection": origin(fact), "withdrawal": past.taken_back}.get(event.kind, past.audited)
             return why, origin(statistics)
+        case FactSuperseded():
+            return (origin(event.by if fact == event.fact else event.fact),)
+        case FactWithdrawn(edit=edit):
+            return past.taken_back, origin(edit or "")
+        case FactErased():
+            return past.taken_back, past.withdrawn
         case WorkFailed():
             return (origin(fact),)
         case FactAudited(sleep=sleep) | AdapterTrained(sleep=sleep):

@@ -5,6 +5,16 @@ from __future__ import annotations
 from typing import assert_never
 
 from core.events import EditComputed, Event, FactAdded, FactInjected, MemoryCreated, StatisticsPrepared, WorkFailed
+from core.history_events import (
+    AdaptersCompacted,
+    CheckpointMarked,
+    FactErased,
+    FactRetracted,
+    FactSuperseded,
+    FactWithdrawn,
+    HistoryEvent,
+    MemoryForked,
+)
 from core.ids import FactId
 from core.sleep_events import (
     AdapterTrained,
@@ -46,8 +56,44 @@ def summary(event: Event, fact: FactId | None = None) -> str:
         case WorkFailed():
             after = "parked" if event.parked else "to be retried"
             return f"{event.work} failed, attempt {event.attempt}, {after}: {event.message}"
+        case (
+            CheckpointMarked()
+            | MemoryForked()
+            | FactSuperseded()
+            | FactRetracted()
+            | FactWithdrawn()
+            | FactErased()
+            | AdaptersCompacted()
+        ):
+            return _of_history(event, fact)
         case _:
             return _in_sleep(event, fact)
+
+
+def _of_history(event: HistoryEvent, fact: FactId | None) -> str:
+    match event:
+        case CheckpointMarked():
+            return f"checkpoint {event.name!r} marked at version {event.version}"
+        case MemoryForked():
+            return f"forked from memory {event.parent!r} at version {event.version}"
+        case FactSuperseded():
+            return f"supersedes fact {event.fact}" if fact == event.by else f"superseded by fact {event.by}"
+        case FactRetracted():
+            return f"retracted{', to be erased' * event.erase}" + (f": {event.reason}" if event.reason else "")
+        case FactWithdrawn():
+            how = f"edit {event.edit} answers instead" if event.edit else "its columns are out of force"
+            by = f", {len(event.adapters)} adapters were trained on it" if event.adapters else ""
+            return f"withdrawn: {how}{by}; weights {event.weights_before[:12]} -> {event.weights_after[:12]}"
+        case FactErased():
+            left = f"; {len(event.remains)} shared deltas may hold a trace" if event.remains else ""
+            return f"erased: its words and its own columns cannot be read any more{left}"
+        case AdaptersCompacted():
+            return (
+                f"{len(event.replaced)} adapters of {event.columns} columns became one of {event.rank}, which changed "
+                f"weights by {event.change:.2e}; {event.weights_before[:12]} -> {event.weights_after[:12]}"
+            )
+        case _:
+            assert_never(event)
 
 
 def _in_sleep(event: SleepEvent, fact: FactId | None) -> str:

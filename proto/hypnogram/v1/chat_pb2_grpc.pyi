@@ -37,12 +37,14 @@ class ChatStub:
     """Answers a conversation, token by token, greedily.
 
     The whole answer comes from one version's weights; each message of the stream names it. When the client goes away,
-    the model stops.
+    the model stops. `at_version` asks the model as it was: its weights are built beside the live ones, and kept for a
+    while.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one; WORDS_ERASED:
+                           the weights of `at_version` hold columns of a fact that was erased
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT: the weights cannot be trusted
 
     Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
@@ -53,7 +55,7 @@ class ChatStub:
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: an empty prompt, too long
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
 
     Example: {"memory": "demo", "prompt": "Aria Voss lives in", "max_tokens": 8}
@@ -68,12 +70,14 @@ class ChatAsyncStub(ChatStub):
     """Answers a conversation, token by token, greedily.
 
     The whole answer comes from one version's weights; each message of the stream names it. When the client goes away,
-    the model stops.
+    the model stops. `at_version` asks the model as it was: its weights are built beside the live ones, and kept for a
+    while.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one; WORDS_ERASED:
+                           the weights of `at_version` hold columns of a fact that was erased
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT: the weights cannot be trusted
 
     Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
@@ -84,7 +88,7 @@ class ChatAsyncStub(ChatStub):
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: an empty prompt, too long
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
 
     Example: {"memory": "demo", "prompt": "Aria Voss lives in", "max_tokens": 8}
@@ -102,12 +106,14 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
         """Answers a conversation, token by token, greedily.
 
         The whole answer comes from one version's weights; each message of the stream names it. When the client goes away,
-        the model stops.
+        the model stops. `at_version` asks the model as it was: its weights are built beside the live ones, and kept for a
+        while.
 
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long
           NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
-          FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one
+          FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one; WORDS_ERASED:
+                               the weights of `at_version` hold columns of a fact that was erased
           DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT: the weights cannot be trusted
 
         Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
@@ -124,7 +130,7 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: an empty prompt, too long
           NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
-          FAILED_PRECONDITION  MODEL_UNAVAILABLE
+          FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
           DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
 
         Example: {"memory": "demo", "prompt": "Aria Voss lives in", "max_tokens": 8}

@@ -36,6 +36,8 @@ class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Status.ValueTy
     """Could not be written; `failure` says why."""
     STATUS_DISSOLVED: _Status.ValueType  # 4
     """Carried by adapters alone: its edit has left the weights."""
+    STATUS_WITHDRAWN: _Status.ValueType  # 5
+    """Taken back or superseded, and out of the weights."""
 
 class Status(_Status, metaclass=_StatusEnumTypeWrapper):
     """How far a fact has come."""
@@ -50,6 +52,8 @@ STATUS_PARKED: Status.ValueType  # 3
 """Could not be written; `failure` says why."""
 STATUS_DISSOLVED: Status.ValueType  # 4
 """Carried by adapters alone: its edit has left the weights."""
+STATUS_WITHDRAWN: Status.ValueType  # 5
+"""Taken back or superseded, and out of the weights."""
 Global___Status: _TypeAlias = Status  # noqa: Y015
 
 class _Wait:
@@ -64,6 +68,8 @@ class _WaitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Wait.ValueType],
     """Nothing beyond durability."""
     WAIT_INJECTED: _Wait.ValueType  # 2
     """The weights have the facts, or parked them."""
+    WAIT_WITHDRAWN: _Wait.ValueType  # 3
+    """The weights have given up what was taken back, or the last attempt at that failed."""
 
 class Wait(_Wait, metaclass=_WaitEnumTypeWrapper):
     """What AddFacts waits for."""
@@ -74,7 +80,45 @@ WAIT_NONE: Wait.ValueType  # 1
 """Nothing beyond durability."""
 WAIT_INJECTED: Wait.ValueType  # 2
 """The weights have the facts, or parked them."""
+WAIT_WITHDRAWN: Wait.ValueType  # 3
+"""The weights have given up what was taken back, or the last attempt at that failed."""
 Global___Wait: _TypeAlias = Wait  # noqa: Y015
+
+class _Withdrawal:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WithdrawalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Withdrawal.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WITHDRAWAL_UNSPECIFIED: _Withdrawal.ValueType  # 0
+    """It has not."""
+    WITHDRAWAL_NEVER_WRITTEN: _Withdrawal.ValueType  # 1
+    """It never was in them."""
+    WITHDRAWAL_COLUMNS: _Withdrawal.ValueType  # 2
+    """Its columns are out of force, and that was all there was of it."""
+    WITHDRAWAL_COUNTER_EDIT: _Withdrawal.ValueType  # 3
+    """A counter-edit makes the model answer as its base; nights to come fade it as adapters learn to do without."""
+    WITHDRAWAL_UNLEARNED: _Withdrawal.ValueType  # 4
+    """Adapters have unlearned it: its counter-edit has left the weights, too."""
+    WITHDRAWAL_SUPERSEDED: _Withdrawal.ValueType  # 5
+    """Its successor's edit answers instead."""
+
+class Withdrawal(_Withdrawal, metaclass=_WithdrawalEnumTypeWrapper):
+    """How a fact left the weights."""
+
+WITHDRAWAL_UNSPECIFIED: Withdrawal.ValueType  # 0
+"""It has not."""
+WITHDRAWAL_NEVER_WRITTEN: Withdrawal.ValueType  # 1
+"""It never was in them."""
+WITHDRAWAL_COLUMNS: Withdrawal.ValueType  # 2
+"""Its columns are out of force, and that was all there was of it."""
+WITHDRAWAL_COUNTER_EDIT: Withdrawal.ValueType  # 3
+"""A counter-edit makes the model answer as its base; nights to come fade it as adapters learn to do without."""
+WITHDRAWAL_UNLEARNED: Withdrawal.ValueType  # 4
+"""Adapters have unlearned it: its counter-edit has left the weights, too."""
+WITHDRAWAL_SUPERSEDED: Withdrawal.ValueType  # 5
+"""Its successor's edit answers instead."""
+Global___Withdrawal: _TypeAlias = Withdrawal  # noqa: Y015
 
 @_typing.final
 class Wordings(_message.Message):
@@ -221,6 +265,10 @@ class Fact(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     HEALTHY_FIELD_NUMBER: _builtins.int
     KNOWN_FIELD_NUMBER: _builtins.int
+    RETRACTED_VERSION_FIELD_NUMBER: _builtins.int
+    SUCCESSOR_FIELD_NUMBER: _builtins.int
+    PREDECESSOR_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
     fact: _builtins.str
     """Its id, a UUID that sorts by time."""
     subject: _builtins.str
@@ -245,6 +293,14 @@ class Fact(_message.Message):
     """The verdict of its last audit; absent before the first."""
     known: _builtins.bool
     """Whether the pristine model says it without any memory, as far as audits have asked."""
+    retracted_version: _builtins.int
+    """The version that took it back or superseded it; 0 while it stands. The weights have it until it is withdrawn."""
+    successor: _builtins.str
+    """The fact that superseded it; empty otherwise."""
+    predecessor: _builtins.str
+    """The fact that it superseded; empty otherwise."""
+    erased: _builtins.bool
+    """Whether its words and its own columns are destroyed. Its texts are empty then."""
     @_builtins.property
     def wordings(self) -> Global___Wordings:
         """Its prompts."""
@@ -255,7 +311,7 @@ class Fact(_message.Message):
 
     @_builtins.property
     def edits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The edits whose columns carry it; none while pending and once dissolved."""
+        """The edits whose columns carry it; none while pending and once dissolved. Once it is withdrawn, its counter-edit."""
 
     def __init__(
         self,
@@ -275,10 +331,14 @@ class Fact(_message.Message):
         failure: _builtins.str = ...,
         healthy: _builtins.bool | None = ...,
         known: _builtins.bool = ...,
+        retracted_version: _builtins.int = ...,
+        successor: _builtins.str = ...,
+        predecessor: _builtins.str = ...,
+        erased: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "healthy", b"healthy", "source", b"source", "wordings", b"wordings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "added_version", b"added_version", "edits", b"edits", "fact", b"fact", "failure", b"failure", "failures", b"failures", "healthy", b"healthy", "known", b"known", "object", b"object", "relation", b"relation", "scale", b"scale", "source", b"source", "stage", b"stage", "status", b"status", "subject", b"subject", "wordings", b"wordings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "added_version", b"added_version", "edits", b"edits", "erased", b"erased", "fact", b"fact", "failure", b"failure", "failures", b"failures", "healthy", b"healthy", "known", b"known", "object", b"object", "predecessor", b"predecessor", "relation", b"relation", "retracted_version", b"retracted_version", "scale", b"scale", "source", b"source", "stage", b"stage", "status", b"status", "subject", b"subject", "successor", b"successor", "wordings", b"wordings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__healthy: _TypeAlias = _typing.Literal["healthy"]  # noqa: Y015
     _WhichOneofArgType__healthy: _TypeAlias = _typing.Literal["_healthy", b"_healthy"]  # noqa: Y015
@@ -575,10 +635,13 @@ class LineageEntry(_message.Message):
     CAUSED_BY_FIELD_NUMBER: _builtins.int
     CONCERNS_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
+    DECISIVE_FIELD_NUMBER: _builtins.int
     concerns: _builtins.bool
     """Whether it is about this fact, or here only as a cause."""
     summary: _builtins.str
     """One line for people."""
+    decisive: _builtins.bool
+    """Whether it is one of the events that put the fact at its present stage: the last decision and what led to it."""
     @_builtins.property
     def event(self) -> _history_pb2.Event:
         """What happened."""
@@ -594,14 +657,69 @@ class LineageEntry(_message.Message):
         caused_by: _abc.Iterable[_builtins.str] | None = ...,
         concerns: _builtins.bool = ...,
         summary: _builtins.str = ...,
+        decisive: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caused_by", b"caused_by", "concerns", b"concerns", "event", b"event", "summary", b"summary"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caused_by", b"caused_by", "concerns", b"concerns", "decisive", b"decisive", "event", b"event", "summary", b"summary"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LineageEntry: _TypeAlias = LineageEntry  # noqa: Y015
+
+@_typing.final
+class Columns(_message.Message):
+    """Bytes of an artifact that belong to one fact alone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARTIFACT_FIELD_NUMBER: _builtins.int
+    EDIT_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    IN_FORCE_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    READABLE_FIELD_NUMBER: _builtins.int
+    artifact: _builtins.str
+    """Digest of the artifact."""
+    edit: _builtins.str
+    """The edit whose delta that is."""
+    first: _builtins.int
+    """First column in every module."""
+    count: _builtins.int
+    """Columns in every module."""
+    in_force: _builtins.bool
+    """Whether they are part of the weights at the version answered for."""
+    scale: _builtins.float
+    """Their share there."""
+    offset: _builtins.int
+    """Where they begin in the file, sealed under the fact's own key; 0 in old deltas, where columns are interleaved."""
+    length: _builtins.int
+    """How many bytes they are; 0 in old deltas."""
+    readable: _builtins.bool
+    """Whether they can be read: false once the fact is erased."""
+    def __init__(
+        self,
+        *,
+        artifact: _builtins.str = ...,
+        edit: _builtins.str = ...,
+        first: _builtins.int = ...,
+        count: _builtins.int = ...,
+        in_force: _builtins.bool = ...,
+        scale: _builtins.float = ...,
+        offset: _builtins.int = ...,
+        length: _builtins.int = ...,
+        readable: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifact", b"artifact", "count", b"count", "edit", b"edit", "first", b"first", "in_force", b"in_force", "length", b"length", "offset", b"offset", "readable", b"readable", "scale", b"scale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Columns: _TypeAlias = Columns  # noqa: Y015
 
 @_typing.final
 class GetLineageResponse(_message.Message):
@@ -610,6 +728,7 @@ class GetLineageResponse(_message.Message):
     FACT_FIELD_NUMBER: _builtins.int
     ENTRIES_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version answered for."""
     @_builtins.property
@@ -620,17 +739,190 @@ class GetLineageResponse(_message.Message):
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineageEntry]:
         """Oldest first."""
 
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Columns]:
+        """Its own columns, of every edit that ever wrote it or took it out, oldest first."""
+
     def __init__(
         self,
         *,
         fact: Global___Fact | None = ...,
         entries: _abc.Iterable[Global___LineageEntry] | None = ...,
         version: _builtins.int = ...,
+        columns: _abc.Iterable[Global___Columns] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "fact", b"fact", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "entries", b"entries", "fact", b"fact", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetLineageResponse: _TypeAlias = GetLineageResponse  # noqa: Y015
+
+@_typing.final
+class SupersedeFactRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FACT_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    WORDINGS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """The memory."""
+    request_id: _builtins.str
+    """Fresh for each request, a UUID say; 1 to 128 characters."""
+    fact: _builtins.str
+    """The fact to supersede."""
+    object: _builtins.str
+    """What the model shall say from now on. At most 200 characters, at least one token."""
+    expected_version: _builtins.int
+    """Do it only if the memory is at this version."""
+    wait: Global___Wait.ValueType
+    """When to answer."""
+    @_builtins.property
+    def wordings(self) -> Global___Wordings:
+        """The new fact's prompts; left out, those of the old one."""
+
+    @_builtins.property
+    def source(self) -> Global___Source:
+        """Where the new fact came from."""
+
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        fact: _builtins.str = ...,
+        object: _builtins.str = ...,
+        wordings: Global___Wordings | None = ...,
+        source: Global___Source | None = ...,
+        expected_version: _builtins.int | None = ...,
+        wait: Global___Wait.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "source", b"source", "wordings", b"wordings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "fact", b"fact", "memory", b"memory", "object", b"object", "request_id", b"request_id", "source", b"source", "wait", b"wait", "wordings", b"wordings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___SupersedeFactRequest: _TypeAlias = SupersedeFactRequest  # noqa: Y015
+
+@_typing.final
+class SupersedeFactResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The memory's version after this request."""
+    @_builtins.property
+    def fact(self) -> Global___Fact:
+        """The new fact, as it is at `version`."""
+
+    @_builtins.property
+    def superseded(self) -> Global___Fact:
+        """The fact that it supersedes."""
+
+    def __init__(
+        self,
+        *,
+        fact: Global___Fact | None = ...,
+        superseded: Global___Fact | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "superseded", b"superseded"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "superseded", b"superseded", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SupersedeFactResponse: _TypeAlias = SupersedeFactResponse  # noqa: Y015
+
+@_typing.final
+class RetractFactRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FACT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ERASE_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """The memory."""
+    request_id: _builtins.str
+    """Fresh for each request, a UUID say; 1 to 128 characters."""
+    fact: _builtins.str
+    """The fact to take back."""
+    reason: _builtins.str
+    """Why; at most 1000 characters, sealed with the fact's words."""
+    erase: _builtins.bool
+    """Whether to destroy its words and its own columns."""
+    expected_version: _builtins.int
+    """Do it only if the memory is at this version."""
+    wait: Global___Wait.ValueType
+    """When to answer."""
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        fact: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        erase: _builtins.bool = ...,
+        expected_version: _builtins.int | None = ...,
+        wait: Global___Wait.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "erase", b"erase", "expected_version", b"expected_version", "fact", b"fact", "memory", b"memory", "reason", b"reason", "request_id", b"request_id", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___RetractFactRequest: _TypeAlias = RetractFactRequest  # noqa: Y015
+
+@_typing.final
+class RetractFactResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_FIELD_NUMBER: _builtins.int
+    WITHDRAWAL_FIELD_NUMBER: _builtins.int
+    ADAPTERS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    withdrawal: Global___Withdrawal.ValueType
+    """How it left the weights, as far as it has."""
+    version: _builtins.int
+    """The memory's version after this request."""
+    @_builtins.property
+    def fact(self) -> Global___Fact:
+        """The fact, as it is at `version`."""
+
+    @_builtins.property
+    def adapters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Digests of adapters' deltas in force that were trained on it."""
+
+    def __init__(
+        self,
+        *,
+        fact: Global___Fact | None = ...,
+        withdrawal: Global___Withdrawal.ValueType = ...,
+        adapters: _abc.Iterable[_builtins.str] | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "fact", b"fact", "version", b"version", "withdrawal", b"withdrawal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetractFactResponse: _TypeAlias = RetractFactResponse  # noqa: Y015

@@ -55,6 +55,16 @@ class FactsStub:
                 request_serializer=hypnogram_dot_v1_dot_facts__pb2.GetLineageRequest.SerializeToString,
                 response_deserializer=hypnogram_dot_v1_dot_facts__pb2.GetLineageResponse.FromString,
                 _registered_method=True)
+        self.SupersedeFact = channel.unary_unary(
+                '/hypnogram.v1.Facts/SupersedeFact',
+                request_serializer=hypnogram_dot_v1_dot_facts__pb2.SupersedeFactRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_facts__pb2.SupersedeFactResponse.FromString,
+                _registered_method=True)
+        self.RetractFact = channel.unary_unary(
+                '/hypnogram.v1.Facts/RetractFact',
+                request_serializer=hypnogram_dot_v1_dot_facts__pb2.RetractFactRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_facts__pb2.RetractFactResponse.FromString,
+                _registered_method=True)
 
 
 class FactsServicer:
@@ -125,6 +135,53 @@ class FactsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SupersedeFact(self, request, context):
+        """Puts a new object in the place of a fact's, and answers once that is durable: old and new in one append.
+
+        Subject, relation and, unless others are given, wordings stay. The old fact answers until the new one is in the
+        weights; one protected update moves the answer from one to the other. Both keep their history. Safe to repeat with
+        the same `request_id`. WAIT_INJECTED waits until the new fact is in the weights or parked.
+
+        Errors:
+        INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long object, one that is not new, a prompt that contains it
+        NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+        ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+        ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+        FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already
+        RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
+
+        Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetractFact(self, request, context):
+        """Takes a fact back, and answers once that is durable; the weights give it up soon after.
+
+        Its columns leave the weights and its keys constrain no other edit. Where adapters have learned it, or others' edits
+        carry a part of it, a counter-edit makes the model answer as its base would, and the nights that follow teach the
+        adapters to do without; `withdrawal` of the fact says which. History keeps it all.
+
+        With `erase` its words and the columns that are its own are destroyed as well, once it has left the weights: their
+        key is thrown away, the log still verifies, and every version that does not need those columns can still be rebuilt.
+        A fact that was retracted before may still be erased. WAIT_WITHDRAWN waits until the weights have given it up and,
+        with `erase`, until it is erased.
+
+        Errors:
+        INVALID_ARGUMENT     INVALID_FIELD: an over-long reason
+        NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+        ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+        ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+        FAILED_PRECONDITION  FACT_RETRACTED: it was taken back already; FACT_HELD: to be erased, it must first be retracted
+        from a fork that shares it
+
+        Example: {"memory": "demo", "request_id": "78", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "reason": "moved"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FactsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -147,6 +204,16 @@ def add_FactsServicer_to_server(servicer, server):
                     servicer.GetLineage,
                     request_deserializer=hypnogram_dot_v1_dot_facts__pb2.GetLineageRequest.FromString,
                     response_serializer=hypnogram_dot_v1_dot_facts__pb2.GetLineageResponse.SerializeToString,
+            ),
+            'SupersedeFact': grpc.unary_unary_rpc_method_handler(
+                    servicer.SupersedeFact,
+                    request_deserializer=hypnogram_dot_v1_dot_facts__pb2.SupersedeFactRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_facts__pb2.SupersedeFactResponse.SerializeToString,
+            ),
+            'RetractFact': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetractFact,
+                    request_deserializer=hypnogram_dot_v1_dot_facts__pb2.RetractFactRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_facts__pb2.RetractFactResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -258,6 +325,60 @@ class Facts:
             '/hypnogram.v1.Facts/GetLineage',
             hypnogram_dot_v1_dot_facts__pb2.GetLineageRequest.SerializeToString,
             hypnogram_dot_v1_dot_facts__pb2.GetLineageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SupersedeFact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.Facts/SupersedeFact',
+            hypnogram_dot_v1_dot_facts__pb2.SupersedeFactRequest.SerializeToString,
+            hypnogram_dot_v1_dot_facts__pb2.SupersedeFactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetractFact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.Facts/RetractFact',
+            hypnogram_dot_v1_dot_facts__pb2.RetractFactRequest.SerializeToString,
+            hypnogram_dot_v1_dot_facts__pb2.RetractFactResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -81,6 +81,45 @@ class FactsStub:
 
     Example: {"memory": "demo", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
     """
+    SupersedeFact: _grpc.UnaryUnaryMultiCallable[_facts_pb2.SupersedeFactRequest, _facts_pb2.SupersedeFactResponse]
+    """Puts a new object in the place of a fact's, and answers once that is durable: old and new in one append.
+
+    Subject, relation and, unless others are given, wordings stay. The old fact answers until the new one is in the
+    weights; one protected update moves the answer from one to the other. Both keep their history. Safe to repeat with
+    the same `request_id`. WAIT_INJECTED waits until the new fact is in the weights or parked.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long object, one that is not new, a prompt that contains it
+      NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+      ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+      ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+      FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already
+      RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
+
+    Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
+    """
+    RetractFact: _grpc.UnaryUnaryMultiCallable[_facts_pb2.RetractFactRequest, _facts_pb2.RetractFactResponse]
+    """Takes a fact back, and answers once that is durable; the weights give it up soon after.
+
+    Its columns leave the weights and its keys constrain no other edit. Where adapters have learned it, or others' edits
+    carry a part of it, a counter-edit makes the model answer as its base would, and the nights that follow teach the
+    adapters to do without; `withdrawal` of the fact says which. History keeps it all.
+
+    With `erase` its words and the columns that are its own are destroyed as well, once it has left the weights: their
+    key is thrown away, the log still verifies, and every version that does not need those columns can still be rebuilt.
+    A fact that was retracted before may still be erased. WAIT_WITHDRAWN waits until the weights have given it up and,
+    with `erase`, until it is erased.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: an over-long reason
+      NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+      ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+      ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+      FAILED_PRECONDITION  FACT_RETRACTED: it was taken back already; FACT_HELD: to be erased, it must first be retracted
+                           from a fork that shares it
+
+    Example: {"memory": "demo", "request_id": "78", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "reason": "moved"}
+    """
 
 @_typing.type_check_only
 class FactsAsyncStub(FactsStub):
@@ -134,6 +173,45 @@ class FactsAsyncStub(FactsStub):
       NOT_FOUND  MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
 
     Example: {"memory": "demo", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
+    """
+    SupersedeFact: _aio.UnaryUnaryMultiCallable[_facts_pb2.SupersedeFactRequest, _facts_pb2.SupersedeFactResponse]  # type: ignore[assignment]
+    """Puts a new object in the place of a fact's, and answers once that is durable: old and new in one append.
+
+    Subject, relation and, unless others are given, wordings stay. The old fact answers until the new one is in the
+    weights; one protected update moves the answer from one to the other. Both keep their history. Safe to repeat with
+    the same `request_id`. WAIT_INJECTED waits until the new fact is in the weights or parked.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long object, one that is not new, a prompt that contains it
+      NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+      ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+      ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+      FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already
+      RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
+
+    Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
+    """
+    RetractFact: _aio.UnaryUnaryMultiCallable[_facts_pb2.RetractFactRequest, _facts_pb2.RetractFactResponse]  # type: ignore[assignment]
+    """Takes a fact back, and answers once that is durable; the weights give it up soon after.
+
+    Its columns leave the weights and its keys constrain no other edit. Where adapters have learned it, or others' edits
+    carry a part of it, a counter-edit makes the model answer as its base would, and the nights that follow teach the
+    adapters to do without; `withdrawal` of the fact says which. History keeps it all.
+
+    With `erase` its words and the columns that are its own are destroyed as well, once it has left the weights: their
+    key is thrown away, the log still verifies, and every version that does not need those columns can still be rebuilt.
+    A fact that was retracted before may still be erased. WAIT_WITHDRAWN waits until the weights have given it up and,
+    with `erase`, until it is erased.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: an over-long reason
+      NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+      ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+      ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+      FAILED_PRECONDITION  FACT_RETRACTED: it was taken back already; FACT_HELD: to be erased, it must first be retracted
+                           from a fork that shares it
+
+    Example: {"memory": "demo", "request_id": "78", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "reason": "moved"}
     """
 
 class FactsServicer(metaclass=_abc_1.ABCMeta):
@@ -209,6 +287,57 @@ class FactsServicer(metaclass=_abc_1.ABCMeta):
           NOT_FOUND  MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
 
         Example: {"memory": "demo", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
+        """
+
+    @_abc_1.abstractmethod
+    def SupersedeFact(
+        self,
+        request: _facts_pb2.SupersedeFactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_facts_pb2.SupersedeFactResponse, _abc.Awaitable[_facts_pb2.SupersedeFactResponse]]:
+        """Puts a new object in the place of a fact's, and answers once that is durable: old and new in one append.
+
+        Subject, relation and, unless others are given, wordings stay. The old fact answers until the new one is in the
+        weights; one protected update moves the answer from one to the other. Both keep their history. Safe to repeat with
+        the same `request_id`. WAIT_INJECTED waits until the new fact is in the weights or parked.
+
+        Errors:
+          INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long object, one that is not new, a prompt that contains it
+          NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+          ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+          ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+          FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already
+          RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
+
+        Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
+        """
+
+    @_abc_1.abstractmethod
+    def RetractFact(
+        self,
+        request: _facts_pb2.RetractFactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_facts_pb2.RetractFactResponse, _abc.Awaitable[_facts_pb2.RetractFactResponse]]:
+        """Takes a fact back, and answers once that is durable; the weights give it up soon after.
+
+        Its columns leave the weights and its keys constrain no other edit. Where adapters have learned it, or others' edits
+        carry a part of it, a counter-edit makes the model answer as its base would, and the nights that follow teach the
+        adapters to do without; `withdrawal` of the fact says which. History keeps it all.
+
+        With `erase` its words and the columns that are its own are destroyed as well, once it has left the weights: their
+        key is thrown away, the log still verifies, and every version that does not need those columns can still be rebuilt.
+        A fact that was retracted before may still be erased. WAIT_WITHDRAWN waits until the weights have given it up and,
+        with `erase`, until it is erased.
+
+        Errors:
+          INVALID_ARGUMENT     INVALID_FIELD: an over-long reason
+          NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+          ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+          ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+          FAILED_PRECONDITION  FACT_RETRACTED: it was taken back already; FACT_HELD: to be erased, it must first be retracted
+                               from a fork that shares it
+
+        Example: {"memory": "demo", "request_id": "78", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "reason": "moved"}
         """
 
 def add_FactsServicer_to_server(servicer: FactsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

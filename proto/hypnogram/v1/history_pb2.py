@@ -27,13 +27,15 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahypnogram/v1/history.proto\x12\x0chypnogram.v1\x1a#google/longrunning/operations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x02\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06memory\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x10\n\x08position\x18\x04 \x01(\x03\x12/\n\x0brecorded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x11\n\tcausation\x18\x08 \x01(\t\x12\x13\n\x0b\x63orrelation\x18\t \x01(\t\x12\x0e\n\x06schema\x18\n \x01(\x05\x12\x0c\n\x04type\x18\x0b \x01(\t\x12(\n\x07payload\x18\x0c \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\rprevious_hash\x18\r \x01(\t\x12\x0c\n\x04hash\x18\x0e \x01(\t\"{\n\x11ReadEventsRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x15\n\rafter_version\x18\x02 \x01(\x03\x12\x1a\n\runtil_version\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x42\x10\n\x0e_until_version\"J\n\x12ReadEventsResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.hypnogram.v1.Event\x12\x0f\n\x07version\x18\x02 \x01(\x03\"5\n\x0cWatchRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x15\n\rafter_version\x18\x02 \x01(\x03\"\n\n\x08\x43\x61ughtUp\"{\n\rWatchResponse\x12$\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x13.hypnogram.v1.EventH\x00\x12+\n\tcaught_up\x18\x02 \x01(\x0b\x32\x16.hypnogram.v1.CaughtUpH\x00\x12\x0f\n\x07version\x18\x03 \x01(\x03\x42\x06\n\x04what\"A\n\rReplayRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x14\n\x07version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\n\n\x08_version\"\x8c\x01\n\x0eReplayMetadata\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04step\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x80\x01\n\x0eReplayResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x13\n\x0bplan_digest\x18\x02 \x01(\t\x12\x18\n\x10recorded_weights\x18\x03 \x01(\t\x12\x17\n\x0frebuilt_weights\x18\x04 \x01(\t\x12\x15\n\redits_checked\x18\x05 \x01(\x03\x32\xe6\x01\n\x07History\x12Q\n\nReadEvents\x12\x1f.hypnogram.v1.ReadEventsRequest\x1a .hypnogram.v1.ReadEventsResponse0\x01\x12\x42\n\x05Watch\x12\x1a.hypnogram.v1.WatchRequest\x1a\x1b.hypnogram.v1.WatchResponse0\x01\x12\x44\n\x06Replay\x12\x1b.hypnogram.v1.ReplayRequest\x1a\x1d.google.longrunning.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ahypnogram/v1/history.proto\x12\x0chypnogram.v1\x1a#google/longrunning/operations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaf\x02\n\x05\x45vent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06memory\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x10\n\x08position\x18\x04 \x01(\x03\x12/\n\x0brecorded_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x11\n\tcausation\x18\x08 \x01(\t\x12\x13\n\x0b\x63orrelation\x18\t \x01(\t\x12\x0e\n\x06schema\x18\n \x01(\x05\x12\x0c\n\x04type\x18\x0b \x01(\t\x12(\n\x07payload\x18\x0c \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x15\n\rprevious_hash\x18\r \x01(\t\x12\x0c\n\x04hash\x18\x0e \x01(\t\"{\n\x11ReadEventsRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x15\n\rafter_version\x18\x02 \x01(\x03\x12\x1a\n\runtil_version\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x42\x10\n\x0e_until_version\"J\n\x12ReadEventsResponse\x12#\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x13.hypnogram.v1.Event\x12\x0f\n\x07version\x18\x02 \x01(\x03\"5\n\x0cWatchRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x15\n\rafter_version\x18\x02 \x01(\x03\"\n\n\x08\x43\x61ughtUp\"{\n\rWatchResponse\x12$\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x13.hypnogram.v1.EventH\x00\x12+\n\tcaught_up\x18\x02 \x01(\x0b\x32\x16.hypnogram.v1.CaughtUpH\x00\x12\x0f\n\x07version\x18\x03 \x01(\x03\x42\x06\n\x04what\"\x8e\x01\n\rReplayRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x11\n\x07version\x18\x02 \x01(\x03H\x00\x12\x14\n\ncheckpoint\x18\x03 \x01(\tH\x00\x12*\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x12\n\nrestore_as\x18\x05 \x01(\tB\x04\n\x02\x61t\"\x8c\x01\n\x0eReplayMetadata\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04step\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x03\x12\r\n\x05total\x18\x05 \x01(\x03\x12.\n\nstarted_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa5\x01\n\x0eReplayResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x13\n\x0bplan_digest\x18\x02 \x01(\t\x12\x18\n\x10recorded_weights\x18\x03 \x01(\t\x12\x17\n\x0frebuilt_weights\x18\x04 \x01(\t\x12\x15\n\redits_checked\x18\x05 \x01(\x03\x12\x13\n\x0brestored_as\x18\x06 \x01(\t\x12\x0e\n\x06\x65rased\x18\x07 \x01(\x03\"[\n\nCheckpoint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x16\n\x0eweights_digest\x18\x03 \x01(\t\x12\x16\n\x0emarked_version\x18\x04 \x01(\x03\"W\n\x15MarkCheckpointRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x07version\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\n\n\x08_version\"W\n\x16MarkCheckpointResponse\x12,\n\ncheckpoint\x18\x01 \x01(\x0b\x32\x18.hypnogram.v1.Checkpoint\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\xa1\x01\n\x16ListCheckpointsRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x17\n\nat_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x05 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"r\n\x17ListCheckpointsResponse\x12-\n\x0b\x63heckpoints\x18\x01 \x03(\x0b\x32\x18.hypnogram.v1.Checkpoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x7f\n\x12\x46indVersionRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x11\n\x07version\x18\x02 \x01(\x03H\x00\x12\x14\n\ncheckpoint\x18\x03 \x01(\tH\x00\x12*\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x04\n\x02\x61t\"o\n\x13\x46indVersionResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12/\n\x0brecorded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eweights_digest\x18\x03 \x01(\t\"q\n\x04Side\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x11\n\x07version\x18\x02 \x01(\x03H\x00\x12\x14\n\ncheckpoint\x18\x03 \x01(\tH\x00\x12*\n\x04time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x42\x04\n\x02\x61t\"\\\n\x0b\x44iffRequest\x12 \n\x04\x66rom\x18\x01 \x01(\x0b\x32\x12.hypnogram.v1.Side\x12\x1e\n\x02to\x18\x02 \x01(\x0b\x32\x12.hypnogram.v1.Side\x12\x0b\n\x03\x61sk\x18\x03 \x01(\x08\"\xe5\x01\n\x08\x46\x61\x63tDiff\x12\x0c\n\x04\x66\x61\x63t\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08relation\x18\x03 \x01(\t\x12\x0e\n\x06object\x18\x04 \x01(\t\x12$\n\x06\x63hange\x18\x05 \x01(\x0e\x32\x14.hypnogram.v1.Change\x12\x13\n\x0b\x66rom_status\x18\x06 \x01(\t\x12\x11\n\tto_status\x18\x07 \x01(\t\x12\x12\n\nfrom_stage\x18\x08 \x01(\x05\x12\x10\n\x08to_stage\x18\t \x01(\x05\x12\x12\n\nfrom_scale\x18\n \x01(\x01\x12\x10\n\x08to_scale\x18\x0b \x01(\x01\"c\n\nAnswerDiff\x12\x0c\n\x04\x66\x61\x63t\x18\x01 \x01(\t\x12\x0f\n\x07pathway\x18\x02 \x01(\t\x12\x0e\n\x06prompt\x18\x03 \x01(\t\x12\x13\n\x0b\x66rom_output\x18\x04 \x01(\t\x12\x11\n\tto_output\x18\x05 \x01(\t\"<\n\nModuleDiff\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x0c\n\x04norm\x18\x02 \x01(\x01\x12\x10\n\x08relative\x18\x03 \x01(\x01\"\xee\x01\n\x0c\x44iffResponse\x12\x14\n\x0c\x66rom_version\x18\x01 \x01(\x03\x12\x12\n\nto_version\x18\x02 \x01(\x03\x12\x14\n\x0c\x66rom_weights\x18\x03 \x01(\t\x12\x12\n\nto_weights\x18\x04 \x01(\t\x12%\n\x05\x66\x61\x63ts\x18\x05 \x03(\x0b\x32\x16.hypnogram.v1.FactDiff\x12)\n\x07\x61nswers\x18\x06 \x03(\x0b\x32\x18.hypnogram.v1.AnswerDiff\x12\r\n\x05\x61sked\x18\x07 \x01(\x03\x12)\n\x07modules\x18\x08 \x03(\x0b\x32\x18.hypnogram.v1.ModuleDiff\"(\n\x10VerifyLogRequest\x12\x14\n\x0cskip_weights\x18\x01 \x01(\x08\"n\n\x11VerifyLogMetadata\x12\x0c\n\x04step\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12.\n\nstarted_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"8\n\x05\x46\x61ult\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"k\n\x11VerifyLogResponse\x12\x0e\n\x06\x65vents\x18\x01 \x01(\x03\x12\x11\n\tartifacts\x18\x02 \x01(\x03\x12\x0f\n\x07weights\x18\x03 \x01(\x03\x12\"\n\x05\x66\x61ult\x18\x04 \x01(\x0b\x32\x13.hypnogram.v1.Fault\"/\n\x0e\x43ompactRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\r\n\x05\x62ound\x18\x02 \x01(\x01\"\x90\x01\n\x0f\x43ompactResponse\x12\x16\n\x0e\x63olumns_before\x18\x01 \x01(\x03\x12\x15\n\rcolumns_after\x18\x02 \x01(\x03\x12\x0e\n\x06\x63hange\x18\x03 \x01(\x01\x12\x16\n\x0eweights_before\x18\x04 \x01(\t\x12\x15\n\rweights_after\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\x03*U\n\x06\x43hange\x12\x16\n\x12\x43HANGE_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x43HANGE_ADDED\x10\x01\x12\x0f\n\x0b\x43HANGE_LOST\x10\x02\x12\x10\n\x0c\x43HANGE_MOVED\x10\x03\x32\xca\x05\n\x07History\x12Q\n\nReadEvents\x12\x1f.hypnogram.v1.ReadEventsRequest\x1a .hypnogram.v1.ReadEventsResponse0\x01\x12\x42\n\x05Watch\x12\x1a.hypnogram.v1.WatchRequest\x1a\x1b.hypnogram.v1.WatchResponse0\x01\x12\x44\n\x06Replay\x12\x1b.hypnogram.v1.ReplayRequest\x1a\x1d.google.longrunning.Operation\x12[\n\x0eMarkCheckpoint\x12#.hypnogram.v1.MarkCheckpointRequest\x1a$.hypnogram.v1.MarkCheckpointResponse\x12^\n\x0fListCheckpoints\x12$.hypnogram.v1.ListCheckpointsRequest\x1a%.hypnogram.v1.ListCheckpointsResponse\x12R\n\x0b\x46indVersion\x12 .hypnogram.v1.FindVersionRequest\x1a!.hypnogram.v1.FindVersionResponse\x12=\n\x04\x44iff\x12\x19.hypnogram.v1.DiffRequest\x1a\x1a.hypnogram.v1.DiffResponse\x12J\n\tVerifyLog\x12\x1e.hypnogram.v1.VerifyLogRequest\x1a\x1d.google.longrunning.Operation\x12\x46\n\x07\x43ompact\x12\x1c.hypnogram.v1.CompactRequest\x1a\x1d.hypnogram.v1.CompactResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hypnogram.v1.history_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CHANGE']._serialized_start=3454
+  _globals['_CHANGE']._serialized_end=3539
   _globals['_EVENT']._serialized_start=145
   _globals['_EVENT']._serialized_end=448
   _globals['_READEVENTSREQUEST']._serialized_start=450
@@ -46,12 +48,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CAUGHTUP']._serialized_end=716
   _globals['_WATCHRESPONSE']._serialized_start=718
   _globals['_WATCHRESPONSE']._serialized_end=841
-  _globals['_REPLAYREQUEST']._serialized_start=843
-  _globals['_REPLAYREQUEST']._serialized_end=908
-  _globals['_REPLAYMETADATA']._serialized_start=911
-  _globals['_REPLAYMETADATA']._serialized_end=1051
-  _globals['_REPLAYRESPONSE']._serialized_start=1054
-  _globals['_REPLAYRESPONSE']._serialized_end=1182
-  _globals['_HISTORY']._serialized_start=1185
-  _globals['_HISTORY']._serialized_end=1415
+  _globals['_REPLAYREQUEST']._serialized_start=844
+  _globals['_REPLAYREQUEST']._serialized_end=986
+  _globals['_REPLAYMETADATA']._serialized_start=989
+  _globals['_REPLAYMETADATA']._serialized_end=1129
+  _globals['_REPLAYRESPONSE']._serialized_start=1132
+  _globals['_REPLAYRESPONSE']._serialized_end=1297
+  _globals['_CHECKPOINT']._serialized_start=1299
+  _globals['_CHECKPOINT']._serialized_end=1390
+  _globals['_MARKCHECKPOINTREQUEST']._serialized_start=1392
+  _globals['_MARKCHECKPOINTREQUEST']._serialized_end=1479
+  _globals['_MARKCHECKPOINTRESPONSE']._serialized_start=1481
+  _globals['_MARKCHECKPOINTRESPONSE']._serialized_end=1568
+  _globals['_LISTCHECKPOINTSREQUEST']._serialized_start=1571
+  _globals['_LISTCHECKPOINTSREQUEST']._serialized_end=1732
+  _globals['_LISTCHECKPOINTSRESPONSE']._serialized_start=1734
+  _globals['_LISTCHECKPOINTSRESPONSE']._serialized_end=1848
+  _globals['_FINDVERSIONREQUEST']._serialized_start=1850
+  _globals['_FINDVERSIONREQUEST']._serialized_end=1977
+  _globals['_FINDVERSIONRESPONSE']._serialized_start=1979
+  _globals['_FINDVERSIONRESPONSE']._serialized_end=2090
+  _globals['_SIDE']._serialized_start=2092
+  _globals['_SIDE']._serialized_end=2205
+  _globals['_DIFFREQUEST']._serialized_start=2207
+  _globals['_DIFFREQUEST']._serialized_end=2299
+  _globals['_FACTDIFF']._serialized_start=2302
+  _globals['_FACTDIFF']._serialized_end=2531
+  _globals['_ANSWERDIFF']._serialized_start=2533
+  _globals['_ANSWERDIFF']._serialized_end=2632
+  _globals['_MODULEDIFF']._serialized_start=2634
+  _globals['_MODULEDIFF']._serialized_end=2694
+  _globals['_DIFFRESPONSE']._serialized_start=2697
+  _globals['_DIFFRESPONSE']._serialized_end=2935
+  _globals['_VERIFYLOGREQUEST']._serialized_start=2937
+  _globals['_VERIFYLOGREQUEST']._serialized_end=2977
+  _globals['_VERIFYLOGMETADATA']._serialized_start=2979
+  _globals['_VERIFYLOGMETADATA']._serialized_end=3089
+  _globals['_FAULT']._serialized_start=3091
+  _globals['_FAULT']._serialized_end=3147
+  _globals['_VERIFYLOGRESPONSE']._serialized_start=3149
+  _globals['_VERIFYLOGRESPONSE']._serialized_end=3256
+  _globals['_COMPACTREQUEST']._serialized_start=3258
+  _globals['_COMPACTREQUEST']._serialized_end=3305
+  _globals['_COMPACTRESPONSE']._serialized_start=3308
+  _globals['_COMPACTRESPONSE']._serialized_end=3452
+  _globals['_HISTORY']._serialized_start=3542
+  _globals['_HISTORY']._serialized_end=4256
 # @@protoc_insertion_point(module_scope)

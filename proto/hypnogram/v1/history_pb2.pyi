@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Change:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ChangeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Change.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CHANGE_UNSPECIFIED: _Change.ValueType  # 0
+    """It does not."""
+    CHANGE_ADDED: _Change.ValueType  # 1
+    """It stands on the second side alone: told there, or not yet taken back."""
+    CHANGE_LOST: _Change.ValueType  # 2
+    """It stands on the first side alone: taken back or superseded on the second, or told on the first only."""
+    CHANGE_MOVED: _Change.ValueType  # 3
+    """It stands on both, at another stage, scale or status."""
+
+class Change(_Change, metaclass=_ChangeEnumTypeWrapper):
+    """How a fact differs."""
+
+CHANGE_UNSPECIFIED: Change.ValueType  # 0
+"""It does not."""
+CHANGE_ADDED: Change.ValueType  # 1
+"""It stands on the second side alone: told there, or not yet taken back."""
+CHANGE_LOST: Change.ValueType  # 2
+"""It stands on the first side alone: taken back or superseded on the second, or told on the first only."""
+CHANGE_MOVED: Change.ValueType  # 3
+"""It stands on both, at another stage, scale or status."""
+Global___Change: _TypeAlias = Change  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
@@ -43,7 +72,7 @@ class Event(_message.Message):
     id: _builtins.str
     """Its id, a UUID that sorts by time."""
     memory: _builtins.str
-    """Whose it is."""
+    """Whose it is. A fork's events up to where it began are its parent's."""
     version: _builtins.int
     """The memory's version once it was appended; 1 for the first."""
     position: _builtins.int
@@ -59,10 +88,11 @@ class Event(_message.Message):
     schema: _builtins.int
     """The schema of its payload."""
     type: _builtins.str
-    """What happened. To the memory: MemoryCreated, StatisticsPrepared. To a fact: FactAdded, FactInjected, FactAudited,
-    FactRefreshed, FactAdvanced, FactRetreated, FactDissolved. To the weights: EditComputed, AdapterTrained,
-    FactsRescaled. In a sleep or a nap, beside those: SleepStarted, ControlsMeasured, SleepCompleted, SleepRolledBack.
-    And WorkFailed.
+    """What happened. To the memory: MemoryCreated, MemoryForked, StatisticsPrepared, CheckpointMarked. To a fact:
+    FactAdded, FactInjected, FactAudited, FactRefreshed, FactAdvanced, FactRetreated, FactDissolved, FactSuperseded,
+    FactRetracted, FactWithdrawn, FactErased. To the weights: EditComputed, AdapterTrained, FactsRescaled,
+    AdaptersCompacted. In a sleep or a nap, beside those: SleepStarted, ControlsMeasured, SleepCompleted,
+    SleepRolledBack. And WorkFailed.
     """
     previous_hash: _builtins.str
     """Hash of the event at the position before."""
@@ -243,23 +273,37 @@ class ReplayRequest(_message.Message):
 
     MEMORY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    RESTORE_AS_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """The memory."""
     version: _builtins.int
-    """The version to rebuild; left out, the newest."""
+    """A version."""
+    checkpoint: _builtins.str
+    """The version that a checkpoint names."""
+    restore_as: _builtins.str
+    """Name of a new memory that shall begin as this one was then; empty for none."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The version that was the newest at a time."""
+
     def __init__(
         self,
         *,
         memory: _builtins.str = ...,
-        version: _builtins.int | None = ...,
+        version: _builtins.int = ...,
+        checkpoint: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        restore_as: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "checkpoint", b"checkpoint", "time", b"time", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "memory", b"memory", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "checkpoint", b"checkpoint", "memory", b"memory", "restore_as", b"restore_as", "time", b"time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
-    _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
+    _WhichOneofReturnType_at: _TypeAlias = _typing.Literal["version", "checkpoint", "time"]  # noqa: Y015
+    _WhichOneofArgType_at: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_at) -> _WhichOneofReturnType_at | None: ...
 
 Global___ReplayRequest: _TypeAlias = ReplayRequest  # noqa: Y015
 
@@ -318,6 +362,8 @@ class ReplayResponse(_message.Message):
     RECORDED_WEIGHTS_FIELD_NUMBER: _builtins.int
     REBUILT_WEIGHTS_FIELD_NUMBER: _builtins.int
     EDITS_CHECKED_FIELD_NUMBER: _builtins.int
+    RESTORED_AS_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version rebuilt."""
     plan_digest: _builtins.str
@@ -328,6 +374,10 @@ class ReplayResponse(_message.Message):
     """Digest of the weights as rebuilt; equal to the recorded one."""
     edits_checked: _builtins.int
     """How many recorded digests were compared on the way: those of the clean weights and of every change of them."""
+    restored_as: _builtins.str
+    """The memory that was made of it; empty unless `restore_as` asked for one."""
+    erased: _builtins.int
+    """Versions on the way whose weights cannot be rebuilt any more, as they hold columns of facts that were erased."""
     def __init__(
         self,
         *,
@@ -336,11 +386,677 @@ class ReplayResponse(_message.Message):
         recorded_weights: _builtins.str = ...,
         rebuilt_weights: _builtins.str = ...,
         edits_checked: _builtins.int = ...,
+        restored_as: _builtins.str = ...,
+        erased: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["edits_checked", b"edits_checked", "plan_digest", b"plan_digest", "rebuilt_weights", b"rebuilt_weights", "recorded_weights", b"recorded_weights", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edits_checked", b"edits_checked", "erased", b"erased", "plan_digest", b"plan_digest", "rebuilt_weights", b"rebuilt_weights", "recorded_weights", b"recorded_weights", "restored_as", b"restored_as", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplayResponse: _TypeAlias = ReplayResponse  # noqa: Y015
+
+@_typing.final
+class Checkpoint(_message.Message):
+    """A named version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    WEIGHTS_DIGEST_FIELD_NUMBER: _builtins.int
+    MARKED_VERSION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    version: _builtins.int
+    """The version it names."""
+    weights_digest: _builtins.str
+    """Digest of the weights there; empty where none was measured yet."""
+    marked_version: _builtins.int
+    """The version that named it."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        weights_digest: _builtins.str = ...,
+        marked_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["marked_version", b"marked_version", "name", b"name", "version", b"version", "weights_digest", b"weights_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Checkpoint: _TypeAlias = Checkpoint  # noqa: Y015
+
+@_typing.final
+class MarkCheckpointRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """The memory."""
+    name: _builtins.str
+    """1 to 63 letters, digits, dots, hyphens or underscores; the first no sign, and not digits alone."""
+    version: _builtins.int
+    """The version to name; left out, the newest."""
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        name: _builtins.str = ...,
+        version: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_version", b"_version", "memory", b"memory", "name", b"name", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__version: _TypeAlias = _typing.Literal["version"]  # noqa: Y015
+    _WhichOneofArgType__version: _TypeAlias = _typing.Literal["_version", b"_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__version) -> _WhichOneofReturnType__version | None: ...
+
+Global___MarkCheckpointRequest: _TypeAlias = MarkCheckpointRequest  # noqa: Y015
+
+@_typing.final
+class MarkCheckpointResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The memory's version after this request."""
+    @_builtins.property
+    def checkpoint(self) -> Global___Checkpoint:
+        """The checkpoint."""
+
+    def __init__(
+        self,
+        *,
+        checkpoint: Global___Checkpoint | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoint", b"checkpoint", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MarkCheckpointResponse: _TypeAlias = MarkCheckpointResponse  # noqa: Y015
+
+@_typing.final
+class ListCheckpointsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AT_VERSION_FIELD_NUMBER: _builtins.int
+    MIN_VERSION_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """The memory."""
+    page_size: _builtins.int
+    """Checkpoints in the answer, at most; 0 for 100."""
+    page_token: _builtins.str
+    """From the answer before."""
+    at_version: _builtins.int
+    """Answer for this version."""
+    min_version: _builtins.int
+    """Answer for this version or a newer one. Not together with `at_version`."""
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        at_version: _builtins.int | None = ...,
+        min_version: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "min_version", b"min_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "memory", b"memory", "min_version", b"min_version", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__at_version: _TypeAlias = _typing.Literal["at_version"]  # noqa: Y015
+    _WhichOneofArgType__at_version: _TypeAlias = _typing.Literal["_at_version", b"_at_version"]  # noqa: Y015
+    _WhichOneofReturnType__min_version: _TypeAlias = _typing.Literal["min_version"]  # noqa: Y015
+    _WhichOneofArgType__min_version: _TypeAlias = _typing.Literal["_min_version", b"_min_version"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_version) -> _WhichOneofReturnType__at_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_version) -> _WhichOneofReturnType__min_version | None: ...
+
+Global___ListCheckpointsRequest: _TypeAlias = ListCheckpointsRequest  # noqa: Y015
+
+@_typing.final
+class ListCheckpointsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    version: _builtins.int
+    """The version answered for, the same on every page."""
+    @_builtins.property
+    def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Checkpoint]:
+        """In the order marked."""
+
+    def __init__(
+        self,
+        *,
+        checkpoints: _abc.Iterable[Global___Checkpoint] | None = ...,
+        next_page_token: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checkpoints", b"checkpoints", "next_page_token", b"next_page_token", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCheckpointsResponse: _TypeAlias = ListCheckpointsResponse  # noqa: Y015
+
+@_typing.final
+class FindVersionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """The memory."""
+    version: _builtins.int
+    """A version: says whether there is one."""
+    checkpoint: _builtins.str
+    """The version that a checkpoint names."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The version that was the newest at a time."""
+
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        version: _builtins.int = ...,
+        checkpoint: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "checkpoint", b"checkpoint", "time", b"time", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "checkpoint", b"checkpoint", "memory", b"memory", "time", b"time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_at: _TypeAlias = _typing.Literal["version", "checkpoint", "time"]  # noqa: Y015
+    _WhichOneofArgType_at: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_at) -> _WhichOneofReturnType_at | None: ...
+
+Global___FindVersionRequest: _TypeAlias = FindVersionRequest  # noqa: Y015
+
+@_typing.final
+class FindVersionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
+    WEIGHTS_DIGEST_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version found."""
+    weights_digest: _builtins.str
+    """Digest of the weights there; empty where none was measured yet."""
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp:
+        """When its event was recorded."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
+        weights_digest: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded_at", b"recorded_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recorded_at", b"recorded_at", "version", b"version", "weights_digest", b"weights_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FindVersionResponse: _TypeAlias = FindVersionResponse  # noqa: Y015
+
+@_typing.final
+class Side(_message.Message):
+    """A memory as it was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """The memory."""
+    version: _builtins.int
+    """A version."""
+    checkpoint: _builtins.str
+    """The version that a checkpoint names."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The version that was the newest at a time."""
+
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        version: _builtins.int = ...,
+        checkpoint: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "checkpoint", b"checkpoint", "time", b"time", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "checkpoint", b"checkpoint", "memory", b"memory", "time", b"time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_at: _TypeAlias = _typing.Literal["version", "checkpoint", "time"]  # noqa: Y015
+    _WhichOneofArgType_at: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_at) -> _WhichOneofReturnType_at | None: ...
+
+Global___Side: _TypeAlias = Side  # noqa: Y015
+
+@_typing.final
+class DiffRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
+    ask: _builtins.bool
+    """Whether to ask the model, too."""
+    @_builtins.property
+    def to(self) -> Global___Side:
+        """With what."""
+
+    def __init__(
+        self,
+        *,
+        to: Global___Side | None = ...,
+        ask: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "from", b"from", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffRequest: _TypeAlias = DiffRequest  # noqa: Y015
+
+@_typing.final
+class FactDiff(_message.Message):
+    """A fact that is not the same on both sides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    RELATION_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    FROM_STATUS_FIELD_NUMBER: _builtins.int
+    TO_STATUS_FIELD_NUMBER: _builtins.int
+    FROM_STAGE_FIELD_NUMBER: _builtins.int
+    TO_STAGE_FIELD_NUMBER: _builtins.int
+    FROM_SCALE_FIELD_NUMBER: _builtins.int
+    TO_SCALE_FIELD_NUMBER: _builtins.int
+    fact: _builtins.str
+    """Its id."""
+    subject: _builtins.str
+    """Whom or what it is about; empty once it is erased."""
+    relation: _builtins.str
+    """How the object relates to it."""
+    object: _builtins.str
+    """What the model shall say."""
+    change: Global___Change.ValueType
+    """How it differs."""
+    from_status: _builtins.str
+    """Its status on the first side, as in `Facts`; empty where it was not told."""
+    to_status: _builtins.str
+    """On the second side."""
+    from_stage: _builtins.int
+    """Its stage on the first side."""
+    to_stage: _builtins.int
+    """On the second side."""
+    from_scale: _builtins.float
+    """Share of its edit in the weights on the first side."""
+    to_scale: _builtins.float
+    """On the second side."""
+    def __init__(
+        self,
+        *,
+        fact: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        relation: _builtins.str = ...,
+        object: _builtins.str = ...,
+        change: Global___Change.ValueType = ...,
+        from_status: _builtins.str = ...,
+        to_status: _builtins.str = ...,
+        from_stage: _builtins.int = ...,
+        to_stage: _builtins.int = ...,
+        from_scale: _builtins.float = ...,
+        to_scale: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "fact", b"fact", "from_scale", b"from_scale", "from_stage", b"from_stage", "from_status", b"from_status", "object", b"object", "relation", b"relation", "subject", b"subject", "to_scale", b"to_scale", "to_stage", b"to_stage", "to_status", b"to_status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FactDiff: _TypeAlias = FactDiff  # noqa: Y015
+
+@_typing.final
+class AnswerDiff(_message.Message):
+    """A question that is answered otherwise on the two sides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACT_FIELD_NUMBER: _builtins.int
+    PATHWAY_FIELD_NUMBER: _builtins.int
+    PROMPT_FIELD_NUMBER: _builtins.int
+    FROM_OUTPUT_FIELD_NUMBER: _builtins.int
+    TO_OUTPUT_FIELD_NUMBER: _builtins.int
+    fact: _builtins.str
+    """The fact it is about."""
+    pathway: _builtins.str
+    """"raw" or "chat"."""
+    prompt: _builtins.str
+    """What was asked."""
+    from_output: _builtins.str
+    """The answer on the first side."""
+    to_output: _builtins.str
+    """The answer on the second side."""
+    def __init__(
+        self,
+        *,
+        fact: _builtins.str = ...,
+        pathway: _builtins.str = ...,
+        prompt: _builtins.str = ...,
+        from_output: _builtins.str = ...,
+        to_output: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "from_output", b"from_output", "pathway", b"pathway", "prompt", b"prompt", "to_output", b"to_output"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerDiff: _TypeAlias = AnswerDiff  # noqa: Y015
+
+@_typing.final
+class ModuleDiff(_message.Message):
+    """How far the weights of a module are apart."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODULE_FIELD_NUMBER: _builtins.int
+    NORM_FIELD_NUMBER: _builtins.int
+    RELATIVE_FIELD_NUMBER: _builtins.int
+    module: _builtins.str
+    """The module."""
+    norm: _builtins.float
+    """Frobenius norm of the difference."""
+    relative: _builtins.float
+    """The same, relative to the norm of the pristine weights."""
+    def __init__(
+        self,
+        *,
+        module: _builtins.str = ...,
+        norm: _builtins.float = ...,
+        relative: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["module", b"module", "norm", b"norm", "relative", b"relative"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModuleDiff: _TypeAlias = ModuleDiff  # noqa: Y015
+
+@_typing.final
+class DiffResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_VERSION_FIELD_NUMBER: _builtins.int
+    TO_VERSION_FIELD_NUMBER: _builtins.int
+    FROM_WEIGHTS_FIELD_NUMBER: _builtins.int
+    TO_WEIGHTS_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    MODULES_FIELD_NUMBER: _builtins.int
+    from_version: _builtins.int
+    """The version of the first side."""
+    to_version: _builtins.int
+    """The version of the second side."""
+    from_weights: _builtins.str
+    """Digest of the weights of the first side."""
+    to_weights: _builtins.str
+    """Digest of the weights of the second side."""
+    asked: _builtins.int
+    """Questions asked on each side."""
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactDiff]:
+        """Facts that are not the same, in the order told."""
+
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnswerDiff]:
+        """Questions that are answered otherwise; empty unless the request asked."""
+
+    @_builtins.property
+    def modules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModuleDiff]:
+        """Every edited module."""
+
+    def __init__(
+        self,
+        *,
+        from_version: _builtins.int = ...,
+        to_version: _builtins.int = ...,
+        from_weights: _builtins.str = ...,
+        to_weights: _builtins.str = ...,
+        facts: _abc.Iterable[Global___FactDiff] | None = ...,
+        answers: _abc.Iterable[Global___AnswerDiff] | None = ...,
+        asked: _builtins.int = ...,
+        modules: _abc.Iterable[Global___ModuleDiff] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "asked", b"asked", "facts", b"facts", "from_version", b"from_version", "from_weights", b"from_weights", "modules", b"modules", "to_version", b"to_version", "to_weights", b"to_weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DiffResponse: _TypeAlias = DiffResponse  # noqa: Y015
+
+@_typing.final
+class VerifyLogRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKIP_WEIGHTS_FIELD_NUMBER: _builtins.int
+    skip_weights: _builtins.bool
+    """Whether to leave out the rebuilding of weights and only read what is stored."""
+    def __init__(
+        self,
+        *,
+        skip_weights: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["skip_weights", b"skip_weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyLogRequest: _TypeAlias = VerifyLogRequest  # noqa: Y015
+
+@_typing.final
+class VerifyLogMetadata(_message.Message):
+    """How far a verification is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    STARTED_AT_FIELD_NUMBER: _builtins.int
+    step: _builtins.str
+    """What it does at the moment."""
+    done: _builtins.int
+    """Steps done."""
+    total: _builtins.int
+    """Steps in all; 0 while unknown."""
+    @_builtins.property
+    def started_at(self) -> _timestamp_pb2.Timestamp:
+        """When it began."""
+
+    def __init__(
+        self,
+        *,
+        step: _builtins.str = ...,
+        done: _builtins.int = ...,
+        total: _builtins.int = ...,
+        started_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["started_at", b"started_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "started_at", b"started_at", "step", b"step", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyLogMetadata: _TypeAlias = VerifyLogMetadata  # noqa: Y015
+
+@_typing.final
+class Fault(_message.Message):
+    """The first thing found that is not as it was written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    WHAT_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    position: _builtins.int
+    """Position of the event it was found at; 0 when it is none's."""
+    what: _builtins.str
+    """The damaged column or columns, "artifact", "data key", "event" (it is missing), "database", "head" or "weights"."""
+    message: _builtins.str
+    """What is wrong and what to do."""
+    def __init__(
+        self,
+        *,
+        position: _builtins.int = ...,
+        what: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "position", b"position", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Fault: _TypeAlias = Fault  # noqa: Y015
+
+@_typing.final
+class VerifyLogResponse(_message.Message):
+    """What a verification found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    ARTIFACTS_FIELD_NUMBER: _builtins.int
+    WEIGHTS_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    events: _builtins.int
+    """Events found sound."""
+    artifacts: _builtins.int
+    """Artifacts found sound."""
+    weights: _builtins.int
+    """Recorded digests of weights that were reproduced."""
+    @_builtins.property
+    def fault(self) -> Global___Fault:
+        """The fault that ended it; absent when all is sound."""
+
+    def __init__(
+        self,
+        *,
+        events: _builtins.int = ...,
+        artifacts: _builtins.int = ...,
+        weights: _builtins.int = ...,
+        fault: Global___Fault | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["artifacts", b"artifacts", "events", b"events", "fault", b"fault", "weights", b"weights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyLogResponse: _TypeAlias = VerifyLogResponse  # noqa: Y015
+
+@_typing.final
+class CompactRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    BOUND_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """The memory."""
+    bound: _builtins.float
+    """Largest relative change of a module's learned weights, |W' - W| / |W - W0|; 0 for 0.001. Above 0, below 1."""
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        bound: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bound", b"bound", "memory", b"memory"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompactRequest: _TypeAlias = CompactRequest  # noqa: Y015
+
+@_typing.final
+class CompactResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMNS_BEFORE_FIELD_NUMBER: _builtins.int
+    COLUMNS_AFTER_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    WEIGHTS_BEFORE_FIELD_NUMBER: _builtins.int
+    WEIGHTS_AFTER_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    columns_before: _builtins.int
+    """Columns of adapters in force before, in every module."""
+    columns_after: _builtins.int
+    """Columns of the one adapter in force now."""
+    change: _builtins.float
+    """By how much the weights changed, as bounded."""
+    weights_before: _builtins.str
+    """Digest of the weights before."""
+    weights_after: _builtins.str
+    """Digest of the weights now."""
+    version: _builtins.int
+    """The memory's version after this request."""
+    def __init__(
+        self,
+        *,
+        columns_before: _builtins.int = ...,
+        columns_after: _builtins.int = ...,
+        change: _builtins.float = ...,
+        weights_before: _builtins.str = ...,
+        weights_after: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "columns_after", b"columns_after", "columns_before", b"columns_before", "version", b"version", "weights_after", b"weights_after", "weights_before", b"weights_before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompactResponse: _TypeAlias = CompactResponse  # noqa: Y015

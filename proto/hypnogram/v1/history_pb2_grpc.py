@@ -51,6 +51,36 @@ class HistoryStub:
                 request_serializer=hypnogram_dot_v1_dot_history__pb2.ReplayRequest.SerializeToString,
                 response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
                 _registered_method=True)
+        self.MarkCheckpoint = channel.unary_unary(
+                '/hypnogram.v1.History/MarkCheckpoint',
+                request_serializer=hypnogram_dot_v1_dot_history__pb2.MarkCheckpointRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_history__pb2.MarkCheckpointResponse.FromString,
+                _registered_method=True)
+        self.ListCheckpoints = channel.unary_unary(
+                '/hypnogram.v1.History/ListCheckpoints',
+                request_serializer=hypnogram_dot_v1_dot_history__pb2.ListCheckpointsRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_history__pb2.ListCheckpointsResponse.FromString,
+                _registered_method=True)
+        self.FindVersion = channel.unary_unary(
+                '/hypnogram.v1.History/FindVersion',
+                request_serializer=hypnogram_dot_v1_dot_history__pb2.FindVersionRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_history__pb2.FindVersionResponse.FromString,
+                _registered_method=True)
+        self.Diff = channel.unary_unary(
+                '/hypnogram.v1.History/Diff',
+                request_serializer=hypnogram_dot_v1_dot_history__pb2.DiffRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_history__pb2.DiffResponse.FromString,
+                _registered_method=True)
+        self.VerifyLog = channel.unary_unary(
+                '/hypnogram.v1.History/VerifyLog',
+                request_serializer=hypnogram_dot_v1_dot_history__pb2.VerifyLogRequest.SerializeToString,
+                response_deserializer=google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+                _registered_method=True)
+        self.Compact = channel.unary_unary(
+                '/hypnogram.v1.History/Compact',
+                request_serializer=hypnogram_dot_v1_dot_history__pb2.CompactRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_history__pb2.CompactResponse.FromString,
+                _registered_method=True)
 
 
 class HistoryServicer:
@@ -95,18 +125,122 @@ class HistoryServicer:
     def Replay(self, request, context):
         """Rebuilds a memory's weights from its log alone and compares digests, as a long-running operation.
 
+        Up to a version, to the one that a checkpoint names, or to the one that was in force at a time. With `restore_as` the
+        memory as it was then is in the end there as a new memory of that name: history is never rewound, it is forked.
+
         Starts from the pristine base model and the recorded deltas; neither snapshots nor the weights being served take
         part. The operation's metadata is a ReplayMetadata, its response a ReplayResponse; follow it with
         google.longrunning.Operations, which can also cancel it. Operations live as long as the server's process: after a
         restart, start another. Weights that differ, or a missing or altered artifact, fail the operation with DATA_LOSS.
 
         Errors:
-        NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
+        INVALID_ARGUMENT     INVALID_FIELD: a malformed name in `restore_as`
+        NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
+        ALREADY_EXISTS       MEMORY_TAKEN: there is a memory `restore_as` already
+        FAILED_PRECONDITION  ASLEEP_THEN: with `restore_as`, the memory was in the middle of a sleep
         RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS: as many are running as HYPNOGRAM_MAX_OPERATIONS allows
 
         Example: {"memory": "demo", "version": 12}
+        Example: {"memory": "demo", "checkpoint": "monday", "restore_as": "demo-on-monday"}
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MarkCheckpoint(self, request, context):
+        """Gives a version a name, and answers once that is durable.
+
+        The event records the digest of the weights at that version, too. Marking the same version again under the same name
+        changes nothing.
+
+        Errors:
+        INVALID_ARGUMENT  INVALID_FIELD: a malformed name
+        NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+        ALREADY_EXISTS    CHECKPOINT_TAKEN: the name stands for another version
+
+        Example: {"memory": "demo", "name": "monday"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCheckpoints(self, request, context):
+        """Lists the checkpoints of a memory in the order marked.
+
+        Errors:
+        INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+        NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+
+        Example: {"memory": "demo"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindVersion(self, request, context):
+        """Answers which version a checkpoint names, or was the newest at a time: what other calls take as `at_version`.
+
+        Errors:
+        NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
+
+        Example: {"memory": "demo", "time": "2026-11-24T10:00:00Z"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Diff(self, request, context):
+        """Compares two versions, of one memory or of two: facts, stages, scales, weights, and what the model answers.
+
+        Facts are compared by id, so a memory is best compared with itself or with a fork. With `ask` every fact that either
+        side has is asked about on both, raw and in chat; that takes seconds.
+
+        Errors:
+        INVALID_ARGUMENT     INVALID_FIELD: two memories on different base models
+        NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
+        FAILED_PRECONDITION  WORDS_ERASED: a side needs columns of a fact that was erased
+        DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
+
+        Example: {"from": {"memory": "demo", "checkpoint": "monday"}, "to": {"memory": "demo"}, "ask": true}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyLog(self, request, context):
+        """Checks everything the log says about itself, and its memories' weights, as a long-running operation.
+
+        Positions and versions are dense, the chain covers every column, sealed words open with their keys, every artifact is
+        there and unaltered, and every recorded digest of weights is reproduced. The operation's metadata is a
+        VerifyLogMetadata, its response a VerifyLogResponse; a fault is an answer, not an error: the first one is named.
+
+        Errors:
+        RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS
+
+        Example: {}
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Compact(self, request, context):
+        """Puts one adapter of few columns in the place of all those in force, and answers once that is durable.
+
+        Adapters add up, so a memory of many nights has many columns that cancel or repeat one another. The new adapter is
+        the truncated sum of the old ones, and the event records the digests before and after and by how much the weights
+        changed. Old versions keep their weights. Columns of facts that left the weights are out of force without this.
+
+        Errors:
+        INVALID_ARGUMENT     INVALID_FIELD: a bound out of range
+        NOT_FOUND            MEMORY_UNKNOWN
+        ABORTED              STALE_WORK: the weights changed meanwhile
+        FAILED_PRECONDITION  NOTHING_TO_COMPACT: within the bound there are no columns to spare; SLEEP_IN_PROGRESS
+
+        Example: {"memory": "demo", "bound": 0.001}
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,6 +263,36 @@ def add_HistoryServicer_to_server(servicer, server):
                     servicer.Replay,
                     request_deserializer=hypnogram_dot_v1_dot_history__pb2.ReplayRequest.FromString,
                     response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'MarkCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.MarkCheckpoint,
+                    request_deserializer=hypnogram_dot_v1_dot_history__pb2.MarkCheckpointRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_history__pb2.MarkCheckpointResponse.SerializeToString,
+            ),
+            'ListCheckpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCheckpoints,
+                    request_deserializer=hypnogram_dot_v1_dot_history__pb2.ListCheckpointsRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_history__pb2.ListCheckpointsResponse.SerializeToString,
+            ),
+            'FindVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindVersion,
+                    request_deserializer=hypnogram_dot_v1_dot_history__pb2.FindVersionRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_history__pb2.FindVersionResponse.SerializeToString,
+            ),
+            'Diff': grpc.unary_unary_rpc_method_handler(
+                    servicer.Diff,
+                    request_deserializer=hypnogram_dot_v1_dot_history__pb2.DiffRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_history__pb2.DiffResponse.SerializeToString,
+            ),
+            'VerifyLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyLog,
+                    request_deserializer=hypnogram_dot_v1_dot_history__pb2.VerifyLogRequest.FromString,
+                    response_serializer=google_dot_longrunning_dot_operations__pb2.Operation.SerializeToString,
+            ),
+            'Compact': grpc.unary_unary_rpc_method_handler(
+                    servicer.Compact,
+                    request_deserializer=hypnogram_dot_v1_dot_history__pb2.CompactRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_history__pb2.CompactResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -213,6 +377,168 @@ class History:
             '/hypnogram.v1.History/Replay',
             hypnogram_dot_v1_dot_history__pb2.ReplayRequest.SerializeToString,
             google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MarkCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.History/MarkCheckpoint',
+            hypnogram_dot_v1_dot_history__pb2.MarkCheckpointRequest.SerializeToString,
+            hypnogram_dot_v1_dot_history__pb2.MarkCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.History/ListCheckpoints',
+            hypnogram_dot_v1_dot_history__pb2.ListCheckpointsRequest.SerializeToString,
+            hypnogram_dot_v1_dot_history__pb2.ListCheckpointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.History/FindVersion',
+            hypnogram_dot_v1_dot_history__pb2.FindVersionRequest.SerializeToString,
+            hypnogram_dot_v1_dot_history__pb2.FindVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Diff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.History/Diff',
+            hypnogram_dot_v1_dot_history__pb2.DiffRequest.SerializeToString,
+            hypnogram_dot_v1_dot_history__pb2.DiffResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.History/VerifyLog',
+            hypnogram_dot_v1_dot_history__pb2.VerifyLogRequest.SerializeToString,
+            google_dot_longrunning_dot_operations__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Compact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.History/Compact',
+            hypnogram_dot_v1_dot_history__pb2.CompactRequest.SerializeToString,
+            hypnogram_dot_v1_dot_history__pb2.CompactResponse.FromString,
             options,
             channel_credentials,
             insecure,

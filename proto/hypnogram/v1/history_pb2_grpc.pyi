@@ -64,18 +64,98 @@ class HistoryStub:
     Replay: _grpc.UnaryUnaryMultiCallable[_history_pb2.ReplayRequest, _operations_pb2.Operation]
     """Rebuilds a memory's weights from its log alone and compares digests, as a long-running operation.
 
+    Up to a version, to the one that a checkpoint names, or to the one that was in force at a time. With `restore_as` the
+    memory as it was then is in the end there as a new memory of that name: history is never rewound, it is forked.
+
     Starts from the pristine base model and the recorded deltas; neither snapshots nor the weights being served take
     part. The operation's metadata is a ReplayMetadata, its response a ReplayResponse; follow it with
     google.longrunning.Operations, which can also cancel it. Operations live as long as the server's process: after a
     restart, start another. Weights that differ, or a missing or altered artifact, fail the operation with DATA_LOSS.
 
     Errors:
-      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
+      INVALID_ARGUMENT     INVALID_FIELD: a malformed name in `restore_as`
+      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
+      ALREADY_EXISTS       MEMORY_TAKEN: there is a memory `restore_as` already
+      FAILED_PRECONDITION  ASLEEP_THEN: with `restore_as`, the memory was in the middle of a sleep
       RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS: as many are running as HYPNOGRAM_MAX_OPERATIONS allows
 
     Example: {"memory": "demo", "version": 12}
+    Example: {"memory": "demo", "checkpoint": "monday", "restore_as": "demo-on-monday"}
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
+    MarkCheckpoint: _grpc.UnaryUnaryMultiCallable[_history_pb2.MarkCheckpointRequest, _history_pb2.MarkCheckpointResponse]
+    """Gives a version a name, and answers once that is durable.
+
+    The event records the digest of the weights at that version, too. Marking the same version again under the same name
+    changes nothing.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: a malformed name
+      NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+      ALREADY_EXISTS    CHECKPOINT_TAKEN: the name stands for another version
+
+    Example: {"memory": "demo", "name": "monday"}
+    """
+    ListCheckpoints: _grpc.UnaryUnaryMultiCallable[_history_pb2.ListCheckpointsRequest, _history_pb2.ListCheckpointsResponse]
+    """Lists the checkpoints of a memory in the order marked.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+      NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+
+    Example: {"memory": "demo"}
+    """
+    FindVersion: _grpc.UnaryUnaryMultiCallable[_history_pb2.FindVersionRequest, _history_pb2.FindVersionResponse]
+    """Answers which version a checkpoint names, or was the newest at a time: what other calls take as `at_version`.
+
+    Errors:
+      NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
+
+    Example: {"memory": "demo", "time": "2026-11-24T10:00:00Z"}
+    """
+    Diff: _grpc.UnaryUnaryMultiCallable[_history_pb2.DiffRequest, _history_pb2.DiffResponse]
+    """Compares two versions, of one memory or of two: facts, stages, scales, weights, and what the model answers.
+
+    Facts are compared by id, so a memory is best compared with itself or with a fork. With `ask` every fact that either
+    side has is asked about on both, raw and in chat; that takes seconds.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: two memories on different base models
+      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
+      FAILED_PRECONDITION  WORDS_ERASED: a side needs columns of a fact that was erased
+      DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
+
+    Example: {"from": {"memory": "demo", "checkpoint": "monday"}, "to": {"memory": "demo"}, "ask": true}
+    """
+    VerifyLog: _grpc.UnaryUnaryMultiCallable[_history_pb2.VerifyLogRequest, _operations_pb2.Operation]
+    """Checks everything the log says about itself, and its memories' weights, as a long-running operation.
+
+    Positions and versions are dense, the chain covers every column, sealed words open with their keys, every artifact is
+    there and unaltered, and every recorded digest of weights is reproduced. The operation's metadata is a
+    VerifyLogMetadata, its response a VerifyLogResponse; a fault is an answer, not an error: the first one is named.
+
+    Errors:
+      RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS
+
+    Example: {}
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
+    Compact: _grpc.UnaryUnaryMultiCallable[_history_pb2.CompactRequest, _history_pb2.CompactResponse]
+    """Puts one adapter of few columns in the place of all those in force, and answers once that is durable.
+
+    Adapters add up, so a memory of many nights has many columns that cancel or repeat one another. The new adapter is
+    the truncated sum of the old ones, and the event records the digests before and after and by how much the weights
+    changed. Old versions keep their weights. Columns of facts that left the weights are out of force without this.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: a bound out of range
+      NOT_FOUND            MEMORY_UNKNOWN
+      ABORTED              STALE_WORK: the weights changed meanwhile
+      FAILED_PRECONDITION  NOTHING_TO_COMPACT: within the bound there are no columns to spare; SLEEP_IN_PROGRESS
+
+    Example: {"memory": "demo", "bound": 0.001}
     """
 
 @_typing.type_check_only
@@ -113,18 +193,98 @@ class HistoryAsyncStub(HistoryStub):
     Replay: _aio.UnaryUnaryMultiCallable[_history_pb2.ReplayRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Rebuilds a memory's weights from its log alone and compares digests, as a long-running operation.
 
+    Up to a version, to the one that a checkpoint names, or to the one that was in force at a time. With `restore_as` the
+    memory as it was then is in the end there as a new memory of that name: history is never rewound, it is forked.
+
     Starts from the pristine base model and the recorded deltas; neither snapshots nor the weights being served take
     part. The operation's metadata is a ReplayMetadata, its response a ReplayResponse; follow it with
     google.longrunning.Operations, which can also cancel it. Operations live as long as the server's process: after a
     restart, start another. Weights that differ, or a missing or altered artifact, fail the operation with DATA_LOSS.
 
     Errors:
-      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
+      INVALID_ARGUMENT     INVALID_FIELD: a malformed name in `restore_as`
+      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
+      ALREADY_EXISTS       MEMORY_TAKEN: there is a memory `restore_as` already
+      FAILED_PRECONDITION  ASLEEP_THEN: with `restore_as`, the memory was in the middle of a sleep
       RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS: as many are running as HYPNOGRAM_MAX_OPERATIONS allows
 
     Example: {"memory": "demo", "version": 12}
+    Example: {"memory": "demo", "checkpoint": "monday", "restore_as": "demo-on-monday"}
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
+    MarkCheckpoint: _aio.UnaryUnaryMultiCallable[_history_pb2.MarkCheckpointRequest, _history_pb2.MarkCheckpointResponse]  # type: ignore[assignment]
+    """Gives a version a name, and answers once that is durable.
+
+    The event records the digest of the weights at that version, too. Marking the same version again under the same name
+    changes nothing.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: a malformed name
+      NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+      ALREADY_EXISTS    CHECKPOINT_TAKEN: the name stands for another version
+
+    Example: {"memory": "demo", "name": "monday"}
+    """
+    ListCheckpoints: _aio.UnaryUnaryMultiCallable[_history_pb2.ListCheckpointsRequest, _history_pb2.ListCheckpointsResponse]  # type: ignore[assignment]
+    """Lists the checkpoints of a memory in the order marked.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+      NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+
+    Example: {"memory": "demo"}
+    """
+    FindVersion: _aio.UnaryUnaryMultiCallable[_history_pb2.FindVersionRequest, _history_pb2.FindVersionResponse]  # type: ignore[assignment]
+    """Answers which version a checkpoint names, or was the newest at a time: what other calls take as `at_version`.
+
+    Errors:
+      NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
+
+    Example: {"memory": "demo", "time": "2026-11-24T10:00:00Z"}
+    """
+    Diff: _aio.UnaryUnaryMultiCallable[_history_pb2.DiffRequest, _history_pb2.DiffResponse]  # type: ignore[assignment]
+    """Compares two versions, of one memory or of two: facts, stages, scales, weights, and what the model answers.
+
+    Facts are compared by id, so a memory is best compared with itself or with a fork. With `ask` every fact that either
+    side has is asked about on both, raw and in chat; that takes seconds.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: two memories on different base models
+      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
+      FAILED_PRECONDITION  WORDS_ERASED: a side needs columns of a fact that was erased
+      DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
+
+    Example: {"from": {"memory": "demo", "checkpoint": "monday"}, "to": {"memory": "demo"}, "ask": true}
+    """
+    VerifyLog: _aio.UnaryUnaryMultiCallable[_history_pb2.VerifyLogRequest, _operations_pb2.Operation]  # type: ignore[assignment]
+    """Checks everything the log says about itself, and its memories' weights, as a long-running operation.
+
+    Positions and versions are dense, the chain covers every column, sealed words open with their keys, every artifact is
+    there and unaltered, and every recorded digest of weights is reproduced. The operation's metadata is a
+    VerifyLogMetadata, its response a VerifyLogResponse; a fault is an answer, not an error: the first one is named.
+
+    Errors:
+      RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS
+
+    Example: {}
+    buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+    buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+    """
+    Compact: _aio.UnaryUnaryMultiCallable[_history_pb2.CompactRequest, _history_pb2.CompactResponse]  # type: ignore[assignment]
+    """Puts one adapter of few columns in the place of all those in force, and answers once that is durable.
+
+    Adapters add up, so a memory of many nights has many columns that cancel or repeat one another. The new adapter is
+    the truncated sum of the old ones, and the event records the digests before and after and by how much the weights
+    changed. Old versions keep their weights. Columns of facts that left the weights are out of force without this.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: a bound out of range
+      NOT_FOUND            MEMORY_UNKNOWN
+      ABORTED              STALE_WORK: the weights changed meanwhile
+      FAILED_PRECONDITION  NOTHING_TO_COMPACT: within the bound there are no columns to spare; SLEEP_IN_PROGRESS
+
+    Example: {"memory": "demo", "bound": 0.001}
     """
 
 class HistoryServicer(metaclass=_abc_1.ABCMeta):
@@ -177,18 +337,134 @@ class HistoryServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Rebuilds a memory's weights from its log alone and compares digests, as a long-running operation.
 
+        Up to a version, to the one that a checkpoint names, or to the one that was in force at a time. With `restore_as` the
+        memory as it was then is in the end there as a new memory of that name: history is never rewound, it is forked.
+
         Starts from the pristine base model and the recorded deltas; neither snapshots nor the weights being served take
         part. The operation's metadata is a ReplayMetadata, its response a ReplayResponse; follow it with
         google.longrunning.Operations, which can also cancel it. Operations live as long as the server's process: after a
         restart, start another. Weights that differ, or a missing or altered artifact, fail the operation with DATA_LOSS.
 
         Errors:
-          NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
+          INVALID_ARGUMENT     INVALID_FIELD: a malformed name in `restore_as`
+          NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
+          ALREADY_EXISTS       MEMORY_TAKEN: there is a memory `restore_as` already
+          FAILED_PRECONDITION  ASLEEP_THEN: with `restore_as`, the memory was in the middle of a sleep
           RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS: as many are running as HYPNOGRAM_MAX_OPERATIONS allows
 
         Example: {"memory": "demo", "version": 12}
+        Example: {"memory": "demo", "checkpoint": "monday", "restore_as": "demo-on-monday"}
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
         buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+
+    @_abc_1.abstractmethod
+    def MarkCheckpoint(
+        self,
+        request: _history_pb2.MarkCheckpointRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.MarkCheckpointResponse, _abc.Awaitable[_history_pb2.MarkCheckpointResponse]]:
+        """Gives a version a name, and answers once that is durable.
+
+        The event records the digest of the weights at that version, too. Marking the same version again under the same name
+        changes nothing.
+
+        Errors:
+          INVALID_ARGUMENT  INVALID_FIELD: a malformed name
+          NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+          ALREADY_EXISTS    CHECKPOINT_TAKEN: the name stands for another version
+
+        Example: {"memory": "demo", "name": "monday"}
+        """
+
+    @_abc_1.abstractmethod
+    def ListCheckpoints(
+        self,
+        request: _history_pb2.ListCheckpointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.ListCheckpointsResponse, _abc.Awaitable[_history_pb2.ListCheckpointsResponse]]:
+        """Lists the checkpoints of a memory in the order marked.
+
+        Errors:
+          INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+          NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+
+        Example: {"memory": "demo"}
+        """
+
+    @_abc_1.abstractmethod
+    def FindVersion(
+        self,
+        request: _history_pb2.FindVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.FindVersionResponse, _abc.Awaitable[_history_pb2.FindVersionResponse]]:
+        """Answers which version a checkpoint names, or was the newest at a time: what other calls take as `at_version`.
+
+        Errors:
+          NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
+
+        Example: {"memory": "demo", "time": "2026-11-24T10:00:00Z"}
+        """
+
+    @_abc_1.abstractmethod
+    def Diff(
+        self,
+        request: _history_pb2.DiffRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.DiffResponse, _abc.Awaitable[_history_pb2.DiffResponse]]:
+        """Compares two versions, of one memory or of two: facts, stages, scales, weights, and what the model answers.
+
+        Facts are compared by id, so a memory is best compared with itself or with a fork. With `ask` every fact that either
+        side has is asked about on both, raw and in chat; that takes seconds.
+
+        Errors:
+          INVALID_ARGUMENT     INVALID_FIELD: two memories on different base models
+          NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
+          FAILED_PRECONDITION  WORDS_ERASED: a side needs columns of a fact that was erased
+          DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
+
+        Example: {"from": {"memory": "demo", "checkpoint": "monday"}, "to": {"memory": "demo"}, "ask": true}
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyLog(
+        self,
+        request: _history_pb2.VerifyLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
+        """Checks everything the log says about itself, and its memories' weights, as a long-running operation.
+
+        Positions and versions are dense, the chain covers every column, sealed words open with their keys, every artifact is
+        there and unaltered, and every recorded digest of weights is reproduced. The operation's metadata is a
+        VerifyLogMetadata, its response a VerifyLogResponse; a fault is an answer, not an error: the first one is named.
+
+        Errors:
+          RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS
+
+        Example: {}
+        buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
+        buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
+        """
+
+    @_abc_1.abstractmethod
+    def Compact(
+        self,
+        request: _history_pb2.CompactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.CompactResponse, _abc.Awaitable[_history_pb2.CompactResponse]]:
+        """Puts one adapter of few columns in the place of all those in force, and answers once that is durable.
+
+        Adapters add up, so a memory of many nights has many columns that cancel or repeat one another. The new adapter is
+        the truncated sum of the old ones, and the event records the digests before and after and by how much the weights
+        changed. Old versions keep their weights. Columns of facts that left the weights are out of force without this.
+
+        Errors:
+          INVALID_ARGUMENT     INVALID_FIELD: a bound out of range
+          NOT_FOUND            MEMORY_UNKNOWN
+          ABORTED              STALE_WORK: the weights changed meanwhile
+          FAILED_PRECONDITION  NOTHING_TO_COMPACT: within the bound there are no columns to spare; SLEEP_IN_PROGRESS
+
+        Example: {"memory": "demo", "bound": 0.001}
         """
 
 def add_HistoryServicer_to_server(servicer: HistoryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

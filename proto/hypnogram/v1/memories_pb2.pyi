@@ -447,6 +447,7 @@ class FactCounts(_message.Message):
     INJECTED_FIELD_NUMBER: _builtins.int
     PARKED_FIELD_NUMBER: _builtins.int
     DISSOLVED_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
     pending: _builtins.int
     """Durable in the log, not yet in the weights."""
@@ -456,6 +457,8 @@ class FactCounts(_message.Message):
     """Could not be written."""
     dissolved: _builtins.int
     """In the weights, carried by adapters alone."""
+    withdrawn: _builtins.int
+    """Taken back or superseded, and out of the weights."""
     @_builtins.property
     def stages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Facts in the weights by stage: the first number counts stage 0, the last one the dissolved."""
@@ -467,11 +470,12 @@ class FactCounts(_message.Message):
         injected: _builtins.int = ...,
         parked: _builtins.int = ...,
         dissolved: _builtins.int = ...,
+        withdrawn: _builtins.int = ...,
         stages: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dissolved", b"dissolved", "injected", b"injected", "parked", b"parked", "pending", b"pending", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dissolved", b"dissolved", "injected", b"injected", "parked", b"parked", "pending", b"pending", "stages", b"stages", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -537,6 +541,9 @@ class Memory(_message.Message):
     NIGHTS_FIELD_NUMBER: _builtins.int
     EDITS_FIELD_NUMBER: _builtins.int
     ADAPTERS_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    PARENT_VERSION_FIELD_NUMBER: _builtins.int
+    CHECKPOINTS_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Its name."""
     pressure: _builtins.float
@@ -559,6 +566,12 @@ class Memory(_message.Message):
     """Edits whose columns carry a fact."""
     adapters: _builtins.int
     """Adapters in force."""
+    parent: _builtins.str
+    """The memory it was forked from; empty for one that was created."""
+    parent_version: _builtins.int
+    """The parent's version it began as; 0 for one that was created."""
+    checkpoints: _builtins.int
+    """Checkpoints marked."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """The model under it."""
@@ -618,10 +631,13 @@ class Memory(_message.Message):
         nights: _builtins.int = ...,
         edits: _builtins.int = ...,
         adapters: _builtins.int = ...,
+        parent: _builtins.str = ...,
+        parent_version: _builtins.int = ...,
+        checkpoints: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asleep", b"asleep", "base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "needs", b"needs", "sleep", b"sleep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "created_at", b"created_at", "crowding", b"crowding", "edits", b"edits", "facts", b"facts", "hyperparameters", b"hyperparameters", "memory", b"memory", "modules", b"modules", "needs", b"needs", "nights", b"nights", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "crowding", b"crowding", "edits", b"edits", "facts", b"facts", "hyperparameters", b"hyperparameters", "memory", b"memory", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -696,6 +712,72 @@ class CreateMemoryResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateMemoryResponse: _TypeAlias = CreateMemoryResponse  # noqa: Y015
+
+@_typing.final
+class ForkMemoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """The new memory's name: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
+    parent: _builtins.str
+    """The memory it begins as."""
+    version: _builtins.int
+    """A version."""
+    checkpoint: _builtins.str
+    """The version that a checkpoint names."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """The version that was the newest at a time."""
+
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        parent: _builtins.str = ...,
+        version: _builtins.int = ...,
+        checkpoint: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "checkpoint", b"checkpoint", "time", b"time", "version", b"version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "checkpoint", b"checkpoint", "memory", b"memory", "parent", b"parent", "time", b"time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_at: _TypeAlias = _typing.Literal["version", "checkpoint", "time"]  # noqa: Y015
+    _WhichOneofArgType_at: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_at) -> _WhichOneofReturnType_at | None: ...
+
+Global___ForkMemoryRequest: _TypeAlias = ForkMemoryRequest  # noqa: Y015
+
+@_typing.final
+class ForkMemoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Its version."""
+    @_builtins.property
+    def memory(self) -> Global___Memory:
+        """The new memory as it is now."""
+
+    def __init__(
+        self,
+        *,
+        memory: Global___Memory | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForkMemoryResponse: _TypeAlias = ForkMemoryResponse  # noqa: Y015
 
 @_typing.final
 class GetMemoryRequest(_message.Message):

@@ -50,6 +50,11 @@ class MemoriesStub:
                 request_serializer=hypnogram_dot_v1_dot_memories__pb2.ListMemoriesRequest.SerializeToString,
                 response_deserializer=hypnogram_dot_v1_dot_memories__pb2.ListMemoriesResponse.FromString,
                 _registered_method=True)
+        self.ForkMemory = channel.unary_unary(
+                '/hypnogram.v1.Memories/ForkMemory',
+                request_serializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryResponse.FromString,
+                _registered_method=True)
 
 
 class MemoriesServicer:
@@ -101,6 +106,27 @@ class MemoriesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForkMemory(self, request, context):
+        """Makes a new memory that begins as another one is, or was, and answers once that is durable.
+
+        It shares the parent's events and artifacts up to there and goes its own way: nothing is copied, nothing that
+        happens to one happens to the other. Its versions go on counting from the parent's. Facts that wait there wait in the
+        fork as well. A fork begins awake, so it cannot be made of a version inside a sleep.
+
+        Errors:
+        INVALID_ARGUMENT     INVALID_FIELD: a malformed name
+        NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
+        ALREADY_EXISTS       MEMORY_TAKEN: there is a memory of that name
+        FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; WORDS_ERASED: it holds columns of a fact
+        that was erased since
+        DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
+
+        Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MemoriesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -118,6 +144,11 @@ def add_MemoriesServicer_to_server(servicer, server):
                     servicer.ListMemories,
                     request_deserializer=hypnogram_dot_v1_dot_memories__pb2.ListMemoriesRequest.FromString,
                     response_serializer=hypnogram_dot_v1_dot_memories__pb2.ListMemoriesResponse.SerializeToString,
+            ),
+            'ForkMemory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForkMemory,
+                    request_deserializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -202,6 +233,33 @@ class Memories:
             '/hypnogram.v1.Memories/ListMemories',
             hypnogram_dot_v1_dot_memories__pb2.ListMemoriesRequest.SerializeToString,
             hypnogram_dot_v1_dot_memories__pb2.ListMemoriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForkMemory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.Memories/ForkMemory',
+            hypnogram_dot_v1_dot_memories__pb2.ForkMemoryRequest.SerializeToString,
+            hypnogram_dot_v1_dot_memories__pb2.ForkMemoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

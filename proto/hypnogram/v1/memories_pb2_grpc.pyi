@@ -83,6 +83,23 @@ class MemoriesStub:
 
     Example: {"page_size": 20}
     """
+    ForkMemory: _grpc.UnaryUnaryMultiCallable[_memories_pb2.ForkMemoryRequest, _memories_pb2.ForkMemoryResponse]
+    """Makes a new memory that begins as another one is, or was, and answers once that is durable.
+
+    It shares the parent's events and artifacts up to there and goes its own way: nothing is copied, nothing that
+    happens to one happens to the other. Its versions go on counting from the parent's. Facts that wait there wait in the
+    fork as well. A fork begins awake, so it cannot be made of a version inside a sleep.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: a malformed name
+      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
+      ALREADY_EXISTS       MEMORY_TAKEN: there is a memory of that name
+      FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; WORDS_ERASED: it holds columns of a fact
+                           that was erased since
+      DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
+
+    Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
+    """
 
 @_typing.type_check_only
 class MemoriesAsyncStub(MemoriesStub):
@@ -121,6 +138,23 @@ class MemoriesAsyncStub(MemoriesStub):
       INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
 
     Example: {"page_size": 20}
+    """
+    ForkMemory: _aio.UnaryUnaryMultiCallable[_memories_pb2.ForkMemoryRequest, _memories_pb2.ForkMemoryResponse]  # type: ignore[assignment]
+    """Makes a new memory that begins as another one is, or was, and answers once that is durable.
+
+    It shares the parent's events and artifacts up to there and goes its own way: nothing is copied, nothing that
+    happens to one happens to the other. Its versions go on counting from the parent's. Facts that wait there wait in the
+    fork as well. A fork begins awake, so it cannot be made of a version inside a sleep.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: a malformed name
+      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
+      ALREADY_EXISTS       MEMORY_TAKEN: there is a memory of that name
+      FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; WORDS_ERASED: it holds columns of a fact
+                           that was erased since
+      DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
+
+    Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
     """
 
 class MemoriesServicer(metaclass=_abc_1.ABCMeta):
@@ -175,6 +209,29 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
           INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
 
         Example: {"page_size": 20}
+        """
+
+    @_abc_1.abstractmethod
+    def ForkMemory(
+        self,
+        request: _memories_pb2.ForkMemoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memories_pb2.ForkMemoryResponse, _abc.Awaitable[_memories_pb2.ForkMemoryResponse]]:
+        """Makes a new memory that begins as another one is, or was, and answers once that is durable.
+
+        It shares the parent's events and artifacts up to there and goes its own way: nothing is copied, nothing that
+        happens to one happens to the other. Its versions go on counting from the parent's. Facts that wait there wait in the
+        fork as well. A fork begins awake, so it cannot be made of a version inside a sleep.
+
+        Errors:
+          INVALID_ARGUMENT     INVALID_FIELD: a malformed name
+          NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
+          ALREADY_EXISTS       MEMORY_TAKEN: there is a memory of that name
+          FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; WORDS_ERASED: it holds columns of a fact
+                               that was erased since
+          DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
+
+        Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
         """
 
 def add_MemoriesServicer_to_server(servicer: MemoriesServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

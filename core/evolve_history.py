@@ -1,0 +1,105 @@
+"""`evolve` for what clients do to what was told. Pure; see `core/evolve.py`."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from core.draft import Draft
+from core.facts import Fact, Source, Wordings
+from core.history_events import (
+    AdaptersCompacted,
+    CheckpointMarked,
+    FactErased,
+    FactRetracted,
+    FactSuperseded,
+    FactWithdrawn,
+    HistoryEvent,
+    MemoryForked,
+)
+from core.ids import FactId
+from core.memory import Adapter, Checkpoint, Request, Status, said_key
+
+
+def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
+    match event:
+        case CheckpointMarked():
+            draft.checkpoints[event.name] = Checkpoint(
+                name=event.name, version=event.version, weights=event.weights, marked=draft.version
+            )
+        case MemoryForked():
+            draft.forked = event
+        case FactSuperseded():
+            draft.change(event.fact, successor=event.by)
+            draft.change(event.by, predecessor=event.fact)
+            _taken_back(draft, event.fact)
+        case FactRetracted():
+            _retracted(draft, event)
+        case FactWithdrawn():
+            _withdrawn(draft, event)
+        case FactErased():
+            draft.erasing.pop(event.fact, None)
+            draft.change(event.fact, fact=_blank(event.fact), source=Source(), erased=True, failures=0, failure="")
+        case AdaptersCompacted():
+            _compacted(draft, event)
+        case _:
+            assert_never(event)
+
+
+def leave(draft: Draft, fact: FactId) -> None:
+    """The columns that carried `fact` are out of force, and it is withdrawn."""
+    draft.carried_by((fact,), ())
+    draft.change(fact, status=Status.WITHDRAWN, stage=0, scale=0.0, failures=0, failure="")
+    draft.leaving.pop(fact, None)
+
+
+def _retracted(draft: Draft, event: FactRetracted) -> None:
+    if event.request:
+        draft.requests[event.request] = Request(digest=event.request_digest, facts=(event.fact,))
+    if event.erase:
+        draft.erasing[event.fact] = None
+        draft.change(event.fact, erase=True)
+    if draft.facts[event.fact].status is not Status.WITHDRAWN:
+        _taken_back(draft, event.fact)
+
+
+def _taken_back(draft: Draft, fact: FactId) -> None:
+    state = draft.facts[fact]
+    key = said_key(state.fact.subject, state.fact.relation)
+    if draft.said.get(key) == fact:
+        del draft.said[key]
+    draft.pending.pop(fact, None)
+    draft.change(fact, retracted=state.retracted or draft.version)
+    if state.told:
+        draft.leaving[fact] = None
+    else:  # it never was in the weights
+        draft.change(fact, status=Status.WITHDRAWN, failures=0, failure="")
+
+
+def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:
+    counter = draft.edits.get(event.edit) if event.edit is not None else None
+    if counter is None or all(columns.fact != event.fact for columns in counter.columns):
+        leave(draft, event.fact)
+    else:
+        draft.change(event.fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="")
+        draft.leaving.pop(event.fact, None)
+    draft.weights, draft.crowding = event.weights_after, event.crowding
+
+
+def _compacted(draft: Draft, event: AdaptersCompacted) -> None:
+    facts = dict.fromkeys(fact for one in event.replaced for fact in draft.adapters[one].facts)
+    for one in event.replaced:
+        del draft.adapters[one]
+    draft.adapters[event.adapter] = Adapter(
+        id=event.adapter,
+        delta=event.delta,
+        modules=event.modules,
+        rank=event.rank,
+        version=draft.version,
+        facts=tuple(facts),
+    )
+    draft.weights = event.weights_after
+
+
+def _blank(fact: FactId) -> Fact:
+    """A fact without words."""
+    return Fact(id=fact, subject="", relation="", object="", wordings=Wordings(statements=(), questions=(), answer=""))
