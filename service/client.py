@@ -10,28 +10,21 @@ with Client("127.0.0.1:50051") as client:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
-from google.longrunning import operations_pb2
-from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypnogram.v1 import (
     chat_pb2,
     chat_pb2_grpc,
     facts_pb2,
     facts_pb2_grpc,
-    history_pb2,
-    history_pb2_grpc,
     memories_pb2,
     memories_pb2_grpc,
 )
 
-from service.connection import failure_of, unpacked
-from service.sleepcalls import SleepCalls
-
-WAIT_SECONDS = 1  # per question how far an operation is
+from service.historycalls import HistoryCalls
 
 AsOf = int | None
 
@@ -41,14 +34,13 @@ def told(subject: str, relation: str, object: str, **more: Any) -> facts_pb2.New
     return facts_pb2.NewFact(subject=subject, relation=relation, object=object, **more)
 
 
-class Client(SleepCalls):
+class Client(HistoryCalls):
     """A connection to a server. Every method may raise CallFailed; `timeout` is in seconds, None for no limit."""
 
     def __init__(self, address: str, *, actor: str = "client", max_message_bytes: int = 64 * 1024 * 1024) -> None:
         super().__init__(address, actor=actor, max_message_bytes=max_message_bytes)
         self.memories_stub = memories_pb2_grpc.MemoriesStub(self.channel)
         self.facts_stub = facts_pb2_grpc.FactsStub(self.channel)
-        self.history_stub = history_pb2_grpc.HistoryStub(self.channel)
         self.chat_stub = chat_pb2_grpc.ChatStub(self.channel)
         self.health_stub = health_pb2_grpc.HealthStub(self.channel)
 
@@ -129,42 +121,6 @@ class Client(SleepCalls):
     ) -> facts_pb2.GetLineageResponse:
         request = facts_pb2.GetLineageRequest(memory=memory, fact=fact, at_version=at_version)
         return self._call(self.facts_stub.GetLineage, request, timeout)
-
-    def events(
-        self, memory: str, after_version: int = 0, until_version: AsOf = None, timeout: float | None = None
-    ) -> Iterator[history_pb2.Event]:
-        request = history_pb2.ReadEventsRequest(
-            memory=memory, after_version=after_version, until_version=until_version, page_size=1000
-        )
-        for page in self._stream(self.history_stub.ReadEvents, request, timeout):
-            yield from page.events
-
-    def watch(
-        self, memory: str, after_version: int = 0, timeout: float | None = None
-    ) -> Iterator[history_pb2.WatchResponse]:
-        request = history_pb2.WatchRequest(memory=memory, after_version=after_version)
-        return self._stream(self.history_stub.Watch, request, timeout)
-
-    def replay(
-        self,
-        memory: str,
-        version: AsOf = None,
-        progress: Callable[[history_pb2.ReplayMetadata], None] = lambda _: None,
-    ) -> history_pb2.ReplayResponse:
-        """Starts a replay on the server and waits for its end; a wait that is given up cancels it."""
-        request = history_pb2.ReplayRequest(memory=memory, version=version)
-        operation = self._call(self.history_stub.Replay, request, 60)
-        wait = operations_pb2.WaitOperationRequest(name=operation.name, timeout=Duration(seconds=WAIT_SECONDS))
-        try:
-            while not operation.done:
-                progress(unpacked(operation.metadata, history_pb2.ReplayMetadata()))
-                operation = self._call(self.operations_stub.WaitOperation, wait, 60)
-        except BaseException:
-            self.operations_stub.CancelOperation(operations_pb2.CancelOperationRequest(name=operation.name), timeout=5)
-            raise
-        if operation.HasField("error"):
-            raise failure_of(operation.error)
-        return unpacked(operation.response, history_pb2.ReplayResponse())
 
     def chat(
         self,

@@ -36,6 +36,7 @@ STATUSES = {
     facts_pb2.STATUS_INJECTED: Status.INJECTED,
     facts_pb2.STATUS_PARKED: Status.PARKED,
     facts_pb2.STATUS_DISSOLVED: Status.DISSOLVED,
+    facts_pb2.STATUS_WITHDRAWN: Status.WITHDRAWN,
 }
 WAITS = (facts_pb2.WAIT_UNSPECIFIED, facts_pb2.WAIT_NONE, facts_pb2.WAIT_INJECTED)
 

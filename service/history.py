@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
-from google.longrunning import operations_pb2
-from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from hypnogram.v1 import history_pb2, history_pb2_grpc
 
 from core.errors import MemoryUnknown, VersionUnknown
 from core.ids import MemoryId
 from service import fields
 from service.calls import Context
+from service.checkpoints import CheckpointCalls
 from service.messages import event_message
-from service.operations import Cancelled, Operations
-from service.ports import Models
-from service.states import States
-from service.tail import Tail
-from store.log import EventLog
+from service.parts import Parts
+from service.replays import ReplayCalls
 
 WATCH_PAGE = 200  # events read at once
 PAGE_BYTES = 32 * 1024  # of events in one message, far below the smallest limit there may be
 
 
-class HistoryServicer(history_pb2_grpc.HistoryServicer):
-    """Reads the log, follows it, and proves that the weights follow from it."""
+class HistoryServicer(CheckpointCalls, ReplayCalls, history_pb2_grpc.HistoryServicer):
+    """Reads the log and follows it; names versions, and proves that the weights follow from the log."""
 
-    def __init__(self, log: EventLog, states: States, tail: Tail, models: Models, operations: Operations) -> None:
-        self._log = log
-        self._states = states
-        self._tail = tail
-        self._models = models
-        self._operations = operations
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._log = parts.store.log
 
     async def ReadEvents(  # noqa: N802
         self, request: history_pb2.ReadEventsRequest, context: Context
@@ -64,7 +56,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
         head = await self._head(memory, after)
         caught_up = False
         while True:
-            position = self._tail.position
+            position = self._parts.tail.position
             page = await asyncio.to_thread(self._log.read, memory=memory, after_version=after, limit=WATCH_PAGE)
             for recorded in page:
                 if not caught_up and recorded.version > head:
@@ -76,38 +68,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
                 caught_up = True
                 yield _caught_up(after)
             if len(page) < WATCH_PAGE:
-                await self._tail.beyond(position)
-
-    async def Replay(  # noqa: N802
-        self, request: history_pb2.ReplayRequest, context: Context
-    ) -> operations_pb2.Operation:
-        memory = fields.memory_id(request.memory)
-        asked = fields.optional_version(request, "version")
-        version = (await asyncio.to_thread(self._states.at, memory, asked)).version
-        started = Timestamp()
-        started.GetCurrentTime()
-
-        def metadata(done: int, total: int, step: str) -> history_pb2.ReplayMetadata:
-            return history_pb2.ReplayMetadata(
-                memory=memory, version=version, step=step, done=done, total=total, started_at=started
-            )
-
-        def work(report: Callable[[Message], None], cancelled: Callable[[], bool]) -> Message:
-            def progress(done: int, total: int, step: str) -> None:
-                report(metadata(done, total, step))
-                if cancelled():
-                    raise Cancelled
-
-            found = self._models.replay(memory, version, progress, cancelled)
-            return history_pb2.ReplayResponse(
-                version=found.version,
-                plan_digest=found.plan_digest,
-                recorded_weights=found.recorded or "",
-                rebuilt_weights=found.rebuilt,
-                edits_checked=found.edits_checked,
-            )
-
-        return self._operations.start(work, metadata(0, 0, "waiting for a thread"))
+                await self._parts.tail.beyond(position)
 
     async def _head(self, memory: MemoryId, after: int) -> int:
         head = await asyncio.to_thread(self._log.head, memory)

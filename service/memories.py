@@ -11,19 +11,16 @@ from core.ids import MemoryId
 from core.memory import Memory
 from service import fields, messages, pages, policies
 from service.calls import Context, cause
-from service.ports import Models
-from service.states import States
-from store.log import EventLog
+from service.parts import Parts
 
 
 class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
     """Creates memories and says what they are."""
 
-    def __init__(self, log: EventLog, states: States, models: Models, retries: int) -> None:
-        self._log = log
-        self._states = states
-        self._models = models
-        self._retries = retries
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._log = parts.store.log
+        self._states = parts.states
 
     async def CreateMemory(  # noqa: N802
         self, request: memories_pb2.CreateMemoryRequest, context: Context
@@ -35,7 +32,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         caused_by = cause()
 
         def create() -> tuple[Memory, str]:
-            created = self._models.describe(
+            created = self._parts.models.describe(
                 name=request.base.name,
                 revision=request.base.revision,
                 dtype=request.base.dtype,
@@ -46,7 +43,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
             )
             policies.check(created.sleep, "sleep")
             state = self._states.carry_out(
-                memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._retries
+                memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._parts.retries
             )
             return state, self._created_at(memory)
 

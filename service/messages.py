@@ -13,7 +13,7 @@ from hypnogram.v1 import facts_pb2, history_pb2, memories_pb2
 from core.codec import event_type, to_json
 from core.events import BaseModel, Hyperparameters, Recorded
 from core.facts import Source, Wordings
-from core.memory import FactState, Memory, Status
+from core.memory import Checkpoint, FactState, Memory, Status
 from core.pressure import pressure
 from core.work import SleepStep, next_work
 from service.policies import policy_message
@@ -23,6 +23,7 @@ STATUSES = {
     Status.INJECTED: facts_pb2.STATUS_INJECTED,
     Status.DISSOLVED: facts_pb2.STATUS_DISSOLVED,
     Status.PARKED: facts_pb2.STATUS_PARKED,
+    Status.WITHDRAWN: facts_pb2.STATUS_WITHDRAWN,
 }
 
 
@@ -102,6 +103,18 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
         nights=len(memory.nights),
         edits=len(memory.edits),
         adapters=len(memory.adapters),
+        parent=memory.forked.parent if memory.forked else "",
+        parent_version=memory.forked.version if memory.forked else 0,
+        checkpoints=len(memory.checkpoints),
+    )
+
+
+def checkpoint_message(checkpoint: Checkpoint) -> history_pb2.Checkpoint:
+    return history_pb2.Checkpoint(
+        name=checkpoint.name,
+        version=checkpoint.version,
+        weights_digest=checkpoint.weights or "",
+        marked_version=checkpoint.marked,
     )
 
 
@@ -134,6 +147,7 @@ def _counts(memory: Memory) -> memories_pb2.FactCounts:
         injected=of[Status.INJECTED],
         parked=of[Status.PARKED],
         dissolved=of[Status.DISSOLVED],
+        withdrawn=of[Status.WITHDRAWN],
         stages=[stages[stage] for stage in range(last + 1)],
     )
 

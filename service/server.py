@@ -36,6 +36,7 @@ from service.history import HistoryServicer
 from service.memories import MemoriesServicer
 from service.nights import Nights
 from service.operations import Operations
+from service.parts import Parts
 from service.ports import Executor, Models
 from service.readiness import Readiness
 from service.settings import Settings
@@ -87,16 +88,17 @@ async def serving(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
     states, tail = States(store.log, store.snapshots), Tail(store.log)
     operations = Operations(settings.max_operations)
+    parts = Parts(store, states, tail, models, operations, settings.conflict_retries)
     chat = ChatServicer(states, tail, models, settings.max_streams)
     readiness = Readiness(store.log, states, tail, models, SERVICES)
     nights = Nights(store.log, states, tail, chart or Chart())
     retries = settings.conflict_retries
 
     server = aio.server(interceptors=[EveryCall()], options=_options(settings))
-    memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(store.log, states, models, retries), server)
+    memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(parts), server)
     facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(store.log, states, tail, retries), server)
     sleep_pb2_grpc.add_SleepServicer_to_server(SleepServicer(store.log, states, nights, operations, retries), server)
-    history_pb2_grpc.add_HistoryServicer_to_server(HistoryServicer(store.log, states, tail, models, operations), server)
+    history_pb2_grpc.add_HistoryServicer_to_server(HistoryServicer(parts), server)
     chat_pb2_grpc.add_ChatServicer_to_server(chat, server)
     operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)  # type: ignore[no-untyped-call]
     health_pb2_grpc.add_HealthServicer_to_server(readiness.servicer, server)

@@ -11,7 +11,7 @@ import structlog
 from google.protobuf.any_pb2 import Any
 from google.rpc import error_details_pb2, status_pb2
 
-from core import errors, export_errors
+from core import errors, export_errors, history_errors
 from core.errors import HypnogramError
 
 DOMAIN = "hypnogram"
@@ -49,6 +49,8 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     errors.FactUnknown: grpc.StatusCode.NOT_FOUND,
     errors.VersionUnknown: grpc.StatusCode.NOT_FOUND,
     errors.SleepUnknown: grpc.StatusCode.NOT_FOUND,
+    history_errors.CheckpointUnknown: grpc.StatusCode.NOT_FOUND,
+    history_errors.MomentUnknown: grpc.StatusCode.NOT_FOUND,
     OperationUnknown: grpc.StatusCode.NOT_FOUND,
     errors.MemoryExists: grpc.StatusCode.ALREADY_EXISTS,
     errors.RequestReused: grpc.StatusCode.ALREADY_EXISTS,
@@ -57,6 +59,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     export_errors.MemoryTaken: grpc.StatusCode.ALREADY_EXISTS,
     export_errors.EventsTaken: grpc.StatusCode.ALREADY_EXISTS,
     export_errors.FactTaken: grpc.StatusCode.ALREADY_EXISTS,
+    history_errors.CheckpointTaken: grpc.StatusCode.ALREADY_EXISTS,
     export_errors.ArchiveTooNew: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Contradiction: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NotReady: grpc.StatusCode.FAILED_PRECONDITION,
@@ -64,6 +67,11 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     errors.ModelUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SchemaMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Unlearnable: grpc.StatusCode.FAILED_PRECONDITION,
+    history_errors.FactRetracted: grpc.StatusCode.FAILED_PRECONDITION,
+    history_errors.FactHeld: grpc.StatusCode.FAILED_PRECONDITION,
+    history_errors.AsleepThen: grpc.StatusCode.FAILED_PRECONDITION,
+    history_errors.NothingToCompact: grpc.StatusCode.FAILED_PRECONDITION,
+    history_errors.WordsErased: grpc.StatusCode.FAILED_PRECONDITION,
     errors.CapacityReached: grpc.StatusCode.RESOURCE_EXHAUSTED,
     TooManyOperations: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.Conflict: grpc.StatusCode.ABORTED,

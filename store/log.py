@@ -111,6 +111,17 @@ class EventLog:
             version: int | None = connection.execute(query).scalar()
         return version or 0
 
+    def version_at(self, memory: MemoryId, time: str) -> int:
+        """The newest version recorded at `time` or before; 0 before the first.
+
+        Args:
+            time: as in `Recorded.recorded_at`.
+        """
+        query = select(func.max(events.c.version)).where(events.c.memory == memory, events.c.recorded_at <= time)
+        with self._reading.connect() as connection:
+            version: int | None = connection.execute(query).scalar()
+        return version or 0
+
     def position(self) -> int:
         """The last position; 0 when the log is empty."""
         with self._reading.connect() as connection:

@@ -9,7 +9,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 import service.status
-from core import errors, export_errors
+from core import errors, export_errors, history_errors
 from core.errors import HypnogramError
 from service.client import told
 from service.failures import CallFailed
@@ -47,6 +47,14 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     export_errors.EventsTaken("e", "demo"),
     export_errors.FactTaken("f", "was erased"),
     export_errors.ArchiveDamaged("events.jsonl", "its content is not as it was written"),
+    history_errors.CheckpointUnknown("demo", "monday"),
+    history_errors.MomentUnknown("demo", "2026-11-24T10:00:00Z", "2026-11-25T10:00:00Z"),
+    history_errors.CheckpointTaken("demo", "monday", 3),
+    history_errors.FactRetracted("demo", "f", 3),
+    history_errors.FactHeld("f", "trial"),
+    history_errors.AsleepThen("demo", 9, 7),
+    history_errors.NothingToCompact("demo", "it has one adapter"),
+    history_errors.WordsErased("f"),
     service.status.OperationUnknown("operations/x"),
     service.status.TooManyOperations(2),
     service.status.ShuttingDown(),
