@@ -36,7 +36,8 @@ def export(
             "(the memory itself).",
         ),
     ],
-    at_version: Annotated[int | None, typer.Option(min=1, help="Version to export. Default: the newest.")] = None,
+    at: options.At = None,
+    at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     db: options.Database = None,
     artifacts: options.ArtifactFolder = None,
@@ -48,12 +49,13 @@ def export(
         raise UsageProblem(f"--as {kind}: say adapter, merged or archive")
     settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
     from service.fields import memory_id
+    from service.moments import as_it_was
     from service.states import States
     from service.wiring import opened
 
     name = memory_id(options.memory_name(memory))
     with opened(settings) as store:
-        state = States(store.log, store.snapshots).at(name, at_version)
+        state = as_it_was(store.log, States(store.log, store.snapshots), name, options.moment(at, at_version))
         if kind == "archive":
             written = _archived(path, store, name, state)
         else:
@@ -93,7 +95,8 @@ def import_(
 def report(
     *,
     file: Annotated[Path | None, typer.Argument(help="File to write. Default: hypnogram-MEMORY.html.")] = None,
-    at_version: Annotated[int | None, typer.Option(min=1, help="Tell of its life up to this version.")] = None,
+    at: options.At = None,
+    at_version: options.AtVersion = None,
     fact: Annotated[
         str | None, typer.Option(help="Fact whose lineage to draw. Default: the one that has come furthest.")
     ] = None,
@@ -107,6 +110,7 @@ def report(
     settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
     from service.fields import fact_id, memory_id
     from service.lineage import events_until, lineage
+    from service.moments import as_it_was
     from service.report import most_lived
     from service.report import report as drawn
     from service.states import States
@@ -115,7 +119,8 @@ def report(
     name = memory_id(options.memory_name(memory))
     path = file or Path(f"hypnogram-{name}.html")
     with opened(settings) as store:
-        version = States(store.log, store.snapshots).at(name, at_version).version
+        moment = options.moment(at, at_version)
+        version = as_it_was(store.log, States(store.log, store.snapshots), name, moment).version
         _refuse_taken(path, force)
         events = list(events_until(store.log, name, version))
         chosen = most_lived(events) if fact is None else fact_id(fact)

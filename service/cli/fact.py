@@ -94,8 +94,9 @@ def add(
 @app.command("list")
 def list_(
     *,
-    status: Annotated[str, typer.Option(help="Only those pending, injected, parked or dissolved.")] = "",
+    status: Annotated[str, typer.Option(help="Only those pending, injected, dissolved, parked or withdrawn.")] = "",
     subject: Annotated[str, typer.Option(help="Only those about this subject.")] = "",
+    at: options.At = None,
     at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
@@ -107,9 +108,11 @@ def list_(
     statuses = dict(facts_pb2.Status.items())
     wanted = statuses.get(f"STATUS_{status.upper()}" if status else "STATUS_UNSPECIFIED")
     if wanted is None:
-        raise UsageProblem(f"--status {status}: it is pending, injected, parked or dissolved")
+        raise UsageProblem(f"--status {status}: it is pending, injected, dissolved, parked or withdrawn")
     with connected(address) as client:
-        facts = list(client.facts(options.memory_name(memory), status=wanted, subject=subject, at_version=at_version))
+        name = options.memory_name(memory)
+        version = options.version(client, name, at, at_version)
+        facts = list(client.facts(name, status=wanted, subject=subject, at_version=version))
     if json:
         print_json([as_dict(one) for one in facts])
     else:
@@ -120,6 +123,7 @@ def list_(
 def show(
     *,
     fact: Annotated[str, typer.Argument(help="Its id, as `hypnogram fact list` shows it.")],
+    at: options.At = None,
     at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
@@ -127,7 +131,8 @@ def show(
 ) -> None:
     """Show one fact: its words, its prompts, and how far it has come."""
     with connected(address) as client:
-        answer = client.fact(options.memory_name(memory), fact, at_version)
+        name = options.memory_name(memory)
+        answer = client.fact(name, fact, options.version(client, name, at, at_version))
     values = as_dict(answer)
     if json:
         print_json(values)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 def lineage(
     *,
     fact: Annotated[str, typer.Argument(help="Id of a fact, as `hypnogram fact list` shows it.")],
+    at: options.At = None,
     at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
@@ -34,7 +35,8 @@ def lineage(
 ) -> None:
     """Show the life of one fact: every event about it, and what caused each."""
     with connected(address) as client:
-        answer = client.lineage(options.memory_name(memory), fact, at_version)
+        name = options.memory_name(memory)
+        answer = client.lineage(name, fact, options.version(client, name, at, at_version))
     if json:
         print_json(as_dict(answer))
         return

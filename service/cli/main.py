@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from core.errors import HypnogramError
-from service.cli import ask, bench, carry, fact, history, memory, run, sleep, status
+from service.cli import ask, bench, carry, checkpoint, fact, history, memory, run, sleep, status
 from service.cli.output import UsageProblem, fail
 from service.failures import CallFailed
 
@@ -22,6 +22,7 @@ app.command("executor")(run.executor)
 app.command("demo")(run.demo)
 app.add_typer(memory.app, name="memory")
 app.add_typer(fact.app, name="fact")
+app.add_typer(checkpoint.app, name="checkpoint")
 app.command("status")(status.status)
 app.command("sleep")(sleep.sleep)
 app.command("nap")(sleep.nap)

@@ -10,7 +10,7 @@ from service.cli import options
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table
 from service.cli.policy import assign, set_policy
 
-COUNTS = ("injected", "dissolved", "pending", "parked")
+COUNTS = ("injected", "dissolved", "pending", "parked", "withdrawn")
 
 app = typer.Typer(help="Create memories and look at them.", no_args_is_help=True)
 
@@ -67,13 +67,15 @@ def list_(address: options.Address = None, json: options.AsJson = False) -> None
 def show(
     *,
     name: Annotated[str | None, typer.Argument(help="Its name. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
+    at: options.At = None,
     at_version: options.AtVersion = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
     """Show a memory: its base, its facts by status, its pressure and the digest of its weights."""
     with connected(address) as client:
-        answer = client.memory(options.memory_name(name), at_version)
+        chosen = options.memory_name(name)
+        answer = client.memory(chosen, options.version(client, chosen, at, at_version))
     _show(answer, json)
 
 
@@ -94,9 +96,11 @@ def _show(answer: Any, json: bool) -> None:
         ("pressure", f"{memory.pressure:.2f}"),
         ("weights", weights),
         ("created", memory.created_at.ToJsonString()),
+        ("forked from", f"{memory.parent}, version {memory.parent_version}" if memory.parent else ""),
+        ("checkpoints", memory.checkpoints or ""),
         ("relations", ", ".join(memory.relations)),
     )
-    print_pairs(rows)
+    print_pairs(row for row in rows if row[1] != "")
 
 
 def _set(hyperparameters: Any, assignment: str) -> None:

@@ -11,6 +11,8 @@ import typer
 from service.cli.output import UsageProblem
 
 if TYPE_CHECKING:
+    from service.client import Client
+    from service.moments import Moment
     from service.settings import Settings
 
 Address = Annotated[
@@ -21,6 +23,14 @@ MemoryName = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AtVersion = Annotated[int | None, typer.Option("--at-version", min=1, help="Answer for this version.")]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="MOMENT",
+        help="When: a version, a checkpoint or a time, as in 12, monday, 2026-11-24T10:00 (UTC).",
+    ),
+]
 Database = Annotated[
     str | None, typer.Option("--db", help="Event log: sqlite:///path or postgresql://... (HYPNOGRAM_DATABASE_URL).")
 ]
@@ -79,3 +89,22 @@ def settings_there(**given: Any) -> Settings:
 def memory_name(given: str | None) -> str:
     """The memory of the flag, or of the settings."""
     return given or settings().memory
+
+
+def moment(at: str | None, at_version: int | None = None) -> Moment:
+    """The moment that one of the two flags names; None, which is now, where none was given.
+
+    Raises:
+        UsageProblem: both were given.
+    """
+    from service.moments import read
+
+    if at is not None and at_version is not None:
+        raise UsageProblem("--at and --at-version say the same: give one of them")
+    return at_version if at is None else read(at)
+
+
+def version(client: Client, memory: str, at: str | None, at_version: int | None = None) -> int | None:
+    """The version of that moment, which the server is asked for unless it is one already."""
+    wanted = moment(at, at_version)
+    return wanted if wanted is None or isinstance(wanted, int) else client.find_version(memory, wanted).version

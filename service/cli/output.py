@@ -20,6 +20,8 @@ NEXT_STEPS = {
     "FACT_UNKNOWN": "see `hypnogram fact list`",
     "VERSION_UNKNOWN": "see `hypnogram log`",
     "MEMORY_TAKEN": "name it with --memory",
+    "CHECKPOINT_UNKNOWN": "see `hypnogram checkpoint list`; a time has a colon in it, as in 2026-11-24T10:00",
+    "CHECKPOINT_TAKEN": "see `hypnogram checkpoint list`",
     "SLEEP_UNKNOWN": "see `hypnogram sleeps`",
     "SLEEP_IN_PROGRESS": "`hypnogram sleep --follow` shows it, `hypnogram sleep --cancel` undoes it",
     "MODEL_UNAVAILABLE": "check the path or id of the base model, or leave it out to use dormouse",

@@ -89,6 +89,7 @@ def nap(
 
 def sleeps(
     *,
+    at: options.At = None,
     at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
@@ -96,7 +97,8 @@ def sleeps(
 ) -> None:
     """List the sleeps and naps of a memory, oldest first."""
     with connected(address) as client:
-        found = list(client.sleeps(options.memory_name(memory), at_version))
+        name = options.memory_name(memory)
+        found = list(client.sleeps(name, options.version(client, name, at, at_version)))
     if json:
         print_json([as_dict(one) for one in found])
         return

@@ -21,6 +21,7 @@ NEEDS = {
 
 def status(
     *,
+    at: options.At = None,
     at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
@@ -29,8 +30,9 @@ def status(
     """Show how a memory is: its pressure and what it comes from, its facts by stage, its sleeps."""
     name = options.memory_name(memory)
     with connected(address) as client:
-        answer = client.memory(name, at_version)
-        sleeps = list(client.sleeps(name, at_version))
+        version = options.version(client, name, at, at_version)
+        answer = client.memory(name, version)
+        sleeps = list(client.sleeps(name, version))
     found = answer.memory
     if json:
         print_json({**as_dict(answer), "sleeps": [as_dict(one) for one in sleeps]})
@@ -66,7 +68,7 @@ def _statistics(memory: memories_pb2.Memory) -> str:
 def _facts(memory: memories_pb2.Memory) -> Iterator[str]:
     for stage, count in enumerate(memory.facts.stages):
         yield f"{count} at stage {stage}"
-    for name in ("pending", "parked"):
+    for name in ("pending", "parked", "withdrawn"):
         if count := getattr(memory.facts, name):
             yield f"{count} {name}"
 

@@ -146,7 +146,7 @@ FAILURES = {
     "no server": (("memory", "list", "--address", "127.0.0.1:9"), 1, "hypnogram serve"),
     "fact without object": (("fact", "add", "Aria Voss"), 2, "name subject, relation and object"),
     "file that is not there": (("fact", "add", "--file", "/no/such/file"), 2, "/no/such/file"),
-    "unknown status": (("fact", "list", "--status", "lost"), 2, "pending, injected, parked or dissolved"),
+    "unknown status": (("fact", "list", "--status", "lost"), 2, "pending, injected, dissolved, parked or withdrawn"),
     "unknown hyperparameter": (("memory", "create", "new", "--set", "size=1"), 2, "the names are"),
     "hyperparameter of another type": (("memory", "create", "new", "--set", "steps=many"), 2, "no value for steps"),
     "unknown option": (("log", "--backwards"), 2, "--backwards"),
