@@ -150,8 +150,8 @@ def _is_new(memory: Memory, command: AddFacts | SupersedeFact | RetractFact) -> 
 def _supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
     if not _is_new(memory, command):
         return ()
-    check_fact(command.new.fact, "")
     events = decide_history.supersede(memory, command)
+    check_fact(command.new.fact, "")
     _check_capacity(memory, memory.facts[command.fact].status is not Status.INJECTED)  # otherwise a key leaves, too
     return events
 

@@ -51,7 +51,7 @@ def fork(memory: Memory, command: ForkMemory) -> tuple[Event, ...]:
 
 
 def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
-    """The new fact and the end of the old one. `command.new` was checked like any new fact.
+    """The new fact, whose words are yet to be checked, and the end of the old one.
 
     Raises FactUnknown, RetractedAlready or InvalidField.
     """

@@ -31,7 +31,7 @@ from core.history_events import (
     FactWithdrawn,
     MemoryForked,
 )
-from core.memory import NOTHING, Edit, FactState, Memory, Request, Status, said_key
+from core.memory import NOTHING, Edit, FactState, Memory, Request, Status, Withdrawal, said_key
 from core.work import Erase, Withdraw
 
 
@@ -98,7 +98,7 @@ def _edit_computed(draft: Draft, event: EditComputed) -> None:
         draft.change(columns.fact, scale=columns.scale)
         predecessor = draft.facts[columns.fact].predecessor
         if predecessor is not None and draft.facts[predecessor].told:
-            leave(draft, predecessor)
+            leave(draft, predecessor, Withdrawal.SUPERSEDED)
     draft.weights = event.weights_after
     draft.crowding = event.crowding
     if draft.sleep is not None:

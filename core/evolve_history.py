@@ -17,7 +17,7 @@ from core.history_events import (
     MemoryForked,
 )
 from core.ids import FactId
-from core.memory import Adapter, Checkpoint, Request, Status, said_key
+from core.memory import Adapter, Checkpoint, Request, Status, Withdrawal, said_key
 
 
 def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
@@ -45,10 +45,10 @@ def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
             assert_never(event)
 
 
-def leave(draft: Draft, fact: FactId) -> None:
+def leave(draft: Draft, fact: FactId, how: Withdrawal) -> None:
     """The columns that carried `fact` are out of force, and it is withdrawn."""
     draft.carried_by((fact,), ())
-    draft.change(fact, status=Status.WITHDRAWN, stage=0, scale=0.0, failures=0, failure="")
+    draft.change(fact, status=Status.WITHDRAWN, stage=0, scale=0.0, failures=0, failure="", withdrawal=how)
     draft.leaving.pop(fact, None)
 
 
@@ -71,16 +71,19 @@ def _taken_back(draft: Draft, fact: FactId) -> None:
     draft.change(fact, retracted=state.retracted or draft.version)
     if state.told:
         draft.leaving[fact] = None
-    else:  # it never was in the weights
-        draft.change(fact, status=Status.WITHDRAWN, failures=0, failure="")
+    else:
+        draft.change(fact, status=Status.WITHDRAWN, failures=0, failure="", withdrawal=Withdrawal.NEVER_WRITTEN)
 
 
 def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:
     counter = draft.edits.get(event.edit) if event.edit is not None else None
-    if counter is None or all(columns.fact != event.fact for columns in counter.columns):
-        leave(draft, event.fact)
+    if counter is None:
+        leave(draft, event.fact, Withdrawal.COLUMNS)
+    elif all(columns.fact != event.fact for columns in counter.columns):
+        leave(draft, event.fact, Withdrawal.SUPERSEDED)
     else:
-        draft.change(event.fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="")
+        how = Withdrawal.COUNTER_EDIT
+        draft.change(event.fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
         draft.leaving.pop(event.fact, None)
     draft.weights, draft.crowding = event.weights_after, event.crowding
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import assert_never
 
 from core.draft import Draft
-from core.memory import Adapter, Night, Request, Status, Undo
+from core.memory import Adapter, Night, Request, Status, Undo, Withdrawal
 from core.sleep import Occasion, Sleep
 from core.sleep_events import (
     AdapterTrained,
@@ -59,7 +59,9 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
             draft.sleep = replace(draft.asleep, retreated=(*draft.asleep.retreated, event.fact))
         case FactDissolved():
             draft.carried_by((event.fact,), ())
-            if draft.facts[event.fact].status is not Status.WITHDRAWN:  # otherwise its counter-edit is what dissolved
+            if draft.facts[event.fact].status is Status.WITHDRAWN:  # its counter-edit is what dissolved
+                draft.change(event.fact, withdrawal=Withdrawal.UNLEARNED)
+            else:
                 draft.change(event.fact, status=Status.DISSOLVED)
             draft.sleep = replace(draft.asleep, dissolved=(*draft.asleep.dissolved, event.fact))
         case SleepCompleted():

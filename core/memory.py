@@ -22,6 +22,16 @@ class Status(StrEnum):
     WITHDRAWN = "withdrawn"  # taken back and out of the weights, or never in them; a counter-edit may be in force
 
 
+class Withdrawal(StrEnum):
+    """How a fact that was taken back left the weights."""
+
+    NEVER_WRITTEN = "never written"  # it never was in them
+    COLUMNS = "columns"  # its columns went out of force, and that was all there was of it
+    COUNTER_EDIT = "counter-edit"  # a counter-edit in force makes the model answer as the pristine one does
+    UNLEARNED = "unlearned"  # adapters have unlearned it, and its counter-edit dissolved
+    SUPERSEDED = "superseded"  # the edit of its successor answers instead
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactState:
     """A fact and how far it has come.
@@ -32,6 +42,7 @@ class FactState:
         known: whether the pristine model says it by itself, as far as audits have asked.
         retracted: the version at which it was taken back or superseded; 0 while it stands.
         successor, predecessor: the fact that superseded it, and the one that it superseded.
+        withdrawal: how it left the weights; None while it has not.
         erase, erased: whether its words shall be destroyed, and whether they are.
     """
 
@@ -49,6 +60,7 @@ class FactState:
     retracted: int = 0
     successor: FactId | None = None
     predecessor: FactId | None = None
+    withdrawal: Withdrawal | None = None
     erase: bool = False
     erased: bool = False
 

@@ -115,9 +115,19 @@ def _leaves_now(memory: Memory) -> Withdraw | Erase | None:
         if state.successor not in memory.pending and memory.weights is not None:
             return Withdraw(fact=fact, weights=memory.weights, attempt=state.failures + 1)
     for fact in memory.erasing:
-        if fact not in memory.leaving:
+        if _is_out(memory, fact):
             return Erase(fact=fact, attempt=memory.facts[fact].failures + 1)
     return None
+
+
+def will_leave(memory: Memory, fact: FactId) -> bool:
+    """Whether an executor is yet to take `fact` out of the weights, or to erase it once it is out."""
+    return fact in memory.leaving or (fact in memory.erasing and _is_out(memory, fact))
+
+
+def _is_out(memory: Memory, fact: FactId) -> bool:
+    """Whether the weights do without `fact`; one whose withdrawal failed for good they still carry."""
+    return fact not in memory.leaving and not memory.facts[fact].told
 
 
 def _sleep_step(memory: Memory) -> SleepStep:
@@ -147,7 +157,7 @@ def still_owed(memory: Memory, work: Inject | SleepStep | Withdraw | Erase) -> b
     if isinstance(work, SleepStep):
         return memory.sleep is not None and _sleep_step(memory) == work
     if isinstance(work, Erase):
-        return memory.sleep is None and work.fact in memory.erasing and work.fact not in memory.leaving
+        return memory.sleep is None and work.fact in memory.erasing and _is_out(memory, work.fact)
     if isinstance(work, Withdraw):
         return memory.sleep is None and memory.weights == work.weights and work.fact in memory.leaving
     return (

@@ -93,6 +93,54 @@ class Client(HistoryCalls):
         )
         return self._call(self.facts_stub.AddFacts, request, timeout)
 
+    def supersede_fact(
+        self,
+        memory: str,
+        fact: str,
+        object: str,
+        *,
+        request_id: str = "",
+        expected_version: int | None = None,
+        wait: bool = False,
+        timeout: float | None = 600,
+        **more: Any,
+    ) -> facts_pb2.SupersedeFactResponse:
+        """`wait`: until the weights have the new fact, or parked it. `more` are further fields of the request."""
+        request = facts_pb2.SupersedeFactRequest(
+            memory=memory,
+            request_id=request_id or str(uuid.uuid4()),
+            fact=fact,
+            object=object,
+            expected_version=expected_version,
+            wait=facts_pb2.WAIT_INJECTED if wait else facts_pb2.WAIT_NONE,
+            **more,
+        )
+        return self._call(self.facts_stub.SupersedeFact, request, timeout)
+
+    def retract_fact(
+        self,
+        memory: str,
+        fact: str,
+        reason: str = "",
+        *,
+        erase: bool = False,
+        request_id: str = "",
+        expected_version: int | None = None,
+        wait: bool = False,
+        timeout: float | None = 600,
+    ) -> facts_pb2.RetractFactResponse:
+        """`erase` destroys its words as well. `wait`: until the weights have given it up and all that is done."""
+        request = facts_pb2.RetractFactRequest(
+            memory=memory,
+            request_id=request_id or str(uuid.uuid4()),
+            fact=fact,
+            reason=reason,
+            erase=erase,
+            expected_version=expected_version,
+            wait=facts_pb2.WAIT_WITHDRAWN if wait else facts_pb2.WAIT_NONE,
+        )
+        return self._call(self.facts_stub.RetractFact, request, timeout)
+
     def fact(
         self, memory: str, fact: str, at_version: AsOf = None, timeout: float | None = 60
     ) -> facts_pb2.GetFactResponse:

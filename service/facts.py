@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from hypnogram.v1 import facts_pb2, facts_pb2_grpc
 
 from core.codec import canonical
-from core.commands import AddFacts
+from core.commands import AddFacts, Command, RetractFact, SupersedeFact
+from core.decide_history import MAX_REASON
 from core.errors import FactUnknown, MemoryUnknown
 from core.facts import same_words
 from core.ids import FactId, MemoryId
 from core.memory import FactState, Memory, Status, said_key
+from core.work import will_leave
 from service import fields, messages, pages
 from service.calls import Context, cause
 from service.lineage import lineage
@@ -37,7 +39,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         memory = fields.memory_id(request.memory)
         request_id = fields.request_id(request.request_id)
         expected = fields.optional_version(request, "expected_version")
-        wait = fields.wait(request.wait)
+        wait = fields.wait(request.wait, facts_pb2.WAIT_INJECTED)
         digest = fields.request_digest(request.facts)
 
         def command(state: Memory) -> AddFacts:
@@ -46,12 +48,10 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             told = fields.told_facts(request.facts, state.created.phrasebook, next_uuid)
             return AddFacts(request=request_id, request_digest=digest, facts=told)
 
-        state = await asyncio.to_thread(
-            self._states.carry_out, memory, command, cause(request_id), expected, self._retries
-        )
+        state = await self._carry_out(memory, command, request_id, expected)
         ids = [state.said[said_key(one.subject, one.relation)] for one in request.facts]
         if wait:
-            state = await self._injected(memory, state, ids)
+            state = await self._once(memory, lambda now: not any(_is_pending(now, one) for one in ids))
         earlier = state.requests.get(request_id)
         added = earlier.facts if earlier else ()
         return facts_pb2.AddFactsResponse(
@@ -113,17 +113,79 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             version=state.version,
         )
 
-    async def _injected(self, memory: MemoryId, state: Memory, ids: Sequence[FactId]) -> Memory:
-        """The first state seen in which none of the facts is pending; the caller's deadline bounds the wait."""
+    async def SupersedeFact(  # noqa: N802
+        self, request: facts_pb2.SupersedeFactRequest, context: Context
+    ) -> facts_pb2.SupersedeFactResponse:
+        memory, old = fields.memory_id(request.memory), fields.fact_id(request.fact)
+        request_id = fields.request_id(request.request_id)
+        expected = fields.optional_version(request, "expected_version")
+        wait = fields.wait(request.wait, facts_pb2.WAIT_INJECTED)
+        digest = fields.supersede_digest(request)
+
+        def command(state: Memory) -> SupersedeFact:
+            told = fields.successor(request, _known(memory, state, old).fact, next_uuid())
+            return SupersedeFact(memory=memory, fact=old, new=told, request=request_id, request_digest=digest)
+
+        state = await self._carry_out(memory, command, request_id, expected)
+        (new,) = state.requests[request_id].facts
+        if wait:
+            state = await self._once(memory, lambda now: not _is_pending(now, new))
+        return facts_pb2.SupersedeFactResponse(
+            fact=messages.fact_message(state.facts[new]),
+            superseded=messages.fact_message(state.facts[old]),
+            version=state.version,
+        )
+
+    async def RetractFact(  # noqa: N802
+        self, request: facts_pb2.RetractFactRequest, context: Context
+    ) -> facts_pb2.RetractFactResponse:
+        memory, fact = fields.memory_id(request.memory), fields.fact_id(request.fact)
+        request_id = fields.request_id(request.request_id)
+        reason = fields.text(request.reason, "reason", MAX_REASON)
+        expected = fields.optional_version(request, "expected_version")
+        wait = fields.wait(request.wait, facts_pb2.WAIT_WITHDRAWN)
+        digest = fields.retract_digest(request)
+
+        def command(state: Memory) -> RetractFact:
+            _known(memory, state, fact)
+            return RetractFact(
+                memory=memory, fact=fact, reason=reason, erase=request.erase, request=request_id, request_digest=digest
+            )
+
+        state = await self._carry_out(memory, command, request_id, expected)
+        if wait:
+            state = await self._once(memory, lambda now: not will_leave(now, fact))
+        return facts_pb2.RetractFactResponse(
+            fact=messages.fact_message(state.facts[fact]),
+            withdrawal=messages.WITHDRAWALS[state.facts[fact].withdrawal],
+            adapters=[one.delta for one in state.adapters.values() if fact in one.facts],
+            version=state.version,
+        )
+
+    async def _carry_out(
+        self, memory: MemoryId, command: Callable[[Memory], Command], request_id: str, expected: int | None
+    ) -> Memory:
+        return await asyncio.to_thread(
+            self._states.carry_out, memory, command, cause(request_id), expected, self._retries
+        )
+
+    async def _once(self, memory: MemoryId, so: Callable[[Memory], bool]) -> Memory:
+        """The first state seen of which `so` is true; the caller's deadline bounds the wait."""
         while True:
             position = self._tail.position
             state = await asyncio.to_thread(self._states.current, memory)
-            if not any(state.facts[one].status is Status.PENDING for one in ids):
+            if so(state):
                 return state
             await self._tail.beyond(position)
 
 
+def _is_pending(state: Memory, fact: FactId) -> bool:
+    return state.facts[fact].status is Status.PENDING
+
+
 def _known(memory: MemoryId, state: Memory, fact: FactId) -> FactState:
+    if state.created is None:
+        raise MemoryUnknown(memory)
     known = state.facts.get(fact)
     if known is None:
         raise FactUnknown(memory, fact)

@@ -38,7 +38,6 @@ STATUSES = {
     facts_pb2.STATUS_DISSOLVED: Status.DISSOLVED,
     facts_pb2.STATUS_WITHDRAWN: Status.WITHDRAWN,
 }
-WAITS = (facts_pb2.WAIT_UNSPECIFIED, facts_pb2.WAIT_NONE, facts_pb2.WAIT_INJECTED)
 
 _above_zero = (lambda value: value > 0, "must be above 0")
 _zero_or_more = (lambda value: value >= 0, "must be 0 or more")
@@ -125,11 +124,12 @@ def status(value: facts_pb2.Status.ValueType) -> Status | None:
     return STATUSES[value]
 
 
-def wait(value: facts_pb2.Wait.ValueType) -> bool:
-    """Whether to wait until facts are injected."""
-    if value not in WAITS:
-        raise InvalidField("wait", f"{value} is nothing to wait for")
-    return value == facts_pb2.WAIT_INJECTED
+def wait(value: facts_pb2.Wait.ValueType, end: facts_pb2.Wait.ValueType) -> bool:
+    """Whether to wait for `end`, the only thing that this call can wait for."""
+    if value not in (facts_pb2.WAIT_UNSPECIFIED, facts_pb2.WAIT_NONE, end):
+        name = facts_pb2.Wait.Name(value) if value in facts_pb2.Wait.values() else value
+        raise InvalidField("wait", f"{name} is nothing to wait for here; give WAIT_NONE or {facts_pb2.Wait.Name(end)}")
+    return value == end
 
 
 def request_id(value: str) -> str:
@@ -189,17 +189,27 @@ def hyperparameters(message: memories_pb2.Hyperparameters) -> dict[str, float | 
 
 def request_digest(facts: Sequence[facts_pb2.NewFact]) -> Digest:
     """SHA-256 of the canonical JSON of what the client stated."""
-    rows = [
-        {
-            "subject": one.subject,
-            "relation": one.relation,
-            "object": one.object,
-            "wordings": _wordings_values(one.wordings) if one.HasField("wordings") else None,
-            "source": [one.source.client, one.source.conversation, one.source.turn, one.source.span],
-        }
-        for one in facts
-    ]
-    return Digest(hashlib.sha256(canonical(rows).encode()).hexdigest())
+    return _digest([_stated(one) for one in facts])
+
+
+def supersede_digest(request: facts_pb2.SupersedeFactRequest) -> Digest:
+    """The same of what shall stand in a fact's place."""
+    new = facts_pb2.NewFact(object=request.object, source=request.source)
+    if request.HasField("wordings"):
+        new.wordings.CopyFrom(request.wordings)
+    return _digest(["supersede", request.fact, _stated(new)])
+
+
+def retract_digest(request: facts_pb2.RetractFactRequest) -> Digest:
+    """The same of what shall be taken back, and how."""
+    return _digest(["retract", request.fact, request.reason, request.erase])
+
+
+def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, id_: str) -> ToldFact:
+    """The fact that shall stand in the place of `old`."""
+    wordings = Wordings(**_wordings_values(request.wordings)) if request.HasField("wordings") else old.wordings
+    new = Fact(id=FactId(id_), subject=old.subject, relation=old.relation, object=request.object, wordings=wordings)
+    return ToldFact(fact=new, source=_source(request.source, "source"))
 
 
 def told_facts(
@@ -221,6 +231,20 @@ def told_facts(
         )
         for index, one in enumerate(facts)
     )
+
+
+def _stated(new: facts_pb2.NewFact) -> dict[str, Any]:
+    return {
+        "subject": new.subject,
+        "relation": new.relation,
+        "object": new.object,
+        "wordings": _wordings_values(new.wordings) if new.HasField("wordings") else None,
+        "source": [new.source.client, new.source.conversation, new.source.turn, new.source.span],
+    }
+
+
+def _digest(values: list[Any]) -> Digest:
+    return Digest(hashlib.sha256(canonical(values).encode()).hexdigest())
 
 
 def conversation(messages: Sequence[chat_pb2.Message]) -> list[dict[str, str]]:

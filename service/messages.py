@@ -13,7 +13,7 @@ from hypnogram.v1 import facts_pb2, history_pb2, memories_pb2
 from core.codec import event_type, to_json
 from core.events import BaseModel, Hyperparameters, Recorded
 from core.facts import Source, Wordings
-from core.memory import Checkpoint, FactState, Memory, Status
+from core.memory import Checkpoint, FactState, Memory, Status, Withdrawal
 from core.pressure import pressure
 from core.work import SleepStep, next_work
 from service.policies import policy_message
@@ -24,6 +24,14 @@ STATUSES = {
     Status.DISSOLVED: facts_pb2.STATUS_DISSOLVED,
     Status.PARKED: facts_pb2.STATUS_PARKED,
     Status.WITHDRAWN: facts_pb2.STATUS_WITHDRAWN,
+}
+WITHDRAWALS = {
+    None: facts_pb2.WITHDRAWAL_UNSPECIFIED,
+    Withdrawal.NEVER_WRITTEN: facts_pb2.WITHDRAWAL_NEVER_WRITTEN,
+    Withdrawal.COLUMNS: facts_pb2.WITHDRAWAL_COLUMNS,
+    Withdrawal.COUNTER_EDIT: facts_pb2.WITHDRAWAL_COUNTER_EDIT,
+    Withdrawal.UNLEARNED: facts_pb2.WITHDRAWAL_UNLEARNED,
+    Withdrawal.SUPERSEDED: facts_pb2.WITHDRAWAL_SUPERSEDED,
 }
 
 
@@ -73,6 +81,10 @@ def fact_message(state: FactState) -> facts_pb2.Fact:
         failure=state.failure,
         healthy=state.healthy,
         known=state.known,
+        retracted_version=state.retracted,
+        successor=state.successor or "",
+        predecessor=state.predecessor or "",
+        erased=state.erased,
     )
 
 

@@ -8,17 +8,18 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from core.commands import Command, RecordFailure, RecordInjection
+from core.commands import Command, RecordErasure, RecordFailure, RecordInjection, RecordWithdrawal
 from core.errors import DigestMismatch, ModelUnavailable
 from core.events import Cause, Hyperparameters, MemoryCreated
+from core.history_events import FactWithdrawn
 from core.ids import Digest, MemoryId
 from core.memory import Memory
 from core.plan import plan
 from core.sleep import Step
-from core.work import Inject, SleepStep, next_work
+from core.work import Erase, Inject, PrepareStatistics, SleepStep, Withdraw, Work, next_work
 from service.policies import overridden
 from service.states import States
-from tests.core.samples import CLEAN, CREATED, PREPARE, edit
+from tests.core.samples import CLEAN, CREATED, PREPARE, digest, edit
 from tests.service.dream import Dream
 
 EXECUTOR = Cause(actor="executor")
@@ -130,26 +131,47 @@ def work(
     """Does what an executor owes `memory`, without touching a weight; `until` that step of a sleep is owed."""
     name, dream = MemoryId(memory), dream or Dream()
     while owed := next_work(states.current(name)):
-        if isinstance(owed, SleepStep):
-            if owed.step is until:
-                return
-            state = states.current(name)
-            if fail:
-                command: Command = RecordFailure(work=owed, reason="DAMAGED", message="the disk is full", retry=True)
-            else:
-                command = dream.perform(owed, state)
-            states.carry_out(name, lambda _, command=command: command, EXECUTOR, retries=100)  # type: ignore[misc]
-        elif not isinstance(owed, Inject):
-            states.carry_out(name, lambda _: PREPARE, EXECUTOR, retries=100)
-        elif fail:
-            failed = RecordFailure(work=owed, reason="UNLEARNABLE", message="the value diverged", retry=False)
-            states.carry_out(name, lambda _, failed=failed: failed, EXECUTOR, retries=100)  # type: ignore[misc]
-        else:
-            _inject(states, name, owed)
+        if isinstance(owed, SleepStep) and owed.step is until:
+            return
+
+        def record(state: Memory, owed: Work = owed) -> Command:
+            return _failed(owed) if fail else _done(owed, state, dream)
+
+        states.carry_out(name, record, EXECUTOR, retries=100)
 
 
-def _inject(states: States, memory: MemoryId, owed: Inject) -> None:
-    def record(state: Memory) -> RecordInjection:
-        return RecordInjection(edit=edit(*owed.facts, before=owed.weights, number=state.version, crowding=0.01))
+def _failed(owed: Work) -> RecordFailure:
+    if isinstance(owed, Inject):
+        return RecordFailure(work=owed, reason="UNLEARNABLE", message="the value diverged", retry=False)
+    return RecordFailure(work=owed, reason="DAMAGED", message="the disk is full", retry=True)
 
-    states.carry_out(memory, record, EXECUTOR, retries=100)
+
+def _done(owed: Work, state: Memory, dream: Dream) -> Command:
+    match owed:
+        case PrepareStatistics():
+            return PREPARE
+        case Inject():
+            written = edit(*owed.facts, before=owed.weights, number=state.version, crowding=0.01)
+            return RecordInjection(edit=written)
+        case Withdraw():
+            return _withdrawn(owed, state)
+        case Erase():
+            return RecordErasure(work=owed, remains=())
+        case SleepStep():
+            return dream.perform(owed, state)
+
+
+def _withdrawn(owed: Withdraw, state: Memory) -> RecordWithdrawal:
+    """With a counter-edit where adapters have learned the fact."""
+    adapters = tuple(one.id for one in state.adapters.values() if owed.fact in one.facts)
+    counter = replace(edit(owed.fact, before=owed.weights, number=state.version), kind="withdrawal")
+    withdrawn = FactWithdrawn(
+        fact=owed.fact,
+        edit=counter.edit if adapters else None,
+        adapters=adapters,
+        weights_before=owed.weights,
+        weights_after=counter.weights_after if adapters else digest("withdrawn", state.version),
+        crowding=0.005,
+        seconds=0.125,
+    )
+    return RecordWithdrawal(work=owed, withdrawn=withdrawn, edit=counter if adapters else None)
