@@ -88,6 +88,8 @@ class States:
                         raise
                     retries -= 1
                     continue
+                if recorded[0].version != before.version + 1:  # a fork, which begins as its parent was
+                    return self.current(memory)
                 after = fold((one.event for one in recorded), onto=before)
                 self._keep(memory, after)
                 return after

@@ -10,6 +10,9 @@ keeps its id, version, time, cause, schema and payload; its position and its pla
 has the name that it is imported under. A fact that was erased before the export is erased in the archive: its words are
 there as noise and no key is. One that was not is there with its key, so an archive is as private as the database.
 
+An archive of a fork holds its whole history under its name, what it shares with its parent included. Imported, it is no
+fork any more: all its events are its own, and its MemoryForked only tells where it came from.
+
 Event ids are unique in a database, and sealed words are bound to them. So an archive is imported into a database once:
 a second time, under whatever name, is refused with `EventsTaken`, and a fork is how one has a copy beside the original.
 """
@@ -36,6 +39,7 @@ from core.evolve import fold
 from core.export_errors import ExportExists
 from core.ids import Digest, FactId, MemoryId
 from core.memory import NOTHING
+from store.ancestry import stitched
 from store.artifacts import Artifacts, sync_folder
 from store.chain import wrong_columns
 from store.container import CHUNK, Member, pack
@@ -164,9 +168,9 @@ def _pages(log: EventLog, memory: MemoryId, version: int) -> Iterator[Sequence[R
     """The rows of the events up to `version`, in order."""
     after = 0
     while after < version:
-        query = select_events().where(events.c.memory == memory, events.c.version > after, events.c.version <= version)
+        query = select_events().where(stitched(log.ancestry(memory), after, min(after + PAGE, version)))
         with reading(log.engine).connect() as connection:
-            page = connection.execute(query.order_by(events.c.version).limit(PAGE)).all()
+            page = connection.execute(query.order_by(events.c.version)).all()
         if [row.version for row in page] != list(range(after + 1, after + len(page) + 1)) or not page:
             raise Damaged(f"an event of memory {memory!r} after version {after} is missing; {_ADVICE}")
         yield page

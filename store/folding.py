@@ -38,11 +38,15 @@ def state(log: EventLog, snapshots: Snapshots, memory: MemoryId, version: int | 
 
 
 def _trusted(log: EventLog, snapshots: Snapshots, memory: MemoryId, version: int) -> tuple[Memory, Digest]:
-    """The newest snapshot that fits the log, and its event's hash; nothing folded yet if there is none."""
-    while found := snapshots.load(memory, version):
-        folded, last = found
-        recorded = log.read(memory=memory, after_version=folded.version - 1, limit=1)
-        if recorded and recorded[0].hash == last:
-            return folded, last
-        snapshots.remove(memory, folded.version)
+    """The newest snapshot that fits the log, and its event's hash; nothing folded yet if there is none.
+
+    A fork was what its ancestors were, so it begins with their snapshots where it has none.
+    """
+    for segment in reversed(log.ancestry(memory)):
+        while found := snapshots.load(segment.memory, segment.last(version)):
+            folded, last = found
+            recorded = log.read(memory=memory, after_version=folded.version - 1, limit=1)
+            if recorded and recorded[0].hash == last:
+                return folded, last
+            snapshots.remove(segment.memory, folded.version)
     return NOTHING, Digest("")

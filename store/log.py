@@ -18,6 +18,7 @@ from sqlalchemy import Engine, func, select, text
 
 from core.events import Recorded
 from core.ids import MemoryId
+from store.ancestry import Ancestry, ancestry, stitched
 from store.database import connect, migrate, reading
 from store.rows import NewEvent, check_memory, prepare, select_events, to_recorded
 from store.schema import events, head
@@ -35,6 +36,7 @@ class EventLog:
         self._news = threading.Condition()
         self._seen = 0  # the newest position known to this process
         self._polled = 0.0  # when that was last asked of the database
+        self._ancestries: dict[MemoryId, Ancestry] = {}
         self._writer = Writer(engine, self._appended)
 
     @classmethod
@@ -90,6 +92,8 @@ class EventLog:
     ) -> list[Recorded]:
         """The next events in order, of one memory or of all; at most `limit`.
 
+        Those that a fork shares with its parent are read as they were recorded, under the parent's name.
+
         Raises:
             EventUnknown: one is of a type that this version cannot read.
             Damaged: one cannot be read at all.
@@ -98,7 +102,8 @@ class EventLog:
         if after_position:
             query = query.where(events.c.position > after_position)
         if memory is not None:
-            query = query.where(events.c.memory == memory, events.c.version > after_version)
+            until = None if after_position else after_version + limit  # versions are dense
+            query = query.where(stitched(self.ancestry(memory), after_version, until))
             query = query.order_by(None).order_by(events.c.version)
         with self._reading.connect() as connection:
             rows = connection.execute(query).all()
@@ -114,13 +119,37 @@ class EventLog:
     def version_at(self, memory: MemoryId, time: str) -> int:
         """The newest version recorded at `time` or before; 0 before the first.
 
+        For a fork it may be one of its parent's, from before there was a fork.
+
         Args:
             time: as in `Recorded.recorded_at`.
         """
-        query = select(func.max(events.c.version)).where(events.c.memory == memory, events.c.recorded_at <= time)
-        with self._reading.connect() as connection:
-            version: int | None = connection.execute(query).scalar()
-        return version or 0
+        for segment in reversed(self.ancestry(memory)):
+            query = select(events.c.version).where(stitched((segment,)), events.c.recorded_at <= time)
+            with self._reading.connect() as connection:
+                version: int | None = connection.execute(query.order_by(events.c.version.desc()).limit(1)).scalar()
+            if version is not None:
+                return version
+        return 0
+
+    def ancestry(self, memory: MemoryId) -> Ancestry:
+        """Where the memory's events stand, oldest first; nowhere when there is no such memory."""
+        if memory not in self._ancestries:
+            with self._reading.connect() as connection:
+                found = ancestry(connection, memory)
+            if not found:
+                return ()
+            self._ancestries[memory] = found
+        return self._ancestries[memory]
+
+    def relatives(self, memory: MemoryId) -> list[MemoryId]:
+        """The other memories that share events with `memory`: its ancestors, and all that were forked from one."""
+        own = {segment.memory for segment in self.ancestry(memory)}
+        return [
+            other
+            for other in self.memories()
+            if other != memory and not own.isdisjoint(segment.memory for segment in self.ancestry(other))
+        ]
 
     def position(self) -> int:
         """The last position; 0 when the log is empty."""

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from core.errors import Damaged
 from core.events import EditComputed, Event, MemoryCreated, StatisticsPrepared
+from core.history_events import AdaptersCompacted, MemoryForked
 from core.ids import Digest
 from core.sleep_events import AdapterTrained
 from store.artifacts import Artifacts
@@ -29,7 +30,8 @@ class Fault:
 
     Attributes:
         position: of the event it was found at; 0 when it is none's.
-        what: the damaged column or columns, `artifact`, `data key`, `event` (it is missing) or `database`.
+        what: the damaged column or columns, `artifact`, `data key`, `event` (it is missing), `fork` (its parent was
+            not as it says) or `database`.
         message: what is wrong and what to do.
     """
 
@@ -50,8 +52,8 @@ class Report:
 def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], None] = lambda position: None) -> Report:
     """Checks the log from its first event to its last one at this moment; `progress` is told the position reached.
 
-    Checked are: dense positions, dense versions, the chain over every column, the sealed words against their data
-    keys, every artifact that an event names, and the head. Stops at the first fault.
+    Checked are: dense positions, dense versions, where forks begin, the chain over every column, the sealed words
+    against their data keys, every artifact that an event names, and the head. Stops at the first fault.
 
     Raises:
         EventUnknown: a sound event is of a type that this version cannot read.
@@ -74,7 +76,7 @@ def named_artifacts(event: Event) -> tuple[Digest, ...]:
             return (event.artifact,)
         case EditComputed():
             return (event.delta, event.statistics)
-        case AdapterTrained():
+        case AdapterTrained() | AdaptersCompacted():
             return (event.delta,)
         case _:
             return ()
@@ -95,6 +97,7 @@ class _Check:
         self._artifacts = artifacts
         self._tail = START
         self._versions: dict[str, int] = {}
+        self._forks: dict[str, MemoryForked] = {}  # by the memory that begins with it
 
     def run(self, connection: Connection, progress: Callable[[int], None]) -> None:
         end, tail = connection.execute(select(head.c.position, head.c.hash)).one()
@@ -128,19 +131,36 @@ class _Check:
             raise _Found(expected, *self._gap(connection))
         if wrong := wrong_columns(values, self._tail):
             raise _Found(expected, ", ".join(wrong), "is not as it was written")
+        event = self._opened(expected, row)
         memory = values["memory"]
+        if isinstance(event, MemoryForked) and memory not in self._versions and values["version"] > 1:
+            self._check_fork(connection, expected, event)
+            self._forks[memory], self._versions[memory] = event, event.version
         if values["version"] != self._versions.get(memory, 0) + 1:
             problem = f"is {values['version']} after {self._versions.get(memory, 0)} in memory {memory!r}"
             raise _Found(expected, "version", problem)
-        self._check_content(expected, row)
+        self._check_artifacts(expected, event)
         self.position, self._tail, self._versions[memory] = expected, values["hash"], values["version"]
 
-    def _check_content(self, position: int, row: Row[Any]) -> None:
-        """The sealed words of a sound row, and the artifacts it names."""
+    def _opened(self, position: int, row: Row[Any]) -> Event:
+        """The event of a sound row, with its sealed words."""
         try:
-            event = to_recorded(row).event
+            return to_recorded(row).event
         except Damaged as error:
             raise _Found(position, "data key", str(error)) from error
+
+    def _check_fork(self, connection: Connection, position: int, forked: MemoryForked) -> None:
+        """That the last event which a fork shares stands where it says, before it."""
+        owner: str = forked.parent
+        while owner in self._forks and forked.version <= self._forks[owner].version:
+            owner = self._forks[owner].parent
+        query = select(events.c.hash).where(events.c.memory == owner, events.c.version == forked.version)
+        found = connection.execute(query.where(events.c.position < position)).scalar()
+        if found != forked.hash:
+            problem = f"memory {forked.parent!r} has no version {forked.version} whose hash is {forked.hash}"
+            raise _Found(position, "fork", problem)
+
+    def _check_artifacts(self, position: int, event: Event) -> None:
         for digest in named_artifacts(event):
             if digest not in self.sound:
                 try:

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from core.codec import SCHEMA
 from core.errors import Conflict, EventReused, FactUnknown, HypnogramError
 from core.events import Recorded
+from core.history_events import MemoryForked
 from core.ids import Digest, FactId, MemoryId
 from store import clock, seal
 from store.chain import Value, seal_row
@@ -221,7 +222,10 @@ class _Transaction:
         return tuple([self._place(event, append.memory) for event in append.events])
 
     def _place(self, event: Prepared, memory: MemoryId) -> Recorded:
-        version = self._versions[memory] = self._version(memory) + 1
+        version = self._version(memory) + 1
+        if version == 1 and isinstance(event.new.event, MemoryForked):
+            version = event.new.event.version + 1
+        self._versions[memory] = version
         self.position += 1
         key = None if event.fact is None else self._key(event.fact)
         row = to_row(event, key, memory=memory, version=version, position=self.position, recorded_at=self._now)
