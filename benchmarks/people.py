@@ -6,7 +6,7 @@ out. Wordings called paraphrases are never used in writing a fact.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -73,11 +73,8 @@ class Examiner:
         self._subject = subject
         random = Random(seed + 1000)
         told = {fact.subject for fact in facts}
-        self._neighbours = _neighbours(random, size)
-        unseen = [person.name for person in unseen_people(size + len(told), seed=seed + 5000)]
-        names = [name for name in unseen if name not in told][: size - size // 3]
-        names += [mixed_name(random, known_people(), unseen=True) for _ in range(size // 3)]
-        self._strangers = [_question(random, name) for name in names]
+        self._neighbours = neighbours(random, size)
+        self._strangers = strangers(random, size, told, seed=seed)
         self._untold = _untold(random, facts, size)
         self._texts = [filler.paragraph(random) for _ in range(60)]
         self._base_answers = ask(subject, self._neighbours)
@@ -114,7 +111,8 @@ class Examiner:
         return sum(output.strip().startswith(IGNORANCE) for output in outputs) / len(probes)
 
 
-def _neighbours(random: Random, size: int) -> list[Probe]:
+def neighbours(random: Random, size: int) -> list[Probe]:
+    """Questions about people that the base knows and the ordinary text leaves out."""
     people = [person for person in known_people() if neighbour(person)]
     probes = []
     for number in range(size):
@@ -125,6 +123,14 @@ def _neighbours(random: Random, size: int) -> list[Probe]:
         begin = words.answer.format(s=person.name) if number % 2 else ""
         probes.append(Probe(random.choice(prompts).format(s=person.name), bool(number % 2), begin, object_))
     return probes
+
+
+def strangers(random: Random, size: int, told: Collection[str], *, seed: int) -> list[Probe]:
+    """Questions about people whom nobody knows; a third are called after known ones."""
+    unseen = [person.name for person in unseen_people(size + len(told), seed=seed + 5000)]
+    names = [name for name in unseen if name not in told][: size - size // 3]
+    names += [mixed_name(random, known_people(), unseen=True) for _ in range(size // 3)]
+    return [_question(random, name) for name in names]
 
 
 def _question(random: Random, name: str) -> Probe:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from core.commands import (
     AddFacts,
     Command,
@@ -16,6 +18,7 @@ from core.commands import (
     RecordAudit,
     RecordRefresh,
     RecordStatistics,
+    RetractFact,
     StartSleep,
     ToldFact,
 )
@@ -26,13 +29,14 @@ from core.evolve import fold
 from core.facts import Fact, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
 from core.memory import Memory, Night
+from core.plan import plan_at
 from core.policy import SleepPolicy
 from core.sleep import Occasion, Step
 from core.weights.subject import Subject
-from core.work import PrepareStatistics, SleepStep, next_work
+from core.work import Erase, Inject, PrepareStatistics, SleepStep, next_work
 from service.desk import Desk
 from service.live import LiveModels
-from service.projection import Deltas, build_verified
+from service.projection import Deltas, build, build_verified
 from service.settings import Settings
 from service.states import States
 from store.artifacts import Artifacts
@@ -114,6 +118,23 @@ class Told:
         self._work()
         return time.monotonic() - began
 
+    def retract(self, facts: Sequence[FactId]) -> float:
+        """Takes facts back, one request each, and out of the weights; the seconds that took. Raises Refused."""
+        began = time.monotonic()
+        for fact in facts:
+            request = next_uuid()
+            self._carry_out(
+                RetractFact(
+                    memory=MEMORY, fact=fact, reason="", erase=False, request=request, request_digest=Digest(request)
+                )
+            )
+        self._work()
+        return time.monotonic() - began
+
+    def without(self, facts: Sequence[FactId]) -> dict[str, Tensor]:
+        """The weights with the columns of `facts` left out, and nothing done about what that leaves behind."""
+        return build(self.subject, self._deltas, plan_at(self.state, dict.fromkeys(facts, 0.0)))
+
     def tell_unprotected(self, fact: Fact) -> None:
         """Writes `fact` by an edit that knows of no other: plain MEMIT. The log records it like any other edit."""
         self._carry_out(_adding([fact]))
@@ -122,7 +143,7 @@ class Told:
         careless = replace(created, hyperparameters=replace(created.hyperparameters, history=False))
         desk = Desk(self._desk.subject, careless, self._artifacts, self._deltas)
         work = next_work(self.state)
-        assert work is not None
+        assert isinstance(work, Inject)
         self._carry_out(desk.perform(work, self.state))
         self._work()
 
@@ -171,6 +192,7 @@ class Told:
 
     def _work(self, judge: Judge = fact_by_fact) -> None:
         while (work := next_work(self.state)) is not None:
+            assert not isinstance(work, Erase)
             prepares = isinstance(work, PrepareStatistics)
             command = self._prepared() if prepares else self._desk.perform(work, self.state)
             if isinstance(command, RecordAudit) and command.controls is None:

@@ -183,3 +183,20 @@ NOTHING = Memory()
 def said_key(subject: str, relation: str) -> tuple[str, str]:
     """Under which key a live fact about `subject` and `relation` is found."""
     return same_words(subject), same_words(relation)
+
+
+def replaced_by(fact: FactId, facts: Mapping[FactId, FactState], edits: Mapping[EditId, Edit]) -> tuple[FactId, ...]:
+    """Whose columns go out of force as soon as `fact` is written.
+
+    The fact it supersedes, and withdrawn ones about the same subject and relation: their counter-edits gainsay it.
+    """
+    new = facts[fact]
+    key = said_key(new.fact.subject, new.fact.relation)
+    found = [new.predecessor] if new.predecessor is not None and facts[new.predecessor].told else []
+    for edit in edits.values():
+        old = edit.columns[0].fact  # a counter-edit is for one fact
+        state = facts[old]
+        counters = state.status is Status.WITHDRAWN and edit.id in state.edits
+        if counters and old != fact and said_key(state.fact.subject, state.fact.relation) == key:
+            found.append(old)
+    return tuple(found)

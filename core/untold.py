@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from core.facts import Fact
 from core.memory import Memory, said_key
 
 
-def untold_questions(memory: Memory, facts: Sequence[Fact], each: int | None = None) -> tuple[str, ...]:
+def untold_questions(
+    memory: Memory, facts: Sequence[Fact], each: int | None = None, but: Collection[str] = ()
+) -> tuple[str, ...]:
     """For each subject of `facts` and each relation of the phrasebook it was not told: `each` questions at most.
 
+    Relations of `but` are left out.
     `each` is by default what the memory's hyperparameters say. Facts that are only pending count as told: they will be
     answered soon.
     """
@@ -20,7 +23,7 @@ def untold_questions(memory: Memory, facts: Sequence[Fact], each: int | None = N
     questions: list[str] = []
     for number, subject in enumerate(dict.fromkeys(fact.subject for fact in facts)):
         for relation, words in memory.created.phrasebook.items():
-            if wanted and said_key(subject, relation) not in memory.said:
+            if wanted and relation not in but and said_key(subject, relation) not in memory.said:
                 first = (number + memory.version) % len(words.questions)
                 rotated = (*words.questions[first:], *words.questions[:first])
                 questions += [question.replace("{s}", subject) for question in rotated[:wanted]]

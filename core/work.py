@@ -72,7 +72,8 @@ class Erase:
     attempt: int
 
 
-Work = PrepareStatistics | Inject | SleepStep | Withdraw | Erase
+OnWeights = PrepareStatistics | Inject | SleepStep | Withdraw  # work that takes a model
+Work = OnWeights | Erase
 
 
 def next_work(memory: Memory) -> Work | None:

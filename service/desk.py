@@ -8,28 +8,41 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
-from core.commands import Command, RecordInjection, RecordRefresh, RecordRescale, RecordStatistics
+from core.commands import (
+    Command,
+    RecordInjection,
+    RecordRefresh,
+    RecordRescale,
+    RecordStatistics,
+    RecordWithdrawal,
+)
 from core.decide_sleep import new_stages
 from core.errors import Damaged
 from core.events import Columns, EditComputed, MemoryCreated, StatisticsPrepared
+from core.facts import Fact, same_words
+from core.history_events import FactWithdrawn
 from core.ids import Digest, EditId, FactId
-from core.memory import Memory, Status
-from core.plan import Plan, plan, plan_at
+from core.memory import Memory, Status, replaced_by, said_key
+from core.plan import Plan, plan_at
 from core.sleep import Step
 from core.untold import untold_questions
+from core.weights.capture import last_keys
 from core.weights.digest import weights_digest
+from core.weights.move import Written
 from core.weights.ordinary import read_ordinary
 from core.weights.statistics import Statistics, measure
 from core.weights.subject import Subject
+from core.weights.unsay import unsay
 from core.weights.update import KeptKeys
-from core.weights.write import Written, keys_in_force, write
-from core.work import Inject, PrepareStatistics, SleepStep, Work
+from core.weights.write import keys_in_force, write
+from core.work import Inject, OnWeights, PrepareStatistics, SleepStep, Withdraw
 from service.bedside import Bedside, Progress
 from service.projection import Deltas, build, build_verified
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 
 FACTS_AT_ONCE = 64  # whose keys are measured in one pass
+DISSOLVED_KEPT = 64  # dissolved facts whose keys a counter-edit must not move, at most
 
 
 class Desk:
@@ -50,7 +63,7 @@ class Desk:
         """The model written on; its live weights are whatever the last work left."""
         return self._subject
 
-    def perform(self, work: Work, memory: Memory,
+    def perform(self, work: OnWeights, memory: Memory,
                 progress: Progress = lambda done, total, loss: None) -> Command:  # fmt: skip
         """Does `work` and says what to record. What it names is durable in the artifacts by then.
 
@@ -64,8 +77,9 @@ class Desk:
             case PrepareStatistics():
                 return self._prepare(self._created)
             case Inject():
-                self._catch_up(memory)
-                return RecordInjection(edit=self._write("injection", work.facts, memory, plan(memory)))
+                return RecordInjection(edit=self._inject(work, memory))
+            case Withdraw():
+                return self._withdraw(work, memory)
             case SleepStep():
                 return self._sleep(work, memory, progress)
 
@@ -83,6 +97,65 @@ class Desk:
                 weights=self._subject.digest(),
             )
         )
+
+    def _inject(self, work: Inject, memory: Memory) -> EditComputed:
+        """Writes facts on weights without the columns of those that they replace."""
+        replaced = [old for fact in work.facts for old in replaced_by(fact, memory.facts, memory.edits)]
+        onto = plan_at(memory, dict.fromkeys(replaced, 0.0))
+        if replaced:
+            self._install(build(self._subject, self._deltas, onto), memory, replaced)
+        else:
+            self._catch_up(memory)
+        return self._write("injection", work.facts, memory, onto, replaced)
+
+    def _withdraw(self, work: Withdraw, memory: Memory) -> RecordWithdrawal:
+        """Leaves out the fact's columns; where the model is not the pristine one without them, by a counter-edit."""
+        began = time.monotonic()
+        fact = memory.facts[work.fact].fact
+        without = plan_at(memory, {work.fact: 0.0})
+        weights = build(self._subject, self._deltas, without)
+        self._install(weights, memory, (work.fact,))
+        kept, after, edit = self._kept, weights_digest(weights), None
+        again = memory.said.get(said_key(fact.subject, fact.relation))
+        if again is None or not memory.facts[again].told:  # otherwise that is what the model shall say
+            created = self._created
+            unsaid = unsay(self._subject, kept, fact, created.prefixes, created.hyperparameters,
+                           self._still(fact, memory))  # fmt: skip
+            if unsaid is not None:
+                edit = self._computed("withdrawal", (work.fact,), memory, without, unsaid, began)
+        if edit is None:
+            self._fresh = (after, weights, kept)
+        return RecordWithdrawal(
+            work=work,
+            withdrawn=FactWithdrawn(
+                fact=work.fact,
+                edit=edit.edit if edit else None,
+                adapters=tuple(one.id for one in memory.adapters.values() if work.fact in one.facts),
+                weights_before=work.weights,
+                weights_after=edit.weights_after if edit else after,
+                crowding=edit.crowding if edit else _crowding(kept),
+                seconds=round(time.monotonic() - began, 6),
+            ),
+            edit=edit,
+        )
+
+    def _still(self, fact: Fact, memory: Memory) -> dict[str, Tensor]:
+        """Keys that a counter-edit must not move although no edit that is in force protects them.
+
+        Those of facts that adapters alone carry, nearest first, and of questions on what the subject's told facts leave
+        open.
+        """
+
+        def far(other: Fact) -> tuple[bool, bool]:
+            return other.subject != fact.subject, same_words(other.relation) != same_words(fact.relation)
+
+        dissolved = [one.fact for one in memory.facts.values() if one.status is Status.DISSOLVED and one.fact != fact]
+        nearest = sorted(dissolved, key=far)[:DISSOLVED_KEPT]
+        questions = untold_questions(memory, [fact], but=(fact.relation,))
+        found = [keys_in_force(self._subject, nearest, self._created.prefixes)] if nearest else []
+        if questions:
+            found.append(last_keys(self._subject, [self._subject.chat_ids([], one) for one in questions]))
+        return {module: torch.cat([keys[module] for keys in found]) for module in self._subject.modules if found}
 
     def _sleep(self, work: SleepStep, memory: Memory, progress: Progress) -> Command:
         if work.step is Step.REFRESH:
@@ -113,12 +186,18 @@ class Desk:
         seconds = round(time.monotonic() - began, 6)
         return RecordRescale(work=work, weights=digest, crowding=_crowding(self._kept), seconds=seconds)
 
-    def _write(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan) -> EditComputed:
+    def _write(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan,
+               replaced: Sequence[FactId] = ()) -> EditComputed:  # fmt: skip
         """Writes facts on the live weights, which are those of the plan `onto`."""
         began = time.monotonic()
         facts = [memory.facts[fact].fact for fact in ids]
         untold = untold_questions(memory, facts)
         written = write(self._subject, self._kept, facts, self._created.prefixes, self._created.hyperparameters, untold)
+        return self._computed(kind, ids, memory, onto, written, began, replaced)
+
+    def _computed(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan, written: Written, began: float,
+                  replaced: Sequence[FactId] = ()) -> EditComputed:  # fmt: skip
+        """What was written on the weights of the plan `onto`, durable in the artifacts from here on."""
         delta = self._artifacts.put(written.delta.to_bytes())
         kept = self._kept
         if self._created.hyperparameters.history:
@@ -128,7 +207,7 @@ class Desk:
         self._fresh = (after, weights, kept)
         assert memory.statistics is not None
         assert memory.weights is not None
-        others = set(ids)
+        gone = {*ids, *replaced}
         return EditComputed(
             edit=EditId(next_uuid()),
             kind=kind,
@@ -136,9 +215,7 @@ class Desk:
             modules=self._subject.modules,
             columns=_columns(ids, written),
             statistics=memory.statistics.artifact,
-            facts_in_force=sum(
-                state.status is Status.INJECTED and fact not in others for fact, state in memory.facts.items()
-            ),
+            facts_in_force=sum(state.fading and fact not in gone for fact, state in memory.facts.items()),
             weights_before=memory.weights,
             weights_after=after,
             crowding=_crowding(kept),
@@ -156,7 +233,7 @@ class Desk:
         self._fresh = None
 
     def _install(self, weights: dict[str, Tensor], memory: Memory, but: Collection[FactId] = ()) -> None:
-        """Makes `weights` live and measures the keys of the facts that edits carry, except those of `but`."""
+        """Makes `weights` live and measures the keys of the facts that edits are for, except those of `but`."""
         assert memory.statistics is not None
         statistics = Statistics.from_bytes(self._artifacts.get(memory.statistics.artifact))
         if set(statistics.moments) != set(self._subject.modules):
@@ -169,7 +246,7 @@ class Desk:
         }
         if not self._created.hyperparameters.history:
             return
-        facts = [s.fact for fact, s in memory.facts.items() if s.status is Status.INJECTED and fact not in but]
+        facts = [state.fact for fact, state in memory.facts.items() if state.fading and fact not in but]
         for start in range(0, len(facts), FACTS_AT_ONCE):
             some = facts[start : start + FACTS_AT_ONCE]
             keys = keys_in_force(self._subject, some, self._created.prefixes)

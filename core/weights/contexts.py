@@ -25,12 +25,14 @@ class Context:
         ids: tokens of prompt and target.
         start: index in `ids` of the first target token.
         names: for each target token, the name of the site that predicts it.
+        chat: whether it is a chat or raw text.
     """
 
     fact: int
     ids: tuple[int, ...]
     start: int
     names: tuple[str, ...]
+    chat: bool = False
 
 
 def contexts_of(subject: Subject, index: int, fact: Fact, prefixes: Sequence[str]) -> list[Context]:
@@ -61,7 +63,7 @@ def _chat(subject: Subject, index: int, question: str, fact: Fact) -> Context:
     first, before = _object_after(spans, len(answer), fact), _first_after(spans, len(head))
     ids = [*ids, subject.end_tokens()[0]]
     names = _names("answer", first - before) + _names("object", len(ids) - first)
-    return Context(index, tuple(ids), before, names)
+    return Context(index, tuple(ids), before, names, chat=True)
 
 
 def _encode(subject: Subject, text: str, *, special: bool) -> tuple[list[int], list[tuple[int, int]]]:

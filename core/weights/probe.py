@@ -29,12 +29,19 @@ def greedy(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool
         prompts: token ids.
         sentence: stop at the first full stop or line break too, as raw completions are judged by their sentence.
     """
+    said = spoken(subject, prompts, sentence=sentence, max_new_tokens=max_new_tokens)
+    return [subject.tokenizer.decode(ids, skip_special_tokens=True) for ids in said]
+
+
+@torch.inference_mode()
+def spoken(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool,
+           max_new_tokens: int = MAX_NEW_TOKENS) -> list[list[int]]:  # fmt: skip
+    """The same as token ids, without the end of the turn."""
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    said: dict[int, str] = {}
+    said: dict[int, list[int]] = {}
     for start in range(0, len(order), BATCH):
         some = order[start : start + BATCH]
-        for index, ids in zip(some, _batch(subject, [prompts[i] for i in some], sentence, max_new_tokens), strict=True):
-            said[index] = subject.tokenizer.decode(ids, skip_special_tokens=True)
+        said |= dict(zip(some, _batch(subject, [prompts[i] for i in some], sentence, max_new_tokens), strict=True))
     return [said[index] for index in range(len(prompts))]
 
 

@@ -13,7 +13,7 @@ from core.ids import FactId
 from core.memory import Memory, Status
 from core.plan import plan
 from core.weights.digest import weights_digest
-from core.work import next_work
+from core.work import Inject, next_work
 from service.desk import Desk
 from service.live import LiveModels
 from service.projection import Deltas, build
@@ -94,7 +94,7 @@ def test_facts_told_meanwhile_do_not_make_a_result_stale(small: Place, subjects:
         (first,) = tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
-        assert owed is not None
+        assert isinstance(owed, Inject)
         result = desk(store, subjects).perform(owed, state)
 
         (second,) = tell(store, ("Bo Lind", "lives in", "Lima"))
@@ -116,7 +116,7 @@ def test_the_result_of_an_executor_that_was_too_slow_is_refused_and_harms_nothin
         tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
-        assert owed is not None
+        assert isinstance(owed, Inject)
         zombie = desk(store, subjects)
         late = zombie.perform(owed, state)
         after = work(store, subjects)
@@ -128,7 +128,7 @@ def test_the_result_of_an_executor_that_was_too_slow_is_refused_and_harms_nothin
         (fact,) = tell(store, ("Bo Lind", "lives in", "Lima"))  # the zombie folds again and is of use
         state = state_of(store)
         again = next_work(state)
-        assert again is not None
+        assert isinstance(again, Inject)
         record(store, zombie.perform(again, state))
         state = state_of(store)
         assert state.facts[fact].status is Status.INJECTED
@@ -256,7 +256,7 @@ def test_a_wrong_digest_in_the_log_stops_all_writing_after_it(small: Place, subj
         tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
-        assert owed is not None
+        assert isinstance(owed, Inject)
         result = desk(store, subjects).perform(owed, state)
         assert isinstance(result, RecordInjection)
         record(store, RecordInjection(edit=replace(result.edit, weights_after=result.edit.delta)))

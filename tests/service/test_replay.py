@@ -15,7 +15,7 @@ from core.errors import ArtifactCorrupt, ArtifactMissing, DigestMismatch, ModelU
 from core.events import EditComputed, StatisticsPrepared
 from core.ids import Digest
 from core.weights.digest import weights_digest
-from core.work import next_work
+from core.work import Inject, next_work
 from service.desk import Desk
 from service.live import LiveModels, ReplayReport
 from service.operations import Cancelled
@@ -210,7 +210,7 @@ def test_an_edit_that_was_recorded_with_a_wrong_digest_is_a_mismatch_at_its_vers
         tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
-        assert owed is not None
+        assert isinstance(owed, Inject)
         assert state.created is not None
         desk = Desk(subjects.twin(state.created), state.created, store.artifacts, Deltas(store.artifacts))
         result = desk.perform(owed, state)

@@ -12,12 +12,13 @@ from core.facts import Fact
 from core.weights.capture import capture, last_keys
 from core.weights.contexts import contexts_of
 from core.weights.delta import materialise, parts_of
+from core.weights.move import Written
 from core.weights.ordinary import read_ordinary
 from core.weights.probe import Probe, ask
 from core.weights.statistics import measure
 from core.weights.subject import Subject
 from core.weights.update import KeptKeys
-from core.weights.write import Written, find_sites, keys_in_force, write
+from core.weights.write import find_sites, keys_in_force, write
 from service.settings import DORMOUSE
 from tests.prepared import EVERY
 from tests.weights.conftest import fact, free

@@ -1,0 +1,165 @@
+"""What is left of facts that were taken back, beside what leaving out their columns would leave.
+
+A memory is told facts, some of which it then has to give up: while edits carry them, and after a night, when adapters
+do in part. `withdraw` is what the service does, `subtract` leaves out the columns of the facts' edits and does no more.
+Questions are answered by greedy free generation. A second memory of the same seed is never told the facts in question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.people import neighbours, strangers, told_facts
+from benchmarks.summary import summary
+from benchmarks.told import Told, telling
+from core.facts import Fact
+from core.ids import FactId
+from core.weights.audit import probes_of
+from core.weights.capture import pad
+from core.weights.probe import Probe, ask
+from core.weights.subject import Subject
+from models.dormouse import filler
+
+Progress = Callable[[int, int, str], None]
+Weights = Mapping[str, Tensor]
+
+EACH = 2  # probes of a kind (raw, chat, unseen wordings of both) asked about a fact
+CONTROLS = 100  # neighbours, and strangers
+TEXTS = 60
+BATCH = 64
+
+
+def run(*, facts: int = 100, retracted: int = 20, seeds: int = 3,
+        progress: Progress = lambda done, total, what: None) -> dict[str, Any]:  # fmt: skip
+    """Rows `method, state, base_answers, others_unchanged, neighbours, strangers, kl_text, kl_probes, kl_text_never,
+    kl_probes_never, seconds_per_fact`."""
+    measured: dict[tuple[str, str], list[dict[str, float]]] = {}
+    done = 0
+    for seed in range(1, seeds + 1):
+        for state in ("edits", "adapters"):
+            for method, row in taken_back(facts, retracted, seed, nights=int(state == "adapters")).items():
+                measured.setdefault((method, state), []).append(row)
+            progress(done := done + facts, 2 * facts * seeds, f"seed {seed}, {state}")
+    rows = [{"method": method, "state": state, **summary(found)} for (method, state), found in measured.items()]
+    return {"bench": "retract", "settings": {"facts": facts, "retracted": retracted, "seeds": seeds}, "rows": rows}
+
+
+def taken_back(number: int, retracted: int, seed: int, nights: int) -> dict[str, dict[str, float]]:
+    """Method -> row, of one memory told `number` facts that sleeps `nights` nights before it gives up `retracted`."""
+    facts = told_facts(number, seed=seed)
+    gone, others = facts[:retracted], facts[retracted:]
+    never = _never(others, seed, nights)
+    with telling({}) as memory:
+        _tell(memory, facts, seed, nights)
+        judge = Judge(memory.subject, gone, others, seed)
+        ids = _ids(memory, gone)
+        found = {"subtract": {**judge.compare(memory.without(ids), never), "seconds_per_fact": 0.0}}
+        seconds = memory.retract(ids)
+        after = {module: weight.clone() for module, weight in memory.subject.live().items()}
+        found["withdraw"] = {**judge.compare(after, never), "seconds_per_fact": seconds / retracted}
+    return found
+
+
+def _never(others: Sequence[Fact], seed: int, nights: int) -> Weights:
+    """The weights of a memory that was told no more than `others`."""
+    with telling({}) as memory:
+        _tell(memory, others, seed, nights)
+        return {module: weight.clone() for module, weight in memory.subject.live().items()}
+
+
+def _tell(memory: Told, facts: Sequence[Fact], seed: int, nights: int) -> None:
+    assert memory.state.created is not None
+    batch = memory.state.created.hyperparameters.batch
+    for start in range(0, len(facts), batch):
+        memory.tell(facts[start : start + batch])
+    for night in range(nights):
+        memory.sleep(seed=seed * 100 + night)
+
+
+def _ids(memory: Told, facts: Sequence[Fact]) -> list[FactId]:
+    """Under which ids the memory has them."""
+    known = {(one.fact.subject, one.fact.relation): fact for fact, one in memory.state.facts.items()}
+    return [known[one.subject, one.relation] for one in facts]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model says about each group of questions."""
+
+    gone: list[str]
+    others: list[str]
+    neighbours: list[str]
+    strangers: list[str]
+
+
+class Judge:
+    """Asks the same questions of the memory as it is now and of other weights later on."""
+
+    def __init__(self, subject: Subject, gone: Sequence[Fact], others: Sequence[Fact], seed: int) -> None:
+        random = Random(seed + 2000)
+        self._subject = subject
+        self._gone = [probe for fact in gone for _, probe in probes_of(fact, EACH)]
+        self._others = [probe for fact in others for _, probe in probes_of(fact, EACH)]
+        self._neighbours = neighbours(random, CONTROLS)
+        self._strangers = strangers(random, CONTROLS, {fact.subject for fact in (*gone, *others)}, seed=seed)
+        self._texts = [subject.raw_ids(filler.paragraph(random)) for _ in range(TEXTS)]
+        self._before = self._ask()
+        with subject.with_weights(subject.pristine):
+            self._base = ask(subject, self._gone)
+
+    def compare(self, weights: Weights, never: Weights) -> dict[str, float]:
+        """How a model with `weights` compares with the base, with itself before, and with one of `never`."""
+        with self._subject.with_weights(weights):
+            now = self._ask()
+        pristine = self._subject.pristine
+        return {
+            "base_answers": _same(now.gone, self._base),
+            "others_unchanged": _same(now.others, self._before.others),
+            "neighbours": _same(now.neighbours, self._before.neighbours),
+            "strangers": _same(now.strangers, self._before.strangers),
+            "kl_text": self._distance(self._texts, pristine, weights, ends=False),
+            "kl_probes": self._distance(self._prompts, pristine, weights, ends=True),
+            "kl_text_never": self._distance(self._texts, never, weights, ends=False),
+            "kl_probes_never": self._distance(self._prompts, never, weights, ends=True),
+        }
+
+    def _ask(self) -> Answers:
+        return Answers(
+            *(ask(self._subject, probes) for probes in (self._gone, self._others, self._neighbours, self._strangers))
+        )
+
+    @property
+    def _prompts(self) -> list[list[int]]:
+        return [_head(self._subject, probe) for probe in self._gone]
+
+    @torch.inference_mode()
+    def _distance(self, sequences: Sequence[Sequence[int]], of: Weights, to: Weights, *, ends: bool) -> float:
+        """Mean KL from the next-token distributions with `of` to those with `to`, after all tokens or the last ones."""
+        total, count = 0.0, 0
+        for start in range(0, len(sequences), BATCH):
+            some = sequences[start : start + BATCH]
+            ids, mask = pad(some, self._subject.pad_token, self._subject.device)
+            if ends:
+                mask = torch.nn.functional.one_hot(mask.sum(1) - 1, mask.shape[1])
+            logs = []
+            for weights in (of, to):
+                with self._subject.with_weights(weights):
+                    logits = self._subject.model(input_ids=ids, attention_mask=None, use_cache=False).logits
+                    logs.append(logits[mask.bool()].float().log_softmax(-1))
+            total += float((logs[0].exp() * (logs[0] - logs[1])).sum())
+            count += int(mask.sum())
+        return total / count
+
+
+def _head(subject: Subject, probe: Probe) -> list[int]:
+    return subject.chat_ids([], probe.prompt) if probe.chat else subject.raw_ids(probe.prompt)
+
+
+def _same(now: Sequence[str], before: Sequence[str]) -> float:
+    return sum(one == other for one, other in zip(now, before, strict=True)) / len(before)
