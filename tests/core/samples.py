@@ -22,7 +22,16 @@ from core.events import (
 )
 from core.evolve import fold
 from core.facts import Fact, RelationWords, Source, Wordings, plain_words
-from core.ids import Digest, EditId, FactId, MemoryId, SleepId
+from core.history_events import (
+    AdaptersCompacted,
+    CheckpointMarked,
+    FactErased,
+    FactRetracted,
+    FactSuperseded,
+    FactWithdrawn,
+    MemoryForked,
+)
+from core.ids import AdapterId, Digest, EditId, FactId, MemoryId, SleepId
 from core.memory import Memory
 from core.policy import SleepPolicy
 from core.sleep_events import (
@@ -239,9 +248,53 @@ NIGHTS: tuple[Event, ...] = (
         sleep=SleepId("sleep-2"), reason="cancelled", message="a client cancelled it", version=23, weights=CLEAN
     ),
 )
+VIOLA = fact("fact-viola", CY.subject, CY.relation, "the viola")
+THIRD_EDIT = edit(CY, before=CLEAN, number=3)
+FOURTH_EDIT = edit(VIOLA, before=THIRD_EDIT.weights_after, number=4)
+COUNTER_EDIT = replace(edit(VIOLA, before=FOURTH_EDIT.weights_after, number=5), kind="withdrawal")
+
+
+def retracted(one: Fact, *, erase: bool = False, request: str = "request-back") -> FactRetracted:
+    return FactRetracted(
+        fact=one.id, reason="it was wrong", erase=erase, request=request, request_digest=digest(one.id, erase)
+    )
+
+
+def withdrawn(one: Fact, computed: EditComputed) -> FactWithdrawn:
+    """What `computed` did to `one`."""
+    return FactWithdrawn(
+        fact=one.id,
+        edit=computed.edit,
+        adapters=(AdapterId("adapter-1"),),
+        weights_before=computed.weights_before,
+        weights_after=computed.weights_after,
+        crowding=computed.crowding,
+        seconds=0.5,
+    )
+
+
+HISTORY: tuple[Event, ...] = (
+    CheckpointMarked(name="monday", version=4, weights=FIRST_EDIT.weights_after),
+    added(CY, "request-3"),
+    *injected(THIRD_EDIT),
+    added(VIOLA, "request-4"),
+    FactSuperseded(fact=CY.id, by=VIOLA.id),
+    *injected(FOURTH_EDIT),
+    withdrawn(CY, FOURTH_EDIT),
+    retracted(VIOLA, erase=True),
+    COUNTER_EDIT,
+    withdrawn(VIOLA, COUNTER_EDIT),
+    FactErased(fact=VIOLA.id, remains=(COUNTER_EDIT.delta,)),
+    AdaptersCompacted(
+        **filled(AdaptersCompacted)
+        | {"adapter": "adapter-2", "replaced": ("adapter-1",), "delta": digest("compacted"), "modules": CREATED.modules}
+        | {"weights_before": COUNTER_EDIT.weights_after, "weights_after": digest("compacted", 1)}
+    ),
+)
+FORKED = MemoryForked(parent=MemoryId("demo"), version=4, hash=digest("last event shared"), weights=CLEAN)
 DAY: tuple[Event, ...] = (*READY, added(ARIA), *injected(FIRST_EDIT), added(BO, "request-2"), failed(BO))
-LIFE: tuple[Event, ...] = (*DAY, *NIGHTS)
-"""A short life in which every event type happens."""
+LIFE: tuple[Event, ...] = (*DAY, *NIGHTS, *HISTORY)
+"""A short life in which every event type happens, but for the one that a fork begins with."""
 
 
 def when(*events: Event, command: Command) -> tuple[Event, ...]:

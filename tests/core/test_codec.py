@@ -10,6 +10,7 @@ from core.codec import SCHEMA, canonical, decode_event, event_type, from_json, s
 from core.errors import EventUnknown
 from core.events import Columns, Event, FactAdded, FactInjected
 from core.evolve import fold
+from core.history_events import FactRetracted
 from core.ids import EditId, FactId
 from core.memory import Memory
 from core.policy import SleepPolicy
@@ -82,4 +83,5 @@ def test_an_unknown_event_is_an_error_that_names_it(type_: str, schema: int) -> 
 def test_the_words_of_a_fact_are_sealed_and_nothing_else_is() -> None:
     assert sealed_fields(FactAdded) == ("statement", "source")
     assert sealed_fields(FactAudited) == ("probes",)
-    assert {type(event) for event in LIFE if sealed_fields(event)} == {FactAdded, FactAudited}
+    assert sealed_fields(FactRetracted) == ("reason",)
+    assert {type(event) for event in LIFE if sealed_fields(event)} == {FactAdded, FactAudited, FactRetracted}
