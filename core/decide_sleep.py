@@ -90,6 +90,7 @@ def check_policy(policy: SleepPolicy) -> None:
         ("training.divergence_weight", training.divergence_weight, 0.0, 1e6),
         ("training.enough", training.enough, 0.0, 1e3),
         ("trainings", policy.trainings, 1, 100),
+        ("mendings", policy.mendings, 0, 100),
         ("refreshes", policy.refreshes, 0, 100),
         ("gate", policy.gate, 0.0, 1.0),
         ("healthy", policy.healthy, 0.0, 1.0),

@@ -1,6 +1,7 @@
 """A sleep in progress, and the step it is at: pure bookkeeping over the events since `SleepStarted`.
 
-    audit -> refresh until none is degraded -> train -> gate (-> train, gate) -> rescale -> audit -> refresh -> end
+    audit -> refresh until none is degraded -> train -> gate (-> train, gate) -> rescale -> audit -> refresh
+          (-> train -> audit -> refresh, to mend the harm that was found) -> end
 
 A nap is an audit and its end. Every step is one piece of work and one append, so whatever kills an executor, folding
 says at which step to go on.
@@ -13,12 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
 from core.ids import FactId, SleepId
 from core.policy import SleepPolicy
 from core.sleep_events import ControlsMeasured, FactAudited, SleepStarted
 
 ROUNDING = 1e-9  # of shares
+_CHANGED: Mapping[str, Any] = {"audited": False, "refreshes": 0, "degraded_at_refresh": None, "failures": 0}
 
 
 class Step(StrEnum):
@@ -69,7 +72,8 @@ class Sleep:
         evening, morning: controls of the first and of the last full audit.
         degraded_at_refresh: facts degraded when the last refresh since the last audit-free change began.
         refreshes: since the sleep began or the scales changed.
-        trainings: adapters trained; `gated` whether the last of them met the gate.
+        trainings: adapters trained for the gate; `gated` whether the last of them met it.
+        mendings: adapters trained after it, for the harm that the night did.
         healthy: how many facts were so in the first audit.
     """
 
@@ -83,6 +87,7 @@ class Sleep:
     degraded_at_refresh: int | None = None
     refreshes: int = 0
     trainings: int = 0
+    mendings: int = 0
     gated: bool = False
     rescaled: bool = False
     advanced: tuple[FactId, ...] = ()
@@ -118,6 +123,8 @@ class Sleep:
             return Step.END
         if self._worth_refreshing():
             return Step.REFRESH
+        if self.rescaled and self.harm() is not None and self.mendings < self.policy.mendings:
+            return Step.TRAIN
         if self.rescaled or not candidates:
             return Step.END
         if not self.trainings:
@@ -172,10 +179,12 @@ class Sleep:
         )
 
     def adapter_trained(self) -> Sleep:
+        if self.rescaled:
+            return replace(self, mendings=self.mendings + 1, **_CHANGED)
         return replace(self, trainings=self.trainings + 1, gated=False, gate=MappingProxyType({}), failures=0)
 
     def facts_rescaled(self) -> Sleep:
-        return replace(self, rescaled=True, audited=False, refreshes=0, degraded_at_refresh=None, failures=0)
+        return replace(self, rescaled=True, **_CHANGED)
 
     def harm(self) -> tuple[str, str] | None:
         """Reason and message when the night did more harm than its policy allows; None when it did not."""

@@ -164,10 +164,12 @@ class Bedside:
         sleep = memory.sleep
         assert sleep is not None
         policy, random = sleep.policy, Random(sleep.started.seed)
+        seed = sleep.started.seed + sleep.trainings + sleep.mendings
         dissolved = [fact for fact, state in memory.facts.items() if state.status is Status.DISSOLVED]
         old = random.sample(dissolved, min(len(dissolved), policy.rehearsed))
-        without = dict.fromkeys(work.facts, 0.0)
-        grounds = [self._weights(memory, without), self._weights(memory, next_scales(memory, work.facts))]
+        taught, repeated = (work.facts, tuple(old)) if work.facts else (tuple(old), ())
+        then = {} if sleep.rescaled else next_scales(memory, work.facts)  # what mends keeps the scales there are
+        grounds = [self._weights(memory, dict.fromkeys(work.facts, 0.0)), self._weights(memory, then)]
         rehearsed = self._rehearsal(memory, policy.texts, random)
         curve: list[float] = []
 
@@ -178,12 +180,12 @@ class Bedside:
 
         adapter = consolidate(
             self._subject,
-            self._lessons([memory.facts[fact].fact for fact in work.facts]),
-            self._lessons([memory.facts[fact].fact for fact in old]),
+            self._lessons([memory.facts[fact].fact for fact in taught]),
+            self._lessons([memory.facts[fact].fact for fact in repeated]),
             rehearsed,
             grounds,
             policy.training,
-            sleep.started.seed + sleep.trainings,
+            seed,
             progress=trained,
         )
         return RecordTraining(
@@ -194,15 +196,15 @@ class Bedside:
                 delta=self._artifacts.put(adapter.delta.to_bytes()),
                 modules=self._subject.modules,
                 rank=policy.training.rank,
-                facts=work.facts,
-                rehearsed=tuple(old),
+                facts=taught,
+                rehearsed=repeated,
                 texts=len(rehearsed),
                 steps=adapter.steps,
                 first_loss=adapter.first_loss,
                 last_loss=adapter.last_loss,
                 divergence=adapter.divergence,
                 losses=tuple(curve),
-                seed=sleep.started.seed + sleep.trainings,
+                seed=seed,
                 weights_before=work.weights,
                 weights_after=weights_digest(build(self._subject, self._deltas, plan(memory), adapter.delta)),
                 seconds=round(time.monotonic() - began, 6),

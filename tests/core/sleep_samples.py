@@ -32,7 +32,7 @@ from core.sleep_events import AdapterTrained, Control, ControlsMeasured, FactAud
 from core.work import SleepStep, next_work
 from tests.core.samples import ARIA, BO, CLEAN, CREATED, CY, READY, added, digest, edit, filled
 
-POLICY = SleepPolicy(scales=(1.0, 0.5, 0.0), trainings=2, refreshes=2)
+POLICY = SleepPolicy(scales=(1.0, 0.5, 0.0), trainings=2, refreshes=2, mendings=0)
 SLEEP = SleepId("sleep-1")
 FACTS = (ARIA, BO, CY)
 IDS = tuple(one.id for one in FACTS)

@@ -92,7 +92,11 @@ def commands(draw: st.DrawFn, memory: Memory, kinds: tuple[str, ...] = KINDS) ->
 def beginnings(draw: st.DrawFn, memory: Memory) -> StartSleep:
     """A sleep or a nap, always with the same scales."""
     policy = replace(
-        sleeping.POLICY, trainings=draw(st.integers(1, 3)), refreshes=draw(st.integers(0, 3)), recall_limit=0.5
+        sleeping.POLICY,
+        trainings=draw(st.integers(1, 3)),
+        mendings=draw(st.integers(0, 2)),
+        refreshes=draw(st.integers(0, 3)),
+        recall_limit=0.5,
     )
     request = draw(st.sampled_from((*[""] * 4, f"request-{memory.version}", "r1")))
     sleep = SleepId(f"sleep-{memory.version}")

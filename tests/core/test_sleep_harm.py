@@ -23,8 +23,10 @@ from tests.core.sleep_samples import (
     gate,
     given_back,
     last,
+    owed,
     rescaled,
     start,
+    train,
     until,
 )
 
@@ -108,6 +110,42 @@ def test_a_night_that_did_harm_leaves_the_memory_as_it_was() -> None:
 
     assert replace(after, version=AWAKE.version, nights={}) == AWAKE
     assert plan(after).digest == plan(AWAKE).digest
+
+
+HARMED = {"neighbours": 0.5}
+
+
+def harmed(mendings: int) -> Memory:
+    """A night that has come to its end and did harm."""
+    memory = rescaled(do(AWAKE, start(policy=replace(POLICY, mendings=mendings))))
+    return do(memory, audit(memory, controls=HARMED))
+
+
+def test_a_night_that_did_harm_is_mended_before_it_is_undone() -> None:
+    memory = harmed(mendings=1)
+
+    memory = do(memory, train(memory))
+    memory = do(memory, audit(memory))
+
+    assert isinstance(last(memory, end(memory)), SleepCompleted)
+
+
+def test_a_night_that_cannot_be_mended_is_undone() -> None:
+    memory = harmed(mendings=1)
+    memory = do(memory, train(memory))
+    memory = do(memory, audit(memory, controls=HARMED))
+
+    assert undone(memory).reason == "neighbours"
+
+
+def test_the_gate_does_not_meet_an_adapter_that_mends() -> None:
+    memory = harmed(mendings=1)
+    stages = {fact: state.stage for fact, state in memory.facts.items()}
+
+    memory = do(memory, train(memory))
+
+    assert owed(memory).step is Step.AUDIT
+    assert {fact: state.stage for fact, state in memory.facts.items()} == stages
 
 
 @pytest.mark.parametrize("perplexity", [NAN, INF])

@@ -113,6 +113,7 @@ BAD_TRAINING = {
 }
 BAD = {
     "trainings": 0,
+    "mendings": -1,
     "refreshes": -1,
     "gate": 1.5,
     "healthy": -0.5,

@@ -283,6 +283,7 @@ class SleepPolicy(_message.Message):
     STRANGERS_LIMIT_FIELD_NUMBER: _builtins.int
     RECALL_LIMIT_FIELD_NUMBER: _builtins.int
     RESTFUL_FIELD_NUMBER: _builtins.int
+    MENDINGS_FIELD_NUMBER: _builtins.int
     trainings: _builtins.int
     """Adapters trained in one sleep, at most; another one while the gate turns facts back. 1 to 100."""
     refreshes: _builtins.int
@@ -311,6 +312,8 @@ class SleepPolicy(_message.Message):
     """
     restful: _builtins.int
     """Versions without sleep after which age alone is full pressure. 1 to 1000000000."""
+    mendings: _builtins.int
+    """Adapters trained on top, at most, where the sleep would otherwise be rolled back for the harm it did. 0 to 100."""
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Share of a fact's edit in the weights at stage 0, 1, 2, ...; falls from 1.0 to 0.0, where the edit is dissolved. Empty
@@ -339,10 +342,11 @@ class SleepPolicy(_message.Message):
         strangers_limit: _builtins.float | None = ...,
         recall_limit: _builtins.float | None = ...,
         restful: _builtins.int | None = ...,
+        mendings: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_mendings", b"_mendings", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "mendings", b"mendings", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_mendings", b"_mendings", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "mendings", b"mendings", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__controls: _TypeAlias = _typing.Literal["controls"]  # noqa: Y015
     _WhichOneofArgType__controls: _TypeAlias = _typing.Literal["_controls", b"_controls"]  # noqa: Y015
@@ -350,6 +354,8 @@ class SleepPolicy(_message.Message):
     _WhichOneofArgType__gate: _TypeAlias = _typing.Literal["_gate", b"_gate"]  # noqa: Y015
     _WhichOneofReturnType__healthy: _TypeAlias = _typing.Literal["healthy"]  # noqa: Y015
     _WhichOneofArgType__healthy: _TypeAlias = _typing.Literal["_healthy", b"_healthy"]  # noqa: Y015
+    _WhichOneofReturnType__mendings: _TypeAlias = _typing.Literal["mendings"]  # noqa: Y015
+    _WhichOneofArgType__mendings: _TypeAlias = _typing.Literal["_mendings", b"_mendings"]  # noqa: Y015
     _WhichOneofReturnType__neighbours_limit: _TypeAlias = _typing.Literal["neighbours_limit"]  # noqa: Y015
     _WhichOneofArgType__neighbours_limit: _TypeAlias = _typing.Literal["_neighbours_limit", b"_neighbours_limit"]  # noqa: Y015
     _WhichOneofReturnType__perplexity_limit: _TypeAlias = _typing.Literal["perplexity_limit"]  # noqa: Y015
@@ -376,6 +382,8 @@ class SleepPolicy(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gate) -> _WhichOneofReturnType__gate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__healthy) -> _WhichOneofReturnType__healthy | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mendings) -> _WhichOneofReturnType__mendings | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours_limit) -> _WhichOneofReturnType__neighbours_limit | None: ...
     @_typing.overload
