@@ -24,7 +24,9 @@ from hypnogram.v1 import (
     memories_pb2_grpc,
 )
 
+from service import moments
 from service.historycalls import HistoryCalls
+from service.moments import Moment
 
 AsOf = int | None
 
@@ -72,6 +74,13 @@ class Client(HistoryCalls):
             yield from page.memories
             if not (token := page.next_page_token):
                 return
+
+    def fork(
+        self, memory: str, parent: str, at: Moment = None, timeout: float | None = 60
+    ) -> memories_pb2.ForkMemoryResponse:
+        """A new memory `memory` that begins as `parent` was at a version, a checkpoint, a time, or is now."""
+        request = memories_pb2.ForkMemoryRequest(memory=memory, parent=parent, **moments.said(at))
+        return self._call(self.memories_stub.ForkMemory, request, timeout)
 
     def add_facts(
         self,

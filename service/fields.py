@@ -57,12 +57,12 @@ HYPERPARAMETERS: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
-def memory_id(value: str) -> MemoryId:
+def memory_id(value: str, field: str = "memory") -> MemoryId:
     if not value:
-        raise InvalidField("memory", "is empty; name a memory")
+        raise InvalidField(field, "is empty; name a memory")
     if not MEMORY_ID.fullmatch(value):
         raise InvalidField(
-            "memory", "is not a lower-case letter followed by up to 62 lower-case letters, digits or hyphens"
+            field, "is not a lower-case letter followed by up to 62 lower-case letters, digits or hyphens"
         )
     return MemoryId(value)
 

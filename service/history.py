@@ -12,6 +12,7 @@ from core.ids import MemoryId
 from service import fields
 from service.calls import Context
 from service.checkpoints import CheckpointCalls
+from service.diffs import DiffCalls
 from service.messages import event_message
 from service.parts import Parts
 from service.replays import ReplayCalls
@@ -20,8 +21,8 @@ WATCH_PAGE = 200  # events read at once
 PAGE_BYTES = 32 * 1024  # of events in one message, far below the smallest limit there may be
 
 
-class HistoryServicer(CheckpointCalls, ReplayCalls, history_pb2_grpc.HistoryServicer):
-    """Reads the log and follows it; names versions, and proves that the weights follow from the log."""
+class HistoryServicer(CheckpointCalls, ReplayCalls, DiffCalls, history_pb2_grpc.HistoryServicer):
+    """Reads the log and follows it; names and compares versions, and proves that the weights follow from the log."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts

@@ -82,6 +82,34 @@ class HistoryCalls(SleepCalls):
         operation = self._call(self.history_stub.Replay, request, 60)
         return self._finished(operation, history_pb2.ReplayMetadata, progress, history_pb2.ReplayResponse())
 
+    def diff(
+        self,
+        one: tuple[str, Moment],
+        other: tuple[str, Moment],
+        *,
+        ask: bool = False,
+        timeout: float | None = 600,
+    ) -> history_pb2.DiffResponse:
+        """What sets two versions apart; each is a memory, and when."""
+        before, after = (history_pb2.Side(memory=name, **moments.said(at)) for name, at in (one, other))
+        request = history_pb2.DiffRequest(**{"from": before}, to=after, ask=ask)
+        return self._call(self.history_stub.Diff, request, timeout)
+
+    def compact(self, memory: str, bound: float = 0.0, timeout: float | None = 600) -> history_pb2.CompactResponse:
+        """`bound` 0 is the server's default."""
+        return self._call(self.history_stub.Compact, history_pb2.CompactRequest(memory=memory, bound=bound), timeout)
+
+    def verify_log(
+        self,
+        progress: Callable[[history_pb2.VerifyLogMetadata], None] = lambda _: None,
+        *,
+        skip_weights: bool = False,
+    ) -> history_pb2.VerifyLogResponse:
+        """Starts a verification on the server and waits for its end; a wait that is given up cancels it."""
+        request = history_pb2.VerifyLogRequest(skip_weights=skip_weights)
+        operation = self._call(self.history_stub.VerifyLog, request, 60)
+        return self._finished(operation, history_pb2.VerifyLogMetadata, progress, history_pb2.VerifyLogResponse())
+
     def _finished(
         self, operation: operations_pb2.Operation, metadata: type[M], progress: Callable[[M], None], response: R
     ) -> R:

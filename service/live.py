@@ -11,19 +11,22 @@ from typing import Any
 
 import torch
 
-from core.errors import DigestMismatch, InvalidField, ModelUnavailable
+from core.errors import InvalidField, ModelUnavailable
 from core.events import BaseModel, MemoryCreated
-from core.evolve import fold
+from core.history_events import AdaptersCompacted
 from core.ids import Digest, MemoryId
-from core.memory import NOTHING, Memory
+from core.memory import Memory
 from core.plan import plan
 from core.weights import checkpoint
 from core.weights.digest import weights_digest
 from core.weights.probe import decode
 from core.weights.subject import Subject
-from service.operations import Cancelled
+from service.compaction import compaction
+from service.comparing import Compared, questions
+from service.difference import difference
 from service.policies import overridden
-from service.projection import Deltas, build, build_verified, digest_named, in_force
+from service.projection import Deltas, build_verified
+from service.replay import Progress, ReplayReport, replay
 from service.settings import Settings
 from service.states import States
 from service.subjects import Subjects
@@ -32,7 +35,6 @@ from store.log import EventLog
 from store.snapshots import Snapshots
 
 KEPT_MODELS = 8
-PAGE = 1000
 CANARY = "Hello"
 
 
@@ -44,17 +46,6 @@ class Piece:
     finish: str | None
     version: int
     weights: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayReport:
-    """What a replay rebuilt, and how many recorded digests it met on the way."""
-
-    version: int
-    plan_digest: Digest
-    recorded: Digest | None
-    rebuilt: Digest
-    edits_checked: int
 
 
 @dataclass(slots=True)
@@ -192,41 +183,26 @@ class LiveModels:
         self,
         memory: MemoryId,
         version: int | None,
-        progress: Callable[[int, int, str], None],
+        progress: Progress,
         cancelled: Callable[[], bool],
+        after: int = 0,
     ) -> ReplayReport:
-        """Rebuilds the weights from the log alone, no snapshot read, and meets every recorded digest on the way.
-
-        Raises:
-            DigestMismatch: a rebuilt digest differs from the recorded one.
-            Cancelled: `cancelled` said so.
-        """
+        """See `service/replay.py`; from artifacts as they are stored now."""
         wanted = self._states.at(memory, version).version
-        state, checked = NOTHING, 0
-        subject: Subject | None = None
-        while state.version < wanted:
-            page = self._events.read(
-                memory=memory, after_version=state.version, limit=min(PAGE, wanted - state.version)
-            )
-            for recorded in page:
-                if cancelled():
-                    raise Cancelled
-                before, state = state, fold((recorded.event,), onto=state)
-                if isinstance(recorded.event, MemoryCreated):
-                    subject = self.subjects.twin(recorded.event)
-                promised = digest_named(recorded.event)
-                if subject is not None and (promised or in_force(state) != in_force(before)):
-                    build_verified(subject, self._deltas, state)
-                    if promised and promised != state.weights:
-                        raise DigestMismatch(state.version, promised, state.weights or "")
-                    checked += 1
-                progress(state.version, wanted, type(recorded.event).__name__)
-        assert subject is not None
-        final = plan(state)
-        rebuilt = weights_digest(build(subject, Deltas(self._artifacts), final))
-        if state.weights is not None and rebuilt != state.weights:
-            raise DigestMismatch(state.version, state.weights, rebuilt)
-        return ReplayReport(state.version, final.digest, state.weights, rebuilt, checked)
+        fresh = Deltas(self._artifacts)
+        return replay(self._events, self.subjects, fresh, memory, wanted, progress, cancelled, after)
+
+    def compare(self, before: Memory, after: Memory, *, ask: bool) -> Compared:
+        """See `service/difference.py`; with `ask`, every fact of either side is asked about on both."""
+        assert before.created is not None
+        subject = self.subjects.twin(before.created)
+        return difference(subject, self._deltas, before, after, questions(before, after) if ask else ())
+
+    def compact(self, memory: MemoryId, state: Memory, bound: float) -> AdaptersCompacted:
+        """See `service/compaction.py`."""
+        assert state.created is not None
+        subject = self.subjects.twin(state.created)
+        return compaction(memory, state, subject, self._deltas, self._artifacts, bound)
 
     def _model(self, memory: MemoryId) -> _Live:
         created = self._states.current(memory).created

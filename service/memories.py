@@ -9,13 +9,14 @@ from hypnogram.v1 import memories_pb2, memories_pb2_grpc
 from core.commands import CreateMemory
 from core.ids import MemoryId
 from core.memory import Memory
-from service import fields, messages, pages, policies
+from service import fields, messages, moments, pages, policies
 from service.calls import Context, cause
+from service.forks import fork
 from service.parts import Parts
 
 
 class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
-    """Creates memories and says what they are."""
+    """Creates and forks memories, and says what they are."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -45,7 +46,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
             state = self._states.carry_out(
                 memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._parts.retries
             )
-            return state, self._created_at(memory)
+            return state, self._created_at(memory, state)
 
         state, created_at = await asyncio.to_thread(create)
         return memories_pb2.CreateMemoryResponse(
@@ -59,10 +60,26 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         at_version, min_version = fields.as_of(request)
 
         def find() -> tuple[Memory, str]:
-            return self._states.at(memory, at_version, min_version), self._created_at(memory)
+            state = self._states.at(memory, at_version, min_version)
+            return state, self._created_at(memory, state)
 
         state, created_at = await asyncio.to_thread(find)
         return memories_pb2.GetMemoryResponse(
+            memory=messages.memory_message(memory, state, created_at), version=state.version
+        )
+
+    async def ForkMemory(  # noqa: N802
+        self, request: memories_pb2.ForkMemoryRequest, context: Context
+    ) -> memories_pb2.ForkMemoryResponse:
+        memory, parent = fields.memory_id(request.memory), fields.memory_id(request.parent, "parent")
+        moment, caused_by, parts = moments.given(request), cause(), self._parts
+
+        def make() -> tuple[Memory, str]:
+            state = fork(parts.store, parts.states, memory, parent, moment, caused_by, parts.retries)
+            return state, self._created_at(memory, state)
+
+        state, created_at = await asyncio.to_thread(make)
+        return memories_pb2.ForkMemoryResponse(
             memory=messages.memory_message(memory, state, created_at), version=state.version
         )
 
@@ -81,5 +98,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         token = pages.write("memories", after=page[-1].memory) if more else ""
         return memories_pb2.ListMemoriesResponse(memories=page, next_page_token=token)
 
-    def _created_at(self, memory: MemoryId) -> str:
-        return self._log.read(memory=memory, limit=1)[0].recorded_at
+    def _created_at(self, memory: MemoryId, state: Memory) -> str:
+        """When the memory's own first event was recorded."""
+        after = state.forked.version if state.forked else 0
+        return self._log.read(memory=memory, after_version=after, limit=1)[0].recorded_at

@@ -10,7 +10,10 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, Protocol
 
 from core.events import MemoryCreated
+from core.history_events import AdaptersCompacted
 from core.ids import Digest, MemoryId
+from core.memory import Memory
+from service.comparing import Compared
 
 
 class Piece(Protocol):
@@ -39,6 +42,8 @@ class Rebuilt(Protocol):
     def rebuilt(self) -> Digest: ...
     @property
     def edits_checked(self) -> int: ...
+    @property
+    def erased(self) -> int: ...
 
 
 class Models(Protocol):
@@ -80,8 +85,21 @@ class Models(Protocol):
         version: int | None,
         progress: Callable[[int, int, str], None],
         cancelled: Callable[[], bool],
+        after: int = 0,
     ) -> Rebuilt:
-        """Rebuilds the weights from the log alone. Raises DigestMismatch."""
+        """Rebuilds the weights from the log alone and checks digests after `after`.
+
+        Raises:
+            DigestMismatch, WordsErased.
+        """
+        ...
+
+    def compare(self, before: Memory, after: Memory, *, ask: bool) -> Compared:
+        """How far two states on one base model are apart. Raises DigestMismatch, WordsErased."""
+        ...
+
+    def compact(self, memory: MemoryId, state: Memory, bound: float) -> AdaptersCompacted:
+        """An adapter in the place of those in force, its delta stored. Raises NothingToCompact."""
         ...
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from torch import Tensor
 
 from core.errors import DigestMismatch
 from core.events import EditComputed, Event, StatisticsPrepared
+from core.history_events import AdaptersCompacted, FactWithdrawn
 from core.ids import Digest
 from core.memory import Memory
 from core.plan import Plan, plan
@@ -41,7 +43,7 @@ def digest_named(event: Event) -> Digest | None:
     match event:
         case StatisticsPrepared() | SleepRolledBack():
             return event.weights
-        case EditComputed() | AdapterTrained() | FactsRescaled():
+        case EditComputed() | AdapterTrained() | FactsRescaled() | FactWithdrawn() | AdaptersCompacted():
             return event.weights_after
         case _:
             return None
@@ -58,16 +60,27 @@ def columns_of(deltas: Deltas, wanted: Plan) -> list[tuple[Delta, slice, float]]
     return [(deltas[term.delta], slice(term.first, term.first + term.count), term.scale) for term in wanted.terms]
 
 
-def build(subject: Subject, deltas: Deltas, wanted: Plan, more: Delta | None = None) -> dict[str, Tensor]:
+def build(
+    subject: Subject,
+    deltas: Deltas,
+    wanted: Plan,
+    more: Delta | None = None,
+    each: Callable[[str], None] = lambda module: None,
+) -> dict[str, Tensor]:
     """The edited modules' weights at a plan: one exact sum per module.
 
     Args:
         more: a delta that the plan does not name yet, all of it at full scale.
+        each: told every module before it is built; may raise, to give up.
     """
     chosen = columns_of(deltas, wanted)
     if more is not None:
         chosen.append((more, slice(None), 1.0))
-    return {module: materialise(subject.pristine[module], parts_of(module, chosen)) for module in subject.modules}
+    weights: dict[str, Tensor] = {}
+    for module in subject.modules:
+        each(module)
+        weights[module] = materialise(subject.pristine[module], parts_of(module, chosen))
+    return weights
 
 
 def build_verified(subject: Subject, deltas: Deltas, memory: Memory) -> dict[str, Tensor]:

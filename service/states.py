@@ -74,7 +74,7 @@ class States:
         """
         with self._turns[hash(memory) % TURNS]:
             while True:
-                before = self._current_or_nothing(memory)
+                before = self.current_or_nothing(memory)
                 events = decide(before, command(before))
                 if not events:
                     return before
@@ -94,7 +94,8 @@ class States:
                 self._keep(memory, after)
                 return after
 
-    def _current_or_nothing(self, memory: MemoryId) -> Memory:
+    def current_or_nothing(self, memory: MemoryId) -> Memory:
+        """The newest state; that of a memory before its first event where there is none of that name."""
         try:
             return self.current(memory)
         except MemoryUnknown:

@@ -131,14 +131,14 @@ def create(
     States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE)
 
 
-def tell(store: Store, *said: tuple[str, str, str]) -> list[FactId]:
+def tell(store: Store, *said: tuple[str, str, str], memory: MemoryId = DEMO) -> list[FactId]:
     """Adds facts in one request, in the words of the memory's phrasebook."""
     states = States(store.log, store.snapshots)
-    facts = [_fact(states.current(DEMO), *one) for one in said]
+    facts = [_fact(states.current(memory), *one) for one in said]
     request = next_uuid()
     told = tuple(ToldFact(fact=fact, source=Source()) for fact in facts)
     command = AddFacts(request=request, request_digest=Digest(request), facts=told)
-    states.carry_out(DEMO, lambda _: command, CAUSE, retries=100)
+    states.carry_out(memory, lambda _: command, CAUSE, retries=100)
     return [fact.id for fact in facts]
 
 
@@ -153,13 +153,15 @@ QUICK = SleepPolicy(
 )  # a night of seconds on a model of random weights, which is never undone
 
 
-def start_sleep(store: Store, seed: int, policy: SleepPolicy = QUICK, kind: str = "sleep") -> SleepId:
-    """Begins a sleep of the memory `demo`; `work` does it."""
+def start_sleep(
+    store: Store, seed: int, policy: SleepPolicy = QUICK, kind: str = "sleep", memory: MemoryId = DEMO
+) -> SleepId:
+    """Begins a sleep, by default of the memory `demo`; `work` does it."""
     sleep = SleepId(next_uuid())
     command = StartSleep(
         sleep=sleep, kind=kind, trigger="client", policy=policy, seed=seed, request="", request_digest=Digest("")
     )
-    States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE)
+    States(store.log, store.snapshots).carry_out(memory, lambda _: command, CAUSE)
     return sleep
 
 
@@ -175,9 +177,9 @@ def _fact(state: Memory, subject: str, relation: str, object_: str) -> Fact:
     )
 
 
-def state_of(store: Store) -> Memory:
+def state_of(store: Store, memory: MemoryId = DEMO) -> Memory:
     """The memory folded from the log alone."""
-    return States(store.log, store.snapshots).current(DEMO)
+    return States(store.log, store.snapshots).current(memory)
 
 
 def work(
@@ -186,6 +188,7 @@ def work(
     until: Callable[[Memory], bool] = lambda memory: next_work(memory) is None,
     executors: int = 1,
     settings: Settings | None = None,
+    memory: MemoryId = DEMO,
 ) -> Memory:
     """Runs executors until the memory is as wanted, by default until it owes nothing; the state then."""
     stop = threading.Event()
@@ -201,12 +204,12 @@ def work(
     try:
         states, position = States(store.log, store.snapshots), 0
         waited = 0.0
-        while not until(states.current(DEMO)):
-            assert waited < PATIENCE, f"the executor did not come to it: {states.current(DEMO)}"
+        while not until(states.current(memory)):
+            assert waited < PATIENCE, f"the executor did not come to it: {states.current(memory)}"
             position = store.log.wait(position, 0.5)
             waited += 0.5
     finally:
         stop.set()
         for thread in threads:
             thread.join()
-    return states.current(DEMO)
+    return states.current(memory)

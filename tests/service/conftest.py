@@ -14,6 +14,7 @@ import pytest
 from core.sleep import Step
 from service.chart import Chart
 from service.client import Client
+from service.ports import Models
 from service.server import serving
 from service.settings import Settings
 from service.states import States
@@ -49,8 +50,8 @@ class Running:
 
 
 @contextmanager
-def run_server(settings: Settings) -> Iterator[Running]:
-    """Stops the server when left, and waits until it has stopped."""
+def run_server(settings: Settings, models: Callable[[Store], Models] | None = None) -> Iterator[Running]:
+    """Stops the server when left, and waits until it has stopped. Without `models` it has parrots."""
     stop, parrot, chart = asyncio.Event(), Parrot(), Chart()
     up: list[str] = []
     loops: list[asyncio.AbstractEventLoop] = []
@@ -58,7 +59,7 @@ def run_server(settings: Settings) -> Iterator[Running]:
     failure: list[BaseException] = []
 
     async def serve(store: Store) -> None:
-        async with serving(settings, store, parrot, chart) as served:
+        async with serving(settings, store, models(store) if models else parrot, chart) as served:
             loops.append(asyncio.get_running_loop())
             up.append(served.address)
             started.set()

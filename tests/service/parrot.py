@@ -11,12 +11,14 @@ from typing import Any
 from core.commands import Command, RecordErasure, RecordFailure, RecordInjection, RecordWithdrawal
 from core.errors import DigestMismatch, ModelUnavailable
 from core.events import Cause, Hyperparameters, MemoryCreated
-from core.history_events import FactWithdrawn
+from core.history_errors import NothingToCompact
+from core.history_events import AdaptersCompacted, FactWithdrawn
 from core.ids import Digest, MemoryId
 from core.memory import Memory
 from core.plan import plan
 from core.sleep import Step
 from core.work import Erase, Inject, PrepareStatistics, SleepStep, Withdraw, Work, next_work
+from service.comparing import Compared, questions
 from service.policies import overridden
 from service.states import States
 from tests.core.samples import CLEAN, CREATED, PREPARE, digest, edit
@@ -40,6 +42,7 @@ class Rebuilt:
     recorded: Digest | None
     rebuilt: Digest
     edits_checked: int
+    erased: int = 0
 
 
 @dataclass
@@ -114,6 +117,7 @@ class Parrot:
         version: int | None,
         progress: Callable[[int, int, str], None],
         cancelled: Callable[[], bool],
+        after: int = 0,
     ) -> Rebuilt:
         while self.replay_until is not None and not self.replay_until.wait(0.01):
             progress(1, 2, "waiting")
@@ -123,6 +127,12 @@ class Parrot:
         state = self.states.at(memory, version)
         progress(2, 2, "built")
         return Rebuilt(state.version, plan(state).digest, state.weights, state.weights or CLEAN, len(state.edits))
+
+    def compare(self, before: Memory, after: Memory, *, ask: bool) -> Compared:
+        return Compared((), (), len(questions(before, after)) if ask else 0)
+
+    def compact(self, memory: MemoryId, state: Memory, bound: float) -> AdaptersCompacted:
+        raise NothingToCompact(memory, "a parrot has no adapters")
 
 
 def work(

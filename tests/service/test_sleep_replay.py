@@ -13,8 +13,9 @@ from core.memory import Memory
 from core.plan import plan
 from core.sleep import Step
 from core.work import SleepStep, next_work
-from service.live import LiveModels, ReplayReport
+from service.live import LiveModels
 from service.projection import digest_named, in_force
+from service.replay import ReplayReport
 from service.subjects import Subjects
 from service.wiring import Store, opened
 from tests.core.samples import LIFE, digest

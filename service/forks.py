@@ -1,0 +1,57 @@
+"""Forks: a new memory that begins as another one was, once it is sure that it could be built."""
+
+from __future__ import annotations
+
+from core.commands import ForkMemory
+from core.decide import decide
+from core.events import Cause
+from core.history_errors import WordsErased
+from core.ids import MemoryId
+from core.memory import Memory, Status
+from core.plan import plan
+from service.moments import Moment, as_it_was
+from service.states import States
+from service.wiring import Store
+
+
+def fork(
+    store: Store, states: States, memory: MemoryId, parent: MemoryId, moment: Moment, cause: Cause, retries: int
+) -> Memory:
+    """The new memory `memory`, which begins as `parent` was at `moment`. Blocking; nothing is written when it raises.
+
+    Raises:
+        MemoryUnknown, VersionUnknown, CheckpointUnknown, MomentUnknown: there was no such moment.
+        MemoryTaken, AsleepThen.
+        WordsErased: it would need what was erased since.
+        ArtifactMissing, ArtifactCorrupt: it could not be built.
+    """
+    command = prepare(store, states, memory, parent, moment)
+    check_whole(store, states, command)
+    return states.carry_out(memory, lambda _: command, cause, retries=retries)
+
+
+def prepare(store: Store, states: States, memory: MemoryId, parent: MemoryId, moment: Moment) -> ForkMemory:
+    """The command, as far as it is not refused at once. Raises as `fork` does, but for what it would need."""
+    at = as_it_was(store.log, states, parent, moment)
+    (last,) = store.log.read(memory=parent, after_version=at.version - 1, limit=1)
+    command = ForkMemory(memory=memory, parent=parent, at=at, hash=last.hash)
+    decide(states.current_or_nothing(memory), command)
+    return command
+
+
+def check_whole(store: Store, states: States, command: ForkMemory) -> None:
+    """Whether all that the fork needs is there: words and columns of its facts, and its artifacts, unaltered.
+
+    Raises:
+        WordsErased, ArtifactMissing, ArtifactCorrupt.
+    """
+    at, now = command.at, states.current(command.parent)
+    for fact, state in at.facts.items():
+        needed = state.status is not Status.WITHDRAWN or state.fading
+        if needed and (now.facts[fact].erased or not state.fact.subject):
+            raise WordsErased(fact)
+    assert at.created is not None
+    for artifact in dict.fromkeys(
+        (at.created.ordinary_text, *([at.statistics.artifact] if at.statistics else ()), *plan(at).deltas)
+    ):
+        store.artifacts.get(artifact)
