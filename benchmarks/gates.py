@@ -85,7 +85,7 @@ def run(*, facts: int = 20, cycles: int = 3, seeds: int = 1,
         found = []
         for seed in range(1, seeds + 1):
             policy = arm.change(SleepPolicy(), facts)
-            found.append(nights(facts, seed, cycles, policy, arm.judge)[-1][1])
+            found.append(list(nights(facts, seed, cycles, policy, arm.judge))[-1].row)
             progress(done := done + 1, len(ARMS) * seeds, arm.name)
         rows.append({"arm": arm.name, **summary(found)})
     return {"bench": "gates", "settings": {"facts": facts, "cycles": cycles, "seeds": seeds}, "rows": rows}

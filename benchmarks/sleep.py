@@ -7,8 +7,8 @@ the night left behind; neighbours, strangers and held-out texts are none that th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.people import Examiner, told_facts
@@ -17,6 +17,7 @@ from benchmarks.told import Judge, Told, fact_by_fact, telling
 from core.memory import Memory, Status
 from core.plan import plan
 from core.policy import SleepPolicy
+from core.sleep_events import AdapterTrained, FactsRescaled
 
 Progress = Callable[[int, int, str], None]
 
@@ -24,17 +25,20 @@ Progress = Callable[[int, int, str], None]
 def run(*, facts: Sequence[int] = (5, 10, 20, 50), cycles: int = 3, seeds: int = 3,
         progress: Progress = lambda done, total, what: None) -> dict[str, Any]:  # fmt: skip
     """Rows `facts, cycle, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift, stages, dissolved,
-    seconds`; cycle 0 is before the first sleep."""
+    completed, mended, seconds`; cycle 0 is before the first sleep. `undone` in the settings says why nights were."""
     measured: dict[tuple[int, int], list[dict[str, float]]] = {}
     stages: dict[tuple[int, int], Counter[int]] = {}
     total = sum(facts) * seeds * (cycles + 1)
     done = 0
+    undone: list[dict[str, Any]] = []
     for number in facts:
         for seed in range(1, seeds + 1):
-            for cycle, row, counted in nights(number, seed, cycles, None):
-                measured.setdefault((number, cycle), []).append(row)
-                stages.setdefault((number, cycle), Counter()).update(counted)
-                progress(done := done + number, total, f"{number} facts, seed {seed}, cycle {cycle}")
+            for morning in nights(number, seed, cycles, None):
+                measured.setdefault((number, morning.cycle), []).append(morning.row)
+                stages.setdefault((number, morning.cycle), Counter()).update(morning.stages)
+                if morning.undone:
+                    undone.append({"facts": number, "seed": seed, "cycle": morning.cycle, "why": morning.undone})
+                progress(done := done + number, total, f"{number} facts, seed {seed}, cycle {morning.cycle}")
     rows = [
         {
             "facts": number,
@@ -44,25 +48,43 @@ def run(*, facts: Sequence[int] = (5, 10, 20, 50), cycles: int = 3, seeds: int =
         }
         for (number, cycle), found in measured.items()
     ]
-    return {"bench": "sleep", "settings": {"facts": list(facts), "cycles": cycles, "seeds": seeds}, "rows": rows}
+    settings = {"facts": list(facts), "cycles": cycles, "seeds": seeds, "undone": undone}
+    return {"bench": "sleep", "settings": settings, "rows": rows}
 
 
-def nights(
-    number: int, seed: int, cycles: int, policy: SleepPolicy | None, judge: Judge = fact_by_fact
-) -> list[tuple[int, dict[str, float], Counter[int]]]:
-    """Cycle, row and facts by stage, of one memory told `number` facts."""
+@dataclass(frozen=True, slots=True)
+class Morning:
+    """What a night left behind: a row, facts by stage, and why the night was rolled back, if it was."""
+
+    cycle: int
+    row: dict[str, float]
+    stages: Counter[int]
+    undone: str = ""
+
+
+def nights(number: int, seed: int, cycles: int, policy: SleepPolicy | None,
+           judge: Judge = fact_by_fact) -> Iterator[Morning]:  # fmt: skip
+    """The mornings of one memory that was told `number` facts; the first is before any night."""
     facts = told_facts(number, seed=seed)
     with telling({}) as memory:
         examiner = Examiner(memory.subject, facts, seed=seed)
         assert memory.state.created is not None
         batch = memory.state.created.hyperparameters.batch
         seconds = sum(memory.tell(facts[start : start + batch]) for start in range(0, number, batch))
-        found = [(0, {**asdict(examiner.examine(facts)), "dissolved": 0.0, "seconds": seconds}, _stages(memory))]
+        row = {**asdict(examiner.examine(facts)), "dissolved": 0.0, "completed": 1.0, "mended": 0.0, "seconds": seconds}
+        yield Morning(0, row, _stages(memory))
         for cycle in range(1, cycles + 1):
-            seconds = memory.sleep(policy, seed=seed * 100 + cycle, judge=judge).seconds
-            row = {**asdict(examiner.examine(facts)), "dissolved": dissolved(memory.state), "seconds": seconds}
-            found.append((cycle, row, _stages(memory)))
-        return found
+            slept = memory.sleep(policy, seed=seed * 100 + cycle, judge=judge)
+            kinds = [type(event) for event in slept.events]
+            after = kinds[kinds.index(FactsRescaled) :] if FactsRescaled in kinds else []
+            row = {
+                **asdict(examiner.examine(facts)),
+                "dissolved": dissolved(memory.state),
+                "completed": float(slept.night.completed),
+                "mended": float(AdapterTrained in after),
+                "seconds": slept.seconds,
+            }
+            yield Morning(cycle, row, _stages(memory), "" if slept.night.completed else slept.night.reason)
 
 
 def dissolved(memory: Memory) -> float:
