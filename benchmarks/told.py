@@ -85,7 +85,7 @@ class Told:
         self._capacity = created.capacity
         created = replace(created, capacity=UNLIMITED)
         self._carry_out(CreateMemory(memory=MEMORY, created=created))
-        self._deltas = Deltas(self._artifacts)
+        self._deltas = Deltas(self._artifacts, log.keyring)
         self._desk = Desk(models.subjects.twin(created), created, self._artifacts, self._deltas)
         self.subject: Subject = models.subjects.twin(created)
         self._work()

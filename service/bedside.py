@@ -193,7 +193,7 @@ class Bedside:
             adapter=AdapterTrained(
                 adapter=AdapterId(next_uuid()),
                 sleep=work.sleep,
-                delta=self._artifacts.put(adapter.delta.to_bytes()),
+                delta=self._deltas.put(adapter.delta),
                 modules=self._subject.modules,
                 rank=policy.training.rank,
                 facts=taught,

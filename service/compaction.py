@@ -11,13 +11,12 @@ from core.history_errors import NothingToCompact
 from core.history_events import AdaptersCompacted
 from core.ids import AdapterId, MemoryId
 from core.memory import Memory
-from core.plan import Plan, plan
+from core.plan import Plan, Term, plan
 from core.weights.compact import spectrum, truncated
 from core.weights.delta import Delta, parts_of
 from core.weights.digest import weights_digest
 from core.weights.subject import Subject
 from service.projection import Deltas, build, build_verified
-from store.artifacts import Artifacts
 from store.clock import next_uuid
 
 
@@ -31,9 +30,7 @@ class _Try:
     change: float
 
 
-def compaction(
-    name: MemoryId, memory: Memory, subject: Subject, deltas: Deltas, artifacts: Artifacts, bound: float
-) -> AdaptersCompacted:
+def compaction(name: MemoryId, memory: Memory, subject: Subject, deltas: Deltas, bound: float) -> AdaptersCompacted:
     """What to record once the new adapter is in force; its delta is an artifact by then.
 
     Args:
@@ -51,7 +48,7 @@ def compaction(
     before = build_verified(subject, deltas, memory)
     pristine = subject.pristine
     learned = {module: float((before[module].double() - pristine[module].double()).norm()) for module in before}
-    chosen = [(deltas[one.delta], slice(0, one.rank), 1.0) for one in adapters]
+    chosen = deltas.columns(Term(delta=one.delta, first=0, count=one.rank, scale=1.0) for one in adapters)
     parts = {module: parts_of(module, chosen) for module in subject.modules}
     sums = {module: spectrum(some) for module, some in parts.items() if some}
     mine = {one.delta for one in adapters}
@@ -75,7 +72,7 @@ def compaction(
         adapter=AdapterId(next_uuid()),
         replaced=tuple(memory.adapters),
         columns=columns,
-        delta=artifacts.put(found.delta.to_bytes()),
+        delta=deltas.put(found.delta),
         modules=tuple(sums),
         rank=found.rank,
         bound=bound,

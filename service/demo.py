@@ -232,7 +232,7 @@ def rebuild() -> None:
         subject = models.subjects.twin(folded.created)
         texts = [filler.paragraph(Random(number)) for number in range(50)]
         before = perplexity(subject, texts)
-        subject.install(build_verified(subject, Deltas(store.artifacts), folded))
+        subject.install(build_verified(subject, Deltas(store.artifacts, store.log.keyring), folded))
         found = {
             "rebuilt": report.rebuilt,
             "checked": report.edits_checked,

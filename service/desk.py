@@ -197,8 +197,12 @@ class Desk:
 
     def _computed(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan, written: Written, began: float,
                   replaced: Sequence[FactId] = ()) -> EditComputed:  # fmt: skip
-        """What was written on the weights of the plan `onto`, durable in the artifacts from here on."""
-        delta = self._artifacts.put(written.delta.to_bytes())
+        """What was written on the weights of the plan `onto`, durable in the artifacts from here on.
+
+        The columns are the facts' own, but for those of a counter-edit, which outlives its fact.
+        """
+        columns = _columns(ids, written)
+        delta = self._deltas.put(written.delta, () if kind == "withdrawal" else columns)
         kept = self._kept
         if self._created.hyperparameters.history:
             kept = {module: kept[module].with_keys(written.keys[module]) for module in self._subject.modules}
@@ -213,7 +217,7 @@ class Desk:
             kind=kind,
             delta=delta,
             modules=self._subject.modules,
-            columns=_columns(ids, written),
+            columns=columns,
             statistics=memory.statistics.artifact,
             facts_in_force=sum(state.fading and fact not in gone for fact, state in memory.facts.items()),
             weights_before=memory.weights,

@@ -64,6 +64,7 @@ class Executor:
         self._settings = settings
         self._states = States(events, snapshots)
         self._subjects = subjects or Subjects(settings.device)
+        self._deltas = Deltas(artifacts, events.keyring)
         self._chart = chart or Chart()
         self._rest = Rest(events, self._states, settings)
         self._leases = Leases(events.engine)
@@ -165,7 +166,7 @@ class Executor:
         assert state.created is not None
         if memory not in self._desks:
             subject = self._subjects.twin(state.created)
-            self._desks[memory] = Desk(subject, state.created, self._artifacts, Deltas(self._artifacts))
+            self._desks[memory] = Desk(subject, state.created, self._artifacts, self._deltas)
             if len(self._desks) > KEPT_DESKS:
                 self._desks.popitem(last=False)
         self._desks.move_to_end(memory)

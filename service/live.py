@@ -65,7 +65,7 @@ class LiveModels:
         self._artifacts = artifacts
         self._settings = settings
         self._states = States(events, snapshots)
-        self._deltas = Deltas(artifacts)
+        self._deltas = Deltas(artifacts, events.keyring)
         self._live: OrderedDict[MemoryId, _Live] = OrderedDict()
         self._lock = threading.Lock()
         self.subjects = Subjects(settings.device)
@@ -189,7 +189,7 @@ class LiveModels:
     ) -> ReplayReport:
         """See `service/replay.py`; from artifacts as they are stored now."""
         wanted = self._states.at(memory, version).version
-        fresh = Deltas(self._artifacts)
+        fresh = Deltas(self._artifacts, self._events.keyring)
         return replay(self._events, self.subjects, fresh, memory, wanted, progress, cancelled, after)
 
     def compare(self, before: Memory, after: Memory, *, ask: bool) -> Compared:
@@ -202,7 +202,7 @@ class LiveModels:
         """See `service/compaction.py`."""
         assert state.created is not None
         subject = self.subjects.twin(state.created)
-        return compaction(memory, state, subject, self._deltas, self._artifacts, bound)
+        return compaction(memory, state, subject, self._deltas, bound)
 
     def _model(self, memory: MemoryId) -> _Live:
         created = self._states.current(memory).created

@@ -2,40 +2,153 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from core.errors import DigestMismatch
-from core.events import EditComputed, Event, StatisticsPrepared
+from core.errors import Damaged, DigestMismatch
+from core.events import Columns, EditComputed, Event, StatisticsPrepared
+from core.history_errors import WordsErased
 from core.history_events import AdaptersCompacted, FactWithdrawn
-from core.ids import Digest
+from core.ids import Digest, FactId
 from core.memory import Memory
-from core.plan import Plan, plan
+from core.plan import Plan, Term, plan
 from core.sleep_events import AdapterTrained, FactsRescaled, SleepRolledBack
 from core.weights.delta import Delta, materialise, parts_of
 from core.weights.digest import weights_digest
 from core.weights.subject import Subject
 from store.artifacts import Artifacts
+from store.keys import Keyring
+from store.sealed import Extent, Own, extents, seal, unseal
 
-KEPT_DELTAS = 4096
+KEPT_BYTES = 1 << 30  # of deltas, as they are stored
+
+Chosen = tuple[Delta, slice, float]  # a delta, columns of it, scale
+
+
+@dataclass(slots=True)
+class _Stored:
+    """An artifact that holds a delta: `whole` when its columns are nobody's own, else what was opened, by column."""
+
+    whole: Delta | None
+    extents: tuple[Extent, ...]
+    opened: dict[int, Delta]
+    size: int
 
 
 class Deltas:
-    """Deltas by digest; read from the artifacts once and kept while there is room."""
+    """Deltas in the artifacts, each fact's own columns sealed: opened when asked for, kept while there is room.
 
-    def __init__(self, artifacts: Artifacts) -> None:
+    Safe for any thread. Every access asks the keyring, so nothing is served that was erased meanwhile.
+    """
+
+    def __init__(self, artifacts: Artifacts, keyring: Keyring) -> None:
         self._artifacts = artifacts
-        self._kept: OrderedDict[Digest, Delta] = OrderedDict()
+        self._keyring = keyring
+        self._kept: OrderedDict[Digest, _Stored] = OrderedDict()  # least recently used first
+        self._size = 0
+        self._read: tuple[Digest, bytes] | None = None  # the artifact read last, while columns are chosen
+        self._lock = threading.RLock()
 
-    def __getitem__(self, digest: Digest) -> Delta:
-        """Raises ArtifactMissing or ArtifactCorrupt."""
+    def put(self, delta: Delta, owners: Sequence[Columns] = ()) -> Digest:
+        """Stores `delta`, durably; with `owners`, the columns of each under the data key of its fact.
+
+        Columns of adapters and counter-edits have no owner: they outlive the facts they are about.
+
+        Raises:
+            WordsErased: one of the facts was erased.
+        """
+        if not owners:
+            return self._artifacts.put(delta.to_bytes())
+        keys = self._keys([one.fact for one in owners])
+        reached = 0
+        for one in sorted(owners, key=lambda one: one.first):
+            if one.first != reached:
+                raise ValueError(f"column {min(one.first, reached)} of the delta has no owner, or two")
+            reached += one.count
+        if reached != delta.columns:
+            raise ValueError(f"{reached} columns have owners, the delta has {delta.columns}")
+        return self._artifacts.put(seal((_own(delta, one) for one in owners if one.count), keys))
+
+    def columns(self, terms: Iterable[Term]) -> list[Chosen]:
+        """The columns that `terms` name, a term's in as many parts as they are stored in.
+
+        Raises:
+            WordsErased: a column belongs to a fact that was erased.
+            ArtifactMissing, ArtifactCorrupt, Damaged: an artifact is not as it was written.
+        """
+        chosen: list[Chosen] = []
+        owners: dict[FactId, None] = {}
+        with self._lock:
+            for term in terms:
+                end = term.first + term.count
+                stored = self._stored(term.delta)
+                if stored.whole is not None:
+                    chosen.append((stored.whole, slice(term.first, end), term.scale))
+                    continue
+                wanted = [one for one in stored.extents if one.first < end and term.first < one.first + one.count]
+                owners |= dict.fromkeys(one.fact for one in wanted)
+                self._open(term.delta, stored, wanted)
+                found = 0
+                for one in wanted:
+                    part = slice(max(term.first - one.first, 0), min(end - one.first, one.count))
+                    chosen.append((stored.opened[one.first], part, term.scale))
+                    found += part.stop - part.start
+                if found != term.count:
+                    raise Damaged(f"delta {term.delta} holds {found} of columns {term.first} to {end - 1}")
+            self._keys(owners)
+            self._read = None
+        return chosen
+
+    def forget(self, facts: Collection[FactId]) -> None:
+        """Keeps no column of `facts` any longer."""
+        with self._lock:
+            for stored in self._kept.values():
+                for one in stored.extents:
+                    if one.fact in facts:
+                        stored.opened.pop(one.first, None)
+
+    def _stored(self, digest: Digest) -> _Stored:
         if digest not in self._kept:
-            self._kept[digest] = Delta.from_bytes(self._artifacts.get(digest))
-            if len(self._kept) > KEPT_DELTAS:
-                self._kept.popitem(last=False)
+            data = self._data(digest)
+            found = extents(data)
+            whole = None if found else Delta.from_bytes(data)
+            self._kept[digest] = _Stored(whole, found, {}, len(data))
+            self._size += len(data)
+            while self._size > KEPT_BYTES and len(self._kept) > 1:
+                self._size -= self._kept.popitem(last=False)[1].size
+        self._kept.move_to_end(digest)
         return self._kept[digest]
+
+    def _open(self, digest: Digest, stored: _Stored, wanted: Sequence[Extent]) -> None:
+        missing = [one for one in wanted if one.first not in stored.opened]
+        if not missing:
+            return
+        keys, data = self._keys([one.fact for one in missing]), self._data(digest)
+        for one in missing:
+            stored.opened[one.first] = Delta.from_bytes(unseal(data, one, keys[one.fact]))
+
+    def _data(self, digest: Digest) -> bytes:
+        if self._read is None or self._read[0] != digest:
+            self._read = digest, self._artifacts.get(digest)
+        return self._read[1]
+
+    def _keys(self, facts: Iterable[FactId]) -> dict[FactId, bytes]:
+        """Raises WordsErased, and forgets what was opened of it, where one was thrown away."""
+        found = self._keyring.keys(facts)
+        keys = {fact: key for fact, key in found.items() if key is not None}
+        if erased := [fact for fact in found if fact not in keys]:
+            self.forget(erased)
+            raise WordsErased(erased[0])
+        return keys
+
+
+def _own(delta: Delta, owner: Columns) -> Own:
+    content = delta.select(slice(owner.first, owner.first + owner.count)).to_bytes()
+    return Own(fact=owner.fact, first=owner.first, count=owner.count, content=content)
 
 
 def digest_named(event: Event) -> Digest | None:
@@ -55,9 +168,9 @@ def in_force(memory: Memory) -> tuple[object, ...]:
     return memory.weights, tuple(memory.adapters), edits
 
 
-def columns_of(deltas: Deltas, wanted: Plan) -> list[tuple[Delta, slice, float]]:
+def columns_of(deltas: Deltas, wanted: Plan) -> list[Chosen]:
     """The terms of a plan: delta, columns of it, scale."""
-    return [(deltas[term.delta], slice(term.first, term.first + term.count), term.scale) for term in wanted.terms]
+    return deltas.columns(wanted.terms)
 
 
 def build(

@@ -46,7 +46,7 @@ from store.container import CHUNK, Member, pack
 from store.database import reading
 from store.log import EventLog
 from store.rows import select_events, to_recorded
-from store.schema import data_keys, events
+from store.schema import events
 from store.verify import named_artifacts
 
 EVENTS, KEYS, ARTIFACTS = "events.jsonl", "keys.json", "artifacts/"
@@ -94,7 +94,7 @@ def export_archive(
         gathered = _Gathered(lines)
         for page in _pages(log, memory, wanted):
             gathered.add(page)
-        keys = _keys(log, gathered.facts)
+        keys = log.keyring.keys(gathered.facts)  # as they are now: one that was thrown away meanwhile stays here
         listed = gathered.members(keys, artifacts)
         about = {"memory": memory, "version": wanted, "weights": gathered.state.weights}
         pack(file, about, [member for member, _ in listed], (content for _, content in listed))
@@ -175,17 +175,6 @@ def _pages(log: EventLog, memory: MemoryId, version: int) -> Iterator[Sequence[R
             raise Damaged(f"an event of memory {memory!r} after version {after} is missing; {_ADVICE}")
         yield page
         after += len(page)
-
-
-def _keys(log: EventLog, facts: Iterable[FactId]) -> dict[FactId, bytes | None]:
-    """The data keys of `facts` as they are now: one thrown away while the events were read is not exported."""
-    wanted = list(facts)
-    found: dict[FactId, bytes | None] = {}
-    with reading(log.engine).connect() as connection:
-        for start in range(0, len(wanted), PAGE):
-            some = data_keys.select().where(data_keys.c.fact.in_(wanted[start : start + PAGE]))
-            found |= {FactId(fact): key for fact, key in connection.execute(some)}
-    return found
 
 
 def _content(file: IO[bytes]) -> Iterator[bytes]:

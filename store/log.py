@@ -20,6 +20,7 @@ from core.events import Recorded
 from core.ids import MemoryId
 from store.ancestry import Ancestry, ancestry, stitched
 from store.database import connect, migrate, reading
+from store.keys import Keyring
 from store.rows import NewEvent, check_memory, prepare, select_events, to_recorded
 from store.schema import events, head
 from store.writer import Append, Writer
@@ -32,6 +33,7 @@ class EventLog:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.keyring = Keyring(engine)
         self._reading = reading(engine)
         self._news = threading.Condition()
         self._seen = 0  # the newest position known to this process

@@ -68,6 +68,14 @@ class Delta:
             if u.mantissa.shape[1] != v.mantissa.shape[1]:
                 raise Damaged(f"delta of {module}: {u.mantissa.shape[1]} columns of U, {v.mantissa.shape[1]} of V")
 
+    @property
+    def columns(self) -> int:
+        """n, the same in every module."""
+        return max((u.mantissa.shape[1] for u, _ in self.factors.values()), default=0)
+
+    def select(self, columns: slice) -> Delta:
+        return Delta({module: (u.select(columns), v.select(columns)) for module, (u, v) in self.factors.items()})
+
     def to_bytes(self) -> bytes:
         """A safetensors file; equal deltas give equal bytes."""
         tensors: dict[str, Tensor] = {}

@@ -153,7 +153,7 @@ def _weights_written(
 
     if os.path.lexists(path):
         raise ExportExists(path)  # before a model is loaded
-    created, wanted, deltas = state.created, plan(state), Deltas(store.artifacts)
+    created, wanted, deltas = state.created, plan(state), Deltas(store.artifacts, store.log.keyring)
     assert created is not None
     prepare_torch(settings)
     # what is edited is never quantized: the weights are the same, and what is not quantized can be merged

@@ -65,7 +65,9 @@ def check(store: Store, subjects: Subjects, acknowledged: set[str]) -> Memory:
     assert acknowledged <= set(state.facts)
     assert verify_log(store.log, store.artifacts).fault is None
     assert state.created is not None
-    weights = weights_digest(build(subjects.twin(state.created), Deltas(store.artifacts), plan(state)))
+    weights = weights_digest(
+        build(subjects.twin(state.created), Deltas(store.artifacts, store.log.keyring), plan(state))
+    )
     assert state.weights in (None, weights)
     return state
 

@@ -79,7 +79,7 @@ def test_the_norms_are_those_of_the_weights(served: Running, subjects: Subjects)
     now = state_of(served.store)
     then = served.states.at(DEMO, found.from_version)
     assert now.created is not None
-    subject, deltas = subjects.twin(now.created), Deltas(served.store.artifacts)
+    subject, deltas = subjects.twin(now.created), Deltas(served.store.artifacts, served.store.log.keyring)
     one, other = (build(subject, deltas, plan(state)) for state in (then, now))
 
     for module in found.modules:
@@ -94,7 +94,7 @@ def test_answers_that_differ_are_those_of_each_side(served: Running, subjects: S
     found = served.client.diff((DEMO, 2), (DEMO, None), ask=True)
     now = state_of(served.store)
     assert now.created is not None
-    subject, deltas = subjects.twin(now.created), Deltas(served.store.artifacts)
+    subject, deltas = subjects.twin(now.created), Deltas(served.store.artifacts, served.store.log.keyring)
     facts = [state.fact for state in now.facts.values()]
     probes = [
         probe

@@ -27,7 +27,7 @@ from tests.weights.tiny import UNSAYABLE
 def rebuilt(store: Store, subjects: Subjects, state: Memory) -> str:
     """The digest of the weights built from the log and the artifacts, by nobody who was there."""
     assert state.created is not None
-    return weights_digest(build(subjects.twin(state.created), Deltas(store.artifacts), plan(state)))
+    return weights_digest(build(subjects.twin(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
 
 
 def history(store: Store) -> list[Recorded]:
@@ -41,7 +41,7 @@ def failures(store: Store) -> list[WorkFailed]:
 def desk(store: Store, subjects: Subjects) -> Desk:
     created = state_of(store).created
     assert created is not None
-    return Desk(subjects.twin(created), created, store.artifacts, Deltas(store.artifacts))
+    return Desk(subjects.twin(created), created, store.artifacts, Deltas(store.artifacts, store.log.keyring))
 
 
 def record(store: Store, command: Command) -> None:

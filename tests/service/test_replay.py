@@ -213,7 +213,9 @@ def test_an_edit_that_was_recorded_with_a_wrong_digest_is_a_mismatch_at_its_vers
         owed = next_work(state)
         assert isinstance(owed, Inject)
         assert state.created is not None
-        desk = Desk(subjects.twin(state.created), state.created, store.artifacts, Deltas(store.artifacts))
+        desk = Desk(
+            subjects.twin(state.created), state.created, store.artifacts, Deltas(store.artifacts, store.log.keyring)
+        )
         result = desk.perform(owed, state)
         assert isinstance(result, RecordInjection)
         wrong = RecordInjection(edit=replace(result.edit, weights_after=result.edit.delta))

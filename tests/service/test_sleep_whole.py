@@ -55,7 +55,7 @@ def last_night(state: Memory) -> Night:
 
 def rebuilt(store: Store, subjects: Subjects, state: Memory) -> str:
     assert state.created is not None
-    return weights_digest(build(subjects.twin(state.created), Deltas(store.artifacts), plan(state)))
+    return weights_digest(build(subjects.twin(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
 
 
 def at(step: Step) -> Callable[[Memory], bool]:

@@ -69,7 +69,12 @@ def test_weights_that_were_recorded_wrongly_are_the_fault_of_their_event(served:
     owed = next_work(state)
     assert owed is not None
     assert state.created is not None
-    desk = Desk(subjects.twin(state.created), state.created, served.store.artifacts, Deltas(served.store.artifacts))
+    desk = Desk(
+        subjects.twin(state.created),
+        state.created,
+        served.store.artifacts,
+        Deltas(served.store.artifacts, served.store.log.keyring),
+    )
     result = desk.perform(owed, state)  # type: ignore[arg-type]
     assert isinstance(result, RecordInjection)
     wrong = RecordInjection(edit=replace(result.edit, weights_after=result.edit.delta))

@@ -23,7 +23,7 @@ from core.weights.digest import weights_digest
 from core.weights.export import Origin, export_adapter, export_merged
 from core.weights.probe import greedy
 from core.weights.subject import Subject
-from service.projection import Deltas, build_verified
+from service.projection import Deltas, build_verified, columns_of
 from service.settings import DORMOUSE
 from service.subjects import Subjects
 from service.wiring import opened
@@ -64,13 +64,11 @@ def last_logits(subject: Subject, ids: list[int]) -> Tensor:
 @pytest.fixture
 def told(place: Place, subjects: Subjects) -> Iterator[Told]:
     with opened(place.settings()) as store:
-        state, deltas = state_of(store), Deltas(store.artifacts)
+        state, deltas = state_of(store), Deltas(store.artifacts, store.log.keyring)
         assert state.created is not None
         subject = subjects.twin(state.created)
         wanted = plan(state)
-        columns = [
-            (deltas[term.delta], slice(term.first, term.first + term.count), term.scale) for term in wanted.terms
-        ]
+        columns = columns_of(deltas, wanted)
         weights = build_verified(subject, deltas, state)
         origin = Origin(
             memory=DEMO,
