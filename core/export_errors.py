@@ -43,7 +43,7 @@ class MemoryTaken(Refused):
     reason = "MEMORY_TAKEN"
 
     def __init__(self, memory: str) -> None:
-        super().__init__(f"there is a memory {memory!r} already; import the archive under another name", memory=memory)
+        super().__init__(f"there is a memory {memory!r} already; choose another name", memory=memory)
 
 
 class EventsTaken(Refused):

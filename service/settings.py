@@ -89,7 +89,9 @@ class Settings(BaseSettings):
         default=4 * 1024 * 1024, ge=64 * 1024, le=1024**3, description="Largest message, either way."
     )
     max_streams: int = Field(default=4, ge=1, le=1024, description="Answers generated at the same time; others queue.")
-    max_operations: int = Field(default=2, ge=1, le=64, description="Replays running at the same time.")
+    max_operations: int = Field(
+        default=2, ge=1, le=64, description="Replays and verifications running at the same time."
+    )
     conflict_retries: int = Field(
         default=8, ge=0, le=100, description="Retries of an append that lost a race, when no version was expected."
     )

@@ -1,4 +1,4 @@
-"""`hypnogram lineage | log | replay`: what happened, and the proof."""
+"""`hypnogram lineage | log`: what happened."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ from service.cli.output import (
     as_dict,
     connected,
     print_json,
-    print_pairs,
     print_table,
     print_text,
-    progress,
 )
 
 if TYPE_CHECKING:
     from hypnogram.v1 import history_pb2
-
-    from service.settings import Settings
 
 
 def lineage(
@@ -80,82 +76,6 @@ def log(
                 _print_event(news.event, json)
             elif not json:
                 print_text(f"-- caught up at version {news.version} --")
-
-
-def replay(
-    *,
-    version: Annotated[int | None, typer.Option(min=1, help="Version to rebuild. Default: the newest.")] = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="First check every column of every event, and every artifact.")
-    ] = False,
-    remote: Annotated[
-        bool, typer.Option("--remote", help="Let a running server do it. Default: this process, from the database.")
-    ] = False,
-    memory: options.MemoryName = None,
-    address: options.Address = None,
-    db: options.Database = None,
-    artifacts: options.ArtifactFolder = None,
-    snapshots: options.SnapshotFolder = None,
-    device: options.Device = None,
-    threads: options.Threads = None,
-    json: options.AsJson = False,
-) -> None:
-    """Rebuild a memory's weights from its log alone and compare them with the recorded digest."""
-    name = options.memory_name(memory)
-    if not remote:
-        settings = options.settings_there(
-            database_url=db,
-            artifact_folder=artifacts,
-            snapshot_folder=snapshots,
-            device=device,
-            torch_threads=threads,
-        )
-        _print_replay(_replay_here(settings, name, version, verify, json), json)
-        return
-    if verify or any(value is not None for value in (db, artifacts, snapshots, device, threads)):
-        raise UsageProblem("--remote leaves the database to the server: drop --verify, --db and what goes with it")
-    with connected(address) as client, progress(json) as bar:
-        found = client.replay(name, version, lambda at: bar(at.done, at.total, at.step))
-    _print_replay(as_dict(found), json)
-
-
-def _replay_here(settings: Settings, name: str, version: int | None, verify: bool, json: bool) -> dict[str, Any]:
-    from service.fields import memory_id
-    from service.wiring import opened, prepare_torch
-
-    found: dict[str, Any] = {}
-    with opened(settings) as store, progress(json) as bar:
-        if verify:
-            from core.errors import Damaged
-            from store.verify import verify_log
-
-            total = store.log.position()
-            report = verify_log(store.log, store.artifacts, lambda at: bar(at, total, "verifying the log"))
-            if report.fault:
-                raise Damaged(report.fault.message, position=report.fault.position, what=report.fault.what)
-            found = {"events_verified": report.events, "artifacts_verified": report.artifacts}
-        from service.live import LiveModels
-
-        prepare_torch(settings)
-        models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
-        rebuilt = models.replay(memory_id(name), version, bar, lambda: False)
-    return {
-        "version": rebuilt.version,
-        "plan_digest": rebuilt.plan_digest,
-        "recorded_weights": rebuilt.recorded or "",
-        "rebuilt_weights": rebuilt.rebuilt,
-        "edits_checked": rebuilt.edits_checked,
-        **found,
-    }
-
-
-def _print_replay(found: dict[str, Any], json: bool) -> None:
-    if json:
-        print_json(found)
-        return
-    same = found["recorded_weights"] == found["rebuilt_weights"]
-    print_pairs((name.replace("_", " "), value) for name, value in found.items())
-    print_text("The rebuilt weights are the recorded ones, bit for bit." if same else "The weights differ.")
 
 
 def _print_event(event: history_pb2.Event, json: bool) -> None:

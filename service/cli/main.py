@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from core.errors import HypnogramError
-from service.cli import ask, bench, carry, checkpoint, fact, history, memory, run, sleep, status
+from service.cli import ask, bench, carry, checkpoint, fact, fork, history, memory, proof, run, sleep, status
 from service.cli.output import UsageProblem, fail
 from service.failures import CallFailed
 
@@ -29,7 +29,11 @@ app.command("nap")(sleep.nap)
 app.command("sleeps")(sleep.sleeps)
 app.command("lineage")(history.lineage)
 app.command("log")(history.log)
-app.command("replay")(history.replay)
+app.command("fork")(fork.fork)
+app.command("diff")(fork.diff)
+app.command("replay")(proof.replay)
+app.command("verify")(proof.verify)
+app.command("compact")(proof.compact)
 app.command("export")(carry.export)
 app.command("import")(carry.import_)
 app.command("report")(carry.report)

@@ -19,7 +19,6 @@ NEXT_STEPS = {
     "MEMORY_UNKNOWN": "create it with `hypnogram memory create`, or see `hypnogram memory list`",
     "FACT_UNKNOWN": "see `hypnogram fact list`",
     "VERSION_UNKNOWN": "see `hypnogram log`",
-    "MEMORY_TAKEN": "name it with --memory",
     "CHECKPOINT_UNKNOWN": "see `hypnogram checkpoint list`; a time has a colon in it, as in 2026-11-24T10:00",
     "CHECKPOINT_TAKEN": "see `hypnogram checkpoint list`",
     "SLEEP_UNKNOWN": "see `hypnogram sleeps`",

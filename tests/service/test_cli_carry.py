@@ -176,7 +176,7 @@ class TestImport:
     def test_a_name_that_is_taken_and_an_archive_that_is_here_already(
         self, here: Shell, place: Place, archive: Path
     ) -> None:
-        refused(here.run("import", str(archive)), "name it with --memory")
+        refused(here.run("import", str(archive)), "choose another name")
         refused(here.run("import", str(archive), "--memory", "again"), "into another database")
 
         with opened(place.settings()) as store:
