@@ -28,6 +28,7 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
         self._tail = tail
         self._models = models
         self._threads = ThreadPoolExecutor(max_streams, thread_name_prefix="generate")
+        self._past_threads = ThreadPoolExecutor(max_streams, thread_name_prefix="remember")  # never in the way of now
 
     async def Chat(  # noqa: N802
         self, request: chat_pb2.ChatRequest, context: Context
@@ -48,7 +49,8 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
             )
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._past_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def _generate(
         self,
@@ -58,12 +60,13 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
     ) -> AsyncIterator[Piece]:
         memory = fields.memory_id(request.memory)
         tokens = fields.max_tokens(request.max_tokens)
-        min_version = fields.optional_version(request, "min_version") or 0
-        await self._written(memory, min_version)
+        at_version, min_version = fields.as_of(request)
+        if at_version is None:
+            await self._written(memory, min_version or 0)
         pieces = self._models.generate(
-            memory, messages=messages, prompt=prompt, max_tokens=tokens, min_version=min_version
+            memory, messages=messages, prompt=prompt, max_tokens=tokens, at_version=at_version
         )
-        async for piece in drained(pieces, self._threads):
+        async for piece in drained(pieces, self._threads if at_version is None else self._past_threads):
             yield piece
 
     async def _written(self, memory: MemoryId, version: int) -> None:

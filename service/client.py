@@ -186,12 +186,15 @@ class Client(HistoryCalls):
         *,
         max_tokens: int = 0,
         min_version: AsOf = None,
+        at_version: AsOf = None,
         timeout: float | None = 600,
     ) -> Iterator[chat_pb2.ChatResponse]:
         """`said` is what the user says, or a conversation of {"role": ..., "content": ...}."""
         turns = [{"role": "user", "content": said}] if isinstance(said, str) else said
         messages = [chat_pb2.Message(role=turn["role"], content=turn["content"]) for turn in turns]
-        request = chat_pb2.ChatRequest(memory=memory, messages=messages, max_tokens=max_tokens, min_version=min_version)
+        request = chat_pb2.ChatRequest(
+            memory=memory, messages=messages, max_tokens=max_tokens, min_version=min_version, at_version=at_version
+        )
         return self._stream(self.chat_stub.Chat, request, timeout)
 
     def complete(
@@ -201,9 +204,12 @@ class Client(HistoryCalls):
         *,
         max_tokens: int = 0,
         min_version: AsOf = None,
+        at_version: AsOf = None,
         timeout: float | None = 600,
     ) -> Iterator[chat_pb2.CompleteResponse]:
-        request = chat_pb2.CompleteRequest(memory=memory, prompt=prompt, max_tokens=max_tokens, min_version=min_version)
+        request = chat_pb2.CompleteRequest(
+            memory=memory, prompt=prompt, max_tokens=max_tokens, min_version=min_version, at_version=at_version
+        )
         return self._stream(self.chat_stub.Complete, request, timeout)
 
     def serving(self, service: str = "", timeout: float | None = 5) -> bool:

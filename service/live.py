@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from core.weights.subject import Subject
 from service.compaction import compaction
 from service.comparing import Compared, questions
 from service.difference import difference
+from service.past import Past
 from service.policies import overridden
 from service.projection import Deltas, build_verified
 from service.replay import Progress, ReplayReport, replay
@@ -69,6 +71,7 @@ class LiveModels:
         self._live: OrderedDict[MemoryId, _Live] = OrderedDict()
         self._lock = threading.Lock()
         self.subjects = Subjects(settings.device)
+        self._past = Past(self.subjects, self._deltas, events.keyring, settings.past_bytes)
 
     def describe(
         self,
@@ -123,16 +126,18 @@ class LiveModels:
         messages: list[dict[str, str]] | None,
         prompt: str | None,
         max_tokens: int,
-        min_version: int,
+        at_version: int | None = None,
     ) -> Generator[Piece, None, None]:
-        """The greedy answer to `messages`, or the continuation of `prompt`, from the newest weights.
+        """The greedy answer to `messages`, or the continuation of `prompt`, from the newest weights or those of then.
 
         All of one answer comes from the same weights: what is written meanwhile waits for its end.
+
+        Raises:
+            VersionUnknown: the memory never had that version.
+            WordsErased: its weights hold columns of a fact that was erased.
+            DigestMismatch, ArtifactMissing, ArtifactCorrupt: the weights are not the recorded ones.
         """
-        live = self._model(memory)
-        with live.lock:
-            self._advance(memory, live)
-            subject = live.subject
+        with self._asked(memory, at_version) as (subject, version, weights):
             if messages is not None:
                 text = subject.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
                 ids = list(subject.tokenizer(text, add_special_tokens=False).input_ids)
@@ -145,28 +150,21 @@ class LiveModels:
                     f"takes {len(ids)} tokens and leaves no room for an answer in the {len(ids) + room} that the model "
                     "reads at once; shorten it",
                 )
-            yield from self._speak(live, ids, min(max_tokens, room))
+            for text, finish in _spoken(subject, ids, min(max_tokens, room)):
+                yield Piece(text, finish, version, weights)
 
-    def _speak(self, live: _Live, ids: list[int], max_tokens: int) -> Iterator[Piece]:
-        subject, spoken, said = live.subject, list[int](), ""
-        ends = set(subject.end_tokens())
-        steps = decode(subject, [ids], max_tokens)
-        finish = "length"
-        while True:
-            with torch.inference_mode():
-                tokens = next(steps, None)
-            if tokens is None:
-                break
-            if tokens[0] in ends:
-                finish = "stop"
-                break
-            spoken.append(tokens[0])
-            text = str(subject.tokenizer.decode(spoken, skip_special_tokens=True))
-            if text.endswith("\ufffd"):  # half a character
-                continue
-            yield Piece(text[len(said) :], None, live.version, live.weights)
-            said = text
-        yield Piece("", finish, live.version, live.weights)
+    @contextmanager
+    def _asked(self, memory: MemoryId, at_version: int | None) -> Iterator[tuple[Subject, int, str]]:
+        """A model with the newest weights, or those of a version, its version and its digest."""
+        if at_version is not None:
+            state = self._states.at(memory, at_version)
+            with self._past.at(state) as (subject, weights):
+                yield subject, state.version, weights
+            return
+        live = self._model(memory)
+        with live.lock:
+            self._advance(memory, live)
+            yield live.subject, live.version, live.weights
 
     def ready(self, memory: MemoryId) -> None:
         """Returns once the weights have the recorded digest and a canary was answered.
@@ -175,7 +173,7 @@ class LiveModels:
             DigestMismatch: the weights are not the recorded ones.
             ModelUnavailable: the model is not to be had, or says nothing.
         """
-        pieces = self.generate(memory, messages=None, prompt=CANARY, max_tokens=4, min_version=0)
+        pieces = self.generate(memory, messages=None, prompt=CANARY, max_tokens=4)
         if not "".join(piece.text for piece in pieces):
             raise ModelUnavailable(f"the model of memory {memory!r} answered the canary with nothing", memory=memory)
 
@@ -224,3 +222,26 @@ class LiveModels:
             live.subject.install(weights)
             live.plan, live.weights = wanted.digest, weights_digest(weights)
         live.version = state.version
+
+
+def _spoken(subject: Subject, ids: list[int], max_tokens: int) -> Iterator[tuple[str, str | None]]:
+    """What the model says after `ids`, piece by piece, and on the last one why it ends."""
+    spoken, said = list[int](), ""
+    ends = set(subject.end_tokens())
+    steps = decode(subject, [ids], max_tokens)
+    finish = "length"
+    while True:
+        with torch.inference_mode():
+            tokens = next(steps, None)
+        if tokens is None:
+            break
+        if tokens[0] in ends:
+            finish = "stop"
+            break
+        spoken.append(tokens[0])
+        text = str(subject.tokenizer.decode(spoken, skip_special_tokens=True))
+        if text.endswith("\ufffd"):  # half a character
+            continue
+        yield text[len(said) :], None
+        said = text
+    yield "", finish

@@ -70,9 +70,12 @@ class Models(Protocol):
         messages: list[dict[str, str]] | None,
         prompt: str | None,
         max_tokens: int,
-        min_version: int,
+        at_version: int | None,
     ) -> Generator[Piece, None, None]:
-        """The greedy answer to `messages`, or the continuation of `prompt`: one of the two is given."""
+        """The greedy answer to `messages`, or the continuation of `prompt`: one of the two is given.
+
+        From the newest weights, or from those of `at_version`.
+        """
         ...
 
     def ready(self, memory: MemoryId) -> None:

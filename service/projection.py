@@ -196,6 +196,11 @@ def build(
     return weights
 
 
+def build_module(subject: Subject, deltas: Deltas, module: str, wanted: Plan) -> Tensor:
+    """One module's weight at a plan."""
+    return materialise(subject.pristine[module], parts_of(module, columns_of(deltas, wanted)))
+
+
 def build_verified(subject: Subject, deltas: Deltas, memory: Memory) -> dict[str, Tensor]:
     """The weights of `memory`, whose digest is the recorded one.
 

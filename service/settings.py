@@ -88,7 +88,15 @@ class Settings(BaseSettings):
     max_message_bytes: int = Field(
         default=4 * 1024 * 1024, ge=64 * 1024, le=1024**3, description="Largest message, either way."
     )
-    max_streams: int = Field(default=4, ge=1, le=1024, description="Answers generated at the same time; others queue.")
+    max_streams: int = Field(
+        default=4,
+        ge=1,
+        le=1024,
+        description="Answers generated at the same time, of now and of the past each; others queue.",
+    )
+    past_bytes: int = Field(
+        default=1024**3, ge=0, description="Room for weights of past versions, in bytes, kept for the next question."
+    )
     max_operations: int = Field(
         default=2, ge=1, le=64, description="Replays and verifications running at the same time."
     )

@@ -14,11 +14,18 @@ from service.settings import DORMOUSE
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
+class Base:
+    """What a loaded model is: memories of one base share it."""
+
     digest: str
     dtype: str
     quantization: str
     modules: tuple[str, ...]
+
+    @classmethod
+    def of(cls, created: MemoryCreated) -> Base:
+        base = created.base
+        return cls(base.digest, base.dtype, base.quantization, created.modules)
 
 
 def _folder_of(base: BaseModel) -> Path:
@@ -50,7 +57,7 @@ class Subjects:
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._loaded: dict[_Base, Subject] = {}
+        self._loaded: dict[Base, Subject] = {}
         self._lock = threading.Lock()
 
     def twin(self, created: MemoryCreated) -> Subject:
@@ -59,8 +66,7 @@ class Subjects:
         Raises:
             ModelUnavailable: it cannot be loaded, or its files are not those the memory was created on.
         """
-        base = created.base
-        key = _Base(base.digest, base.dtype, base.quantization, created.modules)
+        base, key = created.base, Base.of(created)
         with self._lock:
             if key not in self._loaded:
                 self._loaded[key] = load_subject(

@@ -77,10 +77,10 @@ class Subject:
         return weights_digest(self.live())
 
     def install(self, weights: Mapping[str, Tensor]) -> None:
-        """Makes `weights` the live ones, in place."""
+        """Makes `weights` the live ones, in place; a module that is not among them stays as it is."""
         with torch.no_grad():
-            for module in self.modules:
-                self.weight(module).copy_(weights[module])
+            for module, weight in weights.items():
+                self.weight(module).copy_(weight)
 
     @contextmanager
     def with_weights(self, weights: Mapping[str, Tensor]) -> Iterator[None]:

@@ -24,18 +24,21 @@ def chat(
     system: Annotated[str, typer.Option(help="Instructions that go before the conversation.")] = "",
     max_tokens: MaxTokens = 128,
     min_version: MinVersion = None,
+    at: options.At = None,
+    at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Chat with a memory: one question, or a conversation when none is given."""
+    """Chat with a memory, as it is or as it was: one question, or a conversation when none is given."""
     name = options.memory_name(memory)
     turns = [{"role": "system", "content": system}] if system else []
     with connected(address) as client:
+        version = options.version(client, name, at, at_version)
         for said in [text] if text is not None else _lines():
             turns.append({"role": "user", "content": said})
-            answer = _told(client.chat(name, turns, max_tokens=max_tokens, min_version=min_version), json)
-            turns.append({"role": "assistant", "content": answer})
+            pieces = client.chat(name, turns, max_tokens=max_tokens, min_version=min_version, at_version=version)
+            turns.append({"role": "assistant", "content": _told(pieces, json)})
 
 
 def complete(
@@ -43,13 +46,17 @@ def complete(
     prompt: Annotated[str, typer.Argument(help='Text to continue: "Aria Voss lives in".')],
     max_tokens: MaxTokens = 32,
     min_version: MinVersion = None,
+    at: options.At = None,
+    at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Continue a text."""
+    """Continue a text, with the memory as it is or as it was."""
+    name = options.memory_name(memory)
     with connected(address) as client:
-        pieces = client.complete(options.memory_name(memory), prompt, max_tokens=max_tokens, min_version=min_version)
+        version = options.version(client, name, at, at_version)
+        pieces = client.complete(name, prompt, max_tokens=max_tokens, min_version=min_version, at_version=version)
         _told(pieces, json)
 
 

@@ -91,7 +91,7 @@ class Parrot:
         messages: list[dict[str, str]] | None,
         prompt: str | None,
         max_tokens: int,
-        min_version: int,
+        at_version: int | None,
     ) -> Generator[Piece, None, None]:
         if self.broken:
             raise self.broken
@@ -102,7 +102,7 @@ class Parrot:
                 self.generated += 1
                 last = index + 1 == min(len(words), max_tokens)
                 finish = None if not last else "length" if len(words) > max_tokens else "stop"
-                yield Piece(word + " ", finish, 1, CLEAN)
+                yield Piece(word + " ", finish, at_version or 1, CLEAN)
         finally:
             self.closed.set()
 

@@ -126,6 +126,8 @@ INVALID: dict[str, tuple[tuple[str, Any], str]] = {
         ("facts_stub.GetFact", facts_pb2.GetFactRequest(memory=DEMO, fact="f", at_version=1, min_version=1)),
         "min_version",
     ),
+    "two versions to chat with": (complete("hello", at_version=1, min_version=1), "min_version"),
+    "negative version to chat with": (complete("hello", at_version=-1), "at_version"),
     # pages
     "page too long": (listed(page_size=1001), "page_size"),
     "negative page": (listed(page_size=-1), "page_size"),

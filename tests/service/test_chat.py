@@ -10,6 +10,7 @@ import pytest
 from hypnogram.v1 import chat_pb2
 
 from core.errors import ArtifactMissing
+from core.history_errors import WordsErased
 from service.client import told
 from service.failures import CallFailed
 from tests.service.conftest import DEMO, Running
@@ -69,6 +70,33 @@ def test_a_question_waits_for_the_weights_of_the_version_it_asks_for(demo: Runni
         assert not answer.done()
         demo.work()
         assert answer.result(timeout=5)[0].text == "hello "
+
+
+def test_the_model_is_asked_as_it_was(demo: Running) -> None:
+    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+
+    assert {piece.version for piece in demo.client.chat(DEMO, "say it again", at_version=2)} == {2}
+    assert {piece.version for piece in demo.client.complete(DEMO, "say it", at_version=2)} == {2}
+
+
+def test_questions_about_the_past_do_not_keep_questions_about_now_waiting(demo: Running) -> None:
+    demo.parrot.slow = 0.2
+    with ThreadPoolExecutor() as threads:
+        past = [threads.submit(lambda: list(demo.client.chat(DEMO, "a b c d e", at_version=2))) for _ in range(8)]
+        time.sleep(0.1)
+        demo.parrot.slow = 0.0
+        began = time.monotonic()
+        list(demo.client.chat(DEMO, "hello"))
+        assert time.monotonic() - began < 0.5
+        assert {len(answer.result()) for answer in past} == {5}
+
+
+def test_a_version_that_needs_an_erased_fact_is_refused(demo: Running) -> None:
+    demo.parrot.broken = WordsErased("f")
+    with pytest.raises(CallFailed) as failure:
+        list(demo.client.chat(DEMO, "hello", at_version=2))
+
+    assert (failure.value.code, failure.value.reason) == ("FAILED_PRECONDITION", "WORDS_ERASED")
 
 
 def test_weights_that_cannot_be_trusted_are_data_loss(demo: Running) -> None:

@@ -51,7 +51,7 @@ def record(store: Store, command: Command) -> None:
 def answers(store: Store, place: Place, question: str) -> str:
     live = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
     messages = [{"role": "user", "content": question}]
-    pieces = live.generate(DEMO, messages=messages, prompt=None, max_tokens=16, min_version=0)
+    pieces = live.generate(DEMO, messages=messages, prompt=None, max_tokens=16)
     return "".join(piece.text for piece in pieces)
 
 

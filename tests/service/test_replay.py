@@ -113,7 +113,7 @@ def test_a_version_that_was_never_reached_is_refused(written: Place) -> None:
 def test_live_weights_replayed_weights_and_recorded_weights_are_one(written: Place) -> None:
     with opened(written.settings()) as store:
         models = LiveModels(store.log, store.artifacts, store.snapshots, written.settings())
-        *_, last = models.generate(DEMO, messages=None, prompt="Aria Moss lives in", max_tokens=2, min_version=0)
+        *_, last = models.generate(DEMO, messages=None, prompt="Aria Moss lives in", max_tokens=2)
 
         assert last.weights == state_of(store).weights == replay_in(store, written).rebuilt
 
