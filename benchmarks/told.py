@@ -39,6 +39,7 @@ from service.live import LiveModels
 from service.projection import Deltas, build, build_verified
 from service.settings import Settings
 from service.states import States
+from service.wiring import Store
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 from store.log import EventLog
@@ -232,10 +233,19 @@ def _renamed(fact: Fact) -> Fact:
 
 
 @contextmanager
-def telling(overrides: dict[str, float | int | bool]) -> Iterator[Told]:
-    """A memory on dormouse in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="hypnogram-bench-") as name:
-        folder = Path(name)
-        with EventLog.open(f"sqlite:///{folder / 'log.db'}") as log:
-            models = LiveModels(log, Artifacts(folder / "artifacts"), Snapshots(folder / "snapshots"), Settings())
-            yield Told(folder, models, log, overrides)
+def telling(overrides: dict[str, float | int | bool], folder: Path | None = None) -> Iterator[Told]:
+    """A memory on dormouse in a temporary folder; or in `folder`, where it goes on if it is there already."""
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="hypnogram-bench-") as name, telling(overrides, Path(name)) as told:
+            yield told
+        return
+    with opened_in(folder) as store:
+        models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
+        yield Told(folder, models, store.log, overrides)
+
+
+@contextmanager
+def opened_in(folder: Path) -> Iterator[Store]:
+    """The store that such a memory is kept in."""
+    with EventLog.open(f"sqlite:///{folder / 'log.db'}") as log:
+        yield Store(log, Artifacts(folder / "artifacts"), Snapshots(folder / "snapshots"))

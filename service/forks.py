@@ -26,7 +26,7 @@ def fork(
         ArtifactMissing, ArtifactCorrupt: it could not be built.
     """
     command = prepare(store, states, memory, parent, moment)
-    check_whole(store, states, command)
+    check_whole(store, command)
     return states.carry_out(memory, lambda _: command, cause, retries=retries)
 
 
@@ -39,16 +39,16 @@ def prepare(store: Store, states: States, memory: MemoryId, parent: MemoryId, mo
     return command
 
 
-def check_whole(store: Store, states: States, command: ForkMemory) -> None:
+def check_whole(store: Store, command: ForkMemory) -> None:
     """Whether all that the fork needs is there: words and columns of its facts, and its artifacts, unaltered.
 
     Raises:
         WordsErased, ArtifactMissing, ArtifactCorrupt.
     """
-    at, now = command.at, states.current(command.parent)
-    for fact, state in at.facts.items():
-        needed = state.status is not Status.WITHDRAWN or state.fading
-        if needed and (now.facts[fact].erased or not state.fact.subject):
+    at = command.at
+    needed = [fact for fact, state in at.facts.items() if state.status is not Status.WITHDRAWN or state.fading]
+    for fact, key in store.log.keyring.keys(needed).items():
+        if key is None:
             raise WordsErased(fact)
     assert at.created is not None
     for artifact in dict.fromkeys(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -95,6 +96,21 @@ def gates(
 ) -> None:
     """What each part of a sleep is worth: the same nights with one part left out."""
     _run("gates", json, facts=facts, cycles=cycles, seeds=seeds)
+
+
+@app.command("history")
+def history(
+    *,
+    facts: Annotated[int, typer.Option(min=1, help="Facts told.")] = 200,
+    nights: Annotated[int, typer.Option(min=0, help="Nights, at least.")] = 3,
+    keep: Annotated[
+        Path | None, typer.Option(help="Folder to keep the memory in; one that is there already goes on.")
+    ] = None,
+    postgresql: Annotated[str | None, typer.Option(help="URL of a PostgreSQL server to import into, too.")] = None,
+    json: options.AsJson = False,
+) -> None:
+    """What a history is good for and what it costs: proof, any version at once, forks, archives, retractions."""
+    _run("history", json, facts=facts, nights=nights, keep=keep, postgresql=postgresql)
 
 
 def _run(name: str, json: bool, **options_: Any) -> None:

