@@ -99,11 +99,15 @@ class Desk:
         )
 
     def _inject(self, work: Inject, memory: Memory) -> EditComputed:
-        """Writes facts on weights without the columns of those that they replace."""
+        """Writes facts on weights without the columns of those that they replace.
+
+        Facts that wait have columns themselves where a fork or an archive ends between an edit and its FactInjected.
+        """
         replaced = [old for fact in work.facts for old in replaced_by(fact, memory.facts, memory.edits)]
-        onto = plan_at(memory, dict.fromkeys(replaced, 0.0))
-        if replaced:
-            self._install(build(self._subject, self._deltas, onto), memory, replaced)
+        gone = [*replaced, *(fact for fact in work.facts if memory.facts[fact].edits)]
+        onto = plan_at(memory, dict.fromkeys(gone, 0.0))
+        if gone:
+            self._install(build(self._subject, self._deltas, onto), memory, gone)
         else:
             self._catch_up(memory)
         return self._write("injection", work.facts, memory, onto, replaced)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from core.ids import MemoryId
+from core.memory import Status
 from core.plan import plan
 from service.client import told
 from service.failures import CallFailed
@@ -97,6 +98,16 @@ def test_what_waited_waits_in_the_fork_too(served: Running, subjects: Subjects) 
 
     assert waiting.subject == "Cy Ames"
     assert served.client.fact(TRIAL, waiting.fact).fact.status == facts_pb2.STATUS_INJECTED
+
+
+def test_a_fork_between_an_edit_and_its_facts_writes_them_again(served: Running, subjects: Subjects) -> None:
+    (edit,) = (one.version for one in served.client.events(DEMO, until_version=5) if one.type == "EditComputed")
+    served.client.fork(TRIAL, DEMO, edit)
+    state = work(served.store, subjects, memory=TRIAL)
+
+    assert [one.status for one in state.facts.values()] == [Status.INJECTED]
+    assert len(plan(state).deltas) == 1
+    assert served.client.replay(TRIAL).rebuilt_weights == state.weights
 
 
 def test_a_fork_of_a_fork_names_the_nearer_parent(served: Running) -> None:
