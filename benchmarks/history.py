@@ -32,6 +32,7 @@ from service.projection import Deltas, build
 from service.replay import ReplayReport
 from service.settings import Settings
 from service.states import States
+from service.subjects import Subjects
 from service.wiring import Store
 from store.archive import export_archive
 from store.artifacts import Artifacts
@@ -44,6 +45,7 @@ Progress = Callable[[int, int, str], None]
 
 FORK = MemoryId("fork")
 BOUND = 0.001  # of the compaction
+SUBJECTS = Subjects(Settings().device)
 
 
 def run(
@@ -100,6 +102,8 @@ def measure(store: Store, folder: Path, server: str | None, versions: int) -> It
     """Everything that leaves the memory as it is."""
     states = States(store.log, store.snapshots)
     state = states.current(MEMORY)
+    assert state.created is not None
+    SUBJECTS.twin(state.created)
     yield from sizes(store, len(state.facts))
 
     began = time.monotonic()
@@ -140,7 +144,7 @@ def sizes(store: Store, facts: int) -> Iterator[dict[str, Any]]:
 def access(store: Store, state: Memory, versions: int) -> Iterator[dict[str, Any]]:
     """Versions drawn at random, each folded and built by somebody who has nothing in memory but the base model."""
     assert state.created is not None
-    subject = models_of(store).subjects.twin(state.created)
+    subject = SUBJECTS.twin(state.created)
     drawn = sorted(Random(1).sample(range(2, state.version + 1), min(versions, state.version - 1)))
     seconds: dict[int, float] = {}
     equal = True
@@ -204,7 +208,10 @@ def replayed(store: Store, memory: MemoryId = MEMORY) -> tuple[ReplayReport | No
 
 
 def models_of(store: Store) -> LiveModels:
-    return LiveModels(store.log, store.artifacts, store.snapshots, Settings())
+    """Models that share their base with all others of this process, so that nobody measures how it is loaded."""
+    models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
+    models.subjects = SUBJECTS
+    return models
 
 
 def events(store: Store) -> Iterator[object]:
