@@ -17,21 +17,20 @@ from core.memory import FactState, Memory, Status, said_key
 from core.work import will_leave
 from service import fields, messages, pages
 from service.calls import Context, cause
-from service.lineage import lineage
-from service.states import States
-from service.tail import Tail
+from service.lineage import Link, lineage
+from service.parts import Parts
+from service.whereabouts import columns
 from store.clock import next_uuid
-from store.log import EventLog
 
 
 class FactsServicer(facts_pb2_grpc.FactsServicer):
     """Takes facts, and says how far they have come."""
 
-    def __init__(self, log: EventLog, states: States, tail: Tail, retries: int) -> None:
-        self._log = log
-        self._states = states
-        self._tail = tail
-        self._retries = retries
+    def __init__(self, parts: Parts) -> None:
+        self._store = parts.store
+        self._states = parts.states
+        self._tail = parts.tail
+        self._retries = parts.retries
 
     async def AddFacts(  # noqa: N802
         self, request: facts_pb2.AddFactsRequest, context: Context
@@ -97,8 +96,13 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
     ) -> facts_pb2.GetLineageResponse:
         memory, fact = fields.memory_id(request.memory), fields.fact_id(request.fact)
         state = await asyncio.to_thread(self._states.at, memory, *fields.as_of(request))
-        known = _known(memory, state, fact)
-        links = await asyncio.to_thread(lineage, self._log, memory, fact, state.version)
+        known, store = _known(memory, state, fact), self._store
+
+        def find() -> tuple[list[Link], list[facts_pb2.Columns]]:
+            links = lineage(store.log, memory, fact, state.version)
+            return links, columns(links, fact, known, store.artifacts, store.log.keyring)
+
+        links, where = await asyncio.to_thread(find)
         return facts_pb2.GetLineageResponse(
             fact=messages.fact_message(known),
             entries=[
@@ -107,10 +111,12 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
                     caused_by=link.caused_by,
                     concerns=link.concerns,
                     summary=link.summary,
+                    decisive=link.decisive,
                 )
                 for link in links
             ],
             version=state.version,
+            columns=where,
         )
 
     async def SupersedeFact(  # noqa: N802

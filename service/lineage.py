@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -25,7 +25,8 @@ from core.history_events import (
     FactWithdrawn,
     MemoryForked,
 )
-from core.ids import EventId, FactId, MemoryId, SleepId
+from core.ids import AdapterId, EventId, FactId, MemoryId, SleepId
+from core.sleep import Occasion
 from core.sleep_events import (
     AdapterTrained,
     ControlsMeasured,
@@ -47,12 +48,19 @@ PAGE = 1000  # events
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One event in it. `caused_by` names other links; `concerns` is false for what is here only as a cause."""
+    """One event in it.
+
+    Attributes:
+        caused_by: other links.
+        concerns: false for what is here only as a cause.
+        decisive: whether it is the last decision on where the fact is now, or led to it.
+    """
 
     recorded: Recorded
     caused_by: tuple[EventId, ...]
     concerns: bool
     summary: str
+    decisive: bool
 
 
 @dataclass(slots=True)
@@ -66,7 +74,10 @@ class _Past:
         audits: of the fact, by version.
         audited, decided: the fact's last audit, and the last decision about its stage.
         rescaled: the last event that changed its scale.
+        trained: the last adapter of each sleep.
+        turned: the last event that decided on where the fact is.
         sleeps: in which the fact was examined.
+        adapters: that were trained on the fact, or made of those.
     """
 
     versions: dict[EventId, int] = field(default_factory=dict)
@@ -77,7 +88,10 @@ class _Past:
     rescaled: EventId | None = None
     taken_back: EventId | None = None
     withdrawn: EventId | None = None
+    turned: EventId | None = None
+    trained: dict[SleepId, EventId] = field(default_factory=dict)
     sleeps: set[SleepId] = field(default_factory=set)
+    adapters: set[AdapterId] = field(default_factory=set)
 
 
 def lineage(log: EventLog, memory: MemoryId, fact: FactId, version: int) -> list[Link]:
@@ -85,7 +99,7 @@ def lineage(log: EventLog, memory: MemoryId, fact: FactId, version: int) -> list
     past = _Past()
     about: dict[EventId, tuple[Recorded, tuple[EventId, ...]]] = {}
     for recorded in events_until(log, memory, version):
-        if concerns(recorded.event, fact, past.sleeps):
+        if _concerns(recorded.event, fact, past):
             named = (recorded.cause.causation, *_implied(recorded.event, fact, past))
             causes = dict.fromkeys(EventId(one) for one in named if one in past.versions)
             about[recorded.id] = recorded, tuple(causes)
@@ -93,19 +107,32 @@ def lineage(log: EventLog, memory: MemoryId, fact: FactId, version: int) -> list
     wanted = {cause for _, causes in about.values() for cause in causes} - about.keys()
     others = [log.read(memory=memory, after_version=past.versions[one] - 1, limit=1)[0] for one in wanted]
     links = [*about.values(), *((other, ()) for other in others)]
+    decisive = _led_to(past.turned, {one: causes for one, (_, causes) in about.items()})
     return [
         Link(
             recorded=recorded,
             caused_by=causes,
             concerns=recorded.id in about,
             summary=summary(recorded.event, fact),
+            decisive=recorded.id in decisive,
         )
         for recorded, causes in sorted(links, key=lambda link: link[0].version)
     ]
 
 
-def concerns(event: Event, fact: FactId, sleeps: set[SleepId]) -> bool:
-    """Whether `event` is about `fact`, which was examined in `sleeps`."""
+def _led_to(event: EventId | None, causes: Mapping[EventId, tuple[EventId, ...]]) -> set[EventId]:
+    """`event`, its causes, theirs, and so on."""
+    found: set[EventId] = set()
+    ahead = [event] if event else []
+    while ahead:
+        if (one := ahead.pop()) not in found:
+            found.add(one)
+            ahead += causes.get(one, ())
+    return found
+
+
+def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
+    """Whether `event` is about `fact`."""
     match event:
         case (
             FactAdded()
@@ -131,7 +158,9 @@ def concerns(event: Event, fact: FactId, sleeps: set[SleepId]) -> bool:
         case WorkFailed():
             return fact in event.facts
         case SleepCompleted() | SleepRolledBack():
-            return event.sleep in sleeps
+            return event.sleep in past.sleeps
+        case AdaptersCompacted():
+            return not past.adapters.isdisjoint(event.replaced)
         case (
             MemoryCreated()
             | StatisticsPrepared()
@@ -139,15 +168,41 @@ def concerns(event: Event, fact: FactId, sleeps: set[SleepId]) -> bool:
             | ControlsMeasured()
             | CheckpointMarked()
             | MemoryForked()
-            | AdaptersCompacted()
         ):
             return False
         case _:
             assert_never(event)
 
 
+def _decides(event: Event, fact: FactId, past: _Past) -> bool:
+    """Whether `event` decides on where `fact` is: its status, stage and scale."""
+    match event:
+        case (
+            FactAdded()
+            | FactInjected()
+            | FactRefreshed()
+            | FactAdvanced()
+            | FactRetreated()
+            | FactDissolved()
+            | FactSuperseded()
+            | FactWithdrawn()
+        ):
+            return event.fact == fact
+        case FactRetracted():
+            return event.fact == fact and past.taken_back is None  # a later one but erases it
+        case WorkFailed():
+            return event.parked and fact in event.facts
+        case SleepRolledBack(sleep=sleep):
+            began = past.origins.get(sleep)
+            return began is not None and past.turned is not None and past.versions[past.turned] > past.versions[began]
+        case _:
+            return False
+
+
 def _remember(recorded: Recorded, fact: FactId, past: _Past) -> None:
     past.versions[recorded.id] = recorded.version
+    if _decides(recorded.event, fact, past):
+        past.turned = recorded.id
     match recorded.event:
         case StatisticsPrepared(artifact=named) | EditComputed(edit=named) | SleepStarted(sleep=named):
             past.origins[named] = recorded.id
@@ -160,6 +215,14 @@ def _remember(recorded: Recorded, fact: FactId, past: _Past) -> None:
         case FactAudited(fact=audited, sleep=sleep) if audited == fact:
             past.audits[recorded.version] = past.audited = recorded.id
             past.sleeps.add(sleep)
+        case AdapterTrained() as event:
+            past.trained[event.sleep] = past.origins[event.adapter] = recorded.id
+            if fact in event.facts or fact in event.rehearsed:
+                past.adapters.add(event.adapter)
+        case AdaptersCompacted() as event:
+            past.origins[event.adapter] = recorded.id
+            if not past.adapters.isdisjoint(event.replaced):
+                past.adapters.add(event.adapter)
         case FactsRescaled():
             past.rescaled = recorded.id
         case FactAdvanced(fact=moved) | FactRetreated(fact=moved) if moved == fact:
@@ -177,15 +240,21 @@ def _implied(event: Event, fact: FactId, past: _Past) -> tuple[str | None, ...]:
         case EditComputed(statistics=statistics):
             why = {"injection": origin(fact), "withdrawal": past.taken_back}.get(event.kind, past.audited)
             return why, origin(statistics)
-        case FactSuperseded():
-            return (origin(event.by if fact == event.fact else event.fact),)
-        case FactWithdrawn(edit=edit):
-            return past.taken_back, origin(edit or "")
+        case FactSuperseded(fact=old, by=new):
+            return origin(old), origin(new)
+        case FactRetracted():
+            return (origin(fact),)
+        case FactWithdrawn(edit=edit, adapters=adapters):
+            return past.taken_back, origin(edit or ""), *(origin(one) for one in adapters)
+        case AdaptersCompacted(replaced=replaced):
+            return tuple(origin(one) for one in replaced if one in past.adapters)
         case FactErased():
             return past.taken_back, past.withdrawn
         case WorkFailed():
             return (origin(fact),)
-        case FactAudited(sleep=sleep) | AdapterTrained(sleep=sleep):
+        case FactAudited(sleep=sleep, occasion=occasion):
+            return origin(sleep), past.trained.get(sleep) if occasion == Occasion.GATE else None
+        case AdapterTrained(sleep=sleep):
             return (origin(sleep),)
         case FactsRescaled():
             return (past.audited,)

@@ -96,7 +96,7 @@ async def serving(
 
     server = aio.server(interceptors=[EveryCall()], options=_options(settings))
     memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(parts), server)
-    facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(store.log, states, tail, retries), server)
+    facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(parts), server)
     sleep_pb2_grpc.add_SleepServicer_to_server(SleepServicer(store.log, states, nights, operations, retries), server)
     history_pb2_grpc.add_HistoryServicer_to_server(HistoryServicer(parts), server)
     chat_pb2_grpc.add_ChatServicer_to_server(chat, server)

@@ -1,4 +1,4 @@
-"""`hypnogram fact`: add, list, show."""
+"""`hypnogram fact`: add, list, show; `service/cli/amend.py` has supersede and retract."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli import options
+from service.cli import amend, options
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, progress
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 BATCH = 256  # facts in one request
 
-app = typer.Typer(help="Tell a memory facts and see how far they have come.", no_args_is_help=True)
+app = typer.Typer(help="Tell a memory facts, see how far they have come, take them back.", no_args_is_help=True)
+app.command("supersede")(amend.supersede)
+app.command("retract")(amend.retract)
 
 
 @app.command("add")

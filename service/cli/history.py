@@ -1,4 +1,4 @@
-"""`hypnogram lineage | log`: what happened."""
+"""`hypnogram log`: what happened."""
 
 from __future__ import annotations
 
@@ -12,45 +12,11 @@ from service.cli.output import (
     as_dict,
     connected,
     print_json,
-    print_table,
     print_text,
 )
 
 if TYPE_CHECKING:
     from hypnogram.v1 import history_pb2
-
-
-def lineage(
-    *,
-    fact: Annotated[str, typer.Argument(help="Id of a fact, as `hypnogram fact list` shows it.")],
-    at: options.At = None,
-    at_version: options.AtVersion = None,
-    memory: options.MemoryName = None,
-    address: options.Address = None,
-    json: options.AsJson = False,
-) -> None:
-    """Show the life of one fact: every event about it, and what caused each."""
-    with connected(address) as client:
-        name = options.memory_name(memory)
-        answer = client.lineage(name, fact, options.version(client, name, at, at_version))
-    if json:
-        print_json(as_dict(answer))
-        return
-    versions = {entry.event.id: entry.event.version for entry in answer.entries}
-    rows = (
-        (
-            entry.event.version,
-            entry.event.recorded_at.ToJsonString(),
-            entry.event.type,
-            ", ".join(f"v{versions[one]}" for one in entry.caused_by),
-            entry.summary,
-        )
-        for entry in answer.entries
-    )
-    told = answer.fact
-    print_table(
-        f"{told.subject} {told.relation} {told.object}", ("version", "when", "what", "because of", "in words"), rows
-    )
 
 
 def log(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from core.errors import HypnogramError
-from service.cli import ask, bench, carry, checkpoint, fact, fork, history, memory, proof, run, sleep, status
+from service.cli import ask, bench, carry, checkpoint, fact, fork, history, lineage, memory, proof, run, sleep, status
 from service.cli.output import UsageProblem, fail
 from service.failures import CallFailed
 
@@ -27,7 +27,7 @@ app.command("status")(status.status)
 app.command("sleep")(sleep.sleep)
 app.command("nap")(sleep.nap)
 app.command("sleeps")(sleep.sleeps)
-app.command("lineage")(history.lineage)
+app.command("lineage")(lineage.lineage)
 app.command("log")(history.log)
 app.command("fork")(fork.fork)
 app.command("diff")(fork.diff)

@@ -46,7 +46,7 @@ def test_a_night_in_which_a_fact_advances(demo: Running, facts: list[FactId]) ->
     assert [(type_, causes) for type_, causes, _ in lived] == [
         ("FactAudited", ["SleepStarted"]),
         ("AdapterTrained", ["SleepStarted"]),
-        ("FactAudited", ["SleepStarted"]),
+        ("FactAudited", ["SleepStarted", "AdapterTrained"]),
         ("FactsRescaled", ["FactAudited"]),
         ("FactAdvanced", ["FactAudited", "FactsRescaled"]),
         ("FactAudited", ["SleepStarted"]),

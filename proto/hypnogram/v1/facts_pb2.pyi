@@ -699,7 +699,7 @@ class Columns(_message.Message):
     length: _builtins.int
     """How many bytes they are; 0 in old deltas."""
     readable: _builtins.bool
-    """Whether they can be read: false once the fact is erased."""
+    """Whether they can be read: false once the fact is erased, and while the artifact is missing."""
     def __init__(
         self,
         *,
