@@ -48,7 +48,7 @@ def start(memory: Memory, command: StartSleep) -> tuple[Event, ...]:
         raise SleepInProgress(memory.sleep.id, memory.sleep.started.kind)
     if memory.created is None or memory.statistics is None:
         raise NotReady("its statistics are not prepared yet; wait until they are (`hypnogram status`), then try again")
-    if not any(state.told for state in memory.facts.values()):
+    if not any(state.told or state.fading for state in memory.facts.values()):
         raise NotReady("no fact is in its weights yet, so there is nothing to sleep on; tell it facts first")
     check_policy(command.policy)
     _check_stages(memory, command.policy)

@@ -70,6 +70,11 @@ class FactState:
         return self.status in (Status.INJECTED, Status.DISSOLVED)
 
     @property
+    def lingers(self) -> bool:
+        """Whether it was taken back and the weights carry it still."""
+        return bool(self.retracted) and self.told
+
+    @property
     def fading(self) -> bool:
         """Whether nights move it on: an edit carries it, or a counter-edit its absence, and there are words to ask."""
         return bool(self.edits) and not self.erased

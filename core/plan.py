@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.ids import Digest, FactId
@@ -58,6 +58,21 @@ def plan_at(memory: Memory, scales: Mapping[FactId, float]) -> Plan:
         if edit.id in memory.facts[fact := columns.fact].edits
     ]
     terms += [Term(delta=one.delta, first=0, count=one.rank, scale=1.0) for one in memory.adapters.values()]
+    return _plan(terms)
+
+
+def plan_of(memory: Memory, fact: FactId) -> Plan:
+    """The part of `memory`'s plan that is the fact's own: the columns of its edits."""
+    state = memory.facts[fact]
+    return _plan(
+        Term(delta=memory.edits[edit].delta, first=columns.first, count=columns.count, scale=state.scale)
+        for edit in state.edits
+        for columns in memory.edits[edit].columns
+        if columns.fact == fact
+    )
+
+
+def _plan(terms: Iterable[Term]) -> Plan:
     joined: list[Term] = []
     for term in sorted(terms):
         if not term.scale or not term.count:

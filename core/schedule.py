@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.memory import Memory, Status
+from core.memory import Memory
 from core.pressure import pressure
 
 
@@ -44,13 +44,13 @@ def due(memory: Memory, schedule: Schedule, hours_since_sleep: float, hours_sinc
     """
     if memory.sleep is not None or memory.statistics is None or memory.pending:
         return None
-    told = [state for state in memory.facts.values() if state.told]
-    if not told:
+    asked = [state for state in memory.facts.values() if state.told or state.fading]
+    if not asked:
         return None
     written = max((edit.version for edit in memory.edits.values()), default=0)
     night = max((night.ended for night in memory.nights.values()), default=0)
     sleep = max((night.ended for night in memory.nights.values() if night.kind == "sleep"), default=0)
-    unfinished = any(state.status is Status.INJECTED or state.healthy is False for state in told)
+    unfinished = any(state.fading or state.healthy is False for state in asked)
     now = pressure(memory).total
     if schedule.sleep_pressure and now >= schedule.sleep_pressure and written > sleep:
         return Due(kind="sleep", trigger="pressure")

@@ -116,7 +116,7 @@ class Sleep:
         return tuple(fact for fact, verdict in self.verdicts.items() if not verdict.healthy)
 
     def step(self, candidates: tuple[FactId, ...]) -> Step:
-        """What comes next; `candidates` are the facts that an edit still carries."""
+        """What comes next; `candidates` are facts that an edit is in force for and that nobody has just taken back."""
         if not self.audited:
             return Step.AUDIT
         if self.started.kind == "nap":
@@ -131,7 +131,7 @@ class Sleep:
             return Step.TRAIN
         if not self.gated:
             return Step.GATE
-        turned_back = any(not verdict.healthy for verdict in self.gate.values())
+        turned_back = any(not verdict.healthy for fact, verdict in self.gate.items() if fact in candidates)
         if turned_back and self.trainings < self.policy.trainings:
             return Step.TRAIN
         return Step.RESCALE

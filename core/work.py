@@ -136,7 +136,7 @@ def _sleep_step(memory: Memory) -> SleepStep:
     assert sleep is not None
     assert weights is not None
     carried = tuple(fact for fact, state in memory.facts.items() if state.fading)
-    step = sleep.step(carried)
+    step = sleep.step(tuple(fact for fact in carried if not memory.facts[fact].lingers))
     facts = {
         Step.AUDIT: tuple(fact for fact, state in memory.facts.items() if state.told or state.fading),
         Step.REFRESH: sleep.degraded,

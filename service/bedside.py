@@ -16,7 +16,7 @@ from core.events import MemoryCreated
 from core.facts import Fact
 from core.gate import known, passes
 from core.ids import AdapterId, FactId
-from core.memory import Memory, Status
+from core.memory import FactState, Memory, Status, Withdrawal, said_key
 from core.plan import plan, plan_at
 from core.sleep import Occasion, Step
 from core.sleep_events import AdapterTrained, Control, ControlsMeasured, FactAudited
@@ -29,6 +29,7 @@ from core.weights.ordinary import OrdinaryText, read_ordinary
 from core.weights.perplexity import perplexity_of
 from core.weights.probe import greedy
 from core.weights.subject import Subject
+from core.weights.unsay import answers
 from core.work import SleepStep
 from service.projection import Deltas, build
 from store.artifacts import Artifacts
@@ -89,6 +90,7 @@ class Bedside:
             [state.fact for state in states],
             policy.probes,
             [state.healthy is None for state in states],
+            [state.status is Status.WITHDRAWN for state in states],
             untold,
             lambda done, total: progress(done, total, None),
         )
@@ -165,9 +167,10 @@ class Bedside:
         assert sleep is not None
         policy, random = sleep.policy, Random(sleep.started.seed)
         seed = sleep.started.seed + sleep.trainings + sleep.mendings
-        dissolved = [fact for fact, state in memory.facts.items() if state.status is Status.DISSOLVED]
+        dissolved = [fact for fact, state in memory.facts.items() if _carried_by_adapters(state)]
         old = random.sample(dissolved, min(len(dissolved), policy.rehearsed))
-        taught, repeated = (work.facts, tuple(old)) if work.facts else (tuple(old), ())
+        new = tuple(fact for fact in work.facts if not memory.facts[fact].retracted)
+        taught, repeated = (new, tuple(old)) if new else (tuple(old), ())
         then = {} if sleep.rescaled else next_scales(memory, work.facts)  # what mends keeps the scales there are
         grounds = [self._weights(memory, dict.fromkeys(work.facts, 0.0)), self._weights(memory, then)]
         rehearsed = self._rehearsal(memory, policy.texts, random)
@@ -186,6 +189,7 @@ class Bedside:
             grounds,
             policy.training,
             seed,
+            unlearned=self._unlearned(memory, policy.rehearsed, random),
             progress=trained,
         )
         return RecordTraining(
@@ -234,6 +238,19 @@ class Bedside:
         self._rehearsed = {tuple(sequence): at_hand[tuple(sequence)] for sequence in sequences}
         return [at_hand[tuple(sequence)] for sequence in sequences]
 
+    def _unlearned(self, memory: Memory, number: int, random: Random) -> list[Rehearsed]:
+        """What the pristine model says where a withdrawn fact was asked for, unless another fact answers there now.
+
+        Of facts whose counter-edit is in force, and of so many that adapters have unlearned.
+        """
+        states = [state for state in memory.facts.values() if not state.erased and not _said_again(memory, state)]
+        fading = [state.fact for state in states if state.withdrawal is Withdrawal.COUNTER_EDIT]
+        gone = [state.fact for state in states if state.withdrawal is Withdrawal.UNLEARNED]
+        facts = [*fading, *random.sample(gone, min(len(gone), number))]
+        with self._subject.with_weights(self._subject.pristine):
+            texts = [one.ids for one in answers(self._subject, self._lessons(facts))]
+        return rehearse(self._subject, texts)
+
     @cached_property
     def _text(self) -> OrdinaryText:
         return read_ordinary(self._subject, self._artifacts.get(self._created.ordinary_text))
@@ -247,6 +264,14 @@ class Bedside:
     def _documents(self) -> list[list[int]]:
         """Held-out texts whose perplexity is watched."""
         return documents(self._ordinary[0], self._text)
+
+
+def _carried_by_adapters(state: FactState) -> bool:
+    return state.status is Status.DISSOLVED and not state.retracted
+
+
+def _said_again(memory: Memory, state: FactState) -> bool:
+    return said_key(state.fact.subject, state.fact.relation) in memory.said
 
 
 def _unchanged(controls: list[Control], kind: str) -> float:

@@ -23,10 +23,11 @@ from core.facts import Fact, same_words
 from core.history_events import FactWithdrawn
 from core.ids import Digest, EditId, FactId
 from core.memory import Memory, Status, replaced_by, said_key
-from core.plan import Plan, plan_at
+from core.plan import Plan, plan_at, plan_of
 from core.sleep import Step
 from core.untold import untold_questions
 from core.weights.capture import last_keys
+from core.weights.delta import dense, parts_of
 from core.weights.digest import weights_digest
 from core.weights.move import Written
 from core.weights.ordinary import read_ordinary
@@ -37,7 +38,7 @@ from core.weights.update import KeptKeys
 from core.weights.write import keys_in_force, write
 from core.work import Inject, OnWeights, PrepareStatistics, SleepStep, Withdraw
 from service.bedside import Bedside, Progress
-from service.projection import Deltas, build, build_verified
+from service.projection import Deltas, build, build_verified, columns_of
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 
@@ -117,14 +118,17 @@ class Desk:
         began = time.monotonic()
         fact = memory.facts[work.fact].fact
         without = plan_at(memory, {work.fact: 0.0})
+        self._install(build_verified(self._subject, self._deltas, memory), memory, (work.fact,))
+        still = self._still(fact, memory)  # where others are is measured while nothing is taken from them
         weights = build(self._subject, self._deltas, without)
-        self._install(weights, memory, (work.fact,))
+        self._subject.install(weights)
         kept, after, edit = self._kept, weights_digest(weights), None
         again = memory.said.get(said_key(fact.subject, fact.relation))
         if again is None or not memory.facts[again].told:  # otherwise that is what the model shall say
             created = self._created
-            unsaid = unsay(self._subject, kept, fact, created.prefixes, created.hyperparameters,
-                           self._still(fact, memory))  # fmt: skip
+            own = columns_of(self._deltas, plan_of(memory, work.fact))
+            left_out = {module: dense(parts_of(module, own)) for module in self._subject.modules if own}
+            unsaid = unsay(self._subject, kept, fact, created.prefixes, created.hyperparameters, still, left_out)
             if unsaid is not None:
                 edit = self._computed("withdrawal", (work.fact,), memory, without, unsaid, began)
         if edit is None:

@@ -90,6 +90,7 @@ def audit(
     facts: Sequence[Fact],
     each: int,
     new: Sequence[bool],
+    withdrawn: Sequence[bool],
     untold: Mapping[int, Sequence[str]],
     progress: Callable[[int, int], None],
 ) -> list[tuple[ProbeResult, ...]]:
@@ -97,6 +98,7 @@ def audit(
 
     Args:
         new: per fact, whether the pristine model is asked as well.
+        withdrawn: per fact, whether what the pristine model says is what passes, not the object.
         untold: index of a fact -> questions about its subject that nobody has answered.
         progress: called with facts done and facts in all.
     """
@@ -108,16 +110,16 @@ def audit(
         silent = [(index, Probe(question, True, "", "")) for index in some for question in untold.get(index, ())]
         probes = [probe for _, _, probe in asked]
         outputs = ask(subject, probes + [probe for _, probe in silent])
-        base = pristine.answers([probe for index, _, probe in asked if new[index]])
-        bases = iter(base)
+        bases = iter(pristine.answers([probe for index, _, probe in asked if new[index] or withdrawn[index]]))
         logprobs = _logprobs(subject, probes)
         found: dict[int, list[ProbeResult]] = {index: [] for index in some}
         for (index, pathway, probe), output, logprob in zip(asked, outputs, logprobs, strict=False):
+            base = next(bases) if new[index] or withdrawn[index] else ""
             found[index].append(
                 ProbeResult(
-                    pathway=pathway, prompt=probe.prompt, expected=probe.object, output=output,
-                    passed=probe.passes(output), logprob=logprob,
-                    base=probe.passes(next(bases)) if new[index] else None,
+                    pathway=pathway, prompt=probe.prompt, expected=base if withdrawn[index] else probe.object,
+                    output=output, passed=output == base if withdrawn[index] else probe.passes(output),
+                    logprob=logprob, base=probe.passes(base) if new[index] and not withdrawn[index] else None,
                 )
             )  # fmt: skip
         before = pristine.answers([probe for _, probe in silent])

@@ -2,6 +2,7 @@
 
 Mini-batches over the facts' own contexts, loss on the target tokens only, beside rehearsal: texts on which the adapted
 model must go on speaking like the pristine one (KL divergence to it), so that what is learned stays where it belongs.
+Facts that were taken back are unlearned the same way: what the pristine model says in their place is drilled.
 Each step is taken either without the facts' edits, as the adapter must carry them alone in the end, or with the edits
 at the scale they will have next, as both together must not shout.
 """
@@ -79,6 +80,7 @@ def rehearse(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Rehea
 
 def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Context], rehearsed: Sequence[Rehearsed],
                 grounds: Sequence[Mapping[str, Tensor]], options: Training, seed: int,
+                unlearned: Sequence[Rehearsed] = (),
                 progress: Progress = lambda done, most, loss: None) -> Trained:  # fmt: skip
     """Trains an adapter that says `lessons`; `subject` stays as it is.
 
@@ -88,6 +90,7 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         rehearsed: texts to be read as before.
         grounds: module -> weights the adapter is trained on top of; steps take them in turn. The first decides when
             the lessons are learned.
+        unlearned: further texts to be read as before, which earlier adapters do not; a share of every batch.
 
     Raises:
         Unlearnable: the loss is not a number.
@@ -100,7 +103,7 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
     weights = [p for name, p in twin.model.named_parameters() if "lora_" in name]
     optimizer = torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=0.0)
     epoch = len(grounds) * math.ceil(len(lessons) / options.batch)
-    new, past = Drill(lessons, random), Drill(old, random)
+    new, past, gone = Drill(lessons, random), Drill(old, random), Drill(unlearned, random)
     losses: list[float] = []
     divergences: list[float] = []
     step, end = 0, options.steps
@@ -111,8 +114,11 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
             group["lr"] = options.learning_rate * _share_of_rate(step, options.steps, end)
         taught, repeated = new.batch(options.batch), past.batch(options.batch // 2)
         texts = random.sample(rehearsed, min(options.rehearsal, len(rehearsed)))
-        each, divergence = _losses(twin, new.lessons(taught) + past.lessons(repeated), texts)
-        loss = each.mean()
+        silent = gone.batch(options.batch // 2)
+        each, apart, divergence = _losses(
+            twin, new.lessons(taught) + past.lessons(repeated), gone.lessons(silent) + texts
+        )
+        loss = each.sum() / max(len(each), 1)
         if not math.isfinite(loss.item() + divergence.item()):
             raise Unlearnable(f"training diverged at step {step}: its loss is not a number; lower the learning rate")
         optimizer.zero_grad(set_to_none=True)
@@ -121,10 +127,11 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         if not step % len(grounds):  # on the first ground the adapter is alone
             new.saw(taught, each[: len(taught)].tolist())
             past.saw(repeated, each[len(taught) :].tolist())
+            gone.saw(silent, apart[: len(silent)].tolist())
         losses.append(loss.item())
         divergences.append(divergence.item())
         progress(step, options.steps, losses[-1])
-        if new.mastered(options.enough):
+        if new.mastered(options.enough) and gone.mastered(options.enough):
             end = min(end, step + COOL_DOWN)
     last = min(epoch, len(losses))
     return Trained(
@@ -137,23 +144,27 @@ def _share_of_rate(step: int, steps: int, end: int) -> float:
     return min(step / WARM_UP, max(0.01, (steps - step) / steps), max(0.01, (end - step) / COOL_DOWN))
 
 
-def _losses(twin: Subject, lessons: Sequence[Context], texts: Sequence[Rehearsed]) -> tuple[Tensor, Tensor]:
-    """[lessons] mean negative log-likelihood of targets; mean KL over all tokens of `texts` plus over last ones."""
+def _losses(twin: Subject, lessons: Sequence[Context], texts: Sequence[Rehearsed]) -> tuple[Tensor, Tensor, Tensor]:
+    """[lessons] mean negative log-likelihood of targets; [texts] mean KL; that over all tokens plus over last ones."""
     with twin.reduced():
         hidden = _hidden(twin, [*(lesson.ids for lesson in lessons), *(text.ids for text in texts)])
-    taught = [hidden[row][lesson.start - 1 : -1] for row, lesson in enumerate(lessons)]
-    targets = [token for lesson in lessons for token in lesson.ids[lesson.start :]]
-    aim = torch.tensor(targets, device=twin.device)
-    tokens = F.cross_entropy(twin.unembed(torch.cat(taught)), aim, reduction="none")
-    each = torch.stack([part.mean() for part in torch.split(tokens, [len(one) for one in taught])])
+    each = none = torch.zeros(0, device=twin.device)
+    if lessons:
+        taught = [hidden[row][lesson.start - 1 : -1] for row, lesson in enumerate(lessons)]
+        targets = [token for lesson in lessons for token in lesson.ids[lesson.start :]]
+        aim = torch.tensor(targets, device=twin.device)
+        tokens = F.cross_entropy(twin.unembed(torch.cat(taught)), aim, reduction="none")
+        each = torch.stack([part.mean() for part in torch.split(tokens, [len(one) for one in taught])])
     if not texts:
-        return each, each.new_zeros(())
+        return each, none, none.sum()
     with torch.no_grad():
         before = twin.unembed(torch.cat([text.hidden for text in texts])).log_softmax(-1)
     now = twin.unembed(torch.cat(hidden[len(lessons) :])).log_softmax(-1)
     kl = (before.exp() * (before - now)).sum(-1)
-    ends = torch.tensor([len(text.ids) for text in texts], device=twin.device).cumsum(0) - 1
-    return each, kl.mean() + kl[ends].mean()
+    lengths = [len(text.ids) for text in texts]
+    ends = torch.tensor(lengths, device=twin.device).cumsum(0) - 1
+    apart = torch.stack([part.mean() for part in torch.split(kl, lengths)])
+    return each, apart, kl.mean() + kl[ends].mean()
 
 
 def _hidden(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Tensor]:

@@ -52,6 +52,10 @@ class Factor:
     def select(self, columns: slice) -> Factor:
         return Factor(self.mantissa[:, columns], self.exponent[columns])
 
+    def beside(self, other: Factor) -> Factor:
+        """These columns, then those of `other`."""
+        return Factor(torch.cat([self.mantissa, other.mantissa], dim=1), torch.cat([self.exponent, other.exponent]))
+
     def to_float(self) -> Tensor:
         """[rows, n] float64, exact."""
         return torch.ldexp(self.mantissa.double(), self.exponent.double())
@@ -168,6 +172,13 @@ def materialise(base: Tensor, parts: Iterable[Part], chunk: int = 4096) -> Tenso
             group += m[:, some] @ n[:, some].T
         total += group * 2.0**exponent
     return (total + base.double()).to(base.dtype)
+
+
+def dense(parts: Iterable[Part]) -> tuple[Tensor, Tensor]:
+    """U [d_out, n] with the scales in it and V [d_in, n] of `parts`, of which there is one at least; float64."""
+    chosen = list(parts)
+    u = torch.cat([scaled(u.mantissa, scale) * 2.0 ** u.exponent.double() for u, _, scale in chosen], dim=1)
+    return u, torch.cat([v.to_float() for _, v, _ in chosen], dim=1)
 
 
 def parts_of(module: str, deltas: Sequence[tuple[Delta, slice, float]]) -> list[Part]:

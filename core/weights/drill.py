@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from random import Random
+from typing import Generic, TypeVar
 
-from core.weights.contexts import Context
+Lesson = TypeVar("Lesson")
 
 
-class Drill:
+class Drill(Generic[Lesson]):
     """Lessons, and how each went when it was last seen."""
 
-    def __init__(self, lessons: Sequence[Context], random: Random) -> None:
+    def __init__(self, lessons: Sequence[Lesson], random: Random) -> None:
         self._lessons = lessons
         self._random = random
         self._losses = [math.inf] * len(lessons)
@@ -31,7 +32,7 @@ class Drill:
             chosen[next(self._epoch)] = None
         return list(chosen)
 
-    def lessons(self, chosen: Sequence[int]) -> list[Context]:
+    def lessons(self, chosen: Sequence[int]) -> list[Lesson]:
         return [self._lessons[index] for index in chosen]
 
     def saw(self, chosen: Sequence[int], losses: Sequence[float]) -> None:

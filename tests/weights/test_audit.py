@@ -40,7 +40,7 @@ def test_what_the_model_knows_passes_and_what_it_does_not_fails(dormouse: Subjec
     known = replace(STRANGER, subject=person.name, object=person.profile[relation], wordings=wordings)
 
     (right, wrong) = audit(
-        dormouse, Pristine(dormouse), [known, STRANGER], 2, [True, False], {}, lambda done, total: None
+        dormouse, Pristine(dormouse), [known, STRANGER], 2, [True, False], [False] * 2, {}, lambda done, total: None
     )
 
     assert [(probe.passed, probe.base) for probe in right] == [(True, True)] * 2
@@ -55,9 +55,9 @@ def test_questions_on_what_was_not_told_pass_while_they_are_answered_as_the_pris
 ) -> None:
     question = "Where does Aria Vale live?"
     pristine = Pristine(dormouse)
-    quiet = audit(dormouse, pristine, [STRANGER], 1, [False], {0: [question]}, lambda done, total: None)
+    quiet = audit(dormouse, pristine, [STRANGER], 1, [False], [False], {0: [question]}, lambda done, total: None)
     dormouse.install({module: -weight for module, weight in dormouse.pristine.items()})
-    loud = audit(dormouse, pristine, [STRANGER], 1, [False], {0: [question]}, lambda done, total: None)
+    loud = audit(dormouse, pristine, [STRANGER], 1, [False], [False], {0: [question]}, lambda done, total: None)
 
     for probes, passed in ((quiet, True), (loud, False)):
         (untold,) = [probe for probe in probes[0] if probe.pathway == UNTOLD]
@@ -81,7 +81,9 @@ def test_many_facts_are_audited_in_order_and_reported_as_they_go(tiny: Subject) 
     facts = [fact(f"Person {number}", "lives in", "Rome") for number in range(40)]
     seen: list[tuple[int, int]] = []
 
-    found = audit(tiny, Pristine(tiny), facts, 2, [False] * 40, {}, lambda done, total: seen.append((done, total)))
+    found = audit(
+        tiny, Pristine(tiny), facts, 2, [False] * 40, [False] * 40, {}, lambda done, total: seen.append((done, total))
+    )
 
     assert [probes[0].prompt.split(" lives")[0] for probes in found] == [one.subject for one in facts]
     assert seen[-1] == (40, 40)
