@@ -68,11 +68,11 @@ def _taken_back(draft: Draft, fact: FactId) -> None:
     if draft.said.get(key) == fact:
         del draft.said[key]
     draft.pending.pop(fact, None)
-    draft.change(fact, retracted=state.retracted or draft.version)
+    draft.change(fact, retracted=state.retracted or draft.version, failures=0, failure="")
     if state.told:
         draft.leaving[fact] = None
     else:
-        draft.change(fact, status=Status.WITHDRAWN, failures=0, failure="", withdrawal=Withdrawal.NEVER_WRITTEN)
+        draft.change(fact, status=Status.WITHDRAWN, withdrawal=Withdrawal.NEVER_WRITTEN)
 
 
 def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:

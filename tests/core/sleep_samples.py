@@ -10,26 +10,33 @@ from core.commands import (
     CancelSleep,
     Command,
     RecordAudit,
+    RecordCompaction,
     RecordEnd,
+    RecordErasure,
     RecordFailure,
     RecordInjection,
     RecordRefresh,
     RecordRescale,
     RecordTraining,
+    RecordWithdrawal,
+    RetractFact,
     StartSleep,
+    SupersedeFact,
+    ToldFact,
 )
 from core.decide import decide
 from core.decide_sleep import new_stages
 from core.events import EditComputed, Event
 from core.evolve import evolve, fold
-from core.facts import Fact
-from core.ids import AdapterId, Digest, FactId, SleepId
+from core.facts import Fact, Source
+from core.history_events import AdaptersCompacted, FactWithdrawn
+from core.ids import AdapterId, Digest, FactId, MemoryId, SleepId
 from core.memory import FactState, Memory
 from core.plan import plan, plan_at
 from core.policy import SleepPolicy
 from core.sleep import Occasion, Step
 from core.sleep_events import AdapterTrained, Control, ControlsMeasured, FactAudited, ProbeResult
-from core.work import SleepStep, next_work
+from core.work import Erase, SleepStep, Withdraw, next_work
 from tests.core.samples import ARIA, BO, CLEAN, CREATED, CY, READY, added, digest, edit, filled
 
 POLICY = SleepPolicy(scales=(1.0, 0.5, 0.0), trainings=2, refreshes=2, mendings=0)
@@ -60,6 +67,74 @@ def inject(memory: Memory, *facts: Fact | FactId, crowding: float = 0.125) -> Re
     assert memory.weights is not None
     computed = edit(*facts, before=memory.weights, number=memory.version, crowding=crowding)
     return RecordInjection(edit=settled(memory, computed))
+
+
+def retract(one: Fact, *, erase: bool = False, reason: str = "it was wrong", request: str = "") -> RetractFact:
+    request = request or f"back-{one.id}-{erase}"
+    return RetractFact(
+        memory=MemoryId("demo"),
+        fact=one.id,
+        reason=reason,
+        erase=erase,
+        request=request,
+        request_digest=digest(one.id, reason, erase),
+    )
+
+
+def supersede(old: Fact, new: Fact, request: str = "") -> SupersedeFact:
+    return SupersedeFact(
+        memory=MemoryId("demo"),
+        fact=old.id,
+        new=ToldFact(fact=new, source=Source(client="test")),
+        request=request or f"instead-{old.id}",
+        request_digest=digest(old.id, new.object),
+    )
+
+
+def withdraw(memory: Memory, *, counter: bool = False, crowding: float = 0.0625) -> RecordWithdrawal:
+    """The result of taking a fact out of the weights, by a counter-edit or by leaving its columns out."""
+    work = next_work(memory)
+    assert isinstance(work, Withdraw)
+    given = FactWithdrawn(
+        fact=work.fact,
+        edit=None,
+        adapters=tuple(one.id for one in memory.adapters.values() if work.fact in one.facts),
+        weights_before=work.weights,
+        weights_after=CLEAN,
+        crowding=crowding,
+        seconds=0.5,
+    )
+    if not counter:
+        weights = weights_of(evolve(memory, given))
+        return RecordWithdrawal(work=work, withdrawn=replace(given, weights_after=weights), edit=None)
+    computed = replace(edit(work.fact, before=work.weights, number=memory.version), kind="withdrawal")
+    computed = settled(memory, computed)
+    given = replace(given, edit=computed.edit, weights_after=computed.weights_after)
+    return RecordWithdrawal(work=work, withdrawn=given, edit=computed)
+
+
+def erase(memory: Memory) -> RecordErasure:
+    work = next_work(memory)
+    assert isinstance(work, Erase)
+    return RecordErasure(work=work, remains=(digest("adapter", 1),))
+
+
+def compact(memory: Memory) -> RecordCompaction:
+    """One adapter instead of all that are in force."""
+    assert memory.weights is not None
+    given = AdaptersCompacted(
+        **filled(AdaptersCompacted)
+        | {
+            "adapter": AdapterId(f"adapter-{memory.version}"),
+            "replaced": tuple(memory.adapters),
+            "delta": digest("adapter", memory.version),
+            "modules": CREATED.modules,
+            "rank": 2,
+            "weights_before": memory.weights,
+            "weights_after": CLEAN,
+        }
+    )
+    return RecordCompaction(compacted=replace(given, weights_after=weights_of(evolve(memory, given))))
 
 
 def awake(*facts: Fact) -> Memory:
@@ -236,7 +311,14 @@ def last(memory: Memory, command: Command) -> Event:
 
 
 def given_back(memory: Memory) -> tuple[object, ...]:
-    """All of `memory` that a sleep must give back when it is undone, the plan's digest among it."""
-    facts: dict[FactId, FactState] = {fact: state for fact, state in memory.facts.items() if state.told}
+    """All of `memory` that a sleep must give back when it is undone, the plan's digest among it.
+
+    That a fact was taken back meanwhile is not undone.
+    """
+    facts: dict[FactId, FactState] = {
+        fact: replace(state, retracted=0, successor=None, predecessor=None, erase=False, failures=0, failure="")
+        for fact, state in memory.facts.items()
+        if state.told or state.fading
+    }
     adapters = dict(memory.adapters)
     return facts, dict(memory.edits), adapters, memory.weights, memory.crowding, plan(memory).digest, memory.slept

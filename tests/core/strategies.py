@@ -13,6 +13,7 @@ from core.commands import (
     AddFacts,
     CancelSleep,
     Command,
+    MarkCheckpoint,
     RecordAudit,
     RecordEnd,
     RecordFailure,
@@ -27,16 +28,17 @@ from core.errors import Refused
 from core.events import EVENT_TYPES, Event
 from core.evolve import fold
 from core.facts import Fact
-from core.ids import FactId, SleepId
+from core.ids import FactId, MemoryId, SleepId
 from core.memory import NOTHING, Memory
 from core.sleep import Step
-from core.work import Inject, SleepStep, next_work
+from core.work import Erase, Inject, SleepStep, Withdraw, next_work
 from tests.core import samples
 from tests.core import sleep_samples as sleeping
 
 SUBJECTS = ("Aria Moss", "Bo Lind", "Cy Ames", "Dee Orr", "aria  moss")
 RELATIONS = ("lives in", "plays", "speaks")
 OBJECTS = ("Oslo",) * 12 + ("Bergen", "")  # mostly new or known, now and then contradicting or empty
+OTHERS = ("Lima", "Quito", "Oslo", "")  # objects that supersede
 REQUESTS = ("r1", "r2", "")  # beside fresh ones: used before, or empty
 HARM = ({"perplexity": 9.0}, {"neighbours": 0.5}, {"strangers": 0.5}, {"perplexity": float("nan")})
 
@@ -58,8 +60,9 @@ class Attempt:
         return f"<{type(self.command).__name__}: {came!s:.200}>"
 
 
-KINDS = ("add", "add", "work", "work", "work", "fail", "stale", "create", "sleep", "sleep", "cancel")
-NIGHTLY = (*["work"] * 24, "sleep", "sleep", "fail", "add", "stale", "cancel")
+HISTORY = ("retract", "retract", "supersede", "mark", "compact")
+KINDS = ("add", "add", "work", "work", "work", "work", "fail", "stale", "create", "sleep", "sleep", "cancel", *HISTORY)
+NIGHTLY = (*["work"] * 24, "sleep", "sleep", "fail", "add", "stale", "cancel", *HISTORY)
 
 
 @st.composite
@@ -74,6 +77,8 @@ def commands(draw: st.DrawFn, memory: Memory, kinds: tuple[str, ...] = KINDS) ->
     if kind == "cancel":
         asleep = [memory.sleep.id] * 4 if memory.sleep else []
         return CancelSleep(sleep=draw(st.sampled_from((*asleep, *memory.nights, SleepId("nobody")))))
+    if kind in HISTORY and memory.facts:
+        return draw(_of_history(memory, kind))
     if kind == "add" or work is None:
         return draw(_additions(memory))
     if kind == "fail":
@@ -81,11 +86,35 @@ def commands(draw: st.DrawFn, memory: Memory, kinds: tuple[str, ...] = KINDS) ->
     if isinstance(work, SleepStep):
         result = draw(results(memory))
         return replace(result, work=draw(_other(work))) if kind == "stale" else result
+    if isinstance(work, Withdraw):
+        result_ = sleeping.withdraw(memory, counter=draw(st.booleans()), crowding=memory.crowding)
+        wrong = replace(work, weights=samples.digest("weights nobody had"))
+        return replace(result_, work=wrong) if kind == "stale" else result_
+    if isinstance(work, Erase):
+        erased = sleeping.erase(memory)
+        return replace(erased, work=replace(work, fact=FactId("another"))) if kind == "stale" else erased
     if not isinstance(work, Inject):
         return RecordStatistics(prepared=samples.PREPARED)
     written = sleeping.inject(memory, *work.facts, crowding=memory.crowding + draw(st.floats(0.0, 0.25)))
     before = samples.digest("weights nobody had") if kind == "stale" else work.weights
     return replace(written, edit=replace(written.edit, weights_before=before))
+
+
+@st.composite
+def _of_history(draw: st.DrawFn, memory: Memory, kind: str) -> Command:
+    """What clients do to what was told, and a compaction."""
+    fact = memory.facts[draw(st.sampled_from(sorted(memory.facts)))].fact
+    request = draw(st.sampled_from((*[f"request-{memory.version}"] * 6, *REQUESTS)))
+    if kind == "retract":
+        return sleeping.retract(fact, erase=draw(st.booleans()), request=request)
+    if kind == "supersede":
+        new = samples.fact(f"fact-{memory.version}", fact.subject, fact.relation, draw(st.sampled_from(OTHERS)))
+        return sleeping.supersede(fact, new, request)
+    if kind == "compact" and memory.adapters:
+        return sleeping.compact(memory)
+    version = draw(st.integers(0, memory.version + 1))
+    name = draw(st.sampled_from(("monday", "tuesday", "17")))
+    return MarkCheckpoint(memory=MemoryId("demo"), name=name, version=version, weights=memory.weights)
 
 
 @st.composite

@@ -60,6 +60,8 @@ def test_a_fact_never_skips_a_stage(made: list[Attempt]) -> None:
                 stage = now.facts[fact].stage
                 if isinstance(event, FactRefreshed) and event.fact == fact:
                     assert stage == 0
+                elif now.facts[fact].status is Status.WITHDRAWN and stage == 0:
+                    pass  # it has left, from whatever stage it was at
                 elif isinstance(event, SleepRolledBack):
                     assert memory.undo
                     assert stage == (memory.undo.facts[fact].stage if fact in memory.undo.facts else 0)
@@ -73,10 +75,12 @@ def test_a_fact_never_skips_a_stage(made: list[Attempt]) -> None:
 def test_the_scale_of_a_fact_is_always_that_of_its_stage(made: list[Attempt]) -> None:
     for memory in states(made):
         for state in memory.facts.values():
-            carried = state.status is Status.INJECTED
+            carried = bool(state.edits)
             assert state.scale == (POLICY.scales[state.stage] if carried else 0.0)
-            assert (len(state.edits) == 1) == carried
-            assert (state.status is Status.DISSOLVED) == (state.stage == POLICY.dissolved)
+            assert len(state.edits) <= 1
+            if state.status is not Status.WITHDRAWN:  # a counter-edit fades like any other edit
+                assert carried == (state.status is Status.INJECTED)
+                assert (state.status is Status.DISSOLVED) == (state.stage == POLICY.dissolved)
 
 
 @MODEST
@@ -99,7 +103,7 @@ def test_the_plan_holds_the_columns_of_each_fact_that_an_edit_carries_from_one_e
         ]
         in_force = {(whose[column], column[0]) for column in columns}
 
-        carried = {fact for fact, state in memory.facts.items() if state.status is Status.INJECTED}
+        carried = {fact for fact, state in memory.facts.items() if state.edits}
         assert Counter(fact for fact, _ in in_force) == Counter(carried)
         assert Counter(whose[column] for column in columns) == dict.fromkeys(carried, 2)
         for fact, delta in in_force:
@@ -129,8 +133,12 @@ def test_a_sleep_that_is_undone_leaves_all_as_it_was(made: list[Attempt]) -> Non
             now = after(attempt)
             assert given_back(now) == given_back(before)
             assert (undone[0].version, undone[0].weights) == (before.version, before.weights)
-            assert {fact: now.facts[fact] for fact in before.facts} == before.facts
-            assert set(before.pending) <= set(now.pending)
+            taken_back = {fact for fact, state in now.facts.items() if state.retracted}
+            assert {fact: now.facts[fact] for fact in before.facts if fact not in taken_back} == {
+                fact: state for fact, state in before.facts.items() if fact not in taken_back
+            }
+            assert taken_back >= {fact for fact, state in attempt.memory.facts.items() if state.retracted}
+            assert set(before.pending) - taken_back <= set(now.pending)
 
 
 @MODEST
