@@ -157,7 +157,8 @@ class Desk:
         def far(other: Fact) -> tuple[bool, bool]:
             return other.subject != fact.subject, same_words(other.relation) != same_words(fact.relation)
 
-        dissolved = [one.fact for one in memory.facts.values() if one.status is Status.DISSOLVED and one.fact != fact]
+        states = memory.facts.values()
+        dissolved = [one.fact for one in states if one.status is Status.DISSOLVED and not one.retracted]
         nearest = sorted(dissolved, key=far)[:DISSOLVED_KEPT]
         questions = untold_questions(memory, [fact], but=(fact.relation,))
         found = [keys_in_force(self._subject, nearest, self._created.prefixes)] if nearest else []

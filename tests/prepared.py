@@ -10,12 +10,12 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from core.commands import AddFacts, CreateMemory, StartSleep, ToldFact
+from core.commands import AddFacts, CreateMemory, RetractFact, StartSleep, SupersedeFact, ToldFact
 from core.events import Cause
 from core.facts import Fact, Source, plain_words
 from core.ids import Digest, FactId, MemoryId, SleepId
@@ -140,6 +140,30 @@ def tell(store: Store, *said: tuple[str, str, str], memory: MemoryId = DEMO) -> 
     command = AddFacts(request=request, request_digest=Digest(request), facts=told)
     states.carry_out(memory, lambda _: command, CAUSE, retries=100)
     return [fact.id for fact in facts]
+
+
+def take_back(store: Store, fact: FactId, erase: bool = False) -> None:
+    """Retracts a fact of the memory `demo`; `work` takes it out of the weights."""
+    request = next_uuid()
+    command = RetractFact(
+        memory=DEMO, fact=fact, reason="", erase=erase, request=request, request_digest=Digest(request)
+    )
+    States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE, retries=100)
+
+
+def put_in_place(store: Store, fact: FactId, object_: str) -> FactId:
+    """Supersedes a fact of the memory `demo` by one of another object; `work` moves the answer."""
+    old, request = state_of(store).facts[fact].fact, next_uuid()
+    new = replace(old, id=FactId(next_uuid()), object=object_)
+    command = SupersedeFact(
+        memory=DEMO,
+        fact=fact,
+        new=ToldFact(fact=new, source=Source()),
+        request=request,
+        request_digest=Digest(request),
+    )
+    States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE, retries=100)
+    return new.id
 
 
 QUICK = SleepPolicy(
