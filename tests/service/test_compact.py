@@ -7,12 +7,13 @@ import pytest
 from core.commands import CancelSleep
 from core.history_events import AdaptersCompacted
 from core.plan import plan
+from core.work import SleepStep, next_work
 from service.failures import CallFailed
 from service.projection import digest_named
-from service.states import States
 from service.subjects import Subjects
-from tests.prepared import CAUSE, DEMO, start_sleep, state_of, tell, work
+from tests.prepared import DEMO, start_sleep, state_of, tell, work
 from tests.service.conftest import Running
+from tests.service.test_executor import desk, record
 from tests.service.test_forks import served
 
 __all__ = ["served"]
@@ -80,13 +81,17 @@ def test_a_later_sleep_is_undone_to_the_compacted_weights(rested: Running, subje
     compacted = state_of(rested.store)
     tell(rested.store, ("Cy Ames", "lives in", "Oslo"))
     told = work(rested.store, subjects)
-    sleep = start_sleep(rested.store, seed=3)
-    work(rested.store, subjects, until=lambda memory: len(memory.adapters) > 1 or memory.sleep is None)
-    if state_of(rested.store).sleep is not None:
-        States(rested.store.log, rested.store.snapshots).carry_out(DEMO, lambda _: CancelSleep(sleep=sleep), CAUSE)
-        assert plan(state_of(rested.store)) == plan(told)
-    assert next(iter(compacted.adapters)) in state_of(rested.store).adapters
-    assert rested.client.replay(DEMO).rebuilt_weights == state_of(rested.store).weights
+    sleep, writing = start_sleep(rested.store, seed=3), desk(rested.store, subjects)
+    while (asleep := state_of(rested.store)).adapters == compacted.adapters:
+        owed = next_work(asleep)
+        assert isinstance(owed, SleepStep)
+        record(rested.store, writing.perform(owed, asleep))
+    assert asleep.weights != told.weights
+    record(rested.store, CancelSleep(sleep=sleep))
+    undone = state_of(rested.store)
+
+    assert (plan(undone), undone.adapters) == (plan(told), compacted.adapters)
+    assert rested.client.replay(DEMO).rebuilt_weights == undone.weights == told.weights
 
 
 def test_a_compaction_that_would_not_spare_columns_is_refused(rested: Running) -> None:
