@@ -1,16 +1,18 @@
 """The hypnogram: the stage of every fact over versions, as a sleep laboratory draws the stages of a night.
 
 Each stage is a band, the deepest at the bottom. In every band each fact has a lane of its own, in the order told, so
-that three hundred facts in one band are a block whose parts stay apart, and a few are lines.
+that three hundred facts in one band are a block whose parts stay apart, and a few are lines. A fact that was taken back
+ends where it left the weights.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 from core.ids import FactId
 from service.report.figure import Frame, escaped, frames, line, nights, number, short, svg, text, titled, version_axis
-from service.report.story import DISSOLVED, PARKED, STAGE, TOLD, Story
+from service.report.story import DISSOLVED, PARKED, STAGE, TOLD, WITHDRAWN, Story
 
 TOP = 30.0
 SHADES = 6  # --p0 to --p5, from the lightest sleep to the deepest
@@ -31,13 +33,13 @@ def _drawn(told: Story, chosen: FactId | None, form: str, frame: Frame) -> str:
     order = sorted(told.levels, key=lambda fact: fact == chosen)
     parts += [_fact(told, frame, bands, lanes[fact], fact, form, fact == chosen) for fact in order]
     parts += [_degraded(told, frame, bands, lanes[fact], version, fact) for version, fact in told.degraded]
-    parts.append(version_axis(frame, bottom))
+    parts += [version_axis(frame, bottom), *_checkpoints(told, frame, bottom)]
     return svg(form, frame.width, bottom + 40, "Hypnogram: the stage of every fact over versions", parts)
 
 
 def _bands(told: Story) -> dict[str, tuple[float, float]]:
     """Where each level's band begins and ends, top down; higher where more facts were at once."""
-    found = {level for known in told.levels.values() for _, level in known}
+    found = {level for known in told.levels.values() for _, level in known} - {WITHDRAWN}
     stages = max([len(told.scales) - 1, *(int(one.removeprefix(STAGE)) + 1 for one in found if one.startswith(STAGE))])
     levels = [TOLD, *(f"{STAGE}{stage}" for stage in range(stages)), DISSOLVED]
     levels += sorted(found - set(levels))
@@ -109,21 +111,41 @@ def _band(told: Story, frame: Frame, level: str, top: float, end: float) -> str:
 def _fact(told: Story, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, fact: FactId, form: str,
           chosen: bool) -> str:  # fmt: skip
     """A fact's way: along the bands in full, between them faint."""
-    along, between = "", ""
+    along, between, left = "", "", ""
     known = told.levels[fact]
     for index, (since, level) in enumerate(known):
+        if level == WITHDRAWN:
+            continue
         until = known[index + 1][0] if index + 1 < len(known) else told.last + 1
         x, end, y = frame.x(since), frame.x(until), _lane(bands, level, lane)
         along += f"M{number(x)} {number(y)}H{number(max(end, x + 0.8))}"
         if index + 1 < len(known):
-            between += f"M{number(end)} {number(y)}V{number(_lane(bands, known[index + 1][1], lane))}"
+            after = known[index + 1][1]
+            gone = after == WITHDRAWN
+            left += f"M{number(end)} {number(y - 3)}v6" * gone
+            between += "" if gone else f"M{number(end)} {number(y)}V{number(_lane(bands, after, lane))}"
     stroke = "" if chosen else f' stroke="url(#depth-{form})"'
     drawn = f'<path class="between" d="{between}"{stroke}/>' if between else ""
     words = said(told, fact) + ": " + ", ".join(f"{level} at {since}" for since, level in known)
     width = min(max(150 / len(told.levels), 1.1), 2.2)
     drawn += f'<path class="halo" d="{along}"/>' * chosen
+    drawn += f'<path class="left" d="{left}"{stroke}/>' if left else ""
     drawn += f'<path class="along" style="stroke-width:{width + 1.2 * chosen:.1f}" d="{along}"{stroke}/>'
     return titled(words, drawn, "fact chosen" if chosen else "fact")
+
+
+def _checkpoints(told: Story, frame: Frame, bottom: float) -> Iterator[str]:
+    """Named versions: a dotted line each, and the names that find room below the axis."""
+    free = 0.0
+    for mark in sorted(told.state.checkpoints.values(), key=lambda mark: mark.version):
+        if not told.first <= mark.version <= told.last:
+            continue
+        x, half = frame.x(mark.version + 1), 3.3 * len(mark.name)  # at its end: what was true once it had happened
+        drawn = line(x, TOP, x, bottom, "checkpoint")
+        yield titled(f"checkpoint {mark.name}, version {mark.version}", drawn)
+        if free <= x - half and x + half < frame.end - 48:
+            free = x + half + 8
+            yield text(x, bottom + 33, mark.name, "checkpoint-name", "middle")
 
 
 def said(told: Story, fact: FactId) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.events import EditComputed, Event, FactInjected, StatisticsPrepared, WorkFailed
+from core.history_events import AdaptersCompacted, FactErased, FactRetracted, FactWithdrawn
 from core.ids import EventId
 from core.sleep_events import (
     AdapterTrained,
@@ -46,11 +47,13 @@ def lane(event: Event) -> str:
     match event:
         case EditComputed() | StatisticsPrepared() | WorkFailed():
             return "edit"
+        case AdaptersCompacted():
+            return "adapter"
         case FactAudited() | ControlsMeasured():
             return "audit"
         case AdapterTrained() | FactsRescaled():
             return "adapter"
-        case FactInjected() | FactRefreshed() | FactAdvanced() | FactRetreated() | FactDissolved():
+        case FactInjected() | FactRefreshed() | FactAdvanced() | FactRetreated() | FactDissolved() | FactWithdrawn():
             return "stage"
         case SleepStarted() | SleepCompleted() | SleepRolledBack():
             return "sleep"
@@ -93,7 +96,7 @@ def _edge(x1: float, y1: float, x2: float, y2: float) -> str:
 
 def _dot(link: Link, x: float, y: float) -> str:
     event = link.recorded.event
-    bad = isinstance(event, (WorkFailed, SleepRolledBack, FactRetreated))
+    bad = isinstance(event, (WorkFailed, SleepRolledBack, FactRetreated, FactRetracted, FactErased))
     bad = bad or (isinstance(event, FactAudited) and not event.healthy)
     kind = f"dot {lane(event)}" + " bad" * bad + " aside" * (not link.concerns)
     title = f"<title>{escaped(link.summary)}</title>"

@@ -65,7 +65,9 @@ def _under(told: Story) -> str:
     made = told.state.created
     base = f" on {short(made.base.name.rstrip('/').rpartition('/')[2], 60)} ({made.base.dtype})" if made else ""
     days = told.began[:10] if told.began[:10] == told.ended[:10] else f"{told.began[:10]} to {told.ended[:10]}"
-    return f'<p class="under">{escaped(f"Versions {told.first} to {told.last}{base}, {days}")}</p>'
+    forked = told.state.forked
+    since = f"; forked from memory {forked.parent} at version {forked.version}" if forked else ""
+    return f'<p class="under">{escaped(f"Versions {told.first} to {told.last}{base}, {days}{since}")}</p>'
 
 
 def _headlines(told: Story) -> str:
@@ -78,9 +80,10 @@ def _headlines(told: Story) -> str:
     healthy = f"{last.healthy} of {last.asked} healthy" if last else "no audit yet"
     pristine = f"pristine {last.base_perplexity:.2f}" if last else "no audit yet"
     others = [f"{naps} nap{'s' * (naps != 1)}"] * bool(naps) + [f"{undone} rolled back"] * bool(undone)
-    waiting = f"{counts.waiting} not in the weights" if counts.waiting else "all in the weights"
+    away = [f"{counts.withdrawn} taken back"] * bool(counts.withdrawn)
+    away += [f"{counts.waiting} not in the weights"] * bool(counts.waiting)
     tiles = [
-        ("facts told", f"{len(told.levels)}", waiting if told.levels else ""),
+        ("facts told", f"{len(told.levels)}", ", ".join(away) or "all in the weights" if told.levels else ""),
         ("dissolved", f"{counts.dissolved}", f"{counts.edits} carried by edits"),
         ("recall", "–" if recall is None else f"{recall:.1%}", healthy),
         ("perplexity", f"{last.perplexity:.2f}" if last else "–", pristine),
@@ -107,7 +110,7 @@ def _figures(told: Story, fact: FactId | None) -> list[str]:
                 "Hypnogram",
                 "The stage of every fact over the versions of the memory, one line a fact, in the order told; numbers "
                 "at the right count the facts in a stage now. Shaded: sleeps; lighter: naps; dashed: rolled back. "
-                f"Crosses: audits that found the fact degraded.{chosen}",
+                f"Crosses: audits that found the fact degraded.{_gone(told)}{chosen}",
             )
         )
     if told.audits:
@@ -137,6 +140,14 @@ def _figures(told: Story, fact: FactId | None) -> list[str]:
 def _figure(index: int, drawn: str, name: str, words: str) -> str:
     caption = f"<figcaption><b>Figure {index}. {name}.</b> {words}</figcaption>"
     return f"<h2>{name}</h2><figure>{drawn}{caption}</figure>"
+
+
+def _gone(told: Story) -> str:
+    """What else there is to see, where there is."""
+    marks = " Dotted: checkpoints." if told.state.checkpoints else ""
+    return marks + " A line that ends: the fact was taken back and has left the weights." * bool(
+        told.counts and told.counts[-1][1].withdrawn
+    )
 
 
 def _life(told: Story, fact: FactId, links: Sequence[Link]) -> str:

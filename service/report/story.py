@@ -12,7 +12,7 @@ from core.memory import NOTHING, FactState, Memory, Status
 from core.sleep import Occasion
 from core.sleep_events import ControlsMeasured, FactAudited
 
-TOLD, DISSOLVED, PARKED = "told", "dissolved", "parked"
+TOLD, DISSOLVED, PARKED, WITHDRAWN = "told", "dissolved", "parked", "withdrawn"
 STAGE = "stage "  # and its number
 
 
@@ -57,11 +57,12 @@ class Rest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many facts an edit carries, adapters alone carry, and the weights do not carry."""
+    """How many facts an edit carries, adapters alone carry, the weights do not carry yet, and do not any more."""
 
     edits: int
     dissolved: int
     waiting: int
+    withdrawn: int = 0
 
 
 @dataclass(slots=True)
@@ -72,8 +73,8 @@ class Story:
         state: the memory at the end.
         first, last: versions.
         began, ended: when the first and the last event were recorded.
-        levels: for each fact, where it was from which version on: `told`, `stage 0`, ..., `dissolved`, `parked`, or
-            another status it may have.
+        levels: for each fact, where it was from which version on: `told`, `stage 0`, ..., `dissolved`, `parked`, and
+            `withdrawn` once it has left the weights.
         degraded: version and fact of every audit that found one so.
     """
 
@@ -166,4 +167,9 @@ def _level(state: FactState, dissolved: int) -> str:
 def _counts(told: Story) -> Counts:
     now = [known[-1][1] for known in told.levels.values()]
     edits, dissolved = sum(level.startswith(STAGE) for level in now), now.count(DISSOLVED)
-    return Counts(edits=edits, dissolved=dissolved, waiting=sum(level in (TOLD, PARKED) for level in now))
+    return Counts(
+        edits=edits,
+        dissolved=dissolved,
+        waiting=sum(level in (TOLD, PARKED) for level in now),
+        withdrawn=now.count(WITHDRAWN),
+    )

@@ -57,6 +57,9 @@ path.rule { stroke: var(--rule); }
 path.axis { stroke: var(--faint); }
 path.limit { stroke: var(--limit); stroke-dasharray: 5 4; }
 path.undone { stroke: var(--warn); stroke-width: 1.4; stroke-dasharray: 4 3; }
+path.checkpoint { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 1.5 3; }
+text.checkpoint-name { fill: var(--soft); font-size: 11.5px; font-style: italic; }
+path.left { stroke-width: 1.6; }
 rect.sleep { fill: var(--sleep); }
 rect.nap { fill: var(--nap); }
 path.between { stroke-width: 1; stroke-opacity: 0.28; }

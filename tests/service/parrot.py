@@ -164,18 +164,18 @@ def _done(owed: Work, state: Memory, dream: Dream) -> Command:
             written = edit(*owed.facts, before=owed.weights, number=state.version, crowding=0.01)
             return RecordInjection(edit=written)
         case Withdraw():
-            return _withdrawn(owed, state)
+            return withdrawn(owed, state)
         case Erase():
             return RecordErasure(work=owed, remains=())
         case SleepStep():
             return dream.perform(owed, state)
 
 
-def _withdrawn(owed: Withdraw, state: Memory) -> RecordWithdrawal:
+def withdrawn(owed: Withdraw, state: Memory) -> RecordWithdrawal:
     """With a counter-edit where adapters have learned the fact."""
     adapters = tuple(one.id for one in state.adapters.values() if owed.fact in one.facts)
     counter = replace(edit(owed.fact, before=owed.weights, number=state.version), kind="withdrawal")
-    withdrawn = FactWithdrawn(
+    event = FactWithdrawn(
         fact=owed.fact,
         edit=counter.edit if adapters else None,
         adapters=adapters,
@@ -184,4 +184,4 @@ def _withdrawn(owed: Withdraw, state: Memory) -> RecordWithdrawal:
         crowding=0.005,
         seconds=0.125,
     )
-    return RecordWithdrawal(work=owed, withdrawn=withdrawn, edit=counter if adapters else None)
+    return RecordWithdrawal(work=owed, withdrawn=event, edit=counter if adapters else None)

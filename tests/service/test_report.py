@@ -12,11 +12,13 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 
+from core.commands import MarkCheckpoint, RetractFact, SupersedeFact, ToldFact
 from core.errors import FactUnknown
 from core.events import Event, FactAdded, Recorded
 from core.facts import Source
-from core.ids import FactId
+from core.ids import Digest, FactId
 from core.memory import Status
+from core.work import Withdraw, next_work
 from service.lineage import Link, lineage
 from service.report import most_lived, report
 from service.report.life import FIRST, LAST
@@ -28,6 +30,7 @@ from tests.core.samples import ARIA, LIFE
 from tests.core.strategies import logs
 from tests.service.browser import THEMES, Browser, browser
 from tests.service.histories import DEMO, History, at, long_life, short_life
+from tests.service.parrot import withdrawn
 
 __all__ = ["browser"]
 
@@ -283,3 +286,51 @@ class TestInABrowser:
         for width in (1280, 600):
             look = browser.look(html, width, "light")
             assert (look.page <= width, look.outside) == (True, 0)
+
+
+class TestTakenBack:
+    def lived(self) -> History:
+        """One of four facts superseded, another one retracted, with a checkpoint before."""
+        lived = short_life()
+        first, second, *_ = lived.state.facts.values()
+        lived.do(MarkCheckpoint(memory=DEMO, name="monday", version=lived.state.version, weights=None))
+        new = ToldFact(fact=replace(first.fact, id=FactId("fact-new"), object="Porto"), source=Source())
+        for command in (
+            SupersedeFact(memory=DEMO, fact=first.fact.id, new=new, request="1", request_digest=Digest("1")),
+            RetractFact(
+                memory=DEMO, fact=second.fact.id, reason="", erase=False, request="2", request_digest=Digest("2")
+            ),
+        ):
+            lived.do(command)
+        while isinstance(work := next_work(lived.state), Withdraw):
+            lived.do(withdrawn(work, lived.state))
+        lived.write()
+        return lived
+
+    def test_what_was_taken_back_ends_and_is_counted(self) -> None:
+        lived = self.lived()
+        told, page = story(lived.recorded), Page(report(lived.recorded))
+        gone = [fact for fact, known in told.levels.items() if known[-1][1] == "withdrawn"]
+
+        assert len(gone) == told.counts[-1][1].withdrawn == 2
+        assert "2 taken back" in page.text
+        assert "A line that ends" in page.text
+        wide = next(one for one in page.pictures if one.get("class") == "wide")
+        paths = wide.iter("{http://www.w3.org/2000/svg}path")
+        assert len([one for one in paths if one.get("class") == "left"]) == 2
+
+    def test_checkpoints_are_named(self) -> None:
+        lived = self.lived()
+        marked = lived.state.checkpoints["monday"].version
+
+        assert f"checkpoint monday, version {marked}" in Page(report(lived.recorded)).titles
+        assert "Dotted: checkpoints." in Page(report(lived.recorded)).text
+
+    @pytest.mark.parametrize("which", [0, 1])
+    def test_the_lineage_shows_how_it_went(self, which: int, tmp_path: Path) -> None:
+        lived = self.lived()
+        fact = list(lived.state.facts)[which]
+        page = Page(report(lived.recorded, fact=fact, links=links_of(lived, fact, tmp_path)))
+
+        assert "withdrawn: " in page.text
+        assert ("superseded by fact fact-new" in page.text) == (which == 0)
