@@ -141,6 +141,7 @@ def show(
         return
     shown = values["fact"]
     wordings = shown.pop("wordings", {})
+    shown["source"] = ", ".join(f"{name} {value}" for name, value in shown["source"].items() if value)
     rows = [(name, value) for name, value in shown.items() if value not in ("", [], {}, None)]
     rows += [(name, "\n".join(value) if isinstance(value, list) else value) for name, value in wordings.items()]
     print_pairs(rows)

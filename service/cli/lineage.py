@@ -71,16 +71,18 @@ def _heading(fact: facts_pb2.Fact) -> str:
 
 
 def _print_tree(entries: Sequence[Entry]) -> None:
-    """Each event below its last cause; the other causes are named beside it."""
+    """Each event below its last cause, one about the fact if there is one; the other causes are named beside it."""
     from rich.console import Console
     from rich.text import Text
     from rich.tree import Tree
 
     versions = {entry.event.id: entry.event.version for entry in entries}
+    about = {entry.event.id: entry.concerns for entry in entries}
     parents: dict[str, str] = {}
     effects: dict[str, list[int]] = defaultdict(list)
     for entry in entries:
-        for cause in sorted((one for one in entry.caused_by if one in versions), key=lambda one: versions[one]):
+        causes = [one for one in entry.caused_by if one in versions]
+        for cause in sorted(causes, key=lambda one: (about[one], versions[one])):
             parents[entry.event.id] = cause
             effects[cause].append(entry.event.version)
     root = Tree("", hide_root=True)
