@@ -12,6 +12,10 @@ WORSE_HIGH = (
     "pressure",
     "seconds",
     "active_edits",
+    "kl_text",
+    "kl_probes",
+    "kl_text_never",
+    "kl_probes_never",
     "oldest_minus_newest",
 )  # where more is worse
 

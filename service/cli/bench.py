@@ -98,6 +98,20 @@ def gates(
     _run("gates", json, facts=facts, cycles=cycles, seeds=seeds)
 
 
+@app.command("retract")
+def retract(
+    *,
+    facts: Annotated[int, typer.Option(min=2, help="Facts told.")] = 100,
+    retracted: Annotated[int, typer.Option(min=1, help="Of them taken back again, fewer than were told.")] = 20,
+    seeds: Seeds = 3,
+    json: options.AsJson = False,
+) -> None:
+    """What is left of facts that were taken back, beside what leaving out their columns would leave."""
+    if retracted >= facts:
+        raise typer.BadParameter("must be less than --facts", param_hint="--retracted")
+    _run("retract", json, facts=facts, retracted=retracted, seeds=seeds)
+
+
 @app.command("history")
 def history(
     *,
