@@ -11,7 +11,7 @@ from core.ids import SleepId
 from core.memory import Memory, Night, Status
 from core.sleep import Step
 from core.sleep_events import SleepRolledBack
-from core.work import Inject, next_work
+from core.work import Inject, Withdraw, next_work
 from tests.core.samples import ARIA, BO, CY, DEE, add, fact
 from tests.core.sleep_samples import (
     ASLEEP,
@@ -31,6 +31,7 @@ from tests.core.sleep_samples import (
     morning,
     night,
     owed,
+    retract,
     start,
     weights_of,
 )
@@ -134,6 +135,18 @@ def test_facts_told_during_a_sleep_that_is_undone_wait_and_are_written_after_it(
     after = do(after, inject(after, DEE, EVE))
     assert [after.facts[one.id].status for one in (DEE, EVE)] == [Status.INJECTED] * 2
     assert after.requests["during"].facts == (EVE.id,)
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_what_is_taken_back_at_any_moment_of_a_sleep_that_is_undone_stays_taken_back(beginning: str) -> None:
+    before = BEGINNINGS[beginning]
+    for memory in moments(before):
+        after = do(memory, retract(BO), CANCEL)
+
+        assert given_back(after) == given_back(before)
+        assert after.facts[BO.id].retracted == memory.version + 1
+        assert list(after.leaving) == [BO.id]
+        assert isinstance(next_work(after), Withdraw)
 
 
 def test_facts_told_during_a_sleep_that_completes_are_written_after_it() -> None:
