@@ -142,7 +142,7 @@ def _is_new(memory: Memory, command: AddFacts | SupersedeFact | RetractFact) -> 
     if len(command.request) > MAX_REQUEST_ID:
         raise InvalidField("request_id", f"has {len(command.request)} characters, at most {MAX_REQUEST_ID} are allowed")
     earlier = memory.requests.get(command.request)
-    if earlier is not None and earlier.digest != command.request_digest:
+    if earlier is not None and earlier.digest not in ("", command.request_digest):
         raise RequestReused(command.request)
     return earlier is None
 

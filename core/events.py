@@ -109,7 +109,11 @@ class StatisticsPrepared:
 class FactAdded:
     """A client stated a fact. `request_digest` covers the whole request, so that a reused id can be told."""
 
-    SEALED: ClassVar[tuple[str, ...]] = ("statement", "source")
+    SEALED: ClassVar[tuple[str, ...]] = (
+        "statement",
+        "source",
+        "request_digest",
+    )  # who guesses the words has the digest
 
     fact: FactId
     statement: Fact

@@ -105,7 +105,7 @@ def _edit_computed(draft: Draft, event: EditComputed) -> None:
 
 
 def _fact_added(draft: Draft, event: FactAdded) -> None:
-    fact = event.statement
+    fact = replace(event.statement, id=event.fact)  # of one that was erased, all else is blank
     draft.facts[event.fact] = FactState(fact=fact, source=event.source, added=draft.version)
     draft.pending[event.fact] = None
     draft.said[said_key(fact.subject, fact.relation)] = event.fact

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from core.draft import Draft
@@ -16,7 +17,7 @@ from core.history_events import (
     HistoryEvent,
     MemoryForked,
 )
-from core.ids import FactId
+from core.ids import Digest, FactId
 from core.memory import Adapter, Checkpoint, Request, Status, Withdrawal, said_key
 
 
@@ -37,8 +38,7 @@ def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
         case FactWithdrawn():
             _withdrawn(draft, event)
         case FactErased():
-            draft.erasing.pop(event.fact, None)
-            draft.change(event.fact, fact=_blank(event.fact), source=Source(), erased=True, failures=0, failure="")
+            _erased(draft, event.fact)
         case AdaptersCompacted():
             _compacted(draft, event)
         case _:
@@ -86,6 +86,14 @@ def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:
         draft.change(event.fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
         draft.leaving.pop(event.fact, None)
     draft.weights, draft.crowding = event.weights_after, event.crowding
+
+
+def _erased(draft: Draft, fact: FactId) -> None:
+    draft.erasing.pop(fact, None)
+    draft.change(fact, fact=_blank(fact), source=Source(), erased=True, failures=0, failure="")
+    for name, request in draft.requests.items():
+        if fact in request.facts:
+            draft.requests[name] = replace(request, digest=Digest(""))
 
 
 def _compacted(draft: Draft, event: AdaptersCompacted) -> None:

@@ -49,7 +49,7 @@ class FactRetracted:
         request, request_digest: of the client's call, so that a repeated one changes nothing.
     """
 
-    SEALED: ClassVar[tuple[str, ...]] = ("reason",)
+    SEALED: ClassVar[tuple[str, ...]] = ("reason", "request_digest")
 
     fact: FactId
     reason: str

@@ -115,7 +115,10 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request that was accepted: its content, and the facts it added or took back, or the sleep it started."""
+    """A request that was accepted: the facts it added or took back, or the sleep it started.
+
+    `digest` is that of its content; empty once a fact of it was erased, when it passes for any content.
+    """
 
     digest: Digest
     facts: tuple[FactId, ...] = ()

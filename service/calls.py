@@ -97,25 +97,26 @@ class _Served:
             actor = _header(given, ACTOR_KEY) or "client"
             correlation = _header(given, CORRELATION_KEY)
         except InvalidField as error:
-            await self._abort(status_of(error))
+            await self._abort(status_of(error), error.reason)
         _caller.set(Cause(actor=actor, correlation=correlation))
 
     async def __aexit__(self, _: Any, error: BaseException | None, traceback: Any) -> None:
         if error is None:
             self._log("OK")
         elif isinstance(error, HypnogramError):
-            await self._abort(status_of(error))
+            await self._abort(status_of(error), error.reason)
         elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
             self._log("CANCELLED")
         elif isinstance(error, TimeoutError):
             self._log("DEADLINE_EXCEEDED")
             await self._context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed; what was appended stays")
         elif isinstance(error, Exception) and not isinstance(error, aio.AbortError):
-            await self._abort(status_of_bug(error, self._correlation))
+            await self._abort(status_of_bug(error, self._correlation), "INTERNAL")
 
-    async def _abort(self, status: status_pb2.Status) -> None:
+    async def _abort(self, status: status_pb2.Status, reason: str) -> None:
+        """Only the reason is logged: messages may quote what a client said, and a log forgets nothing."""
         code = CODE_OF_NUMBER[status.code]
-        self._log(code.name, message=status.message)
+        self._log(code.name, reason=reason)
         await self._context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
 
     def _log(self, code: str, **values: str) -> None:

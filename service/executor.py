@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
+from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,7 +20,8 @@ from core.errors import Conflict, HypnogramError, StaleWork, Unlearnable
 from core.events import Cause
 from core.ids import MemoryId
 from core.memory import Memory
-from core.work import PrepareStatistics, SleepStep, Work, next_work, seconds_before, still_owed
+from core.work import Erase, PrepareStatistics, SleepStep, Work, next_work, seconds_before, still_owed
+from service import erasing
 from service.bedside import Progress
 from service.chart import Chart, Reading
 from service.desk import Desk
@@ -61,6 +63,7 @@ class Executor:
     ) -> None:
         self._events = events
         self._artifacts = artifacts
+        self._snapshots = snapshots
         self._settings = settings
         self._states = States(events, snapshots)
         self._subjects = subjects or Subjects(settings.device)
@@ -111,8 +114,7 @@ class Executor:
     def _do(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> None:
         began = time.monotonic()
         try:
-            command = self._desk(memory, state).perform(work, state, self._progress(memory, work, stop))
-            done = self._record(memory, command)
+            done = self._record(memory, self._perform(memory, state, work, stop))
         except Unwanted as why:
             self._desks.pop(memory, None)
             log.info("work.dropped", memory=memory, work=work.name, why=str(why))
@@ -126,6 +128,13 @@ class Executor:
                 log.info("work.done", memory=memory, work=work.name, seconds=round(time.monotonic() - began, 3))
         finally:
             self._chart.clear(memory)
+
+    def _perform(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> Command:
+        if not isinstance(work, Erase):
+            return self._desk(memory, state).perform(work, state, self._progress(memory, work, stop))
+        command = erasing.perform(self._events, self._artifacts, self._snapshots, self._states, memory, work)
+        self._deltas.forget((work.fact,))
+        return command
 
     def _progress(self, memory: MemoryId, work: Work, stop: threading.Event) -> Progress:
         """Tells the chart how far `work` is; raises Unwanted once nobody needs it any more."""
@@ -146,9 +155,10 @@ class Executor:
 
     def _failed(self, memory: MemoryId, state: Memory, work: Work, error: Exception) -> None:
         reason = error.reason if isinstance(error, HypnogramError) else type(error).__name__
-        log.warning("work.failed", memory=memory, work=work.name, attempt=work.attempt, reason=reason, error=str(error))
+        message = _without_words(error)
+        log.warning("work.failed", memory=memory, work=work.name, attempt=work.attempt, reason=reason, error=message)
         retry = not isinstance(error, Unlearnable)
-        after = self._record(memory, RecordFailure(work=work, reason=reason, message=str(error), retry=retry))
+        after = self._record(memory, RecordFailure(work=work, reason=reason, message=message, retry=retry))
         again = next_work(after or state)
         if again is not None:
             self._not_before[memory] = time.monotonic() + seconds_before(again)
@@ -171,6 +181,15 @@ class Executor:
                 self._desks.popitem(last=False)
         self._desks.move_to_end(memory)
         return self._desks[memory]
+
+
+def _without_words(error: Exception) -> str:
+    """What is said of `error` where it stays for good: errors of ours quote no fact, of others the place must do."""
+    if isinstance(error, HypnogramError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
 
 
 class _Renewal:

@@ -17,6 +17,7 @@ from core.memory import FactState, Memory, Status, said_key
 from core.work import will_leave
 from service import fields, messages, pages
 from service.calls import Context, cause
+from service.erasing import check_not_held
 from service.lineage import Link, lineage
 from service.parts import Parts
 from service.whereabouts import columns
@@ -158,6 +159,8 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
                 memory=memory, fact=fact, reason=reason, erase=request.erase, request=request_id, request_digest=digest
             )
 
+        if request.erase:
+            await asyncio.to_thread(check_not_held, self._store.log, self._states, memory, fact)
         state = await self._carry_out(memory, command, request_id, expected)
         if wait:
             state = await self._once(memory, lambda now: not will_leave(now, fact))

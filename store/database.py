@@ -31,13 +31,15 @@ def connect(url: str) -> Engine:
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
             raise InvalidField("db", f"a log outlives its process and needs a file; {_EXAMPLES}")
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=-1)
+        engine = create_engine(
+            parsed, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=-1, hide_parameters=True
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
         parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, pool_size=8, max_overflow=-1)
+        return create_engine(parsed, pool_size=8, max_overflow=-1, hide_parameters=True)  # they may be data keys
     raise InvalidField("db", f"{parsed.drivername!r} is no supported database; {_EXAMPLES}")
 
 
@@ -119,6 +121,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA secure_delete = ON")  # what is overwritten or moved leaves nothing behind in its place
     cursor.execute("PRAGMA recursive_triggers = ON")  # or INSERT OR REPLACE would delete unseen
     cursor.close()
 

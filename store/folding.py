@@ -27,13 +27,16 @@ def state(log: EventLog, snapshots: Snapshots, memory: MemoryId, version: int | 
     if not 1 <= wanted <= current:
         raise VersionUnknown(memory, wanted, current)
     folded, last = _trusted(log, snapshots, memory, wanted)
-    snapshot = folded.version
+    due = wanted - folded.version >= EVERY
+    erased = log.keyring.thrown_away() if due else 0
     while folded.version < wanted:
         page = log.read(memory=memory, after_version=folded.version, limit=min(PAGE, wanted - folded.version))
         folded = fold((recorded.event for recorded in page), onto=folded)
         last = page[-1].hash
-    if folded.version - snapshot >= EVERY:
+    if due:
         snapshots.save(memory, folded, last)
+        if log.keyring.thrown_away() != erased:  # it may hold words that were read before
+            snapshots.remove(memory, folded.version)
     return folded
 
 

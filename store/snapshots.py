@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -36,7 +37,8 @@ class Snapshots:
         body = json.dumps({"code": code_digest(), "hash": at_hash, "state": _to_json(state)}, ensure_ascii=False)
         path = self._path(memory, state.version)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, f"{_digest(body)}\n{body}".encode())
+        with suppress(FileNotFoundError):  # all was removed just now, this in the making included
+            write_atomically(path, f"{_digest(body)}\n{body}".encode())
         for version in list(self._versions(memory))[KEEP:]:
             self.remove(memory, version)
 
@@ -51,6 +53,11 @@ class Snapshots:
 
     def remove(self, memory: MemoryId, version: int) -> None:
         self._path(memory, version).unlink(missing_ok=True)
+
+    def remove_all(self, memory: MemoryId) -> None:
+        """Removes all that is kept of `memory`, and what a writer that was killed has left behind."""
+        for path in (self.folder / memory).glob("*"):
+            path.unlink(missing_ok=True)
 
     def _read(self, memory: MemoryId, version: int) -> tuple[Memory, Digest] | None:
         try:

@@ -76,7 +76,7 @@ def _object_after(spans: list[tuple[int, int]], length: int, fact: Fact) -> int:
     """The first token of the object, which follows `length` characters and a space. Raises Unlearnable."""
     begin = length + 1
     if not any(start < begin + len(fact.object) and end > begin for start, end in spans):
-        raise Unlearnable(f"fact {fact.id}: its object {fact.object!r} has no tokens", fact=fact.id)
+        raise Unlearnable(f"fact {fact.id}: its object has no tokens", fact=fact.id)
     return _first_after(spans, length)
 
 

@@ -81,7 +81,7 @@ def test_an_unknown_event_is_an_error_that_names_it(type_: str, schema: int) -> 
 
 
 def test_the_words_of_a_fact_are_sealed_and_nothing_else_is() -> None:
-    assert sealed_fields(FactAdded) == ("statement", "source")
+    assert sealed_fields(FactAdded) == ("statement", "source", "request_digest")
     assert sealed_fields(FactAudited) == ("probes",)
-    assert sealed_fields(FactRetracted) == ("reason",)
+    assert sealed_fields(FactRetracted) == ("reason", "request_digest")
     assert {type(event) for event in LIFE if sealed_fields(event)} == {FactAdded, FactAudited, FactRetracted}

@@ -7,7 +7,7 @@ from sqlalchemy import Executable, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from core.errors import Damaged, FactUnknown
-from core.ids import FactId
+from core.ids import Digest, FactId
 from store.log import EventLog
 from store.schema import data_keys, events
 from tests.core.samples import ARIA, added
@@ -63,6 +63,7 @@ class TestSealing:
                 ),
             ),
             source=replace(added(ARIA).source, client=""),
+            request_digest=Digest(""),
         )
 
     def test_an_erased_fact_is_not_written_about_again(self, log: EventLog) -> None:

@@ -1,0 +1,95 @@
+"""Erasing a fact that has left the weights: its data key is thrown away, what held its words in clear is removed."""
+
+from __future__ import annotations
+
+from core.commands import RecordErasure, RetractFact
+from core.errors import ArtifactMissing
+from core.events import Cause, EditComputed
+from core.history_errors import FactHeld
+from core.history_events import AdaptersCompacted
+from core.ids import AdapterId, Digest, FactId, MemoryId
+from core.memory import FactState, Status
+from core.sleep_events import AdapterTrained
+from core.work import Erase
+from service.lineage import events_until
+from service.states import States
+from store.artifacts import Artifacts
+from store.erasing import throw_key_away
+from store.log import EventLog
+from store.sealed import extents
+from store.snapshots import Snapshots
+
+RETRIES = 100  # of an append that lost a race
+CAUSE = Cause(actor="executor")
+
+
+def perform(
+    log: EventLog, artifacts: Artifacts, snapshots: Snapshots, states: States, memory: MemoryId, work: Erase
+) -> RecordErasure:
+    """Destroys the key and says what remains. Killed anywhere, it is done again and completes.
+
+    The memories that share the fact lose its words, too; each of them owes an erasure of its own from here on.
+
+    Raises:
+        FactHeld: another memory that shares the fact has it in its weights, or waits to write it.
+        NotReady: the key could not be wiped from the database yet.
+    """
+    check_not_held(log, states, memory, work.fact)
+    remains = _remains(log, artifacts, memory, work.fact)
+    for one, state in _sharing(log, states, memory, work.fact):
+        if not state.erase:
+            _take_back(states, one, work.fact)  # before the key is gone, without which nothing is recorded of the fact
+    throw_key_away(log.engine, work.fact)
+    for one in (memory, *log.relatives(memory)):
+        snapshots.remove_all(one)
+    return RecordErasure(work=work, remains=remains)
+
+
+def check_not_held(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> None:
+    """Raises FactHeld while another memory has `fact` in its weights, or waits to write it. Blocking."""
+    for one, state in _sharing(log, states, memory, fact):
+        if state.told or state.status is Status.PENDING:
+            raise FactHeld(fact, one)
+
+
+def _sharing(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> list[tuple[MemoryId, FactState]]:
+    """The other memories that were told `fact` by the same event, and what has become of it there."""
+    others = [(one, states.current(one).facts.get(fact)) for one in log.relatives(memory)]
+    return [(one, state) for one, state in others if state is not None]
+
+
+def _take_back(states: States, memory: MemoryId, fact: FactId) -> None:
+    """Lets `memory`, which will lose the words of `fact` to an erasure elsewhere, owe the same."""
+    request = f"erased-{fact}"  # one for all attempts
+    command = RetractFact(
+        memory=memory, fact=fact, reason="", erase=True, request=request, request_digest=Digest(request)
+    )
+    states.carry_out(memory, lambda _: command, CAUSE, retries=RETRIES)
+
+
+def _remains(log: EventLog, artifacts: Artifacts, memory: MemoryId, fact: FactId) -> tuple[Digest, ...]:
+    """Deltas, in force or not, that may hold a trace of `fact` and do not go with its key."""
+    found: dict[Digest, None] = {}
+    trained: set[AdapterId] = set()
+    for recorded in events_until(log, memory, log.head(memory)):
+        match recorded.event:
+            case AdapterTrained() as event if fact in event.facts or fact in event.rehearsed:
+                trained.add(event.adapter)
+                found[event.delta] = None
+            case AdaptersCompacted() as event if not trained.isdisjoint(event.replaced):
+                trained.add(event.adapter)
+                found[event.delta] = None
+            case EditComputed() as event if any(columns.fact == fact for columns in event.columns):
+                if not _is_sealed(artifacts, event.delta, fact):
+                    found[event.delta] = None
+            case _:
+                pass
+    return tuple(found)
+
+
+def _is_sealed(artifacts: Artifacts, delta: Digest, fact: FactId) -> bool:
+    """Whether the columns of `fact` in it go with its key, or are not there at all."""
+    try:
+        return any(one.fact == fact for one in extents(artifacts.get(delta)))
+    except ArtifactMissing:
+        return True

@@ -1,0 +1,60 @@
+"""Throwing a data key away, so that nothing is left of it where the database keeps its rows.
+
+SQLite: rows are overwritten in place and what moves is wiped (`secure_delete`), the write-ahead log is emptied, and the
+file is searched for the key; a copy that an older version left behind goes with a VACUUM. Nothing is left in the files;
+what blocks of a disk were given up meanwhile, and what backups hold, is beyond this.
+
+PostgreSQL: the table of keys is rewritten (VACUUM FULL), which leaves out the old row unless a transaction that began
+before still sees it. The key stays in write-ahead log segments until they are recycled, in their archive, on replicas
+that lag, and in backups: let them expire, or erase by the keys of the backup.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+from sqlalchemy import Engine, select, text, update
+
+from core.errors import NotReady
+from core.ids import FactId
+from store.database import reading
+from store.schema import data_keys
+
+
+def throw_key_away(engine: Engine, fact: FactId) -> None:
+    """Destroys the data key of `fact`, durably. Again, it completes what was cut short.
+
+    Raises:
+        NotReady: somebody reads the database for so long that the key is still in its files; try again.
+    """
+    with engine.begin() as connection:
+        key: bytes | None = connection.execute(select(data_keys.c.key).where(data_keys.c.fact == fact)).scalar()
+        connection.execute(update(data_keys).where(data_keys.c.fact == fact).values(key=None))
+    if engine.dialect.name == "sqlite":
+        _wipe_sqlite(engine, key)
+    else:
+        with reading(engine).connect() as connection:
+            connection.execute(text("VACUUM FULL data_keys"))
+
+
+def _wipe_sqlite(engine: Engine, key: bytes | None) -> None:
+    assert engine.url.database is not None
+    file = Path(engine.url.database)
+    with reading(engine).connect() as connection:
+        _empty_wal(connection.connection.driver_connection)
+        if key is not None and _holds(file, key):
+            connection.exec_driver_sql("VACUUM")
+            _empty_wal(connection.connection.driver_connection)
+
+
+def _empty_wal(connection: object) -> None:
+    """Moves the write-ahead log into the file and leaves it empty; waits for readers."""
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[attr-defined]
+    if busy:
+        raise NotReady("its database is being read all the time, so that a key cannot be wiped from it; try again")
+
+
+def _holds(file: Path, key: bytes) -> bool:
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(key) >= 0

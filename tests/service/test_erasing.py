@@ -1,0 +1,282 @@
+"""Erasing: a fact's words and its own columns are nowhere any more, and everything else goes on as if nothing was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import select
+
+from core.commands import Command, ForkMemory, RetractFact
+from core.errors import RequestReused
+from core.events import EditComputed, WorkFailed
+from core.history_errors import FactHeld, WordsErased
+from core.history_events import FactErased
+from core.ids import Digest, FactId, MemoryId
+from core.memory import Memory, Status
+from core.plan import plan, plan_at
+from core.sleep_events import AdapterTrained
+from core.weights.digest import weights_digest
+from service import erasing
+from service.erasing import check_not_held
+from service.projection import Deltas, build, columns_of
+from service.states import States
+from service.subjects import Subjects
+from service.wiring import Store, opened
+from store import folding
+from store.archive import export_archive
+from store.schema import data_keys
+from store.sealed import Extent, extents
+from store.verify import verify_log
+from tests.prepared import CAUSE, DEMO, Place, start_sleep, state_of, tell, work
+
+FORK = MemoryId("fork")
+SUBJECT, OBJECT = "Quillon Varga", "Tarsk"
+
+
+def carry_out(store: Store, command: Command, memory: MemoryId = DEMO) -> Memory:
+    return States(store.log, store.snapshots).carry_out(memory, lambda _: command, CAUSE)
+
+
+def retract(store: Store, fact: FactId, *, erase: bool, memory: MemoryId = DEMO, reason: str = "") -> Memory:
+    command = RetractFact(
+        memory=memory, fact=fact, reason=reason, erase=erase, request=f"{fact} {erase}", request_digest=Digest("1" * 64)
+    )
+    return carry_out(store, command, memory)
+
+
+def fork(store: Store, version: int | None = None) -> Memory:
+    at = States(store.log, store.snapshots).at(DEMO, version)
+    (last,) = store.log.read(memory=DEMO, after_version=at.version - 1, limit=1)
+    return carry_out(store, ForkMemory(memory=FORK, parent=DEMO, at=at, hash=last.hash), FORK)
+
+
+def files(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """All that was written but the base model, which was there before."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "base" not in path.parts:
+            yield path, path.read_bytes()
+
+
+def holding(folder: Path, *wanted: bytes) -> set[str]:
+    return {path.name for path, content in files(folder) if any(one in content for one in wanted)}
+
+
+def own_columns(store: Store, fact: FactId) -> list[tuple[Digest, Extent]]:
+    edits = [one.event for one in store.log.read(memory=DEMO) if isinstance(one.event, EditComputed)]
+    return [(edit.delta, one) for edit in edits for one in extents(store.artifacts.get(edit.delta)) if one.fact == fact]
+
+
+@pytest.fixture
+def store(small: Place, subjects: Subjects) -> Iterator[Store]:
+    """A memory of random weights that was told one fact to erase and one to keep, both in one edit."""
+    with opened(small.settings()) as found:
+        tell(found, (SUBJECT, "lives in", OBJECT), ("Bo Lind", "lives in", "Lima"))
+        work(found, subjects)
+        yield found
+
+
+@pytest.fixture
+def facts(store: Store) -> list[FactId]:
+    return list(state_of(store).facts)
+
+
+def test_no_byte_of_its_words_or_columns_is_left_anywhere(
+    small: Place, store: Store, facts: list[FactId], subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "EVERY", 2)
+    state = States(store.log, store.snapshots).current(DEMO)
+    words = (SUBJECT.encode(), OBJECT.encode(), SUBJECT.casefold().encode())
+    assert holding(small.folder, *words) == {f"{state.version}.json"}  # the snapshot, to be sure that one is made
+    deltas = Deltas(store.artifacts, store.log.keyring)
+    clear = [
+        factor.select(part).mantissa[:, index].contiguous().numpy().tobytes()
+        for delta, part, _ in columns_of(deltas, plan_at(state, {facts[1]: 0.0}))
+        for factor in next(iter(delta.factors.values()))
+        for index in range(part.stop - part.start)
+    ]
+    ((digest, extent),) = own_columns(store, facts[0])
+    key = store.log.keyring.key(facts[0])
+    assert key
+
+    retract(store, facts[0], erase=True, reason=f"{SUBJECT} asked for it")
+    after = work(store, subjects)
+    export_archive(small.folder / "demo.tar", store.log, store.artifacts, DEMO)
+
+    assert after.facts[facts[0]].erased
+    assert holding(small.folder, *words, key, *clear) == set()
+    sealed = store.artifacts.get(digest)[extent.offset : extent.offset + extent.length]
+    with store.log.engine.connect() as connection:
+        left = [one for one in connection.execute(select(data_keys.c.key)).scalars() if one]
+    name = f"hypnogram-sealed-1\0{extent.fact}/{extent.first}/{extent.count}".encode()
+    assert AESGCM(key).decrypt(sealed[:12], sealed[12:], name)  # with the key that is gone it would
+    for other in left:
+        with pytest.raises(InvalidTag):
+            AESGCM(other).decrypt(sealed[:12], sealed[12:], name)
+
+
+def test_the_log_verifies_and_every_state_that_does_without_it_is_rebuilt(
+    store: Store, facts: list[FactId], subjects: Subjects
+) -> None:
+    told_at = state_of(store).version
+    retract(store, facts[0], erase=True)
+    after = work(store, subjects)
+    deltas = Deltas(store.artifacts, store.log.keyring)
+    assert after.created is not None
+    subject = subjects.twin(after.created)
+
+    assert verify_log(store.log, store.artifacts).fault is None
+    assert weights_digest(build(subject, deltas, plan(after))) == after.weights
+    then = States(store.log, store.snapshots).at(DEMO, told_at)
+    assert (then.facts[facts[0]].fact.subject, then.facts[facts[1]].fact.subject) == ("", "Bo Lind")
+    with pytest.raises(WordsErased, match=facts[0]):
+        build(subject, deltas, plan(then))
+    tell(store, (SUBJECT, "lives in", "Oslo"))
+    assert work(store, subjects).weights != after.weights
+
+
+def test_a_state_folded_before_equals_one_folded_after(store: Store, facts: list[FactId], subjects: Subjects) -> None:
+    kept = States(store.log, store.snapshots)
+    kept.current(DEMO)
+    retract(store, facts[0], erase=True)
+    work(store, subjects)
+
+    assert kept.current(DEMO) == state_of(store)
+    assert kept.current(DEMO).facts[facts[0]].fact.object == ""
+
+
+def test_the_receipt_names_what_remains(store: Store, facts: list[FactId], subjects: Subjects) -> None:
+    start_sleep(store, seed=1)
+    work(store, subjects)
+    retract(store, facts[0], erase=True)
+    work(store, subjects)
+
+    events = [one.event for one in store.log.read(memory=DEMO)]
+    (receipt,) = [one for one in events if isinstance(one, FactErased)]
+    adapters = [one.delta for one in events if isinstance(one, AdapterTrained)]
+    counter = [one.delta for one in events if isinstance(one, EditComputed) and one.kind == "withdrawal"]
+    assert adapters
+    assert list(receipt.remains) == [*adapters, *counter]
+
+
+def test_a_delta_that_was_stored_in_clear_remains(
+    store: Store, facts: list[FactId], subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.erasing.extents", lambda data: ())  # as in a log of an older version
+    edit = next(one.event for one in store.log.read(memory=DEMO) if isinstance(one.event, EditComputed))
+    retract(store, facts[0], erase=True)
+    work(store, subjects)
+
+    receipt = next(one.event for one in store.log.read(memory=DEMO) if isinstance(one.event, FactErased))
+    assert edit.delta in receipt.remains
+
+
+@pytest.mark.parametrize("killed_at", ["_take_back", "throw_key_away"])
+def test_one_that_was_killed_is_completed(
+    small: Place,
+    store: Store,
+    facts: list[FactId],
+    subjects: Subjects,
+    monkeypatch: pytest.MonkeyPatch,
+    killed_at: str,
+) -> None:
+    fork(store, 3)  # before anything was written
+    retract(store, facts[0], erase=False, memory=FORK)
+    retract(store, facts[0], erase=True)
+    key, real = store.log.keyring.key(facts[0]), getattr(erasing, killed_at)
+    assert key
+
+    def killed(*given: object) -> None:
+        real(*given)
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasing, killed_at, killed)
+        work(store, subjects, until=lambda memory: bool(memory.facts[facts[0]].failures))
+    assert (store.log.keyring.key(facts[0]) is None) == (killed_at == "throw_key_away")
+    assert not state_of(store).facts[facts[0]].erased
+
+    there = work_until(store, subjects, FORK, lambda memory: memory.facts[facts[0]].erased)
+
+    assert there.facts[facts[0]].fact.subject == ""
+    assert work(store, subjects).facts[facts[0]].erased
+    assert holding(small.folder, key) == set()
+
+
+def test_a_fact_that_a_fork_has_is_not_erased_until_it_is_taken_back_there(
+    store: Store, facts: list[FactId], subjects: Subjects
+) -> None:
+    fork(store)
+    states = States(store.log, store.snapshots)
+    with pytest.raises(FactHeld, match=FORK):
+        check_not_held(store.log, states, DEMO, facts[0])
+    with pytest.raises(FactHeld, match=DEMO):
+        check_not_held(store.log, states, FORK, facts[0])
+
+    retract(store, facts[0], erase=True)
+    work(store, subjects, until=lambda memory: bool(memory.facts[facts[0]].failures))
+    failed = [one.event for one in store.log.read(memory=DEMO) if isinstance(one.event, WorkFailed)]
+    assert {(one.work, one.reason) for one in failed} == {("erase", "FACT_HELD")}
+    assert store.log.keyring.key(facts[0])
+
+    retract(store, facts[0], erase=False, memory=FORK)
+    there = work_until(store, subjects, FORK, lambda memory: memory.facts[facts[0]].erased)
+
+    assert there.facts[facts[0]].fact.subject == ""
+    assert there.facts[facts[1]].fact.subject == "Bo Lind"
+    assert state_of(store).facts[facts[0]].erased
+    assert verify_log(store.log, store.artifacts).fault is None
+
+
+def test_a_memory_that_shares_nothing_holds_nothing_up(store: Store, facts: list[FactId]) -> None:
+    fork(store, 1)  # before it was told
+
+    check_not_held(store.log, States(store.log, store.snapshots), DEMO, facts[0])
+
+
+def test_a_request_of_an_erased_fact_is_known_by_its_id_alone(
+    store: Store, facts: list[FactId], subjects: Subjects
+) -> None:
+    retract(store, facts[0], erase=True)
+    repeated = RetractFact(
+        memory=DEMO,
+        fact=facts[0],
+        reason="another",
+        erase=True,
+        request=f"{facts[0]} True",
+        request_digest=Digest("2" * 64),
+    )
+    with pytest.raises(RequestReused):
+        carry_out(store, repeated)
+    after = work(store, subjects)
+
+    assert carry_out(store, repeated) == after
+
+
+def test_a_failure_names_the_fact_and_none_of_its_words(
+    store: Store,
+    facts: list[FactId],
+    subjects: Subjects,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError(f"{SUBJECT} lives in {OBJECT}")
+
+    monkeypatch.setattr("service.desk.write", broken)
+    (fact,) = tell(store, (SUBJECT, "has a pet", OBJECT))
+    after = work(store, subjects, until=lambda memory: bool(memory.facts[fact].failures))
+
+    assert after.facts[fact].failure.startswith("KeyError at test_erasing.py:")
+    assert after.facts[fact].status is Status.PENDING
+    assert OBJECT not in capsys.readouterr().out
+
+
+def work_until(store: Store, subjects: Subjects, memory: MemoryId, until: object) -> Memory:
+    """Runs an executor until `memory`, which is not the one that the others work on, is as wanted."""
+    states = States(store.log, store.snapshots)
+    work(store, subjects, until=lambda _: until(states.current(memory)))  # type: ignore[operator]
+    return states.current(memory)

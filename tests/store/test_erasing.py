@@ -1,0 +1,157 @@
+"""A key that is thrown away is gone from the database's files, and folded states that held its words go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from core.errors import NotReady
+from core.events import Event
+from core.evolve import fold
+from core.ids import Digest
+from core.memory import Memory
+from store import erasing, folding
+from store.artifacts import Artifacts
+from store.database import reading
+from store.erasing import throw_key_away
+from store.folding import state
+from store.log import EventLog
+from store.snapshots import Snapshots
+from store.verify import verify_log
+from tests.core.samples import ARIA, BO, DAY, added
+from tests.store.archives import artifacts, lived
+from tests.store.given import DEMO, OTHER, new, told
+
+__all__ = ["artifacts"]
+
+
+@pytest.fixture
+def aria(log: EventLog) -> bytes:
+    """The key of a fact among others."""
+    log.append(DEMO, [new(added(ARIA)), new(added(BO)), *(told(number) for number in range(50))], expected=0)
+    key = log.keyring.key(ARIA.id)
+    assert key
+    return key
+
+
+def key_files(log: EventLog, folder: Path) -> Iterator[bytes]:
+    """The files in which the database keeps its keys."""
+    if log.engine.dialect.name == "sqlite":
+        yield from (path.read_bytes() for path in folder.glob("log.db*"))
+        return
+    with reading(log.engine).connect() as connection:
+        connection.execute(text("CHECKPOINT"))
+        root = connection.execute(text("SHOW data_directory")).scalar_one()
+        place = connection.execute(text("SELECT pg_relation_filepath('data_keys')")).scalar_one()
+    yield (Path(root) / place).read_bytes()
+
+
+def test_no_byte_of_a_key_is_left_where_the_database_keeps_it(log: EventLog, aria: bytes, tmp_path: Path) -> None:
+    assert any(aria in content for content in key_files(log, tmp_path))
+
+    throw_key_away(log.engine, ARIA.id)
+
+    assert not any(aria in content for content in key_files(log, tmp_path))
+    other = log.keyring.key(BO.id)
+    assert other
+    assert any(other in content for content in key_files(log, tmp_path))
+    assert (log.keyring.key(ARIA.id), log.keyring.thrown_away()) == (None, 1)
+
+
+def test_doing_it_again_completes_what_was_cut_short(
+    log: EventLog, aria: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if log.engine.dialect.name != "sqlite":
+        pytest.skip("there is one step after the key is gone")
+    with monkeypatch.context() as patched:
+        patched.setattr(erasing, "_empty_wal", killed)
+        with pytest.raises(KeyboardInterrupt):
+            throw_key_away(log.engine, ARIA.id)
+
+    throw_key_away(log.engine, ARIA.id)
+
+    assert not any(aria in content for content in key_files(log, tmp_path))
+
+
+def test_a_copy_that_an_older_version_left_behind_goes_too(tmp_path: Path) -> None:
+    with EventLog.open(f"sqlite:///{tmp_path}/log.db") as log:
+        log.append(DEMO, [new(added(ARIA))], expected=0)
+        key = log.keyring.key(ARIA.id)
+        assert key
+        with log.engine.begin() as connection:
+            connection.execute(text("CREATE TABLE old (key BLOB)"))
+            connection.execute(text("INSERT INTO old VALUES (:key)"), {"key": key})
+        with reading(log.engine).connect() as connection:  # as before `secure_delete`
+            connection.execute(text("PRAGMA secure_delete = OFF"))
+            connection.execute(text("DROP TABLE old"))
+            connection.execute(text("PRAGMA secure_delete = ON"))
+
+        throw_key_away(log.engine, ARIA.id)
+
+        assert not any(key in content for content in key_files(log, tmp_path))
+
+
+def test_a_reader_that_does_not_end_is_named_and_nothing_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.database.BUSY_SECONDS", 0.1)
+    with EventLog.open(f"sqlite:///{tmp_path}/log.db") as log:
+        log.append(DEMO, [new(added(ARIA))], expected=0)
+        with reading(log.engine).connect() as reader:
+            reader.exec_driver_sql("BEGIN")
+            reader.execute(text("SELECT * FROM data_keys")).all()
+            with pytest.raises(NotReady, match="being read"):
+                throw_key_away(log.engine, ARIA.id)
+            reader.exec_driver_sql("COMMIT")
+        throw_key_away(log.engine, ARIA.id)
+
+
+def test_every_snapshot_of_a_memory_goes(tmp_path: Path) -> None:
+    cache = Snapshots(tmp_path)
+    for memory in (DEMO, OTHER):
+        for version in (2, 3):
+            cache.save(memory, fold(DAY[:version]), Digest("1" * 64))
+    (tmp_path / DEMO / ".tmp-left").write_text("by one that was killed")
+
+    cache.remove_all(DEMO)
+    cache.remove_all(DEMO)
+
+    assert list((tmp_path / DEMO).iterdir()) == []
+    assert cache.load(OTHER, 3)
+
+
+def test_a_state_that_was_read_before_an_erasure_is_not_kept_after_it(
+    log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "EVERY", 2)
+    log.append(DEMO, [new(event) for event in DAY], expected=0)
+    cache = Snapshots(tmp_path / "snapshots")
+    folded: list[Callable[[], None]] = [lambda: throw_key_away(log.engine, ARIA.id)]
+
+    def slow(events: list[Event], onto: Memory) -> Memory:
+        found = fold(list(events), onto)
+        folded.pop()()  # meanwhile
+        return found
+
+    monkeypatch.setattr(folding, "fold", slow)
+    assert state(log, cache, DEMO).facts[ARIA.id].fact.subject == ARIA.subject
+
+    assert not list((tmp_path / "snapshots").rglob("*.json"))
+
+
+def test_a_state_of_then_has_blank_words_and_the_log_verifies(
+    log: EventLog, artifacts: Artifacts, tmp_path: Path
+) -> None:
+    lived(log, artifacts, life=DAY)
+    throw_key_away(log.engine, ARIA.id)
+
+    then = state(log, Snapshots(tmp_path / "snapshots"), DEMO, 3).facts[ARIA.id]
+
+    assert (then.fact.id, then.fact.subject, then.fact.object) == (ARIA.id, "", "")
+    assert verify_log(log, artifacts).fault is None
