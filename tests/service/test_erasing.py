@@ -207,8 +207,9 @@ def test_one_that_was_killed_is_completed(
 
 
 def test_a_fact_that_a_fork_has_is_not_erased_until_it_is_taken_back_there(
-    store: Store, facts: list[FactId], subjects: Subjects
+    store: Store, facts: list[FactId], subjects: Subjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("service.executor.seconds_before", lambda work: 0.3)
     fork(store)
     states = States(store.log, store.snapshots)
     with pytest.raises(FactHeld, match=FORK):
