@@ -124,7 +124,7 @@ class _Gathered:
         read: list[Event] = []
         for row in page:
             values = dict(zip(events.c.keys(), row[: len(events.c)], strict=True))
-            if wrong := wrong_columns(values, values["previous_hash"]):
+            if wrong := wrong_columns(values, str(values["previous_hash"])):
                 raise Damaged(f"event {values['position']}: {', '.join(wrong)}: is not as it was written; {_ADVICE}")
             read.append(to_recorded(row).event)
             self.artifacts.update(named_artifacts(read[-1]))

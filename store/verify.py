@@ -53,7 +53,8 @@ def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], No
     """Checks the log from its first event to its last one at this moment; `progress` is told the position reached.
 
     Checked are: dense positions, dense versions, where forks begin, the chain over every column, the sealed words
-    against their data keys, every artifact that an event names, and the head. Stops at the first fault.
+    against their data keys, every artifact that an event names, the head, and on SQLite the file with its indexes.
+    Stops at the first fault.
 
     Raises:
         EventUnknown: a sound event is of a type that this version cannot read.
@@ -62,8 +63,12 @@ def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], No
     try:
         with reading(log.engine).connect() as connection:
             check.run(connection, progress)
+            _check_pages(connection)
     except _Found as found:
         return Report(events=check.position, artifacts=len(check.sound), fault=found.fault)
+    except DBAPIError as error:
+        fault = _Found(0, "database", f"cannot be read ({error.orig})").fault
+        return Report(events=check.position, artifacts=len(check.sound), fault=fault)
     return Report(events=check.position, artifacts=len(check.sound), fault=None)
 
 
@@ -86,6 +91,14 @@ class _Found(Exception):
     def __init__(self, position: int, what: str, problem: str) -> None:
         place = f"event {position}: " if position else ""
         self.fault = Fault(position=position, what=what, message=f"{place}{what}: {problem}; restore it from a backup")
+
+
+def _check_pages(connection: Connection) -> None:
+    """What rows do not show: the indexes that find them, and the pages of the file. PostgreSQL sees to its own."""
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+        if found != "ok":
+            raise _Found(0, "database", str(found).replace("\n", ": "))
 
 
 class _Check:
@@ -126,7 +139,7 @@ class _Check:
         values = dict(zip(events.c.keys(), row[: len(events.c)], strict=True))
         expected = self.position + 1
         if values["position"] != expected:
-            if "position" in wrong_columns(values, values["previous_hash"]):
+            if "position" in wrong_columns(values, str(values["previous_hash"])):
                 raise _Found(values["position"], "position", "was altered")
             raise _Found(expected, *self._gap(connection))
         if wrong := wrong_columns(values, self._tail):
