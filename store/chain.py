@@ -37,7 +37,7 @@ def seal_row(row: dict[str, Value], previous: Digest) -> Digest:
     return digest
 
 
-def wrong_columns(row: Mapping[str, Value], previous: Digest) -> list[str]:
+def wrong_columns(row: Mapping[str, Value], previous: str) -> list[str]:
     """The columns of `row` that are not as written, if any; `previous` is the hash of the row before."""
     parts = [encoded(row[name]) for name in SUMMED]
     stored = encoded(row["checksums"])[1:]
