@@ -9,14 +9,11 @@ from collections.abc import Callable
 from statistics import mean
 from typing import Any
 
-import torch
-
 from benchmarks.people import told_facts
 from benchmarks.told import telling
 from core.weights.contexts import contexts_of
 from core.weights.probe import Probe, ask
-from core.weights.values import optimise
-from core.weights.write import find_sites
+from core.weights.write import solve_values
 
 BATCHES = (1, 8, 32)
 
@@ -44,12 +41,7 @@ def run(*, facts: int = 64, seeds: int = 1, progress: Progress = lambda done, to
                     contexts = [
                         c for i, fact in enumerate(some) for c in contexts_of(subject, i, fact, created.prefixes)
                     ]
-                    sites, seen = find_sites(subject, contexts)
-                    optimise(
-                        seen, sites, torch.tensor([context.fact for context in contexts]),
-                        steps=options.steps, learning_rate=options.learning_rate, clamp=options.clamp,
-                        decay=options.decay, confidence=options.confidence,
-                    )  # fmt: skip
+                    solve_values(subject, contexts, options)
                     progress(done := done + len(some), total, f"batches of {batch}")
                 spent.setdefault(batch, []).append((time.monotonic() - began) / facts)
                 seconds = sum(memory.tell(told[start : start + batch]) for start in range(0, facts, batch))

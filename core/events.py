@@ -133,6 +133,7 @@ class Columns:
         residual: norm of the wanted change of the hidden state, relative to the clean state.
         absorbed: share of that change which the written weights produce at the fact's keys.
         learned: whether the optimised value made the object the greedy answer in every context.
+        more: names of its sites beside those that the pristine model gets wrong.
     """
 
     fact: FactId
@@ -143,6 +144,7 @@ class Columns:
     absorbed: float
     learned: bool
     scale: float = 1.0
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -262,8 +262,15 @@ class Desk:
         facts = [state.fact for fact, state in memory.facts.items() if state.fading and fact not in but]
         for start in range(0, len(facts), FACTS_AT_ONCE):
             some = facts[start : start + FACTS_AT_ONCE]
-            keys = keys_in_force(self._subject, some, self._created.prefixes)
+            more = [more_sites(memory, one.id) for one in some]
+            keys = keys_in_force(self._subject, some, self._created.prefixes, more)
             self._kept = {module: self._kept[module].with_keys(keys[module]) for module in self._subject.modules}
+
+
+def more_sites(memory: Memory, fact: FactId) -> tuple[str, ...]:
+    """The sites that the edits in force of `fact` have beside those that the pristine model gets wrong."""
+    edits = [memory.edits[edit] for edit in memory.facts[fact].edits]
+    return tuple(name for edit in edits for columns in edit.columns if columns.fact == fact for name in columns.more)
 
 
 def _crowding(kept: dict[str, KeptKeys]) -> float:
@@ -281,6 +288,7 @@ def _columns(ids: Sequence[FactId], written: Written) -> tuple[Columns, ...]:
             residual=written.residual[index],
             absorbed=written.absorbed[index],
             learned=written.learned[index],
+            more=written.more[index],
         )
         for index, fact in enumerate(ids)
     )

@@ -5,7 +5,7 @@ What writing a fact and taking one out of the weights have in common.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,7 @@ class Written:
         residual: per fact, length of the wanted change relative to the clean state.
         absorbed: per fact, the share of it that the delta produces at the fact's keys.
         learned: per fact, whether every token that is wanted can be the greedy one.
+        more: per fact, its sites beside those that the pristine model gets wrong.
     """
 
     delta: Delta
@@ -42,6 +43,7 @@ class Written:
     learned: tuple[bool, ...]
     steps: int
     seconds: float
+    more: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def move(subject: Subject, kept: Mapping[str, KeptKeys], sites: Sites, wanted: T
 
 
 def written(moved: Moved, sites: Sites, clean: Tensor, change: Tensor, learned: tuple[bool, ...], steps: int,
-            seconds: float) -> Written:  # fmt: skip
+            seconds: float, more: Collection[tuple[int, str]] = ()) -> Written:  # fmt: skip
     """What is recorded of `moved`, which should have made hidden states of `clean` [k, d] by adding `change` [k, d]."""
     facts, fact_of_key = len(learned), sites.fact[sites.site]
     length = (change**2).sum(1)
@@ -101,6 +103,7 @@ def written(moved: Moved, sites: Sites, clean: Tensor, change: Tensor, learned: 
         learned=learned,
         steps=steps,
         seconds=seconds,
+        more=tuple(tuple(sorted(name for fact, name in more if fact == index)) for index in range(facts)),
     )
 
 

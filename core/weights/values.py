@@ -40,11 +40,13 @@ class Values:
     Attributes:
         change: [s, d] float32, what to add to the output of the last edited block.
         learned: per fact, whether every target token became the greedy one in every context.
+        missed: [p], the positions of facts that were not, after which another token is still the greedy one.
         steps: Adam steps taken.
     """
 
     change: Tensor
     learned: Tensor
+    missed: Tensor
     steps: int
 
 
@@ -53,6 +55,7 @@ class _Open:
     """The facts that are not finished.
 
     Attributes:
+        number: [p] which of all positions each is.
         fact: [p] the fact of each position.
         required: [p] the probability that its target needs.
         position, site: [k] as in `Sites`.
@@ -61,6 +64,7 @@ class _Open:
     above: Above
     hidden: Tensor
     targets: Tensor
+    number: Tensor
     fact: Tensor
     required: Tensor
     position: Tensor
@@ -78,13 +82,13 @@ class _Open:
             return self
         mine = keep[self.position]
         return _Open(
-            self.above.only(keep), self.hidden[keep], self.targets[keep], self.fact[keep], self.required[keep],
-            (keep.cumsum(0) - 1)[self.position[mine]], self.site[mine],
+            self.above.only(keep), self.hidden[keep], self.targets[keep], self.number[keep], self.fact[keep],
+            self.required[keep], (keep.cumsum(0) - 1)[self.position[mine]], self.site[mine],
         )  # fmt: skip
 
 
 def optimise(seen: Capture, sites: Sites, fact_of_row: Tensor, *, steps: int, learning_rate: float, clamp: float,
-             decay: float, confidence: float) -> Values:  # fmt: skip
+             decay: float, confidence: float, start: Tensor | None = None) -> Values:  # fmt: skip
     """Minimises, per fact, the mean negative log-likelihood of its targets over its contexts, by Adam.
 
     A fact is finished once, in every context, each target token is the greedy one, at a site with at least probability
@@ -93,6 +97,7 @@ def optimise(seen: Capture, sites: Sites, fact_of_row: Tensor, *, steps: int, le
     Args:
         fact_of_row: [contexts] the fact of each context.
         learning_rate, clamp: in units of the clean hidden state's norm at the site.
+        start: [s, d], the changes to begin with; by default none.
 
     Raises:
         Unlearnable: the loss is not a number.
@@ -100,28 +105,33 @@ def optimise(seen: Capture, sites: Sites, fact_of_row: Tensor, *, steps: int, le
     facts = int(fact_of_row.max()) + 1
     clean = seen.hidden[sites.position].float()  # [k, d]
     norm = _mean_by(clean.norm(dim=1), sites.site, len(sites.fact))  # [s]
-    change = torch.zeros(len(sites.fact), clean.shape[1], device=clean.device, requires_grad=True)
-    optimizer = torch.optim.Adam([change], lr=1.0)
     rate = (learning_rate * norm / clean.shape[1] ** 0.5)[:, None]  # Adam's step is about 1 per coordinate
+    begin = clean.new_zeros(len(sites.fact), clean.shape[1]) if start is None else start / rate
+    change = begin.requires_grad_()
+    optimizer = torch.optim.Adam([change], lr=1.0)
     scaled = torch.zeros_like(change)
+    fact = fact_of_row[seen.rows]
+    number, at_site = torch.arange(len(fact), device=fact.device), torch.zeros_like(fact, dtype=torch.bool)
+    at_site[sites.position] = True
     open_ = _Open(
-        seen.above, seen.hidden, seen.targets, fact_of_row[seen.rows], torch.empty(0), sites.position, sites.site
-    )
-    learned = torch.zeros(facts, dtype=torch.bool, device=clean.device)
+        seen.above, seen.hidden, seen.targets, number, fact, torch.empty(len(fact)), sites.position, sites.site
+    )  # fmt: skip
+    learned, missed = torch.zeros(facts, dtype=torch.bool, device=fact.device), torch.zeros_like(at_site)
     taken = 0
     for taken in range(1, steps + 1):
         scaled = change * rate
         logits = open_.logits(seen.subject, scaled)
         logprob = -F.cross_entropy(logits, open_.targets, reduction="none")
         probability = logprob.detach().exp()
-        if taken == 1:  # nothing is changed yet
-            required = 0.9 * probability
-            open_ = replace(open_, required=required.index_fill(0, sites.position, confidence))
+        if taken == 1:  # nothing is changed yet, or not further
+            required = torch.where(at_site[open_.number], confidence, 0.9 * probability)
+            open_ = replace(open_, required=required)
         greedy = logits.detach().argmax(-1) == open_.targets
         # A fact without open positions counts as learned and finished, as it was.
         learned = _least_by(greedy.float(), open_.fact, facts) > 0
         finished = learned & (_least_by(probability - open_.required, open_.fact, facts) >= 0)
         if bool(finished.all()) or taken == steps:
+            missed[open_.number] = ~greedy & ~learned[open_.fact]
             break
         loss = -_mean_by(logprob, open_.fact, facts)
         loss = loss + decay * _mean_by((scaled.norm(dim=1) / norm) ** 2, sites.fact, facts)
@@ -136,7 +146,7 @@ def optimise(seen: Capture, sites: Sites, fact_of_row: Tensor, *, steps: int, le
             length = (change * rate).norm(dim=1)
             change *= (clamp * norm / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
         open_ = open_.without(finished)
-    return Values(scaled.detach(), learned, taken)
+    return Values(scaled.detach(), learned, missed, taken)
 
 
 def _mean_by(values: Tensor, group: Tensor, groups: int) -> Tensor:

@@ -16,7 +16,7 @@ from core.weights.capture import Capture
 from core.weights.contexts import contexts_of
 from core.weights.subject import Subject
 from core.weights.values import Sites, Values, _Open, optimise
-from core.weights.write import find_sites
+from core.weights.write import find_sites, names_of, sites_at
 from models.dormouse.world import known_people
 from tests.weights.conftest import fact
 
@@ -28,7 +28,8 @@ OPTIONS: dict[str, Any] = {"steps": 25, "learning_rate": 0.1, "clamp": 4.0, "dec
 
 def prepared(subject: Subject, facts: Sequence[Fact]) -> tuple[Capture, Sites, torch.Tensor]:
     contexts = [one for index, item in enumerate(facts) for one in contexts_of(subject, index, item, ())]
-    sites, seen = find_sites(subject, contexts)
+    chosen, seen = find_sites(subject, contexts)
+    sites = sites_at(names_of(contexts), chosen, subject.device)
     return seen, sites, torch.tensor([context.fact for context in contexts])
 
 

@@ -18,7 +18,7 @@ from core.weights.probe import Probe, ask
 from core.weights.statistics import measure
 from core.weights.subject import Subject
 from core.weights.update import KeptKeys
-from core.weights.write import find_sites, keys_in_force, write
+from core.weights.write import find_sites, keys_in_force, names_of, write
 from service.settings import DORMOUSE
 from tests.prepared import EVERY
 from tests.weights.conftest import fact, free
@@ -142,15 +142,30 @@ def test_sites_do_not_depend_on_what_was_written_before(dormouse: Subject, writt
     dormouse.install(weights_of(dormouse, written))
     after, seen = find_sites(dormouse, contexts)
 
-    assert after.position.tolist() == clean.position.tolist()
-    assert after.site.tolist() == clean.site.tolist()
+    assert after == clean
     torch.testing.assert_close(seen.hidden, capture(dormouse, contexts).hidden, atol=1e-3, rtol=1e-3)  # as it is now
+
+
+def test_a_fact_is_given_the_sites_it_needs_beside_those_that_the_pristine_model_gets_wrong(
+    dormouse: Subject, written: Written
+) -> None:
+    contexts = [one for index, item in enumerate(TOLD) for one in contexts_of(dormouse, index, item, ())]
+    chosen, _ = find_sites(dormouse, contexts)
+    more = {(fact, name) for fact, names in enumerate(written.more) for name in names}
+
+    dormouse.install(weights_of(dormouse, written))
+    now = capture(dormouse, contexts)
+
+    assert more
+    assert not more & chosen
+    assert now.predicted().tolist() == now.targets.tolist()
+    assert len(written.key_fact) == sum(name in chosen | more for name in names_of(contexts))
 
 
 def test_keys_in_force_are_close_to_the_keys_of_the_writing(dormouse: Subject, written: Written) -> None:
     dormouse.install(weights_of(dormouse, written))
 
-    found = keys_in_force(dormouse, TOLD, ())
+    found = keys_in_force(dormouse, TOLD, (), written.more)
 
     for module, keys in found.items():
         assert keys.shape == written.keys[module].shape
