@@ -148,7 +148,7 @@ def _run(subject: Subject, contexts: Sequence[Context], places: Sequence[int]) -
     number = (mask.cumsum(1) - 1).clamp(min=0)  # of a token in its context
     slots = real.flatten().nonzero()[:, 0]
     past = Past(len(subject.blocks) - 1)
-    common = {"past_key_values": past, "use_cache": True, "logits_to_keep": 1}
+    common: dict[str, Any] = {**subject.with_cache(past), "use_cache": True, "logits_to_keep": 1}
     cut = prefixes.shape[1]
     with _watched(subject) as prefix, suppress(Filled):
         subject.model(input_ids=prefixes, attention_mask=before, position_ids=number[:, :cut], **common)

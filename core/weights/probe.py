@@ -73,8 +73,8 @@ def decode(subject: Subject, prompts: Sequence[Sequence[int]], limit: int) -> It
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     for _ in range(limit):
         logits = subject.model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True,
-            logits_to_keep=1,
+            input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1,
+            **subject.with_cache(cache),
         ).logits[:, -1]  # fmt: skip
         ids = logits.argmax(-1, keepdim=True)
         yield ids[:, 0].tolist()

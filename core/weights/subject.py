@@ -7,6 +7,7 @@ edited modules are held unquantized in the memory's dtype; everything else may b
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
 from transformers.pytorch_utils import Conv1D
 
 from core.errors import ModelUnavailable
@@ -120,6 +121,11 @@ class Subject:
         instructions = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         native = self.device.type != "cpu" or instructions
         return torch.autocast(self.device.type, torch.bfloat16, enabled=native)
+
+    def with_cache(self, cache: Cache) -> dict[str, Cache]:
+        """`cache` under the name by which the model takes it, which transformers changed in 5.24."""
+        names = inspect.signature(type(self.model).forward).parameters
+        return {"cache" if "cache" in names else "past_key_values": cache}
 
     @property
     def pad_token(self) -> int:
