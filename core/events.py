@@ -153,7 +153,8 @@ class EditComputed:
 
     `modules` are those the delta changes; `statistics` and `facts_in_force` (how many facts constrained it) are what
     a recomputation needs beside the events before this one; `crowding` is the share of the key space that keys in
-    force hold with it. Columns that carried its facts before go out of force.
+    force hold with it. Columns that carried its facts before go out of force, and so do those that carried `replaced`,
+    which are withdrawn: the facts that its own supersede, and those whose counter-edits gainsay them.
     """
 
     edit: EditId
@@ -167,6 +168,7 @@ class EditComputed:
     weights_after: Digest
     crowding: float
     seconds: float
+    replaced: tuple[FactId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ from core.history_events import (
     FactWithdrawn,
     MemoryForked,
 )
-from core.memory import NOTHING, Edit, FactState, Memory, Request, Status, Withdrawal, replaced_by, said_key
+from core.memory import NOTHING, Edit, FactState, Memory, Request, Status, Withdrawal, said_key
 from core.work import Erase, Withdraw
 
 
@@ -96,8 +96,8 @@ def _edit_computed(draft: Draft, event: EditComputed) -> None:
     draft.carried_by(facts, (event.edit,))
     for columns in event.columns:
         draft.change(columns.fact, scale=columns.scale)
-        for replaced in replaced_by(columns.fact, draft.facts, draft.edits) if event.kind == "injection" else ():
-            leave(draft, replaced, Withdrawal.SUPERSEDED)
+    for replaced in event.replaced:
+        leave(draft, replaced, Withdrawal.SUPERSEDED)
     draft.weights = event.weights_after
     draft.crowding = event.crowding
     if draft.sleep is not None:

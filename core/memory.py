@@ -193,17 +193,17 @@ def said_key(subject: str, relation: str) -> tuple[str, str]:
     return same_words(subject), same_words(relation)
 
 
-def replaced_by(fact: FactId, facts: Mapping[FactId, FactState], edits: Mapping[EditId, Edit]) -> tuple[FactId, ...]:
-    """Whose columns go out of force as soon as `fact` is written.
+def replaced_by(memory: Memory, fact: FactId) -> tuple[FactId, ...]:
+    """Whose columns shall go out of force as soon as `fact` is written; its edit records them.
 
     The fact it supersedes, and withdrawn ones about the same subject and relation: their counter-edits gainsay it.
     """
-    new = facts[fact]
+    new = memory.facts[fact]
     key = said_key(new.fact.subject, new.fact.relation)
-    found = [new.predecessor] if new.predecessor is not None and facts[new.predecessor].told else []
-    for edit in edits.values():
+    found = [new.predecessor] if new.predecessor is not None and memory.facts[new.predecessor].told else []
+    for edit in memory.edits.values():
         old = edit.columns[0].fact  # a counter-edit is for one fact
-        state = facts[old]
+        state = memory.facts[old]
         counters = state.status is Status.WITHDRAWN and edit.id in state.edits
         if counters and old != fact and said_key(state.fact.subject, state.fact.relation) == key:
             found.append(old)

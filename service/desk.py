@@ -104,7 +104,7 @@ class Desk:
 
         Facts that wait have columns themselves where a fork or an archive ends between an edit and its FactInjected.
         """
-        replaced = [old for fact in work.facts for old in replaced_by(fact, memory.facts, memory.edits)]
+        replaced = [old for fact in work.facts for old in replaced_by(memory, fact)]
         gone = [*replaced, *(fact for fact in work.facts if memory.facts[fact].edits)]
         onto = plan_at(memory, dict.fromkeys(gone, 0.0))
         if gone:
@@ -233,6 +233,7 @@ class Desk:
             weights_after=after,
             crowding=_crowding(kept),
             seconds=round(time.monotonic() - began, 6),
+            replaced=tuple(replaced),
         )
 
     def _catch_up(self, memory: Memory) -> None:

@@ -250,7 +250,7 @@ NIGHTS: tuple[Event, ...] = (
 )
 VIOLA = fact("fact-viola", CY.subject, CY.relation, "the viola")
 THIRD_EDIT = edit(CY, before=CLEAN, number=3)
-FOURTH_EDIT = edit(VIOLA, before=THIRD_EDIT.weights_after, number=4)
+FOURTH_EDIT = replace(edit(VIOLA, before=THIRD_EDIT.weights_after, number=4), replaced=(CY.id,))
 COUNTER_EDIT = replace(edit(VIOLA, before=FOURTH_EDIT.weights_after, number=5), kind="withdrawal")
 
 

@@ -31,7 +31,7 @@ from core.evolve import evolve, fold
 from core.facts import Fact, Source
 from core.history_events import AdaptersCompacted, FactWithdrawn
 from core.ids import AdapterId, Digest, FactId, MemoryId, SleepId
-from core.memory import FactState, Memory
+from core.memory import FactState, Memory, replaced_by
 from core.plan import plan, plan_at
 from core.policy import SleepPolicy
 from core.sleep import Occasion, Step
@@ -66,7 +66,8 @@ def inject(memory: Memory, *facts: Fact | FactId, crowding: float = 0.125) -> Re
     """The result of writing `facts`."""
     assert memory.weights is not None
     computed = edit(*facts, before=memory.weights, number=memory.version, crowding=crowding)
-    return RecordInjection(edit=settled(memory, computed))
+    replaced = [old for one in computed.columns for old in replaced_by(memory, one.fact)]
+    return RecordInjection(edit=settled(memory, replace(computed, replaced=tuple(replaced))))
 
 
 def retract(one: Fact, *, erase: bool = False, reason: str = "it was wrong", request: str = "") -> RetractFact:

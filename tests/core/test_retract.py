@@ -9,6 +9,7 @@ from core.commands import Command
 from core.decide import decide
 from core.errors import CapacityReached, FactUnknown, InvalidField, NotReady, RequestReused, StaleWork
 from core.events import EditComputed, FactAdded, WorkFailed
+from core.evolve import fold
 from core.facts import Source
 from core.history_errors import FactRetracted as RetractedAlready
 from core.history_events import FactErased, FactRetracted, FactWithdrawn
@@ -131,6 +132,23 @@ def test_a_fact_told_where_a_counter_edit_gainsays_it_puts_that_out_of_force() -
     assert (old.status, old.edits, old.fading) == (Status.WITHDRAWN, (), False)
     assert memory.facts[again.id].status is Status.INJECTED
     assert memory.weights == weights_of(memory)
+
+
+@pytest.mark.parametrize("erased", [("old",), ("new",), ("old", "new")])
+def test_what_was_put_out_of_force_is_so_without_the_words_too(erased: tuple[str, ...]) -> None:
+    """As when the log is folded after either fact, or a fact of somebody else, was erased."""
+    memory = out(do(AWAKE, retract(ARIA), retract(BO)), counter=True)
+    memory = out(memory, counter=True)
+    again = fact("fact-again", ARIA.subject, ARIA.relation, "Bergen", ARIA.wordings)
+    memory = do(memory, add(again, request="again"))
+    events = decide(memory, inject(memory, again))
+
+    gone = [{"old": ARIA.id, "new": again.id}[one] for one in erased] + [BO.id]
+    blank = {one: replace(memory.facts[one], fact=fact(one, "", "", "")) for one in gone}
+    later = fold(events, onto=replace(memory, facts={**memory.facts, **blank}))
+
+    assert plan(later) == plan(fold(events, onto=memory))
+    assert (later.facts[ARIA.id].edits, len(later.facts[BO.id].edits)) == ((), 1)
 
 
 def test_a_pending_fact_is_withdrawn_at_once() -> None:
