@@ -69,7 +69,9 @@ def _taken_back(draft: Draft, fact: FactId) -> None:
         del draft.said[key]
     draft.pending.pop(fact, None)
     draft.change(fact, retracted=state.retracted or draft.version, failures=0, failure="")
-    if state.told:
+    if state.edits and not state.told:  # a fork or an archive ends between its edit and its FactInjected
+        draft.change(fact, status=Status.INJECTED)
+    if draft.facts[fact].told:
         draft.leaving[fact] = None
     else:
         draft.change(fact, status=Status.WITHDRAWN, withdrawal=Withdrawal.NEVER_WRITTEN)

@@ -9,12 +9,12 @@ from core.commands import Command
 from core.decide import decide
 from core.errors import CapacityReached, FactUnknown, InvalidField, NotReady, RequestReused, StaleWork
 from core.events import EditComputed, FactAdded, WorkFailed
-from core.evolve import fold
+from core.evolve import evolve, fold
 from core.facts import Source
 from core.history_errors import FactRetracted as RetractedAlready
 from core.history_events import FactErased, FactRetracted, FactWithdrawn
 from core.ids import FactId
-from core.memory import Memory, Status
+from core.memory import Memory, Status, Withdrawal
 from core.plan import plan
 from core.work import MAX_ATTEMPTS, Erase, Inject, Withdraw, next_work
 from tests.core.samples import ARIA, BO, CLEAN, CY, DEE, PREPARE, add, after, digest, fact, with_capacity
@@ -156,6 +156,19 @@ def test_a_pending_fact_is_withdrawn_at_once() -> None:
 
     assert memory.facts[DEE.id].status is Status.WITHDRAWN
     assert (list(memory.pending), list(memory.leaving), next_work(memory)) == ([], [], None)
+
+
+def test_a_pending_fact_whose_columns_are_in_the_weights_leaves_them_first() -> None:
+    """In a fork or an archive of a version between an edit and its FactInjected."""
+    told = do(AWAKE, add(DEE, request="new"))
+    edit, *_ = decide(told, inject(told, DEE))
+    memory = do(evolve(told, edit), retract(DEE, erase=True))
+    assert isinstance(next_work(memory), Withdraw)
+
+    memory = out(memory)
+
+    assert (memory.facts[DEE.id].withdrawal, plan(memory)) == (Withdrawal.COLUMNS, plan(AWAKE))
+    assert isinstance(next_work(memory), Erase)
 
 
 def test_a_parked_fact_is_withdrawn_at_once() -> None:
