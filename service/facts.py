@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hypnogram.v1 import facts_pb2, facts_pb2_grpc
 
 from core.codec import canonical
 from core.commands import AddFacts, Command, RetractFact, SupersedeFact
 from core.decide_history import MAX_REASON
-from core.errors import FactUnknown, MemoryUnknown
+from core.errors import FactUnknown, MemoryUnknown, RequestReused
 from core.facts import same_words
 from core.ids import FactId, MemoryId
 from core.memory import FactState, Memory, Status, said_key
@@ -49,7 +49,8 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             return AddFacts(request=request_id, request_digest=digest, facts=told)
 
         state = await self._carry_out(memory, command, request_id, expected)
-        ids = [state.said[said_key(one.subject, one.relation)] for one in request.facts]
+        keys = [said_key(one.subject, one.relation) for one in request.facts]
+        ids = await asyncio.to_thread(self._answered, memory, state, request_id, keys)
         if wait:
             state = await self._once(memory, lambda now: not any(_is_pending(now, one) for one in ids))
         earlier = state.requests.get(request_id)
@@ -134,7 +135,9 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             return SupersedeFact(memory=memory, fact=old, new=told, request=request_id, request_digest=digest)
 
         state = await self._carry_out(memory, command, request_id, expected)
-        (new,) = state.requests[request_id].facts
+        new = state.requests[request_id].facts[-1]
+        if state.facts[new].predecessor != old:  # which its digest no longer tells, once a fact of it was erased
+            raise RequestReused(request_id)
         if wait:
             state = await self._once(memory, lambda now: not _is_pending(now, new))
         return facts_pb2.SupersedeFactResponse(
@@ -155,12 +158,12 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
 
         def command(state: Memory) -> RetractFact:
             _known(memory, state, fact)
+            if request.erase and request_id not in state.requests:
+                check_not_held(self._store.log, self._states, memory, fact)
             return RetractFact(
                 memory=memory, fact=fact, reason=reason, erase=request.erase, request=request_id, request_digest=digest
             )
 
-        if request.erase:
-            await asyncio.to_thread(check_not_held, self._store.log, self._states, memory, fact)
         state = await self._carry_out(memory, command, request_id, expected)
         if wait:
             state = await self._once(memory, lambda now: not will_leave(now, fact))
@@ -170,6 +173,25 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             adapters=[one.delta for one in state.adapters.values() if fact in one.facts],
             version=state.version,
         )
+
+    def _answered(
+        self, memory: MemoryId, state: Memory, request_id: str, keys: Sequence[tuple[str, str]]
+    ) -> list[FactId]:
+        """The facts that the request found or added when it was carried out, whatever became of them since.
+
+        Raises:
+            RequestReused: it came with other facts, which only shows here once one of them was erased.
+        """
+        earlier = state.requests.get(request_id)
+        if earlier is None:  # all was known, so nothing was recorded
+            return [state.said[key] for key in keys]
+        then = self._states.at(memory, state.facts[earlier.facts[-1]].added)
+        erased = (one for one in earlier.facts if not then.facts[one].fact.subject)
+        found = {key: then.said.get(key) or next(erased, None) for key in dict.fromkeys(keys)}
+        ids = [one for key in keys if (one := found[key]) is not None]
+        if len(ids) < len(keys):
+            raise RequestReused(request_id)
+        return ids
 
     async def _carry_out(
         self, memory: MemoryId, command: Callable[[Memory], Command], request_id: str, expected: int | None

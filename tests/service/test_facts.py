@@ -47,6 +47,46 @@ def test_the_same_request_adds_nothing_twice(demo: Running) -> None:
     assert len(list(demo.client.facts(DEMO))) == 2
 
 
+@pytest.mark.parametrize("since", ["retracted", "told anew", "superseded", "erased", "found and retracted"])
+def test_a_request_is_answered_as_at_first_whatever_became_of_its_facts(demo: Running, since: str) -> None:
+    if since.startswith("found"):
+        demo.client.add_facts(DEMO, [ARIA])
+    first = demo.client.add_facts(DEMO, [ARIA, BO], request_id="once")
+    aria, bo = (one.fact.fact for one in first.results)
+    demo.work()
+    if since == "superseded":
+        demo.client.supersede_fact(DEMO, aria, "Porto")
+    else:
+        demo.client.retract_fact(DEMO, aria, erase=since == "erased")
+    if since == "told anew":
+        demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Porto")])
+    demo.work()
+    version = demo.client.memory(DEMO).version
+
+    again = demo.client.add_facts(DEMO, [ARIA, BO], request_id="once", wait=True)
+
+    assert [one.fact.fact for one in again.results] == [aria, bo]
+    assert [one.added for one in again.results] == [one.added for one in first.results]
+    assert again.results[0].fact.status == facts_pb2.STATUS_WITHDRAWN
+    assert again.results[0].fact.erased == (since == "erased")
+    assert demo.client.memory(DEMO).version == version
+
+
+def test_a_request_whose_fact_was_erased_does_not_pass_for_one_of_more_facts_or_another_kind(demo: Running) -> None:
+    (told_,) = demo.client.add_facts(DEMO, [ARIA], request_id="once").results
+    demo.client.retract_fact(DEMO, told_.fact.fact, erase=True)
+    demo.work()
+    bo = demo.client.add_facts(DEMO, [BO]).results[0].fact.fact
+
+    for call in (
+        lambda: demo.client.add_facts(DEMO, [ARIA, told("Cy Ames", "lives in", "Rome")], request_id="once"),
+        lambda: demo.client.supersede_fact(DEMO, bo, "Porto", request_id="once"),
+    ):
+        with pytest.raises(CallFailed) as failure:
+            call()
+        assert failure.value.reason == "REQUEST_REUSED"
+
+
 def test_waiting_ends_when_the_weights_have_the_facts(demo: Running) -> None:
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(demo.client.add_facts, DEMO, [ARIA, BO], wait=True)
