@@ -6,7 +6,7 @@ it. It stands on a base model of random weights in its own folder, so that it ne
     base/           the base model, named in the log by a path relative to NAME
     log.sql         the database as SQL text
     artifacts/      deltas, statistics and ordinary text
-    expected.json   memory, version, digest of the plan, and the digest of the weights wherever they changed
+    expected.json   memory, version, digest of the plan, and the digest of the weights wherever they changed; its forks
 """
 
 from __future__ import annotations
@@ -17,23 +17,27 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from core.commands import CancelSleep, CreateMemory
+from core.commands import CancelSleep, CreateMemory, MarkCheckpoint, RecordCompaction
 from core.evolve import evolve
+from core.history_errors import WordsErased
+from core.ids import MemoryId
 from core.memory import NOTHING
 from core.plan import plan
 from core.policy import Training
+from service.forks import fork
 from service.live import LiveModels
 from service.states import States
 from service.subjects import Subjects
 from service.wiring import Store, opened
-from tests.prepared import CAUSE, DEMO, QUICK, Place, start_sleep, state_of, tell, work
+from tests.prepared import CAUSE, DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
 from tests.weights.tiny import UNSAYABLE, make
 
 GOLDEN = Path(__file__).parent
+FORK = MemoryId("fork")
 
 
 def main(name: str) -> None:
@@ -73,19 +77,44 @@ def _live(store: Store, place: Place) -> dict[str, object]:
     for seed, (policy, kind) in enumerate(nights):
         start_sleep(store, seed, policy, kind)
         work(store, subjects)
+    states = States(store.log, store.snapshots)
     cancelled = CancelSleep(sleep=start_sleep(store, len(nights), short))
-    States(store.log, store.snapshots).carry_out(DEMO, lambda _: cancelled, CAUSE)
-    state = state_of(store)
-    folded, changed = NOTHING, [1]
-    for recorded in store.log.read(memory=DEMO):
+    states.carry_out(DEMO, lambda _: cancelled, CAUSE)
+    _go_back(store, subjects, models, states)
+    return {**_expected(store, models, DEMO), "forks": [_expected(store, models, FORK)]}
+
+
+def _go_back(store: Store, subjects: Subjects, models: LiveModels, states: States) -> None:
+    """A checkpoint, facts superseded, retracted and erased, adapters compacted, a fork that is told more."""
+    version, weights = (now := state_of(store)).version, now.weights
+    mark = MarkCheckpoint(memory=DEMO, name="monday", version=version, weights=weights)
+    states.carry_out(DEMO, lambda _: mark, CAUSE)
+    told = [fact for fact, state in now.facts.items() if state.told]
+    put_in_place(store, told[0], "Oslo")
+    take_back(store, told[1])
+    (new,) = tell(store, ("Gil Hart", "lives in", "Bonn"))
+    work(store, subjects)
+    take_back(store, new, erase=True)
+    work(store, subjects)
+    compacted = RecordCompaction(compacted=models.compact(DEMO, state_of(store), bound=0.5))
+    states.carry_out(DEMO, lambda _: compacted, CAUSE)
+    fork(store, states, FORK, DEMO, None, CAUSE, retries=0)
+    tell(store, ("Ida Vane", "lives in", "Oslo"), memory=FORK)
+    work(store, subjects, memory=FORK)
+
+
+def _expected(store: Store, models: LiveModels, memory: MemoryId) -> dict[str, object]:
+    """What a memory must replay to, at every version at which its weights changed and can still be rebuilt."""
+    state, folded, changed = state_of(store, memory), NOTHING, [1]
+    for recorded in store.log.read(memory=memory):
         before = folded.weights
         folded = evolve(folded, recorded.event)
         changed += [recorded.version] if folded.weights != before else []
-    weights = {
-        version: models.replay(DEMO, version, lambda done, total, step: None, lambda: False).rebuilt
-        for version in dict.fromkeys((*changed, state.version))
-    }
-    return {"memory": DEMO, "version": state.version, "plan": plan(state).digest, "weights": weights}
+    weights = {}
+    for version in dict.fromkeys((*changed, state.version)):
+        with suppress(WordsErased):
+            weights[version] = models.replay(memory, version, lambda done, total, step: None, lambda: False).rebuilt
+    return {"memory": memory, "version": state.version, "plan": plan(state).digest, "weights": weights}
 
 
 if __name__ == "__main__":
