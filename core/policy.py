@@ -36,7 +36,6 @@ class SleepPolicy:
         scales: share of a fact's edit in the weights at stage 0, 1, 2, 3; the last is 0, where the edit is dissolved.
         training: how adapters are trained.
         trainings: at most so many adapters in one sleep; another one while the gate turns facts back.
-        mendings: at most so many more, each where the night would otherwise be undone for the harm it did.
         refreshes: at most so many refreshes after one audit.
         gate: share of a fact's probes that must pass, with its edit at the next scale, for it to advance.
         healthy: share of a fact's probes that must pass for it to count as healthy.
@@ -49,12 +48,12 @@ class SleepPolicy:
         recall_limit: share of the facts healthy before the sleep that must be healthy after it; what is left of one
             fact may be lost whole.
         restful: versions without sleep after which age alone is full pressure.
+        mendings: at most so many adapters more, each where the night would otherwise be undone for the harm it did.
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 0.1, 0.0)
     training: Training = field(default_factory=Training)
     trainings: int = 3
-    mendings: int = 1
     refreshes: int = 3
     gate: float = 0.75
     healthy: float = 0.6
@@ -67,6 +66,7 @@ class SleepPolicy:
     strangers_limit: float = 0.95
     recall_limit: float = 0.98
     restful: int = 2000
+    mendings: int = 1
 
     @property
     def dissolved(self) -> int:

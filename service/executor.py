@@ -187,6 +187,8 @@ def _without_words(error: Exception) -> str:
     """What is said of `error` where it stays for good: errors of ours quote no fact, of others the place must do."""
     if isinstance(error, HypnogramError):
         return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"  # the system's own words
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{place}"

@@ -51,7 +51,7 @@ def main() -> None:
         created = state_of(store).created
         assert created is not None
         subjects.twin(created)
-    assert threading.active_count() == 1, "a fork would copy one thread of several"
+    assert threading.active_count() == 1, f"a fork would copy one thread of several: {threading.enumerate()}"
     say("ready")
     for line in sys.stdin:
         folder, seed, seconds, facts = line.split()

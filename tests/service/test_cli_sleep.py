@@ -29,8 +29,8 @@ def terminal(demo: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 class Night:
     """Does the work of a server's memories from a thread, as an executor would."""
 
-    def __init__(self, server: Running, dream: Dream) -> None:
-        self._server, self._dream, self._stop = server, dream, threading.Event()
+    def __init__(self, server: Running, dream: Dream, after: float = 0.0) -> None:
+        self._server, self._dream, self._after, self._stop = server, dream, after, threading.Event()
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> None:
@@ -41,6 +41,7 @@ class Night:
         self._thread.join()
 
     def _run(self) -> None:
+        self._stop.wait(self._after)
         while not self._stop.wait(0.02):
             self._server.work(dream=self._dream)
 
@@ -105,7 +106,7 @@ def test_a_sleep_is_begun_without_waiting_and_followed_later(terminal: Terminal,
     assert (begun["sleep"], begun["ended"], begun["step"]) == (again["sleep"], False, "audit")
     demo.work(until=Step.GATE)
     assert f"sleep {begun['sleep']}, at gate" in terminal.out("status")
-    with Night(demo, Dream()):
+    with Night(demo, Dream(), after=2.0):  # by then somebody follows
         followed = terminal.json("sleep", "--follow")
 
     assert (followed["sleep"], followed["completed"]) == (begun["sleep"], True)

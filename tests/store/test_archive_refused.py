@@ -16,7 +16,7 @@ from core.errors import EventUnknown, InvalidField
 from core.export_errors import ArchiveDamaged, ArchiveTooNew, EventsTaken, FactTaken, MemoryTaken
 from core.ids import Digest, MemoryId
 from store import container
-from store.archive import EVENTS, KEYS, export_archive
+from store.archive import ARTIFACTS, EVENTS, KEYS, export_archive
 from store.artifacts import Artifacts
 from store.container import MANIFEST, Member, pack
 from store.importing import import_archive
@@ -87,7 +87,7 @@ class TestRefusedImports:
     @pytest.mark.parametrize(
         ("change", "member"),
         [
-            (lambda lines: lines[:-1], MANIFEST),
+            (lambda lines: lines[:-1], ARTIFACTS),  # the delta that the last event alone names
             (lambda lines: [lines[1], lines[0], *lines[2:]], EVENTS),
             (lambda lines: ["{}", *lines[1:]], EVENTS),
             (lambda lines: [lines[0].replace('"actor":"tester"', '"actor":7'), *lines[1:]], EVENTS),
@@ -101,7 +101,7 @@ class TestRefusedImports:
     ) -> None:  # fmt: skip
         with pytest.raises(ArchiveDamaged) as refusal:
             import_archive(forged(archive, tmp_path / "forged.tar", change), *there)
-        assert refusal.value.member == member
+        assert refusal.value.member.startswith(member)
         assert there[0].position() == 0
 
     @pytest.mark.parametrize("dropped", [KEYS, "artifacts/"])
