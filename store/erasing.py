@@ -43,7 +43,7 @@ def _wipe_sqlite(engine: Engine, key: bytes | None) -> None:
     file = Path(engine.url.database)
     with reading(engine).connect() as connection:
         _empty_wal(connection.connection.driver_connection)
-        if key is not None and _holds(file, key):
+        if key is None or _holds(file, key):  # None: another attempt, perhaps one that was killed, threw it away
             connection.exec_driver_sql("VACUUM")
             _empty_wal(connection.connection.driver_connection)
 

@@ -79,7 +79,13 @@ def test_doing_it_again_completes_what_was_cut_short(
     assert not any(aria in content for content in key_files(log, tmp_path))
 
 
-def test_a_copy_that_an_older_version_left_behind_goes_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("killed", [False, True], ids=["at once", "after a kill"])
+def test_a_copy_that_an_older_version_left_behind_goes_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
     with EventLog.open(f"sqlite:///{tmp_path}/log.db") as log:
         log.append(DEMO, [new(added(ARIA))], expected=0)
         key = log.keyring.key(ARIA.id)
@@ -91,6 +97,10 @@ def test_a_copy_that_an_older_version_left_behind_goes_too(tmp_path: Path) -> No
             connection.execute(text("PRAGMA secure_delete = OFF"))
             connection.execute(text("DROP TABLE old"))
             connection.execute(text("PRAGMA secure_delete = ON"))
+        if killed:  # the second attempt does not know any more what to look for
+            with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+                patched.setattr(erasing, "_wipe_sqlite", kill)
+                throw_key_away(log.engine, ARIA.id)
 
         throw_key_away(log.engine, ARIA.id)
 
