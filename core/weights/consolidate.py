@@ -102,7 +102,7 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
     inject_adapter_in_model(config, twin.model)
     weights = [p for name, p in twin.model.named_parameters() if "lora_" in name]
     optimizer = torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=0.0)
-    epoch = len(grounds) * math.ceil(len(lessons) / options.batch)
+    epoch = len(grounds) * max(1, math.ceil(len(lessons) / options.batch))  # there may be something to unlearn alone
     new, past, gone = Drill(lessons, random), Drill(old, random), Drill(unlearned, random)
     losses: list[float] = []
     divergences: list[float] = []

@@ -13,7 +13,7 @@ from core.ids import FactId
 from core.memory import Memory, Status, Withdrawal
 from core.plan import plan
 from core.policy import Training
-from core.sleep_events import AdapterTrained, FactAudited
+from core.sleep_events import AdapterTrained, FactAdvanced, FactAudited, FactRetreated
 from core.work import Inject, Withdraw, next_work
 from service.desk import Desk
 from service.projection import Deltas
@@ -131,6 +131,29 @@ def test_nights_fade_a_counter_edit_and_do_not_teach_what_was_taken_back(
         sound(store, place, subjects, after)
 
 
+def test_a_night_goes_to_its_end_where_counter_edits_are_all_there_is(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, facts = told
+    with opened(place.settings()) as store:
+        start_sleep(store, 1, EASY)
+        work(store, subjects)
+        for fact in facts:
+            take_back(store, fact)
+        before = work(store, subjects)
+        assert before.edits
+        assert not any(state.told for state in before.facts.values())
+        sleep = start_sleep(store, 2, EASY)
+        after = work(store, subjects)
+
+        assert after.nights[sleep].completed, after.nights[sleep].reason
+        moved = [one for one in events(store) if isinstance(one, FactAdvanced | FactRetreated) and one.sleep == sleep]
+        assert {one.fact for one in moved} == {fact for fact, state in before.facts.items() if state.fading}
+        trained = [one for one in events(store) if isinstance(one, AdapterTrained)]
+        assert (trained[-1].facts, trained[-1].rehearsed) == ((), ())
+        sound(store, place, subjects, after)
+
+
 def test_a_superseded_fact_leaves_with_the_edit_that_writes_its_successor(
     told: tuple[Place, list[FactId]], subjects: Subjects
 ) -> None:
@@ -197,6 +220,10 @@ def test_a_fact_told_anew_is_written_over_the_counter_edit_that_gainsaid_it(
 
         assert (after.facts[again].status, after.facts[gone].edits) == (Status.INJECTED, ())
         sound(store, place, subjects, after)
+        take_back(store, gone, erase=True)
+        after = work(store, subjects)
+        assert after.facts[gone].erased
+        assert rebuilt(store, subjects, state_of(store)) == after.weights  # folded without its words
 
 
 def test_a_retraction_during_a_night_waits_for_its_end(told: tuple[Place, list[FactId]], subjects: Subjects) -> None:
