@@ -110,6 +110,17 @@ def test_a_fork_between_an_edit_and_its_facts_writes_them_again(served: Running,
     assert served.client.replay(TRIAL).rebuilt_weights == state.weights
 
 
+def test_a_request_to_erase_is_answered_as_at_first_although_a_fork_has_the_fact_since(served: Running) -> None:
+    (fact, *_) = state_of(served.store).facts
+    first = served.client.retract_fact(DEMO, fact, erase=True, request_id="once")
+    served.client.fork(TRIAL, DEMO, "monday")
+
+    assert served.client.retract_fact(DEMO, fact, erase=True, request_id="once") == first
+    with pytest.raises(CallFailed, match=TRIAL) as failure:
+        served.client.retract_fact(DEMO, fact, erase=True)
+    assert failure.value.reason == "FACT_HELD"
+
+
 def test_a_fork_of_a_fork_names_the_nearer_parent(served: Running) -> None:
     version = served.client.fork(TRIAL, DEMO, "monday").version
     nested = served.client.fork("nested", TRIAL).memory

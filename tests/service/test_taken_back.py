@@ -204,16 +204,6 @@ class TestErase:
         assert (answer.fact.fact, answer.fact.subject, answer.fact.object) == (aria, "", "")
         assert answer.withdrawal == facts_pb2.WITHDRAWAL_COLUMNS
 
-    def test_the_same_request_answers_although_a_fork_has_it_since(self, demo: Running, aria: str) -> None:
-        before = demo.client.memory(DEMO).version
-        first = demo.client.retract_fact(DEMO, aria, erase=True, request_id="once")
-        demo.client.fork("trial", DEMO, before)
-
-        assert demo.client.retract_fact(DEMO, aria, erase=True, request_id="once") == first
-        with pytest.raises(CallFailed) as caught:
-            demo.client.retract_fact(DEMO, aria, erase=True)
-        assert caught.value.reason == "FACT_HELD"
-
     def test_one_that_was_retracted_before_may_be_erased(self, demo: Running, aria: str) -> None:
         demo.client.retract_fact(DEMO, aria)
         demo.work()
