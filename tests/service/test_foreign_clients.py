@@ -24,7 +24,7 @@ def run(*command: object, **environment: str) -> str:
         [str(word) for word in command],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
         env={**os.environ, **environment},
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from google.longrunning import operations_pb2
@@ -10,11 +12,12 @@ from hypnogram.v1 import history_pb2
 
 from core.commands import RecordInjection
 from core.work import next_work
+from service import verification
 from service.desk import Desk
 from service.projection import Deltas
 from service.states import States
 from service.subjects import Subjects
-from store.verify import named_artifacts
+from store.verify import Report, named_artifacts
 from tests.prepared import CAUSE, DEMO, state_of, tell, work
 from tests.service.conftest import Running
 from tests.service.test_forks import TRIAL, served
@@ -88,10 +91,18 @@ def test_weights_that_were_recorded_wrongly_are_the_fault_of_their_event(served:
     assert not served.client.verify_log(skip_weights=True).HasField("fault")
 
 
-def test_a_verification_can_be_cancelled(served: Running) -> None:
+def test_a_verification_can_be_cancelled(served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, real = threading.Event(), verification.verify_log
+
+    def late(*args: Any, **more: Any) -> Report:  # or it would be done before anybody could ask
+        assert asked.wait(30)
+        return real(*args, **more)
+
+    monkeypatch.setattr(verification, "verify_log", late)
     operations = served.client.operations_stub
     started = served.client.history_stub.VerifyLog(history_pb2.VerifyLogRequest())
     operations.CancelOperation(operations_pb2.CancelOperationRequest(name=started.name))
+    asked.set()
     ended = operations.WaitOperation(operations_pb2.WaitOperationRequest(name=started.name))
 
     assert (ended.done, ended.error.code) == (True, 1)  # CANCELLED
