@@ -17,7 +17,7 @@ from service.desk import Desk
 from service.projection import Deltas
 from service.states import States
 from service.subjects import Subjects
-from store.verify import Report, named_artifacts
+from store.verify import Report, named_artifacts, verify_log
 from tests.prepared import CAUSE, DEMO, state_of, tell, work
 from tests.service.conftest import Running
 from tests.service.test_forks import TRIAL, served
@@ -92,11 +92,11 @@ def test_weights_that_were_recorded_wrongly_are_the_fault_of_their_event(served:
 
 
 def test_a_verification_can_be_cancelled(served: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, real = threading.Event(), verification.verify_log
+    asked = threading.Event()
 
     def late(*args: Any, **more: Any) -> Report:  # or it would be done before anybody could ask
         assert asked.wait(30)
-        return real(*args, **more)
+        return verify_log(*args, **more)
 
     monkeypatch.setattr(verification, "verify_log", late)
     operations = served.client.operations_stub
