@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.people import Examiner, told_facts
+from benchmarks.people import Examiner, held_out, told_facts
 from benchmarks.summary import summary
 from benchmarks.told import Told, telling
 from core.facts import Fact
@@ -43,10 +43,10 @@ def run(*, facts: int = 200, seeds: int = 3, progress: Progress = lambda done, t
     measured: dict[tuple[Arm, int], list[dict[str, float]]] = {}
     refused: list[dict[str, Any]] = []
     for number, arm in enumerate(ARMS):
-        for seed in range(1, seeds + 1):
+        for nth, seed in enumerate(held_out(seeds)):
             what = f"history {arm.keys['history']}, subjects {arm.keys['subjects']}, seed {seed}"
-            report = lambda n, what=what, number=number, seed=seed: progress(  # noqa: E731
-                (number * seeds + seed - 1) * facts + min(n, facts), len(ARMS) * seeds * facts, what
+            report = lambda n, what=what, number=number, nth=nth: progress(  # noqa: E731
+                (number * seeds + nth) * facts + min(n, facts), len(ARMS) * seeds * facts, what
             )
             for n, row in _tell(arm, facts, seed, overrides or {}, refused, report):
                 measured.setdefault((arm, n), []).append(row)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchmarks.people import held_out
 from benchmarks.sleep import nights
 from benchmarks.summary import summary
 from benchmarks.told import Judge, fact_by_fact
@@ -83,7 +84,7 @@ def run(*, facts: int = 20, cycles: int = 3, seeds: int = 1,
     rows, done = [], 0
     for arm in ARMS:
         found = []
-        for seed in range(1, seeds + 1):
+        for seed in held_out(seeds):
             policy = arm.change(SleepPolicy(), facts)
             found.append(list(nights(facts, seed, cycles, policy, arm.judge))[-1].row)
             progress(done := done + 1, len(ARMS) * seeds, arm.name)

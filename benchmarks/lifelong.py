@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.people import Examiner, told_facts
+from benchmarks.people import Examiner, held_out, told_facts
 from benchmarks.summary import summary
 from benchmarks.told import telling
 from core.facts import Fact
@@ -24,7 +24,7 @@ def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
     """Rows `night, chat, oldest_minus_newest, strangers, perplexity_drift, active_edits, seconds`, and neighbours and
     untold relations; `oldest_minus_newest` is chat recall of the newest tenth of all facts minus that of the oldest."""
     measured: dict[int, list[dict[str, float]]] = {}
-    for seed in range(1, seeds + 1):
+    for nth, seed in enumerate(held_out(seeds)):
         facts = told_facts(nights * facts_per_night, seed=seed)
         with telling({}) as memory:
             examiner = Examiner(memory.subject, facts, seed=seed)
@@ -52,7 +52,7 @@ def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
                     "seconds": seconds + slept.seconds,
                 }
                 measured.setdefault(night, []).append(row)
-                progress((seed - 1) * nights + night, seeds * nights, f"seed {seed}, chat {seen.chat:.2f}")
+                progress(nth * nights + night, seeds * nights, f"seed {seed}, chat {seen.chat:.2f}")
     rows = [{"night": night, **summary(found)} for night, found in measured.items()]
     settings = {"nights": nights, "facts_per_night": facts_per_night, "seeds": seeds}
     return {"bench": "lifelong", "settings": settings, "rows": rows}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from statistics import mean
 from typing import Any
 
-from benchmarks.people import told_facts
+from benchmarks.people import held_out, told_facts
 from benchmarks.told import Told, telling
 from core.facts import Fact
 from core.weights.probe import Probe, ask
@@ -27,9 +27,9 @@ def run(*, seeds: int = 3, progress: Progress = lambda done, total, what: None) 
     rows = []
     for number, method in enumerate(("joint", "one_by_one")):
         found = []
-        for seed in range(1, seeds + 1):
+        for nth, seed in enumerate(held_out(seeds), 1):
             found.append(_repair(method, seed))
-            progress(number * seeds + seed, 2 * seeds, f"{method}, seed {seed}")
+            progress(number * seeds + nth, 2 * seeds, f"{method}, seed {seed}")
         worst = {f"{key}_worst": min(one[key] for one in found) for key in ("after", "healthy_unchanged")}
         rows.append({"method": method, **{key: mean(one[key] for one in found) for key in found[0]}, **worst})
     return {"bench": "repair", "settings": {"seeds": seeds, "until": ENOUGH_HARM}, "rows": rows}

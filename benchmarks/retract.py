@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.people import neighbours, strangers, told_facts
+from benchmarks.people import held_out, neighbours, strangers, told_facts
 from benchmarks.summary import summary
 from benchmarks.told import Told, telling
 from core.facts import Fact
@@ -41,7 +41,7 @@ def run(*, facts: int = 100, retracted: int = 20, seeds: int = 3,
     kl_probes_never, seconds_per_fact`."""
     measured: dict[tuple[str, str], list[dict[str, float]]] = {}
     done = 0
-    for seed in range(1, seeds + 1):
+    for seed in held_out(seeds):
         for state in ("edits", "adapters"):
             for method, row in taken_back(facts, retracted, seed, nights=int(state == "adapters")).items():
                 measured.setdefault((method, state), []).append(row)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.people import Examiner, told_facts
+from benchmarks.people import Examiner, held_out, told_facts
 from benchmarks.summary import summary
 from benchmarks.told import Judge, Told, fact_by_fact, telling
 from core.memory import Memory, Status
@@ -32,7 +32,7 @@ def run(*, facts: Sequence[int] = (5, 10, 20, 50), cycles: int = 3, seeds: int =
     done = 0
     undone: list[dict[str, Any]] = []
     for number in facts:
-        for seed in range(1, seeds + 1):
+        for seed in held_out(seeds):
             for morning in nights(number, seed, cycles, None):
                 measured.setdefault((number, morning.cycle), []).append(morning.row)
                 stages.setdefault((number, morning.cycle), Counter()).update(morning.stages)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from statistics import mean
 from typing import Any
 
-from benchmarks.people import told_facts
+from benchmarks.people import held_out, told_facts
 from benchmarks.told import telling
 from core.weights.contexts import contexts_of
 from core.weights.probe import Probe, ask
@@ -28,7 +28,7 @@ def run(*, facts: int = 64, seeds: int = 1, progress: Progress = lambda done, to
     whole: dict[int, list[float]] = {}
     raw: dict[int, list[float]] = {}
     done, total = 0, len(BATCHES) * seeds * facts
-    for seed in range(1, seeds + 1):
+    for seed in held_out(seeds):
         told = told_facts(facts, seed=seed)
         for batch in BATCHES:
             with telling({"batch": batch}) as memory:
