@@ -1,7 +1,8 @@
 """What is left of facts that were taken back, beside what leaving out their columns would leave.
 
 A memory is told facts, some of which it then has to give up: while edits carry them, and after a night, when adapters
-do in part. `withdraw` is what the service does, `subtract` leaves out the columns of the facts' edits and does no more.
+do in part. `withdraw` is what the service does, `subtract` leaves out the columns of the facts' edits and does no more;
+`never` is a memory that was not told them, whose other facts may change what the base would say as well.
 Questions are answered by greedy free generation. A second memory of the same seed is never told the facts in question.
 """
 
@@ -59,7 +60,10 @@ def taken_back(number: int, retracted: int, seed: int, nights: int) -> dict[str,
         _tell(memory, facts, seed, nights)
         judge = Judge(memory.subject, gone, others, seed)
         ids = _ids(memory, gone)
-        found = {"subtract": {**judge.compare(memory.without(ids), never), "seconds_per_fact": 0.0}}
+        found = {
+            "never": {**judge.compare(never, never), "seconds_per_fact": 0.0},
+            "subtract": {**judge.compare(memory.without(ids), never), "seconds_per_fact": 0.0},
+        }
         seconds = memory.retract(ids)
         after = {module: weight.clone() for module, weight in memory.subject.live().items()}
         found["withdraw"] = {**judge.compare(after, never), "seconds_per_fact": seconds / retracted}

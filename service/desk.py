@@ -31,10 +31,10 @@ from core.weights.delta import dense, parts_of
 from core.weights.digest import weights_digest
 from core.weights.move import Written
 from core.weights.ordinary import read_ordinary
+from core.weights.protection import Protection
 from core.weights.statistics import Statistics, measure
 from core.weights.subject import Subject
 from core.weights.unsay import unsay
-from core.weights.update import KeptKeys
 from core.weights.write import keys_in_force, write
 from core.work import Inject, OnWeights, PrepareStatistics, SleepStep, Withdraw
 from service.bedside import Bedside, Progress
@@ -55,9 +55,9 @@ class Desk:
         self._artifacts = artifacts
         self._deltas = deltas
         self._bedside = Bedside(subject, created, artifacts, deltas)
-        self._kept: dict[str, KeptKeys] = {}
-        self._at: Digest | None = None  # the weights that are live and that `_kept` belongs to
-        self._fresh: tuple[Digest, dict[str, Tensor], dict[str, KeptKeys]] | None = None
+        self._protection: Protection | None = None
+        self._at: Digest | None = None  # the weights that are live and that `_protection` belongs to
+        self._fresh: tuple[Digest, dict[str, Tensor], Protection] | None = None
 
     @property
     def subject(self) -> Subject:
@@ -107,32 +107,35 @@ class Desk:
         replaced = [old for fact in work.facts for old in replaced_by(memory, fact)]
         gone = [*replaced, *(fact for fact in work.facts if memory.facts[fact].edits)]
         onto = plan_at(memory, dict.fromkeys(gone, 0.0))
+        protection = self._catch_up(memory).without(gone)
         if gone:
-            self._install(build(self._subject, self._deltas, onto), memory, gone)
-        else:
-            self._catch_up(memory)
-        return self._write("injection", work.facts, memory, onto, replaced)
+            self._at = None
+            self._subject.install(build(self._subject, self._deltas, onto))
+        return self._write("injection", work.facts, memory, onto, protection, replaced)
 
     def _withdraw(self, work: Withdraw, memory: Memory) -> RecordWithdrawal:
         """Leaves out the fact's columns; where the model is not the pristine one without them, by a counter-edit."""
         began = time.monotonic()
         fact = memory.facts[work.fact].fact
         without = plan_at(memory, {work.fact: 0.0})
-        self._install(build_verified(self._subject, self._deltas, memory), memory, (work.fact,))
+        protection = self._catch_up(memory).without((work.fact,))
         still = self._still(fact, memory)  # where others are is measured while nothing is taken from them
         weights = build(self._subject, self._deltas, without)
+        self._at = None
         self._subject.install(weights)
-        kept, after, edit = self._kept, weights_digest(weights), None
+        after, edit = weights_digest(weights), None
         again = memory.said.get(said_key(fact.subject, fact.relation))
         if again is None or not memory.facts[again].told:  # otherwise that is what the model shall say
             created = self._created
             own = columns_of(self._deltas, plan_of(memory, work.fact))
             left_out = {module: dense(parts_of(module, own)) for module in self._subject.modules if own}
-            unsaid = unsay(self._subject, kept, fact, created.prefixes, created.hyperparameters, still, left_out)
+            unsaid = unsay(
+                self._subject, protection.kept, fact, created.prefixes, created.hyperparameters, still, left_out
+            )
             if unsaid is not None:
-                edit = self._computed("withdrawal", (work.fact,), memory, without, unsaid, began)
+                edit = self._computed("withdrawal", (work.fact,), memory, without, unsaid, protection, began)
         if edit is None:
-            self._fresh = (after, weights, kept)
+            self._fresh = (after, weights, protection)
         return RecordWithdrawal(
             work=work,
             withdrawn=FactWithdrawn(
@@ -141,7 +144,7 @@ class Desk:
                 adapters=tuple(one.id for one in memory.adapters.values() if work.fact in one.facts),
                 weights_before=work.weights,
                 weights_after=edit.weights_after if edit else after,
-                crowding=edit.crowding if edit else _crowding(kept),
+                crowding=edit.crowding if edit else protection.crowding(),
                 seconds=round(time.monotonic() - began, 6),
             ),
             edit=edit,
@@ -161,7 +164,7 @@ class Desk:
         dissolved = [one.fact for one in states if one.status is Status.DISSOLVED and not one.retracted]
         nearest = sorted(dissolved, key=far)[:DISSOLVED_KEPT]
         questions = untold_questions(memory, [fact], but=(fact.relation,))
-        found = [keys_in_force(self._subject, nearest, self._created.prefixes)] if nearest else []
+        found = [keys_in_force(self._subject, nearest, self._created.prefixes)[0]] if nearest else []
         if questions:
             found.append(last_keys(self._subject, [self._subject.chat_ids([], one) for one in questions]))
         return {module: torch.cat([keys[module] for keys in found]) for module in self._subject.modules if found}
@@ -177,10 +180,8 @@ class Desk:
     def _refresh(self, work: SleepStep, memory: Memory) -> EditComputed:
         """Writes degraded facts again, all in one protected update, on weights without the edits that failed them."""
         without = plan_at(memory, dict.fromkeys(work.facts, 0.0))
-        self._install(build(self._subject, self._deltas, without), memory, set(work.facts))
-        edit = self._write("refresh", work.facts, memory, without)
-        self._at = None
-        return edit
+        protection = self._install(build(self._subject, self._deltas, without), memory, set(work.facts))
+        return self._write("refresh", work.facts, memory, without, protection)
 
     def _rescale(self, work: SleepStep, memory: Memory) -> RecordRescale:
         """The gate's scales in the weights. Columns scale exactly; what that degrades, the next audit refreshes."""
@@ -190,34 +191,35 @@ class Desk:
         scales = {fact: policy.scales[stage] for fact, stage in stages.items()}
         weights = build(self._subject, self._deltas, plan_at(memory, scales))
         gone = {fact for fact, stage in stages.items() if stage == policy.dissolved}
-        self._install(weights, memory, gone)
-        self._at = digest = weights_digest(weights)
+        protection = self._install(weights, memory, gone)
+        digest = weights_digest(weights)
+        self._fresh = (digest, weights, protection)
         seconds = round(time.monotonic() - began, 6)
-        return RecordRescale(work=work, weights=digest, crowding=_crowding(self._kept), seconds=seconds)
+        return RecordRescale(work=work, weights=digest, crowding=protection.crowding(), seconds=seconds)
 
-    def _write(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan,
+    def _write(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan, protection: Protection,
                replaced: Sequence[FactId] = ()) -> EditComputed:  # fmt: skip
         """Writes facts on the live weights, which are those of the plan `onto`."""
         began = time.monotonic()
         facts = [memory.facts[fact].fact for fact in ids]
         untold = untold_questions(memory, facts)
-        written = write(self._subject, self._kept, facts, self._created.prefixes, self._created.hyperparameters, untold)
-        return self._computed(kind, ids, memory, onto, written, began, replaced)
+        created = self._created
+        written = write(self._subject, protection.kept, facts, created.prefixes, created.hyperparameters, untold)
+        return self._computed(kind, ids, memory, onto, written, protection, began, replaced)
 
-    def _computed(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan, written: Written, began: float,
-                  replaced: Sequence[FactId] = ()) -> EditComputed:  # fmt: skip
+    def _computed(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan, written: Written,
+                  protection: Protection, began: float, replaced: Sequence[FactId] = ()) -> EditComputed:  # fmt: skip
         """What was written on the weights of the plan `onto`, durable in the artifacts from here on.
 
         The columns are the facts' own, but for those of a counter-edit, which outlives its fact.
         """
         columns = _columns(ids, written)
         delta = self._deltas.put(written.delta, () if kind == "withdrawal" else columns)
-        kept = self._kept
         if self._created.hyperparameters.history:
-            kept = {module: kept[module].with_keys(written.keys[module]) for module in self._subject.modules}
+            protection = protection.joined(ids, written.keys, written.key_fact)
         weights = build(self._subject, self._deltas, onto, written.delta)
         after = weights_digest(weights)
-        self._fresh = (after, weights, kept)
+        self._fresh = (after, weights, protection)
         assert memory.statistics is not None
         assert memory.weights is not None
         gone = {*ids, *replaced}
@@ -231,22 +233,27 @@ class Desk:
             facts_in_force=sum(state.fading and fact not in gone for fact, state in memory.facts.items()),
             weights_before=memory.weights,
             weights_after=after,
-            crowding=_crowding(kept),
+            crowding=protection.crowding(),
             seconds=round(time.monotonic() - began, 6),
             replaced=tuple(replaced),
         )
 
-    def _catch_up(self, memory: Memory) -> None:
-        """Brings weights and kept keys to `memory`: cheap after work of our own, from the log otherwise."""
+    def _catch_up(self, memory: Memory) -> Protection:
+        """Makes the weights of `memory` live: cheap after work of our own, from the log otherwise.
+
+        Returns:
+            What its updates keep.
+        """
         if self._fresh and memory.weights == self._fresh[0]:
-            self._at, weights, self._kept = self._fresh
+            self._at, weights, self._protection = self._fresh
             self._subject.install(weights)
-        elif memory.weights != self._at or not self._kept:
-            self._install(build_verified(self._subject, self._deltas, memory), memory)
+        elif memory.weights != self._at or self._protection is None:
+            self._protection = self._install(build_verified(self._subject, self._deltas, memory), memory)
             self._at = memory.weights
         self._fresh = None
+        return self._protection
 
-    def _install(self, weights: dict[str, Tensor], memory: Memory, but: Collection[FactId] = ()) -> None:
+    def _install(self, weights: dict[str, Tensor], memory: Memory, but: Collection[FactId] = ()) -> Protection:
         """Makes `weights` live and measures the keys of the facts that edits are for, except those of `but`."""
         assert memory.statistics is not None
         statistics = Statistics.from_bytes(self._artifacts.get(memory.statistics.artifact))
@@ -254,28 +261,22 @@ class Desk:
             raise Damaged(f"statistics {memory.statistics.artifact} are of other modules than the memory's")
         self._subject.install(weights)
         self._at = None
-        self._kept = {
-            module: KeptKeys.none(statistics.moments[module].double().to(self._subject.device))
-            for module in self._subject.modules
-        }
+        protection = Protection.none(statistics.moments, self._subject.device)
         if not self._created.hyperparameters.history:
-            return
+            return protection
         facts = [state.fact for fact, state in memory.facts.items() if state.fading and fact not in but]
         for start in range(0, len(facts), FACTS_AT_ONCE):
             some = facts[start : start + FACTS_AT_ONCE]
             more = [more_sites(memory, one.id) for one in some]
-            keys = keys_in_force(self._subject, some, self._created.prefixes, more)
-            self._kept = {module: self._kept[module].with_keys(keys[module]) for module in self._subject.modules}
+            keys, owner = keys_in_force(self._subject, some, self._created.prefixes, more)
+            protection = protection.joined([one.id for one in some], keys, owner)
+        return protection
 
 
 def more_sites(memory: Memory, fact: FactId) -> tuple[str, ...]:
     """The sites that the edits in force of `fact` have beside those that the pristine model gets wrong."""
     edits = [memory.edits[edit] for edit in memory.facts[fact].edits]
     return tuple(name for edit in edits for columns in edit.columns if columns.fact == fact for name in columns.more)
-
-
-def _crowding(kept: dict[str, KeptKeys]) -> float:
-    return max(keys.crowding() for keys in kept.values())
 
 
 def _columns(ids: Sequence[FactId], written: Written) -> tuple[Columns, ...]:

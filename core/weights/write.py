@@ -139,14 +139,17 @@ def sites_at(names: Sequence[Name], chosen: frozenset[Name], device: torch.devic
 
 
 def keys_in_force(subject: Subject, facts: Sequence[Fact], prefixes: Sequence[str],
-                  more: Sequence[Sequence[str]] = ()) -> dict[str, Tensor]:  # fmt: skip
+                  more: Sequence[Sequence[str]] = ()) -> tuple[dict[str, Tensor], Tensor]:  # fmt: skip
     """Module -> [k, d_in] keys of facts that the live weights carry, as an executor needs them after a restart.
 
     Args:
         more: per fact, the sites it has beside those that the pristine model gets wrong.
+
+    Returns:
+        Those, and [k] which of `facts` each key is of.
     """
     contexts = [context for index, fact in enumerate(facts) for context in contexts_of(subject, index, fact, prefixes)]
     chosen, seen = find_sites(subject, contexts)
     chosen |= {(fact, name) for fact, some in enumerate(more) for name in some}
     sites = sites_at(names_of(contexts), chosen, subject.device)
-    return {module: keys[sites.position] for module, keys in seen.keys.items()}
+    return {module: keys[sites.position] for module, keys in seen.keys.items()}, sites.fact[sites.site]

@@ -47,7 +47,7 @@ def told(subject: Subject, nothing: Mapping[str, KeptKeys]) -> tuple[Delta, Delt
     kept = {module: one.with_keys(first.keys[module]) for module, one in nothing.items()}
     second = write(subject, kept, [OTHER], (), HYPERPARAMETERS)
     install(subject, whole(first.delta), whole(second.delta))
-    keys = keys_in_force(subject, [OTHER], ())
+    keys, _ = keys_in_force(subject, [OTHER], ())
     return first.delta, second.delta, {m: one.with_keys(keys[m]) for m, one in nothing.items()}
 
 
@@ -104,7 +104,7 @@ def test_a_model_that_says_nothing_else_needs_no_counter_edit(tiny: Subject) -> 
 def test_what_another_fact_leaned_on_is_given_back_and_the_fact_itself_is_not(tiny: Subject) -> None:
     own, other, kept = told(tiny, free(tiny))
     module = tiny.modules[0]  # whose keys no edit moves
-    theirs, mine = (keys_in_force(tiny, [one], ())[module].double() for one in (OTHER, GONE))
+    theirs, mine = (keys_in_force(tiny, [one], ())[0][module].double() for one in (OTHER, GONE))
     left_out = factors(tiny, own)
     install(tiny, whole(other))
 

@@ -165,10 +165,11 @@ def test_a_fact_is_given_the_sites_it_needs_beside_those_that_the_pristine_model
 def test_keys_in_force_are_close_to_the_keys_of_the_writing(dormouse: Subject, written: Written) -> None:
     dormouse.install(weights_of(dormouse, written))
 
-    found = keys_in_force(dormouse, TOLD, (), written.more)
+    found, owner = keys_in_force(dormouse, TOLD, (), written.more)
 
     for module, keys in found.items():
         assert keys.shape == written.keys[module].shape
+    assert owner.tolist() == written.key_fact.tolist()
     first = dormouse.modules[0]  # nothing below it was changed
     torch.testing.assert_close(found[first].double(), written.keys[first].double(), atol=1e-4, rtol=1e-3)
 
