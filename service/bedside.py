@@ -28,6 +28,7 @@ from core.weights.digest import weights_digest
 from core.weights.ordinary import OrdinaryText, read_ordinary
 from core.weights.perplexity import perplexity_of
 from core.weights.probe import greedy
+from core.weights.statistics import Statistics
 from core.weights.subject import Subject
 from core.weights.unsay import answers
 from core.work import SleepStep
@@ -187,6 +188,7 @@ class Bedside:
             self._lessons([memory.facts[fact].fact for fact in repeated]),
             rehearsed,
             grounds,
+            self._statistics(memory).moments,
             policy.training,
             seed,
             unlearned=self._unlearned(memory, policy.rehearsed, random),
@@ -214,6 +216,10 @@ class Bedside:
                 seconds=round(time.monotonic() - began, 6),
             ),
         )
+
+    def _statistics(self, memory: Memory) -> Statistics:
+        assert memory.statistics is not None
+        return Statistics.from_bytes(self._artifacts.get(memory.statistics.artifact))
 
     def _weights(self, memory: Memory, scales: Mapping[FactId, float]) -> dict[str, Tensor]:
         return build(self._subject, self._deltas, plan_at(memory, scales))

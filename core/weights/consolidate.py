@@ -24,6 +24,7 @@ from core.policy import Training
 from core.weights.capture import pad
 from core.weights.contexts import Context
 from core.weights.delta import Delta, encode
+from core.weights.directions import directions
 from core.weights.drill import Drill
 from core.weights.subject import Subject
 
@@ -79,7 +80,7 @@ def rehearse(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Rehea
 
 
 def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Context], rehearsed: Sequence[Rehearsed],
-                grounds: Sequence[Mapping[str, Tensor]], options: Training, seed: int,
+                grounds: Sequence[Mapping[str, Tensor]], moments: Mapping[str, Tensor], options: Training, seed: int,
                 unlearned: Sequence[Rehearsed] = (),
                 progress: Progress = lambda done, most, loss: None) -> Trained:  # fmt: skip
     """Trains an adapter that says `lessons`; `subject` stays as it is.
@@ -90,6 +91,7 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         rehearsed: texts to be read as before.
         grounds: module -> weights the adapter is trained on top of; steps take them in turn. The first decides when
             the lessons are learned.
+        moments: module -> lambda C [d_in, d_in], what the adapter shall not see when training begins.
         unlearned: further texts to be read as before, which earlier adapters do not; a share of every batch.
 
     Raises:
@@ -100,6 +102,9 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
     twin = subject.twin()
     config = LoraConfig(r=options.rank, lora_alpha=options.rank, target_modules=list(subject.modules))
     inject_adapter_in_model(config, twin.model)
+    if lessons:
+        with subject.with_weights(grounds[0]):
+            _look(twin, directions(subject, moments, lessons, options.rank))
     weights = [p for name, p in twin.model.named_parameters() if "lora_" in name]
     optimizer = torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=0.0)
     epoch = len(grounds) * max(1, math.ceil(len(lessons) / options.batch))  # there may be something to unlearn alone
@@ -186,6 +191,13 @@ def _install(twin: Subject, weights: Mapping[str, Tensor]) -> None:
         for module in twin.modules:
             base = twin.model.get_submodule(module).base_layer.weight
             base.copy_(weights[module].T if base.shape != weights[module].shape else weights[module])
+
+
+def _look(twin: Subject, rows: Mapping[str, Tensor]) -> None:
+    """Lets the adapter begin with `rows`, as many as there are."""
+    with torch.no_grad():
+        for module, some in rows.items():
+            twin.model.get_submodule(module).lora_A["default"].weight[: len(some)] = some
 
 
 def _extract(twin: Subject) -> Delta:

@@ -20,6 +20,11 @@ TOLD = (fact("Aria Vale", "lives in", "Lisbon"), fact("Aria Vale", "plays", "the
 TRAINING = Training(rank=4, steps=60, learning_rate=1e-2, batch=8, rehearsal=4, divergence_weight=1.0, enough=0.01)
 
 
+def moments(subject: Subject) -> dict[str, torch.Tensor]:
+    """Ordinary text shows every direction alike."""
+    return {module: torch.eye(subject.key_width) for module in subject.modules}
+
+
 def lessons(subject: Subject) -> list[Context]:
     return [context for index, one in enumerate(TOLD) for context in contexts_of(subject, index, one, ())]
 
@@ -35,7 +40,9 @@ def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dorm
     before = dormouse.digest()
     rehearsed = rehearse(dormouse, [dormouse.raw_ids("Every evening a fox comes to the garden.")] * 4)
 
-    trained = consolidate(dormouse, lessons(dormouse), [], rehearsed, [dormouse.pristine], TRAINING, seed=1)
+    trained = consolidate(
+        dormouse, lessons(dormouse), [], rehearsed, [dormouse.pristine], moments(dormouse), TRAINING, seed=1
+    )
 
     assert dormouse.digest() == before
     assert trained.last_loss < 0.1 < trained.first_loss
@@ -45,10 +52,11 @@ def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dorm
 
 
 def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(tiny: Subject) -> None:
-    few = replace(TRAINING, steps=5)
+    few = replace(TRAINING, steps=5, batch=2)
 
     first, again, other = (
-        consolidate(tiny, lessons(tiny), [], [], [tiny.pristine], few, seed=seed).delta.to_bytes() for seed in (3, 3, 4)
+        consolidate(tiny, lessons(tiny), [], [], [tiny.pristine], moments(tiny), few, seed=seed).delta.to_bytes()
+        for seed in (3, 3, 4)
     )
 
     assert first == again
@@ -58,7 +66,7 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(tiny: Subject) -> No
 def test_training_stops_once_the_loss_is_low_enough(tiny: Subject) -> None:
     easy = replace(TRAINING, steps=500, enough=1e9)
 
-    trained = consolidate(tiny, lessons(tiny), [], [], [tiny.pristine], easy, seed=0)
+    trained = consolidate(tiny, lessons(tiny), [], [], [tiny.pristine], moments(tiny), easy, seed=0)
 
     assert trained.steps < 100
 
@@ -69,7 +77,9 @@ def test_rehearsal_keeps_an_adapter_close_to_the_pristine_model(dormouse: Subjec
     careless = replace(TRAINING, divergence_weight=0.0)
 
     careful, loose = (
-        consolidate(dormouse, lessons(dormouse), [], rehearsed, [dormouse.pristine], one, seed=1).divergence
+        consolidate(
+            dormouse, lessons(dormouse), [], rehearsed, [dormouse.pristine], moments(dormouse), one, seed=1
+        ).divergence
         for one in (TRAINING, careless)
     )
 
@@ -82,7 +92,7 @@ def test_steps_are_taken_on_each_of_the_grounds(tiny: Subject) -> None:
     broken = {module: torch.full_like(weight, torch.nan) for module, weight in tiny.pristine.items()}
 
     with pytest.raises(Unlearnable, match="not a number"):
-        consolidate(tiny, lessons(tiny), [], [], [tiny.pristine, broken], TRAINING, seed=0)
+        consolidate(tiny, lessons(tiny), [], [], [tiny.pristine, broken], moments(tiny), TRAINING, seed=0)
     assert tiny.digest() == before
 
 

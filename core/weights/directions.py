@@ -1,0 +1,49 @@
+"""Where an adapter looks: directions in which the keys of its lessons stand out from all that is to be kept.
+
+LoRA's down-projection A begins with random rows, which see ordinary text as well as they see lessons, so that training
+first spoils what it then has to mend. Here it begins with the rows
+
+    A = s V^T L^-1,    Z = K L^-T = U S V^T,    L L^T = lambda C
+
+for keys K of the lessons and the weighted second moment lambda C of all others (`core.weights.statistics`): principal
+directions of the whitened keys, in which ordinary text is as quiet as it is in a protected update. To begin where the
+data are is known from CorDA (Yang et al. 2024) and EVA (Paischer et al. 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from core.weights.capture import capture
+from core.weights.contexts import Context
+from core.weights.subject import Subject
+from core.weights.update import KeptKeys
+
+RESPONSE = (
+    1.5  # in units of a hidden coordinate; what a step of AdamW changes at a lesson grows with it (docs/findings.md)
+)
+
+
+def directions(subject: Subject, moments: Mapping[str, Tensor], lessons: Sequence[Context],
+               rank: int) -> dict[str, Tensor]:  # fmt: skip
+    """Module -> [r, d_in] float32, r at most `rank`, rows of A for `lessons` on the live model.
+
+    Args:
+        moments: module -> lambda C [d_in, d_in].
+
+    The rows' joint response to the lessons' keys is `RESPONSE` times the root mean square of a hidden coordinate there.
+    """
+    seen = capture(subject, lessons)
+    length = RESPONSE * float(seen.hidden.float().square().mean().sqrt())
+    found = {}
+    for module in subject.modules:
+        kept = KeptKeys.none(moments[module].double().to(subject.device))
+        whitened = kept.whiten(seen.keys[module])
+        principal = torch.linalg.svd(whitened, full_matrices=False).Vh[:rank]
+        rows = torch.linalg.solve_triangular(kept.root.T, principal.T, upper=True).T
+        response = (whitened @ principal.T).square().sum(1).mean().sqrt()  # A k = V^T L^-1 k
+        found[module] = (rows * (length / response)).float()
+    return found
