@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ def compaction(name: MemoryId, memory: Memory, subject: Subject, deltas: Deltas,
         delta = truncated(sums, rank)
         weights = build(subject, deltas, others, delta)
         apart = {module: float((weights[module].double() - before[module].double()).norm()) for module in weights}
-        change = max(distance / learned[module] if distance else 0.0 for module, distance in apart.items())
+        change = max(_relative(distance, learned[module]) for module, distance in apart.items())
         return _Try(rank, delta, weights, change)
 
     fewest = max(1, *(found.needed(bound * learned[module]) for module, found in sums.items()))
@@ -80,6 +81,11 @@ def compaction(name: MemoryId, memory: Memory, subject: Subject, deltas: Deltas,
         weights_before=memory.weights,
         weights_after=weights_digest(found.weights),
     )
+
+
+def _relative(distance: float, learned: float) -> float:
+    """Adapters that cancel exactly have learned nothing, and any distance from that is too far."""
+    return distance / learned if learned else math.inf if distance else 0.0
 
 
 def _fewest(tried: Callable[[int], _Try], low: int, high: int, bound: float) -> _Try | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.commands import RecordErasure, RetractFact
-from core.errors import ArtifactMissing
+from core.errors import ArtifactMissing, NotReady
 from core.events import Cause, EditComputed
 from core.history_errors import FactHeld
 from core.history_events import AdaptersCompacted
@@ -32,14 +32,14 @@ def perform(
 
     Raises:
         FactHeld: another memory that shares the fact has it in its weights, or waits to write it.
-        NotReady: the key could not be wiped from the database yet.
+        NotReady: the key could not be wiped from the database yet, or a fork was made meanwhile.
     """
     check_not_held(log, states, memory, work.fact)
     remains = _remains(log, artifacts, memory, work.fact)
     for one, state in _sharing(log, states, memory, work.fact):
         if not state.erase:
             _take_back(states, one, work.fact)  # before the key is gone, without which nothing is recorded of the fact
-    throw_key_away(log.engine, work.fact)
+    throw_key_away(log.engine, work.fact, lambda: _check_taken_back(log, states, memory, work.fact))
     for one in (memory, *log.relatives(memory)):
         snapshots.remove_all(one)
     return RecordErasure(work=work, remains=remains)
@@ -50,6 +50,14 @@ def check_not_held(log: EventLog, states: States, memory: MemoryId, fact: FactId
     for one, state in _sharing(log, states, memory, fact):
         if state.told or state.status is Status.PENDING:
             raise FactHeld(fact, one)
+
+
+def _check_taken_back(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> None:
+    """That no memory was forked since `fact` was taken back from all that share it. Raises FactHeld, NotReady."""
+    check_not_held(log, states, memory, fact)
+    for one, state in _sharing(log, states, memory, fact):
+        if not state.erase:
+            raise NotReady(f"memory {one!r} was forked while fact {fact} was being erased; it is tried again")
 
 
 def _sharing(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> list[tuple[MemoryId, FactState]]:

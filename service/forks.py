@@ -6,7 +6,7 @@ from core.commands import ForkMemory
 from core.decide import decide
 from core.events import Cause
 from core.history_errors import WordsErased
-from core.ids import MemoryId
+from core.ids import FactId, MemoryId
 from core.memory import Memory, Status
 from core.plan import plan
 from service.moments import Moment, as_it_was
@@ -27,7 +27,7 @@ def fork(
     """
     command = prepare(store, states, memory, parent, moment)
     check_whole(store, command)
-    return states.carry_out(memory, lambda _: command, cause, retries=retries)
+    return states.carry_out(memory, lambda _: command, cause, retries=retries, needs=needed(command))
 
 
 def prepare(store: Store, states: States, memory: MemoryId, parent: MemoryId, moment: Moment) -> ForkMemory:
@@ -45,13 +45,17 @@ def check_whole(store: Store, command: ForkMemory) -> None:
     Raises:
         WordsErased, ArtifactMissing, ArtifactCorrupt.
     """
-    at = command.at
-    needed = [fact for fact, state in at.facts.items() if state.status is not Status.WITHDRAWN or state.fading]
-    for fact, key in store.log.keyring.keys(needed).items():
+    for fact, key in store.log.keyring.keys(needed(command)).items():
         if key is None:
             raise WordsErased(fact)
+    at = command.at
     assert at.created is not None
     for artifact in dict.fromkeys(
         (at.created.ordinary_text, *([at.statistics.artifact] if at.statistics else ()), *plan(at).deltas)
     ):
         store.artifacts.get(artifact)
+
+
+def needed(command: ForkMemory) -> list[FactId]:
+    """The facts whose words and columns the fork has to read."""
+    return [fact for fact, state in command.at.facts.items() if state.status is not Status.WITHDRAWN or state.fading]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from core.commands import Command
 from core.decide import decide
 from core.errors import Conflict, MemoryUnknown, VersionUnknown
 from core.events import Cause
 from core.evolve import fold
-from core.ids import MemoryId
+from core.ids import FactId, MemoryId
 from core.memory import NOTHING, Memory
 from store.clock import next_event_id
 from store.folding import state
@@ -62,15 +62,20 @@ class States:
         cause: Cause,
         expected: int | None = None,
         retries: int = 0,
+        needs: Sequence[FactId] = (),
     ) -> Memory:
         """Decides on `command`, appends what it causes, and returns the state that follows.
 
         Calls for one memory take turns in this process. When another process was faster, and no version was expected,
         the command is decided again on the new state.
 
+        Args:
+            needs: facts that must have their data keys still when the events are recorded.
+
         Raises:
             Refused: the command is not allowed.
             Conflict: the memory is at another version than `expected`, or races were lost too often.
+            WordsErased: one of `needs` was erased.
         """
         with self._turns[hash(memory) % TURNS]:
             while True:
@@ -82,7 +87,7 @@ class States:
                     raise Conflict(memory, expected, before.version)
                 news = [NewEvent(id=next_event_id(), event=event, cause=cause) for event in events]
                 try:
-                    recorded = self._log.append(memory, news, expected=before.version)
+                    recorded = self._log.append(memory, news, before.version, needs)
                 except Conflict:
                     if expected is not None or not retries:
                         raise

@@ -12,6 +12,7 @@ that lag, and in backups: let them expire, or erase by the keys of the backup.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Engine, select, text, update
@@ -19,16 +20,21 @@ from sqlalchemy import Engine, select, text, update
 from core.errors import NotReady
 from core.ids import FactId
 from store.database import reading
-from store.schema import data_keys
+from store.schema import data_keys, head
 
 
-def throw_key_away(engine: Engine, fact: FactId) -> None:
+def throw_key_away(engine: Engine, fact: FactId, check: Callable[[], None] = lambda: None) -> None:
     """Destroys the data key of `fact`, durably. Again, it completes what was cut short.
+
+    Args:
+        check: called while nobody can append; what it raises keeps the key.
 
     Raises:
         NotReady: somebody reads the database for so long that the key is still in its files; try again.
     """
     with engine.begin() as connection:
+        connection.execute(update(head).values(position=head.c.position))  # appends wait for this row
+        check()
         key: bytes | None = connection.execute(select(data_keys.c.key).where(data_keys.c.fact == fact)).scalar()
         connection.execute(update(data_keys).where(data_keys.c.fact == fact).values(key=None))
     if engine.dialect.name == "sqlite":

@@ -17,7 +17,7 @@ from types import TracebackType
 from sqlalchemy import Engine, func, select, text
 
 from core.events import Recorded
-from core.ids import MemoryId
+from core.ids import FactId, MemoryId
 from store.ancestry import Ancestry, ancestry, stitched
 from store.database import connect, migrate, reading
 from store.keys import Keyring
@@ -70,11 +70,13 @@ class EventLog:
     ) -> None:
         self.close()
 
-    def append(self, memory: MemoryId, events: Sequence[NewEvent], expected: int | None) -> tuple[Recorded, ...]:
+    def append(self, memory: MemoryId, events: Sequence[NewEvent], expected: int | None,
+               needs: Sequence[FactId] = ()) -> tuple[Recorded, ...]:  # fmt: skip
         """Appends all `events` or none, and returns once they are durable.
 
         Args:
             expected: the version the memory must be at (0 before its first event); None for any.
+            needs: facts that must have their data keys still.
 
         Returns:
             The events as recorded. Those of the first time, when all their ids were appended before.
@@ -83,11 +85,12 @@ class EventLog:
             Conflict: the memory is at another version.
             EventReused: an id was appended before with other content, or with other events.
             FactUnknown: an event would seal words of a fact that was erased.
+            WordsErased: one of `needs` was erased.
         """
         if not events:
             return ()
         check_memory(memory)
-        return self._writer.write(Append(memory, [prepare(event) for event in events], expected))
+        return self._writer.write(Append(memory, [prepare(event) for event in events], expected, needs))
 
     def read(
         self, *, memory: MemoryId | None = None, after_version: int = 0, after_position: int = 0, limit: int = 1000

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from core.codec import SCHEMA
 from core.errors import Conflict, EventReused, FactUnknown, HypnogramError
 from core.events import Recorded
+from core.history_errors import WordsErased
 from core.history_events import MemoryForked
 from core.ids import Digest, FactId, MemoryId
 from store import clock, seal
@@ -45,6 +46,7 @@ class Append:
     memory: MemoryId
     events: Sequence[Prepared]
     expected: int | None
+    needs: Sequence[FactId] = ()
     outcome: Outcome | None = None  # None while it waits
     woken: threading.Lock = field(default_factory=_locked)  # opened once it is written, or leads the next group
 
@@ -157,7 +159,7 @@ class Writer:
 
     def _write(self, group: Sequence[Append], *, look_up: bool) -> Sequence[Outcome]:
         events = [event for append in group for event in append.events]
-        facts = list({event.fact for event in events if event.fact is not None})
+        facts = list({event.fact for event in events if event.fact} | {fact for one in group for fact in one.needs})
         try:
             found = self._session.begin(facts, [event.new.id for event in events] if look_up else ())
             if found.tail != self._tail:
@@ -216,6 +218,9 @@ class _Transaction:
         version = self._version(append.memory)
         if append.expected is not None and append.expected != version:
             raise Conflict(append.memory, append.expected, version)
+        for fact in append.needs:
+            if self._keys.get(fact) is None:
+                raise WordsErased(fact)
         for event in append.events:
             if event.fact is not None and self._keys.get(event.fact, b"") is None:
                 raise FactUnknown(append.memory, event.fact)  # it was erased

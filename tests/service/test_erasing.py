@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from core.commands import Command, ForkMemory, RetractFact
 from core.errors import RequestReused
@@ -20,7 +20,7 @@ from core.memory import Memory, Status
 from core.plan import plan, plan_at
 from core.sleep_events import AdapterTrained
 from core.weights.digest import weights_digest
-from service import erasing
+from service import erasing, forks
 from service.erasing import check_not_held
 from service.projection import Deltas, build, columns_of
 from service.states import States
@@ -28,6 +28,7 @@ from service.subjects import Subjects
 from service.wiring import Store, opened
 from store import folding
 from store.archive import export_archive
+from store.erasing import throw_key_away
 from store.schema import data_keys
 from store.sealed import Extent, extents
 from store.verify import verify_log
@@ -230,6 +231,40 @@ def test_a_fact_that_a_fork_has_is_not_erased_until_it_is_taken_back_there(
     assert there.facts[facts[1]].fact.subject == "Bo Lind"
     assert state_of(store).facts[facts[0]].erased
     assert verify_log(store.log, store.artifacts).fault is None
+
+
+def test_a_fork_that_is_made_during_an_erasure_puts_it_off(
+    store: Store, facts: list[FactId], subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retract(store, facts[0], erase=True)
+
+    def forked_first(engine: Engine, fact: FactId, check: Callable[[], None]) -> None:
+        fork(store, 3)  # after all was checked, before the key is gone
+        throw_key_away(engine, fact, check)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasing, "throw_key_away", forked_first)
+        work(store, subjects, until=lambda memory: bool(memory.facts[facts[0]].failures))
+
+    assert store.log.keyring.key(facts[0])
+    assert not state_of(store).facts[facts[0]].erased
+    assert States(store.log, store.snapshots).current(FORK).facts[facts[0]].fact.subject == SUBJECT
+
+
+def test_a_fork_that_an_erasure_overtakes_is_not_made(
+    store: Store, facts: list[FactId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, real = States(store.log, store.snapshots), forks.check_whole
+
+    def erased_after(store: Store, command: ForkMemory) -> None:
+        real(store, command)
+        throw_key_away(store.log.engine, facts[0])
+
+    monkeypatch.setattr(forks, "check_whole", erased_after)
+    with pytest.raises(WordsErased, match=facts[0]):
+        forks.fork(store, states, FORK, DEMO, 4, CAUSE, retries=0)
+
+    assert FORK not in store.log.memories()
 
 
 def test_a_memory_that_shares_nothing_holds_nothing_up(store: Store, facts: list[FactId]) -> None:

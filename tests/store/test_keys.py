@@ -3,10 +3,11 @@
 import pytest
 
 from core.errors import Damaged
+from core.history_errors import WordsErased
 from core.ids import FactId
 from store.log import EventLog
 from tests.core.samples import ARIA, BO, added
-from tests.store.given import DEMO, new, throw_key_away
+from tests.store.given import DEMO, OTHER, new, throw_key_away, told
 
 
 def test_a_fact_has_a_key_of_its_own(log: EventLog) -> None:
@@ -27,6 +28,17 @@ def test_a_key_that_was_thrown_away_is_none(log: EventLog) -> None:
     assert log.keyring.key(ARIA.id) is None
     assert log.keyring.key(BO.id)
     assert log.keyring.thrown_away() == 1
+
+
+def test_what_needs_a_key_is_not_recorded_once_it_was_thrown_away(log: EventLog) -> None:
+    log.append(DEMO, [new(added(ARIA)), new(added(BO))], expected=0)
+    throw_key_away(log, ARIA.id)
+
+    log.append(OTHER, [told(1)], 0, needs=[BO.id])
+    with pytest.raises(WordsErased, match=ARIA.id):
+        log.append(OTHER, [told(2)], 1, needs=[BO.id, ARIA.id])
+
+    assert log.head(OTHER) == 1
 
 
 def test_a_key_that_never_was_is_damage(log: EventLog) -> None:
