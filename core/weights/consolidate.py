@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from random import Random
 
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from core.errors import Unlearnable
 from core.policy import Training
+from core.weights.below import Below, below
 from core.weights.capture import pad
 from core.weights.contexts import Context
 from core.weights.delta import Delta, encode
@@ -107,6 +109,7 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
             _look(twin, directions(subject, moments, lessons, options.rank))
     weights = [p for name, p in twin.model.named_parameters() if "lora_" in name]
     optimizer = torch.optim.AdamW(weights, lr=options.learning_rate, weight_decay=0.0)
+    lower = below(subject, [*(one.ids for one in (*lessons, *old)), *(one.ids for one in (*rehearsed, *unlearned))])
     epoch = len(grounds) * max(1, math.ceil(len(lessons) / options.batch))  # there may be something to unlearn alone
     new, past, gone = Drill(lessons, random), Drill(old, random), Drill(unlearned, random)
     losses: list[float] = []
@@ -121,7 +124,7 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         texts = random.sample(rehearsed, min(options.rehearsal, len(rehearsed)))
         silent = gone.batch(options.batch // 2)
         each, apart, divergence = _losses(
-            twin, new.lessons(taught) + past.lessons(repeated), gone.lessons(silent) + texts
+            twin, lower, new.lessons(taught) + past.lessons(repeated), gone.lessons(silent) + texts
         )
         loss = each.sum() / max(len(each), 1)
         if not math.isfinite(loss.item() + divergence.item()):
@@ -149,10 +152,11 @@ def _share_of_rate(step: int, steps: int, end: int) -> float:
     return min(step / WARM_UP, max(0.01, (steps - step) / steps), max(0.01, (end - step) / COOL_DOWN))
 
 
-def _losses(twin: Subject, lessons: Sequence[Context], texts: Sequence[Rehearsed]) -> tuple[Tensor, Tensor, Tensor]:
+def _losses(twin: Subject, lower: Below | None, lessons: Sequence[Context],
+            texts: Sequence[Rehearsed]) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """[lessons] mean negative log-likelihood of targets; [texts] mean KL; that over all tokens plus over last ones."""
     with twin.reduced():
-        hidden = _hidden(twin, [*(lesson.ids for lesson in lessons), *(text.ids for text in texts)])
+        hidden = _hidden(twin, [*(lesson.ids for lesson in lessons), *(text.ids for text in texts)], lower)
     each = none = torch.zeros(0, device=twin.device)
     if lessons:
         taught = [hidden[row][lesson.start - 1 : -1] for row, lesson in enumerate(lessons)]
@@ -172,7 +176,7 @@ def _losses(twin: Subject, lessons: Sequence[Context], texts: Sequence[Rehearsed
     return each, apart, kl.mean() + kl[ends].mean()
 
 
-def _hidden(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Tensor]:
+def _hidden(subject: Subject, sequences: Sequence[Sequence[int]], lower: Below | None = None) -> list[Tensor]:
     """Per sequence [tokens, d] float32, what is unembedded after each token. Sequences of like length run together."""
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
     found: dict[int, Tensor] = {}
@@ -180,8 +184,10 @@ def _hidden(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Tensor
         most = len(sequences[order[0]]) * STRETCH
         some = [index for index in order if len(sequences[index]) <= most]
         order = order[len(some) :]
-        ids, mask = pad([sequences[index] for index in some], subject.pad_token, subject.device)
-        hidden = subject.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        texts = [sequences[index] for index in some]
+        ids, mask = pad(texts, subject.pad_token, subject.device)
+        with lower.standing_in(subject, texts) if lower else nullcontext():
+            hidden = subject.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         found |= {index: hidden[row, : len(sequences[index])].float() for row, index in enumerate(some)}
     return [found[index] for index in range(len(sequences))]
 
