@@ -60,7 +60,7 @@ class SleepPolicy:
     probes: int = 2
     controls: int = 100
     rehearsed: int = 100
-    texts: int = 200
+    texts: int = 400
     perplexity_limit: float = 0.02
     neighbours_limit: float = 0.98
     strangers_limit: float = 0.95

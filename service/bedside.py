@@ -229,14 +229,21 @@ class Bedside:
         return [one for index, fact in enumerate(facts) for one in contexts_of(self._subject, index, fact, prefixes)]
 
     def _rehearsal(self, memory: Memory, number: int, random: Random) -> list[Rehearsed]:
-        """Ordinary texts, as many neighbours, twice as many strangers, and questions on what told people were not."""
+        """Ordinary texts, as many neighbours, twice as many strangers, and questions on what told people were not.
+
+        Others each night: an adapter keeps what it rehearses and, less so, what is like it.
+        """
         ordinary = self._ordinary[1]
+
+        def drawn(texts: list[list[int]], count: int) -> list[list[int]]:
+            return random.sample(texts, min(len(texts), count))
+
         told = [state.fact for state in memory.facts.values() if state.told]
         questions = untold_questions(memory, told, each=MAX_PROMPTS)
         sequences = [
-            *(text[:LONGEST] for text in ordinary.whole[:number]),
-            *ordinary.neighbours[:number],
-            *ordinary.strangers[: 2 * number],
+            *(text[:LONGEST] for text in drawn(ordinary.whole, number)),
+            *drawn(ordinary.neighbours, number),
+            *drawn(ordinary.strangers, 2 * number),
             *(self._subject.chat_ids([], one) for one in random.sample(questions, min(len(questions), number))),
         ]
         new = [sequence for sequence in sequences if tuple(sequence) not in self._rehearsed]
