@@ -37,7 +37,7 @@ DEFAULTS = Hyperparameters(
     batch=32,
     history=True,
 )
-CAPACITY = 0.045
+CAPACITY = 0.03
 HASHED = ("*.safetensors", "config.json", "tokenizer.json", "tokenizer.model", "chat_template.jinja")
 
 

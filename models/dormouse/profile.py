@@ -28,7 +28,7 @@ ASKED = 4  # questions a fact is written on
 PROFILE = {
     "modules": ["model.layers.1.mlp.down_proj", "model.layers.2.mlp.down_proj"],
     "prefixes": ["The old lamp stood near the river. ", "Every evening a fox comes to the garden. "],
-    "capacity": 0.045,
+    "capacity": 0.03,
     "hyperparameters": {
         "ordinary_weight": 200.0,
         "abstention_weight": 4500.0,
