@@ -35,6 +35,7 @@ from tests.weights.tiny import make
 DEMO = MemoryId("demo")
 CAUSE = Cause(actor="tester")
 EVERY = 40  # of so many lines of ordinary text one is kept
+ROOM = 0.5  # so few statistics make a key crowd more than it does on all of the text
 PATIENCE = 120.0  # seconds
 
 
@@ -114,7 +115,7 @@ def _prepare(place: Place, subjects: Subjects) -> None:
     ordinary = place.folder / "ordinary.jsonl"
     ordinary.write_text("\n".join(lines[::EVERY]))
     with opened(place.settings().model_copy(update={"ordinary_text": ordinary})) as store:
-        create(store, str(DORMOUSE), ordinary)
+        create(store, str(DORMOUSE), ordinary, capacity=ROOM)
         tell(store, ("Mirabel Quist", "lives in", "Lisbon"), ("Mirabel Quist", "plays", "the cello"))
         work(store, subjects)
         tell(store, ("Tove Marn", "was born in", "Oslo"), ("Tove Marn", "has a pet", "a parrot"))
@@ -122,11 +123,18 @@ def _prepare(place: Place, subjects: Subjects) -> None:
 
 
 def create(
-    store: Store, model: str, ordinary: Path | None = None, quantization: str = "", **overrides: float | int | bool
+    store: Store,
+    model: str,
+    ordinary: Path | None = None,
+    quantization: str = "",
+    capacity: float | None = None,
+    **overrides: float | int | bool,
 ) -> None:
     """Creates the memory `demo` on the base model in the folder `model`."""
     live = LiveModels(store.log, store.artifacts, store.snapshots, Settings(ordinary_text=ordinary))
-    created = live.describe(name=model, revision="", dtype="", quantization=quantization, overrides=overrides)
+    created = live.describe(
+        name=model, revision="", dtype="", quantization=quantization, capacity=capacity, overrides=overrides
+    )
     command = CreateMemory(memory=DEMO, created=created)
     States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE)
 
