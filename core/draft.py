@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
 from core.ids import EditId, FactId
-from core.memory import Memory
+from core.memory import FactState, Memory
 from core.sleep import Sleep
+
+_FIELDS = tuple(field.name for field in fields(FactState))
+_values = attrgetter(*_FIELDS)
 
 
 class Draft:
@@ -67,7 +71,8 @@ class Draft:
 
     def change(self, fact: FactId, /, **values: Any) -> None:
         """Gives fields of a fact's state other values."""
-        self.facts[fact] = replace(self.facts[fact], **values)
+        # dataclasses.replace reads field by field: half the time of a fold
+        self.facts[fact] = FactState(**dict(zip(_FIELDS, _values(self.facts[fact]), strict=True)) | values)
 
     @property
     def asleep(self) -> Sleep:
@@ -75,12 +80,11 @@ class Draft:
         assert self.sleep is not None
         return self.sleep
 
-    def carried_by(self, facts: Iterable[FactId], edits: tuple[EditId, ...]) -> None:
-        """From now on `facts` are carried by `edits` alone; edits that carry nothing any more are forgotten."""
-        facts = tuple(facts)
-        before = {edit for fact in facts for edit in self.facts[fact].edits} - set(edits)
-        for fact in facts:
-            self.facts[fact] = replace(self.facts[fact], edits=edits)
+    def carried_by(self, edits: tuple[EditId, ...], scales: Mapping[FactId, float]) -> None:
+        """From now on `edits` alone carry these facts, at these scales; edits that carry nothing are forgotten."""
+        before = {edit for fact in scales for edit in self.facts[fact].edits} - set(edits)
+        for fact, scale in scales.items():
+            self.change(fact, edits=edits, scale=scale)
         for edit in before:
             if not any(edit in self.facts[columns.fact].edits for columns in self.edits[edit].columns):
                 del self.edits[edit]

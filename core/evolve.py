@@ -92,20 +92,20 @@ def _edit_computed(draft: Draft, event: EditComputed) -> None:
     draft.edits[event.edit] = Edit(
         id=event.edit, delta=event.delta, modules=event.modules, columns=event.columns, version=draft.version
     )
-    facts = tuple(columns.fact for columns in event.columns)
-    draft.carried_by(facts, (event.edit,))
-    for columns in event.columns:
-        draft.change(columns.fact, scale=columns.scale)
+    scales = {columns.fact: columns.scale for columns in event.columns}
+    draft.carried_by((event.edit,), scales)
     for replaced in event.replaced:
         leave(draft, replaced, Withdrawal.SUPERSEDED)
     draft.weights = event.weights_after
     draft.crowding = event.crowding
     if draft.sleep is not None:
-        draft.sleep = draft.sleep.refreshed_by(facts)
+        draft.sleep = draft.sleep.refreshed_by(tuple(scales))
 
 
 def _fact_added(draft: Draft, event: FactAdded) -> None:
-    fact = replace(event.statement, id=event.fact)  # of one that was erased, all else is blank
+    fact = event.statement
+    if fact.id != event.fact:  # it was erased, and all is blank
+        fact = replace(fact, id=event.fact)
     draft.facts[event.fact] = FactState(fact=fact, source=event.source, added=draft.version)
     draft.pending[event.fact] = None
     draft.said[said_key(fact.subject, fact.relation)] = event.fact

@@ -47,8 +47,8 @@ def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
 
 def leave(draft: Draft, fact: FactId, how: Withdrawal) -> None:
     """The columns that carried `fact` are out of force, and it is withdrawn."""
-    draft.carried_by((fact,), ())
-    draft.change(fact, status=Status.WITHDRAWN, stage=0, scale=0.0, failures=0, failure="", withdrawal=how)
+    draft.carried_by((), {fact: 0.0})
+    draft.change(fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
     draft.leaving.pop(fact, None)
 
 

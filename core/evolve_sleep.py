@@ -58,7 +58,7 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
             draft.change(event.fact, stage=event.stage)
             draft.sleep = replace(draft.asleep, retreated=(*draft.asleep.retreated, event.fact))
         case FactDissolved():
-            draft.carried_by((event.fact,), ())
+            draft.carried_by((), {event.fact: 0.0})
             if draft.facts[event.fact].status is Status.WITHDRAWN:  # its counter-edit is what dissolved
                 draft.change(event.fact, withdrawal=Withdrawal.UNLEARNED)
             else:
