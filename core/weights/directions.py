@@ -22,7 +22,7 @@ from core.weights.contexts import Context
 from core.weights.subject import Subject
 from core.weights.update import KeptKeys
 
-RESPONSE = 1.5  # in hidden coordinates; what a step of AdamW changes at a lesson grows with it
+RESPONSE = 3.0  # in hidden coordinates; what a step of AdamW changes at a lesson grows with it
 
 
 def directions(subject: Subject, moments: Mapping[str, Tensor], lessons: Sequence[Context],

@@ -12,6 +12,7 @@ from core.policy import Training
 from core.weights.consolidate import consolidate, rehearse
 from core.weights.contexts import Context, contexts_of
 from core.weights.delta import materialise
+from core.weights.directions import directions
 from core.weights.probe import Probe, ask
 from core.weights.subject import Subject
 from tests.weights.conftest import fact
@@ -61,6 +62,18 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(tiny: Subject) -> No
 
     assert first == again
     assert first != other
+
+
+def test_where_an_adapter_looks_moves_slower_than_what_it_says(tiny: Subject) -> None:
+    few = replace(TRAINING, steps=20)
+    begin = directions(tiny, moments(tiny), lessons(tiny), few.rank)
+
+    trained = consolidate(tiny, lessons(tiny), [], [], [tiny.pristine], moments(tiny), few, seed=0)
+
+    for module in tiny.modules:
+        said, looked = trained.delta.factors[module]
+        moved = (looked.to_float().T - begin[module]).abs().mean()
+        assert 0 < moved < 0.5 * said.to_float().abs().mean()
 
 
 def test_training_stops_once_the_loss_is_low_enough(tiny: Subject) -> None:
