@@ -166,8 +166,8 @@ class Bedside:
         began = time.monotonic()
         sleep = memory.sleep
         assert sleep is not None
-        policy, random = sleep.policy, Random(sleep.started.seed)
         seed = sleep.started.seed + sleep.trainings + sleep.mendings
+        policy, random = sleep.policy, Random(seed)
         dissolved = [fact for fact, state in memory.facts.items() if _carried_by_adapters(state)]
         old = random.sample(dissolved, min(len(dissolved), policy.rehearsed))
         new = tuple(fact for fact in work.facts if not memory.facts[fact].retracted)
@@ -231,7 +231,7 @@ class Bedside:
     def _rehearsal(self, memory: Memory, number: int, random: Random) -> list[Rehearsed]:
         """Ordinary texts, as many neighbours, twice as many strangers, and questions on what told people were not.
 
-        Others each night: an adapter keeps what it rehearses and, less so, what is like it.
+        Others in each training: an adapter keeps what it rehearses and, less so, what is like it.
         """
         ordinary = self._ordinary[1]
 

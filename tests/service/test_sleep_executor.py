@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from core.ids import Digest
 from core.memory import Memory
 from core.policy import SleepPolicy, Training
 from core.sleep_events import AdapterTrained, SleepCompleted, SleepRolledBack, SleepStarted
+from core.weights.consolidate import Trained, consolidate
 from service import bedside
 from service.subjects import Subjects
 from service.wiring import Store, opened
@@ -56,6 +59,24 @@ def test_a_night_goes_on_to_its_end(told: Place, subjects: Subjects) -> None:
         assert last_night(after).completed
         assert rebuilt(store, subjects, after) == after.weights
         assert failures(store) == []
+
+
+def test_each_training_of_a_night_rehearses_other_texts(
+    place: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsed: list[set[tuple[int, ...]]] = []
+
+    def watched(*given: Any, **named: Any) -> Trained:
+        rehearsed.append({tuple(text.ids) for text in given[3]})
+        return consolidate(*given, **named)
+
+    with opened(place.settings()) as store:
+        monkeypatch.setattr(bedside, "consolidate", watched)
+        begin(store, replace(LENIENT, trainings=2, gate=1.0))  # so the gate turns facts back
+        work(store, subjects)
+
+    first, second = rehearsed
+    assert len(first & second) < len(first) / 2
 
 
 def test_a_full_disk_is_tried_again_and_then_undoes_the_night(
