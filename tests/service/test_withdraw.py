@@ -26,7 +26,7 @@ from tests.weights.tiny import UNSAYABLE
 
 # One night moves every fact from its edit into an adapter that learns nothing else.
 EASY = replace(QUICK, scales=(1.0, 0.0), gate=0.0, healthy=0.0, training=Training(
-    rank=8, steps=150, learning_rate=2e-2, batch=16, rehearsal=0, divergence_weight=0.0, enough=0.05,
+    rank=8, steps=300, learning_rate=2e-2, batch=16, rehearsal=0, divergence_weight=0.0, enough=0.05,
 ))  # fmt: skip
 
 
