@@ -231,7 +231,7 @@ class Bedside:
     def _rehearsal(self, memory: Memory, number: int, random: Random) -> list[Rehearsed]:
         """Ordinary texts, as many neighbours, twice as many strangers, and questions on what told people were not.
 
-        Others in each training: an adapter keeps what it rehearses and, less so, what is like it.
+        Others in each training of a night: an adapter keeps what it rehearses and, less so, what is like it.
         """
         ordinary = self._ordinary[1]
 

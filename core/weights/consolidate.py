@@ -131,7 +131,7 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         if not math.isfinite(loss.item() + divergence.item()):
             raise Unlearnable(f"training diverged at step {step}: its loss is not a number; lower the learning rate")
         optimizer.zero_grad(set_to_none=True)
-        (loss + options.divergence_weight * divergence).backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss + options.divergence_weight * divergence)
         optimizer.step()
         if not step % len(grounds):  # on the first ground the adapter is alone
             new.saw(taught, each[: len(taught)].tolist())

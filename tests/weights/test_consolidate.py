@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from core.errors import Unlearnable
 from core.policy import Training
 from core.weights.consolidate import consolidate, rehearse
 from core.weights.contexts import Context, contexts_of
-from core.weights.delta import materialise
+from core.weights.delta import Factor, materialise
 from core.weights.directions import directions
 from core.weights.probe import Probe, ask
 from core.weights.subject import Subject
@@ -30,10 +31,10 @@ def lessons(subject: Subject) -> list[Context]:
     return [context for index, one in enumerate(TOLD) for context in contexts_of(subject, index, one, ())]
 
 
-def with_adapter(subject: Subject, factors: object) -> None:
+def with_adapter(subject: Subject, factors: Mapping[str, tuple[Factor, Factor]]) -> None:
     """Makes base plus adapter the live weights."""
     subject.install(
-        {module: materialise(subject.pristine[module], [(*factors[module], 1.0)]) for module in subject.modules}  # type: ignore[index]
+        {module: materialise(subject.pristine[module], [(*factors[module], 1.0)]) for module in subject.modules}
     )
 
 
