@@ -166,7 +166,7 @@ class Bedside:
         began = time.monotonic()
         sleep = memory.sleep
         assert sleep is not None
-        seed = sleep.started.seed + sleep.trainings + sleep.mendings
+        seed = _seed(sleep.started.seed, sleep.trainings + sleep.mendings)
         policy, random = sleep.policy, Random(seed)
         dissolved = [fact for fact, state in memory.facts.items() if _carried_by_adapters(state)]
         old = random.sample(dissolved, min(len(dissolved), policy.rehearsed))
@@ -277,6 +277,11 @@ class Bedside:
     def _documents(self) -> list[list[int]]:
         """Held-out texts whose perplexity is watched."""
         return documents(self._ordinary[0], self._text)
+
+
+def _seed(sleep: int, training: int) -> int:
+    """Of one training of a sleep. Sleeps are often given consecutive seeds: no two trainings of theirs shall draw alike."""
+    return Random(f"{sleep} {training}").getrandbits(31)
 
 
 def _carried_by_adapters(state: FactState) -> bool:
