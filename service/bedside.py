@@ -280,7 +280,7 @@ class Bedside:
 
 
 def _seed(sleep: int, training: int) -> int:
-    """Of one training of a sleep. Sleeps are often given consecutive seeds: no two trainings of theirs shall draw alike."""
+    """Of one training of a sleep: sleeps are often given consecutive seeds, and no two trainings shall draw alike."""
     return Random(f"{sleep} {training}").getrandbits(31)
 
 

@@ -17,12 +17,13 @@ from core.commands import (
     RecordWithdrawal,
 )
 from core.decide_sleep import new_stages
+from core.dissolved import nearest_dissolved
 from core.errors import Damaged
 from core.events import Columns, EditComputed, MemoryCreated, StatisticsPrepared
-from core.facts import Fact, same_words
+from core.facts import Fact
 from core.history_events import FactWithdrawn
 from core.ids import Digest, EditId, FactId
-from core.memory import Memory, Status, replaced_by, said_key
+from core.memory import Memory, replaced_by, said_key
 from core.plan import Plan, plan_at, plan_of
 from core.sleep import Step
 from core.untold import untold_questions
@@ -43,7 +44,7 @@ from store.artifacts import Artifacts
 from store.clock import next_uuid
 
 FACTS_AT_ONCE = 64  # whose keys are measured in one pass
-DISSOLVED_KEPT = 64  # dissolved facts whose keys a counter-edit must not move, at most
+DISSOLVED_KEPT = 64  # dissolved facts whose keys an edit must not move, at most
 
 
 class Desk:
@@ -156,14 +157,8 @@ class Desk:
         Those of facts that adapters alone carry, nearest first, and of questions on what the subject's told facts leave
         open.
         """
-
-        def far(other: Fact) -> tuple[bool, bool]:
-            return other.subject != fact.subject, same_words(other.relation) != same_words(fact.relation)
-
-        states = memory.facts.values()
-        dissolved = [one.fact for one in states if one.status is Status.DISSOLVED and not one.retracted]
-        nearest = sorted(dissolved, key=far)[:DISSOLVED_KEPT]
         questions = untold_questions(memory, [fact], but=(fact.relation,))
+        nearest = nearest_dissolved(memory, [fact], DISSOLVED_KEPT)
         found = [keys_in_force(self._subject, nearest, self._created.prefixes)[0]] if nearest else []
         if questions:
             found.append(last_keys(self._subject, [self._subject.chat_ids([], one) for one in questions]))
@@ -199,12 +194,19 @@ class Desk:
 
     def _write(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan, protection: Protection,
                replaced: Sequence[FactId] = ()) -> EditComputed:  # fmt: skip
-        """Writes facts on the live weights, which are those of the plan `onto`."""
+        """Writes facts on the live weights, which are those of the plan `onto`.
+
+        Dissolved facts near them must not move either, in this update: their keys are in force for no later one.
+        """
         began = time.monotonic()
         facts = [memory.facts[fact].fact for fact in ids]
+        created, kept = self._created, protection.kept
+        nearest = nearest_dissolved(memory, facts, DISSOLVED_KEPT) if created.hyperparameters.history else []
+        if nearest:
+            keys, _ = keys_in_force(self._subject, nearest, created.prefixes)
+            kept = {module: one.with_keys(keys[module]) for module, one in kept.items()}
         untold = untold_questions(memory, facts)
-        created = self._created
-        written = write(self._subject, protection.kept, facts, created.prefixes, created.hyperparameters, untold)
+        written = write(self._subject, kept, facts, created.prefixes, created.hyperparameters, untold)
         return self._computed(kind, ids, memory, onto, written, protection, began, replaced)
 
     def _computed(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan, written: Written,
