@@ -19,8 +19,8 @@ def nearest_dissolved(memory: Memory, facts: Sequence[Fact], most: int) -> list[
     relations = {same_words(fact.relation) for fact in facts}
     dissolved = [
         state.fact
-        for id, state in memory.facts.items()
-        if state.status is Status.DISSOLVED and not state.retracted and id not in ids
+        for one, state in memory.facts.items()
+        if state.status is Status.DISSOLVED and not state.retracted and one not in ids
     ]
 
     def far(fact: Fact) -> tuple[bool, bool]:
