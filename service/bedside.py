@@ -166,7 +166,7 @@ class Bedside:
         began = time.monotonic()
         sleep = memory.sleep
         assert sleep is not None
-        seed = _seed(sleep.started.seed, sleep.trainings + sleep.mendings)
+        seed = seed_of(sleep.started.seed, sleep.trainings + sleep.mendings)
         policy, random = sleep.policy, Random(seed)
         dissolved = [fact for fact, state in memory.facts.items() if _carried_by_adapters(state)]
         old = random.sample(dissolved, min(len(dissolved), policy.rehearsed))
@@ -279,7 +279,7 @@ class Bedside:
         return documents(self._ordinary[0], self._text)
 
 
-def _seed(sleep: int, training: int) -> int:
+def seed_of(sleep: int, training: int) -> int:
     """Of one training of a sleep: sleeps are often given consecutive seeds, and no two trainings shall draw alike."""
     return Random(f"{sleep} {training}").getrandbits(31)
 

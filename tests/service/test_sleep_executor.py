@@ -79,6 +79,12 @@ def test_each_training_of_a_night_rehearses_other_texts(
     assert len(first & second) < len(first) / 2
 
 
+def test_no_two_trainings_of_nights_with_consecutive_seeds_draw_alike() -> None:
+    seeds = [bedside.seed_of(sleep, training) for sleep in range(30) for training in range(4)]
+
+    assert len(set(seeds)) == len(seeds)
+
+
 def test_a_full_disk_is_tried_again_and_then_undoes_the_night(
     told: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
