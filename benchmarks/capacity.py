@@ -7,7 +7,7 @@ says from which fact on the service would answer RESOURCE_EXHAUSTED.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -37,11 +37,12 @@ ARMS = (Arm(True, True), Arm(False, True), Arm(True, False))
 
 
 def run(*, facts: int = 200, seeds: int = 3, progress: Progress = lambda done, total, what: None,
-        overrides: dict[str, float | int | bool] | None = None) -> dict[str, Any]:  # fmt: skip
+        overrides: dict[str, float | int | bool] | None = None) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Rows `n, history, subjects, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift,
     seconds_per_fact, bytes_per_fact, pressure`: means over seeds, and the worst seed as `<key>_worst`."""
     measured: dict[tuple[Arm, int], list[dict[str, float]]] = {}
     refused: list[dict[str, Any]] = []
+    settings = {"facts": facts, "seeds": seeds, "each": 4, "overrides": overrides or {}, "refused": refused}
     for number, arm in enumerate(ARMS):
         for nth, seed in enumerate(held_out(seeds)):
             what = f"history {arm.keys['history']}, subjects {arm.keys['subjects']}, seed {seed}"
@@ -50,15 +51,13 @@ def run(*, facts: int = 200, seeds: int = 3, progress: Progress = lambda done, t
             )
             for n, row in _tell(arm, facts, seed, overrides or {}, refused, report):
                 measured.setdefault((arm, n), []).append(row)
-    rows = [{"n": n, **arm.keys, **summary(found)} for (arm, n), found in measured.items()]
-    settings = {"facts": facts, "seeds": seeds, "each": 4, "overrides": overrides or {}, "refused": refused}
-    return {"bench": "capacity", "settings": settings, "rows": rows}
+                rows = [{"n": n, **one.keys, **summary(found)} for (one, n), found in measured.items()]
+                yield {"bench": "capacity", "settings": settings, "rows": rows}
 
 
 def _tell(arm: Arm, number: int, seed: int, overrides: dict[str, float | int | bool], refused: list[dict[str, Any]],
-          report: Callable[[int], None]) -> list[tuple[int, dict[str, float]]]:  # fmt: skip
+          report: Callable[[int], None]) -> Iterator[tuple[int, dict[str, float]]]:  # fmt: skip
     facts = told_facts(number, seed=seed, each=4 if arm.shared else 1)
-    found = []
     with telling({**overrides, "history": arm.history}) as memory:
         examiner = Examiner(memory.subject, facts, seed=seed)
         seconds, full = 0.0, False
@@ -68,8 +67,7 @@ def _tell(arm: Arm, number: int, seed: int, overrides: dict[str, float | int | b
             seconds += memory.tell([fact])
             report(n)
             if n in POINTS or n == number or not n % 100:
-                found.append((n, _row(memory, examiner, facts[:n], seconds)))
-    return found
+                yield n, _row(memory, examiner, facts[:n], seconds)
 
 
 def _row(memory: Told, examiner: Examiner, told: Sequence[Fact], seconds: float) -> dict[str, float]:

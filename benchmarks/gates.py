@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -78,15 +78,16 @@ ARMS = (
 
 
 def run(*, facts: int = 20, cycles: int = 3, seeds: int = 1,
-        progress: Progress = lambda done, total, what: None) -> dict[str, Any]:  # fmt: skip
+        progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Rows `arm, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift, dissolved, seconds` after the
     last cycle."""
-    rows, done = [], 0
+    settings = {"facts": facts, "cycles": cycles, "seeds": seeds}
+    measured: dict[str, list[dict[str, float]]] = {}
+    done = 0
     for arm in ARMS:
-        found = []
         for seed in held_out(seeds):
             policy = arm.change(SleepPolicy(), facts)
-            found.append(list(nights(facts, seed, cycles, policy, arm.judge))[-1].row)
+            measured.setdefault(arm.name, []).append(list(nights(facts, seed, cycles, policy, arm.judge))[-1].row)
             progress(done := done + 1, len(ARMS) * seeds, arm.name)
-        rows.append({"arm": arm.name, **summary(found)})
-    return {"bench": "gates", "settings": {"facts": facts, "cycles": cycles, "seeds": seeds}, "rows": rows}
+            rows = [{"arm": name, **summary(found)} for name, found in measured.items()]
+            yield {"bench": "gates", "settings": settings, "rows": rows}

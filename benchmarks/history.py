@@ -62,7 +62,7 @@ def run(
     versions: int = 20,
     retracted: int = 20,
     progress: Progress = lambda done, total, what: None,
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
     """Rows `what, seconds, bytes_per_fact, digests_equal, count`; what does not apply is left out.
 
     Args:
@@ -71,6 +71,7 @@ def run(
         versions: drawn at random, to be built.
         retracted: facts taken back at the end.
     """
+    settings = {"facts": facts, "nights": nights, "versions": versions, "retracted": retracted}
     with tempfile.TemporaryDirectory(prefix="hypnogram-bench-") as name:
         kept, folder = keep or Path(name) / "kept", Path(name) / "copy"
         kept.mkdir(parents=True, exist_ok=True)
@@ -81,9 +82,9 @@ def run(
             for row in measure(store, Path(name), server, versions):
                 rows.append(row)
                 progress(len(rows), 0, row["what"])
+                yield {"bench": "history", "settings": settings, "rows": rows}
         rows.append(take_back(folder, retracted))
-    settings = {"facts": facts, "nights": nights, "versions": versions, "retracted": retracted}
-    return {"bench": "history", "settings": settings, "rows": rows}
+        yield {"bench": "history", "settings": settings, "rows": rows}
 
 
 def live(folder: Path, facts: int, nights: int, progress: Progress) -> None:

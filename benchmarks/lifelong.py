@@ -6,7 +6,7 @@ carry it. What is asked of strangers, neighbours and texts is as in `benchmarks/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from benchmarks.people import Examiner, held_out, told_facts
@@ -20,9 +20,10 @@ Progress = Callable[[int, int, str], None]
 
 
 def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
-        progress: Progress = lambda done, total, what: None) -> dict[str, Any]:  # fmt: skip
+        progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Rows `night, chat, oldest_minus_newest, strangers, perplexity_drift, active_edits, seconds`, and neighbours and
     untold relations; `oldest_minus_newest` is chat recall of the newest tenth of all facts minus that of the oldest."""
+    settings = {"nights": nights, "facts_per_night": facts_per_night, "seeds": seeds}
     measured: dict[int, list[dict[str, float]]] = {}
     for nth, seed in enumerate(held_out(seeds)):
         facts = told_facts(nights * facts_per_night, seed=seed)
@@ -53,9 +54,8 @@ def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
                 }
                 measured.setdefault(night, []).append(row)
                 progress(nth * nights + night, seeds * nights, f"seed {seed}, chat {seen.chat:.2f}")
-    rows = [{"night": night, **summary(found)} for night, found in measured.items()]
-    settings = {"nights": nights, "facts_per_night": facts_per_night, "seeds": seeds}
-    return {"bench": "lifelong", "settings": settings, "rows": rows}
+                rows = [{"night": night, **summary(found)} for night, found in measured.items()]
+                yield {"bench": "lifelong", "settings": settings, "rows": rows}
 
 
 def _chat(subject: Subject, facts: Sequence[Fact]) -> list[bool]:

@@ -44,7 +44,7 @@ def run(
     watched: int = 50_000,
     folded: int = 20_000,
     progress: Progress = lambda done, total, step: None,
-) -> dict[str, Any]:
+) -> Iterator[dict[str, Any]]:
     """One row per database.
 
     Args:
@@ -78,7 +78,7 @@ def run(
                 step("events watched")
                 row |= watch(log, writers, watched) | {"read_events_per_second": read_rate(log)}
             rows.append(row | {"fold_events_per_second": fold_rate})
-    return {"bench": "log", "settings": settings, "rows": rows}
+            yield {"bench": "log", "settings": settings, "rows": rows}
 
 
 class Step:

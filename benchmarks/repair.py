@@ -7,7 +7,7 @@ each degraded fact by itself, one after the other, protected likewise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import mean
 from typing import Any
 
@@ -22,17 +22,20 @@ MOST = 100  # facts told until then
 Progress = Callable[[int, int, str], None]
 
 
-def run(*, seeds: int = 3, progress: Progress = lambda done, total, what: None) -> dict[str, Any]:
+def run(*, seeds: int = 3, progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:
     """Rows `method, facts, before, after, healthy_unchanged, seconds`: recall is right raw and in chat."""
-    rows = []
+    measured: dict[str, list[dict[str, float]]] = {}
     for number, method in enumerate(("joint", "one_by_one")):
-        found = []
         for nth, seed in enumerate(held_out(seeds), 1):
-            found.append(_repair(method, seed))
+            measured.setdefault(method, []).append(_repair(method, seed))
             progress(number * seeds + nth, 2 * seeds, f"{method}, seed {seed}")
-        worst = {f"{key}_worst": min(one[key] for one in found) for key in ("after", "healthy_unchanged")}
-        rows.append({"method": method, **{key: mean(one[key] for one in found) for key in found[0]}, **worst})
-    return {"bench": "repair", "settings": {"seeds": seeds, "until": ENOUGH_HARM}, "rows": rows}
+            rows = [{"method": by, **_row(found)} for by, found in measured.items()]
+            yield {"bench": "repair", "settings": {"seeds": seeds, "until": ENOUGH_HARM}, "rows": rows}
+
+
+def _row(found: Sequence[dict[str, float]]) -> dict[str, float]:
+    worst = {f"{key}_worst": min(one[key] for one in found) for key in ("after", "healthy_unchanged")}
+    return {**{key: mean(one[key] for one in found) for key in found[0]}, **worst}
 
 
 def _repair(method: str, seed: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ Questions are answered by greedy free generation. A second memory of the same se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -37,9 +37,10 @@ BATCH = 64
 
 
 def run(*, facts: int = 100, retracted: int = 20, seeds: int = 3,
-        progress: Progress = lambda done, total, what: None) -> dict[str, Any]:  # fmt: skip
+        progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Rows `method, state, base_answers, others_unchanged, neighbours, strangers, kl_text, kl_probes, kl_text_never,
     kl_probes_never, seconds_per_fact`."""
+    settings = {"facts": facts, "retracted": retracted, "seeds": seeds}
     measured: dict[tuple[str, str], list[dict[str, float]]] = {}
     done = 0
     for seed in held_out(seeds):
@@ -47,8 +48,8 @@ def run(*, facts: int = 100, retracted: int = 20, seeds: int = 3,
             for method, row in taken_back(facts, retracted, seed, nights=int(state == "adapters")).items():
                 measured.setdefault((method, state), []).append(row)
             progress(done := done + facts, 2 * facts * seeds, f"seed {seed}, {state}")
-    rows = [{"method": method, "state": state, **summary(found)} for (method, state), found in measured.items()]
-    return {"bench": "retract", "settings": {"facts": facts, "retracted": retracted, "seeds": seeds}, "rows": rows}
+            rows = [{"method": by, "state": at, **summary(found)} for (by, at), found in measured.items()]
+            yield {"bench": "retract", "settings": settings, "rows": rows}
 
 
 def taken_back(number: int, retracted: int, seed: int, nights: int) -> dict[str, dict[str, float]]:

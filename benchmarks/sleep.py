@@ -23,7 +23,7 @@ Progress = Callable[[int, int, str], None]
 
 
 def run(*, facts: Sequence[int] = (5, 10, 20, 50), cycles: int = 3, seeds: int = 3,
-        progress: Progress = lambda done, total, what: None) -> dict[str, Any]:  # fmt: skip
+        progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Rows `facts, cycle, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift, stages, dissolved,
     completed, mended, seconds`; cycle 0 is before the first sleep. `undone` in the settings says why nights were."""
     measured: dict[tuple[int, int], list[dict[str, float]]] = {}
@@ -31,6 +31,7 @@ def run(*, facts: Sequence[int] = (5, 10, 20, 50), cycles: int = 3, seeds: int =
     total = sum(facts) * seeds * (cycles + 1)
     done = 0
     undone: list[dict[str, Any]] = []
+    settings = {"facts": list(facts), "cycles": cycles, "seeds": seeds, "undone": undone}
     for number in facts:
         for seed in held_out(seeds):
             for morning in nights(number, seed, cycles, None):
@@ -39,17 +40,15 @@ def run(*, facts: Sequence[int] = (5, 10, 20, 50), cycles: int = 3, seeds: int =
                 if morning.undone:
                     undone.append({"facts": number, "seed": seed, "cycle": morning.cycle, "why": morning.undone})
                 progress(done := done + number, total, f"{number} facts, seed {seed}, cycle {morning.cycle}")
-    rows = [
-        {
-            "facts": number,
-            "cycle": cycle,
-            **summary(found),
-            "stages": {str(stage): count for stage, count in sorted(stages[number, cycle].items())},
-        }
-        for (number, cycle), found in measured.items()
-    ]
-    settings = {"facts": list(facts), "cycles": cycles, "seeds": seeds, "undone": undone}
-    return {"bench": "sleep", "settings": settings, "rows": rows}
+                rows = [
+                    {"facts": facts_, "cycle": cycle, **summary(found), "stages": _named(stages[facts_, cycle])}
+                    for (facts_, cycle), found in measured.items()
+                ]
+                yield {"bench": "sleep", "settings": settings, "rows": rows}
+
+
+def _named(stages: Counter[int]) -> dict[str, int]:
+    return {str(stage): count for stage, count in sorted(stages.items())}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ The same facts are written into the same pristine weights each time, so that onl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from statistics import mean
 from typing import Any
 
@@ -20,10 +21,9 @@ BATCHES = (1, 8, 32)
 Progress = Callable[[int, int, str], None]
 
 
-def run(*, facts: int = 64, seeds: int = 1, progress: Progress = lambda done, total, what: None) -> dict[str, Any]:
+def run(*, facts: int = 64, seeds: int = 1,
+        progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Rows `batch, seconds_per_fact, speedup, raw`: seconds of value optimisation alone, and of the whole writing."""
-    import time
-
     spent: dict[int, list[float]] = {}
     whole: dict[int, list[float]] = {}
     raw: dict[int, list[float]] = {}
@@ -50,18 +50,18 @@ def run(*, facts: int = 64, seeds: int = 1, progress: Progress = lambda done, to
                 outputs = ask(memory.subject, probes)
                 right = sum(probe.passes(output) for probe, output in zip(probes, outputs, strict=True))
                 raw.setdefault(batch, []).append(right / facts)
-    one = mean(spent[1])
-    rows = [
-        {
-            "batch": batch,
-            "seconds_per_fact": mean(spent[batch]),
-            "seconds_per_fact_worst": max(spent[batch]),
-            "speedup": one / mean(spent[batch]),
-            "speedup_worst": min(spent[1]) / max(spent[batch]),
-            "raw": mean(raw[batch]),
-            "raw_worst": min(raw[batch]),
-            "seconds_per_fact_written": mean(whole[batch]),
-        }
-        for batch in BATCHES
-    ]
-    return {"bench": "values", "settings": {"facts": facts, "seeds": seeds}, "rows": rows}
+        one = mean(spent[1])
+        rows = [
+            {
+                "batch": batch,
+                "seconds_per_fact": mean(spent[batch]),
+                "seconds_per_fact_worst": max(spent[batch]),
+                "speedup": one / mean(spent[batch]),
+                "speedup_worst": min(spent[1]) / max(spent[batch]),
+                "raw": mean(raw[batch]),
+                "raw_worst": min(raw[batch]),
+                "seconds_per_fact_written": mean(whole[batch]),
+            }
+            for batch in BATCHES
+        ]
+        yield {"bench": "values", "settings": {"facts": facts, "seeds": seeds}, "rows": rows}

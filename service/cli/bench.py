@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -128,8 +129,25 @@ def history(
 
 
 def _run(name: str, json: bool, **options_: Any) -> None:
-    with progress(json) as bar:
-        document = importlib.import_module(f"benchmarks.{name}").run(progress=bar, **options_)
+    """Prints the last of the documents that a benchmark yields as it goes: stopped, what it had measured until then."""
+    document: dict[str, Any] | None = None
+    on_terminate = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with progress(json) as bar:
+            for so_far in importlib.import_module(f"benchmarks.{name}").run(progress=bar, **options_):
+                document = so_far
+    except KeyboardInterrupt:
+        if document is not None:
+            _print(document | {"stopped": True}, json)
+            typer.echo("stopped before its end; this is what it had measured", err=True)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, on_terminate)
+    assert document is not None
+    _print(document, json)
+
+
+def _print(document: dict[str, Any], json: bool) -> None:
     if json:
         print_json(document)
         return

@@ -1,0 +1,84 @@
+"""`hypnogram bench` when it is stopped: a measurement of hours is not lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.service.test_cli import Shell
+
+Run = Callable[..., Iterator[dict[str, Any]]]
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    return Shell(capsys, monkeypatch)
+
+
+def measuring(rows: int, stop: signal.Signals, closed: list[str]) -> Run:
+    """A measurement that is sent a signal after so many rows."""
+
+    def run(**_: Any) -> Iterator[dict[str, Any]]:
+        try:
+            for night in range(1, rows + 1):
+                yield {"bench": "lifelong", "settings": {}, "rows": [{"night": one} for one in range(1, night + 1)]}
+            os.kill(os.getpid(), stop)
+            raise AssertionError("went on after the signal")
+        finally:
+            closed.append("its folder")
+
+    return run
+
+
+def install(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    module = ModuleType("benchmarks.lifelong")
+    module.run = run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "benchmarks.lifelong", module)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_benchmark_that_is_stopped_prints_what_it_measured_and_cleans_up(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, stop: signal.Signals
+) -> None:
+    closed: list[str] = []
+    install(monkeypatch, measuring(2, stop, closed))
+
+    status, out, _ = shell.run("bench", "lifelong", "--json")
+
+    document = json.loads(out)
+    assert document["rows"] == [{"night": 1}, {"night": 2}]
+    assert document["stopped"] is True
+    assert status == 130
+    assert closed == ["its folder"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_stopped_benchmark_says_so_beside_its_table(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, measuring(1, signal.SIGINT, []))
+
+    _, out, err = shell.run("bench", "lifelong")
+
+    assert "night" in out
+    assert "stopped before its end" in err
+
+
+def test_one_that_is_stopped_before_its_first_row_prints_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, measuring(0, signal.SIGTERM, []))
+
+    status, out, _ = shell.run("bench", "lifelong", "--json")
+
+    assert out == ""
+    assert status == 130
+
+
+def test_a_benchmark_that_ends_is_not_called_stopped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, lambda **_: iter([{"bench": "lifelong", "settings": {}, "rows": [{"night": 1}]}]))
+
+    assert shell.json("bench", "lifelong") == {"bench": "lifelong", "settings": {}, "rows": [{"night": 1}]}
