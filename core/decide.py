@@ -228,7 +228,7 @@ def _check_capacity(memory: Memory, more: int) -> None:
     """
     if memory.created is None or not more:
         return
-    in_force = sum(state.status is Status.INJECTED for state in memory.facts.values())
+    in_force = sum(bool(state.edits) for state in memory.facts.values())  # counter-edits hold keys, too
     each = memory.crowding / in_force if in_force else 1 / memory.created.key_width
     expected = memory.crowding + each * (len(memory.pending) + more)
     if expected > memory.created.capacity:

@@ -18,6 +18,7 @@ from tests.core.sleep_samples import (
     ASLEEP,
     AWAKE,
     CANCEL,
+    FACTS,
     STEPS,
     audit,
     awake,
@@ -25,10 +26,13 @@ from tests.core.sleep_samples import (
     do,
     fail,
     given_back,
+    inject,
     owed,
     refresh,
+    retract,
     start,
     until,
+    withdraw,
 )
 
 STEPS_THAT_FAIL = [step for step in Step if step is not Step.REFRESH]
@@ -140,6 +144,17 @@ def test_dissolved_facts_take_no_room() -> None:
     )  # a key each of the hundred, as at first
     with pytest.raises(CapacityReached):
         decide(with_capacity(memory, 0.0), add(*people, request="more"))
+
+
+def test_capacity_counts_counter_edits_among_what_keys_are_for() -> None:
+    memory = dissolved(*FACTS)
+    for one in FACTS:
+        memory = do(memory, retract(one))
+        memory = do(memory, withdraw(memory, counter=True))
+    memory = do(memory, add(DEE))
+    memory = with_capacity(do(memory, inject(memory, DEE)), 0.25)  # by four facts, so .0625 each
+
+    assert decide(memory, add(*(fact(f"f{n}", f"Person {n}", "plays", "chess") for n in range(4)), request="more"))
 
 
 def test_room_is_counted_during_a_sleep_as_before_it() -> None:
