@@ -51,7 +51,8 @@ def start(memory: Memory, command: StartSleep) -> tuple[Event, ...]:
     if not any(state.told or state.fading for state in memory.facts.values()):
         raise NotReady("no fact is in its weights yet, so there is nothing to sleep on; tell it facts first")
     check_policy(command.policy)
-    _check_stages(memory, command.policy)
+    if command.kind == "sleep":  # a nap moves no fact on
+        _check_stages(memory, command.policy)
     return (
         SleepStarted(
             sleep=command.sleep,

@@ -24,6 +24,7 @@ from tests.core.sleep_samples import (
     audit,
     do,
     end,
+    night,
     owed,
     start,
 )
@@ -174,6 +175,15 @@ def test_a_nap_is_an_audit_and_its_end_and_changes_no_weights() -> None:
     assert [state.healthy for state in memory.facts.values()] == [True, False, True]
     assert [state.known for state in memory.facts.values()] == [True, False, False]
     assert (memory.sleep, memory.undo) == (None, None)
+
+
+def test_a_nap_moves_no_fact_on_and_so_needs_no_scales_for_it() -> None:
+    many = night(AWAKE, policy=replace(POLICY, scales=(1.0, 0.5, 0.2, 0.0)))
+    few = replace(POLICY, scales=(1.0, 0.0))
+
+    with pytest.raises(InvalidField, match=r"policy\.scales"):
+        decide(many, start(policy=few, sleep=SleepId("next")))
+    assert decide(many, start(kind="nap", policy=few, sleep=SleepId("next")))
 
 
 def test_a_nap_is_no_sleep_to_the_age_of_a_memory() -> None:
