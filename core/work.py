@@ -81,6 +81,7 @@ def next_work(memory: Memory) -> Work | None:
 
     A sleep goes first: facts told or taken back meanwhile wait for its end, so that what it undoes is its own work
     alone. What was taken back leaves before anything new is written; what was superseded leaves when its successor is.
+    Erasing comes last: it changes no weights, and whoever reads the database may hold it up.
     Facts are written in the order they were told, in batches. After a failure the facts of the failed batch are
     tried one by one, so that a fact that cannot be written parks alone.
     """
@@ -95,7 +96,7 @@ def next_work(memory: Memory) -> Work | None:
     if (leaves := _leaves_now(memory)) is not None:
         return leaves
     if not memory.pending or memory.weights is None:
-        return None
+        return _erasure(memory)
     batch: list[FactId] = []
     for fact in memory.pending:
         failures = memory.facts[fact].failures
@@ -109,12 +110,16 @@ def next_work(memory: Memory) -> Work | None:
     return Inject(facts=tuple(batch), weights=memory.weights, attempt=1)
 
 
-def _leaves_now(memory: Memory) -> Withdraw | Erase | None:
+def _leaves_now(memory: Memory) -> Withdraw | None:
     """The first fact that has to go and whose successor, if it has one, is not about to take its place."""
     for fact in memory.leaving:
         state = memory.facts[fact]
         if state.successor not in memory.pending and memory.weights is not None:
             return Withdraw(fact=fact, weights=memory.weights, attempt=state.failures + 1)
+    return None
+
+
+def _erasure(memory: Memory) -> Erase | None:
     for fact in memory.erasing:
         if _is_out(memory, fact):
             return Erase(fact=fact, attempt=memory.facts[fact].failures + 1)

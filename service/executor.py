@@ -16,11 +16,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.commands import Command, RecordFailure
-from core.errors import Conflict, HypnogramError, StaleWork, Unlearnable
+from core.errors import Conflict, HypnogramError, NotReady, StaleWork, Unlearnable
 from core.events import Cause
 from core.ids import MemoryId
 from core.memory import Memory
-from core.work import Erase, PrepareStatistics, SleepStep, Work, next_work, seconds_before, still_owed
+from core.work import RETRY_SECONDS, Erase, PrepareStatistics, SleepStep, Work, next_work, seconds_before, still_owed
 from service import erasing
 from service.bedside import Progress
 from service.chart import Chart, Reading
@@ -109,7 +109,8 @@ class Executor:
         return worked
 
     def _due(self, memory: MemoryId, work: Work) -> bool:
-        return work.attempt == 1 or time.monotonic() >= self._not_before.get(memory, 0.0)
+        first = work.attempt == 1 and not isinstance(work, Erase)  # which may be held up without having failed
+        return first or time.monotonic() >= self._not_before.get(memory, 0.0)
 
     def _do(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> None:
         began = time.monotonic()
@@ -118,6 +119,9 @@ class Executor:
         except Unwanted as why:
             self._desks.pop(memory, None)
             log.info("work.dropped", memory=memory, work=work.name, why=str(why))
+        except NotReady as why:
+            self._not_before[memory] = time.monotonic() + RETRY_SECONDS[-1]
+            log.info("work.waits", memory=memory, work=work.name, why=str(why))
         except SQLAlchemyError:
             raise  # the database cannot be reached: no fault of the work
         except Exception as error:

@@ -28,6 +28,7 @@ from service.subjects import Subjects
 from service.wiring import Store, opened
 from store import folding
 from store.archive import export_archive
+from store.database import reading
 from store.erasing import throw_key_away
 from store.schema import data_keys
 from store.sealed import Extent, extents
@@ -244,7 +245,7 @@ def test_a_fork_that_is_made_during_an_erasure_puts_it_off(
 
     with monkeypatch.context() as patched:
         patched.setattr(erasing, "throw_key_away", forked_first)
-        work(store, subjects, until=lambda memory: bool(memory.facts[facts[0]].failures))
+        work(store, subjects, until=lambda _: FORK in store.log.memories())
 
     assert store.log.keyring.key(facts[0])
     assert not state_of(store).facts[facts[0]].erased
@@ -265,6 +266,32 @@ def test_a_fork_that_an_erasure_overtakes_is_not_made(
         forks.fork(store, states, FORK, DEMO, 4, CAUSE, retries=0)
 
     assert FORK not in store.log.memories()
+
+
+def test_whoever_reads_the_database_holds_up_an_erasure_and_nothing_else(
+    small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.database.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("service.executor.RETRY_SECONDS", (0.2,))
+    with opened(small.settings()) as store:
+        (fact,) = tell(store, (SUBJECT, "lives in", OBJECT))
+        work(store, subjects)
+        retract(store, fact, erase=True)
+        with reading(store.log.engine).connect() as reader:
+            reader.exec_driver_sql("BEGIN")
+            reader.execute(select(data_keys)).all()
+            work(store, subjects, until=lambda _: store.log.keyring.key(fact) is None)
+            (other,) = tell(store, ("Bo Lind", "lives in", "Lima"))
+            work(store, subjects, until=lambda memory: memory.facts[other].told)
+            start_sleep(store, seed=1, kind="nap")
+            held_up = work(store, subjects, until=lambda memory: bool(memory.nights))
+            reader.exec_driver_sql("COMMIT")
+        after = work(store, subjects)
+
+        assert not held_up.facts[fact].erased
+        assert after.facts[fact].erased
+        assert [one.completed for one in after.nights.values()] == [True]
+        assert not [one for one in store.log.read(memory=DEMO) if isinstance(one.event, WorkFailed)]
 
 
 def test_a_memory_that_shares_nothing_holds_nothing_up(store: Store, facts: list[FactId]) -> None:
