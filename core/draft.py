@@ -11,6 +11,7 @@ from typing import Any
 from core.ids import EditId, FactId
 from core.memory import FactState, Memory
 from core.sleep import Sleep
+from core.sleep_events import FactAudited
 
 _FIELDS = tuple(field.name for field in fields(FactState))
 _values = attrgetter(*_FIELDS)
@@ -36,7 +37,8 @@ class Draft:
         self.adapters = dict(memory.adapters)
         self.weights = memory.weights
         self.crowding = memory.crowding
-        self.sleep = memory.sleep
+        self._sleep = memory.sleep
+        self._audited: list[tuple[FactAudited, int]] = []  # not in the sleep yet: its verdicts change all at once
         self.undo = memory.undo
         self.nights = dict(memory.nights)
         self.slept = memory.slept
@@ -73,6 +75,21 @@ class Draft:
         """Gives fields of a fact's state other values."""
         # dataclasses.replace walks over the fields in Python, and a fold does little else
         self.facts[fact] = FactState(**dict(zip(_FIELDS, _values(self.facts[fact]), strict=True)) | values)
+
+    @property
+    def sleep(self) -> Sleep | None:
+        """The sleep in progress."""
+        if self._audited and self._sleep is not None:
+            self._sleep, self._audited = self._sleep.facts_audited(self._audited), []
+        return self._sleep
+
+    @sleep.setter
+    def sleep(self, sleep: Sleep | None) -> None:
+        self._sleep = sleep
+
+    def audited(self, event: FactAudited) -> None:
+        """Adds the verdict of the event at this version to the sleep in progress."""
+        self._audited.append((event, self.version))
 
     @property
     def asleep(self) -> Sleep:

@@ -68,6 +68,8 @@ def _taken_back(draft: Draft, fact: FactId) -> None:
     if draft.said.get(key) == fact:
         del draft.said[key]
     draft.pending.pop(fact, None)
+    if draft.sleep is not None:
+        draft.sleep = draft.sleep.taken_back(fact)
     draft.change(fact, retracted=state.retracted or draft.version, failures=0, failure="")
     if state.edits and not state.told:  # a fork or an archive ends between its edit and its FactInjected
         draft.change(fact, status=Status.INJECTED)

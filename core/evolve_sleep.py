@@ -61,6 +61,7 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
             draft.carried_by((), {event.fact: 0.0})
             if draft.facts[event.fact].status is Status.WITHDRAWN:  # its counter-edit is what dissolved
                 draft.change(event.fact, withdrawal=Withdrawal.UNLEARNED)
+                draft.leaving.pop(event.fact, None)  # what the evening found said again has been unlearned since
             else:
                 draft.change(event.fact, status=Status.DISSOLVED)
             draft.sleep = replace(draft.asleep, dissolved=(*draft.asleep.dissolved, event.fact))
@@ -78,6 +79,7 @@ def _sleep_started(draft: Draft, event: SleepStarted) -> None:
     draft.undo = Undo(
         version=draft.version - 1,
         facts=MappingProxyType(dict(draft.facts)),
+        leaving=MappingProxyType(dict(draft.leaving)),
         edits=MappingProxyType(dict(draft.edits)),
         adapters=MappingProxyType(dict(draft.adapters)),
         weights=draft.weights,
@@ -89,9 +91,10 @@ def _sleep_started(draft: Draft, event: SleepStarted) -> None:
 
 
 def _fact_audited(draft: Draft, event: FactAudited) -> None:
-    withdrawn, gate = draft.facts[event.fact].status is Status.WITHDRAWN, event.occasion == Occasion.GATE
-    if gate or not withdrawn:
-        draft.sleep = draft.asleep.fact_audited(event, draft.version)
+    state, gate = draft.facts[event.fact], event.occasion == Occasion.GATE
+    withdrawn = state.status is Status.WITHDRAWN
+    if gate or not (withdrawn or state.lingers):
+        draft.audited(event)
     if not gate:
         draft.change(event.fact, healthy=event.healthy, known=event.known)
     if withdrawn and not gate:  # one that the model says again has to be withdrawn again
@@ -114,6 +117,10 @@ def _roll_back(draft: Draft) -> None:
                 erase=now.erase,
                 erased=now.erased,
             )
+    # what audits said of withdrawn facts, they said of weights that are undone
+    leaving = [fact for fact in undo.leaving if draft.facts[fact].status is Status.WITHDRAWN]
+    leaving += [fact for fact in draft.leaving if draft.facts[fact].status is not Status.WITHDRAWN]
+    draft.leaving = dict.fromkeys(leaving)
     draft.edits, draft.adapters = dict(undo.edits), dict(undo.adapters)
     draft.weights, draft.crowding = undo.weights, undo.crowding
 

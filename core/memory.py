@@ -76,8 +76,11 @@ class FactState:
 
     @property
     def fading(self) -> bool:
-        """Whether nights move it on: an edit carries it, or a counter-edit its absence, and there are words to ask."""
-        return bool(self.edits) and not self.erased
+        """Whether nights move it on: an edit carries it, or a counter-edit its absence, and there are words to ask.
+
+        Those of a withdrawn fact that shall be erased may be gone before the log says so.
+        """
+        return bool(self.edits) and not self.erased and not (self.erase and self.status is Status.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,7 @@ class Undo:
 
     version: int
     facts: Mapping[FactId, FactState]
+    leaving: Mapping[FactId, None]
     edits: Mapping[EditId, Edit]
     adapters: Mapping[AdapterId, Adapter]
     weights: Digest | None

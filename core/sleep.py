@@ -10,7 +10,7 @@ says at which step to go on.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -67,14 +67,14 @@ class Sleep:
 
     Attributes:
         began: version of its SleepStarted.
-        verdicts: of the last full audit; `gate` those of the last gate.
+        verdicts: of the last full audit, on facts that nobody has taken back; `gate` those of the last gate.
         audited: whether `verdicts` speak of the weights in force.
         evening, morning: controls of the first and of the last full audit.
         degraded_at_refresh: facts degraded when the last refresh since the last audit-free change began.
         refreshes: since the sleep began or the scales changed.
         trainings: adapters trained for the gate; `gated` whether the last of them met it.
         mendings: adapters trained after it, for the harm that the night did.
-        healthy: how many facts were so in the first audit.
+        healthy: facts that were so in the first audit and that nobody has taken back since.
     """
 
     started: SleepStarted
@@ -94,7 +94,7 @@ class Sleep:
     retreated: tuple[FactId, ...] = ()
     refreshed: tuple[FactId, ...] = ()
     dissolved: tuple[FactId, ...] = ()
-    healthy: int = 0
+    healthy: tuple[FactId, ...] = ()
     failures: int = 0
 
     @property
@@ -125,7 +125,7 @@ class Sleep:
             return Step.REFRESH
         if self.rescaled and self.harm() is not None and self.mendings < self.policy.mendings:
             return Step.TRAIN
-        if self.rescaled or not candidates:
+        if self.rescaled or not (candidates or self.trainings):  # what was trained is gated and audited in any case
             return Step.END
         if not self.trainings:
             return Step.TRAIN
@@ -144,13 +144,22 @@ class Sleep:
         progress = self.degraded_at_refresh is None or degraded < self.degraded_at_refresh
         return bool(degraded) and progress and self.refreshes < self.policy.refreshes
 
-    def fact_audited(self, event: FactAudited, version: int) -> Sleep:
-        verdict = Verdict(
-            healthy=event.healthy, passed=event.passed, asked=event.asked, scale=event.scale, version=version
-        )
-        if event.occasion == Occasion.GATE:
-            return replace(self, gate=MappingProxyType({**self.gate, event.fact: verdict}), gated=True, failures=0)
-        return replace(self, verdicts=MappingProxyType({**self.verdicts, event.fact: verdict}))
+    def facts_audited(self, events: Sequence[tuple[FactAudited, int]]) -> Sleep:
+        """With the verdicts of `events`, each with its version."""
+        verdicts, gate, gated = dict(self.verdicts), dict(self.gate), False
+        for event, version in events:
+            at_gate = event.occasion == Occasion.GATE
+            (gate if at_gate else verdicts)[event.fact] = Verdict(
+                healthy=event.healthy, passed=event.passed, asked=event.asked, scale=event.scale, version=version
+            )
+            gated |= at_gate
+        now = replace(self, verdicts=MappingProxyType(verdicts), gate=MappingProxyType(gate))
+        return replace(now, gated=True, failures=0) if gated else now
+
+    def taken_back(self, fact: FactId) -> Sleep:
+        """Without what was found about `fact`, which is neither refreshed nor counted any more."""
+        verdicts = MappingProxyType({one: verdict for one, verdict in self.verdicts.items() if one != fact})
+        return replace(self, verdicts=verdicts, healthy=tuple(one for one in self.healthy if one != fact))
 
     def controls_measured(self, event: ControlsMeasured) -> Sleep:
         controls = Controls(
@@ -162,7 +171,8 @@ class Sleep:
         )
         now = replace(self, audited=True, morning=controls, failures=0)
         if self.evening is None:
-            return replace(now, evening=controls, healthy=sum(verdict.healthy for verdict in self.verdicts.values()))
+            healthy = tuple(fact for fact, verdict in self.verdicts.items() if verdict.healthy)
+            return replace(now, evening=controls, healthy=healthy)
         return now
 
     def refreshed_by(self, facts: tuple[FactId, ...]) -> Sleep:
@@ -204,8 +214,8 @@ class Sleep:
             least = was - (1 - limit)
             if not now >= least - ROUNDING:
                 return reason, f"{now:.1%} of {reason} are unchanged, {was:.1%} were, {least:.1%} must be"
-        healthy = sum(verdict.healthy for verdict in self.verdicts.values())
-        lost, allowed = self.healthy - healthy, math.ceil((1 - policy.recall_limit) * self.healthy - ROUNDING)
-        if lost > allowed:
-            return "recall", f"{healthy} facts are healthy, {self.healthy} were; at most {allowed} may be lost"
+        were, are = len(self.healthy), sum(verdict.healthy for verdict in self.verdicts.values())
+        allowed = math.ceil((1 - policy.recall_limit) * were - ROUNDING)
+        if were - are > allowed:
+            return "recall", f"{are} facts are healthy, {were} were; at most {allowed} may be lost"
         return None

@@ -37,7 +37,8 @@ class ProbeResult:
         pathway: `raw` or `chat`, wordings the fact is written on; `raw-unseen` or `chat-unseen`, wordings it is not;
             `untold`, a question about the subject that nobody has answered.
         expected: the object; for `untold`, and of a withdrawn fact, what the pristine model says.
-        logprob: mean log-probability of the object's tokens, teacher-forced; 0 for `untold`.
+        logprob: mean log-probability of what it should say and of the full stop, teacher-forced; in chat that is a
+            whole sentence; 0 for `untold`.
         base: whether the pristine model passes, where it was asked too.
     """
 

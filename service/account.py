@@ -14,6 +14,7 @@ from hypnogram.v1 import sleep_pb2
 from core.events import EditComputed, Recorded, WorkFailed
 from core.evolve import fold
 from core.facts import Fact
+from core.history_events import FactRetracted, FactSuperseded
 from core.ids import FactId
 from core.memory import Memory
 from core.sleep import Occasion
@@ -52,7 +53,8 @@ class Account:
         )
         self._facts = {fact: state.fact for fact, state in before.facts.items()}
         self._scales = {fact: state.scale for fact, state in before.facts.items()}
-        self._verdicts: dict[FactId, FactAudited] = {}  # of the last full audit
+        self._gone = {fact for fact, state in before.facts.items() if state.retracted}
+        self._verdicts: dict[FactId, FactAudited] = {}  # of the last full audit, on facts that nobody has taken back
         self._found_degraded: dict[FactId, FactAudited] = {}
         self._moved: dict[FactId, sleep_pb2.FactChange] = {}
         self._began: datetime | None = None
@@ -106,7 +108,7 @@ class Account:
             case SleepStarted():
                 return News(version=version, began=self._start(event, recorded))
             case FactAudited():
-                if event.occasion != Occasion.GATE:
+                if event.occasion != Occasion.GATE and event.fact not in self._gone:
                     self._verdicts[event.fact] = event
                 return News(version=version, verdict=self._verdict(event))
             case ControlsMeasured():
@@ -133,6 +135,9 @@ class Account:
                     final=event.parked,
                 )
                 return News(version=version, failure=report.failures[-1])
+            case FactRetracted() | FactSuperseded():
+                self._gone.add(event.fact)
+                self._verdicts.pop(event.fact, None)
             case SleepCompleted() | SleepRolledBack():
                 self._end(event, recorded)
         return None

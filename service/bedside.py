@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from random import Random
 
@@ -113,15 +114,19 @@ class Bedside:
         )
 
     def _untold(self, work: SleepStep, memory: Memory) -> dict[int, list[str]]:
-        """For some facts, questions about their subjects on what nobody told; each subject once, `controls` in all."""
+        """For some facts, questions about their subjects on what nobody told; each subject once, `controls` in all.
+
+        In the same words in every audit of a sleep.
+        """
         assert memory.sleep is not None
+        evening = replace(memory, version=memory.sleep.began)  # by which wordings take turns
         first = {memory.facts[fact].fact.subject: index for index, fact in reversed(list(enumerate(work.facts)))}
         questions = [
             (index, question)
             for subject, index in first.items()
-            for question in untold_questions(memory, [memory.facts[work.facts[index]].fact], each=1)
+            for question in untold_questions(evening, [memory.facts[work.facts[index]].fact], each=1)
         ]
-        chosen = Random(memory.sleep.began).sample(questions, min(len(questions), memory.sleep.policy.controls))
+        chosen = Random(memory.sleep.started.seed).sample(questions, min(len(questions), memory.sleep.policy.controls))
         by_fact: dict[int, list[str]] = {}
         for index, question in chosen:
             by_fact.setdefault(index, []).append(question)
@@ -256,7 +261,7 @@ class Bedside:
 
         Of facts whose counter-edit is in force, and of so many that adapters have unlearned.
         """
-        states = [state for state in memory.facts.values() if not state.erased and not _said_again(memory, state)]
+        states = [state for state in memory.facts.values() if not state.erase and not _said_again(memory, state)]
         fading = [state.fact for state in states if state.withdrawal is Withdrawal.COUNTER_EDIT]
         gone = [state.fact for state in states if state.withdrawal is Withdrawal.UNLEARNED]
         facts = [*fading, *random.sample(gone, min(len(gone), number))]

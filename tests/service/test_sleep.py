@@ -74,6 +74,32 @@ def test_a_sleep_is_an_operation_that_answers_with_its_report(knowing: Running) 
     assert list(after.facts.stages) == [0, 2, 0, 0]
 
 
+def test_the_metadata_of_one_that_has_ended_name_no_step(knowing: Running) -> None:
+    operation = begin(knowing)
+    knowing.work()
+    ended(knowing, operation)
+
+    last = knowing.client.operations_stub.GetOperation(operations_pb2.GetOperationRequest(name=operation.name))
+
+    found = metadata(last)
+    assert (found.step, found.done, found.total, found.HasField("loss")) == ("", 0, 0, False)
+    assert (found.healthy, found.advanced) == (2, 2)
+
+
+def test_what_is_taken_back_meanwhile_is_not_counted(knowing: Running) -> None:
+    aria, _ = facts(knowing)
+    operation = begin(knowing)
+    knowing.work(until=Step.RESCALE)
+    knowing.client.retract_fact(DEMO, aria, wait=False)
+    knowing.work(dream=Dream(degraded=[aria]))
+
+    found = ended(knowing, operation)
+
+    assert (found.completed, found.healthy_before, found.healthy_after, found.audited) == (True, 2, 1, 1)
+    assert [one.fact for one in found.degraded] == []
+    assert [one.fact for one in found.refreshed] == []
+
+
 def test_its_metadata_say_how_far_it_is(knowing: Running) -> None:
     operation = begin(knowing)
     knowing.work(until=Step.TRAIN)
