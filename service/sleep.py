@@ -136,6 +136,9 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
         async def follow(report: Callable[[Message], None]) -> Message:
             async for news in self._nights.news(memory, sleep):
                 if news.HasField("ended"):
+                    for field in ("step", "done", "total", "loss"):
+                        metadata.ClearField(field)
+                    report(metadata)
                     return news.ended
                 _note(metadata, news)
                 report(metadata)
