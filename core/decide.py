@@ -277,6 +277,7 @@ def _record_failure(memory: Memory, command: RecordFailure) -> tuple[Event, ...]
         case PrepareStatistics():
             if memory.statistics is not None:
                 raise StaleWork("its statistics are prepared already")
+            alone = False  # it is tried again and again, as nothing can be written without them
         case Withdraw() | Erase():
             facts = (work.fact,)
             if not still_owed(memory, work):

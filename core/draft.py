@@ -26,7 +26,6 @@ class Draft:
         self.statistics = memory.statistics
         self.statistics_failures = memory.statistics_failures
         self.statistics_failure = memory.statistics_failure
-        self.statistics_parked = memory.statistics_parked
         self.facts = dict(memory.facts)
         self.pending = dict(memory.pending)
         self.leaving = dict(memory.leaving)
@@ -52,7 +51,6 @@ class Draft:
             statistics=self.statistics,
             statistics_failures=self.statistics_failures,
             statistics_failure=self.statistics_failure,
-            statistics_parked=self.statistics_parked,
             facts=MappingProxyType(self.facts),
             pending=MappingProxyType(self.pending),
             leaving=MappingProxyType(self.leaving),

@@ -71,7 +71,7 @@ def _apply(draft: Draft, event: Event) -> None:
         case StatisticsPrepared():
             draft.statistics = event
             draft.weights = event.weights
-            draft.statistics_failures, draft.statistics_failure, draft.statistics_parked = 0, "", False
+            draft.statistics_failures, draft.statistics_failure = 0, ""
         case WorkFailed():
             _work_failed(draft, event)
         case (
@@ -104,9 +104,9 @@ def _edit_computed(draft: Draft, event: EditComputed) -> None:
 
 def _fact_added(draft: Draft, event: FactAdded) -> None:
     fact = event.statement
-    if fact.id != event.fact:  # it was erased, and all is blank
+    if blank := fact.id != event.fact:  # its key is gone, which the log may say later, or in another memory alone
         fact = replace(fact, id=event.fact)
-    draft.facts[event.fact] = FactState(fact=fact, source=event.source, added=draft.version)
+    draft.facts[event.fact] = FactState(fact=fact, source=event.source, added=draft.version, erase=blank)
     draft.pending[event.fact] = None
     draft.said[said_key(fact.subject, fact.relation)] = event.fact
     earlier = draft.requests.get(event.request)
@@ -121,7 +121,6 @@ def _work_failed(draft: Draft, event: WorkFailed) -> None:
     elif not event.facts:
         draft.statistics_failures = event.attempt
         draft.statistics_failure = event.message
-        draft.statistics_parked = event.parked
     for fact in event.facts:
         draft.change(fact, failures=event.attempt, failure=event.message)
         if event.parked and event.work == Withdraw.name:

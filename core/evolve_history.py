@@ -57,7 +57,7 @@ def _retracted(draft: Draft, event: FactRetracted) -> None:
         draft.requests[event.request] = Request(digest=event.request_digest, facts=(event.fact,))
     if event.erase:
         draft.erasing[event.fact] = None
-        draft.change(event.fact, erase=True)
+        draft.change(event.fact, erase=True, failures=0, failure="")
     if draft.facts[event.fact].status is not Status.WITHDRAWN:
         _taken_back(draft, event.fact)
 

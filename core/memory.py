@@ -170,7 +170,6 @@ class Memory:
     statistics: StatisticsPrepared | None = None
     statistics_failures: int = 0
     statistics_failure: str = ""
-    statistics_parked: bool = False
     facts: Mapping[FactId, FactState] = field(default_factory=lambda: MappingProxyType({}))
     pending: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
     leaving: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))

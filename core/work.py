@@ -11,6 +11,7 @@ from core.sleep import Occasion, Step
 
 MAX_ATTEMPTS = 3
 RETRY_SECONDS = (0.0, 2.0, 10.0)  # before attempt 1, 2, 3
+LATER_SECONDS = 600.0  # before each further one, where nothing can be done without the work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +89,6 @@ def next_work(memory: Memory) -> Work | None:
     if memory.created is None:
         return None
     if memory.statistics is None:
-        if memory.statistics_parked:
-            return None
         return PrepareStatistics(attempt=memory.statistics_failures + 1)
     if memory.sleep is not None:
         return _sleep_step(memory)
@@ -154,7 +153,9 @@ def _sleep_step(memory: Memory) -> SleepStep:
 
 
 def seconds_before(work: Work) -> float:
-    """How long to wait before this attempt."""
+    """How long to wait before this attempt; an executor that begins anew does not wait."""
+    if work.attempt > MAX_ATTEMPTS and isinstance(work, PrepareStatistics):
+        return LATER_SECONDS
     return RETRY_SECONDS[min(work.attempt, MAX_ATTEMPTS) - 1]
 
 

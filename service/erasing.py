@@ -8,7 +8,7 @@ from core.events import Cause, EditComputed
 from core.history_errors import FactHeld
 from core.history_events import AdaptersCompacted
 from core.ids import AdapterId, Digest, FactId, MemoryId
-from core.memory import FactState, Status
+from core.memory import Memory, Status
 from core.sleep_events import AdapterTrained
 from core.work import Erase
 from service.lineage import events_until
@@ -36,9 +36,9 @@ def perform(
     """
     check_not_held(log, states, memory, work.fact)
     remains = _remains(log, artifacts, memory, work.fact)
-    for one, state in _sharing(log, states, memory, work.fact):
-        if not state.erase:
-            _take_back(states, one, work.fact)  # before the key is gone, without which nothing is recorded of the fact
+    for one, there in _sharing(log, states, memory, work.fact):
+        if not _owes(there, work.fact):
+            _take_back(states, one, there, work.fact)  # before the key is gone, without which nothing is recorded of it
     throw_key_away(log.engine, work.fact, lambda: _check_taken_back(log, states, memory, work.fact))
     for one in (memory, *log.relatives(memory)):
         snapshots.remove_all(one)
@@ -47,7 +47,8 @@ def perform(
 
 def check_not_held(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> None:
     """Raises FactHeld while another memory has `fact` in its weights, or waits to write it. Blocking."""
-    for one, state in _sharing(log, states, memory, fact):
+    for one, there in _sharing(log, states, memory, fact):
+        state = there.facts[fact]
         if state.told or state.status is Status.PENDING:
             raise FactHeld(fact, one)
 
@@ -55,20 +56,29 @@ def check_not_held(log: EventLog, states: States, memory: MemoryId, fact: FactId
 def _check_taken_back(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> None:
     """That no memory was forked since `fact` was taken back from all that share it. Raises FactHeld, NotReady."""
     check_not_held(log, states, memory, fact)
-    for one, state in _sharing(log, states, memory, fact):
-        if not state.erase:
+    for one, there in _sharing(log, states, memory, fact):
+        if not _owes(there, fact):
             raise NotReady(f"memory {one!r} was forked while fact {fact} was being erased; it is tried again")
 
 
-def _sharing(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> list[tuple[MemoryId, FactState]]:
-    """The other memories that were told `fact` by the same event, and what has become of it there."""
-    others = [(one, states.current(one).facts.get(fact)) for one in log.relatives(memory)]
-    return [(one, state) for one, state in others if state is not None]
+def _sharing(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> list[tuple[MemoryId, Memory]]:
+    """The other memories that were told `fact` by the same event."""
+    others = [(one, states.current(one)) for one in log.relatives(memory)]
+    return [(one, there) for one, there in others if fact in there.facts]
 
 
-def _take_back(states: States, memory: MemoryId, fact: FactId) -> None:
+def _owes(there: Memory, fact: FactId) -> bool:
+    """Whether that memory has erased `fact` or is yet to: an erasure that it gave up it owes no longer.
+
+    Where its words are gone, because the memory was forked without the key, nothing can be recorded of it any more.
+    """
+    state = there.facts[fact]
+    return state.erased or fact in there.erasing or not state.fact.subject
+
+
+def _take_back(states: States, memory: MemoryId, there: Memory, fact: FactId) -> None:
     """Lets `memory`, which will lose the words of `fact` to an erasure elsewhere, owe the same."""
-    request = f"erased-{fact}"  # one for all attempts
+    request = f"erased-{fact}-{there.facts[fact].failures}"  # one for all attempts, until it gave up itself
     command = RetractFact(
         memory=memory, fact=fact, reason="", erase=True, request=request, request_digest=Digest(request)
     )

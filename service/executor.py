@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.commands import Command, RecordFailure
-from core.errors import Conflict, HypnogramError, NotReady, StaleWork, Unlearnable
+from core.errors import Conflict, HypnogramError, ModelUnavailable, NotReady, StaleWork, Unlearnable
 from core.events import Cause
 from core.ids import MemoryId
 from core.memory import Memory
@@ -73,6 +73,7 @@ class Executor:
         self._leases = Leases(events.engine)
         self._owner = next_uuid()
         self._desks: OrderedDict[MemoryId, Desk] = OrderedDict()
+        self._held_up: dict[MemoryId, Work] = {}
         self._not_before: dict[MemoryId, float] = {}
 
     def run(self, stop: threading.Event) -> None:
@@ -95,9 +96,10 @@ class Executor:
         while not stop.is_set():
             state = self._states.current(memory)
             work = next_work(state)
-            if work is None and self._rest.begin_if_due(memory, state):
+            waits = work is not None and not self._due(memory, work)
+            if (work is None or (waits and isinstance(work, Erase))) and self._rest.begin_if_due(memory, state):
                 continue
-            if work is None or not self._due(memory, work):
+            if work is None or waits:
                 return worked
             lease = self._leases.claim(memory, self._owner, self._settings.lease_seconds)
             if lease is None:
@@ -109,8 +111,8 @@ class Executor:
         return worked
 
     def _due(self, memory: MemoryId, work: Work) -> bool:
-        first = work.attempt == 1 and not isinstance(work, Erase)  # which may be held up without having failed
-        return first or time.monotonic() >= self._not_before.get(memory, 0.0)
+        again = work.attempt > 1 or self._held_up.get(memory) == work
+        return not again or time.monotonic() >= self._not_before.get(memory, 0.0)
 
     def _do(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> None:
         began = time.monotonic()
@@ -119,14 +121,15 @@ class Executor:
         except Unwanted as why:
             self._desks.pop(memory, None)
             log.info("work.dropped", memory=memory, work=work.name, why=str(why))
-        except NotReady as why:
-            self._not_before[memory] = time.monotonic() + RETRY_SECONDS[-1]
-            log.info("work.waits", memory=memory, work=work.name, why=str(why))
         except SQLAlchemyError:
             raise  # the database cannot be reached: no fault of the work
         except Exception as error:
             self._desks.pop(memory, None)
-            self._failed(memory, state, work, error)
+            if _is_held_up(work, error):
+                self._held_up[memory], self._not_before[memory] = work, time.monotonic() + RETRY_SECONDS[-1]
+                log.warning("work.waits", memory=memory, work=work.name, why=str(error))
+            else:
+                self._failed(memory, state, work, error)
         else:
             if done is not None:
                 log.info("work.done", memory=memory, work=work.name, seconds=round(time.monotonic() - began, 3))
@@ -185,6 +188,12 @@ class Executor:
                 self._desks.popitem(last=False)
         self._desks.move_to_end(memory)
         return self._desks[memory]
+
+
+def _is_held_up(work: Work, error: Exception) -> bool:
+    """Whether `work` can only wait: somebody reads the database, or the base model that it did run on is not there."""
+    away = isinstance(error, ModelUnavailable) and not isinstance(work, PrepareStatistics)
+    return away or isinstance(error, NotReady)
 
 
 def _without_words(error: Exception) -> str:

@@ -16,11 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Engine, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from core.errors import NotReady
 from core.ids import FactId
 from store.database import reading
 from store.schema import data_keys, head
+
+BEING_READ = "its database is being read all the time, so that a key cannot be wiped from it; try again"
+WAIT_MILLISECONDS = 200  # for readers, while nobody else can write
 
 
 def throw_key_away(engine: Engine, fact: FactId, check: Callable[[], None] = lambda: None) -> None:
@@ -30,35 +34,48 @@ def throw_key_away(engine: Engine, fact: FactId, check: Callable[[], None] = lam
         check: called while nobody can append; what it raises keeps the key.
 
     Raises:
-        NotReady: somebody reads the database for so long that the key is still in its files; try again.
+        NotReady: somebody reads the database, so that the key is still in its files; try again.
     """
     with engine.begin() as connection:
         connection.execute(update(head).values(position=head.c.position))  # appends wait for this row
         check()
         key: bytes | None = connection.execute(select(data_keys.c.key).where(data_keys.c.fact == fact)).scalar()
         connection.execute(update(data_keys).where(data_keys.c.fact == fact).values(key=None))
-    if engine.dialect.name == "sqlite":
-        _wipe_sqlite(engine, key)
-    else:
-        with reading(engine).connect() as connection:
+    try:
+        _wipe_sqlite(engine, key) if engine.dialect.name == "sqlite" else _wipe_postgresql(engine)
+    except OperationalError as error:
+        raise NotReady(BEING_READ) from error
+
+
+def _wipe_postgresql(engine: Engine) -> None:
+    with reading(engine).connect() as connection:
+        connection.execute(text(f"SET lock_timeout = {WAIT_MILLISECONDS}"))  # whoever asks later waits behind us
+        try:
             connection.execute(text("VACUUM FULL data_keys"))
+        finally:
+            connection.execute(text("RESET lock_timeout"))
 
 
 def _wipe_sqlite(engine: Engine, key: bytes | None) -> None:
     assert engine.url.database is not None
     file = Path(engine.url.database)
     with reading(engine).connect() as connection:
-        _empty_wal(connection.connection.driver_connection)
-        if key is None or _holds(file, key):  # None: another attempt, perhaps one that was killed, threw it away
-            connection.exec_driver_sql("VACUUM")
+        patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {WAIT_MILLISECONDS}")
+        try:
             _empty_wal(connection.connection.driver_connection)
+            if key is None or _holds(file, key):  # None: another attempt, perhaps one that was killed, threw it away
+                connection.exec_driver_sql("VACUUM")
+                _empty_wal(connection.connection.driver_connection)
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
 
 
 def _empty_wal(connection: object) -> None:
     """Moves the write-ahead log into the file and leaves it empty; waits for readers."""
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[attr-defined]
     if busy:
-        raise NotReady("its database is being read all the time, so that a key cannot be wiped from it; try again")
+        raise NotReady(BEING_READ)
 
 
 def _holds(file: Path, key: bytes) -> bool:

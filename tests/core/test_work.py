@@ -11,7 +11,7 @@ from core.errors import Refused, StaleWork
 from core.events import Event, FactInjected, WorkFailed
 from core.evolve import fold
 from core.memory import NOTHING, Memory, Status
-from core.work import MAX_ATTEMPTS, Inject, PrepareStatistics, next_work, seconds_before, still_owed
+from core.work import LATER_SECONDS, MAX_ATTEMPTS, Inject, PrepareStatistics, next_work, seconds_before, still_owed
 from tests.core.samples import (
     ARIA,
     BATCH,
@@ -172,29 +172,26 @@ def test_a_failure_concerns_only_facts_that_are_still_pending() -> None:
         decide(memory, fail(inject(ARIA)))
 
 
-def test_failed_statistics_are_retried_and_then_parked() -> None:
+def test_failed_statistics_are_tried_again_and_later_on_at_longer_intervals() -> None:
     memory = fold([CREATED])
-    for attempt in range(1, MAX_ATTEMPTS + 1):
+    waits = []
+    for attempt in range(1, MAX_ATTEMPTS + 3):
         work = next_work(memory)
         assert work == PrepareStatistics(attempt=attempt)
-        memory = fold(decide(memory, fail(PrepareStatistics(attempt=attempt))), onto=memory)
+        waits.append(seconds_before(work))
+        (failure,) = decide(memory, fail(PrepareStatistics(attempt=attempt)))
+        assert not failure.parked  # type: ignore[union-attr]
+        memory = fold([failure], onto=memory)
 
-    assert next_work(memory) is None
-    assert memory.statistics_parked
+    assert waits == [0.0, 2.0, 10.0, 600.0, 600.0]
     assert memory.statistics_failure == "its value diverged"
-
-
-def test_statistics_that_no_retry_can_help_are_parked_at_once() -> None:
-    memory = fold(when(CREATED, command=fail(PrepareStatistics(attempt=1), retry=False)), onto=fold([CREATED]))
-
-    assert next_work(memory) is None
 
 
 def test_prepared_statistics_forget_earlier_failures() -> None:
     failure = WorkFailed(work="prepare_statistics", facts=(), attempt=3, reason="TEST", message="no", parked=True)
     memory = fold([CREATED, failure, PREPARED])
 
-    assert (memory.statistics_failures, memory.statistics_failure, memory.statistics_parked) == (0, "", False)
+    assert (memory.statistics_failures, memory.statistics_failure) == (0, "")
 
 
 def test_a_failure_of_statistics_that_are_prepared_is_refused() -> None:
@@ -207,7 +204,7 @@ def test_each_retry_waits_longer_than_the_one_before() -> None:
 
     assert waits[0] == 0
     assert waits == sorted(set(waits))
-    assert seconds_before(PrepareStatistics(attempt=MAX_ATTEMPTS + 5)) == waits[-1]
+    assert seconds_before(PrepareStatistics(attempt=MAX_ATTEMPTS + 5)) > waits[-1]
 
 
 @given(log=logs())
@@ -237,7 +234,7 @@ def test_whatever_fails_the_executor_comes_to_rest(log: list[Event]) -> None:
     limit = MAX_ATTEMPTS * (len(memory.facts) + 1) + 1
     for _ in range(limit):
         work = next_work(memory)
-        if work is None:
+        if work is None or seconds_before(work) >= LATER_SECONDS:
             return
         memory = fold(decide(memory, RecordFailure(work=work, reason="TEST", message="no", retry=True)), onto=memory)
     pytest.fail(f"work is still owed after {limit} failures")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from service.subjects import Subjects
 from service.wiring import Store, opened
 from store import folding
 from store.archive import export_archive
-from store.database import reading
+from store.database import BUSY_SECONDS, reading
 from store.erasing import throw_key_away
 from store.schema import data_keys
 from store.sealed import Extent, extents
@@ -252,6 +253,44 @@ def test_a_fork_that_is_made_during_an_erasure_puts_it_off(
     assert States(store.log, store.snapshots).current(FORK).facts[facts[0]].fact.subject == SUBJECT
 
 
+def test_a_memory_that_gave_an_erasure_up_is_done_with_the_fork_that_held_it_up(
+    store: Store, facts: list[FactId], subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.executor.seconds_before", lambda work: 0.1)
+    fork(store)
+    retract(store, facts[0], erase=True)
+    given_up = work(store, subjects, until=lambda memory: memory.facts[facts[0]].failures == 3)
+    assert facts[0] not in given_up.erasing
+
+    retract(store, facts[0], erase=True, memory=FORK)
+    there = work_until(store, subjects, FORK, lambda memory: memory.facts[facts[0]].erased)
+    after = work(store, subjects)
+
+    assert there.facts[facts[0]].fact.subject == after.facts[facts[0]].fact.subject == ""
+    assert after.facts[facts[0]].erased
+    assert verify_log(store.log, store.artifacts).fault is None
+
+
+def test_a_fork_that_is_made_after_the_key_is_gone_holds_nothing_up_and_sleeps(
+    store: Store, facts: list[FactId], subjects: Subjects
+) -> None:
+    start_sleep(store, seed=1)  # whose adapter a counter-edit has to gainsay
+    work(store, subjects)
+    retract(store, facts[0], erase=False)
+    withdrawn = work(store, subjects)
+    retract(store, facts[0], erase=True)
+    throw_key_away(store.log.engine, facts[0])
+    fork(store, withdrawn.version)
+
+    after = work(store, subjects)
+    start_sleep(store, seed=2, memory=FORK)
+    there = work(store, subjects, memory=FORK)
+
+    assert after.facts[facts[0]].erased
+    assert there.facts[facts[0]].fact.subject == ""
+    assert [one.completed for one in there.nights.values()] == [True, True]
+
+
 def test_a_fork_that_an_erasure_overtakes_is_not_made(
     store: Store, facts: list[FactId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,7 +310,6 @@ def test_a_fork_that_an_erasure_overtakes_is_not_made(
 def test_whoever_reads_the_database_holds_up_an_erasure_and_nothing_else(
     small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.database.BUSY_SECONDS", 0.1)
     monkeypatch.setattr("service.executor.RETRY_SECONDS", (0.2,))
     with opened(small.settings()) as store:
         (fact,) = tell(store, (SUBJECT, "lives in", OBJECT))
@@ -281,8 +319,10 @@ def test_whoever_reads_the_database_holds_up_an_erasure_and_nothing_else(
             reader.exec_driver_sql("BEGIN")
             reader.execute(select(data_keys)).all()
             work(store, subjects, until=lambda _: store.log.keyring.key(fact) is None)
+            began = time.monotonic()
             (other,) = tell(store, ("Bo Lind", "lives in", "Lima"))
             work(store, subjects, until=lambda memory: memory.facts[other].told)
+            assert time.monotonic() - began < BUSY_SECONDS / 2
             start_sleep(store, seed=1, kind="nap")
             held_up = work(store, subjects, until=lambda memory: bool(memory.nights))
             reader.exec_driver_sql("COMMIT")

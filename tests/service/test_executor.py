@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -200,23 +201,40 @@ def test_work_that_failed_is_tried_again_and_done_once_it_can_be(small: Place, s
         assert (after.statistics_failures, after.statistics_failure) == (0, "")
 
 
-def test_work_that_cannot_be_done_is_parked_after_three_attempts(small: Place, subjects: Subjects) -> None:
+def test_statistics_that_fail_thrice_are_tried_again_by_whoever_begins_anew(small: Place, subjects: Subjects) -> None:
     with opened(small.settings()) as store:
         created = state_of(store).created
         assert created is not None
         path = store.artifacts.path(created.ordinary_text)
-        path.write_bytes(path.read_bytes() + b"\n")
+        sound = path.read_bytes()
+        path.write_bytes(sound + b"\n")
 
         after = failing_thrice(store, subjects)
 
-        assert after.statistics_parked
         assert [(one.reason, one.attempt, one.parked) for one in failures(store)] == [
-            ("ARTIFACT_CORRUPT", 1, False),
-            ("ARTIFACT_CORRUPT", 2, False),
-            ("ARTIFACT_CORRUPT", 3, True),
+            ("ARTIFACT_CORRUPT", attempt, False) for attempt in (1, 2, 3)
         ]
         assert created.ordinary_text in after.statistics_failure
-        assert next_work(after) is None
+        path.write_bytes(sound)
+        assert work(store, subjects).statistics
+
+
+def test_facts_wait_for_a_base_model_that_is_away(
+    small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.executor.RETRY_SECONDS", (0.2,))
+    with opened(small.settings()) as store:
+        work(store, subjects)
+        tell(store, ("Aria Moss", "lives in", "Rome"))
+        base, away = small.folder / "base", small.folder / "away"
+        base.rename(away)
+        came_back = threading.Timer(1.5, lambda: away.rename(base))
+        came_back.start()
+
+        after = work(store, Subjects("cpu"))
+
+        assert [one.status for one in after.facts.values()] == [Status.INJECTED]
+        assert failures(store) == []
 
 
 def test_an_edit_is_not_built_on_a_delta_that_was_altered(small: Place, subjects: Subjects) -> None:
