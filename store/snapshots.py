@@ -1,7 +1,8 @@
 """Folded states on disk, so that a long log need not be folded from its first event. Deleting them loses nothing.
 
 A snapshot is trusted only as far as it can be checked: it names the code that folded it, the digest of its content,
-and the hash of the last event in it, which the log must still hold at that version.
+and the hash of the last event in it, which the log must still hold at that version. It also says how many data keys had
+been thrown away before its words were read: one from before an erasure may hold the words that are gone now.
 """
 
 from __future__ import annotations
@@ -32,9 +33,14 @@ class Snapshots:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, memory: MemoryId, state: Memory, at_hash: Digest) -> None:
-        """Keeps `state`, whose last event has the hash `at_hash`, and drops the oldest beyond `KEEP`."""
-        body = json.dumps({"code": code_digest(), "hash": at_hash, "state": _to_json(state)}, ensure_ascii=False)
+    def save(self, memory: MemoryId, state: Memory, at_hash: Digest, erased: int) -> None:
+        """Keeps `state`, whose last event has the hash `at_hash`, and drops the oldest beyond `KEEP`.
+
+        Args:
+            erased: `Keyring.thrown_away` from before any of its events was read.
+        """
+        value = {"code": code_digest(), "hash": at_hash, "erased": erased, "state": _to_json(state)}
+        body = json.dumps(value, ensure_ascii=False)
         path = self._path(memory, state.version)
         path.parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # all was removed just now, this in the making included
@@ -42,11 +48,15 @@ class Snapshots:
         for version in list(self._versions(memory))[KEEP:]:
             self.remove(memory, version)
 
-    def load(self, memory: MemoryId, at_most: int) -> tuple[Memory, Digest] | None:
-        """The newest state up to the version `at_most`, with the hash of its last event. Removes what is unusable."""
+    def load(self, memory: MemoryId, at_most: int, erased: int) -> tuple[Memory, Digest] | None:
+        """The newest state up to the version `at_most`, with the hash of its last event. Removes what is unusable.
+
+        Args:
+            erased: `Keyring.thrown_away` as it is now; states from when it was another are unusable.
+        """
         for version in self._versions(memory):
             if version <= at_most:
-                if found := self._read(memory, version):
+                if found := self._read(memory, version, erased):
                     return found
                 self.remove(memory, version)
         return None
@@ -59,7 +69,7 @@ class Snapshots:
         for path in (self.folder / memory).glob("*"):
             path.unlink(missing_ok=True)
 
-    def _read(self, memory: MemoryId, version: int) -> tuple[Memory, Digest] | None:
+    def _read(self, memory: MemoryId, version: int, erased: int) -> tuple[Memory, Digest] | None:
         try:
             digest, body = self._path(memory, version).read_text().split("\n", 1)
         except (OSError, ValueError):
@@ -67,7 +77,7 @@ class Snapshots:
         if digest != _digest(body):
             return None
         value = json.loads(body)
-        if value["code"] != code_digest():
+        if value["code"] != code_digest() or value.get("erased") != erased:  # older versions did not say
             return None
         state = _from_json(value["state"])
         return (state, Digest(value["hash"])) if state.version == version else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -127,14 +128,14 @@ def test_every_snapshot_of_a_memory_goes(tmp_path: Path) -> None:
     cache = Snapshots(tmp_path)
     for memory in (DEMO, OTHER):
         for version in (2, 3):
-            cache.save(memory, fold(DAY[:version]), Digest("1" * 64))
+            cache.save(memory, fold(DAY[:version]), Digest("1" * 64), 0)
     (tmp_path / DEMO / ".tmp-left").write_text("by one that was killed")
 
     cache.remove_all(DEMO)
     cache.remove_all(DEMO)
 
     assert list((tmp_path / DEMO).iterdir()) == []
-    assert cache.load(OTHER, 3)
+    assert cache.load(OTHER, 3, 0)
 
 
 def test_a_state_that_was_read_before_an_erasure_is_not_kept_after_it(
@@ -154,6 +155,48 @@ def test_a_state_that_was_read_before_an_erasure_is_not_kept_after_it(
     assert state(log, cache, DEMO).facts[ARIA.id].fact.subject == ARIA.subject
 
     assert not list((tmp_path / "snapshots").rglob("*.json"))
+
+
+def test_a_snapshot_that_was_trusted_before_an_erasure_is_not_passed_on_after_it(
+    log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "EVERY", 2)
+    cache = Snapshots(tmp_path / "snapshots")
+    log.append(DEMO, [new(event) for event in DAY], expected=0)
+    state(log, cache, DEMO)  # which is kept with the words
+    log.append(DEMO, [told(number) for number in range(3)], expected=len(DAY))
+    trusted = folding._trusted
+
+    def slow(*given: Any) -> tuple[Memory, Digest]:
+        found = trusted(*given)
+        throw_key_away(log.engine, ARIA.id)  # meanwhile
+        cache.remove_all(DEMO)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folding, "_trusted", slow)
+        state(log, cache, DEMO)
+
+    assert not list((tmp_path / "snapshots").rglob("*.json"))
+    assert state(log, cache, DEMO).facts[ARIA.id].fact.subject == ""
+
+
+@pytest.mark.parametrize("version", [None, len(DAY)], ids=["now", "then"])
+def test_a_snapshot_in_a_folder_that_an_erasure_did_not_know_is_of_no_use(
+    log: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int | None
+) -> None:
+    monkeypatch.setattr(folding, "EVERY", 2)
+    elsewhere = Snapshots(tmp_path / "elsewhere")
+    log.append(DEMO, [new(event) for event in DAY], expected=0)
+    assert state(log, elsewhere, DEMO).facts[ARIA.id].fact.subject == ARIA.subject
+    throw_key_away(log.engine, ARIA.id)
+    log.append(DEMO, [told()], expected=len(DAY))
+
+    assert state(log, elsewhere, DEMO, version).facts[ARIA.id].fact.subject == ""
+
+    kept = [path.read_text() for path in (tmp_path / "elsewhere").rglob("*.json")]
+    assert len(kept) == 1
+    assert ARIA.subject not in kept[0]
 
 
 def test_a_state_of_then_has_blank_words_and_the_log_verifies(

@@ -1,5 +1,6 @@
 """Snapshots only ever save time: whatever becomes of them, the state is that of the log."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,19 +62,19 @@ def test_folding_from_a_snapshot_equals_folding_from_nothing(
 
 
 def test_a_saved_state_is_loaded_as_it_was(cache: Snapshots) -> None:
-    cache.save(DEMO, fold(LIFE), HASH)
+    cache.save(DEMO, fold(LIFE), HASH, 0)
 
-    assert cache.load(DEMO, len(LIFE)) == (fold(LIFE), HASH)
-    assert cache.load(DEMO, len(LIFE) - 1) is None
-    assert cache.load(OTHER, len(LIFE)) is None
+    assert cache.load(DEMO, len(LIFE), 0) == (fold(LIFE), HASH)
+    assert cache.load(DEMO, len(LIFE) - 1, 0) is None
+    assert cache.load(OTHER, len(LIFE), 0) is None
 
 
 @pytest.mark.parametrize("version", range(1, len(LIFE) + 1))
 def test_every_state_of_a_life_is_loaded_as_it_was_asleep_or_awake(cache: Snapshots, version: int) -> None:
     before = fold(LIFE[:version])
-    cache.save(DEMO, before, HASH)
+    cache.save(DEMO, before, HASH, 0)
 
-    loaded = cache.load(DEMO, version)
+    loaded = cache.load(DEMO, version, 0)
     assert loaded is not None
     after = loaded[0]
     assert after == before
@@ -85,19 +86,19 @@ def test_every_state_of_a_life_is_loaded_as_it_was_asleep_or_awake(cache: Snapsh
 
 def test_the_newest_that_is_old_enough_is_loaded(cache: Snapshots) -> None:
     for version in (1, 2, 4):
-        cache.save(DEMO, fold(LIFE[:version]), HASH)
+        cache.save(DEMO, fold(LIFE[:version]), HASH, 0)
 
-    found = cache.load(DEMO, 3)
+    found = cache.load(DEMO, 3, 0)
     assert found
     assert found[0].version == 2
 
 
 def test_only_the_newest_are_kept(cache: Snapshots) -> None:
     for version in range(1, KEEP + 4):
-        cache.save(DEMO, fold(new(LIFE[1]).event for _ in range(version)), HASH)
+        cache.save(DEMO, fold(new(LIFE[1]).event for _ in range(version)), HASH, 0)
 
     assert len(list((cache.folder / DEMO).iterdir())) == KEEP
-    assert cache.load(DEMO, 3) is None
+    assert cache.load(DEMO, 3, 0) is None
 
 
 def _other_code(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,17 +127,40 @@ def _binary(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unusable_snapshot_is_ignored_and_removed(
     cache: Snapshots, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path, pytest.MonkeyPatch], None]
 ) -> None:
-    cache.save(DEMO, fold(LIFE), HASH)
+    cache.save(DEMO, fold(LIFE), HASH, 0)
     path = cache.folder / DEMO / f"{len(LIFE)}.json"
     spoil(path, monkeypatch)
 
-    assert cache.load(DEMO, len(LIFE)) is None
+    assert cache.load(DEMO, len(LIFE), 0) is None
+    assert not path.exists()
+
+
+def test_a_snapshot_from_before_an_erasure_is_ignored_and_removed(cache: Snapshots) -> None:
+    for version, erased in ((2, 1), (3, 0), (4, 0)):
+        cache.save(DEMO, fold(LIFE[:version]), HASH, erased)
+
+    found = cache.load(DEMO, len(LIFE), 1)
+
+    assert found
+    assert found[0].version == 2
+    assert [path.name for path in (cache.folder / DEMO).iterdir()] == ["2.json"]
+
+
+def test_a_snapshot_that_does_not_say_how_many_were_erased_is_ignored_and_removed(cache: Snapshots) -> None:
+    cache.save(DEMO, fold(LIFE), HASH, 0)
+    path = cache.folder / DEMO / f"{len(LIFE)}.json"
+    value = json.loads(path.read_text().split("\n", 1)[1])
+    del value["erased"]  # as version 0.1 wrote them
+    body = json.dumps(value)
+    path.write_text(f"{hashlib.sha256(body.encode()).hexdigest()}\n{body}")
+
+    assert cache.load(DEMO, len(LIFE), 0) is None
     assert not path.exists()
 
 
 def test_a_snapshot_of_another_log_is_ignored_and_removed(log: EventLog, cache: Snapshots) -> None:
     log.append(DEMO, [new(event) for event in LIFE], expected=0)
-    cache.save(DEMO, fold([told().event] * 3), HASH)
+    cache.save(DEMO, fold([told().event] * 3), HASH, 0)
 
     assert state(log, cache, DEMO) == fold(LIFE)
     assert not (cache.folder / DEMO / "3.json").exists()
