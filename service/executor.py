@@ -82,7 +82,11 @@ class Executor:
         while not stop.is_set():
             try:
                 position = self._events.position()
-                worked = [self._serve(memory, stop) for memory in self._events.memories() if not stop.is_set()]
+                worked = [
+                    self._serve(memory, stop)
+                    for memory in self._events.memories()
+                    if not stop.is_set() and not self._rest.undisturbed(memory)
+                ]
                 if not any(worked) and not stop.is_set():
                     self._events.wait(position, IDLE_SECONDS)
             except Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 import structlog
@@ -12,18 +13,20 @@ from core.events import Cause
 from core.ids import Digest, MemoryId, SleepId
 from core.memory import Memory
 from core.schedule import Due, Schedule, due
+from core.work import next_work
 from service.settings import Settings
 from service.states import States
 from store.clock import next_uuid, now
 from store.log import EventLog
 
+LOOK_SECONDS = 60.0  # between looks at a memory to which nothing happens; schedules go by hours
 CAUSE = Cause(actor="schedule")
 
 log = structlog.get_logger()
 
 
 class Rest:
-    """Lets memories that owe nothing sleep and nap by themselves."""
+    """Lets memories that owe nothing sleep and nap by themselves, and spares looks at those that rest."""
 
     def __init__(self, events: EventLog, states: States, settings: Settings) -> None:
         self._events = events
@@ -35,9 +38,25 @@ class Rest:
             nap_hours=settings.nap_hours,
         )
         self._last: dict[tuple[MemoryId, str], tuple[int, datetime]] = {}  # from which version on hours count, and when
+        self._resting: dict[MemoryId, tuple[int, float]] = {}  # the version at which nothing was due, and when
+
+    def undisturbed(self, memory: MemoryId) -> bool:
+        """Whether `memory` is as it was when it owed nothing and nothing was due, without folding it to see."""
+        version, looked = self._resting.get(memory, (0, 0.0))
+        by_the_clock = self._schedule.sleep_hours or self._schedule.nap_hours
+        if by_the_clock and time.monotonic() - looked >= LOOK_SECONDS:
+            return False
+        return self._events.head(memory) == version
 
     def begin_if_due(self, memory: MemoryId, state: Memory) -> bool:
         """Begins the sleep or nap that is due for `state`, if one is; whether it did."""
+        if self._begun(memory, state):
+            return True
+        if next_work(state) is None:
+            self._resting[memory] = state.version, time.monotonic()
+        return False
+
+    def _begun(self, memory: MemoryId, state: Memory) -> bool:
         if self._schedule == Schedule() or state.created is None:
             return False
         found = due(state, self._schedule, self._hours_since(memory, state, "sleep"), self._hours_since(memory, state))

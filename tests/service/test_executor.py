@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.commands import Command, RecordInjection
 from core.errors import StaleWork
 from core.events import EditComputed, FactAdded, FactInjected, Recorded, StatisticsPrepared, WorkFailed
-from core.ids import FactId
+from core.history_events import CheckpointMarked
+from core.ids import FactId, MemoryId
 from core.memory import Memory, Status
 from core.plan import plan
 from core.weights.digest import weights_digest
 from core.work import Inject, next_work
 from service.desk import Desk
+from service.executor import Executor
 from service.live import LiveModels
 from service.projection import Deltas, build
-from service.states import States
+from service.states import KEPT, States
 from service.subjects import Subjects
 from service.wiring import Store, opened
+from tests.core.samples import CREATED, PREPARED
 from tests.prepared import CAUSE, DEMO, Place, state_of, tell, work
+from tests.store.given import new
 from tests.weights.tiny import UNSAYABLE
 
 
@@ -87,6 +93,38 @@ def test_an_executor_with_nothing_to_do_changes_nothing(place: Place, subjects: 
         work(store, subjects)
 
         assert store.log.position() == before
+
+
+def test_memories_that_owe_nothing_are_not_folded_again_until_something_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Place(tmp_path).settings()
+    with opened(settings) as store:
+        many = [MemoryId(f"memory-{number}") for number in range(KEPT + 6)]  # more than are kept folded
+        for memory in many:
+            store.log.append(memory, [new(CREATED), new(PREPARED)], expected=0)
+        passes = [0]  # events read in each
+        stop = threading.Event()
+        read = store.log.read
+
+        def counted(**given: Any) -> list[Recorded]:
+            found = read(**given)
+            passes[-1] += len(found)
+            return found
+
+        def idle(position: int, timeout: float) -> int:
+            if len(passes) == 3:
+                store.log.append(many[0], [new(CheckpointMarked(name="now", version=2, weights=None))], expected=2)
+            elif len(passes) == 5:
+                stop.set()
+            passes.append(0)
+            return position
+
+        monkeypatch.setattr(store.log, "read", counted)
+        monkeypatch.setattr(store.log, "wait", idle)
+        Executor(store.log, store.artifacts, store.snapshots, settings).run(stop)
+
+        assert passes[:5] == [2 * len(many), 0, 0, 3, 0]
 
 
 def test_facts_told_meanwhile_do_not_make_a_result_stale(small: Place, subjects: Subjects) -> None:

@@ -117,6 +117,31 @@ def test_what_was_decided_on_a_memory_as_it_was_is_not_begun(knowing: Running) -
     assert begun(knowing) == []
 
 
+def test_a_memory_that_owes_nothing_is_left_alone_until_something_happens(knowing: Running) -> None:
+    awake = resting(knowing)
+
+    assert not awake.undisturbed(MEMORY)  # nobody has looked
+    awake.begin_if_due(MEMORY, state(knowing))
+    assert awake.undisturbed(MEMORY)
+    knowing.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Oslo")])
+    assert not awake.undisturbed(MEMORY)
+    awake.begin_if_due(MEMORY, state(knowing))
+    assert not awake.undisturbed(MEMORY)  # it owes a fact
+
+
+@pytest.mark.parametrize(("schedule", "again"), [("sleep_hours", True), ("nap_hours", True), ("sleep_pressure", False)])
+def test_a_memory_is_looked_at_again_when_the_clock_alone_may_have_made_a_night_due(
+    knowing: Running, monkeypatch: pytest.MonkeyPatch, schedule: str, again: bool
+) -> None:
+    waiting = resting(knowing, **{schedule: 24})
+    waiting.begin_if_due(MEMORY, state(knowing))
+    assert waiting.undisturbed(MEMORY)
+
+    monkeypatch.setattr(rest, "LOOK_SECONDS", 0.0)
+
+    assert waiting.undisturbed(MEMORY) is not again
+
+
 def test_a_sleep_by_schedule_goes_by_the_memorys_own_policy_and_says_who_began_it(knowing: Running) -> None:
     resting(knowing, sleep_pressure=0.001).begin_if_due(MEMORY, state(knowing))
     event = knowing.store.log.read(memory=MEMORY)[-1]
