@@ -191,6 +191,11 @@ class Memory:
 NOTHING = Memory()
 
 
+def needed(memory: Memory) -> list[FactId]:
+    """The facts whose words and columns `memory` has to read yet: all but those that have left for good."""
+    return [fact for fact, state in memory.facts.items() if state.status is not Status.WITHDRAWN or state.fading]
+
+
 def said_key(subject: str, relation: str) -> tuple[str, str]:
     """Under which key a live fact about `subject` and `relation` is found."""
     return same_words(subject), same_words(relation)

@@ -6,8 +6,8 @@ from core.commands import ForkMemory
 from core.decide import decide
 from core.events import Cause
 from core.history_errors import WordsErased
-from core.ids import FactId, MemoryId
-from core.memory import Memory, Status
+from core.ids import MemoryId
+from core.memory import Memory, needed
 from core.plan import plan
 from service.moments import Moment, as_it_was
 from service.states import States
@@ -27,7 +27,7 @@ def fork(
     """
     command = prepare(store, states, memory, parent, moment)
     check_whole(store, command)
-    return states.carry_out(memory, lambda _: command, cause, retries=retries, needs=needed(command))
+    return states.carry_out(memory, lambda _: command, cause, retries=retries, needs=needed(command.at))
 
 
 def prepare(store: Store, states: States, memory: MemoryId, parent: MemoryId, moment: Moment) -> ForkMemory:
@@ -45,7 +45,7 @@ def check_whole(store: Store, command: ForkMemory) -> None:
     Raises:
         WordsErased, ArtifactMissing, ArtifactCorrupt.
     """
-    for fact, key in store.log.keyring.keys(needed(command)).items():
+    for fact, key in store.log.keyring.keys(needed(command.at)).items():
         if key is None:
             raise WordsErased(fact)
     at = command.at
@@ -54,8 +54,3 @@ def check_whole(store: Store, command: ForkMemory) -> None:
         (at.created.ordinary_text, *([at.statistics.artifact] if at.statistics else ()), *plan(at).deltas)
     ):
         store.artifacts.get(artifact)
-
-
-def needed(command: ForkMemory) -> list[FactId]:
-    """The facts whose words and columns the fork has to read."""
-    return [fact for fact, state in command.at.facts.items() if state.status is not Status.WITHDRAWN or state.fading]

@@ -9,6 +9,7 @@ Equal memories make equal files (`store/container.py`), and export after import 
 keeps its id, version, time, cause, schema and payload; its position and its place in the chain are new, and its memory
 has the name that it is imported under. A fact that was erased before the export is erased in the archive: its words are
 there as noise and no key is. One that was not is there with its key, so an archive is as private as the database.
+A version that needs what was erased since, as facts were in its weights then, has no archive any more.
 
 An archive of a fork holds its whole history under its name, what it shares with its parent included. Imported, it is no
 fork any more: all its events are its own, and its MemoryForked only tells where it came from.
@@ -37,8 +38,9 @@ from core.errors import Damaged, MemoryUnknown, VersionUnknown
 from core.events import Event
 from core.evolve import fold
 from core.export_errors import ExportExists
+from core.history_errors import WordsErased
 from core.ids import Digest, FactId, MemoryId
-from core.memory import NOTHING
+from core.memory import NOTHING, Memory, needed
 from store.ancestry import stitched
 from store.artifacts import Artifacts, sync_folder
 from store.chain import wrong_columns
@@ -79,6 +81,7 @@ def export_archive(
     Raises:
         ExportExists: `path` is there already.
         MemoryUnknown, VersionUnknown: there is no such memory, or it never had that version.
+        WordsErased: it needs, as it was then, what was erased since.
         Damaged, ArtifactMissing, ArtifactCorrupt: what is stored is not what was written.
     """
     current = log.head(memory)
@@ -95,6 +98,7 @@ def export_archive(
         for page in _pages(log, memory, wanted):
             gathered.add(page)
         keys = log.keyring.keys(gathered.facts)  # as they are now: one that was thrown away meanwhile stays here
+        check_keys(gathered.state, keys)
         listed = gathered.members(keys, artifacts)
         about = {"memory": memory, "version": wanted, "weights": gathered.state.weights}
         pack(file, about, [member for member, _ in listed], (content for _, content in listed))
@@ -107,6 +111,13 @@ def export_archive(
             artifacts=len(gathered.artifacts),
             size=file.tell(),
         )
+
+
+def check_keys(state: Memory, keys: Mapping[FactId, bytes | None]) -> None:
+    """Raises WordsErased where a memory in that state would be without words that it has to read."""
+    for fact in needed(state):
+        if keys.get(fact) is None:
+            raise WordsErased(fact)
 
 
 class _Gathered:

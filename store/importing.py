@@ -18,7 +18,7 @@ from core.evolve import fold
 from core.export_errors import ArchiveDamaged, EventsTaken, FactTaken, MemoryTaken
 from core.ids import Digest, FactId, MemoryId
 from core.memory import NOTHING, Memory
-from store.archive import ARTIFACTS, AS_THEY_ARE, CAUSE, EVENTS, KEYS, PAGE, Archived
+from store.archive import ARTIFACTS, AS_THEY_ARE, CAUSE, EVENTS, KEYS, PAGE, Archived, check_keys
 from store.artifacts import Artifacts
 from store.chain import Value, seal_row
 from store.container import MANIFEST, Unpacked, unpack
@@ -40,6 +40,7 @@ def verify_archive(path: Path) -> None:
         InvalidField: there is no such file.
         ArchiveTooNew, EventUnknown: it was made by a later version.
         ArchiveDamaged: it was altered or cut short; names the member.
+        WordsErased: its memory needs what was erased.
     """
     with _arrived(path):
         pass
@@ -55,6 +56,7 @@ def import_archive(path: Path, log: EventLog, artifacts: Artifacts, memory: Memo
         InvalidField: there is no such file, or no memory can have that name.
         ArchiveTooNew, EventUnknown: it was made by a later version.
         ArchiveDamaged: it was altered or cut short; names the member.
+        WordsErased: its memory needs what was erased.
         MemoryTaken, EventsTaken, FactTaken: the database has a memory of that name, or what is in the archive already.
     """
     with _arrived(path) as arrival:
@@ -107,6 +109,7 @@ class _Arrival:
         Raises:
             ArchiveDamaged: they do not.
             EventUnknown: an event is of a type or schema that this version cannot read.
+            WordsErased: the memory needs words of a fact that has no key.
         """
         members, manifest = self.unpacked.members, self.unpacked.manifest
         for name in (EVENTS, KEYS):
@@ -131,6 +134,7 @@ class _Arrival:
             raise ArchiveDamaged(min(more), "is named by no event")
         if (manifest.get("version"), manifest.get("weights")) != (self.state.version, self.state.weights):
             raise ArchiveDamaged(MANIFEST, "says another version or other weights than the events")
+        check_keys(self.state, self.keys)
 
     def refuse_taken(self, connection: Connection, memory: MemoryId) -> None:
         """Raises when the database holds what this archive would bring."""

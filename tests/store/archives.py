@@ -13,7 +13,7 @@ from core.ids import Digest, MemoryId
 from store.archive import export_archive
 from store.artifacts import Artifacts
 from store.log import EventLog
-from tests.core.samples import ARIA, LIFE
+from tests.core.samples import LIFE, VIOLA
 from tests.store.given import DEMO, OTHER, new, throw_key_away, told
 
 NAMED = ("ordinary_text", "artifact", "statistics", "delta")  # fields of events that name artifacts
@@ -52,6 +52,6 @@ def archive(log: EventLog, artifacts: Artifacts, tmp_path: Path) -> Path:
     """Of a memory that has lived, in a log that holds others, one fact of it erased."""
     log.append(OTHER, [told(1)], expected=0)
     lived(log, artifacts)
-    throw_key_away(log, ARIA.id)
+    throw_key_away(log, VIOLA.id)
     export_archive(tmp_path / "demo.tar", log, artifacts, DEMO)
     return tmp_path / "demo.tar"

@@ -25,7 +25,10 @@ from core.evolve import fold
 from core.export_errors import (
     ExportExists,
 )
+from core.history_errors import WordsErased
+from core.history_events import FactWithdrawn
 from core.ids import Digest, MemoryId
+from core.memory import needed
 from core.plan import plan
 from service.live import LiveModels
 from service.subjects import Subjects
@@ -38,7 +41,7 @@ from store.log import EventLog
 from store.schema import events
 from store.snapshots import Snapshots
 from store.verify import verify_log
-from tests.core.samples import ARIA, LIFE
+from tests.core.samples import LIFE, VIOLA
 from tests.core.strategies import logs
 from tests.prepared import Place, small, subjects, tell, work
 from tests.store.archives import archive, artifacts, history, lived, there
@@ -92,9 +95,10 @@ class TestTheSameElsewhere:
             artifacts, others = Artifacts(folder / "artifacts"), Artifacts(folder / "others")
             lived(here, artifacts, life=life)
             facts = [event.fact for event in life if isinstance(event, FactAdded)]
-            for index in erased & set(range(len(facts))):
-                throw_key_away(here, facts[index])
             version = 1 + cut % len(life)
+            for index in erased & set(range(len(facts))):
+                if facts[index] not in needed(fold(life[:version])):
+                    throw_key_away(here, facts[index])
 
             left = export_archive(folder / "1.tar", here, artifacts, DEMO, version)
             arrived = import_archive(folder / "1.tar", elsewhere, others)
@@ -132,13 +136,13 @@ class TestTheSameElsewhere:
         assert [json.loads(line)["version"] for line in lines] == list(range(1, len(LIFE) + 1))
 
     def test_an_erased_fact_stays_erased(self, archive: Path, there: tuple[EventLog, Artifacts]) -> None:
-        assert ARIA.subject.encode() not in archive.read_bytes()
+        assert VIOLA.object.encode() not in archive.read_bytes()
         import_archive(archive, *there)
 
         told = [one.event for one in there[0].read() if isinstance(one.event, FactAdded)]
-        assert [event.statement.subject for event in told] == ["", *(event.statement.subject for event in TOLD[1:])]
+        assert [event.statement.object for event in told] == [*(event.statement.object for event in TOLD[:-1]), ""]
         with tarfile.open(archive) as opened:
-            assert json.load(opened.extractfile(KEYS) or io.BytesIO())[ARIA.id] is None
+            assert json.load(opened.extractfile(KEYS) or io.BytesIO())[VIOLA.id] is None
 
     def test_only_its_owner_reads_it(self, archive: Path) -> None:
         assert archive.stat().st_mode & 0o077 == 0
@@ -172,6 +176,22 @@ class TestRefusedExports:
         for version in (0, -1, len(LIFE) + 1):
             with pytest.raises(VersionUnknown):
                 export_archive(tmp_path / "x.tar", log, artifacts, DEMO, version)
+
+    def test_a_version_that_needs_what_was_erased_since(
+        self, log: EventLog, artifacts: Artifacts, tmp_path: Path
+    ) -> None:
+        lived(log, artifacts)
+        throw_key_away(log, VIOLA.id)
+        mine = {type(event): at for at, event in enumerate(LIFE, 1) if getattr(event, "fact", "") == VIOLA.id}
+        told, gone = mine[FactAdded], mine[FactWithdrawn]
+
+        for version in range(told, gone):
+            with pytest.raises(WordsErased, match=rf"{VIOLA.id}.* choose a version after it left"):
+                export_archive(tmp_path / "x.tar", log, artifacts, DEMO, version)
+        assert [path.name for path in tmp_path.iterdir() if "tar" in path.name] == []
+
+        for version in (told - 1, gone):
+            export_archive(tmp_path / f"{version}.tar", log, artifacts, DEMO, version)
 
     def test_a_missing_artifact_leaves_no_archive(self, log: EventLog, artifacts: Artifacts, tmp_path: Path) -> None:
         lived(log, artifacts)

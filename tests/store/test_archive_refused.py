@@ -14,6 +14,7 @@ from sqlalchemy import func, select, text
 
 from core.errors import EventUnknown, InvalidField
 from core.export_errors import ArchiveDamaged, ArchiveTooNew, EventsTaken, FactTaken, MemoryTaken
+from core.history_errors import WordsErased
 from core.ids import Digest, MemoryId
 from store import container
 from store.archive import ARTIFACTS, EVENTS, KEYS, export_archive
@@ -25,7 +26,7 @@ from store.schema import data_keys
 from store.verify import verify_log
 from tests.core.samples import ARIA
 from tests.store.archives import archive, artifacts, lived, there
-from tests.store.given import DEMO, told
+from tests.store.given import DEMO, throw_key_away, told
 
 __all__ = ["archive", "artifacts", "there"]
 
@@ -110,6 +111,20 @@ class TestRefusedImports:
     ) -> None:
         with pytest.raises(ArchiveDamaged, match=rf"{dropped}.* is missing"):
             import_archive(forged(archive, tmp_path / "forged.tar", lambda lines: lines, dropped), *there)
+
+    def test_a_memory_that_needs_what_was_erased(
+        self, log: EventLog, artifacts: Artifacts, there: tuple[EventLog, Artifacts], tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        lived(log, artifacts)
+        throw_key_away(log, ARIA.id)
+        with monkeypatch.context() as careless:
+            careless.setattr("store.archive.check_keys", lambda state, keys: None)
+            export_archive(tmp_path / "dead.tar", log, artifacts, DEMO)
+
+        with pytest.raises(WordsErased, match=ARIA.id):
+            import_archive(tmp_path / "dead.tar", *there)
+        assert (there[0].position(), there[1].list()) == (0, [])
 
     def test_a_name_that_is_taken(self, archive: Path, there: tuple[EventLog, Artifacts]) -> None:
         there[0].append(DEMO, [told(7)], expected=0)
