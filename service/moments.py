@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from service.states import States
     from store.log import EventLog
 
+DIGITS = 18  # of a version, at most: such a number fits into a message
+
 Moment = int | str | datetime | None  # a version, a checkpoint, a time; None is now
 
 
@@ -26,17 +28,19 @@ def read(text: str) -> Moment:
     Names of checkpoints are no numbers and hold no colons. A time without a zone is UTC, as the log prints it.
 
     Raises:
-        InvalidField: it looks like a time and is none.
+        InvalidField: it looks like a version or a time and cannot be one.
     """
     if text.isdecimal():
+        if len(text) > DIGITS:
+            raise InvalidField("at", f"has {len(text)} digits, and no version has more than {DIGITS}")
         return int(text)
     if ":" not in text:
         return text
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: of the years 1 to 9999 only where it was said
         raise InvalidField("at", f"{text!r} is no time; write it as in 2026-11-24T10:00") from None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 def given(request: Any, field: str = "") -> Moment:

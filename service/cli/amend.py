@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 FactId = Annotated[str, typer.Argument(metavar="FACT", help="Its id, as `hypnogram fact list` shows it.")]
 RequestId = Annotated[str, typer.Option(help="Repeat a request safely: the same id changes nothing twice.")]
-ExpectedVersion = Annotated[int | None, typer.Option(min=0, help="Do it only if the memory is at this version.")]
+ExpectedVersion = Annotated[
+    int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Do it only if the memory is at this version.")
+]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")]
 
 HOW = {

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from hypnogram.v1 import chat_pb2
 
 MaxTokens = Annotated[int, typer.Option(min=1, max=4096, help="Tokens to answer with, at most.")]
-MinVersion = Annotated[int | None, typer.Option(min=0, help="Wait for weights of at least this version.")]
+MinVersion = Annotated[
+    int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Wait for weights of at least this version.")
+]
 
 
 def chat(

@@ -48,7 +48,7 @@ def add(
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the weights have it.")] = True,
     request_id: Annotated[str, typer.Option(help="Repeat a request safely: the same id adds nothing twice.")] = "",
     expected_version: Annotated[
-        int | None, typer.Option(min=0, help="Add only if the memory is at this version.")
+        int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Add only if the memory is at this version.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait, for each batch of facts.")] = 600.0,
     memory: options.MemoryName = None,

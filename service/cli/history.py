@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def log(
     *,
-    after: Annotated[int, typer.Option(min=0, help="Start after this version.")] = 0,
-    until: Annotated[int | None, typer.Option(min=0, help="Stop after this version.")] = None,
+    after: Annotated[int, typer.Option(min=0, max=options.LAST_VERSION, help="Start after this version.")] = 0,
+    until: Annotated[int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Stop after this version.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens next.")] = False,
     memory: options.MemoryName = None,
     address: options.Address = None,

@@ -50,6 +50,10 @@ def main() -> None:
         fail(problem, 2)
     except (HypnogramError, CallFailed) as error:
         fail(error, 1)
+    except UnicodeEncodeError as error:
+        if error.encoding != "utf-8":  # a terminal that cannot show what is to be printed
+            raise
+        fail(UsageProblem(f"{error.object!a} is no text in UTF-8; say it in UTF-8"), 2)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from service.moments import Moment
     from service.settings import Settings
 
+LAST_VERSION, LARGEST = 2**63 - 1, 2**31 - 1  # that fields of messages hold: int64, int32
+
 Address = Annotated[
     str | None, typer.Option("--address", "-a", help="Server to call, host:port. Default: HYPNOGRAM_HOST and _PORT.")
 ]
@@ -22,7 +24,9 @@ MemoryName = Annotated[
     str | None, typer.Option("--memory", "-m", help="Memory to speak of. Default: HYPNOGRAM_MEMORY, or demo.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-AtVersion = Annotated[int | None, typer.Option("--at-version", min=1, help="Answer for this version.")]
+AtVersion = Annotated[
+    int | None, typer.Option("--at-version", min=1, max=LAST_VERSION, help="Answer for this version.")
+]
 At = Annotated[
     str | None,
     typer.Option(
@@ -95,13 +99,17 @@ def moment(at: str | None, at_version: int | None = None) -> Moment:
     """The moment that one of the two flags names; None, which is now, where none was given.
 
     Raises:
-        UsageProblem: both were given.
+        UsageProblem: both were given, or it cannot be a moment.
     """
+    from core.errors import InvalidField
     from service.moments import read
 
     if at is not None and at_version is not None:
         raise UsageProblem("--at and --at-version say the same: give one of them")
-    return at_version if at is None else read(at)
+    try:
+        return at_version if at is None else read(at)
+    except InvalidField as error:
+        raise UsageProblem(str(error)) from None
 
 
 def version(client: Client, memory: str, at: str | None, at_version: int | None = None) -> int | None:

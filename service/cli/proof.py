@@ -21,7 +21,9 @@ Remote = Annotated[
 def replay(
     *,
     at: options.At = None,
-    version: Annotated[int | None, typer.Option(min=1, help="Version to rebuild. Default: the newest.")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, max=options.LAST_VERSION, help="Version to rebuild. Default: the newest.")
+    ] = None,
     restore: Annotated[
         str, typer.Option(metavar="NAME", help="Then make a new memory of that name that begins there.")
     ] = "",

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from service.client import Client
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended, and show what it does.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Of what is drawn at random. Default: the memory's version.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, max=2**53 - 1, help="Of what is drawn at random. Default: the memory's version.")
+]
 RequestId = Annotated[str, typer.Option(help="Repeat a request safely: the same id begins nothing twice.")]
-Probes = Annotated[int | None, typer.Option(min=1, help="Probes of each kind for a fact.")]
-Controls = Annotated[int | None, typer.Option(min=1, help="Controls of each kind in an audit.")]
+Probes = Annotated[int | None, typer.Option(min=1, max=options.LARGEST, help="Probes of each kind for a fact.")]
+Controls = Annotated[int | None, typer.Option(min=1, max=options.LARGEST, help="Controls of each kind in an audit.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -33,8 +35,10 @@ Set = Annotated[
 def sleep(
     *,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate of the adapter.")] = None,
-    rank: Annotated[int | None, typer.Option(min=1, help="Columns of the adapter in every module.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Training steps, at most.")] = None,
+    rank: Annotated[
+        int | None, typer.Option(min=1, max=options.LARGEST, help="Columns of the adapter in every module.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=options.LARGEST, help="Training steps, at most.")] = None,
     perplexity_limit: Annotated[
         float | None, typer.Option(help="Growth of held-out perplexity beyond which it is undone: 0.02 is 2 %.")
     ] = None,

@@ -194,7 +194,7 @@ def test_checkpoints_are_marked_and_listed_from_the_command_line(terminal: Termi
     [
         (("fact", "list", "--at", "friday"), 1, "see `hypnogram checkpoint list`"),
         (("fact", "list", "--at", "2001-01-01T00:00"), 1, "had no version at 2001-01-01"),
-        (("fact", "list", "--at", "25:00"), 1, "is no time"),
+        (("fact", "list", "--at", "25:00"), 2, "is no time"),
         (("fact", "list", "--at", "3", "--at-version", "3"), 2, "give one of them"),
         (("checkpoint", "mark", "monday"), 1, "stands for version 3"),
     ],
