@@ -13,6 +13,7 @@ import grpc
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf import empty_pb2
 from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 
@@ -137,9 +138,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         self, request: operations_pb2.WaitOperationRequest, context: Context
     ) -> operations_pb2.Operation:
         operation = self._find(request.name)
-        limit = request.timeout.ToTimedelta().total_seconds() if request.HasField("timeout") else None
-        if limit is not None and limit < 0:
-            raise InvalidField("timeout", "is negative")
+        limit = _seconds(request.timeout) if request.HasField("timeout") else None
         try:
             async with asyncio.timeout(limit):
                 await operation.finished.wait()
@@ -173,6 +172,16 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         finished = [name for name, one in self._operations.items() if one.finished.is_set()]
         for name in finished[:-FINISHED_KEPT]:
             del self._operations[name]
+
+
+def _seconds(timeout: Duration) -> float:
+    try:
+        seconds = timeout.ToTimedelta().total_seconds()
+    except OverflowError:
+        raise InvalidField("timeout", f"of {timeout.seconds} seconds is out of range; leave it out to wait") from None
+    if seconds < 0:
+        raise InvalidField("timeout", "is negative")
+    return seconds
 
 
 def _packed(message: Message) -> Any:

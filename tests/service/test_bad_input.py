@@ -291,6 +291,15 @@ def test_a_model_that_is_not_there_is_unavailable_and_no_memory_is_created(share
     assert [one.memory for one in shared.client.memories()] == [DEMO]
 
 
+@pytest.mark.parametrize("seconds", [-1, 10**14])  # the latter holds in a message and in no timedelta
+def test_a_timeout_that_makes_no_sense_is_named(shared: Running, seconds: int) -> None:
+    started = shared.client.history_stub.Replay(history_pb2.ReplayRequest(memory=DEMO))
+    failure = call(shared, *wait(name=started.name, timeout={"seconds": seconds}))
+
+    assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+    assert list(failure.fields) == ["timeout"]
+
+
 def test_a_message_over_the_limit_is_refused(shared: Running) -> None:
     span = "s" * (5 * 1024 * 1024)
     failure = call(shared, *add(told("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(span=span))))
