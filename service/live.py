@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 
 from core.errors import InvalidField, ModelUnavailable
 from core.events import BaseModel, MemoryCreated
@@ -134,13 +135,13 @@ class LiveModels:
 
         Raises:
             VersionUnknown: the memory never had that version.
+            InvalidField: the model does not read so much at once, or no such conversation.
             WordsErased: its weights hold columns of a fact that was erased.
             DigestMismatch, ArtifactMissing, ArtifactCorrupt: the weights are not the recorded ones.
         """
         with self._asked(memory, at_version) as (subject, version, weights):
             if messages is not None:
-                text = subject.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-                ids = list(subject.tokenizer(text, add_special_tokens=False).input_ids)
+                ids = _ids(subject, messages)
             else:
                 ids = subject.raw_ids(prompt or "")
             room = int(subject.model.config.max_position_embeddings) - len(ids)
@@ -222,6 +223,15 @@ class LiveModels:
             live.subject.install(weights)
             live.plan, live.weights = wanted.digest, weights_digest(weights)
         live.version = state.version
+
+
+def _ids(subject: Subject, messages: list[dict[str, str]]) -> list[int]:
+    """Token ids of a conversation up to the model's reply. Raises InvalidField."""
+    try:
+        text = subject.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except TemplateError as error:  # some take no system message, or only turns that alternate
+        raise InvalidField("messages", f"do not fit the model's chat template: {error}; send other turns") from None
+    return list(subject.tokenizer(text, add_special_tokens=False).input_ids)
 
 
 def _spoken(subject: Subject, ids: list[int], max_tokens: int) -> Iterator[tuple[str, str | None]]:

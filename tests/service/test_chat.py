@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from hypnogram.v1 import chat_pb2
@@ -13,7 +14,11 @@ from core.errors import ArtifactMissing
 from core.history_errors import WordsErased
 from service.client import told
 from service.failures import CallFailed
-from tests.service.conftest import DEMO, Running
+from service.live import LiveModels
+from service.wiring import Store, opened
+from tests.prepared import Place, create
+from tests.service.conftest import DEMO, Running, run_server
+from tests.weights.tiny import TEMPLATE, make, tokenizer
 
 
 def test_an_answer_comes_in_pieces_that_name_their_weights(demo: Running) -> None:
@@ -97,6 +102,27 @@ def test_a_version_that_needs_an_erased_fact_is_refused(demo: Running) -> None:
         list(demo.client.chat(DEMO, "hello", at_version=2))
 
     assert (failure.value.code, failure.value.reason) == ("FAILED_PRECONDITION", "WORDS_ERASED")
+
+
+def test_a_conversation_that_the_model_s_template_refuses_is_told_why(tmp_path: Path) -> None:
+    refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    base, place = make(tmp_path / "base"), Place(tmp_path)
+    speaks = tokenizer()
+    speaks.chat_template = refusing + TEMPLATE
+    speaks.save_pretrained(base)
+    with opened(place.settings()) as store:
+        create(store, str(base))
+
+    def models(store: Store) -> LiveModels:
+        return LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
+
+    with run_server(place.settings(), models) as running:
+        user = {"role": "user", "content": "Where does Ann Lee live?"}
+        assert list(running.client.chat(DEMO, [user], max_tokens=2))
+        with pytest.raises(CallFailed, match="System role not supported") as failure:
+            list(running.client.chat(DEMO, [{"role": "system", "content": "Be kind."}, user]))
+
+    assert (failure.value.code, list(failure.value.fields)) == ("INVALID_ARGUMENT", ["messages"])
 
 
 def test_weights_that_cannot_be_trusted_are_data_loss(demo: Running) -> None:

@@ -41,7 +41,8 @@ class ChatStub:
     while.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long
+      INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long;
+                           or the model's chat template refuses the conversation, as some do system messages
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one; WORDS_ERASED:
                            the weights of `at_version` hold columns of a fact that was erased
@@ -74,7 +75,8 @@ class ChatAsyncStub(ChatStub):
     while.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long
+      INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long;
+                           or the model's chat template refuses the conversation, as some do system messages
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one; WORDS_ERASED:
                            the weights of `at_version` hold columns of a fact that was erased
@@ -110,7 +112,8 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
         while.
 
         Errors:
-          INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long
+          INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long;
+                               or the model's chat template refuses the conversation, as some do system messages
           NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
           FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one; WORDS_ERASED:
                                the weights of `at_version` hold columns of a fact that was erased
