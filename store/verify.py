@@ -31,7 +31,8 @@ class Fault:
     Attributes:
         position: of the event it was found at; 0 when it is none's.
         what: the damaged column or columns, `artifact`, `data key`, `event` (it is missing), `fork` (its parent was
-            not as it says) or `database`.
+            not as it says), `database`, `head` (it does not end the chain) or `weights` (they cannot be rebuilt as
+            recorded, which `service/verification.py` finds).
         message: what is wrong and what to do.
     """
 

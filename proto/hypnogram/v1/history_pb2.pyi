@@ -943,7 +943,9 @@ class Fault(_message.Message):
     position: _builtins.int
     """Position of the event it was found at; 0 when it is none's."""
     what: _builtins.str
-    """The damaged column or columns, "artifact", "data key", "event" (it is missing), "database", "head" or "weights"."""
+    """The damaged column or columns, "artifact", "data key", "event" (it is missing), "fork" (its parent was not as it
+    says), "database", "head" (it does not end the chain) or "weights" (they cannot be rebuilt as recorded).
+    """
     message: _builtins.str
     """What is wrong and what to do."""
     def __init__(
