@@ -41,7 +41,7 @@ from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
 from core.facts import Fact, same_words
 from core.history_events import FactWithdrawn
 from core.ids import FactId
-from core.memory import Memory, Status, said_key
+from core.memory import Memory, Request, Status, said_key
 from core.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, SleepStep, Withdraw, still_owed
 
 MAX_SUBJECT = 200  # characters
@@ -142,9 +142,23 @@ def _is_new(memory: Memory, command: AddFacts | SupersedeFact | RetractFact) -> 
     if len(command.request) > MAX_REQUEST_ID:
         raise InvalidField("request_id", f"has {len(command.request)} characters, at most {MAX_REQUEST_ID} are allowed")
     earlier = memory.requests.get(command.request)
-    if earlier is not None and earlier.digest not in ("", command.request_digest):
+    if earlier is None:
+        return True
+    if earlier.digest not in ("", command.request_digest) or not _may_be(memory, earlier, command):
         raise RequestReused(command.request)
-    return earlier is None
+    return False
+
+
+def _may_be(memory: Memory, earlier: Request, command: AddFacts | SupersedeFact | RetractFact) -> bool:
+    """Whether `earlier` did what `command` asks for, to the same fact, as far as this shows without its digest."""
+    superseded = [one for fact in earlier.facts if (one := memory.facts[fact].predecessor) is not None]
+    match command:
+        case RetractFact():
+            return earlier.retracts and earlier.facts == (command.fact,)
+        case SupersedeFact():
+            return not earlier.retracts and superseded == [command.fact]
+        case AddFacts():  # which facts shows in the state of then alone
+            return not earlier.retracts and not superseded
 
 
 def _supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:

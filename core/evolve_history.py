@@ -54,7 +54,7 @@ def leave(draft: Draft, fact: FactId, how: Withdrawal) -> None:
 
 def _retracted(draft: Draft, event: FactRetracted) -> None:
     if event.request:
-        draft.requests[event.request] = Request(digest=event.request_digest, facts=(event.fact,))
+        draft.requests[event.request] = Request(digest=event.request_digest, facts=(event.fact,), retracts=True)
     if event.erase:
         draft.erasing[event.fact] = None
         draft.change(event.fact, erase=True, failures=0, failure="")

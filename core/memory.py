@@ -118,13 +118,15 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request that was accepted: the facts it added or took back, or the sleep it started.
+    """A request that was accepted: the facts it added, the one it took back, or the sleep it started.
 
-    `digest` is that of its content; empty once a fact of it was erased, when it passes for any content.
+    `digest` is that of its content; empty once a fact of it was erased, as it could confirm a guess of the words. All
+    that is known of the request then is whether it `retracts` and its facts.
     """
 
     digest: Digest
     facts: tuple[FactId, ...] = ()
+    retracts: bool = False
     sleep: SleepId | None = None
 
 

@@ -136,8 +136,6 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
 
         state = await self._carry_out(memory, command, request_id, expected)
         new = state.requests[request_id].facts[-1]
-        if state.facts[new].predecessor != old:  # which its digest no longer tells, once a fact of it was erased
-            raise RequestReused(request_id)
         if wait:
             state = await self._once(memory, lambda now: not _is_pending(now, new))
         return facts_pb2.SupersedeFactResponse(
@@ -186,12 +184,15 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         if earlier is None:  # all was known, so nothing was recorded
             return [state.said[key] for key in keys]
         then = self._states.at(memory, state.facts[earlier.facts[-1]].added)
-        erased = (one for one in earlier.facts if not then.facts[one].fact.subject)
-        found = {key: then.said.get(key) or next(erased, None) for key in dict.fromkeys(keys)}
-        ids = [one for key in keys if (one := found[key]) is not None]
-        if len(ids) < len(keys):
+        found = {key: then.said[key] for key in keys if key in then.said}
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        erased = [one.fact.id for one in then.facts.values() if not one.fact.subject and not one.retracted]
+        own = [one for one in erased if one in earlier.facts]  # in the order of the request
+        lost = own or (erased if len(erased) == 1 else [])  # which of several it had found, nothing tells any more
+        found.update(zip(missing, lost, strict=False))
+        if not found.keys() >= set(keys) or not set(found.values()) >= set(earlier.facts):
             raise RequestReused(request_id)
-        return ids
+        return [found[key] for key in keys]
 
     async def _carry_out(
         self, memory: MemoryId, command: Callable[[Memory], Command], request_id: str, expected: int | None

@@ -29,6 +29,7 @@ from tests.core.sleep_samples import (
     inject,
     retract,
     start,
+    supersede,
     weights_of,
     withdraw,
 )
@@ -203,6 +204,28 @@ def test_the_same_request_twice_changes_nothing_and_with_other_words_is_refused(
     assert decide(memory, retract(ARIA, request="r")) == ()
     with pytest.raises(RequestReused):
         decide(memory, retract(BO, request="r"))
+
+
+def test_a_request_whose_fact_was_erased_is_the_same_only_for_the_same_fact_and_deed() -> None:
+    moved = fact("fact-moved", ARIA.subject, ARIA.relation, "Lima", ARIA.wordings)
+    told = do(AWAKE, add(DEE, request="a"), supersede(ARIA, moved, request="s"))
+    memory = out(do(told, retract(DEE, request="d"), retract(moved, request="r")))
+    erased = fold([FactErased(fact=one, remains=()) for one in (DEE.id, moved.id)], onto=memory)
+
+    for command in (
+        add(CY, request="d"),
+        add(CY, request="s"),
+        supersede(ARIA, moved, request="r"),
+        supersede(ARIA, moved, request="a"),
+        supersede(BO, moved, request="s"),
+        retract(moved, request="s"),
+        retract(DEE, request="a"),
+        retract(BO, request="r"),
+    ):
+        with pytest.raises(RequestReused):
+            decide(erased, command)
+    for command in (add(DEE, request="a"), supersede(ARIA, moved, request="s"), retract(moved, request="r")):
+        assert decide(erased, command) == ()
 
 
 def test_an_unknown_fact_and_too_long_a_reason_are_refused() -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypnogram.v1 import facts_pb2
 
-from core.ids import MemoryId
+from core.ids import FactId, MemoryId
 from service.client import told
 from service.failures import CallFailed
 from tests.service.conftest import DEMO, Running
+from tests.store.given import throw_key_away
 
 ARIA = told("Aria Voss", "lives in", "Lisbon")
 BO = told("Bo Lind", "lives in", "Oslo")
+CY = told("Cy Ames", "lives in", "Rome")
 
 
 def test_a_fact_is_durable_and_pending_once_it_is_told(demo: Running) -> None:
@@ -79,12 +82,72 @@ def test_a_request_whose_fact_was_erased_does_not_pass_for_one_of_more_facts_or_
     bo = demo.client.add_facts(DEMO, [BO]).results[0].fact.fact
 
     for call in (
-        lambda: demo.client.add_facts(DEMO, [ARIA, told("Cy Ames", "lives in", "Rome")], request_id="once"),
+        lambda: demo.client.add_facts(DEMO, [ARIA, CY], request_id="once"),
         lambda: demo.client.supersede_fact(DEMO, bo, "Porto", request_id="once"),
     ):
         with pytest.raises(CallFailed) as failure:
             call()
         assert failure.value.reason == "REQUEST_REUSED"
+
+
+def erase(demo: Running, fact: str, request_id: str = "away") -> None:
+    """Retracts the fact and destroys its words; a parrot records that, and throws no key away."""
+    demo.client.retract_fact(DEMO, fact, request_id=request_id, erase=True)
+    demo.work()
+    throw_key_away(demo.store.log, FactId(fact))
+
+
+def reused(call: Callable[..., object], *given: object, **named: object) -> bool:
+    with pytest.raises(CallFailed) as failure:
+        call(*given, **named)
+    return (failure.value.code, failure.value.reason) == ("ALREADY_EXISTS", "REQUEST_REUSED")
+
+
+def test_the_id_of_a_request_that_erased_a_fact_serves_for_nothing_else(demo: Running) -> None:
+    aria, bo = (one.fact.fact for one in demo.client.add_facts(DEMO, [ARIA, BO], request_id="told").results)
+    porto = demo.client.supersede_fact(DEMO, aria, "Porto", request_id="moved").fact.fact
+    erase(demo, porto)
+    version = demo.client.memory(DEMO).version
+
+    for request_id in ("moved", "away"):
+        assert reused(demo.client.retract_fact, DEMO, bo, request_id=request_id, erase=True)
+        assert reused(demo.client.supersede_fact, DEMO, bo, "Porto", request_id=request_id)
+        assert reused(demo.client.add_facts, DEMO, [CY], request_id=request_id)
+    assert reused(demo.client.retract_fact, DEMO, porto, request_id="moved")
+    assert reused(demo.client.supersede_fact, DEMO, aria, "Porto", request_id="away")
+    assert demo.client.memory(DEMO).version == version
+
+    assert demo.client.supersede_fact(DEMO, aria, "Porto", request_id="moved").fact.fact == porto
+    assert demo.client.retract_fact(DEMO, porto, request_id="away", erase=True).fact.erased
+
+
+def test_a_request_whose_fact_was_erased_passes_for_one_of_as_many_facts_alone(demo: Running) -> None:
+    aria, bo = (one.fact.fact for one in demo.client.add_facts(DEMO, [ARIA, BO], request_id="told").results)
+    erase(demo, aria)
+
+    assert reused(demo.client.add_facts, DEMO, [ARIA], request_id="told")
+    assert reused(demo.client.add_facts, DEMO, [BO], request_id="told")
+    assert reused(demo.client.add_facts, DEMO, [ARIA, CY], request_id="told")
+    assert reused(demo.client.add_facts, DEMO, [ARIA, BO, CY], request_id="told")
+    assert reused(demo.client.retract_fact, DEMO, aria, request_id="told")
+    again = demo.client.add_facts(DEMO, [ARIA, BO], request_id="told")
+    assert [one.fact.fact for one in again.results] == [aria, bo]
+
+
+def test_a_request_is_answered_as_at_first_though_a_fact_that_it_found_was_erased(demo: Running) -> None:
+    for one in (ARIA, BO, CY):
+        demo.client.add_facts(DEMO, [one])
+    erase(demo, next(one.fact for one in demo.client.facts(DEMO) if one.object == "Oslo"), "before")
+    first = demo.client.add_facts(DEMO, [ARIA, BO, CY], request_id="once")
+    aria, _, cy = ids = [one.fact.fact for one in first.results]
+    erase(demo, aria)
+
+    again = demo.client.add_facts(DEMO, [ARIA, BO, CY], request_id="once")
+
+    assert [one.fact.fact for one in again.results] == ids
+    assert [one.added for one in again.results] == [False, True, False]
+    erase(demo, cy, "away, too")  # and now nothing tells which of the two stood first
+    assert reused(demo.client.add_facts, DEMO, [ARIA, BO, CY], request_id="once")
 
 
 def test_waiting_ends_when_the_weights_have_the_facts(demo: Running) -> None:
