@@ -18,7 +18,7 @@ from core.work import will_leave
 from service import fields, messages, pages
 from service.calls import Context, cause
 from service.erasing import check_not_held
-from service.lineage import Link, lineage
+from service.lineage import Link, lineage, share
 from service.parts import Parts
 from service.whereabouts import columns
 from store.clock import next_uuid
@@ -109,7 +109,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             fact=messages.fact_message(known),
             entries=[
                 facts_pb2.LineageEntry(
-                    event=messages.event_message(link.recorded),
+                    event=messages.event_message(share(link.recorded, fact)),
                     caused_by=link.caused_by,
                     concerns=link.concerns,
                     summary=link.summary,

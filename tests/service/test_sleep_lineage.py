@@ -38,6 +38,23 @@ def life(server: Running, fact: FactId) -> list[tuple[str, list[str], str]]:
     ]
 
 
+def test_other_facts_are_left_out_of_what_happened_to_many(demo: Running) -> None:
+    told_ = demo.client.add_facts(DEMO, [told(f"Aria Number{one}", "lives in", "Lisbon") for one in range(40)]).results
+    first, *others = (one.fact.fact for one in told_)
+    demo.work()
+    for _ in range(3):
+        night(demo)
+
+    answer = demo.client.lineage(DEMO, first)
+
+    assert answer.entries[-1].event.type == "SleepCompleted"
+    for entry in answer.entries:
+        happened = str(entry.event.payload)
+        assert not [one for one in others if one in happened]
+        assert first in happened or not entry.concerns or entry.event.type == "SleepCompleted"
+    assert answer.ByteSize() < 30_000  # with the others it was 45 kB
+
+
 def test_a_night_in_which_a_fact_advances(demo: Running, facts: list[FactId]) -> None:
     night(demo)
 

@@ -644,7 +644,9 @@ class LineageEntry(_message.Message):
     """Whether it is one of the events that put the fact at its present stage: the last decision and what led to it."""
     @_builtins.property
     def event(self) -> _history_pb2.Event:
-        """What happened."""
+        """What happened. Lists of facts in its payload, and of columns and scales, are left with those of this fact alone;
+        ReadEvents has them whole.
+        """
 
     @_builtins.property
     def caused_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
