@@ -19,6 +19,7 @@ Run = Callable[..., Iterator[dict[str, Any]]]
 
 @pytest.fixture
 def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may ignore
     return Shell(capsys, monkeypatch)
 
 

@@ -13,7 +13,7 @@ from core.commands import ForkMemory
 from core.errors import Conflict, VersionUnknown
 from core.events import Event
 from core.evolve import fold
-from core.history_events import MemoryForked
+from core.history_events import FactRetracted, FactWithdrawn, MemoryForked
 from core.ids import Digest, MemoryId
 from core.memory import Memory
 from core.plan import plan
@@ -27,7 +27,7 @@ from store.importing import import_archive
 from store.log import EventLog
 from store.snapshots import Snapshots
 from store.verify import verify_log
-from tests.core.samples import ARIA, DAY
+from tests.core.samples import ARIA, CLEAN, DAY
 from tests.core.strategies import logs
 from tests.store.archives import artifacts, history, lived, real, there
 from tests.store.given import CAUSE, DEMO, OTHER, append_raw, new, throw_key_away, told
@@ -236,6 +236,11 @@ class TestArchives:
     def test_a_fork_goes_out_whole_and_comes_back_as_a_memory_of_its_own(
         self, both: EventLog, artifacts: Artifacts, there: tuple[EventLog, Artifacts], tmp_path: Path, memory: MemoryId
     ) -> None:
+        taken_back = FactRetracted(fact=ARIA.id, reason="", erase=True, request="back", request_digest=Digest("1" * 64))
+        withdrawn = FactWithdrawn(
+            fact=ARIA.id, edit=None, adapters=(), weights_before=CLEAN, weights_after=CLEAN, crowding=0.0, seconds=0.5
+        )
+        both.append(memory, [new(taken_back), new(withdrawn)], expected=both.head(memory))
         throw_key_away(both, ARIA.id)
         left = export_archive(tmp_path / "fork.tar", both, artifacts, memory)
         other, folder = there
