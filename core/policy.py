@@ -13,7 +13,8 @@ class Training:
         rank: columns of the adapter in every edited module.
         steps: at most so many.
         learning_rate: peak, of AdamW.
-        batch: contexts of facts in a step; half as many of facts that adapters carry already come on top.
+        batch: contexts of facts in a step; half as many of facts that adapters carry already come on top, and more
+            where those are many.
         rehearsal: rehearsed texts in a step.
         divergence_weight: of the KL to the pristine model on them, against the loss on facts.
         enough: training stops once the loss of every lesson, when last seen without the edits, is below.
@@ -59,7 +60,7 @@ class SleepPolicy:
     healthy: float = 0.6
     probes: int = 2
     controls: int = 100
-    rehearsed: int = 100
+    rehearsed: int = 1000
     texts: int = 400
     perplexity_limit: float = 0.02
     neighbours_limit: float = 0.98

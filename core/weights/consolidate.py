@@ -35,6 +35,7 @@ BATCH = 32  # rehearsed texts in one pass of the pristine model
 STRETCH = 1.5  # longest over shortest of the sequences padded together
 WARM_UP = 10  # steps
 ROWS = 0.3  # of the rate, for where the adapter looks; faster, rows leave directions in which ordinary text is quiet
+AGAIN = 40  # steps in which a context of what adapters carry comes once on average; what comes less often fades
 COOL_DOWN = 40  # steps after all is learned: stopped at full rate, an adapter stays where it jitters
 
 Progress = Callable[[int, int, float], None]  # steps done, at most, loss
@@ -91,12 +92,13 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
 
     Args:
         lessons: contexts of the facts to be learned.
-        old: contexts of facts that adapters carry already, a share of every batch.
+        old: contexts of facts that adapters carry already: as many of them in every step as half a batch, and more
+            where it takes more for each to come once in `AGAIN` steps on average.
         rehearsed: texts to be read as before.
         grounds: module -> weights the adapter is trained on top of; steps take them in turn. The first decides when
             the lessons are learned.
         moments: module -> lambda C [d_in, d_in], what the adapter shall not see when training begins.
-        unlearned: further texts to be read as before, which earlier adapters do not; a share of every batch.
+        unlearned: further texts to be read as before, which earlier adapters do not; as many in a step as of `old`.
 
     Raises:
         Unlearnable: the loss is not a number.
@@ -121,9 +123,9 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         _install(twin, grounds[step % len(grounds)])
         for group in optimizer.param_groups:
             group["lr"] = group["pace"] * options.learning_rate * _share_of_rate(step, options.steps, end)
-        taught, repeated = new.batch(options.batch), past.batch(options.batch // 2)
+        taught, repeated = new.batch(options.batch), past.batch(_repeats(options.batch, len(old)))
         texts = random.sample(rehearsed, min(options.rehearsal, len(rehearsed)))
-        silent = gone.batch(options.batch // 2)
+        silent = gone.batch(_repeats(options.batch, len(unlearned)))
         each, apart, divergence = _losses(
             twin, lower, new.lessons(taught) + past.lessons(repeated), gone.lessons(silent) + texts
         )
@@ -146,6 +148,10 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
     return Trained(
         _extract(twin), step, losses[0], sum(losses[-last:]) / last, sum(divergences[-last:]) / last
     )  # fmt: skip
+
+
+def _repeats(batch: int, contexts: int) -> int:
+    return max(batch // 2, math.ceil(contexts / AGAIN))
 
 
 def _groups(twin: Subject) -> list[dict[str, Any]]:

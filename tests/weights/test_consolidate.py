@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,10 +10,12 @@ import torch
 
 from core.errors import Unlearnable
 from core.policy import Training
+from core.weights import consolidate as consolidation
 from core.weights.consolidate import consolidate, rehearse
 from core.weights.contexts import Context, contexts_of
 from core.weights.delta import Factor, materialise
 from core.weights.directions import directions
+from core.weights.drill import Drill
 from core.weights.probe import Probe, ask
 from core.weights.subject import Subject
 from tests.weights.conftest import fact
@@ -63,6 +65,28 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(tiny: Subject) -> No
 
     assert first == again
     assert first != other
+
+
+@pytest.mark.parametrize("times", [1, 60])
+def test_each_context_that_adapters_carry_comes_again_however_many_they_are(
+    tiny: Subject, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    seen: list[list[int]] = []
+
+    class Watched(Drill[Context]):
+        def saw(self, chosen: Sequence[int], losses: Sequence[float]) -> None:
+            seen.append(list(chosen))
+            super().saw(chosen, losses)
+
+    monkeypatch.setattr(consolidation, "Drill", Watched)
+    old = lessons(tiny) * times
+    few = replace(TRAINING, steps=consolidation.AGAIN, batch=4, enough=0.0)
+
+    consolidate(tiny, lessons(tiny), old, [], [tiny.pristine], moments(tiny), few, seed=1)
+
+    repeated = seen[1::3]  # taught, repeated, unlearned in turn
+    assert all(len(one) == max(2, -(-len(old) // consolidation.AGAIN)) for one in repeated)
+    assert len({index for one in repeated for index in one}) > 0.8 * len(old)  # half are those that went worst
 
 
 def test_where_an_adapter_looks_moves_slower_than_what_it_says(tiny: Subject) -> None:
