@@ -51,6 +51,9 @@ def main() -> None:
         created = state_of(store).created
         assert created is not None
         subjects.twin(created)
+    for other in threading.enumerate():
+        if other is not threading.main_thread():
+            other.join(10)  # those that loaded the model end by themselves, a moment later
     assert threading.active_count() == 1, f"a fork would copy one thread of several: {threading.enumerate()}"
     say("ready")
     for line in sys.stdin:
