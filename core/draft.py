@@ -87,6 +87,7 @@ class Draft:
 
     def audited(self, event: FactAudited) -> None:
         """Adds the verdict of the event at this version to the sleep in progress."""
+        assert self._sleep is not None
         self._audited.append((event, self.version))
 
     @property

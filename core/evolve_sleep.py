@@ -93,7 +93,7 @@ def _sleep_started(draft: Draft, event: SleepStarted) -> None:
 def _fact_audited(draft: Draft, event: FactAudited) -> None:
     state, gate = draft.facts[event.fact], event.occasion == Occasion.GATE
     withdrawn = state.status is Status.WITHDRAWN
-    if gate or not (withdrawn or state.lingers):
+    if gate or not state.retracted:
         draft.audited(event)
     if not gate:
         draft.change(event.fact, healthy=event.healthy, known=event.known)

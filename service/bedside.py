@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from random import Random
 
@@ -119,12 +118,13 @@ class Bedside:
         In the same words in every audit of a sleep.
         """
         assert memory.sleep is not None
-        evening = replace(memory, version=memory.sleep.began)  # by which wordings take turns
         first = {memory.facts[fact].fact.subject: index for index, fact in reversed(list(enumerate(work.facts)))}
         questions = [
             (index, question)
             for subject, index in first.items()
-            for question in untold_questions(evening, [memory.facts[work.facts[index]].fact], each=1)
+            for question in untold_questions(
+                memory, [memory.facts[work.facts[index]].fact], each=1, turn=memory.sleep.began
+            )
         ]
         chosen = Random(memory.sleep.started.seed).sample(questions, min(len(questions), memory.sleep.policy.controls))
         by_fact: dict[int, list[str]] = {}

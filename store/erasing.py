@@ -12,6 +12,7 @@ that lag, and in backups: let them expire, or erase by the keys of the backup.
 from __future__ import annotations
 
 import mmap
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from store.database import reading
 from store.schema import data_keys, head
 
 BEING_READ = "its database is being read all the time, so that a key cannot be wiped from it; try again"
+LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock_timeout that ran out
 WAIT_MILLISECONDS = 200  # for readers, while nobody else can write
 
 
@@ -42,9 +44,20 @@ def throw_key_away(engine: Engine, fact: FactId, check: Callable[[], None] = lam
         key: bytes | None = connection.execute(select(data_keys.c.key).where(data_keys.c.fact == fact)).scalar()
         connection.execute(update(data_keys).where(data_keys.c.fact == fact).values(key=None))
     try:
-        _wipe_sqlite(engine, key) if engine.dialect.name == "sqlite" else _wipe_postgresql(engine)
+        if engine.dialect.name == "sqlite":
+            _wipe_sqlite(engine, key)
+        else:
+            _wipe_postgresql(engine)
     except OperationalError as error:
+        if not _is_locked(error):
+            raise
         raise NotReady(BEING_READ) from error
+
+
+def _is_locked(error: OperationalError) -> bool:
+    """Whether others held the database for longer than we wait."""
+    busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY  # the rest of the code says how
+    return busy or getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 def _wipe_postgresql(engine: Engine) -> None:

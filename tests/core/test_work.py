@@ -180,7 +180,8 @@ def test_failed_statistics_are_tried_again_and_later_on_at_longer_intervals() ->
         assert work == PrepareStatistics(attempt=attempt)
         waits.append(seconds_before(work))
         (failure,) = decide(memory, fail(PrepareStatistics(attempt=attempt)))
-        assert not failure.parked  # type: ignore[union-attr]
+        assert isinstance(failure, WorkFailed)
+        assert not failure.parked
         memory = fold([failure], onto=memory)
 
     assert waits == [0.0, 2.0, 10.0, 600.0, 600.0]

@@ -18,9 +18,10 @@ Run = Callable[..., Iterator[dict[str, Any]]]
 
 
 @pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may ignore
-    return Shell(capsys, monkeypatch)
+def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may ignore
+    yield Shell(capsys, monkeypatch)
+    signal.signal(signal.SIGINT, before)
 
 
 def measuring(rows: int, stop: signal.Signals, closed: list[str]) -> Run:
@@ -40,7 +41,7 @@ def measuring(rows: int, stop: signal.Signals, closed: list[str]) -> Run:
 
 def install(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
     module = ModuleType("benchmarks.lifelong")
-    module.run = run  # type: ignore[attr-defined]
+    module.__dict__["run"] = run
     monkeypatch.setitem(sys.modules, "benchmarks.lifelong", module)
 
 

@@ -378,8 +378,8 @@ def test_a_failure_names_the_fact_and_none_of_its_words(
     assert OBJECT not in capsys.readouterr().out
 
 
-def work_until(store: Store, subjects: Subjects, memory: MemoryId, until: object) -> Memory:
+def work_until(store: Store, subjects: Subjects, memory: MemoryId, until: Callable[[Memory], bool]) -> Memory:
     """Runs an executor until `memory`, which is not the one that the others work on, is as wanted."""
     states = States(store.log, store.snapshots)
-    work(store, subjects, until=lambda _: until(states.current(memory)))  # type: ignore[operator]
+    work(store, subjects, until=lambda _: until(states.current(memory)))
     return states.current(memory)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from core.errors import NotReady
 from core.events import Event
@@ -122,6 +124,19 @@ def test_a_reader_that_does_not_end_is_named_and_nothing_is_claimed(
                 throw_key_away(log.engine, ARIA.id)
             reader.exec_driver_sql("COMMIT")
         throw_key_away(log.engine, ARIA.id)
+
+
+def test_what_else_keeps_a_key_from_being_wiped_is_not_called_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OperationalError("VACUUM", None, sqlite3.OperationalError("database or disk is full"))
+
+    monkeypatch.setattr(erasing, "_wipe_sqlite", full)
+    with EventLog.open(f"sqlite:///{tmp_path}/log.db") as log:
+        log.append(DEMO, [new(added(ARIA))], expected=0)
+        with pytest.raises(OperationalError, match="disk is full"):
+            throw_key_away(log.engine, ARIA.id)
 
 
 def test_every_snapshot_of_a_memory_goes(tmp_path: Path) -> None:
