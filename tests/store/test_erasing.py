@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from core.ids import Digest
 from core.memory import Memory
 from store import erasing, folding
 from store.artifacts import Artifacts
-from store.database import reading
+from store.database import BUSY_SECONDS, reading
 from store.erasing import throw_key_away
 from store.folding import state
 from store.log import EventLog
@@ -111,19 +112,18 @@ def test_a_copy_that_an_older_version_left_behind_goes_too(
         assert not any(key in content for content in key_files(log, tmp_path))
 
 
-def test_a_reader_that_does_not_end_is_named_and_nothing_is_claimed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("store.database.BUSY_SECONDS", 0.1)
-    with EventLog.open(f"sqlite:///{tmp_path}/log.db") as log:
-        log.append(DEMO, [new(added(ARIA))], expected=0)
-        with reading(log.engine).connect() as reader:
-            reader.exec_driver_sql("BEGIN")
-            reader.execute(text("SELECT * FROM data_keys")).all()
-            with pytest.raises(NotReady, match="being read"):
-                throw_key_away(log.engine, ARIA.id)
-            reader.exec_driver_sql("COMMIT")
-        throw_key_away(log.engine, ARIA.id)
+def test_a_reader_that_does_not_end_is_named_and_nothing_is_claimed(log: EventLog) -> None:
+    log.append(DEMO, [new(added(ARIA))], expected=0)
+    with reading(log.engine).connect() as reader:
+        reader.exec_driver_sql("BEGIN")
+        reader.execute(text("SELECT * FROM data_keys")).all()
+        began = time.monotonic()
+        with pytest.raises(NotReady, match="being read"):
+            throw_key_away(log.engine, ARIA.id)
+        assert time.monotonic() - began < BUSY_SECONDS / 10
+        log.append(DEMO, [new(added(BO))], expected=1)  # writers are not held up
+        reader.exec_driver_sql("COMMIT")
+    throw_key_away(log.engine, ARIA.id)
 
 
 def test_what_else_keeps_a_key_from_being_wiped_is_not_called_a_reader(
