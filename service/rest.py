@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class Rest:
-    """Lets memories that owe nothing sleep and nap by themselves, and spares looks at those that rest."""
+    """Lets memories that owe nothing they could do now sleep and nap by themselves; spares looks at those that rest."""
 
     def __init__(self, events: EventLog, states: States, settings: Settings) -> None:
         self._events = events

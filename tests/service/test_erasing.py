@@ -24,6 +24,7 @@ from core.weights.digest import weights_digest
 from service import erasing, forks
 from service.erasing import check_not_held
 from service.projection import Deltas, build, columns_of
+from service.settings import Settings
 from service.states import States
 from service.subjects import Subjects
 from service.wiring import Store, opened
@@ -323,8 +324,8 @@ def test_whoever_reads_the_database_holds_up_an_erasure_and_nothing_else(
             (other,) = tell(store, ("Bo Lind", "lives in", "Lima"))
             work(store, subjects, until=lambda memory: memory.facts[other].told)
             assert time.monotonic() - began < BUSY_SECONDS / 2
-            start_sleep(store, seed=1, kind="nap")
-            held_up = work(store, subjects, until=lambda memory: bool(memory.nights))
+            restless = Settings(lease_seconds=2.0, nap_hours=1e-6)
+            held_up = work(store, subjects, until=lambda memory: bool(memory.nights), settings=restless)
             reader.exec_driver_sql("COMMIT")
         after = work(store, subjects)
 

@@ -645,7 +645,7 @@ class LineageEntry(_message.Message):
     @_builtins.property
     def event(self) -> _history_pb2.Event:
         """What happened. Lists of facts in its payload, and of columns and scales, are left with those of this fact alone;
-        ReadEvents has them whole.
+        ReadEvents has them whole, and its hash is of the whole event.
         """
 
     @_builtins.property
