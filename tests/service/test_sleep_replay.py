@@ -51,12 +51,14 @@ def test_a_night_and_one_that_was_cancelled_are_rebuilt_digest_by_digest(told: P
 def test_a_wrong_digest_in_a_night_is_found_at_its_version(told: Place, subjects: Subjects) -> None:
     with opened(told.settings()) as store:
         begin(store, LENIENT)
-        work(store, subjects, until=at(Step.RESCALE))
-        state = state_of(store)
-        owed = next_work(state)
-        assert isinstance(owed, SleepStep)
-        result = desk(store, subjects).perform(owed, state)
-        assert isinstance(result, RecordRescale)
+        worker, result = desk(store, subjects), None
+        while not isinstance(result, RecordRescale):  # step by step: an executor might be past it before it is stopped
+            if result is not None:
+                record(store, result)
+            state = state_of(store)
+            owed = next_work(state)
+            assert isinstance(owed, SleepStep)
+            result = worker.perform(owed, state)
         record(store, replace(result, weights=digest("weights nobody has")))
 
         with pytest.raises(DigestMismatch) as mismatch:
