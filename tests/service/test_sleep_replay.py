@@ -32,13 +32,23 @@ def replayed(store: Store, place: Place) -> ReplayReport:
     return models.replay(DEMO, None, lambda done, total, step: None, lambda: False)
 
 
+def up_to(step: Step, store: Store, subjects: Subjects) -> Memory:
+    """The state once a sleep has come to `step`, one by one: an executor might be past it before it is stopped."""
+    worker = desk(store, subjects)
+    while not at(step)(state := state_of(store)):
+        owed = next_work(state)
+        assert isinstance(owed, SleepStep)
+        record(store, worker.perform(owed, state))
+    return state
+
+
 def test_a_night_and_one_that_was_cancelled_are_rebuilt_digest_by_digest(told: Place, subjects: Subjects) -> None:
     with opened(told.settings()) as store:
         begin(store, LENIENT)
         rested = work(store, subjects)
         asleep = begin(store, LENIENT)
         assert asleep.sleep is not None
-        trained = work(store, subjects, until=at(Step.GATE))
+        trained = up_to(Step.GATE, store, subjects)
         assert plan(trained) != plan(rested)
         record(store, CancelSleep(sleep=asleep.sleep.id))
 
@@ -51,14 +61,11 @@ def test_a_night_and_one_that_was_cancelled_are_rebuilt_digest_by_digest(told: P
 def test_a_wrong_digest_in_a_night_is_found_at_its_version(told: Place, subjects: Subjects) -> None:
     with opened(told.settings()) as store:
         begin(store, LENIENT)
-        worker, result = desk(store, subjects), None
-        while not isinstance(result, RecordRescale):  # step by step: an executor might be past it before it is stopped
-            if result is not None:
-                record(store, result)
-            state = state_of(store)
-            owed = next_work(state)
-            assert isinstance(owed, SleepStep)
-            result = worker.perform(owed, state)
+        state = up_to(Step.RESCALE, store, subjects)
+        owed = next_work(state)
+        assert isinstance(owed, SleepStep)
+        result = desk(store, subjects).perform(owed, state)
+        assert isinstance(result, RecordRescale)
         record(store, replace(result, weights=digest("weights nobody has")))
 
         with pytest.raises(DigestMismatch) as mismatch:
