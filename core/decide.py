@@ -34,14 +34,14 @@ from core.errors import (
     Contradiction,
     InvalidField,
     MemoryExists,
-    RequestReused,
     StaleWork,
 )
 from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
 from core.facts import Fact, same_words
 from core.history_events import FactWithdrawn
 from core.ids import FactId
-from core.memory import Memory, Request, Status, said_key
+from core.memory import Memory, Status, said_key
+from core.requests import is_new
 from core.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, SleepStep, Withdraw, still_owed
 
 MAX_SUBJECT = 200  # characters
@@ -50,7 +50,6 @@ MAX_OBJECT = 200
 MAX_PROMPT = 1000
 MAX_PROMPTS = 16  # of one kind, for one fact
 MAX_BATCH = 256  # facts in one request
-MAX_REQUEST_ID = 128
 
 
 def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
@@ -93,7 +92,7 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
         case SupersedeFact():
             return _supersede(memory, command)
         case RetractFact():
-            return decide_history.retract(memory, command) if _is_new(memory, command) else ()
+            return decide_history.retract(memory, command) if is_new(memory, command) else ()
         case RecordWithdrawal():
             return decide_history.record_withdrawal(memory, command)
         case RecordErasure():
@@ -113,7 +112,7 @@ def _create(memory: Memory, command: CreateMemory) -> tuple[Event, ...]:
 
 
 def _add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
-    if not _is_new(memory, command):
+    if not is_new(memory, command):
         return ()
     if not command.facts:
         raise InvalidField("facts", "is empty; send at least one fact")
@@ -135,34 +134,8 @@ def _add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
     )
 
 
-def _is_new(memory: Memory, command: AddFacts | SupersedeFact | RetractFact) -> bool:
-    """Whether the request was not carried out before. Raises InvalidField or RequestReused."""
-    if not command.request:
-        raise InvalidField("request_id", "is empty; send a fresh id, a UUID say, with each request")
-    if len(command.request) > MAX_REQUEST_ID:
-        raise InvalidField("request_id", f"has {len(command.request)} characters, at most {MAX_REQUEST_ID} are allowed")
-    earlier = memory.requests.get(command.request)
-    if earlier is None:
-        return True
-    if earlier.digest not in ("", command.request_digest) or not _may_be(memory, earlier, command):
-        raise RequestReused(command.request)
-    return False
-
-
-def _may_be(memory: Memory, earlier: Request, command: AddFacts | SupersedeFact | RetractFact) -> bool:
-    """Whether `earlier` did what `command` asks for, to the same fact, as far as this shows without its digest."""
-    superseded = [one for fact in earlier.facts if (one := memory.facts[fact].predecessor) is not None]
-    match command:
-        case RetractFact():
-            return earlier.retracts and earlier.facts == (command.fact,)
-        case SupersedeFact():
-            return not earlier.retracts and superseded == [command.fact]
-        case AddFacts():  # which facts shows in the state of then alone
-            return not earlier.retracts and not superseded
-
-
 def _supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
-    if not _is_new(memory, command):
+    if not is_new(memory, command):
         return ()
     events = decide_history.supersede(memory, command)
     check_fact(command.new.fact, "")

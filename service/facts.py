@@ -10,10 +10,11 @@ from hypnogram.v1 import facts_pb2, facts_pb2_grpc
 from core.codec import canonical
 from core.commands import AddFacts, Command, RetractFact, SupersedeFact
 from core.decide_history import MAX_REASON
-from core.errors import FactUnknown, MemoryUnknown, RequestReused
+from core.errors import FactUnknown, MemoryUnknown
 from core.facts import same_words
 from core.ids import FactId, MemoryId
 from core.memory import FactState, Memory, Status, said_key
+from core.requests import facts_of
 from core.work import will_leave
 from service import fields, messages, pages
 from service.calls import Context, cause
@@ -172,27 +173,12 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             version=state.version,
         )
 
-    def _answered(
-        self, memory: MemoryId, state: Memory, request_id: str, keys: Sequence[tuple[str, str]]
-    ) -> list[FactId]:
-        """The facts that the request found or added when it was carried out, whatever became of them since.
-
-        Raises:
-            RequestReused: it came with other facts, which only shows here once one of them was erased.
-        """
-        earlier = state.requests.get(request_id)
+    def _answered(self, memory: MemoryId, state: Memory, request: str, keys: Sequence[tuple[str, str]]) -> list[FactId]:
+        """The facts that the request found or added when it was carried out, whatever became of them since."""
+        earlier = state.requests.get(request)
         if earlier is None:  # all was known, so nothing was recorded
             return [state.said[key] for key in keys]
-        then = self._states.at(memory, state.facts[earlier.facts[-1]].added)
-        found = {key: then.said[key] for key in keys if key in then.said}
-        missing = [key for key in dict.fromkeys(keys) if key not in found]
-        erased = [one.fact.id for one in then.facts.values() if not one.fact.subject and not one.retracted]
-        own = [one for one in erased if one in earlier.facts]  # in the order of the request
-        lost = own or (erased if len(erased) == 1 else [])  # which of several it had found, nothing tells any more
-        found.update(zip(missing, lost, strict=False))
-        if not found.keys() >= set(keys) or not set(found.values()) >= set(earlier.facts):
-            raise RequestReused(request_id)
-        return [found[key] for key in keys]
+        return facts_of(self._states.at(memory, state.facts[earlier.facts[-1]].added), request, keys)
 
     async def _carry_out(
         self, memory: MemoryId, command: Callable[[Memory], Command], request_id: str, expected: int | None

@@ -13,11 +13,12 @@ from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2
 
 from core.codec import canonical
 from core.commands import ToldFact
-from core.decide import MAX_BATCH, MAX_REQUEST_ID
+from core.decide import MAX_BATCH
 from core.errors import InvalidField
 from core.facts import Fact, Phrasebook, Source, Wordings, plain_words
 from core.ids import MEMORY_ID, Digest, FactId, MemoryId, SleepId
 from core.memory import Status
+from core.requests import check_request_id
 
 DEFAULT_PAGE = 100  # items
 MAX_PAGE = 1000
@@ -148,11 +149,8 @@ def seed(request: Any) -> int | None:
 
 
 def sleep_request_id(value: str) -> str:
-    """The id of a request to sleep; `core.decide` checks that of others."""
-    if not value:
-        raise InvalidField("request_id", "is empty; send a fresh id, a UUID say, with each request")
-    if len(value) > MAX_REQUEST_ID:
-        raise InvalidField("request_id", f"has {len(value)} characters, at most {MAX_REQUEST_ID} are allowed")
+    """The id of a request to sleep; `core.requests` checks that of others."""
+    check_request_id(value)
     return request_id(value)
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from core.commands import AddFacts
-from core.decide import MAX_BATCH, MAX_OBJECT, MAX_REQUEST_ID, decide
+from core.decide import MAX_BATCH, MAX_OBJECT, decide
 from core.errors import CapacityReached, Contradiction, InvalidField, RequestReused
 from core.evolve import fold
 from core.memory import Memory, Status
+from core.requests import MAX_REQUEST_ID
 from tests.core.samples import (
     ARIA,
     BO,
