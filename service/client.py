@@ -30,6 +30,8 @@ from service.moments import Moment
 
 AsOf = int | None
 
+LINKS = 500  # entries of a lineage in one answer
+
 
 def told(subject: str, relation: str, object: str, **more: Any) -> facts_pb2.NewFact:
     """A fact to add; `more` are further fields of NewFact."""
@@ -176,8 +178,15 @@ class Client(HistoryCalls):
     def lineage(
         self, memory: str, fact: str, at_version: AsOf = None, timeout: float | None = 60
     ) -> facts_pb2.GetLineageResponse:
-        request = facts_pb2.GetLineageRequest(memory=memory, fact=fact, at_version=at_version)
-        return self._call(self.facts_stub.GetLineage, request, timeout)
+        """The answer with the entries of all pages."""
+        request = facts_pb2.GetLineageRequest(memory=memory, fact=fact, at_version=at_version, page_size=LINKS)
+        whole = page = self._call(self.facts_stub.GetLineage, request, timeout)
+        while page.next_page_token:
+            request.page_token = page.next_page_token
+            page = self._call(self.facts_stub.GetLineage, request, timeout)
+            whole.entries.extend(page.entries)
+        whole.ClearField("next_page_token")
+        return whole
 
     def chat(
         self,

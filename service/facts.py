@@ -19,7 +19,7 @@ from core.work import will_leave
 from service import fields, messages, pages
 from service.calls import Context, cause
 from service.erasing import check_not_held
-from service.lineage import Link, lineage, share
+from service.lineage import Link, lineage
 from service.parts import Parts
 from service.whereabouts import columns
 from store.clock import next_uuid
@@ -98,28 +98,29 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         self, request: facts_pb2.GetLineageRequest, context: Context
     ) -> facts_pb2.GetLineageResponse:
         memory, fact = fields.memory_id(request.memory), fields.fact_id(request.fact)
-        state = await asyncio.to_thread(self._states.at, memory, *fields.as_of(request))
+        size = fields.page_size(request.page_size)
+        at_version, min_version = fields.as_of(request)
+        listing = canonical(["lineage", memory, fact, at_version, min_version])
+        place = pages.read(request.page_token, listing)
+        pinned = place.version if place.version is not None else at_version
+        state = await asyncio.to_thread(self._states.at, memory, pinned, min_version)
         known, store = _known(memory, state, fact), self._store
 
         def find() -> tuple[list[Link], list[facts_pb2.Columns]]:
             links = lineage(store.log, memory, fact, state.version)
-            return links, columns(links, fact, known, store.artifacts, store.log.keyring)
+            return links, [] if place.after else columns(links, fact, known, store.artifacts, store.log.keyring)
 
         links, where = await asyncio.to_thread(find)
+        ids = [str(link.recorded.id) for link in links]
+        start = ids.index(place.after) + 1 if place.after in ids else 0
+        more = start + size < len(links)
+        token = pages.write(listing, after=ids[start + size - 1], version=state.version) if more else ""
         return facts_pb2.GetLineageResponse(
             fact=messages.fact_message(known),
-            entries=[
-                facts_pb2.LineageEntry(
-                    event=messages.event_message(share(link.recorded, fact)),
-                    caused_by=link.caused_by,
-                    concerns=link.concerns,
-                    summary=link.summary,
-                    decisive=link.decisive,
-                )
-                for link in links
-            ],
+            entries=[messages.link_message(link, fact) for link in links[start : start + size]],
             version=state.version,
             columns=where,
+            next_page_token=token,
         )
 
     async def SupersedeFact(  # noqa: N802

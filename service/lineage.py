@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from core.events import (
@@ -118,34 +118,6 @@ def lineage(log: EventLog, memory: MemoryId, fact: FactId, version: int) -> list
         )
         for recorded, causes in sorted(links, key=lambda link: link[0].version)
     ]
-
-
-def share(recorded: Recorded, fact: FactId) -> Recorded:
-    """`recorded` with no other fact in its lists: those of all nights fill a message that nobody could receive."""
-    event = recorded.event
-
-    def own(facts: tuple[FactId, ...]) -> tuple[FactId, ...]:
-        return tuple(one for one in facts if one == fact)
-
-    match event:
-        case EditComputed():
-            event = replace(event, columns=tuple(one for one in event.columns if one.fact == fact))
-        case AdapterTrained():
-            event = replace(event, facts=own(event.facts), rehearsed=own(event.rehearsed))
-        case FactsRescaled():
-            event = replace(event, scales=tuple(one for one in event.scales if one.fact == fact))
-        case SleepCompleted():
-            event = replace(
-                event,
-                advanced=own(event.advanced),
-                retreated=own(event.retreated),
-                refreshed=own(event.refreshed),
-                dissolved=own(event.dissolved),
-                degraded=own(event.degraded),
-            )
-        case _:
-            return recorded
-    return replace(recorded, event=event)
 
 
 def _led_to(event: EventId | None, causes: Mapping[EventId, tuple[EventId, ...]]) -> set[EventId]:

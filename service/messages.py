@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
@@ -11,11 +11,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypnogram.v1 import facts_pb2, history_pb2, memories_pb2
 
 from core.codec import event_type, to_json
-from core.events import BaseModel, Hyperparameters, Recorded
+from core.events import BaseModel, EditComputed, Hyperparameters, Recorded
 from core.facts import Source, Wordings
+from core.ids import FactId
 from core.memory import Checkpoint, FactState, Memory, Status, Withdrawal
 from core.pressure import pressure
+from core.sleep_events import AdapterTrained, FactsRescaled, SleepCompleted
 from core.work import SleepStep, next_work
+from service.lineage import Link
 from service.policies import policy_message
 
 STATUSES = {
@@ -61,6 +64,45 @@ def event_message(recorded: Recorded) -> history_pb2.Event:
         previous_hash=recorded.previous_hash,
         hash=recorded.hash,
     )
+
+
+def link_message(link: Link, fact: FactId) -> facts_pb2.LineageEntry:
+    """`link` in the life of `fact`."""
+    return facts_pb2.LineageEntry(
+        event=event_message(_share(link.recorded, fact)),
+        caused_by=link.caused_by,
+        concerns=link.concerns,
+        summary=link.summary,
+        decisive=link.decisive,
+    )
+
+
+def _share(recorded: Recorded, fact: FactId) -> Recorded:
+    """`recorded` with no other fact in its lists: those of all nights fill a message that nobody could receive."""
+    event = recorded.event
+
+    def own(facts: tuple[FactId, ...]) -> tuple[FactId, ...]:
+        return tuple(one for one in facts if one == fact)
+
+    match event:
+        case EditComputed():
+            event = replace(event, columns=tuple(one for one in event.columns if one.fact == fact))
+        case AdapterTrained():
+            event = replace(event, facts=own(event.facts), rehearsed=own(event.rehearsed))
+        case FactsRescaled():
+            event = replace(event, scales=tuple(one for one in event.scales if one.fact == fact))
+        case SleepCompleted():
+            event = replace(
+                event,
+                advanced=own(event.advanced),
+                retreated=own(event.retreated),
+                refreshed=own(event.refreshed),
+                dissolved=own(event.dissolved),
+                degraded=own(event.degraded),
+            )
+        case _:
+            return recorded
+    return replace(recorded, event=event)
 
 
 def fact_message(state: FactState) -> facts_pb2.Fact:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import grpc
 import pytest
 from hypnogram.v1 import facts_pb2
 
@@ -39,6 +41,42 @@ def aria(demo: Running) -> str:
 def night(demo: Running, dream: Dream | None = None) -> None:
     demo.client.begin_sleep(DEMO)
     demo.work(dream=dream)
+
+
+class TestPages:
+    def test_together_they_are_the_lineage_as_of_the_first(self, demo: Running, aria: str) -> None:
+        night(demo)
+        whole = demo.client.lineage(DEMO, aria)
+        request = facts_pb2.GetLineageRequest(memory=DEMO, fact=aria, page_size=4)
+
+        found = [demo.client.facts_stub.GetLineage(request)]
+        night(demo)  # what happens in between shows in none of them
+        while token := found[-1].next_page_token:
+            request.page_token = token
+            found.append(demo.client.facts_stub.GetLineage(request))
+
+        assert [entry for page in found for entry in page.entries] == list(whole.entries)
+        assert [len(page.entries) for page in found[:-1]] == [4] * (len(found) - 1)
+        assert {page.version for page in found} == {whole.version}
+        assert [list(page.columns) for page in found] == [list(whole.columns), *[[]] * (len(found) - 1)]
+
+    def test_the_client_reads_all_of_them(self, demo: Running, aria: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        night(demo)
+        whole = demo.client.lineage(DEMO, aria)
+
+        monkeypatch.setattr("service.client.LINKS", 1)
+
+        assert demo.client.lineage(DEMO, aria) == whole
+
+    @pytest.mark.parametrize("wrong", [{"page_size": 1001}, {"page_token": "x"}, {"page_token": "WyJhIl0"}])
+    def test_what_is_none_is_refused(self, demo: Running, aria: str, wrong: dict[str, Any]) -> None:
+        (field,) = wrong
+        request = facts_pb2.GetLineageRequest(memory=DEMO, fact=aria, **wrong)
+
+        with pytest.raises(grpc.RpcError, match=field) as refused:
+            demo.client.facts_stub.GetLineage(request)
+
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def why(demo: Running, fact: str) -> list[str]:

@@ -594,6 +594,8 @@ class GetLineageRequest(_message.Message):
     FACT_FIELD_NUMBER: _builtins.int
     AT_VERSION_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """The memory."""
     fact: _builtins.str
@@ -602,6 +604,10 @@ class GetLineageRequest(_message.Message):
     """Answer for this version."""
     min_version: _builtins.int
     """Answer for this version or a newer one. Not together with `at_version`."""
+    page_size: _builtins.int
+    """Entries in the answer, at most; 0 for 100."""
+    page_token: _builtins.str
+    """From the answer before; the request is otherwise the same. All pages answer for the version of the first."""
     def __init__(
         self,
         *,
@@ -609,10 +615,12 @@ class GetLineageRequest(_message.Message):
         fact: _builtins.str = ...,
         at_version: _builtins.int | None = ...,
         min_version: _builtins.int | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "min_version", b"min_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "fact", b"fact", "memory", b"memory", "min_version", b"min_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "fact", b"fact", "memory", b"memory", "min_version", b"min_version", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__at_version: _TypeAlias = _typing.Literal["at_version"]  # noqa: Y015
     _WhichOneofArgType__at_version: _TypeAlias = _typing.Literal["_at_version", b"_at_version"]  # noqa: Y015
@@ -731,8 +739,11 @@ class GetLineageResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version answered for."""
+    next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def fact(self) -> Global___Fact:
         """The fact at `version`."""
@@ -743,7 +754,7 @@ class GetLineageResponse(_message.Message):
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Columns]:
-        """Its own columns, of every edit that ever wrote it or took it out, oldest first."""
+        """Its own columns, of every edit that ever wrote it or took it out, oldest first. On the first page alone."""
 
     def __init__(
         self,
@@ -752,10 +763,11 @@ class GetLineageResponse(_message.Message):
         entries: _abc.Iterable[Global___LineageEntry] | None = ...,
         version: _builtins.int = ...,
         columns: _abc.Iterable[Global___Columns] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "entries", b"entries", "fact", b"fact", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "entries", b"entries", "fact", b"fact", "next_page_token", b"next_page_token", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

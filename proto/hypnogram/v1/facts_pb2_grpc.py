@@ -127,7 +127,8 @@ class FactsServicer:
         The events that caused others are among them even where they are not about this fact alone.
 
         Errors:
-        NOT_FOUND  MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
+        INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+        NOT_FOUND         MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
 
         Example: {"memory": "demo", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
         """

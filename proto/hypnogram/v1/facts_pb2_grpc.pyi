@@ -77,7 +77,8 @@ class FactsStub:
     The events that caused others are among them even where they are not about this fact alone.
 
     Errors:
-      NOT_FOUND  MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
+      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+      NOT_FOUND         MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
 
     Example: {"memory": "demo", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
     """
@@ -170,7 +171,8 @@ class FactsAsyncStub(FactsStub):
     The events that caused others are among them even where they are not about this fact alone.
 
     Errors:
-      NOT_FOUND  MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
+      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+      NOT_FOUND         MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
 
     Example: {"memory": "demo", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
     """
@@ -284,7 +286,8 @@ class FactsServicer(metaclass=_abc_1.ABCMeta):
         The events that caused others are among them even where they are not about this fact alone.
 
         Errors:
-          NOT_FOUND  MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
+          INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+          NOT_FOUND         MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
 
         Example: {"memory": "demo", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
         """
