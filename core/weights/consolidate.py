@@ -30,9 +30,10 @@ from core.weights.delta import Delta, encode
 from core.weights.directions import directions
 from core.weights.drill import Drill
 from core.weights.subject import Subject
+from core.weights.top import only_at
 
 BATCH = 32  # rehearsed texts in one pass of the pristine model
-STRETCH = 1.5  # longest over shortest of the sequences padded together
+STRETCH = 1.25  # longest over shortest of the sequences padded together
 WARM_UP = 10  # steps
 ROWS = 0.3  # of the rate, for where the adapter looks; faster, rows leave directions in which ordinary text is quiet
 AGAIN = 40  # steps in which a context of what adapters carry comes once on average; what comes less often fades
@@ -172,7 +173,8 @@ def _losses(twin: Subject, lower: Below | None, lessons: Sequence[Context],
             texts: Sequence[Rehearsed]) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """[lessons] mean negative log-likelihood of targets; [texts] mean KL; that over all tokens plus over last ones."""
     with twin.reduced():
-        hidden = _hidden(twin, [*(lesson.ids for lesson in lessons), *(text.ids for text in texts)], lower)
+        sequences = [*(lesson.ids for lesson in lessons), *(text.ids for text in texts)]
+        hidden = _hidden(twin, sequences, lower, [*(lesson.start - 1 for lesson in lessons), *[0] * len(texts)])
     each = none = torch.zeros(0, device=twin.device)
     if lessons:
         taught = [hidden[row][lesson.start - 1 : -1] for row, lesson in enumerate(lessons)]
@@ -192,8 +194,13 @@ def _losses(twin: Subject, lower: Below | None, lessons: Sequence[Context],
     return each, apart, kl.mean() + kl[ends].mean()
 
 
-def _hidden(subject: Subject, sequences: Sequence[Sequence[int]], lower: Below | None = None) -> list[Tensor]:
-    """Per sequence [tokens, d] float32, what is unembedded after each token. Sequences of like length run together."""
+def _hidden(subject: Subject, sequences: Sequence[Sequence[int]], lower: Below | None = None,
+            first: Sequence[int] | None = None) -> list[Tensor]:  # fmt: skip
+    """Per sequence [tokens, d] float32, what is unembedded after each token. Sequences of like length run together.
+
+    Args:
+        first: per sequence, the first token after which it is asked for; all by default.
+    """
     order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
     found: dict[int, Tensor] = {}
     while order:
@@ -202,7 +209,10 @@ def _hidden(subject: Subject, sequences: Sequence[Sequence[int]], lower: Below |
         order = order[len(some) :]
         texts = [sequences[index] for index in some]
         ids, mask = pad(texts, subject.pad_token, subject.device)
-        with lower.standing_in(subject, texts) if lower else nullcontext():
+        asked = mask.bool()
+        for row, index in enumerate(some):
+            asked[row, : first[index] if first else 0] = False
+        with only_at(subject, asked), lower.standing_in(subject, texts) if lower else nullcontext():
             hidden = subject.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         found |= {index: hidden[row, : len(sequences[index])].float() for row, index in enumerate(some)}
     return [found[index] for index in range(len(sequences))]
