@@ -22,7 +22,7 @@ from core.sleep import Occasion, Step
 from core.sleep_events import AdapterTrained, Control, ControlsMeasured, FactAudited
 from core.untold import untold_questions
 from core.weights.audit import UNTOLD, Ordinary, Pristine, audit, documents, split
-from core.weights.consolidate import Rehearsed, consolidate, rehearse
+from core.weights.consolidate import consolidate
 from core.weights.contexts import Context, contexts_of
 from core.weights.digest import weights_digest
 from core.weights.ordinary import OrdinaryText, read_ordinary
@@ -51,7 +51,6 @@ class Bedside:
         self._artifacts = artifacts
         self._deltas = deltas
         self._pristine = Pristine(subject)
-        self._rehearsed: dict[tuple[int, ...], Rehearsed] = {}
         self._base_perplexity: dict[int, float] = {}
 
     def perform(self, work: SleepStep, memory: Memory, progress: Progress) -> Command:
@@ -179,7 +178,7 @@ class Bedside:
         taught, repeated = (new, tuple(old)) if new else (tuple(old), ())
         then = {} if sleep.rescaled else next_scales(memory, work.facts)  # what mends keeps the scales there are
         grounds = [self._weights(memory, dict.fromkeys(work.facts, 0.0)), self._weights(memory, then)]
-        rehearsed = self._rehearsal(memory, policy.texts, random)
+        texts = self._rehearsal(memory, policy.texts, random)
         curve: list[float] = []
 
         def trained(done: int, most: int, loss: float) -> None:
@@ -191,7 +190,7 @@ class Bedside:
             self._subject,
             self._lessons([memory.facts[fact].fact for fact in taught]),
             self._lessons([memory.facts[fact].fact for fact in repeated]),
-            rehearsed,
+            texts,
             grounds,
             self._statistics(memory).moments,
             policy.training,
@@ -209,7 +208,7 @@ class Bedside:
                 rank=policy.training.rank,
                 facts=taught,
                 rehearsed=repeated,
-                texts=len(rehearsed),
+                texts=len(texts),
                 steps=adapter.steps,
                 first_loss=adapter.first_loss,
                 last_loss=adapter.last_loss,
@@ -233,7 +232,7 @@ class Bedside:
         prefixes = self._created.prefixes
         return [one for index, fact in enumerate(facts) for one in contexts_of(self._subject, index, fact, prefixes)]
 
-    def _rehearsal(self, memory: Memory, number: int, random: Random) -> list[Rehearsed]:
+    def _rehearsal(self, memory: Memory, number: int, random: Random) -> list[list[int]]:
         """Ordinary texts, as many neighbours, twice as many strangers, and questions on what told people were not.
 
         Others in each training of a night: an adapter keeps what it rehearses and, less so, what is like it.
@@ -245,18 +244,14 @@ class Bedside:
 
         told = [state.fact for state in memory.facts.values() if state.told]
         questions = untold_questions(memory, told, each=MAX_PROMPTS)
-        sequences = [
+        return [
             *(text[:LONGEST] for text in drawn(ordinary.whole, number)),
             *drawn(ordinary.neighbours, number),
             *drawn(ordinary.strangers, 2 * number),
             *(self._subject.chat_ids([], one) for one in random.sample(questions, min(len(questions), number))),
         ]
-        new = [sequence for sequence in sequences if tuple(sequence) not in self._rehearsed]
-        at_hand = self._rehearsed | {tuple(one.ids): one for one in rehearse(self._subject, new)}
-        self._rehearsed = {tuple(sequence): at_hand[tuple(sequence)] for sequence in sequences}
-        return [at_hand[tuple(sequence)] for sequence in sequences]
 
-    def _unlearned(self, memory: Memory, number: int, random: Random) -> list[Rehearsed]:
+    def _unlearned(self, memory: Memory, number: int, random: Random) -> list[list[int]]:
         """What the pristine model says where a withdrawn fact was asked for, unless another fact answers there now.
 
         Of facts whose counter-edit is in force, and of so many that adapters have unlearned.
@@ -266,8 +261,7 @@ class Bedside:
         gone = [state.fact for state in states if state.withdrawal is Withdrawal.UNLEARNED]
         facts = [*fading, *random.sample(gone, min(len(gone), number))]
         with self._subject.with_weights(self._subject.pristine):
-            texts = [one.ids for one in answers(self._subject, self._lessons(facts))]
-        return rehearse(self._subject, texts)
+            return [list(one.ids) for one in answers(self._subject, self._lessons(facts))]
 
     @cached_property
     def _text(self) -> OrdinaryText:

@@ -73,21 +73,21 @@ class Trained:
 
 
 @torch.no_grad()
-def rehearse(subject: Subject, sequences: Sequence[Sequence[int]]) -> list[Rehearsed]:
-    """`sequences` and what the pristine model makes of them."""
-    order = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
+def rehearse(subject: Subject, texts: Sequence[Sequence[int]], lower: Below | None = None) -> list[Rehearsed]:
+    """`texts` and what the pristine model makes of them; `lower` may stand in for its lower blocks."""
+    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     found: dict[int, Rehearsed] = {}
     with subject.with_weights(subject.pristine):
         for start in range(0, len(order), BATCH):
             some = order[start : start + BATCH]
-            for index, hidden in zip(some, _hidden(subject, [sequences[index] for index in some]), strict=True):
-                found[index] = Rehearsed(sequences[index], hidden)
-    return [found[index] for index in range(len(sequences))]
+            hidden = _hidden(subject, [texts[index] for index in some], lower)
+            found |= {index: Rehearsed(texts[index], one) for index, one in zip(some, hidden, strict=True)}
+    return [found[index] for index in range(len(texts))]
 
 
-def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Context], rehearsed: Sequence[Rehearsed],
+def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Context], texts: Sequence[Sequence[int]],
                 grounds: Sequence[Mapping[str, Tensor]], moments: Mapping[str, Tensor], options: Training, seed: int,
-                unlearned: Sequence[Rehearsed] = (),
+                unlearned: Sequence[Sequence[int]] = (),
                 progress: Progress = lambda done, most, loss: None) -> Trained:  # fmt: skip
     """Trains an adapter that says `lessons`; `subject` stays as it is.
 
@@ -95,11 +95,11 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         lessons: contexts of the facts to be learned.
         old: contexts of facts that adapters carry already: as many of them in every step as half a batch, and more
             where it takes more for each to come once in `AGAIN` steps on average.
-        rehearsed: texts to be read as before.
+        texts: token ids, to be read as the pristine model does.
         grounds: module -> weights the adapter is trained on top of; steps take them in turn. The first decides when
             the lessons are learned.
         moments: module -> lambda C [d_in, d_in], what the adapter shall not see when training begins.
-        unlearned: further texts to be read as before, which earlier adapters do not; as many in a step as of `old`.
+        unlearned: further texts to be read so, which earlier adapters do not; as many in a step as of `old`.
 
     Raises:
         Unlearnable: the loss is not a number.
@@ -113,9 +113,11 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         with subject.with_weights(grounds[0]):
             _look(twin, directions(subject, moments, lessons, options.rank))
     optimizer = torch.optim.AdamW(_groups(twin), weight_decay=0.0)
-    lower = below(subject, [*(one.ids for one in (*lessons, *old)), *(one.ids for one in (*rehearsed, *unlearned))])
+    lower = below(subject, [*(one.ids for one in (*lessons, *old)), *texts, *unlearned])
+    rehearsed = rehearse(subject, texts, lower)
     epoch = len(grounds) * max(1, math.ceil(len(lessons) / options.batch))  # there may be something to unlearn alone
-    new, past, gone = Drill(lessons, random), Drill(old, random), Drill(unlearned, random)
+    new, past = Drill(lessons, random), Drill(old, random)
+    gone = Drill(rehearse(subject, unlearned, lower), random)
     losses: list[float] = []
     divergences: list[float] = []
     step, end = 0, options.steps
@@ -125,10 +127,10 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
         for group in optimizer.param_groups:
             group["lr"] = group["pace"] * options.learning_rate * _share_of_rate(step, options.steps, end)
         taught, repeated = new.batch(options.batch), past.batch(_repeats(options.batch, len(old)))
-        texts = random.sample(rehearsed, min(options.rehearsal, len(rehearsed)))
+        kept = random.sample(rehearsed, min(options.rehearsal, len(rehearsed)))
         silent = gone.batch(_repeats(options.batch, len(unlearned)))
         each, apart, divergence = _losses(
-            twin, lower, new.lessons(taught) + past.lessons(repeated), gone.lessons(silent) + texts
+            twin, lower, new.lessons(taught) + past.lessons(repeated), gone.lessons(silent) + kept
         )
         loss = each.sum() / max(len(each), 1)
         if not math.isfinite(loss.item() + divergence.item()):

@@ -67,7 +67,7 @@ def test_each_training_of_a_night_rehearses_other_texts(
     rehearsed: list[set[tuple[int, ...]]] = []
 
     def watched(*given: Any, **named: Any) -> Trained:
-        rehearsed.append({tuple(text.ids) for text in given[3]})
+        rehearsed.append({tuple(text) for text in given[3]})
         return consolidate(*given, **named)
 
     with opened(place.settings()) as store:

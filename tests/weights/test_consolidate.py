@@ -11,6 +11,7 @@ import torch
 from core.errors import Unlearnable
 from core.policy import Training
 from core.weights import consolidate as consolidation
+from core.weights.below import below
 from core.weights.consolidate import consolidate, rehearse
 from core.weights.contexts import Context, contexts_of
 from core.weights.delta import Factor, materialise
@@ -42,10 +43,10 @@ def with_adapter(subject: Subject, factors: Mapping[str, tuple[Factor, Factor]])
 
 def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dormouse: Subject) -> None:
     before = dormouse.digest()
-    rehearsed = rehearse(dormouse, [dormouse.raw_ids("Every evening a fox comes to the garden.")] * 4)
+    texts = [dormouse.raw_ids("Every evening a fox comes to the garden.")] * 4
 
     trained = consolidate(
-        dormouse, lessons(dormouse), [], rehearsed, [dormouse.pristine], moments(dormouse), TRAINING, seed=1
+        dormouse, lessons(dormouse), [], texts, [dormouse.pristine], moments(dormouse), TRAINING, seed=1
     )
 
     assert dormouse.digest() == before
@@ -111,12 +112,11 @@ def test_training_stops_once_the_loss_is_low_enough(tiny: Subject) -> None:
 
 def test_rehearsal_keeps_an_adapter_close_to_the_pristine_model(dormouse: Subject) -> None:
     texts = [dormouse.chat_ids([], f"Where does {name} live?") for name in ("Bruno Hale", "Cora Lind", "Dora Kelp")]
-    rehearsed = rehearse(dormouse, texts)
     careless = replace(TRAINING, divergence_weight=0.0)
 
     careful, loose = (
         consolidate(
-            dormouse, lessons(dormouse), [], rehearsed, [dormouse.pristine], moments(dormouse), one, seed=1
+            dormouse, lessons(dormouse), [], texts, [dormouse.pristine], moments(dormouse), one, seed=1
         ).divergence
         for one in (TRAINING, careless)
     )
@@ -140,8 +140,10 @@ def test_what_is_rehearsed_is_what_the_pristine_model_reads_whatever_is_live(tin
     tiny.install({module: weight + 1 for module, weight in tiny.pristine.items()})
 
     (found,) = rehearse(tiny, [text])
+    (short,) = rehearse(tiny, [text], below(tiny, [text]))
 
     assert torch.equal(found.hidden, expected.hidden)
+    assert torch.allclose(short.hidden, expected.hidden, atol=1e-5)
     assert not torch.equal(tiny.live()[tiny.modules[0]], tiny.pristine[tiny.modules[0]])
 
 
