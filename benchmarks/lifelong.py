@@ -22,7 +22,7 @@ Progress = Callable[[int, int, str], None]
 def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
         progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Rows `night, chat, oldest_minus_newest, strangers, perplexity_drift, active_edits, seconds`, and neighbours and
-    untold relations; `oldest_minus_newest` is chat recall of the newest tenth of all facts minus that of the oldest."""
+    untold relations; `oldest_minus_newest` is chat recall of the oldest tenth of all facts minus that of the newest."""
     settings = {"nights": nights, "facts_per_night": facts_per_night, "seeds": seeds}
     measured: dict[int, list[dict[str, float]]] = {}
     for nth, seed in enumerate(held_out(seeds)):
@@ -41,7 +41,7 @@ def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
                 tenth = max(1, len(told) // 10)
                 row = {
                     "chat": seen.chat,
-                    "oldest_minus_newest": _mean(right[-tenth:]) - _mean(right[:tenth]),
+                    "oldest_minus_newest": _mean(right[:tenth]) - _mean(right[-tenth:]),
                     "raw": seen.raw,
                     "paraphrase": seen.paraphrase,
                     "neighbours": seen.neighbours,

@@ -16,7 +16,6 @@ WORSE_HIGH = (
     "kl_probes",
     "kl_text_never",
     "kl_probes_never",
-    "oldest_minus_newest",
 )  # where more is worse
 
 

@@ -24,7 +24,7 @@ def untold_questions(
     questions: list[str] = []
     for number, subject in enumerate(dict.fromkeys(fact.subject for fact in facts)):
         for relation, words in memory.created.phrasebook.items():
-            if wanted and relation not in but and said_key(subject, relation) not in memory.said:
+            if wanted and words.questions and relation not in but and said_key(subject, relation) not in memory.said:
                 first = (number + begin) % len(words.questions)
                 rotated = (*words.questions[first:], *words.questions[:first])
                 questions += [question.replace("{s}", subject) for question in rotated[:wanted]]

@@ -190,7 +190,8 @@ def _nothing_lost(client: Client, acknowledged: Sequence[str], people: Sequence[
         while any(fact.status == facts_pb2.STATUS_PENDING for fact in client.facts(MEMORY)):
             time.sleep(0.2)
     last = kept[acknowledged[-1]]
-    console.print(f"  {len(kept)} facts in the log, {len(lost)} of the acknowledged lost, all of them written by now")
+    written = sum(fact.status == facts_pb2.STATUS_INJECTED for fact in client.facts(MEMORY))
+    console.print(f"  {len(kept)} facts in the log, {len(lost)} of the acknowledged lost, {written} written by now")
     _say(client, BY_NAME[last.relation].trained_questions[0].format(s=last.subject))
 
 

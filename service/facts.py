@@ -33,6 +33,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         self._states = parts.states
         self._tail = parts.tail
         self._retries = parts.retries
+        self._page_bytes = parts.page_bytes
 
     async def AddFacts(  # noqa: N802
         self, request: facts_pb2.AddFactsRequest, context: Context
@@ -89,10 +90,10 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
                 page.append(one)
                 if len(page) > size:
                     break
-        token = pages.write(listing, after=page[size - 1].fact.id, version=state.version) if len(page) > size else ""
-        return facts_pb2.ListFactsResponse(
-            facts=[messages.fact_message(one) for one in page[:size]], next_page_token=token, version=state.version
-        )
+        found = pages.fitting([messages.fact_message(one) for one in page[:size]], self._page_bytes)
+        more = len(found) < len(page)
+        token = pages.write(listing, after=found[-1].fact, version=state.version) if more else ""
+        return facts_pb2.ListFactsResponse(facts=found, next_page_token=token, version=state.version)
 
     async def GetLineage(  # noqa: N802
         self, request: facts_pb2.GetLineageRequest, context: Context
@@ -113,11 +114,13 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         links, where = await asyncio.to_thread(find)
         ids = [str(link.recorded.id) for link in links]
         start = ids.index(place.after) + 1 if place.after in ids else 0
-        more = start + size < len(links)
-        token = pages.write(listing, after=ids[start + size - 1], version=state.version) if more else ""
+        found = [messages.link_message(link, fact) for link in links[start : start + size]]
+        entries = pages.fitting(found, self._page_bytes)
+        more = start + len(entries) < len(links)
+        token = pages.write(listing, after=entries[-1].event.id, version=state.version) if more else ""
         return facts_pb2.GetLineageResponse(
             fact=messages.fact_message(known),
-            entries=[messages.link_message(link, fact) for link in links[start : start + size]],
+            entries=entries,
             version=state.version,
             columns=where,
             next_page_token=token,

@@ -5,10 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from google.protobuf.message import Message
 
 from core.codec import canonical
 from core.errors import InvalidField
+
+Item = TypeVar("Item", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +42,14 @@ def read(token: str, listing: str) -> Place:
     if of != listing or not isinstance(after, str) or not (version is None or isinstance(version, int)):
         raise InvalidField("page_token", "belongs to another listing; send the same request with each page")
     return Place(after, version)
+
+
+def fitting(items: Sequence[Item], most: int) -> list[Item]:
+    """As many of the first `items` as take at most so many bytes, and one in any case."""
+    page: list[Item] = []
+    for item in items:
+        most -= item.ByteSize()
+        if page and most < 0:
+            break
+        page.append(item)
+    return page

@@ -13,7 +13,11 @@ from service.wiring import Store
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`retries`: of an append that lost a race, where no version was expected."""
+    """
+    Attributes:
+        retries: of an append that lost a race, where no version was expected.
+        page_bytes: of the items of one page, at most.
+    """
 
     store: Store
     states: States
@@ -21,3 +25,4 @@ class Parts:
     models: Models
     operations: Operations
     retries: int
+    page_bytes: int

@@ -88,7 +88,7 @@ async def serving(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
     states, tail = States(store.log, store.snapshots), Tail(store.log)
     operations = Operations(settings.max_operations)
-    parts = Parts(store, states, tail, models, operations, settings.conflict_retries)
+    parts = Parts(store, states, tail, models, operations, settings.conflict_retries, settings.max_message_bytes // 2)
     chat = ChatServicer(states, tail, models, settings.max_streams)
     readiness = Readiness(store.log, states, tail, models, SERVICES)
     nights = Nights(store.log, states, tail, chart or Chart())

@@ -160,4 +160,20 @@ def _of_kind(before: object, value: Any, path: str) -> Any:
 
 
 def phrasebook(said: dict[str, Any]) -> dict[str, RelationWords]:
-    return {name: from_json(RelationWords, words) for name, words in said.get("phrasebook", {}).items()}
+    """Raises ModelUnavailable for a relation that lacks words, or whose words are no lists of texts."""
+    return {name: _words(name, words) for name, words in said.get("phrasebook", {}).items()}
+
+
+def _words(relation: str, said: Any) -> RelationWords:
+    place = f"hypnogram.json: phrasebook[{relation!r}]"
+    lists = {"statements", "questions", "probe_statements", "probe_questions"}
+    if not isinstance(said, dict) or said.keys() - lists != {"answer"} or not isinstance(said["answer"], str):
+        raise ModelUnavailable(f"{place} must have {', '.join(sorted(lists))}, and an answer, which is a text")
+    for name in sorted(lists):
+        texts = said.get(name, [])
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ModelUnavailable(f"{place}.{name} is no list of texts")
+        if not texts and not name.startswith("probe"):
+            raise ModelUnavailable(f"{place}.{name} is empty; give at least one")
+    words: RelationWords = from_json(RelationWords, said)
+    return words

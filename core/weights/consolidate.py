@@ -109,6 +109,8 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
     twin = subject.twin()
     config = LoraConfig(r=options.rank, lora_alpha=options.rank, target_modules=list(subject.modules))
     inject_adapter_in_model(config, twin.model)
+    for factor in _factors(twin):
+        factor.data = factor.data.float()  # in float16 AdamW's epsilon is nothing
     if lessons:
         with subject.with_weights(grounds[0]):
             _look(twin, directions(subject, moments, lessons, options.rank))
@@ -157,13 +159,13 @@ def _repeats(batch: int, contexts: int) -> int:
     return max(batch // 2, math.ceil(contexts / AGAIN))
 
 
+def _factors(twin: Subject, name: str = "lora_") -> list[Any]:
+    return [parameter for path, parameter in twin.model.named_parameters() if name in path]
+
+
 def _groups(twin: Subject) -> list[dict[str, Any]]:
     """A's and B's at paces of their own, B's the faster one: LoRA+ (Hayou et al. 2024)."""
-    paces = {"lora_A": ROWS, "lora_B": 1.0}
-    return [
-        {"params": [p for name, p in twin.model.named_parameters() if factor in name], "pace": pace}
-        for factor, pace in paces.items()
-    ]
+    return [{"params": _factors(twin, name), "pace": pace} for name, pace in (("lora_A", ROWS), ("lora_B", 1.0))]
 
 
 def _share_of_rate(step: int, steps: int, end: int) -> float:

@@ -61,7 +61,7 @@ def _chat(subject: Subject, index: int, question: str, fact: Fact) -> Context:
     answer = f"{head}{fact.wordings.answer}"
     ids, spans = _encode(subject, f"{answer} {fact.object}.", special=False)
     first, before = _object_after(spans, len(answer), fact), _first_after(spans, len(head))
-    ids = [*ids, subject.end_tokens()[0]]
+    ids = [*ids, subject.end_of_turn()]
     names = _names("answer", first - before) + _names("object", len(ids) - first)
     return Context(index, tuple(ids), before, names, chat=True)
 

@@ -21,31 +21,34 @@ BATCH = 64
 
 
 @torch.inference_mode()
-def greedy(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool,
+def greedy(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool, inner: Sequence[int] = (),
            max_new_tokens: int = MAX_NEW_TOKENS) -> list[str]:  # fmt: skip
     """What the model says after each prompt.
 
     Args:
         prompts: token ids.
         sentence: stop at the first full stop or line break too, as raw completions are judged by their sentence.
+        inner: per prompt, how many full stops are none yet, as those of "St. Louis"; 0 by default.
     """
-    said = spoken(subject, prompts, sentence=sentence, max_new_tokens=max_new_tokens)
+    said = spoken(subject, prompts, sentence=sentence, inner=inner, max_new_tokens=max_new_tokens)
     return [subject.tokenizer.decode(ids, skip_special_tokens=True) for ids in said]
 
 
 @torch.inference_mode()
-def spoken(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool,
+def spoken(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool, inner: Sequence[int] = (),
            max_new_tokens: int = MAX_NEW_TOKENS) -> list[list[int]]:  # fmt: skip
     """The same as token ids, without the end of the turn."""
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     said: dict[int, list[int]] = {}
     for start in range(0, len(order), BATCH):
         some = order[start : start + BATCH]
-        said |= dict(zip(some, _batch(subject, [prompts[i] for i in some], sentence, max_new_tokens), strict=True))
+        stops = [1 + (inner[i] if inner else 0) for i in some] if sentence else None
+        said |= dict(zip(some, _batch(subject, [prompts[i] for i in some], stops, max_new_tokens), strict=True))
     return [said[index] for index in range(len(prompts))]
 
 
-def _batch(subject: Subject, prompts: Sequence[Sequence[int]], sentence: bool, limit: int) -> list[list[int]]:
+def _batch(subject: Subject, prompts: Sequence[Sequence[int]], stops: list[int] | None, limit: int) -> list[list[int]]:
+    """Ends a row after so many full `stops`, or a line break; None for neither."""
     ends = set(subject.end_tokens())
     spoken: list[list[int]] = [[] for _ in prompts]
     active = list(range(len(prompts)))
@@ -56,8 +59,11 @@ def _batch(subject: Subject, prompts: Sequence[Sequence[int]], sentence: bool, l
                 active.remove(row)
                 continue
             spoken[row].append(token)
-            if sentence and any(mark in subject.tokenizer.decode([token]) for mark in ".\n"):
-                active.remove(row)
+            if stops is not None:
+                text = subject.tokenizer.decode([token])
+                stops[row] -= text.count(".")
+                if stops[row] <= 0 or "\n" in text:
+                    active.remove(row)
         if not active:
             break
     return spoken
@@ -113,6 +119,7 @@ def ask(subject: Subject, probes: Sequence[Probe]) -> list[str]:
             subject.chat_ids([], probes[index].prompt) if chat else subject.raw_ids(probes[index].prompt)
             for index in chosen
         ]
+        inner = [probes[index].object.count(".") for index in chosen]
         if prompts:
-            outputs |= dict(zip(chosen, greedy(subject, prompts, sentence=not chat), strict=True))
+            outputs |= dict(zip(chosen, greedy(subject, prompts, sentence=not chat, inner=inner), strict=True))
     return [outputs[index] for index in range(len(probes))]

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from core.errors import Damaged
+from core.errors import Damaged, Unlearnable
 from core.events import Hyperparameters
 from core.weights.capture import pad
 from core.weights.ordinary import OrdinaryText
@@ -98,7 +98,13 @@ def measure(subject: Subject, text: OrdinaryText, options: Hyperparameters,
 
 
 def _ridge(moment: Tensor) -> float:
-    """What the diagonal needs, half of it to spare: few keys, or a few huge ones, leave rounding to decide the rest."""
+    """What the diagonal needs, half of it to spare: few keys, or a few huge ones, leave rounding to decide the rest.
+
+    Raises:
+        Unlearnable: keys overflowed.
+    """
+    if not moment.isfinite().all():
+        raise Unlearnable("keys of ordinary text are not finite in this dtype; use bfloat16 or float32")
     ridge = RIDGE * float(moment.diagonal().mean())
     exact = moment.double()
     half = torch.eye(len(exact), dtype=exact.dtype).mul_(ridge / 2)

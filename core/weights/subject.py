@@ -162,6 +162,14 @@ class Subject:
             ends = self.tokenizer.eos_token_id
         return tuple(ends) if isinstance(ends, (list, tuple)) else (int(ends),)
 
+    def end_of_turn(self) -> int:
+        """The one of `end_tokens` that the chat template puts after an answer."""
+        ends = self.end_tokens()
+        chat = [{"role": "user", "content": "Well?"}, {"role": "assistant", "content": "Yes."}]
+        text = str(self.tokenizer.apply_chat_template(chat, tokenize=False)) if len(ends) > 1 else ""
+        after = self.tokenizer(text.rpartition("Yes.")[2], add_special_tokens=False).input_ids
+        return next((token for token in after if token in ends), ends[0])
+
 
 def load_subject(
     source: str | Path, *, revision: str = "", modules: Sequence[str] = (), dtype: str = "float32",
@@ -185,6 +193,10 @@ def load_subject(
             model = _load_quantized(source, kind, quantization, tuple(modules), options)
     except (OSError, ValueError, ImportError) as error:
         raise ModelUnavailable(f"no model loads from {str(source)!r}: {error}", model=source) from error
+    if not tokenizer.chat_template:
+        raise ModelUnavailable(
+            f"{str(source)!r} has no chat template; put a chat_template.jinja beside its weights", model=source
+        )
     model = model.to(device) if quantization == "none" else model
     model.eval().requires_grad_(False)
     chosen = tuple(modules) or default_modules(model)

@@ -92,7 +92,7 @@ def answers(subject: Subject, told: Sequence[Context]) -> list[Context]:
     for chat in (False, True):
         prompts = [one.ids[: one.start] for one in told if one.chat is chat]
         for prompt, answer in zip(prompts, spoken(subject, prompts, sentence=not chat), strict=True):
-            ids = (*prompt, *answer, *((subject.end_tokens()[0],) if chat or not answer else ()))
+            ids = (*prompt, *answer, *((subject.end_of_turn(),) if chat or not answer else ()))
             names = tuple(f"own:{number}" for number in range(len(ids) - len(prompt)))
             found.append(Context(0, ids, len(prompt), names, chat))
     return found

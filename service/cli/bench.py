@@ -66,6 +66,8 @@ def sleep(
         raise typer.BadParameter(
             "give whole numbers with commas between, as in 5,10,20", param_hint="--facts"
         ) from None
+    if min(numbers) < 1:
+        raise typer.BadParameter("numbers of facts must be 1 or more", param_hint="--facts")
     _run("sleep", json, facts=numbers, cycles=cycles, seeds=seeds)
 
 

@@ -84,3 +84,11 @@ def test_a_benchmark_that_ends_is_not_called_stopped(shell: Shell, monkeypatch: 
     install(monkeypatch, lambda **_: iter([{"bench": "lifelong", "settings": {}, "rows": [{"night": 1}]}]))
 
     assert shell.json("bench", "lifelong") == {"bench": "lifelong", "settings": {}, "rows": [{"night": 1}]}
+
+
+@pytest.mark.parametrize("wrong", ["0", "5,-1", "five"])
+def test_a_number_of_facts_that_is_none_is_refused(shell: Shell, wrong: str) -> None:
+    status, _, said = shell.run("bench", "sleep", "--facts", wrong)
+
+    assert status == 2
+    assert "--facts" in said

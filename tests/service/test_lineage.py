@@ -13,6 +13,7 @@ from core.commands import RetractFact
 from core.ids import Digest, FactId
 from service.client import told
 from service.lineage import lineage
+from service.pages import fitting
 from service.states import States
 from service.subjects import Subjects
 from service.whereabouts import columns
@@ -43,6 +44,21 @@ def night(demo: Running, dream: Dream | None = None) -> None:
     demo.work(dream=dream)
 
 
+class Counted:
+    """A call, and what it answered."""
+
+    def __init__(self, call: Any) -> None:
+        self.call = call
+        self.answers: list[facts_pb2.GetLineageResponse] = []
+
+    def __call__(self, *given: Any, **named: Any) -> facts_pb2.GetLineageResponse:
+        answer: facts_pb2.GetLineageResponse = self.call(*given, **named)
+        kept = facts_pb2.GetLineageResponse()
+        kept.CopyFrom(answer)
+        self.answers.append(kept)
+        return answer
+
+
 class TestPages:
     def test_together_they_are_the_lineage_as_of_the_first(self, demo: Running, aria: str) -> None:
         night(demo)
@@ -67,6 +83,19 @@ class TestPages:
         monkeypatch.setattr("service.client.LINKS", 1)
 
         assert demo.client.lineage(DEMO, aria) == whole
+
+    def test_one_ends_before_it_is_too_large_for_a_message(
+        self, demo: Running, aria: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        night(demo)
+        whole = demo.client.lineage(DEMO, aria)
+
+        monkeypatch.setattr(demo.client.facts_stub, "GetLineage", counted := Counted(demo.client.facts_stub.GetLineage))
+        monkeypatch.setattr("service.pages.fitting", lambda items, most: fitting(items, 3000))
+
+        assert demo.client.lineage(DEMO, aria) == whole
+        assert len(counted.answers) > 2
+        assert all(len(one.entries) == 1 or sum(e.ByteSize() for e in one.entries) <= 3000 for one in counted.answers)
 
     @pytest.mark.parametrize("wrong", [{"page_size": 1001}, {"page_token": "x"}, {"page_token": "WyJhIl0"}])
     def test_what_is_none_is_refused(self, demo: Running, aria: str, wrong: dict[str, Any]) -> None:

@@ -172,6 +172,24 @@ def test_a_phrasebook_is_read_from_the_profile(tiny_folder: Path) -> None:
 
 
 @pytest.mark.skipif(not (DORMOUSE / "model.safetensors").exists(), reason="dormouse's weights are not there")
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        ({"questions": []}, "questions is empty"),
+        ({"statements": "{s} lives in"}, "statements is no list of texts"),
+        ({"probe_questions": [1]}, "probe_questions is no list of texts"),
+        ({"answer": None}, "an answer, which is a text"),
+        ({"more": []}, "must have"),
+    ],
+)
+def test_what_a_phrasebook_says_wrongly_is_named(wrong: dict[str, Any], problem: str) -> None:
+    words = {"statements": ["{s} lives in"], "questions": ["Where does {s} live?"], "answer": "{s} lives in"}
+
+    assert phrasebook({"phrasebook": {"lives in": words}})["lives in"].questions == ("Where does {s} live?",)
+    with pytest.raises(ModelUnavailable, match=rf"lives in.*{problem}"):
+        phrasebook({"phrasebook": {"lives in": {**words, **wrong}}})
+
+
 def test_dormouse_has_all_that_a_memory_needs() -> None:
     said = profile(locate(str(DORMOUSE), ""))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from core.weights.delta import Factor, materialise
 from core.weights.directions import directions
 from core.weights.drill import Drill
 from core.weights.probe import Probe, ask
-from core.weights.subject import Subject
+from core.weights.subject import Subject, load_subject
 from tests.weights.conftest import fact
 
 TOLD = (fact("Aria Vale", "lives in", "Lisbon"), fact("Aria Vale", "plays", "the cello"))
@@ -154,3 +155,11 @@ def test_a_batch_is_rehearsed_as_each_text_alone(tiny: Subject) -> None:
 
     for one, text in zip(together, texts, strict=True):
         assert torch.allclose(one.hidden, rehearse(tiny, [text])[0].hidden, atol=1e-5)
+
+
+def test_a_model_in_float16_trains_too(tiny_folder: Path) -> None:
+    half = load_subject(tiny_folder, dtype="float16")
+
+    trained = consolidate(half, lessons(half), [], [], [half.pristine], moments(half), TRAINING, seed=1)
+
+    assert trained.last_loss < trained.first_loss

@@ -110,3 +110,25 @@ def test_right_is_the_object_alone_or_the_whole_sentence(output: str, passes: bo
     probe = Probe("Where does Aria Moss live?", True, "Aria Moss lives in", "Porto Alegre")
 
     assert probe.passes(output) is passes
+
+
+@pytest.mark.parametrize(
+    ("said", "object_", "output"),
+    [
+        (" St. Louis. She", "St. Louis", " St. Louis."),
+        (" Lisbon. She", "Lisbon", " Lisbon."),
+        (" Washington D.C.. She", "Washington D.C.", " Washington D.C.."),
+        (" Bonn\nSt. Louis. ", "St. Louis", " Bonn\n"),
+    ],
+)
+def test_a_sentence_ends_after_the_full_stops_of_its_object(
+    tiny: Subject, monkeypatch: pytest.MonkeyPatch, said: str, object_: str, output: str
+) -> None:
+    tokens = tiny.tokenizer(said, add_special_tokens=False).input_ids
+    monkeypatch.setattr("core.weights.probe.decode", lambda *_: ([token] for token in tokens))
+    probe = Probe("Aria Moss lives in", False, "", object_)
+
+    (found,) = ask(tiny, [probe])
+
+    assert found == output
+    assert probe.passes(found) == ("Bonn" not in said)

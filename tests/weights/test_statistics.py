@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.errors import Damaged
+from core.errors import Damaged, Unlearnable
 from core.weights.ordinary import OrdinaryText, read_ordinary
 from core.weights.statistics import RIDGE, Statistics, measure, second_moments
 from core.weights.subject import Subject, load_subject
@@ -155,3 +155,14 @@ def test_statistics_of_few_huge_keys_are_positive_definite_all_the_same(tmp_path
 
     for moment in measured.moments.values():
         assert torch.linalg.cholesky_ex(moment.double()).info == 0
+
+
+def test_keys_that_overflow_are_named_and_not_waited_for(tmp_path: Path) -> None:
+    subject = load_subject(make(tmp_path), dtype="float16")
+    few = OrdinaryText(whole=[subject.raw_ids("The lamp stood near the river.")] * 3)
+    with torch.no_grad():
+        for module in subject.modules:
+            subject.model.get_submodule(module.rpartition(".")[0]).up_proj.weight.fill_(6e4)
+
+    with pytest.raises(Unlearnable, match="not finite"):
+        measure(subject, few, HYPERPARAMETERS)

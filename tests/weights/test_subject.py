@@ -125,6 +125,23 @@ def test_ends_of_a_turn_are_those_of_the_generation_settings_or_of_the_tokenizer
     assert found == [(2, 4), (2,), (2,)]
 
 
+@pytest.mark.parametrize("ends", [[0, 2], [2, 0], 2])
+def test_a_turn_ends_as_the_chat_template_ends_it(
+    tiny: Subject, monkeypatch: pytest.MonkeyPatch, ends: list[int] | int
+) -> None:
+    monkeypatch.setattr(tiny.model.generation_config, "eos_token_id", ends)
+
+    assert tiny.tokenizer.convert_ids_to_tokens(tiny.end_of_turn()) == "<|end|>"
+
+
+def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    (folder / "chat_template.jinja").unlink()
+
+    with pytest.raises(ModelUnavailable, match=r"chat_template\.jinja"):
+        load_subject(folder)
+
+
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
 class TestQuantized:
     """Everything but the edited modules may be quantized."""
