@@ -190,7 +190,7 @@ def load_subject(
         if quantization == "none":
             model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, use_safetensors=True, **options)
         else:
-            model = _load_quantized(source, kind, quantization, tuple(modules), options)
+            model = _load_quantized(source, kind, quantization, tuple(modules), device, options)
     except (OSError, ValueError, ImportError) as error:
         raise ModelUnavailable(f"no model loads from {str(source)!r}: {error}", model=source) from error
     if not tokenizer.chat_template:
@@ -218,7 +218,7 @@ def default_modules(model: nn.Module) -> tuple[str, ...]:
 
 
 def _load_quantized(source: str | Path, kind: torch.dtype, quantization: str, modules: tuple[str, ...],
-                    options: dict[str, Any]) -> Any:  # fmt: skip
+                    device: str, options: dict[str, Any]) -> Any:  # fmt: skip
     from transformers import AutoConfig, BitsAndBytesConfig
 
     if not modules:
@@ -232,7 +232,7 @@ def _load_quantized(source: str | Path, kind: torch.dtype, quantization: str, mo
         llm_int8_skip_modules=[*modules, "lm_head", "embed_out"],
     )
     model = AutoModelForCausalLM.from_pretrained(
-        source, dtype=kind, quantization_config=settings, use_safetensors=True, **options
+        source, dtype=kind, quantization_config=settings, use_safetensors=True, device_map={"": device}, **options
     )
     with torch.no_grad():
         model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device))  # 8-bit layers settle on first use
