@@ -14,6 +14,7 @@ from service.calls import Context
 from service.checkpoints import CheckpointCalls
 from service.diffs import DiffCalls
 from service.messages import event_message
+from service.pages import fitting
 from service.parts import Parts
 from service.replays import ReplayCalls
 
@@ -82,15 +83,9 @@ class HistoryServicer(CheckpointCalls, ReplayCalls, DiffCalls, history_pb2_grpc.
 
 def _fitting(events: list[history_pb2.Event]) -> Iterator[list[history_pb2.Event]]:
     """`events` in pages of at most `PAGE_BYTES`: what an audit found is long."""
-    page: list[history_pb2.Event] = []
-    size = 0
-    for event in events:
-        if page and size + event.ByteSize() > PAGE_BYTES:
-            yield page
-            page, size = [], 0
-        page.append(event)
-        size += event.ByteSize()
-    yield page
+    while page := fitting(events, PAGE_BYTES):
+        yield page
+        events = events[len(page) :]
 
 
 def _caught_up(version: int) -> history_pb2.WatchResponse:

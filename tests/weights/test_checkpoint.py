@@ -171,7 +171,6 @@ def test_a_phrasebook_is_read_from_the_profile(tiny_folder: Path) -> None:
     assert phrasebook({}) == {}
 
 
-@pytest.mark.skipif(not (DORMOUSE / "model.safetensors").exists(), reason="dormouse's weights are not there")
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [
@@ -190,6 +189,7 @@ def test_what_a_phrasebook_says_wrongly_is_named(wrong: dict[str, Any], problem:
         phrasebook({"phrasebook": {"lives in": {**words, **wrong}}})
 
 
+@pytest.mark.skipif(not (DORMOUSE / "model.safetensors").exists(), reason="dormouse's weights are not there")
 def test_dormouse_has_all_that_a_memory_needs() -> None:
     said = profile(locate(str(DORMOUSE), ""))
 
