@@ -26,12 +26,14 @@ from service.bedside import Progress
 from service.chart import Chart, Reading
 from service.desk import Desk
 from service.projection import Deltas
+from service.pulse import Pulse
 from service.rest import Rest
 from service.settings import Settings
 from service.states import States
 from service.subjects import Subjects
 from store.artifacts import Artifacts
 from store.clock import next_uuid
+from store.executors import Duty, Executors
 from store.leases import Lease, Leases
 from store.log import EventLog
 from store.snapshots import Snapshots
@@ -79,6 +81,11 @@ class Executor:
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set. Errors of the database are waited out."""
         log.info("executor.started", owner=self._owner)
+        with Pulse(Executors(self._events.engine), self._owner):
+            self._work(stop)
+        log.info("executor.stopped", owner=self._owner)
+
+    def _work(self, stop: threading.Event) -> None:
         while not stop.is_set():
             try:
                 position = self._events.position()
@@ -92,7 +99,6 @@ class Executor:
             except Exception:
                 log.error("executor.failed", error=traceback.format_exc(limit=3))
                 stop.wait(1.0)
-        log.info("executor.stopped", owner=self._owner)
 
     def _serve(self, memory: MemoryId, stop: threading.Event) -> bool:
         """Does all that `memory` owes now; whether there was anything."""
@@ -105,7 +111,8 @@ class Executor:
                 continue
             if work is None or waits:
                 return worked
-            lease = self._leases.claim(memory, self._owner, self._settings.lease_seconds)
+            duty = Duty(work=work.name, attempt=work.attempt)
+            lease = self._leases.claim(memory, self._owner, self._settings.lease_seconds, duty)
             if lease is None:
                 return worked
             with _Renewal(self._leases, lease, self._settings.lease_seconds):

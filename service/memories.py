@@ -13,6 +13,7 @@ from service import fields, messages, moments, pages, policies
 from service.calls import Context, cause
 from service.forks import fork
 from service.parts import Parts
+from store.executors import Execution, Executors
 
 
 class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
@@ -22,6 +23,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         self._parts = parts
         self._log = parts.store.log
         self._states = parts.states
+        self._executors = Executors(parts.store.log.engine)
 
     async def CreateMemory(  # noqa: N802
         self, request: memories_pb2.CreateMemoryRequest, context: Context
@@ -59,13 +61,15 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         memory = fields.memory_id(request.memory)
         at_version, min_version = fields.as_of(request)
 
-        def find() -> tuple[Memory, str]:
+        def find() -> tuple[Memory, str, Execution]:
             state = self._states.at(memory, at_version, min_version)
-            return state, self._created_at(memory, state)
+            return state, self._created_at(memory, state), self._executors.at(memory)
 
-        state, created_at = await asyncio.to_thread(find)
+        state, created_at, execution = await asyncio.to_thread(find)
         return memories_pb2.GetMemoryResponse(
-            memory=messages.memory_message(memory, state, created_at), version=state.version
+            memory=messages.memory_message(memory, state, created_at),
+            version=state.version,
+            execution=messages.execution_message(execution),
         )
 
     async def ForkMemory(  # noqa: N802

@@ -20,6 +20,7 @@ from core.sleep_events import AdapterTrained, FactsRescaled, SleepCompleted
 from core.work import SleepStep, next_work
 from service.lineage import Link
 from service.policies import policy_message
+from store.executors import Duty, Execution
 
 STATUSES = {
     Status.PENDING: facts_pb2.STATUS_PENDING,
@@ -127,6 +128,19 @@ def fact_message(state: FactState) -> facts_pb2.Fact:
         successor=state.successor or "",
         predecessor=state.predecessor or "",
         erased=state.erased,
+    )
+
+
+def execution_message(execution: Execution) -> memories_pb2.Execution:
+    duty = execution.duty or Duty(work="", attempt=0)
+    return memories_pb2.Execution(
+        alive=execution.alive,
+        work=duty.work,
+        attempt=duty.attempt,
+        seconds=duty.seconds,
+        reason=duty.reason,
+        waits_for=duty.message,
+        elsewhere=execution.elsewhere or "",
     )
 
 

@@ -28,6 +28,7 @@ from hypnogram.v1 import (
 )
 
 from core.errors import InvalidField
+from service import pulse
 from service.calls import EveryCall
 from service.chart import Chart
 from service.chat import ChatServicer
@@ -44,6 +45,7 @@ from service.sleep import SleepServicer
 from service.states import States
 from service.tail import Tail
 from service.wiring import Store
+from store.executors import Executors
 
 STORE_THREADS = 32  # calls that wait for the database at the same time
 SERVICES = tuple(
@@ -109,7 +111,7 @@ async def serving(
     tail.start()
     await readiness.begin()
     await server.start()
-    watching = asyncio.create_task(readiness.watch())
+    watching = asyncio.gather(readiness.watch(), pulse.watch(Executors(store.log.engine), readiness.servicer))
     log.info("server.started", address=served.address)
     try:
         yield served

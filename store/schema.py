@@ -1,6 +1,7 @@
 """The tables of a database. `migrations/` creates them; the two are kept equal by `alembic check`.
 
-Only `events` is the truth. `head` guards its end, `data_keys` opens its sealed words, `leases` spares double work.
+Only `events` is the truth. `head` guards its end, `data_keys` opens its sealed words, `leases` spares double work and
+says with `executors` what goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData(
     naming_convention={
@@ -28,6 +30,7 @@ metadata = MetaData(
 )
 
 _Number = BigInteger().with_variant(Integer, "sqlite")
+_Seconds: TypeEngine[float] = Double().with_variant(REAL, "sqlite")
 
 # One row per event, appended and never changed: triggers refuse UPDATE and DELETE.
 events = Table(
@@ -80,6 +83,21 @@ leases = Table(
     Column("memory", Text, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("fence", _Number, nullable=False),  # grows with every claim
-    Column("expires", Double().with_variant(REAL, "sqlite"), nullable=False),  # Unix time
+    Column("expires", _Seconds, nullable=False),  # Unix time of the owner's clock
+    Column("seconds", _Seconds),  # how long it lasts unless it is renewed
+    Column("work", Text),  # what the owner does, or has put off; NULL when nothing is owed
+    Column("attempt", _Number),
+    Column("since", _Seconds),  # Unix time of the database's clock
+    Column("reason", Text),  # why it was put off; NULL while it is being done
+    Column("message", Text),
+    sqlite_strict=True,
+)
+
+# A row for each executor that runs, in whichever process. One that was killed leaves its row, which grows old.
+executors = Table(
+    "executors",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("seen", _Seconds, nullable=False),  # Unix time of the database's clock
     sqlite_strict=True,
 )

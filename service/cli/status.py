@@ -41,6 +41,7 @@ def status(
         (
             ("memory", f"{found.memory}, version {answer.version}"),
             ("statistics", _statistics(found)),
+            ("executor", executor_line(answer.execution)),
             ("facts", ", ".join(_facts(found))),
             ("in force", f"{found.edits} edits, {found.adapters} adapters"),
             ("asleep", _asleep(found)),
@@ -63,6 +64,23 @@ def _statistics(memory: memories_pb2.Memory) -> str:
     if memory.statistics_prepared:
         return "prepared"
     return f"not prepared yet{f': {memory.statistics_failure}' * bool(memory.statistics_failure)}"
+
+
+def executor_line(execution: memories_pb2.Execution) -> str:
+    """What goes on, or why nothing does."""
+    if not execution.alive:
+        return "none is running; what was told is durable and waits for one: `hypnogram executor`"
+    if execution.waits_for:
+        why = f"{execution.waits_for} ({execution.reason})"
+        return f"has waited for {execution.seconds:.0f} s to {_words(execution.work)}: {why}"
+    if execution.work:
+        attempt = f", attempt {execution.attempt}" if execution.attempt > 1 else ""
+        return f"at work for {execution.seconds:.0f} s: {_words(execution.work)}{attempt}"
+    return f"busy with memory {execution.elsewhere}" if execution.elsewhere else "idle"
+
+
+def _words(work: str) -> str:
+    return work.replace("_", " ")
 
 
 def _facts(memory: memories_pb2.Memory) -> Iterator[str]:

@@ -524,6 +524,54 @@ class Asleep(_message.Message):
 Global___Asleep: _TypeAlias = Asleep  # noqa: Y015
 
 @_typing.final
+class Execution(_message.Message):
+    """What executors do for a memory now. Facts are durable without any, and wait until there is one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIVE_FIELD_NUMBER: _builtins.int
+    WORK_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
+    ELSEWHERE_FIELD_NUMBER: _builtins.int
+    alive: _builtins.bool
+    """Whether an executor lives: one that died is taken to live for up to 10 seconds more."""
+    work: _builtins.str
+    """The work at hand, or put off: "prepare_statistics", "inject", "withdraw", "erase" or the step of a sleep; empty when
+    none is, because nothing is owed or no executor has come to it yet.
+    """
+    attempt: _builtins.int
+    """Which attempt at it this is. What is put off because of its surroundings uses none up."""
+    seconds: _builtins.float
+    """For how long it has been done, or put off, so far."""
+    reason: _builtins.str
+    """Why it is put off, for programs: "DISK_FULL", "MODEL_UNAVAILABLE", ...; empty while it is being done."""
+    waits_for: _builtins.str
+    """Why it is put off, for people; empty while it is being done."""
+    elsewhere: _builtins.str
+    """Another memory that an executor is at meanwhile; empty when there is none."""
+    def __init__(
+        self,
+        *,
+        alive: _builtins.bool = ...,
+        work: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+        reason: _builtins.str = ...,
+        waits_for: _builtins.str = ...,
+        elsewhere: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "attempt", b"attempt", "elsewhere", b"elsewhere", "reason", b"reason", "seconds", b"seconds", "waits_for", b"waits_for", "work", b"work"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Execution: _TypeAlias = Execution  # noqa: Y015
+
+@_typing.final
 class Memory(_message.Message):
     """A memory as it was at the version of the response."""
 
@@ -828,21 +876,27 @@ class GetMemoryResponse(_message.Message):
 
     MEMORY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    EXECUTION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version answered for."""
     @_builtins.property
     def memory(self) -> Global___Memory:
         """The memory at `version`."""
 
+    @_builtins.property
+    def execution(self) -> Global___Execution:
+        """What executors do for it now, also where an older version is answered for."""
+
     def __init__(
         self,
         *,
         memory: Global___Memory | None = ...,
         version: _builtins.int = ...,
+        execution: Global___Execution | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "memory", b"memory"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "memory", b"memory", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -83,7 +83,8 @@ class MemoriesServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetMemory(self, request, context):
-        """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights.
+        """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights; and with
+        what executors do for it now, whatever process they are in.
 
         Errors:
         NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN

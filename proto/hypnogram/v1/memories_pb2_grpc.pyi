@@ -68,7 +68,8 @@ class MemoriesStub:
     Example: {"memory": "careful", "sleep": {"perplexity_limit": 0.01, "training": {"rank": 8}}}
     """
     GetMemory: _grpc.UnaryUnaryMultiCallable[_memories_pb2.GetMemoryRequest, _memories_pb2.GetMemoryResponse]
-    """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights.
+    """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights; and with
+    what executors do for it now, whatever process they are in.
 
     Errors:
       NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN
@@ -124,7 +125,8 @@ class MemoriesAsyncStub(MemoriesStub):
     Example: {"memory": "careful", "sleep": {"perplexity_limit": 0.01, "training": {"rank": 8}}}
     """
     GetMemory: _aio.UnaryUnaryMultiCallable[_memories_pb2.GetMemoryRequest, _memories_pb2.GetMemoryResponse]  # type: ignore[assignment]
-    """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights.
+    """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights; and with
+    what executors do for it now, whatever process they are in.
 
     Errors:
       NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN
@@ -189,7 +191,8 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
         request: _memories_pb2.GetMemoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memories_pb2.GetMemoryResponse, _abc.Awaitable[_memories_pb2.GetMemoryResponse]]:
-        """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights.
+        """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights; and with
+        what executors do for it now, whatever process they are in.
 
         Errors:
           NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN
