@@ -16,7 +16,7 @@ from grpc import aio
 
 from core.errors import HypnogramError, InvalidField
 from core.events import Cause
-from service.status import DETAILS_KEY, status_of, status_of_bug
+from service.status import DETAILS_KEY, status_of, status_of_failure
 
 ACTOR_KEY = "hypnogram-actor"
 CORRELATION_KEY = "hypnogram-correlation"
@@ -111,7 +111,7 @@ class _Served:
             self._log("DEADLINE_EXCEEDED")
             await self._context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed; what was appended stays")
         elif isinstance(error, Exception) and not isinstance(error, aio.AbortError):
-            await self._abort(status_of_bug(error, self._correlation), "INTERNAL")
+            await self._abort(*status_of_failure(error, self._correlation))
 
     async def _abort(self, status: status_pb2.Status, reason: str) -> None:
         """Only the reason is logged: messages may quote what a client said, and a log forgets nothing."""

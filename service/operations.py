@@ -21,7 +21,7 @@ from core.errors import HypnogramError, InvalidField
 from service import pages
 from service.calls import Context
 from service.fields import page_size, text
-from service.status import OperationUnknown, TooManyOperations, status_of, status_of_bug
+from service.status import OperationUnknown, ShuttingDown, TooManyOperations, status_of, status_of_failure
 
 FINISHED_KEPT = 100
 COLLECTION = "operations"
@@ -50,6 +50,7 @@ class _Operation:
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     response: Any | None = None
     error: status_pb2.Status | None = None
+    unwanted: bool = False  # deleted before it had finished: forgotten as soon as it has
 
     def message(self) -> operations_pb2.Operation:
         return operations_pb2.Operation(
@@ -66,11 +67,12 @@ class Operations(operations_pb2_grpc.OperationsServicer):
 
     def __init__(self, max_running: int) -> None:
         self._max_running = max_running
-        self._operations: dict[str, _Operation] = {}  # oldest first
+        self._operations: dict[str, _Operation] = {}  # those that have finished in the order in which they did
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     def start(self, work: Work, metadata: Message) -> operations_pb2.Operation:
-        """Raises TooManyOperations."""
+        """Raises TooManyOperations or ShuttingDown."""
         running = sum(not one.finished.is_set() and one.cancel is None for one in self._operations.values())
         if running >= self._max_running:
             raise TooManyOperations(running)
@@ -85,6 +87,9 @@ class Operations(operations_pb2_grpc.OperationsServicer):
             name: what it follows; an operation on that is answered with again, unless it failed.
             follow: waits for the end and returns the response.
             cancel: ends what it follows.
+
+        Raises:
+            ShuttingDown: the server is stopping.
         """
         known = self._operations.get(f"{COLLECTION}/{name}")
         if known is not None and known.error is None:
@@ -94,13 +99,16 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         return operation.message()
 
     def _begin(self, operation: _Operation, work: Follow) -> None:
+        if self._stopping:
+            raise ShuttingDown
         self._operations[operation.name] = operation
         task = asyncio.create_task(self._run(operation, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Cancels what is running and waits until it has ended. What operations only follow goes on without them."""
+        """Cancels what is running and waits until it has ended; begins no more. What is only followed goes on."""
+        self._stopping = True
         for operation in self._operations.values():
             operation.cancelled.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -134,6 +142,14 @@ class Operations(operations_pb2_grpc.OperationsServicer):
             await operation.cancel()
         return empty_pb2.Empty()
 
+    async def DeleteOperation(  # noqa: N802
+        self, request: operations_pb2.DeleteOperationRequest, context: Context
+    ) -> empty_pb2.Empty:
+        operation = self._find(request.name)
+        operation.unwanted = True
+        self._forget()
+        return empty_pb2.Empty()
+
     async def WaitOperation(  # noqa: N802
         self, request: operations_pb2.WaitOperationRequest, context: Context
     ) -> operations_pb2.Operation:
@@ -163,15 +179,20 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         except HypnogramError as error:
             operation.error = status_of(error)
         except Exception as error:  # whoever asked for it waits in `finished`, not here
-            operation.error = status_of_bug(error, operation.name)
+            operation.error, _ = status_of_failure(error, operation.name)
         finally:
             operation.finished.set()
+            if self._operations.get(operation.name) is operation:  # not followed again since it failed
+                self._operations[operation.name] = self._operations.pop(operation.name)
             self._forget()
 
     def _forget(self) -> None:
-        finished = [name for name, one in self._operations.items() if one.finished.is_set()]
-        for name in finished[:-FINISHED_KEPT]:
-            del self._operations[name]
+        """Lets go of what has finished and was deleted, and of all but the last `FINISHED_KEPT` to finish."""
+        finished = [one for one in self._operations.values() if one.finished.is_set()]
+        kept = [one for one in finished if not one.unwanted][-FINISHED_KEPT:]
+        for operation in finished:
+            if operation not in kept:
+                del self._operations[operation.name]
 
 
 def _seconds(timeout: Duration) -> float:

@@ -1,7 +1,8 @@
 """Errors on the wire: one table from what can go wrong to gRPC status codes, and the details that go with each.
 
-Every error carries google.rpc.ErrorInfo; an invalid field carries google.rpc.BadRequest as well. What is not in
-`core.errors` is a bug: its caller learns a correlation id and nothing else, the log learns everything.
+Every error carries google.rpc.ErrorInfo; an invalid field carries google.rpc.BadRequest as well, and a store that is
+out of reach carries google.rpc.RetryInfo. What is not in `core.errors` is a bug: its caller learns a correlation id and
+nothing else, the log learns everything.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import grpc
 import structlog
 from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from core import errors, export_errors, history_errors
 from core.errors import HypnogramError
+from store.reach import why_out_of_reach
 
 DOMAIN = "hypnogram"
 DETAILS_KEY = "grpc-status-details-bin"
+RETRY_SECONDS = 1  # after which a call that found the store out of reach may try again
 
 log = structlog.get_logger()
 
@@ -41,6 +45,15 @@ class ShuttingDown(HypnogramError):
 
     def __init__(self) -> None:
         super().__init__("the server is stopping; resume where you were against the next one")
+
+
+class StoreUnavailable(HypnogramError):
+    reason = "STORE_UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server cannot reach its database or its disk at the moment; repeat the call, with the same request id"
+        )
 
 
 CODES: dict[type[HypnogramError], grpc.StatusCode] = {
@@ -83,6 +96,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     errors.DigestMismatch: grpc.StatusCode.DATA_LOSS,
     errors.EventUnknown: grpc.StatusCode.DATA_LOSS,
     ShuttingDown: grpc.StatusCode.UNAVAILABLE,
+    StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
 }
 
 
@@ -96,10 +110,20 @@ def status_of(error: HypnogramError) -> status_pb2.Status:
     details: list[Any] = [_packed(_info(error.reason, error.metadata))]
     if isinstance(error, (errors.InvalidField, errors.Contradiction)):
         details.append(_packed(_bad_request(error)))
+    if isinstance(error, StoreUnavailable):
+        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS))))
     return status_pb2.Status(code=code.value[0], message=str(error), details=details)
 
 
-def status_of_bug(error: BaseException, correlation: str) -> status_pb2.Status:
+def status_of_failure(error: Exception, correlation: str) -> tuple[status_pb2.Status, str]:
+    """The status of what is not in `core.errors`, and its reason: UNAVAILABLE where it passes, INTERNAL for a bug."""
+    if (why := why_out_of_reach(error)) is not None:
+        log.warning("store.out_of_reach", correlation=correlation, why=why)
+        return status_of(StoreUnavailable()), StoreUnavailable.reason
+    return _status_of_bug(error, correlation), "INTERNAL"
+
+
+def _status_of_bug(error: Exception, correlation: str) -> status_pb2.Status:
     """INTERNAL with the id under which `error` stands in the log, and nothing of `error` itself."""
     log.error("call.failed", correlation=correlation, exc_info=error)
     return status_pb2.Status(
@@ -121,7 +145,7 @@ def _bad_request(error: errors.InvalidField | errors.Contradiction) -> error_det
     return error_details_pb2.BadRequest(field_violations=[violation])
 
 
-def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> Any:
+def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo) -> Any:
     packed = Any()
     packed.Pack(message)
     return packed

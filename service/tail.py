@@ -6,7 +6,6 @@ import asyncio
 import threading
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from service.status import ShuttingDown
 from store.log import EventLog
@@ -57,7 +56,7 @@ class Tail:
         while not self._stopped.is_set():
             try:
                 moved = self._events.wait(position, WAIT_SECONDS)
-            except SQLAlchemyError as error:
+            except Exception as error:  # whatever it is, every call that waits would wait for ever without this thread
                 log.warning("log.unreachable", error=str(error))
                 self._stopped.wait(RETRY_SECONDS)
                 continue

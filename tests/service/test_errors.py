@@ -58,6 +58,7 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     service.status.OperationUnknown("operations/x"),
     service.status.TooManyOperations(2),
     service.status.ShuttingDown(),
+    service.status.StoreUnavailable(),
 )
 
 
