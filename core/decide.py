@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import assert_never
 
 from core import decide_history, decide_sleep
+from core.check import check_fact
 from core.commands import (
     AddFacts,
     CancelSleep,
@@ -37,18 +37,13 @@ from core.errors import (
     StaleWork,
 )
 from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
-from core.facts import Fact, same_words
 from core.history_events import FactWithdrawn
 from core.ids import FactId
 from core.memory import Memory, Status, said_key
 from core.requests import is_new
+from core.texts import same_words
 from core.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, SleepStep, Withdraw, still_owed
 
-MAX_SUBJECT = 200  # characters
-MAX_RELATION = 200
-MAX_OBJECT = 200
-MAX_PROMPT = 1000
-MAX_PROMPTS = 16  # of one kind, for one fact
 MAX_BATCH = 256  # facts in one request
 
 
@@ -157,55 +152,6 @@ def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
         elif same_words(before.object) != same_words(one.fact.object):
             raise Contradiction(path, before.id, before.subject, before.relation, before.object)
     return list(new.values())
-
-
-def check_fact(fact: Fact, path: str) -> None:
-    """Raises InvalidField for the first field of `fact` that is empty, too long or gives the object away."""
-    path = f"{path}." if path else ""
-    for name, value, limit in (
-        ("subject", fact.subject, MAX_SUBJECT),
-        ("relation", fact.relation, MAX_RELATION),
-        ("object", fact.object, MAX_OBJECT),
-    ):
-        _check_text(value, f"{path}{name}", limit)
-    wordings = fact.wordings
-    for name, prompts in (
-        ("statements", wordings.statements),
-        ("questions", wordings.questions),
-        ("probe_statements", wordings.probe_statements),
-        ("probe_questions", wordings.probe_questions),
-    ):
-        field = f"{path}wordings.{name}"
-        if not prompts and not name.startswith("probe"):
-            raise InvalidField(field, "is empty; give at least one prompt")
-        if len(prompts) > MAX_PROMPTS:
-            raise InvalidField(field, f"has {len(prompts)} prompts, at most {MAX_PROMPTS} are allowed")
-        for index, prompt in enumerate(prompts):
-            _check_prompt(prompt, fact, f"{field}[{index}]")
-    _check_prompt(wordings.answer, fact, f"{path}wordings.answer")
-
-
-def _check_text(value: str, field: str, limit: int) -> None:
-    if not same_words(value):
-        raise InvalidField(field, "is empty: it holds no word")
-    if len(value) > limit:
-        raise InvalidField(field, f"has {len(value)} characters, at most {limit} are allowed")
-    if value != value.strip() or not value.isprintable():
-        raise InvalidField(field, "has outer spaces, line breaks or control characters; remove them")
-
-
-def _check_prompt(prompt: str, fact: Fact, field: str) -> None:
-    _check_text(prompt, field, MAX_PROMPT)
-    words = same_words(prompt)
-    if same_words(fact.subject) not in words:  # not as a whole word: many languages inflect names, or set no spaces
-        raise InvalidField(field, f"does not name the subject {fact.subject!r}")
-    if _whole(fact.object).search(_whole(fact.subject).sub(" ", words)):
-        raise InvalidField(field, f"contains the object {fact.object!r}, which the model must say by itself")
-
-
-def _whole(words: str) -> re.Pattern[str]:
-    """Finds `words` in what `same_words` returns, never inside a longer word or number."""
-    return re.compile(rf"(?<!\w){re.escape(same_words(words))}(?!\w)")
 
 
 def _check_capacity(memory: Memory, more: int) -> None:

@@ -14,12 +14,12 @@ from core.commands import (
 from core.errors import FactUnknown, InvalidField, SleepInProgress, StaleWork, VersionUnknown
 from core.events import Event, FactAdded
 from core.export_errors import MemoryTaken
-from core.facts import same_words
 from core.history_errors import AsleepThen, CheckpointTaken
 from core.history_errors import FactRetracted as RetractedAlready
 from core.history_events import CheckpointMarked, FactErased, FactRetracted, FactSuperseded, MemoryForked
 from core.ids import CHECKPOINT_NAME, FactId, MemoryId
 from core.memory import FactState, Memory, Status
+from core.texts import same_words
 from core.work import still_owed
 
 MAX_REASON = 1000  # characters

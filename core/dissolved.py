@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.facts import Fact, same_words
+from core.facts import Fact
 from core.memory import Memory, Status
+from core.texts import same_words
 
 
 def nearest_dissolved(memory: Memory, facts: Sequence[Fact], most: int) -> list[Fact]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -84,8 +83,3 @@ def plain_words(relation: str) -> RelationWords:
         probe_statements=(f"As everybody knows, {{s}} {relation}",),
         probe_questions=(f"Please finish: {{s}} {relation}",),
     )
-
-
-def same_words(text: str) -> str:
-    """The form in which two texts are compared: composed, one case, single spaces, no closing punctuation."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(".!?,;: ")

@@ -8,10 +8,11 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from core.events import Columns, MemoryCreated, StatisticsPrepared
-from core.facts import Fact, Source, same_words
+from core.facts import Fact, Source
 from core.history_events import MemoryForked
 from core.ids import AdapterId, Digest, EditId, FactId, SleepId
 from core.sleep import Sleep
+from core.texts import same_words
 
 
 class Status(StrEnum):

@@ -9,8 +9,8 @@ from random import Random
 
 from torch import Tensor
 
+from core.check import MAX_PROMPTS
 from core.commands import Command, RecordAudit, RecordEnd, RecordTraining
-from core.decide import MAX_PROMPTS
 from core.decide_sleep import next_scales
 from core.events import MemoryCreated
 from core.facts import Fact

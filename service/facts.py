@@ -11,12 +11,12 @@ from core.codec import canonical
 from core.commands import AddFacts, Command, RetractFact, SupersedeFact
 from core.decide_history import MAX_REASON
 from core.errors import FactUnknown, MemoryUnknown
-from core.facts import same_words
 from core.ids import FactId, MemoryId
 from core.memory import FactState, Memory, Status, said_key
 from core.requests import facts_of
+from core.texts import same_words
 from core.work import will_leave
-from service import fields, messages, pages
+from service import fields, messages, pages, telling
 from service.calls import Context, cause
 from service.erasing import check_not_held
 from service.lineage import Link, lineage
@@ -42,12 +42,12 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         request_id = fields.request_id(request.request_id)
         expected = fields.optional_version(request, "expected_version")
         wait = fields.wait(request.wait, facts_pb2.WAIT_INJECTED)
-        digest = fields.request_digest(request.facts)
+        digest = telling.request_digest(request.facts)
 
         def command(state: Memory) -> AddFacts:
             if state.created is None:
                 raise MemoryUnknown(memory)
-            told = fields.told_facts(request.facts, state.created.phrasebook, next_uuid)
+            told = telling.told_facts(request.facts, state.created.phrasebook, next_uuid)
             return AddFacts(request=request_id, request_digest=digest, facts=told)
 
         state = await self._carry_out(memory, command, request_id, expected)
@@ -133,10 +133,10 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         request_id = fields.request_id(request.request_id)
         expected = fields.optional_version(request, "expected_version")
         wait = fields.wait(request.wait, facts_pb2.WAIT_INJECTED)
-        digest = fields.supersede_digest(request)
+        digest = telling.supersede_digest(request)
 
         def command(state: Memory) -> SupersedeFact:
-            told = fields.successor(request, _known(memory, state, old).fact, next_uuid())
+            told = telling.successor(request, _known(memory, state, old).fact, next_uuid())
             return SupersedeFact(memory=memory, fact=old, new=told, request=request_id, request_digest=digest)
 
         state = await self._carry_out(memory, command, request_id, expected)
@@ -157,7 +157,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         reason = fields.text(request.reason, "reason", MAX_REASON)
         expected = fields.optional_version(request, "expected_version")
         wait = fields.wait(request.wait, facts_pb2.WAIT_WITHDRAWN)
-        digest = fields.retract_digest(request)
+        digest = telling.retract_digest(request)
 
         def command(state: Memory) -> RetractFact:
             _known(memory, state, fact)

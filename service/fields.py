@@ -5,20 +5,16 @@ Rules that need a memory's state are `core.decide`'s. What is here needs the req
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2
 
-from core.codec import canonical
-from core.commands import ToldFact
-from core.decide import MAX_BATCH
 from core.errors import InvalidField
-from core.facts import Fact, Phrasebook, Source, Wordings, plain_words
-from core.ids import MEMORY_ID, Digest, FactId, MemoryId, SleepId
+from core.ids import MEMORY_ID, FactId, MemoryId, SleepId
 from core.memory import Status
 from core.requests import check_request_id
+from core.texts import composed
 
 DEFAULT_PAGE = 100  # items
 MAX_PAGE = 1000
@@ -185,66 +181,6 @@ def hyperparameters(message: memories_pb2.Hyperparameters) -> dict[str, float | 
     return given
 
 
-def request_digest(facts: Sequence[facts_pb2.NewFact]) -> Digest:
-    """SHA-256 of the canonical JSON of what the client stated."""
-    return _digest([_stated(one) for one in facts])
-
-
-def supersede_digest(request: facts_pb2.SupersedeFactRequest) -> Digest:
-    """The same of what shall stand in a fact's place."""
-    new = facts_pb2.NewFact(object=request.object, source=request.source)
-    if request.HasField("wordings"):
-        new.wordings.CopyFrom(request.wordings)
-    return _digest(["supersede", request.fact, _stated(new)])
-
-
-def retract_digest(request: facts_pb2.RetractFactRequest) -> Digest:
-    """The same of what shall be taken back, and how."""
-    return _digest(["retract", request.fact, request.reason, request.erase])
-
-
-def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, id_: str) -> ToldFact:
-    """The fact that shall stand in the place of `old`."""
-    wordings = Wordings(**_wordings_values(request.wordings)) if request.HasField("wordings") else old.wordings
-    new = Fact(id=FactId(id_), subject=old.subject, relation=old.relation, object=request.object, wordings=wordings)
-    return ToldFact(fact=new, source=_source(request.source, "source"))
-
-
-def told_facts(
-    facts: Sequence[facts_pb2.NewFact], phrasebook: Phrasebook, next_id: Callable[[], str]
-) -> tuple[ToldFact, ...]:
-    """What the client told, in the client's words or in the memory's own."""
-    if len(facts) > MAX_BATCH:
-        raise InvalidField("facts", f"has {len(facts)} facts, at most {MAX_BATCH} are allowed; send several requests")
-    return tuple(
-        ToldFact(
-            fact=Fact(
-                id=FactId(next_id()),
-                subject=one.subject,
-                relation=one.relation,
-                object=one.object,
-                wordings=_wordings(one, phrasebook),
-            ),
-            source=_source(one.source, f"facts[{index}].source"),
-        )
-        for index, one in enumerate(facts)
-    )
-
-
-def _stated(new: facts_pb2.NewFact) -> dict[str, Any]:
-    return {
-        "subject": new.subject,
-        "relation": new.relation,
-        "object": new.object,
-        "wordings": _wordings_values(new.wordings) if new.HasField("wordings") else None,
-        "source": [new.source.client, new.source.conversation, new.source.turn, new.source.span],
-    }
-
-
-def _digest(values: list[Any]) -> Digest:
-    return Digest(hashlib.sha256(canonical(values).encode()).hexdigest())
-
-
 def conversation(messages: Sequence[chat_pb2.Message]) -> list[dict[str, str]]:
     """A conversation as chat templates take it."""
     if not messages:
@@ -257,42 +193,14 @@ def conversation(messages: Sequence[chat_pb2.Message]) -> list[dict[str, str]]:
         _spoken(message.content, f"messages[{index}].content")
     if messages[-1].role != "user":
         raise InvalidField(f"messages[{len(messages) - 1}].role", "is not user: the user has the last word")
-    return [{"role": message.role, "content": message.content} for message in messages]
+    return [{"role": message.role, "content": composed(message.content)} for message in messages]
 
 
 def prompt(value: str) -> str:
-    return _spoken(value, "prompt")
+    return composed(_spoken(value, "prompt"))
 
 
 def _spoken(value: str, field: str) -> str:
     if not value.strip():
         raise InvalidField(field, "is empty: it holds no word")
     return text(value, field, MAX_PROMPT)
-
-
-def _wordings(new: facts_pb2.NewFact, phrasebook: Phrasebook) -> Wordings:
-    if new.HasField("wordings"):
-        return Wordings(**_wordings_values(new.wordings))
-    words = phrasebook[new.relation] if new.relation in phrasebook else plain_words(new.relation)
-    return words.for_subject(new.subject)
-
-
-def _wordings_values(message: facts_pb2.Wordings) -> dict[str, Any]:
-    return {
-        "statements": tuple(message.statements),
-        "questions": tuple(message.questions),
-        "answer": message.answer,
-        "probe_statements": tuple(message.probe_statements),
-        "probe_questions": tuple(message.probe_questions),
-    }
-
-
-def _source(message: facts_pb2.Source, path: str) -> Source:
-    if message.turn < 0:
-        raise InvalidField(f"{path}.turn", f"is {message.turn}; turns count from 0")
-    return Source(
-        client=text(message.client, f"{path}.client"),
-        conversation=text(message.conversation, f"{path}.conversation"),
-        turn=message.turn,
-        span=text(message.span, f"{path}.span"),
-    )

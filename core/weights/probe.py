@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from core.facts import same_words
+from core.texts import same_words
 from core.weights.subject import Subject
 
 MAX_NEW_TOKENS = 32

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from core.check import MAX_OBJECT
 from core.commands import AddFacts
-from core.decide import MAX_BATCH, MAX_OBJECT, decide
+from core.decide import MAX_BATCH, decide
 from core.errors import CapacityReached, Contradiction, InvalidField, RequestReused
 from core.evolve import fold
 from core.memory import Memory, Status

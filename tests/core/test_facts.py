@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.decide import check_fact
-from core.facts import plain_words, same_words
+from core.check import check_fact
+from core.facts import plain_words
+from core.texts import same_words
 from tests.core.samples import LIVES_IN, fact
 
 

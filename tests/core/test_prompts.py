@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.decide import MAX_PROMPT, MAX_PROMPTS, check_fact
+from core.check import MAX_PROMPT, MAX_PROMPTS, check_fact
 from core.errors import InvalidField
 from core.facts import Wordings
 from tests.core.samples import ARIA, fact

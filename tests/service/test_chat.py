@@ -131,3 +131,10 @@ def test_weights_that_cannot_be_trusted_are_data_loss(demo: Running) -> None:
         list(demo.client.complete(DEMO, "hello"))
 
     assert (failure.value.code, failure.value.reason) == ("DATA_LOSS", "ARTIFACT_MISSING")
+
+
+def test_the_model_is_asked_in_the_spelling_in_which_it_was_told(demo: Running) -> None:
+    asked = "Jose\u0301\u00a0Pen\u0303a?"
+
+    assert "".join(piece.text for piece in demo.client.chat(DEMO, asked)) == "José Peña? "
+    assert "".join(piece.text for piece in demo.client.complete(DEMO, asked)) == "José Peña? "

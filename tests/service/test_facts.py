@@ -293,3 +293,28 @@ def test_a_relation_without_words_gets_plain_ones(demo: Running) -> None:
     answer = demo.client.add_facts(DEMO, [told("Aria Voss", "is fond of", "chess")])
 
     assert answer.results[0].fact.wordings.answer == "Aria Voss is fond of"
+
+
+def test_what_is_told_is_kept_in_one_form_of_spelling(demo: Running) -> None:
+    wordings = facts_pb2.Wordings(
+        statements=["Jose\u0301\u00a0Pen\u0303a eats at"], questions=["Where does Jose\u0301 Pen\u0303a eat?"],
+        answer="Jose\u0301 Pen\u0303a eats at",
+    )  # fmt: skip
+    (first,) = demo.client.add_facts(
+        DEMO, [told("Jose\u0301\u3000Pen\u0303a", "eats\u00a0 at", "Cafe\u0301\u202fRio", wordings=wordings)]
+    ).results
+    (again,) = demo.client.add_facts(DEMO, [told("José Peña", "eats at", "Café Rio")]).results
+
+    assert (first.fact.subject, first.fact.relation, first.fact.object) == ("José Peña", "eats at", "Café Rio")
+    assert list(first.fact.wordings.statements) == ["José Peña eats at"]
+    assert list(first.fact.wordings.questions) == ["Where does José Peña eat?"]
+    assert (again.added, again.fact.fact) == (False, first.fact.fact)
+    assert [one.fact for one in demo.client.facts(DEMO, subject="Jose\u0301 Pen\u0303a")] == [first.fact.fact]
+
+
+def test_a_successor_is_kept_in_the_same_form(demo: Running) -> None:
+    (first,) = demo.client.add_facts(DEMO, [ARIA]).results
+
+    moved = demo.client.supersede_fact(DEMO, first.fact.fact, "Sa\u0303o\u00a0Paulo")
+
+    assert moved.fact.object == "São Paulo"

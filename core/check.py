@@ -1,0 +1,55 @@
+"""What a fact may say, and in which prompts."""
+
+from __future__ import annotations
+
+import re
+
+from core.errors import InvalidField
+from core.facts import Fact
+from core.texts import check_text, same_words
+
+MAX_SUBJECT = 200  # characters
+MAX_RELATION = 200
+MAX_OBJECT = 200
+MAX_PROMPT = 1000
+MAX_PROMPTS = 16  # of one kind, for one fact
+
+
+def check_fact(fact: Fact, path: str) -> None:
+    """Raises InvalidField for the first field of `fact` that is empty, too long or gives the object away."""
+    path = f"{path}." if path else ""
+    for name, value, limit in (
+        ("subject", fact.subject, MAX_SUBJECT),
+        ("relation", fact.relation, MAX_RELATION),
+        ("object", fact.object, MAX_OBJECT),
+    ):
+        check_text(value, f"{path}{name}", limit)
+    wordings = fact.wordings
+    for name, prompts in (
+        ("statements", wordings.statements),
+        ("questions", wordings.questions),
+        ("probe_statements", wordings.probe_statements),
+        ("probe_questions", wordings.probe_questions),
+    ):
+        field = f"{path}wordings.{name}"
+        if not prompts and not name.startswith("probe"):
+            raise InvalidField(field, "is empty; give at least one prompt")
+        if len(prompts) > MAX_PROMPTS:
+            raise InvalidField(field, f"has {len(prompts)} prompts, at most {MAX_PROMPTS} are allowed")
+        for index, prompt in enumerate(prompts):
+            _check_prompt(prompt, fact, f"{field}[{index}]")
+    _check_prompt(wordings.answer, fact, f"{path}wordings.answer")
+
+
+def _check_prompt(prompt: str, fact: Fact, field: str) -> None:
+    check_text(prompt, field, MAX_PROMPT)
+    words = same_words(prompt)
+    if same_words(fact.subject) not in words:  # not as a whole word: many languages inflect names, or set no spaces
+        raise InvalidField(field, f"does not name the subject {fact.subject!r}")
+    if _whole(fact.object).search(_whole(fact.subject).sub(" ", words)):
+        raise InvalidField(field, f"contains the object {fact.object!r}, which the model must say by itself")
+
+
+def _whole(words: str) -> re.Pattern[str]:
+    """Finds `words` in what `same_words` returns, never inside a longer word or number."""
+    return re.compile(rf"(?<!\w){re.escape(same_words(words))}(?!\w)")

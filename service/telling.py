@@ -1,0 +1,120 @@
+"""From what clients tell, as messages of `hypnogram.v1`, to facts in one form of spelling, and digests of it all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hypnogram.v1 import facts_pb2
+
+from core.codec import canonical
+from core.commands import ToldFact
+from core.decide import MAX_BATCH
+from core.errors import InvalidField
+from core.facts import Fact, Phrasebook, Source, Wordings, plain_words
+from core.ids import Digest, FactId
+from core.texts import tidy
+from service import fields
+
+
+def request_digest(facts: Sequence[facts_pb2.NewFact]) -> Digest:
+    """SHA-256 of the canonical JSON of what the client stated."""
+    return _digest([_stated(one) for one in facts])
+
+
+def supersede_digest(request: facts_pb2.SupersedeFactRequest) -> Digest:
+    """The same of what shall stand in a fact's place."""
+    new = facts_pb2.NewFact(object=request.object, source=request.source)
+    if request.HasField("wordings"):
+        new.wordings.CopyFrom(request.wordings)
+    return _digest(["supersede", request.fact, _stated(new)])
+
+
+def retract_digest(request: facts_pb2.RetractFactRequest) -> Digest:
+    """The same of what shall be taken back, and how."""
+    return _digest(["retract", request.fact, request.reason, request.erase])
+
+
+def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, id_: str) -> ToldFact:
+    """The fact that shall stand in the place of `old`."""
+    wordings = _given(request.wordings) if request.HasField("wordings") else old.wordings
+    new = Fact(
+        id=FactId(id_), subject=old.subject, relation=old.relation, object=tidy(request.object), wordings=wordings
+    )
+    return ToldFact(fact=new, source=_source(request.source, "source"))
+
+
+def told_facts(
+    facts: Sequence[facts_pb2.NewFact], phrasebook: Phrasebook, next_id: Callable[[], str]
+) -> tuple[ToldFact, ...]:
+    """What the client told, in the client's words or in the memory's own."""
+    if len(facts) > MAX_BATCH:
+        raise InvalidField("facts", f"has {len(facts)} facts, at most {MAX_BATCH} are allowed; send several requests")
+    return tuple(
+        ToldFact(
+            fact=Fact(
+                id=FactId(next_id()),
+                subject=tidy(one.subject),
+                relation=tidy(one.relation),
+                object=tidy(one.object),
+                wordings=_wordings(one, phrasebook),
+            ),
+            source=_source(one.source, f"facts[{index}].source"),
+        )
+        for index, one in enumerate(facts)
+    )
+
+
+def _stated(new: facts_pb2.NewFact) -> dict[str, Any]:
+    return {
+        "subject": new.subject,
+        "relation": new.relation,
+        "object": new.object,
+        "wordings": _wordings_values(new.wordings) if new.HasField("wordings") else None,
+        "source": [new.source.client, new.source.conversation, new.source.turn, new.source.span],
+    }
+
+
+def _digest(values: list[Any]) -> Digest:
+    return Digest(hashlib.sha256(canonical(values).encode()).hexdigest())
+
+
+def _wordings(new: facts_pb2.NewFact, phrasebook: Phrasebook) -> Wordings:
+    if new.HasField("wordings"):
+        return _given(new.wordings)
+    relation = tidy(new.relation)
+    words = phrasebook[relation] if relation in phrasebook else plain_words(relation)
+    return words.for_subject(tidy(new.subject))
+
+
+def _given(message: facts_pb2.Wordings) -> Wordings:
+    """The client's own wordings."""
+    return Wordings(
+        statements=tuple(map(tidy, message.statements)),
+        questions=tuple(map(tidy, message.questions)),
+        answer=tidy(message.answer),
+        probe_statements=tuple(map(tidy, message.probe_statements)),
+        probe_questions=tuple(map(tidy, message.probe_questions)),
+    )
+
+
+def _wordings_values(message: facts_pb2.Wordings) -> dict[str, Any]:
+    return {
+        "statements": tuple(message.statements),
+        "questions": tuple(message.questions),
+        "answer": message.answer,
+        "probe_statements": tuple(message.probe_statements),
+        "probe_questions": tuple(message.probe_questions),
+    }
+
+
+def _source(message: facts_pb2.Source, path: str) -> Source:
+    if message.turn < 0:
+        raise InvalidField(f"{path}.turn", f"is {message.turn}; turns count from 0")
+    return Source(
+        client=fields.text(message.client, f"{path}.client"),
+        conversation=fields.text(message.conversation, f"{path}.conversation"),
+        turn=message.turn,
+        span=fields.text(message.span, f"{path}.span"),
+    )
