@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from math import isfinite
 
 from core.commands import (
@@ -20,7 +19,7 @@ from core.errors import InvalidField, NotReady, RequestReused, SleepInProgress, 
 from core.events import Event
 from core.ids import Digest, FactId
 from core.memory import Memory
-from core.policy import SleepPolicy
+from core.policy import SleepPolicy, check_policy
 from core.pressure import pressure
 from core.sleep import Sleep, Step
 from core.sleep_events import (
@@ -74,39 +73,6 @@ def _check_stages(memory: Memory, policy: SleepPolicy) -> None:
             "policy.scales",
             f"has {len(policy.scales)} scales, but a fact is at stage {highest}: it needs at least {highest + 2}",
         )
-
-
-def check_policy(policy: SleepPolicy) -> None:
-    """Raises InvalidField for the first value of `policy` that makes no sense."""
-    scales, training = policy.scales, policy.training
-    descending = all(higher > lower for higher, lower in pairwise(scales))
-    if len(scales) < 2 or scales[0] != 1.0 or scales[-1] != 0.0 or not descending:
-        raise InvalidField("policy.scales", "must fall from 1.0 to 0.0, each lower than the one before")
-    for name, value, low, high in (
-        ("training.rank", training.rank, 1, 1024),
-        ("training.steps", training.steps, 1, 100_000),
-        ("training.learning_rate", training.learning_rate, 1e-9, 1e3),
-        ("training.batch", training.batch, 1, 4096),
-        ("training.rehearsal", training.rehearsal, 0, 4096),
-        ("training.divergence_weight", training.divergence_weight, 0.0, 1e6),
-        ("training.enough", training.enough, 0.0, 1e3),
-        ("trainings", policy.trainings, 1, 100),
-        ("mendings", policy.mendings, 0, 100),
-        ("refreshes", policy.refreshes, 0, 100),
-        ("gate", policy.gate, 0.0, 1.0),
-        ("healthy", policy.healthy, 0.0, 1.0),
-        ("probes", policy.probes, 1, 16),
-        ("controls", policy.controls, 1, 10_000),
-        ("rehearsed", policy.rehearsed, 0, 1_000_000),
-        ("texts", policy.texts, 0, 1_000_000),
-        ("perplexity_limit", policy.perplexity_limit, 0.0, 1e9),
-        ("neighbours_limit", policy.neighbours_limit, 0.0, 1.0),
-        ("strangers_limit", policy.strangers_limit, 0.0, 1.0),
-        ("recall_limit", policy.recall_limit, 0.0, 1.0),
-        ("restful", policy.restful, 1, 1_000_000_000),
-    ):
-        if not low <= value <= high:
-            raise InvalidField(f"policy.{name}", f"is {value}; it must lie within {low} and {high}")
 
 
 def cancel(memory: Memory, command: CancelSleep) -> tuple[Event, ...]:

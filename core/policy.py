@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from core.errors import InvalidField
+from core.kinds import of_kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,3 +79,60 @@ class SleepPolicy:
     def dissolved(self) -> int:
         """The stage at which a fact's edit has left the weights."""
         return len(self.scales) - 1
+
+
+def changed_policy(policy: SleepPolicy, given: Mapping[str, Any], path: str) -> SleepPolicy:
+    """`policy` with the values that were given at `path`, those of its training in a mapping of their own.
+
+    Raises:
+        InvalidField: one of them does not exist, is of another type, or makes no sense.
+    """
+    new: SleepPolicy = _changed(policy, given, path)
+    check_policy(new, path)
+    return new
+
+
+def _changed(values: Any, given: object, path: str) -> Any:
+    if not isinstance(given, Mapping):
+        raise InvalidField(path, "is not an object")
+    names = [one.name for one in fields(values)]
+    new: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in names:
+            raise InvalidField(f"{path}.{name}", f"does not exist; there are {', '.join(names)}")
+        before, place = getattr(values, name), f"{path}.{name}"
+        new[name] = _changed(before, value, place) if is_dataclass(before) else of_kind(before, value, place)
+    return replace(values, **new)
+
+
+def check_policy(policy: SleepPolicy, path: str = "policy") -> None:
+    """Raises InvalidField for the first value of `policy`, which was given at `path`, that makes no sense."""
+    scales, training = policy.scales, policy.training
+    descending = all(higher > lower for higher, lower in pairwise(scales))
+    if len(scales) < 2 or scales[0] != 1.0 or scales[-1] != 0.0 or not descending:
+        raise InvalidField(f"{path}.scales", "must fall from 1.0 to 0.0, each lower than the one before")
+    for name, value, low, high in (
+        ("training.rank", training.rank, 1, 1024),
+        ("training.steps", training.steps, 1, 100_000),
+        ("training.learning_rate", training.learning_rate, 1e-9, 1e3),
+        ("training.batch", training.batch, 1, 4096),
+        ("training.rehearsal", training.rehearsal, 0, 4096),
+        ("training.divergence_weight", training.divergence_weight, 0.0, 1e6),
+        ("training.enough", training.enough, 0.0, 1e3),
+        ("trainings", policy.trainings, 1, 100),
+        ("mendings", policy.mendings, 0, 100),
+        ("refreshes", policy.refreshes, 0, 100),
+        ("gate", policy.gate, 0.0, 1.0),
+        ("healthy", policy.healthy, 0.0, 1.0),
+        ("probes", policy.probes, 1, 16),
+        ("controls", policy.controls, 1, 10_000),
+        ("rehearsed", policy.rehearsed, 0, 1_000_000),
+        ("texts", policy.texts, 0, 1_000_000),
+        ("perplexity_limit", policy.perplexity_limit, 0.0, 1e9),
+        ("neighbours_limit", policy.neighbours_limit, 0.0, 1.0),
+        ("strangers_limit", policy.strangers_limit, 0.0, 1.0),
+        ("recall_limit", policy.recall_limit, 0.0, 1.0),
+        ("restful", policy.restful, 1, 1_000_000_000),
+    ):
+        if not low <= value <= high:
+            raise InvalidField(f"{path}.{name}", f"is {value}; it must lie within {low} and {high}")

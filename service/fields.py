@@ -5,12 +5,13 @@ Rules that need a memory's state are `core.decide`'s. What is here needs the req
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2
 
 from core.errors import InvalidField
+from core.hyperparameters import DEFAULTS, changed_hyperparameters, checked_capacity
 from core.ids import MEMORY_ID, FactId, MemoryId, SleepId
 from core.memory import Status
 from core.requests import check_request_id
@@ -34,23 +35,6 @@ STATUSES = {
     facts_pb2.STATUS_PARKED: Status.PARKED,
     facts_pb2.STATUS_DISSOLVED: Status.DISSOLVED,
     facts_pb2.STATUS_WITHDRAWN: Status.WITHDRAWN,
-}
-
-_above_zero = (lambda value: value > 0, "must be above 0")
-_zero_or_more = (lambda value: value >= 0, "must be 0 or more")
-HYPERPARAMETERS: dict[str, tuple[Callable[[float], bool], str]] = {
-    "ordinary_weight": _above_zero,
-    "abstention_weight": _zero_or_more,
-    "recall_weight": _zero_or_more,
-    "steps": (lambda value: 1 <= value <= 1000, "must be 1 to 1000"),
-    "learning_rate": _above_zero,
-    "clamp": _above_zero,
-    "decay": _zero_or_more,
-    "confidence": (lambda value: 0 < value < 1, "must be above 0 and below 1"),
-    "retouches": (lambda value: 0 <= value <= 100, "must be 0 to 100"),
-    "untold": (lambda value: 0 <= value <= 16, "must be 0 to 16"),
-    "batch": (lambda value: 1 <= value <= 1024, "must be 1 to 1024"),
-    "history": (lambda _: True, ""),
 }
 
 
@@ -152,11 +136,7 @@ def sleep_request_id(value: str) -> str:
 
 def capacity(request: memories_pb2.CreateMemoryRequest) -> float | None:
     """The capacity that was given, None when it was left out."""
-    if not request.HasField("capacity"):
-        return None
-    if not 0 < request.capacity < float("inf"):
-        raise InvalidField("capacity", f"is {request.capacity}; it must be above 0")
-    return request.capacity
+    return checked_capacity(request.capacity) if request.HasField("capacity") else None
 
 
 def base_model(message: memories_pb2.BaseModel) -> None:
@@ -174,10 +154,7 @@ def base_model(message: memories_pb2.BaseModel) -> None:
 def hyperparameters(message: memories_pb2.Hyperparameters) -> dict[str, float | int | bool]:
     """Those that were given, by name."""
     given = {descriptor.name: value for descriptor, value in message.ListFields()}
-    for name, value in given.items():
-        fits, problem = HYPERPARAMETERS[name]
-        if not fits(value) or value in (float("inf"), float("-inf")):
-            raise InvalidField(f"hyperparameters.{name}", f"is {value}; it {problem or 'must be finite'}")
+    changed_hyperparameters(DEFAULTS, given)
     return given
 
 

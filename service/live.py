@@ -16,18 +16,20 @@ from jinja2 import TemplateError
 from core.errors import InvalidField, ModelUnavailable
 from core.events import BaseModel, MemoryCreated
 from core.history_events import AdaptersCompacted
+from core.hyperparameters import changed_hyperparameters
 from core.ids import Digest, MemoryId
 from core.memory import Memory
 from core.plan import plan
+from core.policy import changed_policy
 from core.weights import checkpoint
 from core.weights.digest import weights_digest
 from core.weights.probe import decode
+from core.weights.profile import read_profile
 from core.weights.subject import Subject
 from service.compaction import compaction
 from service.comparing import Compared, questions
 from service.difference import difference
 from service.past import Past
-from service.policies import overridden
 from service.projection import Deltas, build_verified
 from service.replay import Progress, ReplayReport, replay
 from service.settings import Settings
@@ -92,7 +94,7 @@ class LiveModels:
         """
         name = name or self._settings.model_path
         folder = checkpoint.locate(name, revision)
-        said = checkpoint.profile(folder)
+        profile = read_profile(folder)
         modules, width = checkpoint.shape_of(folder)
         ordinary = Path(self._settings.ordinary_text or folder / "ordinary.jsonl")
         if not ordinary.is_file():
@@ -109,15 +111,15 @@ class LiveModels:
                 dtype=dtype or "float32",
                 quantization=quantization or "none",
             ),
-            modules=tuple(said.get("modules", modules)),
+            modules=profile.modules or modules,
             key_width=width,
-            hyperparameters=checkpoint.hyperparameters(said, dict(overrides)),
-            phrasebook=checkpoint.phrasebook(said),
-            prefixes=tuple(said.get("prefixes", ())),
+            hyperparameters=changed_hyperparameters(profile.hyperparameters, overrides),
+            phrasebook=profile.phrasebook,
+            prefixes=profile.prefixes,
             ordinary_text=self._artifacts.put(ordinary.read_bytes()),
-            capacity=float(said.get("capacity", checkpoint.CAPACITY)) if capacity is None else capacity,
+            capacity=profile.capacity if capacity is None else capacity,
             seed=0,
-            sleep=overridden(checkpoint.sleep_policy(said), sleep or {}),
+            sleep=changed_policy(profile.sleep, sleep or {}, "sleep"),
         )
 
     def generate(

@@ -44,7 +44,6 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
                 sleep=sleep,
                 capacity=capacity,
             )
-            policies.check(created.sleep, "sleep")
             state = self._states.carry_out(
                 memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._parts.retries
             )

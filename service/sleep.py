@@ -16,6 +16,7 @@ from core.commands import CancelSleep, StartSleep
 from core.errors import InvalidField, MemoryUnknown
 from core.ids import Digest, MemoryId, SleepId
 from core.memory import Memory
+from core.policy import changed_policy
 from service import fields, pages, policies
 from service.account import News
 from service.calls import Context, cause
@@ -110,8 +111,7 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
         def command(state: Memory) -> StartSleep:
             if state.created is None:
                 raise MemoryUnknown(memory)
-            policy = policies.overridden(state.created.sleep, given)
-            policies.check(policy, "policy")
+            policy = changed_policy(state.created.sleep, given, "policy")
             return StartSleep(
                 sleep=SleepId(next_uuid()),
                 kind=kind,

@@ -28,20 +28,7 @@ ASKED = 4  # questions a fact is written on
 PROFILE = {
     "modules": ["model.layers.1.mlp.down_proj", "model.layers.2.mlp.down_proj"],
     "prefixes": ["The old lamp stood near the river. ", "Every evening a fox comes to the garden. "],
-    "capacity": 0.03,
-    "hyperparameters": {
-        "ordinary_weight": 200.0,
-        "abstention_weight": 4500.0,
-        "recall_weight": 2000.0,
-        "steps": 25,
-        "learning_rate": 0.1,
-        "clamp": 4.0,
-        "decay": 1e-3,
-        "confidence": 0.9,
-        "retouches": 5,
-        "untold": 2,
-        "batch": 8,
-    },
+    "hyperparameters": {"batch": 8},  # the others, and the capacity, are the defaults, which were found on dormouse
 }
 
 

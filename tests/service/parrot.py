@@ -16,10 +16,10 @@ from core.history_events import AdaptersCompacted, FactWithdrawn
 from core.ids import Digest, MemoryId
 from core.memory import Memory
 from core.plan import plan
+from core.policy import changed_policy
 from core.sleep import Step
 from core.work import Erase, Inject, PrepareStatistics, SleepStep, Withdraw, Work, next_work
 from service.comparing import Compared, questions
-from service.policies import overridden
 from service.states import States
 from tests.core.samples import CLEAN, CREATED, PREPARE, digest, edit
 from tests.service.dream import Dream
@@ -81,7 +81,7 @@ class Parrot:
             base=base,
             capacity=capacity or self.capacity,
             hyperparameters=hyperparameters,
-            sleep=overridden(CREATED.sleep, sleep),
+            sleep=changed_policy(CREATED.sleep, sleep, "sleep"),
         )
 
     def generate(

@@ -8,11 +8,11 @@ import pytest
 from hypnogram.v1 import memories_pb2
 
 from core.events import Hyperparameters
-from core.policy import SleepPolicy, Training
+from core.hyperparameters import RANGES
+from core.policy import SleepPolicy, Training, changed_policy
 from service.client import told
 from service.failures import CallFailed
-from service.fields import HYPERPARAMETERS
-from service.policies import given, overridden, policy_message
+from service.policies import given, policy_message
 from tests.service.conftest import DEMO, Running
 
 
@@ -44,15 +44,15 @@ def test_every_hyperparameter_is_in_the_contract_and_checked() -> None:
     names = {field.name for field in fields(Hyperparameters)}
 
     assert set(memories_pb2.Hyperparameters.DESCRIPTOR.fields_by_name) == names
-    assert set(HYPERPARAMETERS) == names
+    assert set(RANGES) == names
 
 
 def test_every_value_of_a_policy_of_sleep_is_in_the_contract() -> None:
     for message, kind in ((memories_pb2.SleepPolicy, SleepPolicy), (memories_pb2.Training, Training)):
         assert list(message.DESCRIPTOR.fields_by_name) == [field.name for field in fields(kind)]
 
-    changed = SleepPolicy(scales=(1.0, 0.0), gate=0.5, restful=7, training=Training(rank=3, enough=0.5))
-    assert overridden(SleepPolicy(), given(policy_message(changed))) == changed
+    other = SleepPolicy(scales=(1.0, 0.0), gate=0.5, restful=7, training=Training(rank=3, enough=0.5))
+    assert changed_policy(SleepPolicy(), given(policy_message(other)), "policy") == other
     assert given(memories_pb2.SleepPolicy()) == {}
 
 

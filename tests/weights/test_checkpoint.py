@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from core.errors import ModelUnavailable
-from core.policy import SleepPolicy, Training
 from core.weights.checkpoint import (
-    DEFAULTS,
     content_digest,
-    hyperparameters,
     locate,
-    phrasebook,
-    profile,
     shape_of,
-    sleep_policy,
 )
 from core.weights.subject import load_subject
-from service.settings import DORMOUSE
 from tests.weights.tiny import FAMILIES, INNER, make
 
 
@@ -110,90 +101,3 @@ def test_a_family_whose_blocks_are_unknown_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ModelUnavailable, match="supported family"):
         shape_of(tmp_path)
-
-
-def test_a_profile_is_optional_and_json(folder: Path) -> None:
-    assert profile(folder)["capacity"] == 1000.0
-
-    (folder / "hypnogram.json").write_text("{")
-    with pytest.raises(ModelUnavailable, match=r"hypnogram\.json is no JSON"):
-        profile(folder)
-
-    (folder / "hypnogram.json").unlink()
-    assert profile(folder) == {}
-
-
-def test_a_client_overrides_the_profile_which_overrides_the_defaults() -> None:
-    said = {"hyperparameters": {"steps": 7, "clamp": 2.0}}
-
-    assert hyperparameters(said, {"steps": 9}) == replace(DEFAULTS, steps=9, clamp=2.0)
-    assert hyperparameters({}, {}) == DEFAULTS
-
-
-def test_a_hyperparameter_that_does_not_exist_is_named() -> None:
-    with pytest.raises(ModelUnavailable, match="'stepz'"):
-        hyperparameters({}, {"stepz": 9})
-
-
-def test_a_profile_says_how_memories_on_the_model_sleep() -> None:
-    said = {"sleep": {"scales": [1, 0.5, 0], "gate": 1, "probes": 3, "training": {"rank": 8, "learning_rate": 1e-3}}}
-
-    assert sleep_policy({}) == SleepPolicy()
-    assert sleep_policy(said) == SleepPolicy(
-        scales=(1.0, 0.5, 0.0), gate=1.0, probes=3, training=Training(rank=8, learning_rate=1e-3)
-    )
-
-
-@pytest.mark.parametrize(
-    ("said", "problem"),
-    [
-        ({"gait": 1.0}, "there is no sleep.gait"),
-        ({"training": {"rang": 8}}, "there is no sleep.training.rang"),
-        ({"training": 8}, "sleep.training is no object"),
-        ([1], "sleep is no object"),
-        ({"probes": 2.5}, "sleep.probes is 2.5, not a whole number"),
-        ({"probes": True}, "sleep.probes is True, not a whole number"),
-        ({"gate": "most"}, "sleep.gate is 'most', not a number"),
-        ({"scales": [1.0, "none"]}, "sleep.scales is .*, not a list of numbers"),
-        ({"scales": [1.0, 0.5]}, "sleep.scales: must fall from 1.0 to 0.0"),
-        ({"training": {"rank": 0}}, "sleep.training.rank: is 0"),
-    ],
-)
-def test_what_a_profile_says_wrongly_about_sleep_is_named(said: Any, problem: str) -> None:
-    with pytest.raises(ModelUnavailable, match=problem):
-        sleep_policy({"sleep": said})
-
-
-def test_a_phrasebook_is_read_from_the_profile(tiny_folder: Path) -> None:
-    words = phrasebook(profile(tiny_folder))["lives in"].for_subject("Aria Moss")
-
-    assert words.questions == ("Where does Aria Moss live?",)
-    assert phrasebook({}) == {}
-
-
-@pytest.mark.parametrize(
-    ("wrong", "problem"),
-    [
-        ({"questions": []}, "questions is empty"),
-        ({"statements": "{s} lives in"}, "statements is no list of texts"),
-        ({"probe_questions": [1]}, "probe_questions is no list of texts"),
-        ({"answer": None}, "an answer, which is a text"),
-        ({"more": []}, "must have"),
-    ],
-)
-def test_what_a_phrasebook_says_wrongly_is_named(wrong: dict[str, Any], problem: str) -> None:
-    words = {"statements": ["{s} lives in"], "questions": ["Where does {s} live?"], "answer": "{s} lives in"}
-
-    assert phrasebook({"phrasebook": {"lives in": words}})["lives in"].questions == ("Where does {s} live?",)
-    with pytest.raises(ModelUnavailable, match=rf"lives in.*{problem}"):
-        phrasebook({"phrasebook": {"lives in": {**words, **wrong}}})
-
-
-@pytest.mark.skipif(not (DORMOUSE / "model.safetensors").exists(), reason="dormouse's weights are not there")
-def test_dormouse_has_all_that_a_memory_needs() -> None:
-    said = profile(locate(str(DORMOUSE), ""))
-
-    assert (DORMOUSE / "ordinary.jsonl").is_file()
-    assert len(phrasebook(said)) >= 14
-    assert 0 < said["capacity"] <= 1
-    hyperparameters(said, {})

@@ -1,0 +1,71 @@
+"""How facts are written when nobody says otherwise, and which values make sense, whoever gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from math import isfinite
+
+from core.errors import InvalidField
+from core.events import Hyperparameters
+from core.kinds import of_kind
+
+DEFAULTS = Hyperparameters(
+    ordinary_weight=200.0,
+    abstention_weight=4500.0,
+    recall_weight=2000.0,
+    steps=25,
+    learning_rate=0.1,
+    clamp=4.0,
+    decay=1e-3,
+    confidence=0.9,
+    retouches=5,
+    untold=2,
+    batch=32,
+    history=True,
+)
+CAPACITY = 0.03
+
+_above_zero = (lambda value: value > 0, "must be above 0")
+_zero_or_more = (lambda value: value >= 0, "must be 0 or more")
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "ordinary_weight": _above_zero,
+    "abstention_weight": _zero_or_more,
+    "recall_weight": _zero_or_more,
+    "steps": (lambda value: 1 <= value <= 1000, "must be 1 to 1000"),
+    "learning_rate": _above_zero,
+    "clamp": _above_zero,
+    "decay": _zero_or_more,
+    "confidence": (lambda value: 0 < value < 1, "must be above 0 and below 1"),
+    "retouches": (lambda value: 0 <= value <= 100, "must be 0 to 100"),
+    "untold": (lambda value: 0 <= value <= 16, "must be 0 to 16"),
+    "batch": (lambda value: 1 <= value <= 1024, "must be 1 to 1024"),
+    "history": (lambda _: True, ""),
+}
+
+
+def changed_hyperparameters(before: Hyperparameters, given: Mapping[str, object]) -> Hyperparameters:
+    """`before` with the values that were given.
+
+    Raises:
+        InvalidField: one of them does not exist, is of another type, or out of its range.
+    """
+    kinds = asdict(before)
+    values = {}
+    for name, value in given.items():
+        field = f"hyperparameters.{name}"
+        if name not in kinds:
+            raise InvalidField(field, f"does not exist; there are {', '.join(kinds)}")
+        values[name] = of_kind(kinds[name], value, field)
+        fits, problem = RANGES[name]
+        if not isfinite(values[name]) or not fits(values[name]):
+            raise InvalidField(field, f"is {value}; it {problem}")
+    return replace(before, **values)
+
+
+def checked_capacity(value: object) -> float:
+    """`value`, if a memory can have it as its capacity. Raises InvalidField."""
+    capacity: float = of_kind(CAPACITY, value, "capacity")
+    if not isfinite(capacity) or capacity <= 0:
+        raise InvalidField("capacity", f"is {value}; it must be above 0 and finite")
+    return capacity

@@ -1,0 +1,25 @@
+"""Values from outside of the types that a dataclass promises: what a client or a model folder says may be anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.errors import InvalidField
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", tuple: "a list of numbers"}
+
+
+def of_kind(example: object, value: object, field: str) -> Any:
+    """`value` as the type of `example`: a whole number does for a float, a list of numbers for a tuple of floats.
+
+    Raises:
+        InvalidField: it is of another type.
+    """
+    kind, numbers = type(example), (int, float)
+    if kind is tuple and isinstance(value, (list, tuple)) and all(type(part) in numbers for part in value):
+        return tuple(float(part) for part in value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is kind and kind is not tuple:
+        return value
+    raise InvalidField(field, f"is {value!r}, not {_KINDS[kind]}")
