@@ -69,6 +69,9 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
             memory=messages.memory_message(memory, state, created_at),
             version=state.version,
             execution=messages.execution_message(execution),
+            readiness=memories_pb2.Readiness(
+                proven=self._parts.readiness.proven(memory), failure=self._parts.readiness.failure(memory)
+            ),
         )
 
     async def ForkMemory(  # noqa: N802

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from service.operations import Operations
 from service.ports import Models
+from service.readiness import Readiness
 from service.states import States
 from service.tail import Tail
 from service.wiring import Store
@@ -24,5 +25,6 @@ class Parts:
     tail: Tail
     models: Models
     operations: Operations
+    readiness: Readiness
     retries: int
     page_bytes: int

@@ -90,9 +90,10 @@ async def serving(
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
     states, tail = States(store.log, store.snapshots), Tail(store.log)
     operations = Operations(settings.max_operations)
-    parts = Parts(store, states, tail, models, operations, settings.conflict_retries, settings.max_message_bytes // 2)
-    chat = ChatServicer(states, tail, models, settings.max_streams)
     readiness = Readiness(store.log, states, tail, models, SERVICES)
+    page_bytes = settings.max_message_bytes // 2
+    parts = Parts(store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes)
+    chat = ChatServicer(states, tail, models, settings.max_streams)
     nights = Nights(store.log, states, tail, chart or Chart())
     retries = settings.conflict_retries
 

@@ -167,6 +167,14 @@ class EventLog:
         with self._reading.connect() as connection:
             return [MemoryId(name) for name in connection.execute(_MEMORIES).scalars()]
 
+    def moved(self, after_position: int) -> list[tuple[MemoryId, int]]:
+        """The memories with events beyond `after_position`, and the position of the newest, the most recent first."""
+        query = select(events.c.memory, events.c.position).where(events.c.position > after_position)
+        with self._reading.connect() as connection:
+            rows = connection.execute(query.order_by(events.c.position) if after_position else _NEWEST).all()
+        newest = {MemoryId(memory): position for memory, position in rows}
+        return sorted(newest.items(), key=lambda item: -item[1])
+
     def wait(self, after_position: int, timeout: float) -> int:
         """Blocks until the log is longer than `after_position`, at most `timeout` seconds; returns its last position.
 
@@ -198,12 +206,16 @@ class EventLog:
 
 
 # One step of the index per memory; a plain DISTINCT would walk over every event.
-_MEMORIES = text(
-    """
+_NAMES = """
     WITH RECURSIVE names (name) AS (
         SELECT min(memory) FROM events
         UNION ALL SELECT (SELECT min(memory) FROM events WHERE memory > name) FROM names WHERE name IS NOT NULL
     )
-    SELECT name FROM names WHERE name IS NOT NULL
+    """
+_MEMORIES = text(f"{_NAMES} SELECT name FROM names WHERE name IS NOT NULL")
+_NEWEST = text(
+    f"""{_NAMES}
+    SELECT name, (SELECT position FROM events WHERE memory = name ORDER BY version DESC LIMIT 1)
+    FROM names WHERE name IS NOT NULL
     """
 )

@@ -83,6 +83,10 @@ def _show(answer: Any, json: bool) -> None:
     if json:
         print_json(as_dict(answer))
         return
+    from hypnogram.v1 import memories_pb2
+
+    from service.cli.status import answers_line
+
     memory = answer.memory
     weights = (
         memory.weights_digest or f"not measured yet{f': {memory.statistics_failure}' * bool(memory.statistics_failure)}"
@@ -95,6 +99,7 @@ def _show(answer: Any, json: bool) -> None:
         ("crowding", f"{memory.crowding:.3f} of {memory.capacity:.3f}"),
         ("pressure", f"{memory.pressure:.2f}"),
         ("weights", weights),
+        ("answers", answers_line(answer) if isinstance(answer, memories_pb2.GetMemoryResponse) else ""),
         ("created", memory.created_at.ToJsonString()),
         ("forked from", f"{memory.parent}, version {memory.parent_version}" if memory.parent else ""),
         ("checkpoints", memory.checkpoints or ""),

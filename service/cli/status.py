@@ -42,6 +42,7 @@ def status(
             ("memory", f"{found.memory}, version {answer.version}"),
             ("statistics", _statistics(found)),
             ("executor", executor_line(answer.execution)),
+            ("answers", answers_line(answer)),
             ("facts", ", ".join(_facts(found))),
             ("in force", f"{found.edits} edits, {found.adapters} adapters"),
             ("asleep", _asleep(found)),
@@ -64,6 +65,15 @@ def _statistics(memory: memories_pb2.Memory) -> str:
     if memory.statistics_prepared:
         return "prepared"
     return f"not prepared yet{f': {memory.statistics_failure}' * bool(memory.statistics_failure)}"
+
+
+def answers_line(answer: memories_pb2.GetMemoryResponse) -> str:
+    """Whether the server has proven the weights."""
+    if answer.readiness.proven:
+        return "from weights that were proven to be the recorded ones"
+    if answer.readiness.failure:
+        return f"no: {answer.readiness.failure}"
+    return "not proven yet" if answer.memory.statistics_prepared else "as its base does"
 
 
 def executor_line(execution: memories_pb2.Execution) -> str:

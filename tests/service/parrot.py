@@ -50,8 +50,8 @@ class Parrot:
     """Repeats what it is asked. Its switches make it fail or dawdle."""
 
     states: States | None = None
-    unready: str = ""
-    proven: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)  # memories whose base is not to be had
+    asked_to_be_ready: list[str] = field(default_factory=list)
     slow: float = 0.0  # seconds before each piece
     generated: int = 0
     closed: threading.Event = field(default_factory=threading.Event)
@@ -107,9 +107,9 @@ class Parrot:
             self.closed.set()
 
     def ready(self, memory: MemoryId) -> None:
-        if self.unready:
-            raise DigestMismatch(1, self.unready, CLEAN)
-        self.proven.add(memory)
+        self.asked_to_be_ready.append(memory)
+        if memory in self.missing:
+            raise ModelUnavailable(f"there is no base model of memory {memory!r}", memory=memory)
 
     def replay(
         self,

@@ -15,8 +15,6 @@ from service.server import SERVICES
 from service.settings import Settings, cache_home, data_home
 from tests.service.conftest import DEMO, Running, run_server
 
-CHAT = "hypnogram.v1.Chat"
-
 
 def eventually(what: Callable[[], bool]) -> bool:
     """Whether `what` comes true within seconds."""
@@ -30,19 +28,6 @@ def eventually(what: Callable[[], bool]) -> bool:
 def test_a_server_without_memories_is_serving(server: Running) -> None:
     assert eventually(server.client.serving)
     assert all(server.client.serving(service) for service in SERVICES)
-
-
-def test_answers_are_served_only_after_the_weights_were_proven(demo: Running) -> None:
-    """What reads and appends serves at once; what answers from weights waits."""
-    assert eventually(lambda: DEMO in demo.parrot.proven)  # as soon as its statistics were prepared
-    assert demo.client.serving(CHAT)
-    demo.parrot.unready = "a" * 64
-    demo.client.create_memory("altered")
-    demo.work("altered")
-
-    assert eventually(lambda: not demo.client.serving(CHAT))
-    assert not demo.client.serving()
-    assert demo.client.serving("hypnogram.v1.Facts")
 
 
 def test_a_service_nobody_knows_is_not_serving(server: Running) -> None:

@@ -241,3 +241,13 @@ class TestWaiting:
             time.sleep(0.1)
             other.append(DEMO, [told()], expected=0)
             assert waiting.result() == 1
+
+
+def test_memories_to_which_something_happened_come_the_most_recent_first(log: EventLog) -> None:
+    for memory in (DEMO, OTHER, DEMO, MemoryId("last")):
+        log.append(memory, [told(log.position())], None)
+    log.append(OTHER, [told(9)], None)
+
+    assert log.moved(0) == [(OTHER, 5), (MemoryId("last"), 4), (DEMO, 3)]
+    assert log.moved(3) == [(OTHER, 5), (MemoryId("last"), 4)]
+    assert log.moved(5) == []

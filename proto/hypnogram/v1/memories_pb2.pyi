@@ -572,6 +572,34 @@ class Execution(_message.Message):
 Global___Execution: _TypeAlias = Execution  # noqa: Y015
 
 @_typing.final
+class Readiness(_message.Message):
+    """Whether this server answers from a memory's weights. grpc.health.v1 says the same of `hypnogram.v1.Chat/MEMORY`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVEN_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    proven: _builtins.bool
+    """Whether the memory has answered a canary here, with weights of the recorded digest. Statistics have to be prepared
+    before; an answer is never given from other weights, proven or not.
+    """
+    failure: _builtins.str
+    """Why it could not when it was tried last; empty when it was not tried yet. It is tried again by itself."""
+    def __init__(
+        self,
+        *,
+        proven: _builtins.bool = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "proven", b"proven"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Readiness: _TypeAlias = Readiness  # noqa: Y015
+
+@_typing.final
 class Memory(_message.Message):
     """A memory as it was at the version of the response."""
 
@@ -877,6 +905,7 @@ class GetMemoryResponse(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     EXECUTION_FIELD_NUMBER: _builtins.int
+    READINESS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The version answered for."""
     @_builtins.property
@@ -887,16 +916,21 @@ class GetMemoryResponse(_message.Message):
     def execution(self) -> Global___Execution:
         """What executors do for it now, also where an older version is answered for."""
 
+    @_builtins.property
+    def readiness(self) -> Global___Readiness:
+        """Whether the server that answers has proven its weights, as they are now."""
+
     def __init__(
         self,
         *,
         memory: Global___Memory | None = ...,
         version: _builtins.int = ...,
         execution: Global___Execution | None = ...,
+        readiness: Global___Readiness | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "memory", b"memory"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "memory", b"memory", "readiness", b"readiness"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "memory", b"memory", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "memory", b"memory", "readiness", b"readiness", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
