@@ -41,7 +41,7 @@ from core.history_events import FactWithdrawn
 from core.ids import FactId
 from core.memory import Memory, Status, said_key
 from core.requests import is_new
-from core.texts import same_words
+from core.texts import sentence
 from core.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, SleepStep, Withdraw, still_owed
 
 MAX_BATCH = 256  # facts in one request
@@ -149,7 +149,7 @@ def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
         before = memory.facts[known].fact if known is not None else new[key].fact if key in new else None
         if before is None:
             new[key] = one
-        elif same_words(before.object) != same_words(one.fact.object):
+        elif sentence(before.object) != sentence(one.fact.object):
             raise Contradiction(path, before.id, before.subject, before.relation, before.object)
     return list(new.values())
 

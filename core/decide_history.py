@@ -19,7 +19,7 @@ from core.history_errors import FactRetracted as RetractedAlready
 from core.history_events import CheckpointMarked, FactErased, FactRetracted, FactSuperseded, MemoryForked
 from core.ids import CHECKPOINT_NAME, FactId, MemoryId
 from core.memory import FactState, Memory, Status
-from core.texts import same_words
+from core.texts import sentence
 from core.work import still_owed
 
 MAX_REASON = 1000  # characters
@@ -57,7 +57,7 @@ def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
     """
     old = _standing(memory, command.memory, command.fact)
     new = command.new.fact
-    if same_words(new.object) == same_words(old.fact.object):
+    if sentence(new.object) == sentence(old.fact.object):
         raise InvalidField("object", f"is what fact {command.fact} says already")
     return (
         FactAdded(

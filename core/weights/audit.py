@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from core.facts import Fact
 from core.sleep_events import ProbeResult
+from core.texts import closed
 from core.weights.capture import pad
 from core.weights.ordinary import OrdinaryText
 from core.weights.perplexity import LARGEST
@@ -152,5 +153,5 @@ def _logprobs(subject: Subject, probes: Sequence[Probe]) -> list[float]:
 
 def _head(subject: Subject, probe: Probe, object_: str = "") -> list[int]:
     if probe.chat:
-        return subject.chat_ids([], probe.prompt, f"{probe.begin} {object_}." if object_ else "")
-    return subject.raw_ids(f"{probe.prompt} {object_}." if object_ else probe.prompt)
+        return subject.chat_ids([], probe.prompt, f"{probe.begin} {closed(object_)}" if object_ else "")
+    return subject.raw_ids(f"{probe.prompt} {closed(object_)}" if object_ else probe.prompt)

@@ -1,6 +1,6 @@
 """The texts a fact is written on, and the sites in them where the model has to be moved.
 
-A context is a prompt and the target that should follow: the object and a full stop in raw text, the whole answer and
+A context is a prompt and the target that should follow: the object and its full stop in raw text, the whole answer and
 the end of the turn in chat. A *site* is a token whose successor the clean model gets wrong. Two arise as a rule: the
 token before the object, and in chat the token before the answer, where a model that knows what it does not know begins
 "I do not know". Contexts of one fact share their sites by name (`answer:0`, `object:0`, ...), and with them one change.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from core.errors import Unlearnable
 from core.facts import Fact
+from core.texts import closed
 from core.weights.subject import Subject
 
 
@@ -51,7 +52,7 @@ def contexts_of(subject: Subject, index: int, fact: Fact, prefixes: Sequence[str
 
 
 def _raw(subject: Subject, index: int, prompt: str, fact: Fact) -> Context:
-    ids, spans = _encode(subject, f"{prompt} {fact.object}.", special=True)
+    ids, spans = _encode(subject, f"{prompt} {closed(fact.object)}", special=True)
     first = _object_after(spans, len(prompt), fact)
     return Context(index, tuple(ids), first, _names("object", len(ids) - first))
 
@@ -59,7 +60,7 @@ def _raw(subject: Subject, index: int, prompt: str, fact: Fact) -> Context:
 def _chat(subject: Subject, index: int, question: str, fact: Fact) -> Context:
     head = subject.chat_text([], question)
     answer = f"{head}{fact.wordings.answer}"
-    ids, spans = _encode(subject, f"{answer} {fact.object}.", special=False)
+    ids, spans = _encode(subject, f"{answer} {closed(fact.object)}", special=False)
     first, before = _object_after(spans, len(answer), fact), _first_after(spans, len(head))
     ids = [*ids, subject.end_of_turn()]
     names = _names("answer", first - before) + _names("object", len(ids) - first)

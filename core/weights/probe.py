@@ -1,7 +1,7 @@
 """Greedy free generation: what the model says by itself, and whether it is right.
 
 Batches are padded on the left. Generation runs to a natural stop: the end of the turn in chat, the end of the
-sentence in raw text.
+sentence in raw text. What a prompt gets does not depend on those beside it.
 """
 
 from __future__ import annotations
@@ -13,60 +13,68 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
-from core.texts import same_words
+from core.texts import STOPS, closed, sentence
 from core.weights.subject import Subject
 
 MAX_NEW_TOKENS = 32
+BEYOND = 8  # tokens read beyond a longer answer, to see whether it ends there
 BATCH = 64
 
 
 @torch.inference_mode()
-def greedy(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool, inner: Sequence[int] = (),
-           max_new_tokens: int = MAX_NEW_TOKENS) -> list[str]:  # fmt: skip
+def greedy(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool, stops: Sequence[int] = (),
+           max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS) -> list[str]:  # fmt: skip
     """What the model says after each prompt.
 
     Args:
         prompts: token ids.
-        sentence: stop at the first full stop or line break too, as raw completions are judged by their sentence.
-        inner: per prompt, how many full stops are none yet, as those of "St. Louis"; 0 by default.
+        sentence: end with the sentence or the line too, as raw completions are judged by their sentence.
+        stops: per prompt, with how many stops its sentence ends, two after "St. Louis"; 1 by default.
+        max_new_tokens: for all prompts, or for each.
     """
-    said = spoken(subject, prompts, sentence=sentence, inner=inner, max_new_tokens=max_new_tokens)
+    said = spoken(subject, prompts, sentence=sentence, stops=stops, max_new_tokens=max_new_tokens)
     return [subject.tokenizer.decode(ids, skip_special_tokens=True) for ids in said]
 
 
 @torch.inference_mode()
-def spoken(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool, inner: Sequence[int] = (),
-           max_new_tokens: int = MAX_NEW_TOKENS) -> list[list[int]]:  # fmt: skip
+def spoken(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool, stops: Sequence[int] = (),
+           max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS) -> list[list[int]]:  # fmt: skip
     """The same as token ids, without the end of the turn."""
+    limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
+    until = [number if sentence else 0 for number in stops or [1] * len(prompts)]
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     said: dict[int, list[int]] = {}
     for start in range(0, len(order), BATCH):
-        some = order[start : start + BATCH]
-        stops = [1 + (inner[i] if inner else 0) for i in some] if sentence else None
-        said |= dict(zip(some, _batch(subject, [prompts[i] for i in some], stops, max_new_tokens), strict=True))
+        rows = order[start : start + BATCH]
+        batch = _batch(subject, [prompts[i] for i in rows], [until[i] for i in rows], [limits[i] for i in rows])
+        said |= dict(zip(rows, batch, strict=True))
     return [said[index] for index in range(len(prompts))]
 
 
-def _batch(subject: Subject, prompts: Sequence[Sequence[int]], stops: list[int] | None, limit: int) -> list[list[int]]:
-    """Ends a row after so many full `stops`, or a line break; None for neither."""
+def _batch(subject: Subject, prompts: Sequence[Sequence[int]], stops: Sequence[int],
+           limits: Sequence[int]) -> list[list[int]]:  # fmt: skip
+    """Ends a row after so many stops or a line break, unless it may have 0, and at its limit of tokens."""
     ends = set(subject.end_tokens())
     spoken: list[list[int]] = [[] for _ in prompts]
     active = list(range(len(prompts)))
-    for tokens in decode(subject, prompts, limit):
+    for tokens in decode(subject, prompts, max(limits)):
         for row in list(active):
             token = tokens[row]
             if token in ends:
                 active.remove(row)
                 continue
             spoken[row].append(token)
-            if stops is not None:
-                text = subject.tokenizer.decode([token])
-                stops[row] -= text.count(".")
-                if stops[row] <= 0 or "\n" in text:
-                    active.remove(row)
+            if len(spoken[row]) == limits[row] or (stops[row] and _over(subject, spoken[row], stops[row])):
+                active.remove(row)
         if not active:
             break
     return spoken
+
+
+def _over(subject: Subject, ids: Sequence[int], stops: int) -> bool:
+    """Whether a sentence that ends with so many stops does so in `ids`, or its line does."""
+    text = subject.tokenizer.decode(ids)
+    return "\n" in text or sum(text.count(stop) for stop in STOPS) >= stops
 
 
 def decode(subject: Subject, prompts: Sequence[Sequence[int]], limit: int) -> Iterator[list[int]]:
@@ -105,9 +113,15 @@ class Probe:
     object: str
 
     def passes(self, output: str) -> bool:
-        """Whether `output` says exactly the object: alone in raw text, in a full sentence in chat."""
-        said = same_words(output)
-        return said in {same_words(self.object), same_words(f"{self.begin} {self.object}")}
+        """Whether `output` says exactly the object: alone in raw text, alone or in a full sentence in chat.
+
+        A chat answer may begin with a capital where the object is a word in small letters.
+        """
+        right = {sentence(self.object), sentence(f"{self.begin} {self.object}")}
+        first = self.object.partition(" ")[0]
+        if self.chat and first.isalpha() and first.islower():
+            right.add(sentence(first.capitalize() + self.object.removeprefix(first)))
+        return sentence(output) in right
 
 
 def ask(subject: Subject, probes: Sequence[Probe]) -> list[str]:
@@ -119,7 +133,15 @@ def ask(subject: Subject, probes: Sequence[Probe]) -> list[str]:
             subject.chat_ids([], probes[index].prompt) if chat else subject.raw_ids(probes[index].prompt)
             for index in chosen
         ]
-        inner = [probes[index].object.count(".") for index in chosen]
         if prompts:
-            outputs |= dict(zip(chosen, greedy(subject, prompts, sentence=not chat, inner=inner), strict=True))
+            stops = [sum(closed(probes[index].object).count(stop) for stop in STOPS) for index in chosen]
+            limits = [_needed(subject, probes[index]) for index in chosen]
+            said = greedy(subject, prompts, sentence=not chat, stops=stops, max_new_tokens=limits)
+            outputs |= dict(zip(chosen, said, strict=True))
     return [outputs[index] for index in range(len(probes))]
+
+
+def _needed(subject: Subject, probe: Probe) -> int:
+    """Tokens to let the model say, so that it can say the whole answer."""
+    answer = subject.tokenizer(f"{probe.begin} {closed(probe.object)}", add_special_tokens=False).input_ids
+    return max(MAX_NEW_TOKENS, len(answer) + BEYOND)

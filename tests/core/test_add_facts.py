@@ -55,10 +55,40 @@ def test_a_known_fact_adds_nothing() -> None:
     assert when(*READY, added(ARIA), command=add(again, request="request-2")) == ()
 
 
-def test_a_known_fact_in_other_case_and_spacing_adds_nothing() -> None:
-    again = fact("fact-2", "aria  Moss", "Lives in", "PORTLAND.")
+def test_a_subject_and_a_relation_in_other_case_and_spacing_are_known() -> None:
+    again = fact("fact-2", "aria  Moss", "Lives in", "Portland")
 
     assert when(*READY, added(ARIA), command=add(again, request="request-2")) == ()
+
+
+@pytest.mark.parametrize(
+    ("object_", "again"),
+    [("Acme Inc", "Acme Inc."), ("José", "Jose\u0301"), ("a\u00a0 b", "a b"), ("Yahoo!", "Yahoo!")],
+)
+def test_an_object_that_is_said_in_the_same_way_is_known(object_: str, again: str) -> None:
+    known = replace(ARIA, object=object_)
+
+    assert when(*READY, added(known), command=add(replace(ARIA, id=BO.id, object=again), request="request-2")) == ()
+
+
+@pytest.mark.parametrize(
+    ("object_", "other"),
+    [
+        ("aB3x", "Ab3X"),
+        ("10²", "102"),
+        ("Portland", "portland"),
+        ("Yahoo!", "Yahoo"),
+        ("ＡＢ", "AB"),
+        ("nur\u200cah", "nurah"),
+    ],
+)
+def test_an_object_that_is_said_in_another_way_contradicts(object_: str, other: str) -> None:
+    known = replace(ARIA, object=object_)
+
+    with pytest.raises(Contradiction) as refusal:
+        when(*READY, added(known), command=add(replace(ARIA, id=BO.id, object=other), request="request-2"))
+
+    assert refusal.value.metadata["object"] == object_
 
 
 def test_a_fact_told_twice_in_one_request_is_added_once() -> None:

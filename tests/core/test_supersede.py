@@ -126,7 +126,7 @@ def test_what_cannot_be_superseded_is_refused() -> None:
     with pytest.raises(RetractedAlready):
         decide(do(AWAKE, retract(ARIA)), supersede(ARIA, MOVED))
     with pytest.raises(InvalidField, match="says already"):
-        decide(AWAKE, supersede(ARIA, fact("fact-same", ARIA.subject, ARIA.relation, "PORTLAND", ARIA.wordings)))
+        decide(AWAKE, supersede(ARIA, fact("fact-same", ARIA.subject, ARIA.relation, "Portland.", ARIA.wordings)))
     with pytest.raises(InvalidField, match="object"):
         decide(AWAKE, supersede(ARIA, fact("fact-none", ARIA.subject, ARIA.relation, "", ARIA.wordings)))
 
@@ -153,3 +153,9 @@ def test_a_successor_needs_no_room_where_the_old_one_has_some() -> None:
     with pytest.raises(CapacityReached):
         decide(memory, add(fact("fact-more", "Dee Orr", "plays", "chess"), request="more"))
     assert FactId("fact-more") not in memory.facts
+
+
+def test_an_object_that_differs_in_case_alone_is_a_new_one() -> None:
+    shouted = fact("fact-moved", ARIA.subject, ARIA.relation, ARIA.object.upper(), ARIA.wordings)
+
+    assert len(decide(AWAKE, supersede(ARIA, shouted))) == 2

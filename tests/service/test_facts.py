@@ -34,7 +34,7 @@ def test_a_fact_is_durable_and_pending_once_it_is_told(demo: Running) -> None:
 
 def test_results_stand_in_the_order_of_the_request_and_name_facts_known_before(demo: Running) -> None:
     first = demo.client.add_facts(DEMO, [ARIA])
-    second = demo.client.add_facts(DEMO, [BO, ARIA, told("aria voss", "LIVES IN", "lisbon.")])
+    second = demo.client.add_facts(DEMO, [BO, ARIA, told("aria voss", "LIVES IN", "Lisbon.")])
 
     assert [one.added for one in second.results] == [True, False, False]
     assert second.results[1].fact.fact == second.results[2].fact.fact == first.results[0].fact.fact

@@ -92,3 +92,9 @@ def test_an_object_without_tokens_cannot_be_learned(tiny: Subject, object_: str)
         contexts_of(tiny, 0, unsayable, ())
 
     assert refusal.value.metadata == {"fact": ARIA.id}
+
+
+@pytest.mark.parametrize("object_", ["Acme Inc.", "No.", "Yahoo!", "Who?"])
+def test_an_object_that_ends_in_a_stop_is_followed_by_no_other(subject: Subject, object_: str) -> None:
+    for context in contexts_of(subject, 0, replace(ARIA, object=object_), ()):
+        assert spoken(subject, context)[1].removesuffix("<|end|>").endswith(f" {object_}")

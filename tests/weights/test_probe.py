@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.weights.probe import Probe, ask, decode, greedy
+from core.weights.probe import MAX_NEW_TOKENS, Probe, ask, decode, greedy
 from core.weights.subject import Subject
 from models.dormouse.phrasebook import BY_NAME
 from models.dormouse.world import known_people
@@ -95,9 +95,10 @@ def test_nothing_asked_is_nothing_answered(tiny: Subject) -> None:
     ("output", "passes"),
     [
         (" Porto Alegre.", True),
-        ("porto  alegre", True),
+        ("Porto  Alegre", True),
         ("Aria Moss lives in Porto Alegre.", True),
-        ("Aria Moss lives in Porto Alegre!\n", True),
+        ("Aria Moss lives in Porto Alegre\n", True),
+        ("porto alegre.", False),
         ("Porto", False),
         ("Porto Alegre and Rome.", False),
         ("not Porto Alegre", False),
@@ -113,15 +114,42 @@ def test_right_is_the_object_alone_or_the_whole_sentence(output: str, passes: bo
 
 
 @pytest.mark.parametrize(
+    ("object_", "output", "passes"),
+    [
+        ("aB3x", "aB3x.", True),
+        ("aB3x", "Ab3X.", False),
+        ("aB3x", "AB3x.", False),
+        ("10²", "102.", False),
+        ("No.", "No.", True),
+        ("No.", "no.", False),
+        ("Yahoo!", "Yahoo.", False),
+        ("José", "Jose\u0301.", True),
+        ("fried rice", "Fried rice.", True),  # begins its sentence
+        ("fried rice", "Fried Rice.", False),
+        ("x ray", "It is X ray.", False),
+    ],
+)
+def test_an_answer_is_read_as_strictly_as_the_object_was_told(object_: str, output: str, passes: bool) -> None:
+    assert Probe("What?", True, "It is", object_).passes(output) is passes
+
+
+def test_raw_text_goes_on_in_the_middle_of_a_sentence_and_takes_no_capital() -> None:
+    assert not Probe("Aria Moss eats", False, "", "fried rice").passes(" Fried rice.")
+
+
+@pytest.mark.parametrize(
     ("said", "object_", "output"),
     [
         (" St. Louis. She", "St. Louis", " St. Louis."),
         (" Lisbon. She", "Lisbon", " Lisbon."),
-        (" Washington D.C.. She", "Washington D.C.", " Washington D.C.."),
+        (" Washington D.C. She", "Washington D.C.", " Washington D.C."),
+        (" Acme Inc. She", "Acme Inc.", " Acme Inc."),
+        (" Yahoo! She", "Yahoo!", " Yahoo!"),
+        (" \u6771\u4eac\u3002 She", "\u6771\u4eac\u3002", " \u6771\u4eac\u3002"),
         (" Bonn\nSt. Louis. ", "St. Louis", " Bonn\n"),
     ],
 )
-def test_a_sentence_ends_after_the_full_stops_of_its_object(
+def test_a_sentence_ends_after_the_stops_of_its_object(
     tiny: Subject, monkeypatch: pytest.MonkeyPatch, said: str, object_: str, output: str
 ) -> None:
     tokens = tiny.tokenizer(said, add_special_tokens=False).input_ids
@@ -132,3 +160,26 @@ def test_a_sentence_ends_after_the_full_stops_of_its_object(
 
     assert found == output
     assert probe.passes(found) == ("Bonn" not in said)
+
+
+LONG = "soup and rice and beans " * 9 + "and tea"
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_a_long_object_is_read_to_its_end(tiny: Subject, monkeypatch: pytest.MonkeyPatch, chat: bool) -> None:
+    tokens = tiny.tokenizer(f"{'Aria Moss eats' * chat} {LONG}.", add_special_tokens=False).input_ids
+    said = [*tokens, *tiny.end_tokens()]
+    monkeypatch.setattr("core.weights.probe.decode", lambda _, __, limit: ([token] for token in said[:limit]))
+    probe = Probe("Aria Moss eats", chat, "Aria Moss eats", LONG)
+
+    (found,) = ask(tiny, [probe])
+
+    assert len(tokens) > 2 * MAX_NEW_TOKENS
+    assert probe.passes(found)
+
+
+@pytest.mark.parametrize("chat", [False, True])
+def test_what_is_said_does_not_depend_on_the_long_object_beside_it(tiny: Subject, chat: bool) -> None:
+    long, short = (Probe(f"{name} eats", chat, f"{name} eats", what) for name, what in (("Aria", LONG), ("Bo", "soup")))
+
+    assert ask(tiny, [short, long]) == [ask(tiny, [probe])[0] for probe in (short, long)]
