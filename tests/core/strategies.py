@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -30,6 +31,7 @@ from core.evolve import fold
 from core.facts import Fact
 from core.ids import FactId, MemoryId, SleepId
 from core.memory import NOTHING, Memory
+from core.policy import SleepPolicy
 from core.sleep import Step
 from core.work import Erase, Inject, SleepStep, Withdraw, next_work
 from tests.core import samples
@@ -40,6 +42,7 @@ RELATIONS = ("lives in", "plays", "speaks")
 OBJECTS = ("Oslo",) * 12 + ("Bergen", "")  # mostly new or known, now and then contradicting or empty
 OTHERS = ("Lima", "Quito", "Oslo", "")  # objects that supersede
 REQUESTS = ("r1", "r2", "")  # beside fresh ones: used before, or empty
+POLICIES = (SleepPolicy(), sleeping.POLICY)  # what ships has four scales, so a fact may retreat from stage 2 to 1
 HARM = ({"perplexity": 9.0}, {"neighbours": 0.5}, {"strangers": 0.5}, {"perplexity": float("nan")})
 
 SleepResult = RecordAudit | RecordRefresh | RecordTraining | RecordRescale | RecordEnd
@@ -47,12 +50,13 @@ SleepResult = RecordAudit | RecordRefresh | RecordTraining | RecordRescale | Rec
 
 @dataclass(frozen=True)
 class Attempt:
-    """A memory, a command it was given, and what came of it: events, or a refusal."""
+    """A memory, a command it was given, and what came of it: events, or a refusal. Its nights follow `policy`."""
 
     memory: Memory
     command: Command
     events: tuple[Event, ...]
     refusal: Refused | None
+    policy: SleepPolicy
 
     def __repr__(self) -> str:
         """Short, for the sake of who reads a failure: fifty memories are half a megabyte."""
@@ -60,20 +64,22 @@ class Attempt:
         return f"<{type(self.command).__name__}: {came!s:.200}>"
 
 
-HISTORY = ("retract", "retract", "supersede", "mark", "compact")
+HISTORY = ("retract", "retract", "supersede", "supersede", "mark", "compact")
 KINDS = ("add", "add", "work", "work", "work", "work", "fail", "stale", "create", "sleep", "sleep", "cancel", *HISTORY)
 NIGHTLY = (*["work"] * 24, "sleep", "sleep", "fail", "add", "stale", "cancel", *HISTORY)
 
 
 @st.composite
-def commands(draw: st.DrawFn, memory: Memory, kinds: tuple[str, ...] = KINDS) -> Command:
-    """A command that may or may not fit `memory`."""
+def commands(
+    draw: st.DrawFn, memory: Memory, kinds: tuple[str, ...] = KINDS, policy: SleepPolicy = sleeping.POLICY
+) -> Command:
+    """A command that may or may not fit `memory`, which sleeps by policies like `policy`."""
     work = next_work(memory)
     kind = draw(st.sampled_from(kinds))
     if memory.created is None or kind == "create":
         return replace(samples.CREATE, created=replace(samples.CREATED, seed=draw(st.sampled_from((1, 1, 2)))))
     if kind == "sleep" or (work is None and kind != "add" and draw(st.booleans())):
-        return draw(beginnings(memory))
+        return draw(beginnings(memory, policy))
     if kind == "cancel":
         asleep = [memory.sleep.id] * 4 if memory.sleep else []
         return CancelSleep(sleep=draw(st.sampled_from((*asleep, *memory.nights, SleepId("nobody")))))
@@ -103,7 +109,8 @@ def commands(draw: st.DrawFn, memory: Memory, kinds: tuple[str, ...] = KINDS) ->
 @st.composite
 def _of_history(draw: st.DrawFn, memory: Memory, kind: str) -> Command:
     """What clients do to what was told, and a compaction."""
-    fact = memory.facts[draw(st.sampled_from(sorted(memory.facts)))].fact
+    standing = sorted(fact for fact, state in memory.facts.items() if not state.retracted)
+    fact = memory.facts[draw(st.sampled_from((*standing * 3, *sorted(memory.facts))))].fact
     request = draw(st.sampled_from((*[f"request-{memory.version}"] * 6, *REQUESTS)))
     if kind == "retract":
         return sleeping.retract(fact, erase=draw(st.booleans()), request=request)
@@ -118,15 +125,16 @@ def _of_history(draw: st.DrawFn, memory: Memory, kind: str) -> Command:
 
 
 @st.composite
-def beginnings(draw: st.DrawFn, memory: Memory) -> StartSleep:
-    """A sleep or a nap, always with the same scales."""
-    policy = replace(
-        sleeping.POLICY,
-        trainings=draw(st.integers(1, 3)),
-        mendings=draw(st.integers(0, 2)),
-        refreshes=draw(st.integers(0, 3)),
-        recall_limit=0.5,
-    )
+def beginnings(draw: st.DrawFn, memory: Memory, policy: SleepPolicy) -> StartSleep:
+    """A sleep or a nap: by `policy` as it is, or with other limits and the same scales."""
+    if draw(st.booleans()):
+        policy = replace(
+            policy,
+            trainings=draw(st.sampled_from((1, 1, 2, 3))),
+            mendings=draw(st.integers(0, 2)),
+            refreshes=draw(st.integers(0, 3)),
+            recall_limit=0.5,
+        )
     request = draw(st.sampled_from((*[""] * 4, f"request-{memory.version}", "r1")))
     sleep = SleepId(f"sleep-{memory.version}")
     return sleeping.start(draw(st.sampled_from(("sleep", "sleep", "sleep", "nap"))), policy, sleep, request)
@@ -137,13 +145,14 @@ def results(draw: st.DrawFn, memory: Memory) -> SleepResult:
     """What an executor may find at the step that a sleep is at: any verdicts, now and then harm."""
     work = sleeping.owed(memory)
     none = st.just(set[FactId]())
-    some = none | none | st.sets(st.sampled_from(work.facts), max_size=2) if work.facts else none
+    some = st.sets(st.sampled_from(work.facts), min_size=1, max_size=2) if work.facts else none
     match work.step:
         case Step.AUDIT:
-            harm = draw(st.sampled_from((*[{}] * 20, *HARM)))
-            return sleeping.audit(memory, degraded=draw(some), known=draw(some), controls=harm)
+            harm = draw(st.sampled_from((*[{}] * 12, *HARM)))
+            degraded, known = draw(none | none | some), draw(none | none | some)
+            return sleeping.audit(memory, degraded=degraded, known=known, controls=harm)
         case Step.GATE:
-            return sleeping.gate(memory, turned_back=draw(some))
+            return sleeping.gate(memory, turned_back=draw(none | st.just(set(work.facts)) | some))
         case Step.REFRESH:
             return sleeping.refresh(memory)
         case Step.TRAIN:
@@ -178,29 +187,54 @@ def _additions(draw: st.DrawFn, memory: Memory) -> AddFacts:
 
 @st.composite
 def attempts(
-    draw: st.DrawFn, memory: Memory = NOTHING, kinds: tuple[str, ...] = KINDS, least: int = 0, most: int = 30
+    draw: st.DrawFn,
+    memory: Memory = NOTHING,
+    kinds: tuple[str, ...] = KINDS,
+    least: int = 0,
+    most: int = 30,
+    policy: SleepPolicy | None = None,
 ) -> list[Attempt]:
     """What a memory was asked to do, in order, and what came of each command."""
     made: list[Attempt] = []
+    policy = policy or draw(st.sampled_from(POLICIES))
     for _ in range(draw(st.integers(least, most))):
-        command = draw(commands(memory, kinds))
+        command = draw(commands(memory, kinds, policy))
         try:
             events = decide(memory, command)
         except Refused as refusal:
-            made.append(Attempt(memory, command, (), refusal))
+            made.append(Attempt(memory, command, (), refusal, policy))
         else:
-            made.append(Attempt(memory, command, events, None))
+            made.append(Attempt(memory, command, events, None, policy))
             memory = fold(events, onto=memory)
     return made
 
 
 def nights() -> st.SearchStrategy[list[Attempt]]:
     """Some nights, at least one command, of a memory that carries facts; and what comes between."""
-    rested = sleeping.night(sleeping.AWAKE)
-    told = sleeping.do(sleeping.dissolved(samples.ARIA, samples.BO), samples.add(samples.CY))
-    mixed = sleeping.do(told, sleeping.inject(told, samples.CY))
-    memories = st.sampled_from((sleeping.AWAKE, rested, sleeping.do(rested, sleeping.start()), mixed))
-    return memories.flatmap(lambda memory: attempts(memory, NIGHTLY, least=1, most=40))
+    begin = st.sampled_from([(policy, memory) for policy in POLICIES for memory in _at_every_stage(policy)])
+    return begin.flatmap(lambda one: attempts(one[1], NIGHTLY, least=1, most=40, policy=one[0]))
+
+
+@cache
+def _at_every_stage(policy: SleepPolicy) -> tuple[Memory, ...]:
+    """Memories after each number of nights by `policy`; one asleep, one told a fact, one that nearly unlearned one."""
+    rested = list(_nights(sleeping.AWAKE, policy.dissolved - 1, policy))
+    asleep = sleeping.do(rested[-1], sleeping.start(policy=policy))
+    *_, dissolved = _nights(sleeping.awake(samples.ARIA, samples.BO), policy.dissolved, policy)
+    told = sleeping.do(dissolved, samples.add(samples.CY))
+    told = sleeping.do(told, sleeping.inject(told, samples.CY))
+    countered = sleeping.do(dissolved, sleeping.retract(samples.BO))
+    countered = sleeping.do(countered, sleeping.withdraw(countered, counter=True))
+    *_, unlearned = _nights(countered, policy.dissolved - 1, policy)
+    return (*rested, asleep, told, unlearned)
+
+
+def _nights(memory: Memory, count: int, policy: SleepPolicy) -> Iterator[Memory]:
+    """`memory`, and after each of `count` nights in which all goes well."""
+    yield memory
+    for _ in range(count):
+        memory = sleeping.night(memory, memory.version, policy)
+        yield memory
 
 
 def logs() -> st.SearchStrategy[list[Event]]:

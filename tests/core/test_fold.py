@@ -1,5 +1,6 @@
 """Folding events into a state: the laws every log obeys."""
 
+import re
 from types import MappingProxyType
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.codec import canonical, to_json
+from core.decide import decide
 from core.events import EVENT_TYPES, Event
 from core.evolve import evolve, fold
 from core.memory import NOTHING
@@ -52,12 +54,16 @@ def test_order_of_facts_does_not_depend_on_where_a_fold_was_cut(log: list[Event]
 
 
 @given(made=attempts())
-def test_deciding_changes_no_state_and_a_refusal_causes_no_events(made: list[Attempt]) -> None:
+def test_deciding_changes_no_state_and_decides_alike_on_the_same_one(made: list[Attempt]) -> None:
     events: list[Event] = []
     for attempt in made:
-        assert attempt.memory == fold(events), "decide changed the state it was given"
-        if attempt.refusal is not None:
-            assert attempt.events == ()
+        memory = fold(events)
+        assert attempt.memory == memory, "decide changed the state it was given"
+        if attempt.refusal is None:
+            assert decide(memory, attempt.command) == attempt.events
+        else:
+            with pytest.raises(type(attempt.refusal), match=re.escape(str(attempt.refusal))):
+                decide(memory, attempt.command)
         events.extend(attempt.events)
 
 
