@@ -111,6 +111,8 @@ def _roll_back(draft: Draft) -> None:
         if not (now.status is Status.WITHDRAWN and not before.told and not before.edits):
             draft.facts[fact] = replace(
                 before,
+                fact=now.fact,  # without its words, once it is erased
+                source=now.source,
                 retracted=now.retracted,
                 successor=now.successor,
                 predecessor=now.predecessor,

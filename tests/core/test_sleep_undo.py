@@ -6,7 +6,9 @@ import pytest
 
 from core.decide import decide
 from core.errors import SleepUnknown
-from core.evolve import fold
+from core.evolve import evolve, fold
+from core.facts import Source
+from core.history_events import FactErased
 from core.ids import SleepId
 from core.memory import Memory, Night, Status
 from core.sleep import Step
@@ -147,6 +149,22 @@ def test_what_is_taken_back_at_any_moment_of_a_sleep_that_is_undone_stays_taken_
         assert after.facts[BO.id].retracted == memory.version + 1
         assert list(after.leaving) == [BO.id]
         assert isinstance(next_work(after), Withdraw)
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_what_a_log_says_was_erased_during_a_sleep_that_is_undone_stays_erased(beginning: str) -> None:
+    """`decide` erases nothing in a sleep, but a log may: whatever holds it, words do not come back."""
+    before = BEGINNINGS[beginning]
+    for memory in moments(before):
+        asked = do(memory, retract(BO, erase=True))
+        erased = evolve(asked, FactErased(fact=BO.id, remains=()))
+
+        after = do(erased, CANCEL)
+
+        state = after.facts[BO.id]
+        assert (state.erased, state.erase) == (True, True)
+        assert (state.fact.subject, state.fact.object, state.source) == ("", "", Source())
+        assert BO.id not in after.erasing
 
 
 def test_facts_told_during_a_sleep_that_completes_are_written_after_it() -> None:
