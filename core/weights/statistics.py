@@ -5,13 +5,14 @@
 Not centred, full, not diagonal, ordinary tokens about ten times d_in. The other two are the places where facts are
 written: the token before an answer, where what is told could leak into invention about strangers, and the token before
 an object, where it could leak into what is known about others. Ordinary text holds few of them, so they count apart.
-Keys are measured in bfloat16 where that is fast: a moment differs by less than one percent, and it only steers.
+Keys are measured in bfloat16 where that is fast: a moment differs by less than one percent, and it only steers. Those
+of a float16 model are measured in float16 everywhere, as bfloat16 would hide that they overflow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -113,6 +114,11 @@ def _ridge(moment: Tensor) -> float:
     return ridge
 
 
+def _forward_pass(subject: Subject) -> AbstractContextManager[object]:
+    """In bfloat16 where that is fast, except of a float16 model: bfloat16 holds keys at which that one overflows."""
+    return nullcontext() if subject.model.dtype is torch.float16 else subject.reduced()
+
+
 @torch.no_grad()
 def second_moments(subject: Subject, sequences: Sequence[list[int]], last_only: bool,
                    progress: Callable[[int], None]) -> tuple[dict[str, Tensor], int]:  # fmt: skip
@@ -140,7 +146,7 @@ def second_moments(subject: Subject, sequences: Sequence[list[int]], last_only: 
             if last_only:
                 keep = keep & (mask.cumsum(1) == mask.sum(1, keepdim=True))
             count += int(keep.sum())
-            with subject.reduced(), suppress(_AllKeysSeen):
+            with _forward_pass(subject), suppress(_AllKeysSeen):
                 subject.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
             progress(min(start + BATCH, len(order)))
     finally:

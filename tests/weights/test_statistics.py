@@ -157,7 +157,11 @@ def test_statistics_of_few_huge_keys_are_positive_definite_all_the_same(tmp_path
         assert torch.linalg.cholesky_ex(moment.double()).info == 0
 
 
-def test_keys_that_overflow_are_named_and_not_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("units", [True, False], ids=["with AMX", "without AMX"])
+def test_keys_that_overflow_are_named_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, units: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units)
     subject = load_subject(make(tmp_path), dtype="float16")
     few = OrdinaryText(whole=[subject.raw_ids("The lamp stood near the river.")] * 3)
     with torch.no_grad():
