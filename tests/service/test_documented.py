@@ -56,8 +56,14 @@ def test_every_setting_is_in_the_manual_with_its_default() -> None:
         assert field.description, name
         assert field.description in rows[f"HYPNOGRAM_{name.upper()}"]
         if field.default_factory is None and name != "model_path":
-            default = {True: "on", False: "off", None: "none"}.get(field.default, field.default)
-            assert f"`{default}`" in rows[f"HYPNOGRAM_{name.upper()}"], name
+            assert f"Default: `{as_written(field.default)}`." in rows[f"HYPNOGRAM_{name.upper()}"], name
+
+
+def as_written(default: object) -> str:
+    """A default as the manual writes it: zero is a number and not `off`."""
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return "none" if default is None else str(default)
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
