@@ -36,7 +36,7 @@ DEMO = MemoryId("demo")
 CAUSE = Cause(actor="tester")
 EVERY = 40  # of so many lines of ordinary text one is kept
 ROOM = 0.5  # so few statistics make a key crowd more than it does on all of the text
-PATIENCE = 120.0  # seconds
+PATIENCE = 600.0  # seconds without an event before an executor counts as stuck, however busy the machine is
 
 
 @dataclass(frozen=True)
@@ -238,8 +238,8 @@ def work(
         waited = 0.0
         while not until(states.current(memory)):
             assert waited < PATIENCE, f"the executor did not come to it: {states.current(memory)}"
-            position = store.log.wait(position, 0.5)
-            waited += 0.5
+            before, position = position, store.log.wait(position, 0.5)
+            waited = waited + 0.5 if position == before else 0.0
     finally:
         stop.set()
         for thread in threads:
