@@ -67,6 +67,19 @@ def test_columns_of_different_deltas_are_never_joined() -> None:
     )
 
 
+def test_terms_are_in_the_order_of_deltas_and_columns_however_they_came_about() -> None:
+    low, high = sorted((D1, D2))
+    memory = write(write(TOLD, ARIA, BO), CY, number=2)
+    (first, second) = memory.edits.values()
+    swapped = {
+        first.id: replace(first, delta=high, columns=first.columns[::-1]),
+        second.id: replace(second, delta=low),
+    }
+    memory = rescaled(replace(memory, edits=swapped), {ARIA.id: 0.5})
+
+    assert [(term.delta, term.first) for term in plan(memory).terms] == [(low, 0), (high, 0), (high, 2)]
+
+
 def test_a_plan_names_each_artifact_once() -> None:
     memory = rescaled(write(write(TOLD, ARIA, BO), CY, number=2), {BO.id: 0.5})
 
@@ -113,7 +126,12 @@ def test_the_plan_does_not_depend_on_the_order_of_edits_or_columns(data: st.Data
     ]
     facts = {
         columns.fact: FactState(
-            fact=ARIA, source=TOLD.facts[ARIA.id].source, added=1, status=Status.INJECTED, scale=data.draw(scales)
+            fact=ARIA,
+            source=TOLD.facts[ARIA.id].source,
+            added=1,
+            status=Status.INJECTED,
+            scale=data.draw(scales),
+            edits=(one.id,),
         )
         for one in edits
         for columns in one.columns
@@ -126,6 +144,7 @@ def test_the_plan_does_not_depend_on_the_order_of_edits_or_columns(data: st.Data
     straight = plan(Memory(facts=facts, edits={one.id: one for one in edits}))
     mixed = plan(Memory(facts=facts, edits={one.id: one for one in shuffled}))
 
+    assert bool(straight.terms) == any(state.scale for state in facts.values())
     assert straight == mixed
     assert straight.digest == mixed.digest
     assert list(straight.terms) == sorted(straight.terms)

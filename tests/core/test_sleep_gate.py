@@ -1,5 +1,7 @@
 """The gate: the verdict on a fact's probes, and what it does to the fact's stage, scale and edits."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -156,6 +158,19 @@ def test_passing_advances_and_failing_retreats_by_one_stage() -> None:
         asked=4,
         audit=verdicts[BO.id].version,
     )
+
+
+def test_a_fact_turned_back_at_the_second_stage_of_what_ships_falls_to_the_first() -> None:
+    policy = SleepPolicy()
+    memory = night(night(AWAKE, 1, policy), 2, policy)
+    memory = until(do(memory, start(policy=replace(policy, trainings=1))), Step.GATE)
+    memory = do(memory, gate(memory, turned_back=[BO.id]))
+
+    (retreated,) = [event for event in decide(memory, rescale(memory)) if isinstance(event, FactRetreated)]
+    memory = rescaled(memory)
+
+    assert (retreated.from_stage, retreated.stage, retreated.from_scale, retreated.scale) == (2, 1, 0.1, 0.5)
+    assert [(one.stage, one.scale) for one in memory.facts.values()] == [(3, 0.0), (1, 0.5), (3, 0.0)]
 
 
 def test_the_audit_that_decided_is_named_by_its_version() -> None:

@@ -11,7 +11,19 @@ from core.errors import Refused, StaleWork
 from core.events import Event, FactInjected, WorkFailed
 from core.evolve import fold
 from core.memory import NOTHING, Memory, Status
-from core.work import LATER_SECONDS, MAX_ATTEMPTS, Inject, PrepareStatistics, next_work, seconds_before, still_owed
+from core.work import (
+    LATER_SECONDS,
+    MAX_ATTEMPTS,
+    Erase,
+    Inject,
+    PrepareStatistics,
+    Withdraw,
+    Work,
+    next_work,
+    seconds_before,
+    still_owed,
+)
+from tests.core import sleep_samples as sleeping
 from tests.core.samples import (
     ARIA,
     BATCH,
@@ -23,6 +35,7 @@ from tests.core.samples import (
     PREPARE,
     PREPARED,
     READY,
+    add,
     added,
     digest,
     edit,
@@ -33,6 +46,7 @@ from tests.core.samples import (
     when,
     write,
 )
+from tests.core.sleep_samples import awake, do, erase, retract, withdraw
 from tests.core.strategies import Attempt, attempts, logs
 
 TOLD = (*READY, added(ARIA), added(BO), added(CY), added(DEE))
@@ -64,6 +78,20 @@ def test_what_did_not_fit_into_a_batch_is_owed_next() -> None:
     memory = write(fold(TOLD), ARIA, BO, CY)
 
     assert next_work(memory) == inject(DEE, weights=digest("weights", 1))
+
+
+def test_erasing_comes_after_what_leaves_and_after_what_is_written() -> None:
+    memory = do(awake(ARIA, BO), retract(ARIA))
+    memory = do(memory, withdraw(memory))
+    memory = do(memory, retract(ARIA, erase=True), add(CY), retract(BO))
+    owed: list[Work | None] = []
+    for result in (withdraw, lambda now: sleeping.inject(now, CY), erase):
+        owed.append(next_work(memory))
+        memory = do(memory, result(memory))
+
+    assert [type(work) for work in owed] == [Withdraw, Inject, Erase]
+    assert next_work(memory) is None
+    assert memory.facts[ARIA.id].erased
 
 
 def test_an_injection_is_recorded_with_one_event_for_each_fact() -> None:

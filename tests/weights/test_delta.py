@@ -141,6 +141,26 @@ def test_a_group_of_one_exponent_is_an_exact_sum_of_integers(seed: int, base: bo
     assert [[Fraction(value) for value in row] for row in found.tolist()] == exactly(start, [(u, v, 0.5)])
 
 
+def column(mantissa: int, exponent: int) -> Part:
+    """One column that adds `mantissa * 2^exponent` to a 1 x 1 weight."""
+    return (
+        Factor(torch.tensor([[mantissa]], dtype=torch.int16), torch.tensor([exponent], dtype=torch.int16)),
+        Factor(torch.tensor([[1]], dtype=torch.int16), torch.tensor([0], dtype=torch.int16)),
+        1.0,
+    )
+
+
+def test_groups_are_added_from_the_smallest_exponent_to_the_largest_and_the_base_comes_last() -> None:
+    """Point 3 of the proof: beyond 2^53 float64 rounds, so the order of groups has to be one and the same."""
+    one, two, three = column(1, 60), column(1, 7), column(2, 6)  # 2^60, whose neighbours are 256 away, and twice 128
+    half = torch.full((1, 1), 128.0, dtype=torch.float64)
+    zero = torch.zeros(1, 1, dtype=torch.float64)
+
+    assert materialise(zero, [one, two, three]).item() == 2.0**60 + 256
+    assert materialise(zero, [three, two, one]).item() == 2.0**60 + 256
+    assert materialise(half, [one, two]).item() == 2.0**60  # each half lost; both together would be 256
+
+
 def test_nothing_in_force_is_the_base_itself_and_not_a_view_of_it() -> None:
     base = even(3, 4, seed=1).bfloat16()
 

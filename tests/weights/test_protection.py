@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -34,6 +35,16 @@ def test_a_fact_that_leaves_takes_its_keys_and_no_others() -> None:
     for name in ("low", "high"):
         torch.testing.assert_close(left.kept[name].inverse_times(probe), never.kept[name].inverse_times(probe))
     assert abs(left.crowding() - never.crowding()) < 1e-9
+
+
+def test_the_most_crowded_module_counts_alone() -> None:
+    """The trace formula of `KeptKeys.crowding` by hand: a key k costs |k|^2 / (1 + |k|^2) of d_in dimensions."""
+    long, short = torch.zeros(1, WIDTH), torch.zeros(1, WIDTH)
+    long[0, 0], short[0, 0] = 3.0, 1.0
+
+    for keys_of in ({"low": long, "high": short}, {"low": short, "high": long}):
+        held = nothing().joined([ONE], keys_of, torch.zeros(1))
+        assert held.crowding() == pytest.approx(9 / 10 / WIDTH)
 
 
 def test_when_all_have_left_nothing_but_ordinary_keys_is_kept() -> None:
