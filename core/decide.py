@@ -38,6 +38,7 @@ from core.errors import (
 )
 from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
 from core.history_events import FactWithdrawn
+from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
 from core.memory import Memory, Status, said_key
 from core.requests import is_new
@@ -134,7 +135,8 @@ def _supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
         return ()
     events = decide_history.supersede(memory, command)
     check_fact(command.new.fact, "")
-    _check_capacity(memory, memory.facts[command.fact].status is not Status.INJECTED)  # otherwise a key leaves, too
+    if memory.facts[command.fact].status is not Status.INJECTED:  # otherwise keys leave, too
+        _check_capacity(memory, 1)
     return events
 
 
@@ -157,15 +159,23 @@ def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
 def _check_capacity(memory: Memory, more: int) -> None:
     """Refuses facts that would raise the crowding over the memory's limit, those still pending counted in.
 
-    A fact is expected to cost what those in force cost on average, and one key of the key space before any is.
+    A fact is expected to cost what those in force cost on average, and before any is, what its base leads to expect.
     """
     if memory.created is None or not more:
         return
     in_force = sum(bool(state.edits) for state in memory.facts.values())  # counter-edits hold keys, too
-    each = memory.crowding / in_force if in_force else 1 / memory.created.key_width
-    expected = memory.crowding + each * (len(memory.pending) + more)
-    if expected > memory.created.capacity:
-        raise CapacityReached(expected, memory.created.capacity)
+    each = memory.crowding / in_force if in_force else _keys_per_fact(memory) / memory.created.key_width
+    expected, limit = memory.crowding + each * (len(memory.pending) + more), memory.created.capacity
+    if expected > limit:
+        room = int((limit - memory.crowding) / each) - len(memory.pending)
+        raise CapacityReached(expected, limit, max(room, 0))
+
+
+def _keys_per_fact(memory: Memory) -> float:
+    """Dimensions of the key space that a fact will take: as the base's profile says, or was measured on it."""
+    said = memory.created.keys_per_fact if memory.created else 0.0
+    measured = memory.statistics.keys_per_fact if memory.statistics else 0.0
+    return said or measured or KEYS_PER_FACT
 
 
 def _record_injection(memory: Memory, edit: EditComputed) -> tuple[Event, ...]:

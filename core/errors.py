@@ -118,12 +118,13 @@ class Contradiction(Refused):
 class CapacityReached(Refused):
     reason = "CAPACITY_REACHED"
 
-    def __init__(self, crowding: float, limit: float) -> None:
+    def __init__(self, crowding: float, limit: float, room: int) -> None:
         super().__init__(
-            f"the facts would raise the crowding to {crowding:.3f}, over the limit of {limit:.3f}: let the memory "
-            "sleep first, or tell fewer facts",
+            f"the facts would raise the crowding to {crowding:.3f}, over the limit of {limit:.3f}; about {room} more "
+            "fit: tell no more than that, and the others once the memory has slept",
             crowding=crowding,
             limit=limit,
+            room=room,
         )
 
 

@@ -76,7 +76,8 @@ class MemoryCreated:
 
     `ordinary_text` is the artifact of the text whose keys an edit must keep; `prefixes` are put before raw
     statements so that a fact is written for more than one beginning of a text; `sleep` is how it sleeps unless a
-    client says otherwise.
+    client says otherwise; `keys_per_fact` is what a fact is expected to take of the key space, as far as the model's
+    profile says; 0 where it does not.
     """
 
     base: BaseModel
@@ -89,13 +90,15 @@ class MemoryCreated:
     capacity: float
     seed: int
     sleep: SleepPolicy = field(default_factory=SleepPolicy)
+    keys_per_fact: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsPrepared:
     """What an edit must keep in general is an artifact now: the weighted second moments of the edited modules' keys.
 
-    `tokens`, `abstentions` and `recalls` count the keys behind it; `weights` is the digest of the clean modules.
+    `tokens`, `abstentions` and `recalls` count the keys behind it; `weights` is the digest of the clean modules;
+    `keys_per_fact` is how many dimensions of the key space an example of a fact takes, 0 where nobody measured it.
     """
 
     artifact: Digest
@@ -103,6 +106,7 @@ class StatisticsPrepared:
     abstentions: int
     recalls: int
     weights: Digest
+    keys_per_fact: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ DEFAULTS = Hyperparameters(
     history=True,
 )
 CAPACITY = 0.03
+KEYS_PER_FACT = 4.0  # where neither the model's profile says how many, nor statistics measured it
 
 _above_zero = (lambda value: value > 0, "must be above 0")
 _zero_or_more = (lambda value: value >= 0, "must be 0 or more")
@@ -65,7 +66,16 @@ def changed_hyperparameters(before: Hyperparameters, given: Mapping[str, object]
 
 def checked_capacity(value: object) -> float:
     """`value`, if a memory can have it as its capacity. Raises InvalidField."""
-    capacity: float = of_kind(CAPACITY, value, "capacity")
-    if not isfinite(capacity) or capacity <= 0:
-        raise InvalidField("capacity", f"is {value}; it must be above 0 and finite")
-    return capacity
+    return _above_zero_and_finite(value, "capacity")
+
+
+def checked_keys_per_fact(value: object) -> float:
+    """`value`, if a fact can be expected to take so many keys. Raises InvalidField."""
+    return _above_zero_and_finite(value, "keys_per_fact")
+
+
+def _above_zero_and_finite(value: object, field: str) -> float:
+    number: float = of_kind(1.0, value, field)
+    if not isfinite(number) or number <= 0:
+        raise InvalidField(field, f"is {value}; it must be above 0 and finite")
+    return number

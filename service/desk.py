@@ -97,6 +97,7 @@ class Desk:
                 abstentions=measured.abstentions,
                 recalls=measured.recalls,
                 weights=self._subject.digest(),
+                keys_per_fact=round(measured.keys_per_fact, 3),
             )
         )
 

@@ -119,6 +119,7 @@ class LiveModels:
             ordinary_text=self._artifacts.put(ordinary.read_bytes()),
             capacity=profile.capacity if capacity is None else capacity,
             seed=0,
+            keys_per_fact=profile.keys_per_fact,
             sleep=changed_policy(profile.sleep, sleep or {}, "sleep"),
         )
 

@@ -12,7 +12,13 @@ from core.codec import from_json
 from core.errors import InvalidField, ModelUnavailable
 from core.events import Hyperparameters
 from core.facts import RelationWords
-from core.hyperparameters import CAPACITY, DEFAULTS, changed_hyperparameters, checked_capacity
+from core.hyperparameters import (
+    CAPACITY,
+    DEFAULTS,
+    changed_hyperparameters,
+    checked_capacity,
+    checked_keys_per_fact,
+)
 from core.policy import SleepPolicy, changed_policy
 
 NAME = "hypnogram.json"
@@ -29,6 +35,7 @@ class Profile:
     prefixes: tuple[str, ...] = ()
     hyperparameters: Hyperparameters = DEFAULTS
     capacity: float = CAPACITY
+    keys_per_fact: float = 0.0
     phrasebook: dict[str, RelationWords] = field(default_factory=dict)
     sleep: SleepPolicy = field(default_factory=SleepPolicy)
 
@@ -94,6 +101,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "prefixes": lambda value: _texts(value, "prefixes"),
     "hyperparameters": lambda value: changed_hyperparameters(DEFAULTS, _object(value, "hyperparameters")),
     "capacity": checked_capacity,
+    "keys_per_fact": checked_keys_per_fact,
     "phrasebook": lambda value: {
         relation: _words(words, f"phrasebook[{relation!r}]") for relation, words in _object(value, "phrasebook").items()
     },

@@ -23,6 +23,7 @@ from torch import Tensor
 from core.errors import Damaged, Unlearnable
 from core.events import Hyperparameters
 from core.weights.capture import pad
+from core.weights.cost import keys_per_fact
 from core.weights.ordinary import OrdinaryText
 from core.weights.subject import Subject
 
@@ -36,12 +37,15 @@ class _AllKeysSeen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """lambda C [d_in, d_in] float32 per module, symmetric and positive definite, and the counts behind it."""
+    """lambda C [d_in, d_in] float32 per module, symmetric and positive definite, the counts behind it, and what a fact
+    takes of the space that it leaves (see `core.weights.cost`; 0 where that was not measured).
+    """
 
     moments: Mapping[str, Tensor]
     tokens: int
     abstentions: int
     recalls: int
+    keys_per_fact: float = 0.0
 
     def to_bytes(self) -> bytes:
         """A safetensors file of the lower triangles."""
@@ -50,7 +54,8 @@ class Statistics:
             rows, columns = torch.tril_indices(*moment.shape)
             packed[module] = moment[rows, columns].contiguous()
         counts = torch.tensor([self.tokens, self.abstentions, self.recalls])
-        return save({**packed, "counts": counts})
+        keys = torch.tensor(self.keys_per_fact, dtype=torch.float64)
+        return save({**packed, "counts": counts, "keys_per_fact": keys})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Statistics:
@@ -58,9 +63,10 @@ class Statistics:
         try:
             packed = load(data)
             tokens, abstentions, recalls = packed.pop("counts").tolist()
+            keys = float(packed.pop("keys_per_fact", 0.0))
         except Exception as error:
             raise Damaged(f"key statistics cannot be read: {error}") from error
-        return cls({module: _unpack(values) for module, values in packed.items()}, tokens, abstentions, recalls)
+        return cls({module: _unpack(values) for module, values in packed.items()}, tokens, abstentions, recalls, keys)
 
 
 def _forward(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
@@ -95,7 +101,8 @@ def measure(subject: Subject, text: OrdinaryText, options: Hyperparameters,
         done += len(sequences)
     for moment in moments.values():
         moment.diagonal().add_(_ridge(moment))
-    return Statistics(moments, *counts)
+    tokens, abstentions, recalls = counts
+    return Statistics(moments, tokens, abstentions, recalls, keys_per_fact(subject, moments))
 
 
 def _ridge(moment: Tensor) -> float:

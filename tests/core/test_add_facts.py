@@ -9,15 +9,18 @@ from core.commands import AddFacts
 from core.decide import MAX_BATCH, decide
 from core.errors import CapacityReached, Contradiction, InvalidField, RequestReused
 from core.evolve import fold
+from core.hyperparameters import KEYS_PER_FACT
 from core.memory import Memory, Status
 from core.requests import MAX_REQUEST_ID
 from tests.core.samples import (
     ARIA,
     BO,
+    CREATED,
     CY,
     DEE,
     KEY_WIDTH,
     PREPARE,
+    PREPARED,
     READY,
     add,
     added,
@@ -183,8 +186,9 @@ def test_facts_that_would_raise_the_crowding_over_the_limit_are_refused() -> Non
     memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, crowding=0.25)
 
     assert decide(memory, add(BO, request="request-2"))  # expected: 0.25 + 0.25, just at the limit
-    with pytest.raises(CapacityReached, match="sleep"):
+    with pytest.raises(CapacityReached, match=r"about 1 more fit.*slept") as refusal:
         decide(memory, add(BO, CY, request="request-2"))
+    assert refusal.value.metadata["room"] == "1"
 
 
 def test_capacity_counts_facts_that_are_still_pending() -> None:
@@ -201,9 +205,20 @@ def test_at_capacity_known_facts_may_still_be_told_again() -> None:
     assert decide(memory, add(replace(ARIA, id=DEE.id), request="request-2")) == ()
 
 
-def test_before_anything_is_written_a_fact_is_expected_to_cost_one_key() -> None:
-    people = [fact(f"fact-{number}", f"Person {number}", "lives in", "Oslo") for number in range(KEY_WIDTH // 2 + 1)]
+@pytest.mark.parametrize(
+    ("profile", "statistics", "expected"),
+    [(2.5, 10.0, 2.5), (0.0, 5.0, 5.0), (0.0, 0.0, KEYS_PER_FACT), (2.5, None, 2.5), (0.0, None, KEYS_PER_FACT)],
+    ids=["as the profile says", "as measured", "as of old", "before statistics", "before anything is known"],
+)
+def test_before_anything_is_written_a_fact_is_expected_to_cost_what_it_does_on_the_base(
+    profile: float, statistics: float | None, expected: float
+) -> None:
+    memory = fold([replace(CREATED, capacity=0.5, keys_per_fact=profile)])
+    if statistics is not None:
+        memory = fold([replace(PREPARED, keys_per_fact=statistics)], onto=memory)
+    fitting = int(KEY_WIDTH // 2 / expected)
+    people = [fact(f"fact-{number}", f"Person {number}", "lives in", "Oslo") for number in range(fitting + 1)]
 
-    assert len(decide(after_creation(), add(*people[1:]))) == KEY_WIDTH // 2
-    with pytest.raises(CapacityReached):
-        decide(after_creation(), add(*people))
+    assert len(decide(memory, add(*people[1:]))) == fitting
+    with pytest.raises(CapacityReached, match=f"about {fitting} more fit"):
+        decide(memory, add(*people))

@@ -13,7 +13,7 @@ from core.memory import Memory
 from core.sleep import Step
 from core.sleep_events import SleepRolledBack
 from core.work import MAX_ATTEMPTS
-from tests.core.samples import ARIA, BO, CREATED, DEE, add, fact
+from tests.core.samples import ARIA, BO, CREATED, DEE, PREPARED, add, fact
 from tests.core.sleep_samples import (
     ASLEEP,
     AWAKE,
@@ -139,6 +139,7 @@ def test_dissolved_facts_take_no_room() -> None:
     memory = do(dissolved(ARIA, BO), add(DEE))
     people = [fact(f"f{n}", f"Person {n}", "plays", "chess") for n in range(50)]
 
+    memory = replace(memory, statistics=replace(PREPARED, keys_per_fact=1.0))
     assert decide(
         with_capacity(memory, 0.0), add(*people[1:], request="more")
     )  # a key each of the hundred, as at first

@@ -26,7 +26,7 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     errors.VersionUnknown("demo", 9, 3),
     errors.RequestReused("r"),
     errors.Contradiction("facts[0]", "f", "Aria", "lives in", "Oslo"),
-    errors.CapacityReached(1.2, 1.0),
+    errors.CapacityReached(1.2, 1.0, 3),
     errors.NotReady("its statistics are not prepared yet"),
     errors.SleepInProgress("s", "nap"),
     errors.SleepUnknown("s"),
