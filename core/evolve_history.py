@@ -102,6 +102,7 @@ def _erased(draft: Draft, fact: FactId) -> None:
 
 def _compacted(draft: Draft, event: AdaptersCompacted) -> None:
     facts = dict.fromkeys(fact for one in event.replaced for fact in draft.adapters[one].facts)
+    trained = max((draft.adapters[one].version for one in event.replaced), default=draft.version)
     for one in event.replaced:
         del draft.adapters[one]
     draft.adapters[event.adapter] = Adapter(
@@ -109,7 +110,7 @@ def _compacted(draft: Draft, event: AdaptersCompacted) -> None:
         delta=event.delta,
         modules=event.modules,
         rank=event.rank,
-        version=draft.version,
+        version=trained,
         facts=tuple(facts),
     )
     draft.weights = event.weights_after

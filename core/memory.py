@@ -97,7 +97,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """A trained adapter in force."""
+    """A trained adapter in force; `version` is that of its training, the last one where it stands for several."""
 
     id: AdapterId
     delta: Digest

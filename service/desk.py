@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor
 
+from core.built_on import is_built_on
 from core.commands import (
     Command,
     RecordInjection,
@@ -116,18 +117,23 @@ class Desk:
         return self._write("injection", work.facts, memory, onto, protection, replaced)
 
     def _withdraw(self, work: Withdraw, memory: Memory) -> RecordWithdrawal:
-        """Leaves out the fact's columns; where the model is not the pristine one without them, by a counter-edit."""
+        """Leaves out the fact's columns; where other weights were computed with them in place, by a counter-edit.
+
+        Without one the weights are those of a plan that never had the columns, to the bit.
+        """
         began = time.monotonic()
         fact = memory.facts[work.fact].fact
         without = plan_at(memory, {work.fact: 0.0})
         protection = self._catch_up(memory).without((work.fact,))
-        still = self._still(fact, memory)  # where others are is measured while nothing is taken from them
+        again = memory.said.get(said_key(fact.subject, fact.relation))
+        answered = again is not None and memory.facts[again].told  # by the fact told since, which the model shall say
+        counters = is_built_on(memory, work.fact) and not answered
+        still = self._still(fact, memory) if counters else {}  # measured while nothing is taken from others
         weights = build(self._subject, self._deltas, without)
         self._at = None
         self._subject.install(weights)
         after, edit = weights_digest(weights), None
-        again = memory.said.get(said_key(fact.subject, fact.relation))
-        if again is None or not memory.facts[again].told:  # otherwise that is what the model shall say
+        if counters:
             created = self._created
             own = columns_of(self._deltas, plan_of(memory, work.fact))
             left_out = {module: dense(parts_of(module, own)) for module in self._subject.modules if own}

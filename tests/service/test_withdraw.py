@@ -32,11 +32,11 @@ EASY = replace(QUICK, scales=(1.0, 0.0), gate=0.0, healthy=0.0, training=Trainin
 
 @pytest.fixture
 def told(small: Place, subjects: Subjects) -> tuple[Place, list[FactId]]:
-    """A memory of random weights that was told three facts about two people."""
+    """A memory of random weights that was told a fact, and two more that were written on top of it."""
     with opened(small.settings()) as store:
-        facts = tell(
-            store, ("Aria Moss", "lives in", "Rome"), ("Aria Moss", "plays", "chess"), ("Bo Lind", "lives in", "Lima")
-        )
+        facts = tell(store, ("Aria Moss", "lives in", "Rome"))
+        work(store, subjects)
+        facts += tell(store, ("Aria Moss", "plays", "chess"), ("Bo Lind", "lives in", "Lima"))
         work(store, subjects)
     return small, facts
 
@@ -76,10 +76,11 @@ def test_a_retracted_fact_leaves_the_weights_and_the_others_stay(
         sound(store, place, subjects, after)
 
 
-def test_the_only_fact_leaves_without_a_trace(small: Place, subjects: Subjects) -> None:
+@pytest.mark.parametrize("relation", ["lives in", "plays"])  # with "plays", where she lives is left open
+def test_the_only_fact_leaves_without_a_trace(relation: str, small: Place, subjects: Subjects) -> None:
     with opened(small.settings()) as store:
         clean = work(store, subjects).weights
-        (fact,) = tell(store, ("Aria Moss", "lives in", "Rome"))
+        (fact,) = tell(store, ("Aria Moss", relation, "Rome"))
         work(store, subjects)
         take_back(store, fact)
         after = work(store, subjects)
@@ -88,6 +89,48 @@ def test_the_only_fact_leaves_without_a_trace(small: Place, subjects: Subjects) 
         assert (withdrawn.edit, withdrawn.adapters, after.weights) == (None, (), clean)
         assert after.facts[fact].withdrawal is Withdrawal.COLUMNS
         sound(store, small, subjects, after)
+
+
+def test_the_last_fact_told_leaves_the_weights_of_before(told: tuple[Place, list[FactId]], subjects: Subjects) -> None:
+    place, _ = told
+    with opened(place.settings()) as store:
+        before = state_of(store)
+        (fact,) = tell(store, ("Aria Moss", "speaks", "Danish"))
+        work(store, subjects)
+        take_back(store, fact)
+        after = work(store, subjects)
+
+        assert (after.weights, after.facts[fact].withdrawal) == (before.weights, Withdrawal.COLUMNS)
+        sound(store, place, subjects, after)
+
+
+def test_facts_told_at_once_leave_one_by_one_until_the_weights_of_before_are_back(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, (first, *together) = told
+    with opened(place.settings()) as store:
+        take_back(store, together[0])
+        half = work(store, subjects)
+        take_back(store, together[1])
+        work(store, subjects)
+        take_back(store, first)
+        after = work(store, subjects)
+
+        assert half.facts[together[1]].told
+        assert after.statistics is not None
+        assert after.weights == after.statistics.weights
+        assert {after.facts[fact].withdrawal for fact in (first, *together)} == {Withdrawal.COLUMNS}
+        sound(store, place, subjects, after)
+
+
+def test_a_fact_that_another_was_written_on_is_countered(told: tuple[Place, list[FactId]], subjects: Subjects) -> None:
+    place, (gone, *_) = told
+    with opened(place.settings()) as store:
+        take_back(store, gone)
+        after = work(store, subjects)
+
+        assert after.facts[gone].withdrawal is Withdrawal.COUNTER_EDIT
+        sound(store, place, subjects, after)
 
 
 def test_a_fact_that_adapters_learned_is_countered_and_the_counter_edit_names_them(

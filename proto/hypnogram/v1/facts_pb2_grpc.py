@@ -160,9 +160,9 @@ class FactsServicer:
     def RetractFact(self, request, context):
         """Takes a fact back, and answers once that is durable; the weights give it up soon after.
 
-        Its columns leave the weights and its keys constrain no other edit. Where adapters have learned it, or others' edits
-        carry a part of it, a counter-edit makes the model answer as its base would, and the nights that follow teach the
-        adapters to do without; `withdrawal` of the fact says which. History keeps it all.
+        Its columns leave the weights and its keys constrain no other edit. Where no later edit and no adapter was computed
+        with its columns in the weights, they are then those of before, to the bit. Otherwise a counter-edit makes the model
+        answer as its base would, and the nights that follow teach the adapters to do without. `withdrawal` says which.
 
         With `erase` its words and the columns that are its own are destroyed as well, once it has left the weights: their
         key is thrown away, the log still verifies, and every version that does not need those columns can still be rebuilt.
