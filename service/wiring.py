@@ -30,7 +30,9 @@ def opened(settings: Settings) -> Iterator[Store]:
         SchemaMismatch: the database was written by a newer version.
     """
     with EventLog.open(settings.database_url) as log:
-        yield Store(log, Artifacts(settings.artifact_folder), Snapshots(settings.snapshot_folder))
+        snapshots = Snapshots(settings.snapshot_folder)
+        snapshots.remove_unsealed()
+        yield Store(log, Artifacts(settings.artifact_folder), snapshots)
 
 
 def prepare_torch(settings: Settings) -> None:

@@ -26,27 +26,24 @@ def state(log: EventLog, snapshots: Snapshots, memory: MemoryId, version: int | 
     wanted = current if version is None else version
     if not 1 <= wanted <= current:
         raise VersionUnknown(memory, wanted, current)
-    erased = log.keyring.thrown_away()  # before any word is read, be it from a snapshot
-    folded, last = _trusted(log, snapshots, memory, wanted, erased)
+    folded, last = _trusted(log, snapshots, memory, wanted)
     due = wanted - folded.version >= EVERY
     while folded.version < wanted:
         page = log.read(memory=memory, after_version=folded.version, limit=min(PAGE, wanted - folded.version))
         folded = fold((recorded.event for recorded in page), onto=folded)
         last = page[-1].hash
     if due:
-        snapshots.save(memory, folded, last, erased)
-        if log.keyring.thrown_away() != erased:  # it may hold words that were read before
-            snapshots.remove(memory, folded.version)
+        snapshots.save(memory, folded, last, log.keyring.keys)
     return folded
 
 
-def _trusted(log: EventLog, snapshots: Snapshots, memory: MemoryId, version: int, erased: int) -> tuple[Memory, Digest]:
+def _trusted(log: EventLog, snapshots: Snapshots, memory: MemoryId, version: int) -> tuple[Memory, Digest]:
     """The newest snapshot that fits the log, and its event's hash; nothing folded yet if there is none.
 
     A fork was what its ancestors were, so it begins with their snapshots where it has none.
     """
     for segment in reversed(log.ancestry(memory)):
-        while found := snapshots.load(segment.memory, segment.last(version), erased):
+        while found := snapshots.load(segment.memory, segment.last(version), log.keyring.keys):
             folded, last = found
             recorded = log.read(memory=memory, after_version=folded.version - 1, limit=1)
             if recorded and recorded[0].hash == last:

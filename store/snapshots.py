@@ -1,15 +1,17 @@
 """Folded states on disk, so that a long log need not be folded from its first event. Deleting them loses nothing.
 
-A snapshot is trusted only as far as it can be checked: it names the code that folded it, the digest of its content,
-and the hash of the last event in it, which the log must still hold at that version. It also says how many data keys had
-been thrown away before its words were read: one from before an erasure may hold the words that are gone now.
+A snapshot is sealed under the data keys of all facts whose words it holds, taken together: once one of these was thrown
+away, in whatever process, every snapshot with the words of that fact is noise. It is trusted only as far as it can be
+checked: it names the code that folded it and the hash of the last event in it, which the log must still hold at that
+version. Whatever goes wrong with one, writing or reading, costs that snapshot and nothing else.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -17,14 +19,25 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 import core
 from core.codec import from_json, to_json
+from core.errors import Damaged
 from core.evolve import fold
 from core.ids import Digest, FactId, MemoryId
 from core.memory import Memory
 from store.artifacts import write_atomically
 
 KEEP = 8  # newest snapshots of each memory
+NONCE_BYTES = 12
+SUFFIX = ".sealed"
+
+Keys = Callable[[Iterable[FactId]], Mapping[FactId, bytes | None]]  # see `Keyring.keys`
+
+log = structlog.get_logger()
 
 
 class Snapshots:
@@ -33,62 +46,75 @@ class Snapshots:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, memory: MemoryId, state: Memory, at_hash: Digest, erased: int) -> None:
+    def save(self, memory: MemoryId, state: Memory, at_hash: Digest, keys: Keys) -> None:
         """Keeps `state`, whose last event has the hash `at_hash`, and drops the oldest beyond `KEEP`.
 
-        Args:
-            erased: `Keyring.thrown_away` from before any of its events was read.
+        Nothing is kept of a state with words whose key was thrown away meanwhile, or where there is no writing.
         """
-        value = {"code": code_digest(), "hash": at_hash, "erased": erased, "state": _to_json(state)}
-        body = json.dumps(value, ensure_ascii=False)
+        facts = [fact for fact, there in state.facts.items() if there.fact.subject]  # the others' words are gone
+        key = _key(facts, keys)
+        if key is None:
+            return
         path = self._path(memory, state.version)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # all was removed just now, this in the making included
-            write_atomically(path, f"{_digest(body)}\n{body}".encode())
+        header = json.dumps({"code": code_digest(), "hash": at_hash, "facts": facts}).encode()
+        body, nonce = json.dumps(_to_json(state)).encode(), os.urandom(NONCE_BYTES)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, header + b"\n" + nonce + AESGCM(key).encrypt(nonce, body, _bound(path, header)))
+        except OSError as error:
+            _warn("snapshot.not_saved", memory, state.version, str(error))
+            return
         for version in list(self._versions(memory))[KEEP:]:
             self.remove(memory, version)
 
-    def load(self, memory: MemoryId, at_most: int, erased: int) -> tuple[Memory, Digest] | None:
-        """The newest state up to the version `at_most`, with the hash of its last event. Removes what is unusable.
-
-        Args:
-            erased: `Keyring.thrown_away` as it is now; states from when it was another are unusable.
-        """
+    def load(self, memory: MemoryId, at_most: int, keys: Keys) -> tuple[Memory, Digest] | None:
+        """The newest state up to the version `at_most`, with the hash of its last event. Removes what is unusable."""
         for version in self._versions(memory):
             if version <= at_most:
-                if found := self._read(memory, version, erased):
+                if found := self._read(memory, version, keys):
                     return found
                 self.remove(memory, version)
         return None
 
     def remove(self, memory: MemoryId, version: int) -> None:
-        self._path(memory, version).unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path(memory, version).unlink()
 
     def remove_all(self, memory: MemoryId) -> None:
         """Removes all that is kept of `memory`, and what a writer that was killed has left behind."""
-        for path in (self.folder / memory).glob("*"):
-            path.unlink(missing_ok=True)
+        _remove((self.folder / memory).glob("*"))
 
-    def _read(self, memory: MemoryId, version: int, erased: int) -> tuple[Memory, Digest] | None:
+    def remove_unsealed(self) -> None:
+        """Removes what version 0.3 and older have written, which holds words in clear."""
+        _remove(path for path in self.folder.glob("*/*.json") if path.stem.isdecimal())
+
+    def _read(self, memory: MemoryId, version: int, keys: Keys) -> tuple[Memory, Digest] | None:
+        path = self._path(memory, version)
         try:
-            digest, body = self._path(memory, version).read_text().split("\n", 1)
-        except (OSError, ValueError):
+            header, sealed = path.read_bytes().split(b"\n", 1)
+            said = json.loads(header)
+            if said["code"] != code_digest():
+                return None
+            key = _key([FactId(fact) for fact in said["facts"]], keys)
+            if key is None:
+                return None
+            body = AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(path, header))
+            return _from_json(json.loads(body)), Digest(said["hash"])
+        except (OSError, ValueError, LookupError, TypeError, InvalidTag) as error:
+            _warn("snapshot.unusable", memory, version, type(error).__name__)
             return None
-        if digest != _digest(body):
-            return None
-        value = json.loads(body)
-        if value["code"] != code_digest() or value.get("erased") != erased:  # older versions did not say
-            return None
-        state = _from_json(value["state"])
-        return (state, Digest(value["hash"])) if state.version == version else None
 
     def _versions(self, memory: MemoryId) -> Iterator[int]:
         """Newest first."""
-        paths = (self.folder / memory).glob("*.json")
-        return iter(sorted((int(path.stem) for path in paths if path.stem.isdecimal()), reverse=True))
+        try:
+            names = os.listdir(self.folder / memory)
+        except OSError:  # nothing was saved yet, or nothing can be
+            return iter(())
+        stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
+        return iter(sorted((int(stem) for stem in stems if stem.isdecimal()), reverse=True))
 
     def _path(self, memory: MemoryId, version: int) -> Path:
-        return self.folder / memory / f"{version}.json"
+        return self.folder / memory / f"{version}{SUFFIX}"
 
 
 @cache
@@ -100,8 +126,34 @@ def code_digest() -> Digest:
     return Digest(rules.hexdigest())
 
 
-def _digest(body: str) -> str:
-    return hashlib.sha256(body.encode()).hexdigest()
+def _key(facts: Iterable[FactId], keys: Keys) -> bytes | None:
+    """The one key made of the data keys of `facts`, in this order; None where one of them is gone."""
+    try:
+        found = keys(facts)
+    except Damaged:  # it is of another database
+        return None
+    made = hashlib.sha256(b"hypnogram snapshot\0")
+    for fact in facts:
+        if (key := found[fact]) is None:
+            return None
+        made.update(key)
+    return made.digest()
+
+
+def _bound(path: Path, header: bytes) -> bytes:
+    """What the ciphertext is bound to: its memory, its version, and all that is said in clear."""
+    return f"{path.parent.name}\0{path.name}\0".encode() + header
+
+
+def _warn(what: str, memory: MemoryId, version: int, why: str) -> None:
+    if structlog.is_configured():  # by a server or an executor; a command prints its answer and nothing else
+        log.warning(what, memory=memory, version=version, why=why)
+
+
+def _remove(paths: Iterator[Path]) -> None:
+    with suppress(OSError):
+        for path in paths:
+            path.unlink(missing_ok=True)
 
 
 def _to_json(state: Memory) -> object:

@@ -23,11 +23,12 @@ from store.database import BUSY_SECONDS, reading
 from store.erasing import throw_key_away
 from store.folding import state
 from store.log import EventLog
-from store.snapshots import Snapshots
+from store.snapshots import SUFFIX, Snapshots
 from store.verify import verify_log
 from tests.core.samples import ARIA, BO, DAY, added
 from tests.store.archives import artifacts, lived
 from tests.store.given import DEMO, OTHER, new, told
+from tests.store.test_snapshots import all_there
 
 __all__ = ["artifacts"]
 
@@ -143,14 +144,14 @@ def test_every_snapshot_of_a_memory_goes(tmp_path: Path) -> None:
     cache = Snapshots(tmp_path)
     for memory in (DEMO, OTHER):
         for version in (2, 3):
-            cache.save(memory, fold(DAY[:version]), Digest("1" * 64), 0)
+            cache.save(memory, fold(DAY[:version]), Digest("1" * 64), all_there)
     (tmp_path / DEMO / ".tmp-left").write_text("by one that was killed")
 
     cache.remove_all(DEMO)
     cache.remove_all(DEMO)
 
     assert list((tmp_path / DEMO).iterdir()) == []
-    assert cache.load(OTHER, 3, 0)
+    assert cache.load(OTHER, 3, all_there)
 
 
 def test_a_state_that_was_read_before_an_erasure_is_not_kept_after_it(
@@ -169,7 +170,7 @@ def test_a_state_that_was_read_before_an_erasure_is_not_kept_after_it(
     monkeypatch.setattr(folding, "fold", slow)
     assert state(log, cache, DEMO).facts[ARIA.id].fact.subject == ARIA.subject
 
-    assert not list((tmp_path / "snapshots").rglob("*.json"))
+    assert not list((tmp_path / "snapshots").rglob(f"*{SUFFIX}"))
 
 
 def test_a_snapshot_that_was_trusted_before_an_erasure_is_not_passed_on_after_it(
@@ -192,7 +193,7 @@ def test_a_snapshot_that_was_trusted_before_an_erasure_is_not_passed_on_after_it
         patched.setattr(folding, "_trusted", slow)
         state(log, cache, DEMO)
 
-    assert not list((tmp_path / "snapshots").rglob("*.json"))
+    assert not list((tmp_path / "snapshots").rglob(f"*{SUFFIX}"))
     assert state(log, cache, DEMO).facts[ARIA.id].fact.subject == ""
 
 
@@ -205,13 +206,13 @@ def test_a_snapshot_in_a_folder_that_an_erasure_did_not_know_is_of_no_use(
     log.append(DEMO, [new(event) for event in DAY], expected=0)
     assert state(log, elsewhere, DEMO).facts[ARIA.id].fact.subject == ARIA.subject
     throw_key_away(log.engine, ARIA.id)
+    (kept,) = (tmp_path / "elsewhere").rglob(f"*{SUFFIX}")  # nobody removed it, and nobody can open it any more
+    assert ARIA.subject.encode() not in kept.read_bytes()
+    assert elsewhere.load(DEMO, len(DAY), log.keyring.keys) is None
     log.append(DEMO, [told()], expected=len(DAY))
 
     assert state(log, elsewhere, DEMO, version).facts[ARIA.id].fact.subject == ""
-
-    kept = [path.read_text() for path in (tmp_path / "elsewhere").rglob("*.json")]
-    assert len(kept) == 1
-    assert ARIA.subject not in kept[0]
+    assert state(log, elsewhere, DEMO, version).facts[BO.id].fact.subject == BO.subject
 
 
 def test_a_state_of_then_has_blank_words_and_the_log_verifies(
