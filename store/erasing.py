@@ -1,8 +1,10 @@
 """Throwing a data key away, so that nothing is left of it where the database keeps its rows.
 
-SQLite: rows are overwritten in place and what moves is wiped (`secure_delete`), the write-ahead log is emptied, and the
-file is searched for the key; a copy that an older version left behind goes with a VACUUM. Nothing is left in the files;
-what blocks of a disk were given up meanwhile, and what backups hold, is beyond this.
+SQLite: rows are overwritten in place and what moves is wiped (`secure_delete`), the write-ahead log is emptied, and all
+pages are searched for the key; a copy that an older version left behind goes with a VACUUM. Nothing is left in the
+files; what blocks of a disk were given up meanwhile, and what backups hold, is beyond this. SQLite itself reads those
+pages, because a process that closes a descriptor of its own on the file, -wal or -shm drops its locks on them, and the
+next process then deletes the -wal that this one goes on writing to (sqlite.org/howtocorrupt.html, 2.2).
 
 PostgreSQL: the table of keys is rewritten (VACUUM FULL), which leaves out the old row unless a transaction that began
 before still sees it. The key stays in write-ahead log segments until they are recycled, in their archive, on replicas
@@ -11,12 +13,10 @@ that lag, and in backups: let them expire, or erase by the keys of the backup.
 
 from __future__ import annotations
 
-import mmap
 import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from core.errors import NotReady
@@ -27,6 +27,7 @@ from store.schema import data_keys, head
 BEING_READ = "its database is being read all the time, so that a key cannot be wiped from it; try again"
 LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock_timeout that ran out
 WAIT_MILLISECONDS = 200  # for readers, while nobody else can write
+SEARCHED_BYTES = 1 << 28  # of a database that is searched in memory; a larger one is rewritten without a look
 
 
 def throw_key_away(engine: Engine, fact: FactId, check: Callable[[], None] = lambda: None) -> None:
@@ -70,27 +71,28 @@ def _wipe_postgresql(engine: Engine) -> None:
 
 
 def _wipe_sqlite(engine: Engine, key: bytes | None) -> None:
-    assert engine.url.database is not None
-    file = Path(engine.url.database)
     with reading(engine).connect() as connection:
         patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {WAIT_MILLISECONDS}")
         try:
-            _empty_wal(connection.connection.driver_connection)
-            if key is None or _holds(file, key):  # None: another attempt, perhaps one that was killed, threw it away
+            _empty_wal(connection)
+            if key is None or _may_hold(connection, key):  # None: an earlier attempt, perhaps a killed one, removed it
                 connection.exec_driver_sql("VACUUM")
-                _empty_wal(connection.connection.driver_connection)
+            _empty_wal(connection)  # also of what others wrote while pages were searched
         finally:
             connection.exec_driver_sql(f"PRAGMA busy_timeout = {patience}")
 
 
-def _empty_wal(connection: object) -> None:
+def _empty_wal(connection: Connection) -> None:
     """Moves the write-ahead log into the file and leaves it empty; waits for readers."""
-    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()  # type: ignore[attr-defined]
+    busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
     if busy:
         raise NotReady(BEING_READ)
 
 
-def _holds(file: Path, key: bytes) -> bool:
-    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(key) >= 0
+def _may_hold(connection: Connection, key: bytes) -> bool:
+    """Whether `key` is in a page of the database, used or free; true without a look where there are many pages."""
+    pages, size = (connection.exec_driver_sql(f"PRAGMA page_{what}").scalar_one() for what in ("count", "size"))
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return pages * size > SEARCHED_BYTES or key in driver.serialize()

@@ -1,9 +1,12 @@
 """Databases for tests: SQLite files, and a real PostgreSQL that the suite starts by itself."""
 
+import os
+import sys
 import tempfile
 import uuid
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -47,3 +50,26 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def log(url: str) -> Iterator[EventLog]:
     with EventLog.open(url) as opened:
         yield opened
+
+
+_listening: list[list[str]] = []
+
+
+def _hear(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and isinstance(arguments[0], str | bytes | os.PathLike):
+        for opens in _listening:
+            opens.append(os.fsdecode(arguments[0]))
+
+
+sys.addaudithook(_hear)
+
+
+@contextmanager
+def own_opens() -> Iterator[list[str]]:
+    """The files that Python code of this process opens meanwhile; not those that SQLite opens for it."""
+    opens: list[str] = []
+    _listening.append(opens)
+    try:
+        yield opens
+    finally:
+        _listening.remove(opens)

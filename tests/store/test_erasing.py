@@ -26,6 +26,7 @@ from store.log import EventLog
 from store.snapshots import SUFFIX, Snapshots
 from store.verify import verify_log
 from tests.core.samples import ARIA, BO, DAY, added
+from tests.databases import own_opens
 from tests.store.archives import artifacts, lived
 from tests.store.given import DEMO, OTHER, new, told
 from tests.store.test_snapshots import all_there
@@ -64,6 +65,19 @@ def test_no_byte_of_a_key_is_left_where_the_database_keeps_it(log: EventLog, ari
     assert other
     assert any(other in content for content in key_files(log, tmp_path))
     assert (log.keyring.key(ARIA.id), log.keyring.thrown_away()) == (None, 1)
+
+
+@pytest.mark.parametrize("searched", [erasing.SEARCHED_BYTES, 0], ids=["searched", "too large to search"])
+def test_no_file_of_the_database_is_opened_but_by_sqlite(
+    log: EventLog, aria: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, searched: int
+) -> None:
+    monkeypatch.setattr(erasing, "SEARCHED_BYTES", searched)
+
+    with own_opens() as opens:
+        throw_key_away(log.engine, ARIA.id)
+
+    assert [path for path in opens if "log.db" in path] == []
+    assert not any(aria in content for content in key_files(log, tmp_path))
 
 
 def test_doing_it_again_completes_what_was_cut_short(
