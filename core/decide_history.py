@@ -18,7 +18,7 @@ from core.history_errors import AsleepThen, CheckpointTaken
 from core.history_errors import FactRetracted as RetractedAlready
 from core.history_events import CheckpointMarked, FactErased, FactRetracted, FactSuperseded, MemoryForked
 from core.ids import CHECKPOINT_NAME, FactId, MemoryId
-from core.memory import FactState, Memory, Status
+from core.memory import FactState, Memory, Status, said_key
 from core.texts import sentence
 from core.work import still_owed
 
@@ -81,7 +81,7 @@ def retract(memory: Memory, command: RetractFact) -> tuple[Event, ...]:
     failed = state.told and command.fact not in memory.leaving  # its withdrawal did, and may be asked for again
     erasing = command.erase and not state.erased and command.fact not in memory.erasing
     if state.retracted and not failed and not erasing:
-        raise RetractedAlready(command.memory, command.fact, state.retracted)
+        raise RetractedAlready(command.memory, command.fact, state.retracted, _in_place_of(memory, state))
     return (
         FactRetracted(
             fact=command.fact,
@@ -121,5 +121,14 @@ def _standing(memory: Memory, name: MemoryId, fact: FactId) -> FactState:
     if state is None:
         raise FactUnknown(name, fact)
     if state.retracted or state.status is Status.WITHDRAWN:
-        raise RetractedAlready(name, fact, state.retracted)
+        raise RetractedAlready(name, fact, state.retracted, _in_place_of(memory, state))
     return state
+
+
+def _in_place_of(memory: Memory, state: FactState) -> FactId | None:
+    """The fact that says now what `state` is about: its last successor, or what was told since."""
+    while state.successor is not None:
+        state = memory.facts[state.successor]
+    if not state.retracted:
+        return state.fact.id
+    return memory.said.get(said_key(state.fact.subject, state.fact.relation)) if state.fact.subject else None

@@ -54,15 +54,27 @@ class MomentUnknown(Refused):
 
 
 class FactRetracted(Refused):
+    """`metadata["successor"]` is the fact that stands in its place, if there is one."""
+
     reason = "FACT_RETRACTED"
 
-    def __init__(self, memory: str, fact: str, version: int) -> None:
-        super().__init__(
-            f"fact {fact} of memory {memory!r} was taken back or superseded at version {version}; tell it anew instead",
-            memory=memory,
-            fact=fact,
-            version=version,
-        )
+    def __init__(self, memory: str, fact: str, version: int, successor: str | None) -> None:
+        if successor is None:
+            super().__init__(
+                f"fact {fact} of memory {memory!r} was taken back at version {version}; tell it anew if it shall stand",
+                memory=memory,
+                fact=fact,
+                version=version,
+            )
+        else:
+            super().__init__(
+                f"fact {fact} of memory {memory!r} was taken back or superseded at version {version}, and fact "
+                f"{successor} stands in its place: name that one instead",
+                memory=memory,
+                fact=fact,
+                version=version,
+                successor=successor,
+            )
 
 
 class FactHeld(Refused):

@@ -25,7 +25,7 @@ NEXT_STEPS = {
     "SLEEP_IN_PROGRESS": "`hypnogram sleep --follow` shows it, `hypnogram sleep --cancel` undoes it",
     "MODEL_UNAVAILABLE": "check the path or id of the base model, or leave it out to use dormouse",
     "SCHEMA_MISMATCH": "upgrade hypnogram, or name another database with --db",
-    "FACT_RETRACTED": "see `hypnogram fact show`; tell it anew with `hypnogram fact add`",
+    "FACT_RETRACTED": "name the fact in its place, if there is one, or tell it anew with `hypnogram fact add`",
     "FACT_HELD": "retract it from that memory first, with --memory",
     "VERSION_CONFLICT": "run the command again",
 }

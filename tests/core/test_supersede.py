@@ -6,6 +6,7 @@ from core.decide import decide
 from core.errors import CapacityReached, FactUnknown, InvalidField, StaleWork
 from core.events import EditComputed, FactAdded, FactInjected
 from core.evolve import evolve
+from core.facts import Fact
 from core.history_errors import FactRetracted as RetractedAlready
 from core.history_events import FactSuperseded, FactWithdrawn
 from core.ids import FactId
@@ -129,6 +130,36 @@ def test_what_cannot_be_superseded_is_refused() -> None:
         decide(AWAKE, supersede(ARIA, fact("fact-same", ARIA.subject, ARIA.relation, "Portland.", ARIA.wordings)))
     with pytest.raises(InvalidField, match="object"):
         decide(AWAKE, supersede(ARIA, fact("fact-none", ARIA.subject, ARIA.relation, "", ARIA.wordings)))
+
+
+THIRD = fact("fact-third", ARIA.subject, ARIA.relation, "Vienna", ARIA.wordings)
+
+
+@pytest.mark.parametrize(
+    ("memory", "instead"),
+    [
+        (SUPERSEDED, MOVED),
+        (do(SUPERSEDED, supersede(MOVED, AGAIN)), AGAIN),
+        (do(SUPERSEDED, retract(MOVED), add(AGAIN, request="anew")), AGAIN),
+    ],
+    ids=["superseded once", "superseded twice", "told anew since"],
+)
+def test_a_stale_id_is_refused_with_the_fact_in_its_place_which_works_instead(memory: Memory, instead: Fact) -> None:
+    for stale in (supersede(ARIA, THIRD, request="other"), retract(ARIA, request="back")):
+        with pytest.raises(RetractedAlready, match=f"fact {instead.id} stands in its place") as refusal:
+            decide(memory, stale)
+        assert refusal.value.metadata["successor"] == instead.id
+
+    assert decide(memory, supersede(instead, THIRD, request="other"))
+
+
+def test_where_nothing_stands_in_its_place_the_advice_to_tell_it_anew_works() -> None:
+    memory = do(SUPERSEDED, retract(MOVED))
+    with pytest.raises(RetractedAlready, match="tell it anew") as refusal:
+        decide(memory, supersede(ARIA, THIRD, request="other"))
+
+    assert "successor" not in refusal.value.metadata
+    assert decide(memory, add(THIRD, request="anew"))
 
 
 def test_the_same_request_twice_adds_nothing() -> None:

@@ -94,7 +94,8 @@ class FactsStub:
       NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
       ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
       ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
-      FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already
+      FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already; `successor` in the
+                           metadata is the fact that stands in its place, if there is one
       RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
 
     Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
@@ -188,7 +189,8 @@ class FactsAsyncStub(FactsStub):
       NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
       ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
       ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
-      FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already
+      FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already; `successor` in the
+                           metadata is the fact that stands in its place, if there is one
       RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
 
     Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
@@ -309,7 +311,8 @@ class FactsServicer(metaclass=_abc_1.ABCMeta):
           NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
           ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
           ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
-          FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already
+          FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already; `successor` in the
+                               metadata is the fact that stands in its place, if there is one
           RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
 
         Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
