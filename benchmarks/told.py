@@ -33,7 +33,7 @@ from core.plan import plan_at
 from core.policy import SleepPolicy
 from core.sleep import Occasion, Step
 from core.weights.subject import Subject
-from core.work import Erase, Inject, PrepareStatistics, SleepStep, next_work
+from core.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, next_work
 from service.desk import Desk
 from service.live import LiveModels
 from service.projection import Deltas, build, build_verified
@@ -193,7 +193,7 @@ class Told:
 
     def _work(self, judge: Judge = fact_by_fact) -> None:
         while (work := next_work(self.state)) is not None:
-            assert not isinstance(work, Erase)
+            assert not isinstance(work, Erase | Purge)
             prepares = isinstance(work, PrepareStatistics)
             command = self._prepared() if prepares else self._desk.perform(work, self.state)
             if isinstance(command, RecordAudit) and command.controls is None:

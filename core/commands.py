@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.deletion_events import MemoryPurged
 from core.events import EditComputed, MemoryCreated, StatisticsPrepared
 from core.facts import Fact, Source
 from core.history_events import AdaptersCompacted, FactWithdrawn
@@ -11,7 +12,7 @@ from core.ids import Digest, FactId, MemoryId, SleepId
 from core.memory import Memory
 from core.policy import SleepPolicy
 from core.sleep_events import AdapterTrained, ControlsMeasured, FactAudited
-from core.work import Erase, SleepStep, Withdraw, Work
+from core.work import Erase, Purge, SleepStep, Withdraw, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,24 +187,44 @@ class RecordCompaction:
     compacted: AdaptersCompacted
 
 
-Command = (
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteMemory:
+    """Delete the memory, its words and its deltas."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPurge:
+    """An executor destroyed what only the deleted memory needed."""
+
+    work: Purge
+    purged: MemoryPurged
+
+
+ClientCommand = (
     CreateMemory
     | AddFacts
-    | RecordStatistics
-    | RecordInjection
-    | RecordFailure
     | StartSleep
     | CancelSleep
+    | MarkCheckpoint
+    | ForkMemory
+    | SupersedeFact
+    | RetractFact
+    | DeleteMemory
+)
+
+ExecutorCommand = (
+    RecordStatistics
+    | RecordInjection
+    | RecordFailure
     | RecordAudit
     | RecordRefresh
     | RecordTraining
     | RecordRescale
     | RecordEnd
-    | MarkCheckpoint
-    | ForkMemory
-    | SupersedeFact
-    | RetractFact
     | RecordWithdrawal
     | RecordErasure
     | RecordCompaction
+    | RecordPurge
 )
+
+Command = ClientCommand | ExecutorCommand

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from core import decide_history, decide_sleep
+from core import decide_deletion, decide_history, decide_sleep
 from core.check import check_fact
 from core.commands import (
     AddFacts,
     CancelSleep,
     Command,
     CreateMemory,
+    DeleteMemory,
     ForkMemory,
     MarkCheckpoint,
     RecordAudit,
@@ -19,6 +20,7 @@ from core.commands import (
     RecordErasure,
     RecordFailure,
     RecordInjection,
+    RecordPurge,
     RecordRefresh,
     RecordRescale,
     RecordStatistics,
@@ -43,7 +45,7 @@ from core.ids import FactId
 from core.memory import Memory, Status, said_key
 from core.requests import is_new
 from core.texts import sentence
-from core.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, SleepStep, Withdraw, still_owed
+from core.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, still_owed
 
 MAX_BATCH = 256  # facts in one request
 
@@ -54,6 +56,7 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
     Raises:
         Refused: one subclass per refusal (`core/errors.py`).
     """
+    decide_deletion.check_not_deleted(memory, command)
     match command:
         case CreateMemory():
             return _create(memory, command)
@@ -95,12 +98,16 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
             return decide_history.record_erasure(memory, command)
         case RecordCompaction():
             return decide_history.record_compaction(memory, command)
+        case DeleteMemory():
+            return decide_deletion.delete(memory)
+        case RecordPurge():
+            return decide_deletion.record_purge(memory, command)
         case _:
             assert_never(command)
 
 
 def _create(memory: Memory, command: CreateMemory) -> tuple[Event, ...]:
-    if memory.created is None:
+    if memory.created is None or memory.purged:
         return (command.created,)
     if memory.created == command.created:
         return ()
@@ -221,6 +228,10 @@ def _record_failure(memory: Memory, command: RecordFailure) -> tuple[Event, ...]
             if memory.statistics is not None:
                 raise StaleWork("its statistics are prepared already")
             alone = False  # it is tried again and again, as nothing can be written without them
+        case Purge():
+            if not still_owed(memory, work):
+                raise StaleWork("the memory is purged already")
+            alone = False  # it is tried again and again, as what was deleted must not stay
         case Withdraw() | Erase():
             facts = (work.fact,)
             if not still_owed(memory, work):

@@ -21,6 +21,10 @@ class Draft:
     """A thawed state: the same fields as `Memory`, with dictionaries that may change."""
 
     def __init__(self, memory: Memory) -> None:
+        self.restart(memory)
+
+    def restart(self, memory: Memory) -> None:
+        """Makes this the draft of `memory`, whatever it was the draft of."""
         self.version = memory.version
         self.created = memory.created
         self.statistics = memory.statistics
@@ -43,6 +47,9 @@ class Draft:
         self.slept = memory.slept
         self.checkpoints = dict(memory.checkpoints)
         self.forked = memory.forked
+        self.deleted = memory.deleted
+        self.purged = memory.purged
+        self.begun = memory.begun
 
     def freeze(self) -> Memory:
         return Memory(
@@ -67,6 +74,9 @@ class Draft:
             slept=self.slept,
             checkpoints=MappingProxyType(self.checkpoints),
             forked=self.forked,
+            deleted=self.deleted,
+            purged=self.purged,
+            begun=self.begun,
         )
 
     def change(self, fact: FactId, /, **values: Any) -> None:

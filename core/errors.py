@@ -5,6 +5,7 @@
     |   |-- InvalidField         a value is missing, malformed or too long; names the field
     |   |-- MemoryUnknown        no memory of that name
     |   |-- MemoryExists         the name is taken by another memory
+    |   |-- MemoryGone           it was deleted
     |   |-- FactUnknown          no fact of that id in this memory
     |   |-- VersionUnknown       the memory has not reached that version
     |   |-- RequestReused        the request id was used for something else
@@ -71,6 +72,17 @@ class MemoryExists(Refused):
 
     def __init__(self, memory: str) -> None:
         super().__init__(f"memory {memory!r} exists already with other settings; choose another name", memory=memory)
+
+
+class MemoryGone(Refused):
+    reason = "MEMORY_DELETED"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"the memory was deleted at version {version}, with its words and deltas; only its log can be read, and a "
+            "new memory of its name can be created",
+            version=version,
+        )
 
 
 class FactUnknown(Refused):

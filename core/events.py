@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, get_args
 
+from core.deletion_events import DeletionEvent
 from core.facts import Fact, RelationWords, Source
 from core.history_events import HistoryEvent
 from core.ids import Digest, EditId, EventId, FactId, MemoryId
@@ -206,6 +207,7 @@ Event = (
     | WorkFailed
     | SleepEvent
     | HistoryEvent
+    | DeletionEvent
 )
 
 EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Event)}

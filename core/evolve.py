@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from core.deletion_events import MemoryDeleted, MemoryPurged
 from core.draft import Draft
 from core.events import (
     EditComputed,
@@ -67,7 +68,15 @@ def _apply(draft: Draft, event: Event) -> None:
         case EditComputed():
             _edit_computed(draft, event)
         case MemoryCreated():
+            if draft.purged:  # of the memory that had the name before, nothing but the count of versions is left
+                draft.restart(Memory(version=draft.version, begun=draft.version - 1))
             draft.created = event
+        case MemoryDeleted():
+            version, created, forked = draft.version, draft.created, draft.forked
+            draft.restart(Memory(version=version, created=created, forked=forked, deleted=version, begun=draft.begun))
+        case MemoryPurged():
+            draft.purged = True
+            draft.statistics_failures, draft.statistics_failure = 0, ""
         case StatisticsPrepared():
             draft.statistics = event
             draft.weights = event.weights

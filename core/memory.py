@@ -165,7 +165,8 @@ class Memory:
     relation; `weights` is the digest of the edited modules, None until the clean ones were measured; `crowding` is
     the share of the key space that keys in force hold; `sleep` is the one in progress, `undo` what it may give back,
     `slept` the version at which the last one completed; `checkpoints` are versions by name; `forked` says where the
-    memory came from, None for one that was created.
+    memory came from, None for one that was created. `deleted` is the version at which it was deleted, `purged` says
+    that its words and deltas are destroyed; `begun` is the last version of a deleted memory that had the name before.
     """
 
     version: int = 0
@@ -189,6 +190,9 @@ class Memory:
     slept: int = 0
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=lambda: MappingProxyType({}))
     forked: MemoryForked | None = None
+    deleted: int = 0
+    purged: bool = False
+    begun: int = 0
 
 
 NOTHING = Memory()

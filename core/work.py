@@ -73,8 +73,16 @@ class Erase:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purge:
+    """Destroy the words and deltas of this memory, which was deleted."""
+
+    name: ClassVar[str] = "purge"
+    attempt: int
+
+
 OnWeights = PrepareStatistics | Inject | SleepStep | Withdraw  # work that takes a model
-Work = OnWeights | Erase
+Work = OnWeights | Erase | Purge
 
 
 def next_work(memory: Memory) -> Work | None:
@@ -86,8 +94,10 @@ def next_work(memory: Memory) -> Work | None:
     Facts are written in the order they were told, in batches. After a failure the facts of the failed batch are
     tried one by one, so that a fact that cannot be written parks alone.
     """
-    if memory.created is None:
+    if memory.created is None or memory.purged:
         return None
+    if memory.deleted:
+        return Purge(attempt=memory.statistics_failures + 1)
     if memory.statistics is None:
         return PrepareStatistics(attempt=memory.statistics_failures + 1)
     if memory.sleep is not None:
@@ -154,13 +164,15 @@ def _sleep_step(memory: Memory) -> SleepStep:
 
 def seconds_before(work: Work) -> float:
     """How long to wait before this attempt; an executor that begins anew does not wait."""
-    if work.attempt > MAX_ATTEMPTS and isinstance(work, PrepareStatistics):
+    if work.attempt > MAX_ATTEMPTS and isinstance(work, PrepareStatistics | Purge):
         return LATER_SECONDS
     return RETRY_SECONDS[min(work.attempt, MAX_ATTEMPTS) - 1]
 
 
-def still_owed(memory: Memory, work: Inject | SleepStep | Withdraw | Erase) -> bool:
+def still_owed(memory: Memory, work: Inject | SleepStep | Withdraw | Erase | Purge) -> bool:
     """Whether the result of `work` fits the memory as it is now: facts told meanwhile do not matter."""
+    if isinstance(work, Purge):
+        return bool(memory.deleted) and not memory.purged
     if isinstance(work, SleepStep):
         return memory.sleep is not None and _sleep_step(memory) == work
     if isinstance(work, Erase):

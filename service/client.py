@@ -77,6 +77,10 @@ class Client(HistoryCalls):
             if not (token := page.next_page_token):
                 return
 
+    def delete_memory(self, memory: str, timeout: float | None = 60) -> memories_pb2.DeleteMemoryResponse:
+        """Deletes a memory, or says how far its deletion has come."""
+        return self._call(self.memories_stub.DeleteMemory, memories_pb2.DeleteMemoryRequest(memory=memory), timeout)
+
     def fork(
         self, memory: str, parent: str, at: Moment = None, timeout: float | None = 60
     ) -> memories_pb2.ForkMemoryResponse:

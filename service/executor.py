@@ -20,8 +20,18 @@ from core.errors import Conflict, HypnogramError, ModelUnavailable, NotReady, St
 from core.events import Cause
 from core.ids import MemoryId
 from core.memory import Memory
-from core.work import RETRY_SECONDS, Erase, PrepareStatistics, SleepStep, Work, next_work, seconds_before, still_owed
-from service import erasing
+from core.work import (
+    RETRY_SECONDS,
+    Erase,
+    PrepareStatistics,
+    Purge,
+    SleepStep,
+    Work,
+    next_work,
+    seconds_before,
+    still_owed,
+)
+from service import erasing, purging
 from service.bedside import Progress
 from service.chart import Chart, Reading
 from service.desk import Desk
@@ -148,6 +158,9 @@ class Executor:
             self._chart.clear(memory)
 
     def _perform(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> Command:
+        if isinstance(work, Purge):
+            self._desks.pop(memory, None)
+            return purging.perform(self._events, self._artifacts, self._snapshots, memory, work)
         if not isinstance(work, Erase):
             return self._desk(memory, state).perform(work, state, self._progress(memory, work, stop))
         command = erasing.perform(self._events, self._artifacts, self._snapshots, self._states, memory, work)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from core.deletion_events import MemoryDeleted, MemoryPurged
 from core.events import (
     EditComputed,
     Event,
@@ -168,6 +169,8 @@ def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
             | ControlsMeasured()
             | CheckpointMarked()
             | MemoryForked()
+            | MemoryDeleted()
+            | MemoryPurged()
         ):
             return False
         case _:

@@ -56,6 +56,7 @@ class Piece:
 @dataclass(slots=True)
 class _Live:
     subject: Subject
+    created: MemoryCreated
     lock: threading.Lock
     version: int = 0
     plan: Digest | None = None
@@ -207,11 +208,12 @@ class LiveModels:
         return compaction(memory, state, subject, self._deltas, bound)
 
     def _model(self, memory: MemoryId) -> _Live:
-        created = self._states.current(memory).created
+        created = self._states.at(memory, None).created
         assert created is not None
         with self._lock:
-            if memory not in self._live:
-                self._live[memory] = _Live(self.subjects.twin(created), threading.Lock())
+            known = self._live.get(memory)
+            if known is None or known.created != created:  # the latter: a new memory has the name of a deleted one
+                self._live[memory] = _Live(self.subjects.twin(created), created, threading.Lock())
                 if len(self._live) > KEPT_MODELS:
                     self._live.popitem(last=False)
             self._live.move_to_end(memory)
@@ -219,7 +221,7 @@ class LiveModels:
 
     def _advance(self, memory: MemoryId, live: _Live) -> None:
         """Brings the weights to the head, and checks their digest when they change."""
-        state: Memory = self._states.current(memory)
+        state: Memory = self._states.at(memory, None)
         wanted = plan(state)
         if live.plan != wanted.digest or state.weights not in (None, live.weights):
             weights = build_verified(live.subject, self._deltas, state)

@@ -6,7 +6,8 @@ import asyncio
 
 from hypnogram.v1 import memories_pb2, memories_pb2_grpc
 
-from core.commands import CreateMemory
+from core.commands import CreateMemory, DeleteMemory
+from core.deletion_events import MemoryPurged
 from core.ids import MemoryId
 from core.memory import Memory
 from service import fields, messages, moments, pages, policies
@@ -17,7 +18,7 @@ from store.executors import Execution, Executors
 
 
 class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
-    """Creates and forks memories, and says what they are."""
+    """Creates, forks and deletes memories, and says what they are."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -89,6 +90,23 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
             memory=messages.memory_message(memory, state, created_at), version=state.version
         )
 
+    async def DeleteMemory(  # noqa: N802
+        self, request: memories_pb2.DeleteMemoryRequest, context: Context
+    ) -> memories_pb2.DeleteMemoryResponse:
+        memory, caused_by = fields.memory_id(request.memory), cause()
+
+        def delete() -> memories_pb2.DeleteMemoryResponse:
+            self._states.current(memory)  # a memory must be there to be deleted
+            state = self._states.carry_out(memory, lambda _: DeleteMemory(), caused_by, retries=self._parts.retries)
+            answer = memories_pb2.DeleteMemoryResponse(version=state.deleted, failure=state.statistics_failure)
+            if state.purged:
+                (receipt,) = self._log.read(memory=memory, after_version=state.version - 1, limit=1)
+                assert isinstance(receipt.event, MemoryPurged)
+                answer.purged, answer.keys, answer.kept = True, receipt.event.keys, receipt.event.kept
+            return answer
+
+        return await asyncio.to_thread(delete)
+
     async def ListMemories(  # noqa: N802
         self, request: memories_pb2.ListMemoriesRequest, context: Context
     ) -> memories_pb2.ListMemoriesResponse:
@@ -96,9 +114,9 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         after = pages.read(request.page_token, "memories").after
 
         def find() -> tuple[list[memories_pb2.MemorySummary], bool]:
-            names = [name for name in self._log.memories() if name > after]
-            page = [memories_pb2.MemorySummary(memory=name, version=self._log.head(name)) for name in names[:size]]
-            return page, len(names) > size
+            listed = [there for there in self._log.listed() if there.memory > after and not there.deleted]
+            page = [memories_pb2.MemorySummary(memory=there.memory, version=there.version) for there in listed[:size]]
+            return page, len(listed) > size
 
         page, more = await asyncio.to_thread(find)
         token = pages.write("memories", after=page[-1].memory) if more else ""
@@ -106,5 +124,5 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
 
     def _created_at(self, memory: MemoryId, state: Memory) -> str:
         """When the memory's own first event was recorded."""
-        after = state.forked.version if state.forked else 0
+        after = max(state.forked.version if state.forked else 0, state.begun)
         return self._log.read(memory=memory, after_version=after, limit=1)[0].recorded_at

@@ -12,7 +12,7 @@ import structlog
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health
 
-from core.errors import MemoryUnknown
+from core.errors import MemoryGone, MemoryUnknown
 from core.ids import MemoryId
 from service.ports import Models
 from service.states import States
@@ -137,12 +137,12 @@ class Readiness:
         unproven = self._unproven[memory]
         position = unproven.position
         try:
-            state = await asyncio.to_thread(self._states.current, memory)
+            state = await asyncio.to_thread(self._states.at, memory, None)
             if state.statistics is None:  # it answers as its base does; its next event is worth a look
                 unproven.due = inf if unproven.position == position else 0.0
                 return
             await asyncio.to_thread(self._models.ready, memory)
-        except MemoryUnknown:
+        except (MemoryUnknown, MemoryGone):
             del self._unproven[memory]
         except Exception as error:  # whatever it is, this memory alone is not ready
             log.error("memory.not_ready", memory=memory, error=str(error), kind=type(error).__name__)

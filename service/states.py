@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from core.commands import Command
 from core.decide import decide
-from core.errors import Conflict, MemoryUnknown, VersionUnknown
+from core.errors import Conflict, MemoryGone, MemoryUnknown, VersionUnknown
 from core.events import Cause
 from core.evolve import fold
 from core.ids import FactId, MemoryId
@@ -35,7 +35,7 @@ class States:
         self._turns = tuple(threading.Lock() for _ in range(TURNS))
 
     def current(self, memory: MemoryId) -> Memory:
-        """The newest state. Raises MemoryUnknown."""
+        """The newest state, that of a deleted memory included. Raises MemoryUnknown."""
         kept = self._kept.get(memory)
         found = self._advanced(memory, kept) if kept else state(self._log, self._snapshots, memory)
         self._keep(memory, found)
@@ -46,9 +46,12 @@ class States:
 
         Raises:
             MemoryUnknown: there is no such memory.
+            MemoryGone: it was deleted, or that version is of a deleted memory that had its name.
             VersionUnknown: it has not reached that version, or that one.
         """
         current = self.current(memory)
+        if current.deleted or (at_version is not None and 0 < at_version <= current.begun):
+            raise MemoryGone(current.deleted or current.begun)
         if min_version is not None and min_version > current.version:
             raise VersionUnknown(memory, min_version, current.version)
         if at_version is None or at_version == current.version:

@@ -59,6 +59,7 @@ class StoreUnavailable(HypnogramError):
 CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     errors.InvalidField: grpc.StatusCode.INVALID_ARGUMENT,
     errors.MemoryUnknown: grpc.StatusCode.NOT_FOUND,
+    errors.MemoryGone: grpc.StatusCode.NOT_FOUND,
     errors.FactUnknown: grpc.StatusCode.NOT_FOUND,
     errors.VersionUnknown: grpc.StatusCode.NOT_FOUND,
     errors.SleepUnknown: grpc.StatusCode.NOT_FOUND,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from core.deletion_events import MemoryDeleted, MemoryPurged
 from core.events import EditComputed, Event, FactAdded, FactInjected, MemoryCreated, StatisticsPrepared, WorkFailed
 from core.history_events import (
     AdaptersCompacted,
@@ -66,6 +67,11 @@ def summary(event: Event, fact: FactId | None = None) -> str:
             | AdaptersCompacted()
         ):
             return _of_history(event, fact)
+        case MemoryDeleted():
+            return "memory deleted"
+        case MemoryPurged():
+            kept = f"; {event.kept} facts keep their words, as forks share them" if event.kept else ""
+            return f"purged: {event.keys} data keys and {len(event.artifacts)} deltas destroyed{kept}"
         case _:
             return _in_sleep(event, fact)
 

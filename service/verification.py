@@ -52,7 +52,8 @@ def verify(
 
     found = verify_log(store.log, store.artifacts, tell)
     weights, fault = 0, found.fault
-    for memory in () if skip_weights or fault else store.log.memories():
+    listed = () if skip_weights or fault else store.log.listed()
+    for memory in [there.memory for there in listed if not there.deleted]:
         try:
             weights += _replayed(store.log, models, memory, progress, cancelled)
         except DigestMismatch as error:
@@ -72,8 +73,8 @@ def _replayed(
     progress: Callable[[int, int, str], None],
     cancelled: Callable[[], bool],
 ) -> int:
-    """How many digests were reproduced; a fork's are those of its own events."""
-    own = log.ancestry(memory)[-1].after
+    """How many digests were reproduced; a fork's are those of its own events, a deleted memory's are gone."""
+    own = max(log.ancestry(memory)[-1].after, log.begun(memory))
 
     def tell(done: int, total: int, step: str) -> None:
         progress(done, total, f"{memory}: {step}")

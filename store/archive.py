@@ -34,7 +34,7 @@ from typing import IO, Any
 from sqlalchemy import Row
 
 from core.codec import canonical
-from core.errors import Damaged, MemoryUnknown, VersionUnknown
+from core.errors import Damaged, MemoryGone, MemoryUnknown, VersionUnknown
 from core.events import Event
 from core.evolve import fold
 from core.export_errors import ExportExists
@@ -49,7 +49,7 @@ from store.database import reading
 from store.log import EventLog
 from store.rows import select_events, to_recorded
 from store.schema import events
-from store.verify import named_artifacts
+from store.verify import follow_artifacts
 
 EVENTS, KEYS, ARTIFACTS = "events.jsonl", "keys.json", "artifacts/"
 PAGE = 1000  # events read or written at once
@@ -81,6 +81,7 @@ def export_archive(
     Raises:
         ExportExists: `path` is there already.
         MemoryUnknown, VersionUnknown: there is no such memory, or it never had that version.
+        MemoryGone: it was deleted by then, or has been since.
         WordsErased: it needs, as it was then, what was erased since.
         Damaged, ArtifactMissing, ArtifactCorrupt: what is stored is not what was written.
     """
@@ -97,6 +98,8 @@ def export_archive(
         gathered = _Gathered(lines)
         for page in _pages(log, memory, wanted):
             gathered.add(page)
+        if gathered.state.deleted or wanted <= log.begun(memory):
+            raise MemoryGone(gathered.state.deleted or log.begun(memory))
         keys = log.keyring.keys(gathered.facts)  # as they are now: one that was thrown away meanwhile stays here
         check_keys(gathered.state, keys)
         listed = gathered.members(keys, artifacts)
@@ -138,7 +141,7 @@ class _Gathered:
             if wrong := wrong_columns(values, str(values["previous_hash"])):
                 raise Damaged(f"event {values['position']}: {', '.join(wrong)}: is not as it was written; {_ADVICE}")
             read.append(to_recorded(row).event)
-            self.artifacts.update(named_artifacts(read[-1]))
+            follow_artifacts(self.artifacts, read[-1])
             if values["sealed"] is not None:
                 self.facts[values["fact"]] = None
             line = (_to_line(values) + "\n").encode()

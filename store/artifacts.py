@@ -43,6 +43,11 @@ class Artifacts:
             raise ArtifactCorrupt(digest, found)
         return data
 
+    def remove(self, digest: Digest) -> None:
+        """Removes the artifact, durably; one that is not there is left alone."""
+        self.path(digest).unlink(missing_ok=True)
+        sync_folder(self.folder)
+
     def path(self, digest: Digest) -> Path:
         """Where the artifact is, or would be."""
         if not _DIGEST.fullmatch(digest):

@@ -14,7 +14,7 @@ that lag, and in backups: let them expire, or erase by the keys of the backup.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine, select, text, update
 from sqlalchemy.exc import OperationalError
@@ -26,6 +26,7 @@ from store.schema import data_keys, head
 
 BEING_READ = "its database is being read all the time, so that a key cannot be wiped from it; try again"
 LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock_timeout that ran out
+PAGE = 1000  # keys destroyed by one statement
 WAIT_MILLISECONDS = 200  # for readers, while nobody else can write
 SEARCHED_BYTES = 1 << 28  # of a database that is searched in memory; a larger one is rewritten without a look
 
@@ -44,6 +45,25 @@ def throw_key_away(engine: Engine, fact: FactId, check: Callable[[], None] = lam
         check()
         key: bytes | None = connection.execute(select(data_keys.c.key).where(data_keys.c.fact == fact)).scalar()
         connection.execute(update(data_keys).where(data_keys.c.fact == fact).values(key=None))
+    _wipe(engine, key)
+
+
+def throw_keys_away(engine: Engine, facts: Sequence[FactId]) -> None:
+    """Destroys the data keys of `facts`, durably. Again, it completes what was cut short.
+
+    Raises:
+        NotReady: somebody reads the database, so that keys are still in its files; try again.
+    """
+    with engine.begin() as connection:
+        for start in range(0, len(facts), PAGE):
+            chosen = data_keys.c.fact.in_(facts[start : start + PAGE])
+            connection.execute(update(data_keys).where(chosen).values(key=None))
+    if facts:
+        _wipe(engine, None)
+
+
+def _wipe(engine: Engine, key: bytes | None) -> None:
+    """Overwrites what is left of keys in the files. Raises NotReady."""
     try:
         if engine.dialect.name == "sqlite":
             _wipe_sqlite(engine, key)

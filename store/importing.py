@@ -26,7 +26,7 @@ from store.database import reading
 from store.log import EventLog
 from store.rows import check_memory, storable, to_recorded
 from store.schema import data_keys, events, head
-from store.verify import named_artifacts
+from store.verify import follow_artifacts
 
 Keys = Mapping[FactId, bytes | None]
 Columns = dict[str, Value]
@@ -122,7 +122,7 @@ class _Arrival:
             self.state = fold(read, onto=self.state)
             for row, event in zip(page, read, strict=True):
                 self._ids.append(str(row["event_id"]))
-                self.artifacts.update(named_artifacts(event))
+                follow_artifacts(self.artifacts, event)
                 if row["sealed"] is not None:
                     sealed.add(FactId(str(row["fact"])))
         if set(self.keys) != sealed:

@@ -12,10 +12,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
 from sqlalchemy import Engine, func, select, text
 
+from core.deletion_events import MemoryDeleted, MemoryPurged
 from core.events import Recorded
 from core.ids import FactId, MemoryId
 from store.ancestry import Ancestry, ancestry, stitched
@@ -26,6 +28,15 @@ from store.schema import events, head
 from store.writer import Append, Writer
 
 POLL_SECONDS = 0.075  # how late a reader may see what another process appended
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A memory of the log; `deleted` ones are about to be purged."""
+
+    memory: MemoryId
+    version: int
+    deleted: bool
 
 
 class EventLog:
@@ -121,6 +132,13 @@ class EventLog:
             version: int | None = connection.execute(query).scalar()
         return version or 0
 
+    def begun(self, memory: MemoryId) -> int:
+        """The last version of deleted memories that had the name before; 0 where there was none."""
+        query = select(func.max(events.c.version)).where(events.c.memory == memory)
+        with self._reading.connect() as connection:
+            version: int | None = connection.execute(query.where(events.c.type == MemoryPurged.__name__)).scalar()
+        return version or 0
+
     def version_at(self, memory: MemoryId, time: str) -> int:
         """The newest version recorded at `time` or before; 0 before the first.
 
@@ -163,9 +181,18 @@ class EventLog:
         return position
 
     def memories(self) -> list[MemoryId]:
-        """Every memory of the log, by name."""
+        """Every memory of the log by name, without those that were deleted and purged."""
+        return [listed.memory for listed in self.listed()]
+
+    def listed(self) -> list[Listed]:
+        """Every memory of the log by name, with its version, without those that were deleted and purged."""
         with self._reading.connect() as connection:
-            return [MemoryId(name) for name in connection.execute(_MEMORIES).scalars()]
+            rows = connection.execute(_MEMORIES).all()
+        return [
+            Listed(MemoryId(row.name), row.version, deleted=row.type == MemoryDeleted.__name__)
+            for row in rows
+            if row.type != MemoryPurged.__name__  # only the creation of a new memory comes after it
+        ]
 
     def moved(self, after_position: int) -> list[tuple[MemoryId, int]]:
         """The memories with events beyond `after_position`, and the position of the newest, the most recent first."""
@@ -212,7 +239,13 @@ _NAMES = """
         UNION ALL SELECT (SELECT min(memory) FROM events WHERE memory > name) FROM names WHERE name IS NOT NULL
     )
     """
-_MEMORIES = text(f"{_NAMES} SELECT name FROM names WHERE name IS NOT NULL")
+_MEMORIES = text(
+    f"""{_NAMES}
+    SELECT name, version, type FROM names JOIN events ON memory = name
+    WHERE version = (SELECT max(version) FROM events WHERE memory = name)
+    ORDER BY name
+    """
+)
 _NEWEST = text(
     f"""{_NAMES}
     SELECT name, (SELECT position FROM events WHERE memory = name ORDER BY version DESC LIMIT 1)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import DBAPIError
 
+from core.deletion_events import MemoryPurged
 from core.errors import Damaged
 from core.events import EditComputed, Event, MemoryCreated, StatisticsPrepared
 from core.history_events import AdaptersCompacted, MemoryForked
@@ -73,6 +74,13 @@ def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], No
     return Report(events=check.position, artifacts=len(check.sound), fault=None)
 
 
+def follow_artifacts(needed: set[Digest], event: Event) -> None:
+    """Adds what `event` names to the artifacts that are needed, and takes out what it says was removed."""
+    needed.update(named_artifacts(event))
+    if isinstance(event, MemoryPurged):
+        needed.difference_update(event.artifacts)
+
+
 def named_artifacts(event: Event) -> tuple[Digest, ...]:
     """The artifacts without which `event` cannot be replayed."""
     match event:
@@ -112,6 +120,7 @@ class _Check:
         self._tail = START
         self._versions: dict[str, int] = {}
         self._forks: dict[str, MemoryForked] = {}  # by the memory that begins with it
+        self._faults: dict[Digest, _Found] = {}  # of artifacts that no later event says were removed
 
     def run(self, connection: Connection, progress: Callable[[int], None]) -> None:
         end, tail = connection.execute(select(head.c.position, head.c.hash)).one()
@@ -121,6 +130,8 @@ class _Check:
                 self._check(connection, row)
             lowest = self.position
             progress(lowest)
+        for fault in self._faults.values():  # the first one
+            raise fault
         if self._tail != tail:
             if self.position < end:
                 raise _Found(self.position + 1, *self._gap(connection))
@@ -180,8 +191,12 @@ class _Check:
                 try:
                     self._artifacts.get(digest)
                 except Damaged as error:
-                    raise _Found(position, "artifact", str(error)) from error
-                self.sound.add(digest)
+                    self._faults.setdefault(digest, _Found(position, "artifact", str(error)))
+                else:
+                    self.sound.add(digest)
+        if isinstance(event, MemoryPurged):
+            for digest in event.artifacts:
+                self._faults.pop(digest, None)
 
     def _gap(self, connection: Connection) -> tuple[str, str]:
         """What became of the event that should come next."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import uuid
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -65,12 +66,15 @@ def supersede(
 
 def retract(
     *,
-    fact: FactId,
+    fact: Annotated[
+        str | None, typer.Argument(metavar="FACT", help="Its id, as `hypnogram fact list` shows it.")
+    ] = None,
+    subject: Annotated[str, typer.Option(help="Instead of an id: all facts about this subject.")] = "",
     reason: Annotated[str, typer.Option(help="Why; kept as private as the fact's own words.")] = "",
     erase: Annotated[
         bool, typer.Option("--erase", help="Destroy its words and its own columns as well. Cannot be undone.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --erase: do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --erase or --subject: do not ask.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the weights have given it up.")] = True,
     request_id: RequestId = "",
     expected_version: ExpectedVersion = None,
@@ -79,36 +83,58 @@ def retract(
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Take a fact back: the weights give it up, and its history stays, unless it is erased."""
-    name = options.memory_name(memory)
+    """Retract a fact, or all about a subject: the weights give it up, and its history stays, unless it is erased."""
+    if (fact is None) == (not subject):
+        raise UsageProblem("give the id of one fact, or --subject")
+    name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
     with connected(address) as client:
-        if erase and not yes:
-            _confirm(client, name, fact)
-        answer = client.retract_fact(
-            name,
-            fact,
-            reason,
-            erase=erase,
-            request_id=request_id,
-            expected_version=expected_version,
-            wait=wait,
-            timeout=timeout,
-        )
+        facts = [client.fact(name, fact).fact] if fact else _about(client, name, subject, erase=erase)
+        if (erase or subject) and not yes:
+            _confirm(facts, erase=erase)
+        answers = []
+        for patience in (False, True) if wait and subject else (wait,):  # all are retracted before any is waited for
+            answers = [
+                client.retract_fact(
+                    name,
+                    retracted.fact,
+                    reason,
+                    erase=erase,
+                    request_id=f"{request}/{retracted.fact}" if subject else request,
+                    expected_version=expected_version if not subject else None,
+                    wait=patience,
+                    timeout=timeout,
+                )
+                for retracted in facts
+            ]
     if json:
-        print_json(as_dict(answer))
-    else:
+        print_json(as_dict(answers[0]) if fact else [as_dict(answer) for answer in answers])
+        return
+    for answer in answers:
         print_text(f"{answer.fact.fact}  {_words(answer.fact)}: {_status(answer.fact)}; {_how(answer)}")
 
 
-def _confirm(client: Client, memory: str, fact: str) -> None:
-    """Returns if somebody says yes; raises UsageProblem where nobody can."""
+def _about(client: Client, memory: str, subject: str, *, erase: bool) -> list[facts_pb2.Fact]:
+    """The facts about `subject` that can be retracted, or erased still."""
+    told = client.facts(memory, subject=subject)
+    facts = [there for there in told if not (there.erased or (there.retracted_version and not erase))]
+    if not facts:
+        raise UsageProblem(f"--subject {subject}: {memory} has no fact about it that could be retracted")
+    return facts
+
+
+def _confirm(facts: list[facts_pb2.Fact], *, erase: bool) -> None:
+    """Returns if the user says yes; raises UsageProblem where there is no terminal."""
+    what = "--erase cannot be undone" if erase else f"{len(facts)} facts would be retracted"
     if not sys.stdin.isatty():
-        raise UsageProblem("--erase cannot be undone: give --yes as well to mean it")
-    sys.stderr.write(
-        f"This destroys the words of fact {fact} ({_words(client.fact(memory, fact).fact)}) and the columns that are\n"
-        "its own. Nobody can read them again, and versions whose weights hold the fact can no longer be rebuilt.\n"
-    )
-    typer.confirm("Erase it?", abort=True, err=True)
+        raise UsageProblem(f"{what}: give --yes as well to mean it")
+    for there in facts:
+        sys.stderr.write(f"{there.fact}  {_words(there)}\n")
+    if erase:
+        sys.stderr.write(
+            "This destroys these words and the columns that are their own. Nobody can read them again, and versions "
+            "whose weights hold them can no longer be rebuilt.\n"
+        )
+    typer.confirm("Erase?" if erase else "Retract?", abort=True, err=True)
 
 
 def _words(fact: facts_pb2.Fact) -> str:

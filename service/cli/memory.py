@@ -1,15 +1,18 @@
-"""`hypnogram memory`: create, list, show."""
+"""`hypnogram memory`: create, list, show, delete."""
 
 from __future__ import annotations
 
+import sys
+import time
 from typing import Annotated, Any
 
 import typer
 
 from service.cli import options
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, print_text
 from service.cli.policy import assign, set_policy
 
+POLL_SECONDS = 0.2
 COUNTS = ("injected", "dissolved", "pending", "parked", "withdrawn")
 
 app = typer.Typer(help="Create memories and look at them.", no_args_is_help=True)
@@ -77,6 +80,47 @@ def show(
         chosen = options.memory_name(name)
         answer = client.memory(chosen, options.version(client, chosen, at, at_version))
     _show(answer, json)
+
+
+@app.command("delete")
+def delete(
+    *,
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until its words are destroyed.")] = True,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")] = 600.0,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Delete a memory with its words and deltas. Its events stay in the log, without words. Cannot be undone."""
+    with connected(address) as client:
+        if not yes:
+            _confirm(name, client.memory(name).memory)
+        answer, until = client.delete_memory(name), time.monotonic() + timeout
+        while wait and not answer.purged and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+            answer = client.delete_memory(name)
+    if json:
+        print_json(as_dict(answer))
+    elif answer.purged:
+        kept = f"; {answer.kept} facts keep theirs, because forks share them" if answer.kept else ""
+        print_text(f"{name} is deleted: the words of {answer.keys} facts are destroyed{kept}.")
+    else:
+        why = f" ({answer.failure})" if answer.failure else ""
+        print_text(f"{name} is deleted at version {answer.version}; an executor is yet to destroy its words{why}.")
+
+
+def _confirm(name: str, memory: Any) -> None:
+    """Returns if the user types the memory's name; raises UsageProblem where there is no terminal."""
+    if not sys.stdin.isatty():
+        raise UsageProblem("delete cannot be undone: give --yes as well to mean it")
+    told = sum(getattr(memory.facts, count) for count in COUNTS)
+    sys.stderr.write(
+        f"This destroys the words and deltas of {name}, {told} facts; it cannot be undone. Type its name: "
+    )
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != name:
+        raise UsageProblem("nothing was deleted")
 
 
 def _show(answer: Any, json: bool) -> None:

@@ -17,6 +17,7 @@ WIDE = 300  # columns of a table that goes to a file or a pipe
 
 NEXT_STEPS = {
     "MEMORY_UNKNOWN": "create it with `hypnogram memory create`, or see `hypnogram memory list`",
+    "MEMORY_DELETED": "`hypnogram log` shows its events; `hypnogram memory create` makes a new memory of its name",
     "FACT_UNKNOWN": "see `hypnogram fact list`",
     "VERSION_UNKNOWN": "see `hypnogram log`",
     "CHECKPOINT_UNKNOWN": "see `hypnogram checkpoint list`; a time has a colon in it, as in 2026-11-24T10:00",

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.commands import AddFacts, Command, CreateMemory, RecordFailure, RecordInjection, RecordStatistics, ToldFact
 from core.decide import decide
+from core.deletion_events import MemoryDeleted, MemoryPurged
 from core.events import (
     BaseModel,
     Columns,
@@ -294,7 +295,8 @@ HISTORY: tuple[Event, ...] = (
 FORKED = MemoryForked(parent=MemoryId("demo"), version=4, hash=digest("last event shared"), weights=CLEAN)
 DAY: tuple[Event, ...] = (*READY, added(ARIA), *injected(FIRST_EDIT), added(BO, "request-2"), failed(BO))
 LIFE: tuple[Event, ...] = (*DAY, *NIGHTS, *HISTORY)
-"""A short life in which every event type happens, but for the one that a fork begins with."""
+"""A short life in which every event type happens, but for the one that a fork begins with, and the end."""
+END: tuple[Event, ...] = (MemoryDeleted(), MemoryPurged(keys=3, artifacts=(digest("delta", 1),), kept=1))
 
 
 def when(*events: Event, command: Command) -> tuple[Event, ...]:

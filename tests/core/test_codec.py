@@ -15,7 +15,7 @@ from core.ids import EditId, FactId
 from core.memory import Memory
 from core.policy import SleepPolicy
 from core.sleep_events import FactAudited
-from tests.core.samples import ARIA, LIFE, added
+from tests.core.samples import ARIA, END, LIFE, added
 from tests.core.strategies import events
 
 
@@ -23,7 +23,7 @@ def through_json(event: Event) -> Event:
     return decode_event(event_type(event), SCHEMA, json.loads(canonical(to_json(event))))
 
 
-@pytest.mark.parametrize("event", LIFE, ids=event_type)
+@pytest.mark.parametrize("event", [*LIFE, *END], ids=event_type)
 def test_every_event_type_survives_json(event: Event) -> None:
     assert through_json(event) == event
 

@@ -12,17 +12,17 @@ from core.decide import decide
 from core.events import EVENT_TYPES, Event
 from core.evolve import evolve, fold
 from core.memory import NOTHING
-from tests.core.samples import ARIA, BO, FORKED, LIFE
+from tests.core.samples import ARIA, BO, END, FORKED, LIFE
 from tests.core.strategies import Attempt, attempts, logs
 
 
 def test_the_sample_life_holds_every_event_type() -> None:
-    assert {type(event) for event in (FORKED, *LIFE)} == set(EVENT_TYPES.values())
+    assert {type(event) for event in (FORKED, *LIFE, *END)} == set(EVENT_TYPES.values())
 
 
 def test_every_event_type_folds_and_counts_one_version() -> None:
     memory = NOTHING
-    for version, event in enumerate((*LIFE, FORKED), 1):
+    for version, event in enumerate((*LIFE, FORKED, *END), 1):
         memory = evolve(memory, event)
         assert memory.version == version
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from core.commands import Command, RecordErasure, RecordFailure, RecordInjection, RecordWithdrawal
+from core.commands import Command, RecordErasure, RecordFailure, RecordInjection, RecordPurge, RecordWithdrawal
+from core.deletion_events import MemoryPurged
 from core.errors import DigestMismatch, ModelUnavailable
 from core.events import Cause, Hyperparameters, MemoryCreated
 from core.history_errors import NothingToCompact
@@ -18,7 +19,7 @@ from core.memory import Memory
 from core.plan import plan
 from core.policy import changed_policy
 from core.sleep import Step
-from core.work import Erase, Inject, PrepareStatistics, SleepStep, Withdraw, Work, next_work
+from core.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, Work, next_work
 from service.comparing import Compared, questions
 from service.states import States
 from tests.core.samples import CLEAN, CREATED, PREPARE, digest, edit
@@ -169,6 +170,9 @@ def _done(owed: Work, state: Memory, dream: Dream) -> Command:
             return RecordErasure(work=owed, remains=())
         case SleepStep():
             return dream.perform(owed, state)
+        case Purge():
+            keys = len(state.facts)
+            return RecordPurge(work=owed, purged=MemoryPurged(keys=keys, artifacts=(), kept=0))
 
 
 def withdrawn(owed: Withdraw, state: Memory) -> RecordWithdrawal:

@@ -12,6 +12,7 @@ import pytest
 from hypnogram.v1 import facts_pb2
 
 from service.cli import main as cli
+from service.client import told
 from tests.service.conftest import DEMO, Running
 
 ARIA = ("fact", "add", "Aria Voss", "lives in", "Lisbon")
@@ -197,3 +198,29 @@ def test_help_is_fast_and_imports_neither_torch_nor_grpc() -> None:
 def test_every_status_a_fact_can_have_can_be_asked_for(terminal: Terminal) -> None:
     for name in facts_pb2.Status.keys()[1:]:
         assert terminal.json("fact", "list", "--status", name.removeprefix("STATUS_").lower(), "-m", DEMO) == []
+
+
+def test_all_facts_about_a_subject_are_retracted_by_one_command(terminal: Terminal, demo: Running) -> None:
+    for relation, object_ in (("lives in", "Lisbon"), ("works as", "a baker")):
+        demo.client.add_facts(DEMO, [told("Aria Voss", relation, object_)])
+    demo.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Lima")])
+    demo.work()
+
+    status, _, error = terminal.run("fact", "retract", "--subject", "Aria Voss", "--no-wait")
+    assert status == 2
+    assert "2 facts would be retracted: give --yes" in error
+    retracted = terminal.out("fact", "retract", "--subject", "Aria Voss", "--yes", "--no-wait")
+
+    assert retracted.count("Aria Voss") == 2
+    standing = [fact["subject"] for fact in terminal.json("fact", "list") if not fact["retracted_version"]]
+    assert standing == ["Bo Lind"]
+    assert terminal.run("fact", "retract", "--subject", "Aria Voss", "--yes")[0] == 2
+
+
+def test_a_memory_is_deleted_once_it_is_meant(terminal: Terminal, demo: Running) -> None:
+    assert terminal.run("memory", "delete", DEMO)[0] == 2, "a script has to say --yes"
+    assert "an executor is yet to destroy its words" in terminal.out("memory", "delete", DEMO, "--yes", "--no-wait")
+    demo.work()
+
+    assert "the words of 0 facts are destroyed" in terminal.out("memory", "delete", DEMO, "--yes")
+    assert terminal.json("memory", "list") == []

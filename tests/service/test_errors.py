@@ -22,6 +22,7 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     errors.InvalidField("facts[0].object", "is empty"),
     errors.MemoryUnknown("demo"),
     errors.MemoryExists("demo"),
+    errors.MemoryGone(7),
     errors.FactUnknown("demo", "f"),
     errors.VersionUnknown("demo", 9, 3),
     errors.RequestReused("r"),

@@ -864,6 +864,62 @@ class ForkMemoryResponse(_message.Message):
 Global___ForkMemoryResponse: _TypeAlias = ForkMemoryResponse  # noqa: Y015
 
 @_typing.final
+class DeleteMemoryRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """Its name."""
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteMemoryRequest: _TypeAlias = DeleteMemoryRequest  # noqa: Y015
+
+@_typing.final
+class DeleteMemoryResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    PURGED_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    KEPT_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The version that deleted it."""
+    purged: _builtins.bool
+    """Whether its words and deltas are destroyed."""
+    keys: _builtins.int
+    """Data keys that were destroyed, one for each fact; 0 until it is purged."""
+    kept: _builtins.int
+    """Facts that keep their words, because a fork or the memory it was forked from shares them; 0 until it is purged."""
+    failure: _builtins.str
+    """Why the last attempt to destroy them failed; empty otherwise."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        purged: _builtins.bool = ...,
+        keys: _builtins.int = ...,
+        kept: _builtins.int = ...,
+        failure: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "kept", b"kept", "keys", b"keys", "purged", b"purged", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteMemoryResponse: _TypeAlias = DeleteMemoryResponse  # noqa: Y015
+
+@_typing.final
 class GetMemoryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -55,6 +55,11 @@ class MemoriesStub:
                 request_serializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryRequest.SerializeToString,
                 response_deserializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryResponse.FromString,
                 _registered_method=True)
+        self.DeleteMemory = channel.unary_unary(
+                '/hypnogram.v1.Memories/DeleteMemory',
+                request_serializer=hypnogram_dot_v1_dot_memories__pb2.DeleteMemoryRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_memories__pb2.DeleteMemoryResponse.FromString,
+                _registered_method=True)
 
 
 class MemoriesServicer:
@@ -72,7 +77,8 @@ class MemoriesServicer:
         INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter, a
         capacity or a value of `sleep` out of its range
         ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
-        FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded
+        FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that name
+        is still being deleted
 
         Example: {"memory": "demo"}
         Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
@@ -128,6 +134,24 @@ class MemoriesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteMemory(self, request, context):
+        """Deletes a memory and returns once that is durable. This cannot be undone.
+
+        From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
+        destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
+        that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
+        words: ListEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
+        it is purged, CreateMemory may use the name again.
+
+        Errors:
+        NOT_FOUND  MEMORY_UNKNOWN
+
+        Example: {"memory": "demo"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MemoriesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -150,6 +174,11 @@ def add_MemoriesServicer_to_server(servicer, server):
                     servicer.ForkMemory,
                     request_deserializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryRequest.FromString,
                     response_serializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryResponse.SerializeToString,
+            ),
+            'DeleteMemory': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMemory,
+                    request_deserializer=hypnogram_dot_v1_dot_memories__pb2.DeleteMemoryRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_memories__pb2.DeleteMemoryResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -261,6 +290,33 @@ class Memories:
             '/hypnogram.v1.Memories/ForkMemory',
             hypnogram_dot_v1_dot_memories__pb2.ForkMemoryRequest.SerializeToString,
             hypnogram_dot_v1_dot_memories__pb2.ForkMemoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMemory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.Memories/DeleteMemory',
+            hypnogram_dot_v1_dot_memories__pb2.DeleteMemoryRequest.SerializeToString,
+            hypnogram_dot_v1_dot_memories__pb2.DeleteMemoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

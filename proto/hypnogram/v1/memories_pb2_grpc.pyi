@@ -61,7 +61,8 @@ class MemoriesStub:
       INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter, a
                            capacity or a value of `sleep` out of its range
       ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that name
+                           is still being deleted
 
     Example: {"memory": "demo"}
     Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
@@ -101,6 +102,20 @@ class MemoriesStub:
 
     Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
     """
+    DeleteMemory: _grpc.UnaryUnaryMultiCallable[_memories_pb2.DeleteMemoryRequest, _memories_pb2.DeleteMemoryResponse]
+    """Deletes a memory and returns once that is durable. This cannot be undone.
+
+    From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
+    destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
+    that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
+    words: ListEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
+    it is purged, CreateMemory may use the name again.
+
+    Errors:
+      NOT_FOUND  MEMORY_UNKNOWN
+
+    Example: {"memory": "demo"}
+    """
 
 @_typing.type_check_only
 class MemoriesAsyncStub(MemoriesStub):
@@ -118,7 +133,8 @@ class MemoriesAsyncStub(MemoriesStub):
       INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter, a
                            capacity or a value of `sleep` out of its range
       ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that name
+                           is still being deleted
 
     Example: {"memory": "demo"}
     Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
@@ -158,6 +174,20 @@ class MemoriesAsyncStub(MemoriesStub):
 
     Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
     """
+    DeleteMemory: _aio.UnaryUnaryMultiCallable[_memories_pb2.DeleteMemoryRequest, _memories_pb2.DeleteMemoryResponse]  # type: ignore[assignment]
+    """Deletes a memory and returns once that is durable. This cannot be undone.
+
+    From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
+    destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
+    that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
+    words: ListEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
+    it is purged, CreateMemory may use the name again.
+
+    Errors:
+      NOT_FOUND  MEMORY_UNKNOWN
+
+    Example: {"memory": "demo"}
+    """
 
 class MemoriesServicer(metaclass=_abc_1.ABCMeta):
     """Memories: a base model each, and everything it was told."""
@@ -178,7 +208,8 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
           INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter, a
                                capacity or a value of `sleep` out of its range
           ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
-          FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded
+          FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that name
+                               is still being deleted
 
         Example: {"memory": "demo"}
         Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
@@ -235,6 +266,26 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
           DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
 
         Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteMemory(
+        self,
+        request: _memories_pb2.DeleteMemoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memories_pb2.DeleteMemoryResponse, _abc.Awaitable[_memories_pb2.DeleteMemoryResponse]]:
+        """Deletes a memory and returns once that is durable. This cannot be undone.
+
+        From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
+        destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
+        that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
+        words: ListEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
+        it is purged, CreateMemory may use the name again.
+
+        Errors:
+          NOT_FOUND  MEMORY_UNKNOWN
+
+        Example: {"memory": "demo"}
         """
 
 def add_MemoriesServicer_to_server(servicer: MemoriesServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,45 @@
+"""`decide` for the deletion of a memory. Pure; see `core/decide.py`."""
+
+from __future__ import annotations
+
+from core.commands import Command, CreateMemory, DeleteMemory, ExecutorCommand, RecordFailure, RecordPurge
+from core.deletion_events import MemoryDeleted
+from core.errors import InvalidField, MemoryGone, NotReady, StaleWork
+from core.events import Event
+from core.memory import Memory
+from core.work import Purge, still_owed
+
+
+def check_not_deleted(memory: Memory, command: Command) -> None:
+    """Lets nothing happen to a deleted memory but the end of its deletion, and a new memory of its name after that.
+
+    Raises:
+        MemoryGone: a client asks for something else.
+        NotReady: a memory of its name is to be created before its words are destroyed.
+        StaleWork: an executor brings a result from before.
+    """
+    if not memory.deleted:
+        return
+    match command:
+        case DeleteMemory() | RecordPurge() | RecordFailure(work=Purge()):
+            return
+        case CreateMemory():
+            if not memory.purged:
+                raise NotReady("a memory of that name is still being deleted; try again in a moment")
+        case _ if isinstance(command, ExecutorCommand):
+            raise StaleWork("the memory was deleted")
+        case _:
+            raise MemoryGone(memory.deleted)
+
+
+def delete(memory: Memory) -> tuple[Event, ...]:
+    """A sleep in progress and all that is owed end with the memory. Deleting it again changes nothing."""
+    if memory.created is None:
+        raise InvalidField("memory", "does not exist")
+    return () if memory.deleted else (MemoryDeleted(),)
+
+
+def record_purge(memory: Memory, command: RecordPurge) -> tuple[Event, ...]:
+    if not still_owed(memory, command.work):
+        raise StaleWork("the memory is purged already")
+    return (command.purged,)

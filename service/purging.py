@@ -1,0 +1,28 @@
+"""Purging a memory that was deleted: the data keys of its facts are destroyed, its deltas removed."""
+
+from __future__ import annotations
+
+from core.commands import RecordPurge
+from core.deletion_events import MemoryPurged
+from core.ids import MemoryId
+from core.work import Purge
+from store.artifacts import Artifacts
+from store.erasing import throw_keys_away
+from store.log import EventLog
+from store.purging import doomed
+from store.snapshots import Snapshots
+
+
+def perform(log: EventLog, artifacts: Artifacts, snapshots: Snapshots, memory: MemoryId, work: Purge) -> RecordPurge:
+    """Destroys what only `memory` has, and returns the receipt. Killed anywhere, it is done again and completes.
+
+    Raises:
+        NotReady: somebody reads the database, so that keys are still in its files; try again.
+    """
+    alone = doomed(log, memory)
+    throw_keys_away(log.engine, alone.facts)
+    snapshots.remove_all(memory)
+    for delta in alone.deltas:
+        artifacts.remove(delta)
+    purged = MemoryPurged(keys=len(alone.facts), artifacts=alone.deltas, kept=alone.kept)
+    return RecordPurge(work=work, purged=purged)

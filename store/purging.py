@@ -1,0 +1,69 @@
+"""What goes with a memory that was deleted: words and deltas that no other memory shares."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import and_, not_, select
+
+from core.events import EditComputed, FactAdded
+from core.history_events import AdaptersCompacted
+from core.ids import Digest, FactId, MemoryId
+from core.sleep_events import AdapterTrained
+from store.ancestry import Segment, stitched
+from store.database import reading
+from store.log import EventLog
+from store.schema import events
+
+DELTAS = tuple(kind.__name__ for kind in (EditComputed, AdapterTrained, AdaptersCompacted))
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """What only a deleted memory has.
+
+    Attributes:
+        facts: whose data keys are to be destroyed.
+        deltas: artifacts that no event of another memory names.
+        kept: how many facts of it another memory shares.
+    """
+
+    facts: tuple[FactId, ...]
+    deltas: tuple[Digest, ...]
+    kept: int
+
+
+def doomed(log: EventLog, memory: MemoryId) -> Doomed:
+    """What to destroy of `memory`. The same each time, also when some of it is destroyed already.
+
+    Its statistics and its ordinary text are not among it: they are about the base model, and others may stand on it.
+    """
+    own = stitched(log.ancestry(memory))
+    alone = and_(own, not_(stitched(_in_use(log, memory))))
+    facts = select(events.c.fact, alone.label("alone")).where(own, events.c.type == FactAdded.__name__)
+    deltas = select(events.c.payload, alone.label("alone")).where(events.c.type.in_(DELTAS))
+    with reading(log.engine).connect() as connection:
+        told = connection.execute(facts.order_by(events.c.version)).all()
+        named: dict[Digest, bool] = {}
+        for payload, is_own in connection.execute(deltas):
+            delta = Digest(json.loads(payload)["delta"])
+            named[delta] = named.get(delta, True) and bool(is_own)
+    return Doomed(
+        facts=tuple(FactId(row.fact) for row in told if row.alone),
+        deltas=tuple(sorted(delta for delta, is_own in named.items() if is_own)),
+        kept=sum(not row.alone for row in told),
+    )
+
+
+def _in_use(log: EventLog, memory: MemoryId) -> list[Segment]:
+    """Where the events of all memories but `memory` stand that were not deleted."""
+    ends: dict[tuple[MemoryId, int], int] = {}
+    for listed in log.listed():
+        if listed.memory != memory and not listed.deleted:
+            begun = log.begun(listed.memory)
+            for segment in log.ancestry(listed.memory):
+                start = max(segment.after, begun) if segment.memory == listed.memory else segment.after
+                key = segment.memory, start
+                ends[key] = max(ends.get(key, 0), segment.last(listed.version))
+    return [Segment(owner, after, until) for (owner, after), until in ends.items()]

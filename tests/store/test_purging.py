@@ -1,0 +1,146 @@
+"""What goes with a deleted memory: what it alone has, and nothing that a fork needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from core.deletion_events import MemoryDeleted, MemoryPurged
+from core.events import Event, FactAdded
+from core.history_events import MemoryForked
+from core.ids import Digest, MemoryId
+from store.artifacts import Artifacts
+from store.log import EventLog, Listed
+from store.purging import doomed
+from store.verify import named_artifacts, verify_log
+from tests.core.samples import DAY, LIFE
+from tests.store.archives import artifacts, lived, real
+from tests.store.given import DEMO, OTHER, new, told
+
+__all__ = ["artifacts"]
+
+FORK = MemoryId("fork")
+AT = len(DAY)
+FACTS = {event.fact for event in LIFE if isinstance(event, FactAdded)}
+SHARED = {event.fact for event in DAY if isinstance(event, FactAdded)}
+
+
+def deltas(artifacts: Artifacts, life: Sequence[Event] = LIFE) -> set[Digest]:
+    """The artifacts that the events of `life` name, without those about the base model."""
+    about_base = {digest for event in LIFE[:2] for digest in named_artifacts(real(event, artifacts))}
+    return {digest for event in life for digest in named_artifacts(real(event, artifacts))} - about_base
+
+
+def delete(log: EventLog, memory: MemoryId) -> None:
+    log.append(memory, [new(MemoryDeleted())], expected=log.head(memory))
+
+
+def purge(log: EventLog, artifacts: Artifacts, memory: MemoryId) -> None:
+    alone = doomed(log, memory)
+    for delta in alone.deltas:
+        artifacts.remove(delta)
+    receipt = MemoryPurged(keys=len(alone.facts), artifacts=alone.deltas, kept=alone.kept)
+    log.append(memory, [new(receipt)], expected=log.head(memory))
+
+
+def fork(log: EventLog, memory: MemoryId, version: int) -> None:
+    (last,) = log.read(memory=DEMO, after_version=version - 1, limit=1)
+    forked = MemoryForked(parent=DEMO, version=version, hash=last.hash, weights=None)
+    log.append(memory, [new(forked)], expected=0)
+
+
+@pytest.fixture
+def life(log: EventLog, artifacts: Artifacts) -> EventLog:
+    lived(log, artifacts)
+    return log
+
+
+def test_all_of_a_memory_goes_that_no_other_one_shares(life: EventLog, artifacts: Artifacts) -> None:
+    delete(life, DEMO)
+
+    alone = doomed(life, DEMO)
+
+    assert set(alone.facts) == FACTS
+    assert set(alone.deltas) == deltas(artifacts)
+    assert alone.kept == 0
+
+
+def test_a_fork_keeps_what_it_shares_and_loses_it_with_the_last_that_does(life: EventLog, artifacts: Artifacts) -> None:
+    fork(life, FORK, AT)
+    life.append(FORK, [own := told(7)], expected=AT + 1)
+    assert isinstance(own.event, FactAdded)
+    delete(life, DEMO)
+
+    alone = doomed(life, DEMO)
+    assert set(alone.facts) == FACTS - SHARED
+    assert alone.kept == len(SHARED) > 0
+    assert set(alone.deltas) == deltas(artifacts) - deltas(artifacts, DAY)
+    purge(life, artifacts, DEMO)
+    assert verify_log(life, artifacts).fault is None
+
+    delete(life, FORK)
+    assert set(doomed(life, FORK).facts) == SHARED | {own.event.fact}
+
+
+def test_a_fork_that_is_deleted_leaves_its_parent_whole(life: EventLog, artifacts: Artifacts) -> None:
+    fork(life, FORK, AT)
+    life.append(FORK, [own := told(7)], expected=AT + 1)
+    assert isinstance(own.event, FactAdded)
+    delete(life, FORK)
+
+    assert doomed(life, FORK).facts == (own.event.fact,)
+    assert doomed(life, FORK).deltas == ()
+
+
+def test_an_unrelated_memory_that_names_the_same_delta_keeps_it(life: EventLog, artifacts: Artifacts) -> None:
+    lived(life, artifacts, OTHER)
+    delete(life, DEMO)
+
+    assert doomed(life, DEMO).deltas == ()
+
+
+def test_a_purged_memory_is_listed_no_more_and_a_new_one_of_its_name_is(life: EventLog, artifacts: Artifacts) -> None:
+    delete(life, DEMO)
+    assert life.listed() == [Listed(DEMO, len(LIFE) + 1, deleted=True)]
+    purge(life, artifacts, DEMO)
+    assert (life.memories(), life.begun(DEMO)) == ([], len(LIFE) + 2)
+
+    life.append(DEMO, [new(real(LIFE[0], artifacts))], expected=len(LIFE) + 2)
+
+    assert life.listed() == [Listed(DEMO, len(LIFE) + 3, deleted=False)]
+    assert verify_log(life, artifacts).fault is None
+
+
+def test_what_a_deleted_memory_shared_goes_with_its_fork_though_its_name_is_used_again(
+    life: EventLog, artifacts: Artifacts
+) -> None:
+    fork(life, FORK, AT)
+    delete(life, DEMO)
+    purge(life, artifacts, DEMO)
+    life.append(DEMO, [new(real(LIFE[0], artifacts))], expected=life.head(DEMO))
+    delete(life, FORK)
+
+    assert set(doomed(life, FORK).facts) == SHARED
+
+
+def test_a_missing_artifact_is_a_fault_unless_a_purge_says_so(life: EventLog, artifacts: Artifacts) -> None:
+    lost = min(deltas(artifacts))
+    artifacts.remove(lost)
+    fault = verify_log(life, artifacts).fault
+    assert fault is not None
+    assert fault.what == "artifact"
+    assert lost in fault.message
+
+    delete(life, DEMO)
+    purge(life, artifacts, DEMO)
+    assert verify_log(life, artifacts).fault is None
+
+
+def test_purging_again_finds_the_same(life: EventLog, artifacts: Artifacts) -> None:
+    delete(life, DEMO)
+    before = doomed(life, DEMO)
+    for delta in before.deltas[:1]:
+        artifacts.remove(delta)
+
+    assert doomed(life, DEMO) == before
