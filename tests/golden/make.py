@@ -21,7 +21,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from core.commands import CancelSleep, CreateMemory, MarkCheckpoint, RecordCompaction
+from core.commands import CancelSleep, CreateMemory, DeleteMemory, MarkCheckpoint, RecordCompaction
 from core.evolve import evolve
 from core.history_errors import WordsErased
 from core.ids import MemoryId
@@ -37,7 +37,7 @@ from tests.prepared import CAUSE, DEMO, QUICK, Place, put_in_place, start_sleep,
 from tests.weights.tiny import UNSAYABLE, make
 
 GOLDEN = Path(__file__).parent
-FORK = MemoryId("fork")
+FORK, DELETED = MemoryId("fork"), MemoryId("deleted")
 
 
 def main(name: str) -> None:
@@ -81,6 +81,7 @@ def _live(store: Store, place: Place) -> dict[str, object]:
     cancelled = CancelSleep(sleep=start_sleep(store, len(nights), short))
     states.carry_out(DEMO, lambda _: cancelled, CAUSE)
     _go_back(store, subjects, models, states)
+    _delete(store, subjects, states)
     return {**_expected(store, models, DEMO), "forks": [_expected(store, models, FORK)]}
 
 
@@ -101,6 +102,15 @@ def _go_back(store: Store, subjects: Subjects, models: LiveModels, states: State
     fork(store, states, FORK, DEMO, None, CAUSE, retries=0)
     tell(store, ("Ida Vane", "lives in", "Oslo"), memory=FORK)
     work(store, subjects, memory=FORK)
+
+
+def _delete(store: Store, subjects: Subjects, states: States) -> None:
+    """One more fork, which is told something and deleted."""
+    fork(store, states, DELETED, DEMO, None, CAUSE, retries=0)
+    tell(store, ("Jo Birch", "lives in", "Turin"), memory=DELETED)
+    work(store, subjects, memory=DELETED)
+    states.carry_out(DELETED, lambda _: DeleteMemory(), CAUSE)
+    work(store, subjects, memory=DELETED)
 
 
 def _expected(store: Store, models: LiveModels, memory: MemoryId) -> dict[str, object]:
