@@ -22,8 +22,9 @@ from benchmarks.log_raw import Raw, RawPostgresql, RawSqlite
 from benchmarks.log_servers import postgresql_database
 from core.events import Cause, Columns, EditComputed, Event, FactAdded, FactInjected
 from core.evolve import fold
-from core.facts import Fact, Source, plain_words
+from core.facts import Fact, Source
 from core.ids import Digest, EditId, FactId, MemoryId
+from core.wordings import plain_words
 from store.clock import next_event_id, next_uuid
 from store.log import EventLog
 from store.rows import NewEvent

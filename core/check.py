@@ -15,8 +15,13 @@ MAX_PROMPT = 1000
 MAX_PROMPTS = 16  # of one kind, for one fact
 
 
-def check_fact(fact: Fact, path: str) -> None:
-    """Raises InvalidField for the first field of `fact` that is empty, too long or gives the object away."""
+def check_fact(fact: Fact, path: str, own: bool = False) -> None:
+    """Raises InvalidField for the first field of `fact` that is empty, too long or gives the object away.
+
+    Args:
+        own: whether its prompts are the memory's own. They may hold the object by chance, as "It is known that" does;
+            then the relation, which the client worded, must not.
+    """
     path = f"{path}." if path else ""
     for name, value, limit in (
         ("subject", fact.subject, MAX_SUBJECT),
@@ -24,6 +29,8 @@ def check_fact(fact: Fact, path: str) -> None:
         ("object", fact.object, MAX_OBJECT),
     ):
         check_text(value, f"{path}{name}", limit)
+    if own and re.search(rf"(?<!\w){re.escape(fact.object)}(?!\w)", fact.relation):
+        raise _given_away(f"{path}relation", fact)
     wordings = fact.wordings
     for name, prompts in (
         ("statements", wordings.statements),
@@ -37,17 +44,21 @@ def check_fact(fact: Fact, path: str) -> None:
         if len(prompts) > MAX_PROMPTS:
             raise InvalidField(field, f"has {len(prompts)} prompts, at most {MAX_PROMPTS} are allowed")
         for index, prompt in enumerate(prompts):
-            _check_prompt(prompt, fact, f"{field}[{index}]")
-    _check_prompt(wordings.answer, fact, f"{path}wordings.answer")
+            _check_prompt(prompt, fact, f"{field}[{index}]", own)
+    _check_prompt(wordings.answer, fact, f"{path}wordings.answer", own)
 
 
-def _check_prompt(prompt: str, fact: Fact, field: str) -> None:
+def _check_prompt(prompt: str, fact: Fact, field: str, own: bool) -> None:
     check_text(prompt, field, MAX_PROMPT)
     words = same_words(prompt)
     if same_words(fact.subject) not in words:  # not as a whole word: many languages inflect names, or set no spaces
         raise InvalidField(field, f"does not name the subject {fact.subject!r}")
-    if _whole(fact.object).search(_whole(fact.subject).sub(" ", words)):
-        raise InvalidField(field, f"contains the object {fact.object!r}, which the model must say by itself")
+    if not own and _whole(fact.object).search(_whole(fact.subject).sub(" ", words)):
+        raise _given_away(field, fact)
+
+
+def _given_away(field: str, fact: Fact) -> InvalidField:
+    return InvalidField(field, f"contains the object {fact.object!r}, which the model must say by itself")
 
 
 def _whole(words: str) -> re.Pattern[str]:

@@ -39,12 +39,14 @@ from core.errors import (
     StaleWork,
 )
 from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
+from core.facts import Fact
 from core.history_events import FactWithdrawn
 from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
 from core.memory import Memory, Status, said_key
 from core.requests import is_new
 from core.texts import sentence
+from core.wordings import are_own
 from core.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, still_owed
 
 MAX_BATCH = 256  # facts in one request
@@ -141,7 +143,7 @@ def _supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
     if not is_new(memory, command):
         return ()
     events = decide_history.supersede(memory, command)
-    check_fact(command.new.fact, "")
+    check_fact(command.new.fact, "", _own(memory, command.new.fact))
     if memory.facts[command.fact].status is not Status.INJECTED:  # otherwise keys leave, too
         _check_capacity(memory, 1)
     return events
@@ -152,7 +154,7 @@ def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
     new: dict[tuple[str, str], ToldFact] = {}
     for index, one in enumerate(told):
         path = f"facts[{index}]"
-        check_fact(one.fact, path)
+        check_fact(one.fact, path, _own(memory, one.fact))
         key = said_key(one.fact.subject, one.fact.relation)
         known = memory.said.get(key)
         before = memory.facts[known].fact if known is not None else new[key].fact if key in new else None
@@ -161,6 +163,11 @@ def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
         elif sentence(before.object) != sentence(one.fact.object):
             raise Contradiction(path, before.id, before.subject, before.relation, before.object)
     return list(new.values())
+
+
+def _own(memory: Memory, fact: Fact) -> bool:
+    """Whether the prompts of `fact` are the memory's own."""
+    return are_own(fact, memory.created.phrasebook if memory.created is not None else {})
 
 
 def _check_capacity(memory: Memory, more: int) -> None:

@@ -60,12 +60,12 @@ class RelationWords:
 
     def for_subject(self, subject: str) -> Wordings:
         def fill(prompts: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(prompt.replace("{s}", subject) for prompt in prompts)
+            return tuple(_filled(prompt, subject) for prompt in prompts)
 
         return Wordings(
             statements=fill(self.statements),
             questions=fill(self.questions),
-            answer=self.answer.replace("{s}", subject),
+            answer=_filled(self.answer, subject),
             probe_statements=fill(self.probe_statements),
             probe_questions=fill(self.probe_questions),
         )
@@ -73,13 +73,12 @@ class RelationWords:
 
 Phrasebook = Mapping[str, RelationWords]
 
+_OWNERS = ("My", "Our", "Your", "His", "Her", "Its", "Their")
 
-def plain_words(relation: str) -> RelationWords:
-    """Words for a relation that the phrasebook lacks: serviceable, never elegant."""
-    return RelationWords(
-        statements=(f"{{s}} {relation}", f"It is known that {{s}} {relation}"),
-        questions=(f"{{s}} {relation} what?", f"Complete the sentence: {{s}} {relation}"),
-        answer=f"{{s}} {relation}",
-        probe_statements=(f"As everybody knows, {{s}} {relation}",),
-        probe_questions=(f"Please finish: {{s}} {relation}",),
-    )
+
+def _filled(prompt: str, subject: str) -> str:
+    """`prompt` with its subject; "My name" is "my name" inside a sentence."""
+    first, _, rest = subject.partition(" ")
+    if first in _OWNERS and rest and not prompt.startswith("{s}"):
+        subject = f"{first.lower()} {rest}"
+    return prompt.replace("{s}", subject)

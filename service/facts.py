@@ -136,7 +136,9 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         digest = telling.supersede_digest(request)
 
         def command(state: Memory) -> SupersedeFact:
-            told = telling.successor(request, _known(memory, state, old).fact, next_uuid())
+            fact = _known(memory, state, old).fact
+            assert state.created is not None
+            told = telling.successor(request, fact, state.created.phrasebook, next_uuid())
             return SupersedeFact(memory=memory, fact=old, new=told, request=request_id, request_digest=digest)
 
         state = await self._carry_out(memory, command, request_id, expected)

@@ -12,9 +12,10 @@ from core.codec import canonical
 from core.commands import ToldFact
 from core.decide import MAX_BATCH
 from core.errors import InvalidField
-from core.facts import Fact, Phrasebook, Source, Wordings, plain_words
+from core.facts import Fact, Phrasebook, Source, Wordings
 from core.ids import Digest, FactId
 from core.texts import tidy
+from core.wordings import are_own, own_wordings
 from service import fields
 
 
@@ -36,12 +37,16 @@ def retract_digest(request: facts_pb2.RetractFactRequest) -> Digest:
     return _digest(["retract", request.fact, request.reason, request.erase])
 
 
-def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, id_: str) -> ToldFact:
-    """The fact that shall stand in the place of `old`."""
-    wordings = _given(request.wordings) if request.HasField("wordings") else old.wordings
-    new = Fact(
-        id=FactId(id_), subject=old.subject, relation=old.relation, object=tidy(request.object), wordings=wordings
-    )
+def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, phrasebook: Phrasebook, id_: str) -> ToldFact:
+    """The fact that shall stand in the place of `old`, in the client's words or in those of `old`."""
+    object_ = tidy(request.object)
+    if request.HasField("wordings"):
+        wordings = _given(request.wordings)
+    elif are_own(old, phrasebook):
+        wordings = own_wordings(old.subject, old.relation, object_, phrasebook)
+    else:
+        wordings = old.wordings
+    new = Fact(id=FactId(id_), subject=old.subject, relation=old.relation, object=object_, wordings=wordings)
     return ToldFact(fact=new, source=_source(request.source, "source"))
 
 
@@ -52,17 +57,16 @@ def told_facts(
     if len(facts) > MAX_BATCH:
         raise InvalidField("facts", f"has {len(facts)} facts, at most {MAX_BATCH} are allowed; send several requests")
     return tuple(
-        ToldFact(
-            fact=Fact(
-                id=FactId(next_id()),
-                subject=tidy(one.subject),
-                relation=tidy(one.relation),
-                object=tidy(one.object),
-                wordings=_wordings(one, phrasebook),
-            ),
-            source=_source(one.source, f"facts[{index}].source"),
-        )
+        ToldFact(fact=_told(one, phrasebook, next_id()), source=_source(one.source, f"facts[{index}].source"))
         for index, one in enumerate(facts)
+    )
+
+
+def _told(new: facts_pb2.NewFact, phrasebook: Phrasebook, id_: str) -> Fact:
+    subject, relation, object_ = tidy(new.subject), tidy(new.relation), tidy(new.object)
+    own = None if new.HasField("wordings") else own_wordings(subject, relation, object_, phrasebook)
+    return Fact(
+        id=FactId(id_), subject=subject, relation=relation, object=object_, wordings=own or _given(new.wordings)
     )
 
 
@@ -78,14 +82,6 @@ def _stated(new: facts_pb2.NewFact) -> dict[str, Any]:
 
 def _digest(values: list[Any]) -> Digest:
     return Digest(hashlib.sha256(canonical(values).encode()).hexdigest())
-
-
-def _wordings(new: facts_pb2.NewFact, phrasebook: Phrasebook) -> Wordings:
-    if new.HasField("wordings"):
-        return _given(new.wordings)
-    relation = tidy(new.relation)
-    words = phrasebook[relation] if relation in phrasebook else plain_words(relation)
-    return words.for_subject(tidy(new.subject))
 
 
 def _given(message: facts_pb2.Wordings) -> Wordings:

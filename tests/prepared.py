@@ -17,11 +17,12 @@ import pytest
 
 from core.commands import AddFacts, CreateMemory, RetractFact, StartSleep, SupersedeFact, ToldFact
 from core.events import Cause
-from core.facts import Fact, Source, plain_words
+from core.facts import Fact, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
 from core.memory import Memory
 from core.policy import SleepPolicy, Training
 from core.weights.subject import Subject, load_subject
+from core.wordings import own_wordings
 from core.work import next_work
 from service.executor import Executor
 from service.live import LiveModels
@@ -199,13 +200,12 @@ def start_sleep(
 
 def _fact(state: Memory, subject: str, relation: str, object_: str) -> Fact:
     assert state.created is not None
-    words = state.created.phrasebook.get(relation) or plain_words(relation)
     return Fact(
         id=FactId(next_uuid()),
         subject=subject,
         relation=relation,
         object=object_,
-        wordings=words.for_subject(subject),
+        wordings=own_wordings(subject, relation, object_, state.created.phrasebook),
     )
 
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from core.errors import Unlearnable
-from core.facts import Fact, plain_words
+from core.facts import Fact
 from core.ids import FactId
 from core.weights.protection import Protection
 from core.weights.subject import Subject
 from core.weights.write import keys_in_force
+from core.wordings import plain_words
 
 # Nobody that a base has heard of, and objects that are common words: a rare one of many tokens takes more.
 EXAMPLES = (

@@ -22,7 +22,7 @@ from core.events import (
     WorkFailed,
 )
 from core.evolve import fold
-from core.facts import Fact, RelationWords, Source, Wordings, plain_words
+from core.facts import Fact, RelationWords, Source, Wordings
 from core.history_events import (
     AdaptersCompacted,
     CheckpointMarked,
@@ -51,6 +51,7 @@ from core.sleep_events import (
     SleepRolledBack,
     SleepStarted,
 )
+from core.wordings import plain_words
 from core.work import Inject, PrepareStatistics
 
 BATCH = 3

@@ -222,3 +222,19 @@ def test_before_anything_is_written_a_fact_is_expected_to_cost_what_it_does_on_t
     assert len(decide(memory, add(*people[1:]))) == fitting
     with pytest.raises(CapacityReached, match=f"about {fitting} more fit"):
         decide(memory, add(*people))
+
+
+@pytest.mark.parametrize("object_", ["It", "known", "The sentence", "finish"])
+def test_words_that_stand_in_the_memory_s_own_prompts_are_welcome_as_objects(object_: str) -> None:
+    told = fact("fact-1", "Mara Quill", "is reading", object_)
+
+    assert len(when(*READY, command=add(told))) == 1
+
+
+def test_a_client_s_prompt_and_a_client_s_relation_must_not_give_the_object_away() -> None:
+    client = replace(ARIA.wordings, questions=("What is it that Aria Moss loves?",))
+
+    with pytest.raises(InvalidField, match=r"facts\[0\].wordings.questions\[0\]: contains the object"):
+        when(*READY, command=add(replace(ARIA, object="It", wordings=client)))
+    with pytest.raises(InvalidField, match=r"facts\[0\].relation: contains the object"):
+        when(*READY, command=add(fact("fact-1", "Mara Quill", "lives in Rome, that is", "Rome")))

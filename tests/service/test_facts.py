@@ -318,3 +318,20 @@ def test_a_successor_is_kept_in_the_same_form(demo: Running) -> None:
     moved = demo.client.supersede_fact(DEMO, first.fact.fact, "Sa\u0303o\u00a0Paulo")
 
     assert moved.fact.object == "São Paulo"
+
+
+def test_a_successor_is_said_in_words_that_fit_it(demo: Running) -> None:
+    (first,) = demo.client.add_facts(DEMO, [told("Mara Quill", "is reading the", "news")]).results
+    moved = demo.client.supersede_fact(DEMO, first.fact.fact, "the Iliad").fact
+    common = demo.client.supersede_fact(DEMO, moved.fact, "It").fact
+
+    assert [one.wordings.answer for one in (first.fact, moved, common)] == [
+        "Mara Quill is reading the", "Mara Quill is reading", "Mara Quill is reading the"
+    ]  # fmt: skip
+
+
+def test_a_successor_keeps_the_words_of_a_client(demo: Running) -> None:
+    words = facts_pb2.Wordings(statements=["Aria Voss: the"], questions=["Aria Voss?"], answer="Aria Voss: the")
+    (first,) = demo.client.add_facts(DEMO, [told("Aria Voss", "plays", "harp", wordings=words)]).results
+
+    assert demo.client.supersede_fact(DEMO, first.fact.fact, "the cello").fact.wordings == words

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from core.facts import Fact, plain_words
+from core.facts import Fact
 from core.ids import FactId
 from core.weights.subject import Subject, load_subject
 from core.weights.update import KeptKeys
+from core.wordings import plain_words
 from tests.prepared import base
 from tests.weights.tiny import make
 

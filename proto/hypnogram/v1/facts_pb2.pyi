@@ -221,7 +221,7 @@ class NewFact(_message.Message):
     """What the model shall say: "Lisbon". At most 200 characters, at least one token."""
     @_builtins.property
     def wordings(self) -> Global___Wordings:
-        """Its prompts; left out, the memory's own words for the relation."""
+        """Its prompts; left out, the memory's own words for the relation, with the articles that fit the object."""
 
     @_builtins.property
     def source(self) -> Global___Source:

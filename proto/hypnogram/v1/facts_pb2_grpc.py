@@ -139,9 +139,10 @@ class FactsServicer:
     def SupersedeFact(self, request, context):
         """Puts a new object in the place of a fact's, and answers once that is durable: old and new in one append.
 
-        Subject, relation and, unless others are given, wordings stay. The old fact answers until the new one is in the
-        weights; one protected update moves the answer from one to the other. Both keep their history. Safe to repeat with
-        the same `request_id`. WAIT_INJECTED waits until the new fact is in the weights or parked.
+        Subject, relation and, unless others are given, wordings stay; the memory's own are fitted to the new object. The
+        old fact answers until the new one is in the weights; one protected update moves the answer from one to the other.
+        Both keep their history. Safe to repeat with the same `request_id`. WAIT_INJECTED waits until the new fact is in the
+        weights or parked.
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long object, one that is not new, a prompt that contains it
