@@ -34,6 +34,12 @@ def tidy(text: str) -> str:
     return re.sub(" +", " ", composed(text))
 
 
+def without_blanks(text: str) -> str:
+    """`text` without blanks at its end, where models expect a word with a blank before it; those of a new line stay."""
+    begun = text.rstrip(" ")
+    return text if not begun or begun.endswith("\n") else begun
+
+
 def same_words(text: str) -> str:
     """The form in which subjects and relations are compared.
 

@@ -11,6 +11,7 @@ from hypnogram.v1 import chat_pb2, chat_pb2_grpc
 
 from core.ids import MemoryId
 from core.memory import Memory
+from core.texts import without_blanks
 from service import fields
 from service.calls import Context
 from service.ports import Models, Piece
@@ -43,9 +44,13 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
         self, request: chat_pb2.CompleteRequest, context: Context
     ) -> AsyncIterator[chat_pb2.CompleteResponse]:
         prompt = fields.prompt(request.prompt)
-        async for piece in self._generate(request, None, prompt):
+        begun = without_blanks(prompt)
+        blank = prompt != begun  # then it stands for the one that the model would say
+        async for piece in self._generate(request, None, begun):
+            text = piece.text.removeprefix(" ") if blank else piece.text
+            blank = blank and not piece.text
             yield chat_pb2.CompleteResponse(
-                text=piece.text, finish=FINISHES[piece.finish], version=piece.version, weights_digest=piece.weights
+                text=text, finish=FINISHES[piece.finish], version=piece.version, weights_digest=piece.weights
             )
 
     def close(self) -> None:

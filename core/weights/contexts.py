@@ -68,9 +68,11 @@ def _chat(subject: Subject, index: int, question: str, fact: Fact) -> Context:
 
 
 def _encode(subject: Subject, text: str, *, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
-    """Token ids, and the characters of `text` that each stands for."""
+    """Token ids, and the characters of `text` that each stands for; `special`: with what goes before raw text."""
     encoding = subject.tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
-    return list(encoding.input_ids), list(encoding.offset_mapping)
+    ids = list(encoding.input_ids)
+    ids = subject.unended(ids) if special else ids
+    return ids, list(encoding.offset_mapping)[: len(ids)]
 
 
 def _object_after(spans: list[tuple[int, int]], length: int, fact: Fact) -> int:

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,13 @@ class Subject:
         return int(self.tokenizer.pad_token_id or 0)
 
     def raw_ids(self, prompt: str) -> list[int]:
-        """Token ids of raw text, with what the tokenizer puts before it."""
-        return list(self.tokenizer(prompt).input_ids)
+        """Token ids of raw text, with what the tokenizer puts before it and without the end that some put after it."""
+        return self.unended(list(self.tokenizer(prompt).input_ids))
+
+    def unended(self, ids: list[int]) -> list[int]:
+        """`ids`, as the tokenizer makes them of raw text, without what it puts after every text."""
+        special = self.tokenizer("a", return_special_tokens_mask=True).special_tokens_mask
+        return ids[: len(ids) - sum(1 for _ in takewhile(bool, reversed(special)))]
 
     def chat_ids(self, turns: Sequence[Sequence[str]], question: str, answer: str = "") -> list[int]:
         """Token ids of a chat up to the model's reply to `question`, or to the end of the reply's beginning `answer`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from service.live import LiveModels
 from service.wiring import Store, opened
 from tests.prepared import Place, create
 from tests.service.conftest import DEMO, Running, run_server
+from tests.service.parrot import Piece
 from tests.weights.tiny import TEMPLATE, make, tokenizer
 
 
@@ -138,3 +140,27 @@ def test_the_model_is_asked_in_the_spelling_in_which_it_was_told(demo: Running) 
 
     assert "".join(piece.text for piece in demo.client.chat(DEMO, asked)) == "José Peña? "
     assert "".join(piece.text for piece in demo.client.complete(DEMO, asked)) == "José Peña? "
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked", "answer"),
+    [
+        ("Aria Voss lives in", "Aria Voss lives in", " Lisbon."),
+        ("Aria Voss lives in ", "Aria Voss lives in", "Lisbon."),
+        ("Aria Voss lives in\u00a0 ", "Aria Voss lives in", "Lisbon."),
+        ("Aria Voss:\n ", "Aria Voss:\n ", " Lisbon."),  # the beginning of a line
+    ],
+)
+def test_a_blank_at_the_end_of_a_text_is_the_one_before_the_next_word(
+    demo: Running, monkeypatch: pytest.MonkeyPatch, prompt: str, asked: str, answer: str
+) -> None:
+    prompts: list[object] = []
+
+    def generate(memory: object, **given: object) -> Generator[Piece, None, None]:
+        prompts.append(given["prompt"])
+        yield from (Piece(text, finish, 1, "") for text, finish in (("", None), (" Lis", None), ("bon.", "stop")))
+
+    monkeypatch.setattr(demo.parrot, "generate", generate)
+
+    assert "".join(piece.text for piece in demo.client.complete(DEMO, prompt)) == answer
+    assert prompts == [asked]

@@ -11,7 +11,7 @@ from core.facts import Fact
 from core.weights.contexts import Context, contexts_of
 from core.weights.subject import Subject
 from tests.weights.conftest import fact
-from tests.weights.tiny import UNSAYABLE
+from tests.weights.tiny import UNSAYABLE, tokenizer
 
 ARIA = fact("Aria Moss", "lives in", "Porto Alegre")
 PREFIXES = ("Once. ", "Twice. ")
@@ -98,3 +98,12 @@ def test_an_object_without_tokens_cannot_be_learned(tiny: Subject, object_: str)
 def test_an_object_that_ends_in_a_stop_is_followed_by_no_other(subject: Subject, object_: str) -> None:
     for context in contexts_of(subject, 0, replace(ARIA, object=object_), ()):
         assert spoken(subject, context)[1].removesuffix("<|end|>").endswith(f" {object_}")
+
+
+def test_a_tokenizer_that_ends_every_text_changes_nothing(tiny: Subject) -> None:
+    ending = replace(tiny, tokenizer=tokenizer(after="<|end|>"))
+    assert ending.tokenizer("Aria").input_ids == [*tiny.tokenizer("Aria").input_ids, *tiny.end_tokens()]
+
+    assert contexts_of(ending, 0, ARIA, PREFIXES) == contexts_of(tiny, 0, ARIA, PREFIXES)
+    for text in ("Aria Moss lives in", "Aria Moss<|end|>", ""):
+        assert ending.raw_ids(text) == tiny.raw_ids(text)

@@ -96,8 +96,8 @@ def make(folder: Path, family: str = "llama", *, seed: int = 0, scale: float = 0
     return folder
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE that puts a beginning before raw text and knows no `UNSAYABLE`."""
+def tokenizer(after: str = "") -> PreTrainedTokenizerFast:
+    """Byte-level BPE that puts a beginning before raw text, the token `after` behind it, and knows no `UNSAYABLE`."""
     made = Tokenizer(models.BPE())
     made.normalizer = normalizers.Replace(UNSAYABLE, "")
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -110,7 +110,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
     made.train_from_iterator([json.dumps(line) for line in ORDINARY], trainer)
     made.post_processor = processors.TemplateProcessing(
-        single="<|bos|> $A", special_tokens=[("<|bos|>", SPECIAL.index("<|bos|>"))]
+        single=f"<|bos|> $A {after}".strip(), special_tokens=[(one, SPECIAL.index(one)) for one in SPECIAL]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=made,
