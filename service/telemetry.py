@@ -1,14 +1,19 @@
-"""Logging: structlog events named noun.verb, with the call they belong to; JSON wherever nobody sits in front of it."""
+"""Logging: structlog events named noun.verb, with the call they belong to; JSON wherever nobody sits in front of it.
+
+A log that cannot be written, because whoever read it has gone or its disk is full, costs its lines and nothing else.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+UNWRITABLE = (OSError, ValueError)  # a broken pipe, a full disk; a stream that was closed
 
 
 def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> None:
@@ -27,6 +32,21 @@ def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> 
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[log_level]),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Forgiving(stream))),
         cache_logger_on_first_use=False,
     )
+
+
+class _Forgiving:
+    """Writes to `stream` as far as that can be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(*UNWRITABLE):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(*UNWRITABLE):
+            self._stream.flush()
