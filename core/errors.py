@@ -24,6 +24,7 @@
     |-- EventUnknown             the log holds an event type this version cannot read
     |-- SchemaMismatch           the database is of another schema than this version
     |-- ModelUnavailable         the base model cannot be loaded, or is not the recorded one
+    |-- DeviceUnavailable        the torch device that is set cannot be used
     `-- Unlearnable              a fact that cannot be written: its object has no tokens, its value diverged
 
 Each carries a message that names the thing and says what to do next, a stable `reason` for programs, and
@@ -245,6 +246,16 @@ class SchemaMismatch(HypnogramError):
 
 class ModelUnavailable(HypnogramError):
     reason = "MODEL_UNAVAILABLE"
+
+
+class DeviceUnavailable(HypnogramError):
+    reason = "DEVICE_UNAVAILABLE"
+
+    def __init__(self, device: str, why: str) -> None:
+        super().__init__(
+            f"the device {device!r} cannot be used ({why}); see that it is there, or set HYPNOGRAM_DEVICE to another",
+            device=device,
+        )
 
 
 class Unlearnable(HypnogramError):

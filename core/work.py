@@ -90,7 +90,8 @@ def next_work(memory: Memory) -> Work | None:
 
     A sleep goes first: facts told or taken back meanwhile wait for its end, so that what it undoes is its own work
     alone. What was taken back leaves before anything new is written; what was superseded leaves when its successor is.
-    Erasing comes last: it changes no weights, and whoever reads the database may hold it up.
+    Erasing comes last: it changes no weights, and whoever reads the database may hold it up. An executor does not let
+    it wait for the others, though; see `erasure_due`.
     Facts are written in the order they were told, in batches. After a failure the facts of the failed batch are
     tried one by one, so that a fact that cannot be written parks alone.
     """
@@ -105,7 +106,7 @@ def next_work(memory: Memory) -> Work | None:
     if (leaves := _leaves_now(memory)) is not None:
         return leaves
     if not memory.pending or memory.weights is None:
-        return _erasure(memory)
+        return erasure_due(memory)
     batch: list[FactId] = []
     for fact in memory.pending:
         failures = memory.facts[fact].failures
@@ -128,7 +129,13 @@ def _leaves_now(memory: Memory) -> Withdraw | None:
     return None
 
 
-def _erasure(memory: Memory) -> Erase | None:
+def erasure_due(memory: Memory) -> Erase | None:
+    """The first erasure that may be done now, whatever else is owed: what is to be written may wait for long.
+
+    None in a sleep, which may put back into the weights what it took out of them.
+    """
+    if memory.sleep is not None:
+        return None
     for fact in memory.erasing:
         if _is_out(memory, fact):
             return Erase(fact=fact, attempt=memory.facts[fact].failures + 1)

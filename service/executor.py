@@ -10,23 +10,24 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.commands import Command, RecordFailure
-from core.errors import Conflict, HypnogramError, ModelUnavailable, NotReady, StaleWork, Unlearnable
+from core.errors import Conflict, HypnogramError, StaleWork, Unlearnable
 from core.events import Cause
 from core.ids import MemoryId
 from core.memory import Memory
 from core.work import (
-    RETRY_SECONDS,
     Erase,
     PrepareStatistics,
     Purge,
     SleepStep,
     Work,
+    erasure_due,
     next_work,
     seconds_before,
     still_owed,
@@ -35,12 +36,14 @@ from service import erasing, purging
 from service.bedside import Progress
 from service.chart import Chart, Reading
 from service.desk import Desk
+from service.passing import passing
 from service.projection import Deltas
 from service.pulse import Pulse
 from service.rest import Rest
 from service.settings import Settings
 from service.states import States
 from service.subjects import Subjects
+from service.waits import LOOK, Waits
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 from store.executors import Duty, Executors
@@ -62,7 +65,7 @@ class Unwanted(Exception):
 
 
 class Executor:
-    """Works for all memories of one log, one piece of work at a time."""
+    """Works for all memories of one log, one piece of work at a time, in turn."""
 
     def __init__(
         self,
@@ -85,81 +88,119 @@ class Executor:
         self._leases = Leases(events.engine)
         self._owner = next_uuid()
         self._desks: OrderedDict[MemoryId, Desk] = OrderedDict()
-        self._held_up: dict[MemoryId, Work] = {}
-        self._not_before: dict[MemoryId, float] = {}
+        self._waits = Waits()
 
     def run(self, stop: threading.Event) -> None:
-        """Works until `stop` is set. Errors of the database are waited out."""
+        """Works until `stop` is set, and raises nothing: what goes wrong is waited out."""
         log.info("executor.started", owner=self._owner)
         with Pulse(Executors(self._events.engine), self._owner):
             self._work(stop)
         log.info("executor.stopped", owner=self._owner)
 
     def _work(self, stop: threading.Event) -> None:
+        """Takes turns, in each of which every memory gets one piece of work done, until `stop` is set."""
         while not stop.is_set():
             try:
                 position = self._events.position()
-                worked = [
-                    self._serve(memory, stop)
-                    for memory in self._events.memories()
-                    if not stop.is_set() and not self._rest.undisturbed(memory)
-                ]
+                worked = [self._turn(memory, stop) for memory in self._events.memories() if not stop.is_set()]
                 if not any(worked) and not stop.is_set():
                     self._events.wait(position, IDLE_SECONDS)
-            except Exception:
+            except Exception:  # the database is away, or something that nobody thought of
                 log.error("executor.failed", error=traceback.format_exc(limit=3))
                 stop.wait(1.0)
 
-    def _serve(self, memory: MemoryId, stop: threading.Event) -> bool:
-        """Does all that `memory` owes now; whether there was anything."""
-        worked = False
-        while not stop.is_set():
-            state = self._states.current(memory)
-            work = next_work(state)
-            waits = work is not None and not self._due(memory, work)
-            if (work is None or (waits and isinstance(work, Erase))) and self._rest.begin_if_due(memory, state):
-                continue
-            if work is None or waits:
-                return worked
-            duty = Duty(work=work.name, attempt=work.attempt)
-            lease = self._leases.claim(memory, self._owner, self._settings.lease_seconds, duty)
-            if lease is None:
-                return worked
-            with _Renewal(self._leases, lease, self._settings.lease_seconds):
-                self._do(memory, state, work, stop)
-            self._leases.release(lease)
-            worked = True
+    def _turn(self, memory: MemoryId, stop: threading.Event) -> bool:
+        """Does a piece of work for `memory`; whether there was one. What goes wrong is the trouble of `memory` alone.
+
+        Raises:
+            SQLAlchemyError: the database is away, for this memory and for all.
+        """
+        if not self._waits.may_look(memory):
+            return False
+        try:
+            worked = not self._rest.undisturbed(memory) and self._serve(memory, stop)
+        except Exception as error:
+            self._forget_desk(memory)
+            if self._waits.until_it_passes(memory, Duty(work=LOOK, reason=type(error).__name__)) == 1:
+                log.error("memory.waits", memory=memory, error=traceback.format_exc(limit=3))
+            self._events.position()
+            return False
+        self._waits.over(memory, LOOK)
         return worked
 
-    def _due(self, memory: MemoryId, work: Work) -> bool:
-        again = work.attempt > 1 or self._held_up.get(memory) == work
-        return not again or time.monotonic() >= self._not_before.get(memory, 0.0)
+    def _serve(self, memory: MemoryId, stop: threading.Event) -> bool:
+        """Does the next piece of work, and the next erasure, which waits for no other work; whether there was any."""
+        state = self._states.current(memory)
+        work = next_work(state)
+        if work is None and self._waits.all_over(memory) and (lease := self._claimed(memory)):
+            self._leases.release(lease)  # so that it does not say any more what it waited for
+        waits = work is not None and not self._waits.due(memory, work)
+        if (work is None or (waits and isinstance(work, Erase))) and self._rest.begin_if_due(memory, state):
+            return True
+        worked = work is not None and not waits and self._do(memory, state, work, stop)
+        if worked:
+            state = self._states.current(memory)
+        erasure = erasure_due(state)
+        if erasure is not None and not stop.is_set() and self._waits.due(memory, erasure):
+            worked |= self._do(memory, state, erasure, stop)
+        return worked
 
-    def _do(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> None:
+    def _claimed(self, memory: MemoryId, work: Work | None = None) -> Lease | None:
+        duty = Duty(work=work.name, attempt=work.attempt) if work else None
+        return self._leases.claim(memory, self._owner, self._settings.lease_seconds, duty)
+
+    def _do(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> bool:
+        """Tries `work`; False while another executor is at this memory."""
+        lease = self._claimed(memory, work)
+        if lease is None:
+            return False
+        with _Renewal(self._leases, lease, self._settings.lease_seconds):
+            self._try(memory, state, work, stop)
+        self._leases.release(lease, self._waits.put_off(memory))
+        return True
+
+    def _try(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> None:
         began = time.monotonic()
         try:
             done = self._record(memory, self._perform(memory, state, work, stop))
         except Unwanted as why:
-            self._desks.pop(memory, None)
+            self._forget_desk(memory)
             log.info("work.dropped", memory=memory, work=work.name, why=str(why))
-        except SQLAlchemyError:
-            raise  # the database cannot be reached: no fault of the work
         except Exception as error:
-            self._desks.pop(memory, None)
-            if _is_held_up(work, error):
-                self._held_up[memory], self._not_before[memory] = work, time.monotonic() + RETRY_SECONDS[-1]
-                log.warning("work.waits", memory=memory, work=work.name, why=str(error))
+            self._forget_desk(memory)
+            if reason := passing(error):
+                self._held_up(memory, work, reason, error)
             else:
                 self._failed(memory, state, work, error)
         else:
+            self._waits.over(memory, work.name)
             if done is not None:
                 log.info("work.done", memory=memory, work=work.name, seconds=round(time.monotonic() - began, 3))
         finally:
             self._chart.clear(memory)
 
+    def _held_up(self, memory: MemoryId, work: Work, reason: str, error: Exception) -> None:
+        """Nothing is recorded, and no attempt is used up: what is in the way passes, or somebody mends it."""
+        message = _without_words(error)
+        duty = Duty(work=work.name, attempt=work.attempt, reason=reason, message=message)
+        said = log.warning if self._waits.until_it_passes(memory, duty) == 1 else log.debug
+        said("work.waits", memory=memory, work=work.name, reason=reason, error=message)
+
+    def _failed(self, memory: MemoryId, state: Memory, work: Work, error: Exception) -> None:
+        reason = error.reason if isinstance(error, HypnogramError) else type(error).__name__
+        message = _without_words(error)
+        log.warning("work.failed", memory=memory, work=work.name, attempt=work.attempt, reason=reason, error=message)
+        retry = not isinstance(error, Unlearnable)
+        after = self._record(memory, RecordFailure(work=work, reason=reason, message=message, retry=retry)) or state
+        self._waits.over(memory, work.name)
+        for again in (next_work(after), erasure_due(after)):
+            if again is not None and again.name == work.name and again.attempt > 1:
+                duty = Duty(work=again.name, attempt=again.attempt, reason=reason, message=message)
+                self._waits.after_failure(memory, duty, seconds_before(again))
+
     def _perform(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> Command:
         if isinstance(work, Purge):
-            self._desks.pop(memory, None)
+            self._forget_desk(memory)
             return purging.perform(self._events, self._artifacts, self._snapshots, memory, work)
         if not isinstance(work, Erase):
             return self._desk(memory, state).perform(work, state, self._progress(memory, work, stop))
@@ -184,24 +225,17 @@ class Executor:
 
         return progress
 
-    def _failed(self, memory: MemoryId, state: Memory, work: Work, error: Exception) -> None:
-        reason = error.reason if isinstance(error, HypnogramError) else type(error).__name__
-        message = _without_words(error)
-        log.warning("work.failed", memory=memory, work=work.name, attempt=work.attempt, reason=reason, error=message)
-        retry = not isinstance(error, Unlearnable)
-        after = self._record(memory, RecordFailure(work=work, reason=reason, message=message, retry=retry))
-        again = next_work(after or state)
-        if again is not None:
-            self._not_before[memory] = time.monotonic() + seconds_before(again)
-
     def _record(self, memory: MemoryId, command: Command) -> Memory | None:
         """The state after `command`, or None if the memory has moved on and nothing was recorded."""
         try:
             return self._states.carry_out(memory, lambda _: command, CAUSE, retries=RETRIES)
         except (StaleWork, Conflict) as error:
-            self._desks.pop(memory, None)
+            self._forget_desk(memory)
             log.info("work.dropped", memory=memory, why=str(error))
             return None
+
+    def _forget_desk(self, memory: MemoryId) -> None:
+        self._desks.pop(memory, None)
 
     def _desk(self, memory: MemoryId, state: Memory) -> Desk:
         assert state.created is not None
@@ -212,12 +246,6 @@ class Executor:
                 self._desks.popitem(last=False)
         self._desks.move_to_end(memory)
         return self._desks[memory]
-
-
-def _is_held_up(work: Work, error: Exception) -> bool:
-    """Whether `work` can only wait: somebody reads the database, or the base model that it did run on is not there."""
-    away = isinstance(error, ModelUnavailable) and not isinstance(work, PrepareStatistics)
-    return away or isinstance(error, NotReady)
 
 
 def _without_words(error: Exception) -> str:
@@ -248,4 +276,5 @@ class _Renewal:
 
     def _renew(self) -> None:
         while not self._done.wait(self._seconds / 3):
-            self._leases.renew(self._lease, self._seconds)
+            with suppress(SQLAlchemyError):  # the database is away; what comes of the work decides
+                self._leases.renew(self._lease, self._seconds)

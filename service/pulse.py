@@ -1,9 +1,13 @@
-"""Signs of life: an executor gives them from a thread of its own, a server tells its clients by grpc.health.v1."""
+"""Executors are kept alive, and known to be.
+
+One gives signs of life from a thread of its own; a server tells its clients by grpc.health.v1.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
 from contextlib import suppress
 
 import structlog
@@ -11,9 +15,11 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.ports import Executor
 from store.executors import BEAT_SECONDS, Executors
 
 EXECUTOR = "hypnogram.v1.Executor"  # the name under which health tells whether any executor lives
+RESTART_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -42,6 +48,16 @@ class Pulse:
             except SQLAlchemyError as error:  # the database is away; its executor says so
                 log.debug("pulse.missed", error=str(error))
             self._done.wait(BEAT_SECONDS)
+
+
+def run_on(executor: Executor, stop: threading.Event) -> None:
+    """Runs `executor` until `stop` is set, and anew whenever it ends before."""
+    while not stop.is_set():
+        try:
+            executor.run(stop)
+        except BaseException:  # there is nobody above: what is raised here ends the thread, and nobody would know
+            log.error("executor.died", error=traceback.format_exc(limit=3))
+            stop.wait(RESTART_SECONDS)
 
 
 async def watch(executors: Executors, servicer: health.HealthServicer) -> None:

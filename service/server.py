@@ -141,7 +141,7 @@ async def serve(
     async with serving(settings, store, models, chart) as served:
         stop_executor = threading.Event()
         if executor is not None:
-            thread = threading.Thread(target=executor.run, args=(stop_executor,), name="executor", daemon=True)
+            thread = threading.Thread(target=pulse.run_on, args=(executor, stop_executor), name="executor", daemon=True)
             thread.start()
         up(served)
         await stop.wait()

@@ -98,6 +98,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     errors.EventUnknown: grpc.StatusCode.DATA_LOSS,
     ShuttingDown: grpc.StatusCode.UNAVAILABLE,
     StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
+    errors.DeviceUnavailable: grpc.StatusCode.UNAVAILABLE,
 }
 
 

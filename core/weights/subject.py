@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
 from transformers.pytorch_utils import Conv1D
 
-from core.errors import ModelUnavailable
+from core.errors import DeviceUnavailable, ModelUnavailable
 from core.ids import Digest
 from core.weights.digest import weights_digest
 
@@ -188,7 +188,9 @@ def load_subject(
 
     Raises:
         ModelUnavailable: nothing loads from there, or a module is not part of it.
+        DeviceUnavailable: `device` cannot be used.
     """
+    _check_device(device)
     kind = getattr(torch, dtype)
     options: dict[str, Any] = {"revision": revision} if revision else {}
     try:
@@ -213,6 +215,13 @@ def load_subject(
             raise ModelUnavailable(f"{str(source)!r} has no module {module!r}", model=source) from error
     pristine = {module: _weight(model.get_submodule(module)).clone() for module in chosen}
     return Subject(model, tokenizer, chosen, pristine)
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without it
+        raise DeviceUnavailable(device, str(error).partition("\n")[0]) from error
 
 
 def default_modules(model: nn.Module) -> tuple[str, ...]:

@@ -81,6 +81,7 @@ def executor(
         log_level=log_level,
     )
     from service.executor import Executor
+    from service.pulse import run_on
     from service.telemetry import configure
     from service.wiring import opened, prepare_torch
 
@@ -90,7 +91,11 @@ def executor(
         signal.signal(number, lambda *_: stop.set())
     with opened(settings) as store:
         prepare_torch(settings)
-        Executor(store.log, store.artifacts, store.snapshots, settings).run(stop)
+        works = Executor(store.log, store.artifacts, store.snapshots, settings)
+        thread = threading.Thread(target=run_on, args=(works, stop), name="executor", daemon=True)
+        thread.start()
+        stop.wait()
+        thread.join(settings.stop_seconds)  # what it leaves undone is owed after a restart
 
 
 def demo() -> None:

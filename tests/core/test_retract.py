@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.commands import Command
+from core.commands import Command, RecordErasure
 from core.decide import decide
 from core.errors import CapacityReached, FactUnknown, InvalidField, NotReady, RequestReused, StaleWork
 from core.events import EditComputed, FactAdded, WorkFailed
@@ -16,8 +16,22 @@ from core.history_events import FactErased, FactRetracted, FactWithdrawn
 from core.ids import FactId
 from core.memory import Memory, Status, Withdrawal
 from core.plan import plan
-from core.work import MAX_ATTEMPTS, Erase, Inject, Withdraw, next_work
-from tests.core.samples import ARIA, BO, CLEAN, CY, DEE, PREPARE, add, after, digest, fact, with_capacity
+from core.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Withdraw, erasure_due, next_work
+from tests.core.samples import (
+    ARIA,
+    BO,
+    CLEAN,
+    CREATED,
+    CY,
+    DEE,
+    PREPARE,
+    add,
+    added,
+    after,
+    digest,
+    fact,
+    with_capacity,
+)
 from tests.core.sleep_samples import (
     AWAKE,
     FACTS,
@@ -286,6 +300,26 @@ def test_a_fact_to_be_erased_is_erased_once_it_has_left_and_not_before() -> None
     state = memory.facts[ARIA.id]
     assert (state.erased, state.fact.subject, state.fact.object, state.source) == (True, "", "", Source())
     assert (list(memory.erasing), next_work(memory)) == ([], None)
+
+
+def test_erasing_comes_after_writing_and_is_due_all_the_same() -> None:
+    memory = do(out(do(AWAKE, retract(ARIA, erase=True))), add(DEE, request="request-dee"))
+
+    assert isinstance(next_work(memory), Inject)
+    assert erasure_due(memory) == Erase(fact=ARIA.id, attempt=1)
+    gone = do(memory, RecordErasure(work=Erase(fact=ARIA.id, attempt=1), remains=()))
+    assert erasure_due(gone) is None
+    assert next_work(gone) == next_work(memory)
+
+
+def test_an_erasure_is_due_before_statistics_are_prepared_and_not_before_the_fact_has_left_nor_in_a_sleep() -> None:
+    unprepared = do(fold([CREATED, added(ARIA)]), retract(ARIA, erase=True))
+    assert isinstance(next_work(unprepared), PrepareStatistics)
+    assert erasure_due(unprepared) == Erase(fact=ARIA.id, attempt=1)
+
+    leaving = do(AWAKE, retract(ARIA, erase=True))
+    assert erasure_due(leaving) is None
+    assert erasure_due(do(out(leaving), start())) is None
 
 
 def test_an_erased_fact_keeps_its_counter_edit_and_nights_leave_it_alone() -> None:

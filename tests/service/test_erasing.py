@@ -313,7 +313,7 @@ def test_a_fork_that_an_erasure_overtakes_is_not_made(
 def test_whoever_reads_the_database_holds_up_an_erasure_and_nothing_else(
     small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.executor.RETRY_SECONDS", (0.2,))
+    monkeypatch.setattr("service.waits.FIRST_SECONDS", 0.2)
     with opened(small.settings()) as store:
         (fact,) = tell(store, (SUBJECT, "lives in", OBJECT))
         work(store, subjects)

@@ -61,6 +61,7 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     service.status.TooManyOperations(2),
     service.status.ShuttingDown(),
     service.status.StoreUnavailable(),
+    errors.DeviceUnavailable("cuda", "there is no driver"),
 )
 
 

@@ -19,6 +19,7 @@ from service import bedside
 from service.subjects import Subjects
 from service.wiring import Store, opened
 from store.artifacts import Artifacts
+from store.executors import Executors
 from tests.prepared import DEMO, Place, state_of, tell, work
 from tests.service.test_sleep_whole import begin, history, last_night, rebuilt
 
@@ -85,23 +86,44 @@ def test_no_two_trainings_of_nights_with_consecutive_seeds_draw_alike() -> None:
     assert len(set(seeds)) == len(seeds)
 
 
-def test_a_full_disk_is_tried_again_and_then_undoes_the_night(
+def test_a_night_waits_for_room_on_a_full_disk_and_then_goes_on(
     told: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(artifacts: Artifacts, data: bytes) -> Digest:
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    def waits_for_room(store: Store) -> bool:
+        duty = Executors(store.log.engine).at(DEMO).duty
+        return duty is not None and (duty.work, duty.reason) == ("train", "DISK_FULL")
+
+    with opened(told.settings()) as store:
+        begin(store, LENIENT)
+        monkeypatch.setattr(Artifacts, "put", full)
+        work(store, subjects, until=lambda _: waits_for_room(store))
+        assert failures(store) == []
+
+        monkeypatch.undo()
+
+        assert last_night(work(store, subjects)).completed
+
+
+def test_a_step_that_fails_is_tried_again_and_then_undoes_the_night(
+    told: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("something that nobody thought of")
+
     with opened(told.settings()) as store:
         before = begin(store, LENIENT)
-        monkeypatch.setattr(Artifacts, "put", full)
+        monkeypatch.setattr(bedside, "consolidate", fails)
         after = work(store, subjects)
 
         assert failures(store) == [
-            ("train", 1, "OSError", False), ("train", 2, "OSError", False), ("train", 3, "OSError", True),
+            ("train", 1, "ValueError", False), ("train", 2, "ValueError", False), ("train", 3, "ValueError", True),
         ]  # fmt: skip
         (end,) = ends(history(store))
         assert isinstance(end, SleepRolledBack)
-        assert (end.reason, "No space left" in end.message) == ("failed", True)
+        assert (end.reason, "train failed: ValueError" in end.message) == ("failed", True)
         assert unharmed(store, subjects, before, after)
         monkeypatch.undo()
         begin(store, LENIENT)
