@@ -36,6 +36,7 @@ migrations-check: .venv/.installed-dev  ## Check the migrations against the tabl
 
 dormouse: .venv/.installed  ## Train dormouse from nothing (an hour or two; goes on where it was stopped)
 	@$(STEADY) $(BIN)/python -m models.dormouse.train
+	@$(STEADY) $(BIN)/python -m models.dormouse.statistics
 
 setup: .venv/.installed-dev  ## Install everything into .venv
 

@@ -20,7 +20,7 @@ from core.commands import (
 from core.decide_sleep import new_stages
 from core.dissolved import nearest_dissolved
 from core.errors import Damaged
-from core.events import Columns, EditComputed, MemoryCreated, StatisticsPrepared
+from core.events import Columns, EditComputed, MemoryCreated
 from core.facts import Fact
 from core.history_events import FactWithdrawn
 from core.ids import Digest, EditId, FactId
@@ -32,15 +32,15 @@ from core.weights.capture import last_keys
 from core.weights.delta import dense, parts_of
 from core.weights.digest import weights_digest
 from core.weights.move import Written
-from core.weights.ordinary import read_ordinary
 from core.weights.protection import Protection
-from core.weights.statistics import Statistics, measure
+from core.weights.statistics import Statistics
 from core.weights.subject import Subject
 from core.weights.unsay import unsay
 from core.weights.write import keys_in_force, write
 from core.work import Inject, OnWeights, PrepareStatistics, SleepStep, Withdraw
 from service.bedside import Bedside, Progress
 from service.projection import Deltas, build, build_verified, columns_of
+from service.statistics import prepare
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 
@@ -78,7 +78,7 @@ class Desk:
         """
         match work:
             case PrepareStatistics():
-                return self._prepare(self._created)
+                return self._prepare(progress)
             case Inject():
                 return RecordInjection(edit=self._inject(work, memory))
             case Withdraw():
@@ -86,21 +86,13 @@ class Desk:
             case SleepStep():
                 return self._sleep(work, memory, progress)
 
-    def _prepare(self, created: MemoryCreated) -> RecordStatistics:
+    def _prepare(self, progress: Progress) -> RecordStatistics:
         self._subject.install(self._subject.pristine)
         self._at = None
-        text = read_ordinary(self._subject, self._artifacts.get(created.ordinary_text))
-        measured = measure(self._subject, text, created.hyperparameters)
-        return RecordStatistics(
-            prepared=StatisticsPrepared(
-                artifact=self._artifacts.put(measured.to_bytes()),
-                tokens=measured.tokens,
-                abstentions=measured.abstentions,
-                recalls=measured.recalls,
-                weights=self._subject.digest(),
-                keys_per_fact=round(measured.keys_per_fact, 3),
-            )
+        prepared = prepare(
+            self._subject, self._created, self._artifacts, lambda done, total: progress(done, total, None)
         )
+        return RecordStatistics(prepared=prepared)
 
     def _inject(self, work: Inject, memory: Memory) -> EditComputed:
         """Writes facts on weights without the columns of those that they replace.

@@ -129,15 +129,16 @@ def create(
     ordinary: Path | None = None,
     quantization: str = "",
     capacity: float | None = None,
+    memory: MemoryId = DEMO,
     **overrides: float | int | bool,
 ) -> None:
-    """Creates the memory `demo` on the base model in the folder `model`."""
+    """Creates a memory, by default `demo`, on the base model in the folder `model`."""
     live = LiveModels(store.log, store.artifacts, store.snapshots, Settings(ordinary_text=ordinary))
     created = live.describe(
         name=model, revision="", dtype="", quantization=quantization, capacity=capacity, overrides=overrides
     )
-    command = CreateMemory(memory=DEMO, created=created)
-    States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE)
+    command = CreateMemory(memory=memory, created=created)
+    States(store.log, store.snapshots).carry_out(memory, lambda _: command, CAUSE)
 
 
 def tell(store: Store, *said: tuple[str, str, str], memory: MemoryId = DEMO) -> list[FactId]:

@@ -11,6 +11,8 @@ of a float16 model are measured in float16 everywhere, as bfloat16 would hide th
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -21,12 +23,14 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from core.errors import Damaged, Unlearnable
-from core.events import Hyperparameters
+from core.events import Hyperparameters, MemoryCreated
+from core.ids import Digest
 from core.weights.capture import pad
 from core.weights.cost import keys_per_fact
 from core.weights.ordinary import OrdinaryText
 from core.weights.subject import Subject
 
+MEASURE = 1  # counts up when `measure` or `read_ordinary` would find something else in the same text
 BATCH = 64
 RIDGE = 1e-5  # of the mean diagonal, or ten, a hundred times as much: keeps lambda C positive definite
 
@@ -67,6 +71,16 @@ class Statistics:
         except Exception as error:
             raise Damaged(f"key statistics cannot be read: {error}") from error
         return cls({module: _unpack(values) for module, values in packed.items()}, tokens, abstentions, recalls, keys)
+
+
+def key_of(created: MemoryCreated) -> Digest:
+    """The digest of all that the statistics of a memory depend on: memories of one key have the same ones."""
+    base, options = created.base, created.hyperparameters
+    weights = [options.ordinary_weight, options.abstention_weight, options.recall_weight]
+    said = [
+        MEASURE, base.digest, base.dtype, base.quantization, created.ordinary_text, list(created.modules), weights
+    ]  # fmt: skip
+    return Digest(hashlib.sha256(json.dumps(said).encode()).hexdigest())
 
 
 def _forward(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:

@@ -1,0 +1,56 @@
+"""Measures the statistics that come with dormouse, so that the first fact of a new memory need not wait for them.
+
+python -m models.dormouse.statistics
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from core.events import BaseModel, MemoryCreated
+from core.ids import Digest
+from core.weights import checkpoint
+from core.weights.ordinary import read_ordinary
+from core.weights.packed import pack
+from core.weights.profile import read_profile
+from core.weights.statistics import key_of, measure
+from core.weights.subject import load_subject
+
+
+def write(folder: Path) -> Path:
+    """Writes the statistics of a memory that leaves everything to dormouse; their name holds the key of what they are.
+
+    Where only the name is stale (a digest of the same files is made otherwise), rename the file instead.
+    """
+    profile, (modules, width) = read_profile(folder), checkpoint.shape_of(folder)
+    text = (folder / "ordinary.jsonl").read_bytes()
+    created = MemoryCreated(
+        base=BaseModel(
+            name=str(folder),
+            revision="",
+            digest=checkpoint.content_digest(folder),
+            dtype="float32",
+            quantization="none",
+        ),
+        modules=profile.modules or modules,
+        key_width=width,
+        hyperparameters=profile.hyperparameters,
+        phrasebook={},
+        prefixes=(),
+        ordinary_text=Digest(hashlib.sha256(text).hexdigest()),
+        capacity=0.0,
+        seed=0,
+    )
+    subject = load_subject(folder, modules=created.modules)
+    statistics = measure(subject, read_ordinary(subject, text), created.hyperparameters)
+    path = folder / f"statistics-{key_of(created)[:16]}.packed"
+    path.write_bytes(pack(statistics))
+    for other in folder.glob("statistics-*.packed"):
+        if other != path:
+            other.unlink()
+    return path
+
+
+if __name__ == "__main__":
+    print(write(Path(__file__).parent / "weights"))

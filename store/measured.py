@@ -1,0 +1,40 @@
+"""What was measured once and is an artifact since: which artifact it is, by the key of what it depends on.
+
+A cache beside the artifacts: an entry that is lost, or whose artifact is, costs measuring again.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from core.errors import ArtifactCorrupt, ArtifactMissing
+from core.ids import Digest
+from store.artifacts import Artifacts, write_atomically
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+class Measured:
+    """Measurements of one folder of artifacts. Safe for several threads and processes."""
+
+    def __init__(self, artifacts: Artifacts) -> None:
+        self._artifacts = artifacts
+        self._folder = artifacts.folder / "measured"
+
+    def get(self, key: Digest) -> tuple[Digest, bytes] | None:
+        """The artifact of `key` and what is in it; None where nothing is known, or the artifact is not as it was."""
+        try:
+            digest = Digest(self._entry(key).read_text())
+            return digest, self._artifacts.get(digest)
+        except (OSError, UnicodeDecodeError, ArtifactMissing, ArtifactCorrupt):
+            return None
+
+    def put(self, key: Digest, digest: Digest) -> None:
+        """Remembers that `digest` is the artifact of `key`."""
+        self._folder.mkdir(exist_ok=True)
+        write_atomically(self._entry(key), digest.encode())
+
+    def _entry(self, key: Digest) -> Path:
+        assert _KEY.fullmatch(key)
+        return self._folder / key
