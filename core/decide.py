@@ -40,11 +40,11 @@ from core.errors import (
 )
 from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
 from core.facts import Fact
-from core.history_events import FactWithdrawn
+from core.history_events import FactsRepeated, FactWithdrawn
 from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
 from core.memory import Memory, Status, said_key
-from core.requests import is_new
+from core.requests import is_new, known_facts
 from core.texts import sentence
 from core.wordings import are_own
 from core.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, still_owed
@@ -126,6 +126,8 @@ def _add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
             "facts", f"has {len(command.facts)} facts, at most {MAX_BATCH} are allowed; send several requests"
         )
     new = _new_facts(memory, command.facts)
+    if not new:
+        return (FactsRepeated(request=command.request, facts=known_facts(memory, command.facts)),)
     _check_capacity(memory, len(new))
     return tuple(
         FactAdded(

@@ -28,6 +28,7 @@ from core.history_events import (
     CheckpointMarked,
     FactErased,
     FactRetracted,
+    FactsRepeated,
     FactSuperseded,
     FactWithdrawn,
     MemoryForked,
@@ -86,6 +87,7 @@ def _apply(draft: Draft, event: Event) -> None:
         case (
             CheckpointMarked()
             | MemoryForked()
+            | FactsRepeated()
             | FactSuperseded()
             | FactRetracted()
             | FactWithdrawn()

@@ -12,6 +12,7 @@ from core.history_events import (
     CheckpointMarked,
     FactErased,
     FactRetracted,
+    FactsRepeated,
     FactSuperseded,
     FactWithdrawn,
     HistoryEvent,
@@ -29,6 +30,8 @@ def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
             )
         case MemoryForked():
             draft.forked = event
+        case FactsRepeated():
+            draft.requests[event.request] = Request(digest=Digest(""), repeated=event.facts)
         case FactSuperseded():
             draft.change(event.fact, successor=event.by)
             draft.change(event.by, predecessor=event.fact)

@@ -33,6 +33,18 @@ class MemoryForked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FactsRepeated:
+    """A client stated facts that the memory knew all: nothing changes but that the request's id is taken.
+
+    `facts` are those, in the order of the request. They stand for its digest, which could confirm a guess of their
+    words once one of them was erased.
+    """
+
+    request: str
+    facts: tuple[FactId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FactSuperseded:
     """A new fact about the same subject and relation takes the place of `fact`, which the weights carry until then."""
 
@@ -111,5 +123,12 @@ class AdaptersCompacted:
 
 
 HistoryEvent = (
-    CheckpointMarked | MemoryForked | FactSuperseded | FactRetracted | FactWithdrawn | FactErased | AdaptersCompacted
+    CheckpointMarked
+    | MemoryForked
+    | FactsRepeated
+    | FactSuperseded
+    | FactRetracted
+    | FactWithdrawn
+    | FactErased
+    | AdaptersCompacted
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.commands import AddFacts, RetractFact, SupersedeFact
+from core.commands import AddFacts, RetractFact, SupersedeFact, ToldFact
 from core.errors import InvalidField, RequestReused
+from core.facts import Fact
 from core.ids import FactId
-from core.memory import Memory, Request
+from core.memory import Memory, Request, said_key
+from core.texts import sentence
 
 MAX_REQUEST_ID = 128  # characters
 
@@ -39,8 +41,24 @@ def _may_be(memory: Memory, earlier: Request, command: AddFacts | SupersedeFact 
             return earlier.retracts and earlier.facts == (command.fact,)
         case SupersedeFact():
             return not earlier.retracts and superseded == [command.fact]
+        case AddFacts() if earlier.repeated:
+            return len(earlier.repeated) == len(command.facts) and all(
+                _says(memory, fact, told.fact) for fact, told in zip(earlier.repeated, command.facts, strict=True)
+            )
         case AddFacts():  # which facts shows in the state of then alone
             return not earlier.retracts and not superseded
+
+
+def _says(memory: Memory, fact: FactId, told: Fact) -> bool:
+    """Whether `fact` says what `told` does, as far as anybody can tell: of one that was erased nobody can."""
+    known = memory.facts[fact].fact
+    same = said_key(known.subject, known.relation) == said_key(told.subject, told.relation)
+    return not known.subject or (same and sentence(known.object) == sentence(told.object))
+
+
+def known_facts(memory: Memory, told: Sequence[ToldFact]) -> tuple[FactId, ...]:
+    """The facts in `memory` that say what each of `told` does, all of which it knows."""
+    return tuple(memory.said[said_key(one.fact.subject, one.fact.relation)] for one in told)
 
 
 def facts_of(then: Memory, request: str, keys: Sequence[tuple[str, str]]) -> list[FactId]:

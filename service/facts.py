@@ -55,8 +55,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         ids = await asyncio.to_thread(self._answered, memory, state, request_id, keys)
         if wait:
             state = await self._once(memory, lambda now: not any(_is_pending(now, one) for one in ids))
-        earlier = state.requests.get(request_id)
-        added = earlier.facts if earlier else ()
+        added = state.requests[request_id].facts
         return facts_pb2.AddFactsResponse(
             results=[
                 facts_pb2.AddedFact(fact=messages.fact_message(state.facts[one]), added=one in added) for one in ids
@@ -181,9 +180,9 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
 
     def _answered(self, memory: MemoryId, state: Memory, request: str, keys: Sequence[tuple[str, str]]) -> list[FactId]:
         """The facts that the request found or added when it was carried out, whatever became of them since."""
-        earlier = state.requests.get(request)
-        if earlier is None:  # all was known, so nothing was recorded
-            return [state.said[key] for key in keys]
+        earlier = state.requests[request]
+        if earlier.repeated:
+            return list(earlier.repeated)
         return facts_of(self._states.at(memory, state.facts[earlier.facts[-1]].added), request, keys)
 
     async def _carry_out(

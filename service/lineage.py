@@ -22,6 +22,7 @@ from core.history_events import (
     CheckpointMarked,
     FactErased,
     FactRetracted,
+    FactsRepeated,
     FactSuperseded,
     FactWithdrawn,
     MemoryForked,
@@ -156,7 +157,7 @@ def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
             return fact in event.facts or fact in event.rehearsed
         case FactsRescaled():
             return any(new.fact == fact for new in event.scales)
-        case WorkFailed():
+        case WorkFailed() | FactsRepeated():
             return fact in event.facts
         case SleepCompleted() | SleepRolledBack():
             return event.sleep in past.sleeps

@@ -13,6 +13,7 @@ from hypnogram.v1 import facts_pb2, history_pb2, memories_pb2
 from core.codec import event_type, to_json
 from core.events import BaseModel, EditComputed, Hyperparameters, Recorded
 from core.facts import Source, Wordings
+from core.history_events import FactsRepeated
 from core.ids import FactId
 from core.memory import Checkpoint, FactState, Memory, Status, Withdrawal
 from core.pressure import pressure
@@ -90,6 +91,8 @@ def _share(recorded: Recorded, fact: FactId) -> Recorded:
             event = replace(event, columns=tuple(one for one in event.columns if one.fact == fact))
         case AdapterTrained():
             event = replace(event, facts=own(event.facts), rehearsed=own(event.rehearsed))
+        case FactsRepeated():
+            event = replace(event, facts=own(event.facts))
         case FactsRescaled():
             event = replace(event, scales=tuple(one for one in event.scales if one.fact == fact))
         case SleepCompleted():

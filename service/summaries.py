@@ -11,6 +11,7 @@ from core.history_events import (
     CheckpointMarked,
     FactErased,
     FactRetracted,
+    FactsRepeated,
     FactSuperseded,
     FactWithdrawn,
     HistoryEvent,
@@ -60,6 +61,7 @@ def summary(event: Event, fact: FactId | None = None) -> str:
         case (
             CheckpointMarked()
             | MemoryForked()
+            | FactsRepeated()
             | FactSuperseded()
             | FactRetracted()
             | FactWithdrawn()
@@ -82,6 +84,8 @@ def _of_history(event: HistoryEvent, fact: FactId | None) -> str:
             return f"checkpoint {event.name!r} marked at version {event.version}"
         case MemoryForked():
             return f"forked from memory {event.parent!r} at version {event.version}"
+        case FactsRepeated():
+            return f"told again: {len(event.facts)} facts, all of them known"
         case FactSuperseded():
             return f"supersedes fact {event.fact}" if fact == event.by else f"superseded by fact {event.by}"
         case FactRetracted():

@@ -28,6 +28,7 @@ from core.history_events import (
     CheckpointMarked,
     FactErased,
     FactRetracted,
+    FactsRepeated,
     FactSuperseded,
     FactWithdrawn,
     MemoryForked,
@@ -277,6 +278,7 @@ def withdrawn(one: Fact, computed: EditComputed) -> FactWithdrawn:
 
 HISTORY: tuple[Event, ...] = (
     CheckpointMarked(name="monday", version=4, weights=FIRST_EDIT.weights_after),
+    FactsRepeated(request="request-again", facts=(ARIA.id, ARIA.id)),
     added(CY, "request-3"),
     *injected(THIRD_EDIT),
     added(VIOLA, "request-4"),

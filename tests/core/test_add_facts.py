@@ -8,7 +8,10 @@ from core.check import MAX_OBJECT
 from core.commands import AddFacts
 from core.decide import MAX_BATCH, decide
 from core.errors import CapacityReached, Contradiction, InvalidField, RequestReused
+from core.events import Event
 from core.evolve import fold
+from core.facts import Fact
+from core.history_events import FactsRepeated
 from core.hyperparameters import KEYS_PER_FACT
 from core.memory import Memory, Status
 from core.requests import MAX_REQUEST_ID
@@ -52,16 +55,20 @@ def test_an_added_fact_waits_to_be_written() -> None:
     assert list(memory.pending) == [ARIA.id]
 
 
-def test_a_known_fact_adds_nothing() -> None:
+def repeated(*facts: Fact, request: str = "request-2") -> tuple[Event, ...]:
+    return (FactsRepeated(request=request, facts=tuple(one.id for one in facts)),)
+
+
+def test_a_known_fact_adds_nothing_but_that_the_request_is_known() -> None:
     again = replace(ARIA, id=BO.id)
 
-    assert when(*READY, added(ARIA), command=add(again, request="request-2")) == ()
+    assert when(*READY, added(ARIA), command=add(again, request="request-2")) == repeated(ARIA)
 
 
 def test_a_subject_and_a_relation_in_other_case_and_spacing_are_known() -> None:
     again = fact("fact-2", "aria  Moss", "Lives in", "Portland")
 
-    assert when(*READY, added(ARIA), command=add(again, request="request-2")) == ()
+    assert when(*READY, added(ARIA), command=add(again, request="request-2")) == repeated(ARIA)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,9 @@ def test_a_subject_and_a_relation_in_other_case_and_spacing_are_known() -> None:
 def test_an_object_that_is_said_in_the_same_way_is_known(object_: str, again: str) -> None:
     known = replace(ARIA, object=object_)
 
-    assert when(*READY, added(known), command=add(replace(ARIA, id=BO.id, object=again), request="request-2")) == ()
+    assert when(
+        *READY, added(known), command=add(replace(ARIA, id=BO.id, object=again), request="request-2")
+    ) == repeated(known)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +211,7 @@ def test_capacity_counts_facts_that_are_still_pending() -> None:
 def test_at_capacity_known_facts_may_still_be_told_again() -> None:
     memory = write(after_creation(add(ARIA), capacity=0.25), ARIA, crowding=0.25)
 
-    assert decide(memory, add(replace(ARIA, id=DEE.id), request="request-2")) == ()
+    assert decide(memory, add(replace(ARIA, id=DEE.id), request="request-2")) == repeated(ARIA)
 
 
 @pytest.mark.parametrize(

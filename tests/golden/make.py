@@ -66,6 +66,7 @@ def _live(store: Store, place: Place) -> dict[str, object]:
         [("Aria Moss", "lives in", "Rome"), ("Aria Moss", "plays", "the cello")],
         [("Bo Lind", "lives in", "Łódź"), ("Cy Ames", "owns", UNSAYABLE), ("Dee Orr", "speaks", "日本語")],
         [("Eve Quill", "lives in", "Lima")],
+        [("Eve Quill", "lives in", "Lima")],  # known by then
     ):
         tell(store, *batch)
         work(store, subjects)

@@ -50,6 +50,17 @@ def test_the_same_request_adds_nothing_twice(demo: Running) -> None:
     assert len(list(demo.client.facts(DEMO))) == 2
 
 
+def test_a_request_that_added_nothing_is_remembered_and_answered_as_at_first(demo: Running) -> None:
+    first = demo.client.add_facts(DEMO, [ARIA], request_id="first")
+    second = demo.client.add_facts(DEMO, [ARIA], request_id="second")
+    assert [one.added for one in second.results] == [False]
+
+    assert reused(demo.client.add_facts, DEMO, [BO], request_id="second")
+    demo.client.retract_fact(DEMO, first.results[0].fact.fact)
+    again = demo.client.add_facts(DEMO, [ARIA], request_id="second")
+    assert [(one.fact.fact, one.added) for one in again.results] == [(first.results[0].fact.fact, False)]
+
+
 @pytest.mark.parametrize("since", ["retracted", "told anew", "superseded", "erased", "found and retracted"])
 def test_a_request_is_answered_as_at_first_whatever_became_of_its_facts(demo: Running, since: str) -> None:
     if since.startswith("found"):
