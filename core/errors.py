@@ -18,6 +18,7 @@
     |-- Conflict                 the memory moved past the expected version; carries the current one
     |-- EventReused              an event id was used for other content
     |-- Damaged                  what is stored is not what was written; names the first fault
+    |   |-- LogCutShort          events that were acknowledged are missing at the end of the log
     |   |-- ArtifactMissing
     |   `-- ArtifactCorrupt
     |-- DigestMismatch           rebuilt weights differ from the recorded ones
@@ -193,6 +194,25 @@ class EventReused(HypnogramError):
 
 class Damaged(HypnogramError):
     reason = "DAMAGED"
+
+
+class LogCutShort(Damaged):
+    """`metadata["position"]` is the first that may be missing, `metadata["noted"]` the last that was acknowledged."""
+
+    reason = "LOG_CUT_SHORT"
+
+    def __init__(self, end: int, noted: int) -> None:
+        if end < noted:
+            loss = f"the log ends with event {end}, but event {noted} was acknowledged: {noted - end} events are lost"
+            loss += f", from event {end + 1} on"
+        else:
+            loss = f"event {noted} is not the one that was acknowledged: the end of the log was lost, and others follow"
+        super().__init__(
+            f"{loss}; restore the database with its -wal, or a backup (`hypnogram restore`), or go on without them "
+            "(`hypnogram verify --accept-loss`)",
+            position=min(end + 1, noted),
+            noted=noted,
+        )
 
 
 class ArtifactMissing(Damaged):

@@ -91,6 +91,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     errors.Conflict: grpc.StatusCode.ABORTED,
     errors.StaleWork: grpc.StatusCode.ABORTED,
     errors.Damaged: grpc.StatusCode.DATA_LOSS,
+    errors.LogCutShort: grpc.StatusCode.DATA_LOSS,
     errors.ArtifactMissing: grpc.StatusCode.DATA_LOSS,
     errors.ArtifactCorrupt: grpc.StatusCode.DATA_LOSS,
     export_errors.ArchiveDamaged: grpc.StatusCode.DATA_LOSS,

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from service.settings import Settings
+from store.anchor import FOLDER
 from store.artifacts import Artifacts
 from store.log import EventLog
 from store.snapshots import Snapshots
@@ -22,14 +23,20 @@ class Store:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Store]:
+def opened(settings: Settings, *, cut_short: bool = False) -> Iterator[Store]:
     """The store that `settings` names, closed at the end.
 
+    Args:
+        cut_short: opens a log, too, that lost events which were acknowledged; append nothing to it.
+
     Raises:
+        LogCutShort: the log lost events which were acknowledged.
         InvalidField: the database URL is none.
         SchemaMismatch: the database was written by a newer version.
     """
-    with EventLog.open(settings.database_url) as log:
+    with EventLog.open(settings.database_url, settings.artifact_folder / FOLDER) as log:
+        if log.cut_short and not cut_short:
+            raise log.cut_short
         snapshots = Snapshots(settings.snapshot_folder)
         snapshots.remove_unsealed()
         yield Store(log, Artifacts(settings.artifact_folder), snapshots)

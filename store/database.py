@@ -93,6 +93,9 @@ def _migrate(engine: Engine) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+    if engine.dialect.name == "sqlite":  # so that the file alone, should its -wal get lost, tells which log it was
+        with reading(engine).connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
 
 
 def reading(engine: Engine) -> Engine:

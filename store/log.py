@@ -13,14 +13,17 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import Engine, func, select, text
 
 from core.deletion_events import MemoryDeleted, MemoryPurged
+from core.errors import LogCutShort
 from core.events import Recorded
 from core.ids import FactId, MemoryId
 from store.ancestry import Ancestry, ancestry, stitched
+from store.anchor import Anchor, begin_anew, cut_short
 from store.database import connect, migrate, reading
 from store.keys import Keyring
 from store.rows import NewEvent, check_memory, prepare, select_events, to_recorded
@@ -40,37 +43,51 @@ class Listed:
 
 
 class EventLog:
-    """An open log. Every method may be called from any thread."""
+    """An open log. Every method may be called from any thread.
 
-    def __init__(self, engine: Engine) -> None:
+    Attributes:
+        cut_short: which events are missing at the end of the log that were acknowledged before it was opened, if any.
+    """
+
+    def __init__(self, engine: Engine, anchors: Path | None = None) -> None:
         self.engine = engine
+        self.anchor = None if anchors is None else Anchor(engine, anchors)
         self.keyring = Keyring(engine)
         self._reading = reading(engine)
+        self.cut_short = self._cut_short()
         self._news = threading.Condition()
         self._seen = 0  # the newest position known to this process
         self._polled = 0.0  # when that was last asked of the database
         self._ancestries: dict[MemoryId, Ancestry] = {}
-        self._writer = Writer(engine, self._appended)
+        self._writer = Writer(engine, self._committed)
+        if self.anchor and not self.cut_short:
+            self.anchor.start()
 
     @classmethod
-    def open(cls, url: str) -> EventLog:
+    def open(cls, url: str, anchors: Path | None = None) -> EventLog:
         """Opens the database at `url`, creates or upgrades its tables where needed.
+
+        Args:
+            anchors: folder for notes of where the log ends; without it, nobody misses a lost end.
 
         Raises:
             SchemaMismatch: it was written by a newer version, or is not one of ours.
             InvalidField: `url` names no supported database, or one that cannot be reached.
+            Damaged: the notes cannot be read.
         """
         engine = connect(url)
         try:
             migrate(engine)
+            return cls(engine, anchors)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine)
 
     def close(self) -> None:
         """Finishes the appends under way and lets go of the database."""
         self._writer.close()
+        if self.anchor:
+            self.anchor.close()
         self.engine.dispose()
 
     def __enter__(self) -> EventLog:
@@ -80,6 +97,13 @@ class EventLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def accept_loss(self) -> None:
+        """Lets the log go on from where it ends now, whatever was acknowledged before."""
+        begin_anew(self.engine)
+        self.cut_short = None
+        if self.anchor:
+            self.anchor.note()
 
     def append(self, memory: MemoryId, events: Sequence[NewEvent], expected: int | None,
                needs: Sequence[FactId] = ()) -> tuple[Recorded, ...]:  # fmt: skip
@@ -215,6 +239,16 @@ class EventLog:
                 if self._seen > after_position or remaining <= 0:
                     return self._seen
                 self._news.wait(min(POLL_SECONDS, remaining))
+
+    def _cut_short(self) -> LogCutShort | None:
+        noted = self.anchor.newest() if self.anchor else None
+        with self._reading.connect() as connection:
+            return cut_short(connection, noted)
+
+    def _committed(self, position: int) -> None:
+        self._appended(position)
+        if self.anchor:
+            self.anchor.moved()
 
     def _poll(self) -> None:
         """Asks the database for the last position, unless some thread did so just now."""

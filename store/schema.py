@@ -64,6 +64,7 @@ head = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("position", _Number, nullable=False),
     Column("hash", Text, nullable=False),
+    Column("log", Text, nullable=False, server_default=""),  # which log this is, see `store/anchor.py`
     CheckConstraint("id = 1", name="one_row"),
     sqlite_strict=True,
 )

@@ -15,6 +15,7 @@ from core.events import EditComputed, Event, MemoryCreated, StatisticsPrepared
 from core.history_events import AdaptersCompacted, MemoryForked
 from core.ids import Digest
 from core.sleep_events import AdapterTrained
+from store.anchor import cut_short
 from store.artifacts import Artifacts
 from store.chain import START, wrong_columns
 from store.database import reading
@@ -32,8 +33,8 @@ class Fault:
     Attributes:
         position: of the event it was found at; 0 when it is none's.
         what: the damaged column or columns, `artifact`, `data key`, `event` (it is missing), `fork` (its parent was
-            not as it says), `database`, `head` (it does not end the chain) or `weights` (they cannot be rebuilt as
-            recorded, which `service/verification.py` finds).
+            not as it says), `database`, `head` (it does not end the chain), `end` (events that were acknowledged are
+            missing there) or `weights` (they cannot be rebuilt as recorded, which `service/verification.py` finds).
         message: what is wrong and what to do.
     """
 
@@ -55,17 +56,21 @@ def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], No
     """Checks the log from its first event to its last one at this moment; `progress` is told the position reached.
 
     Checked are: dense positions, dense versions, where forks begin, the chain over every column, the sealed words
-    against their data keys, every artifact that an event names, the head, and on SQLite the file with its indexes.
-    Stops at the first fault.
+    against their data keys, every artifact that an event names, the head, on SQLite the file with its indexes, and that
+    the log goes on to where it was noted to end. Stops at the first fault.
 
     Raises:
         EventUnknown: a sound event is of a type that this version cannot read.
     """
     check = _Check(artifacts)
     try:
+        noted = log.anchor.newest() if log.anchor else None
         with reading(log.engine).connect() as connection:
             check.run(connection, progress)
             _check_pages(connection)
+            if cut := cut_short(connection, noted):
+                fault = Fault(position=int(cut.metadata["position"]), what="end", message=str(cut))
+                return Report(events=check.position, artifacts=len(check.sound), fault=fault)
     except _Found as found:
         return Report(events=check.position, artifacts=len(check.sound), fault=found.fault)
     except DBAPIError as error:

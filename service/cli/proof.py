@@ -57,6 +57,9 @@ def replay(
 def verify(
     *,
     weights: Annotated[bool, typer.Option("--weights/--no-weights", help="Rebuild the weights, too.")] = True,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="First let a log that lost its end go on from where it ends now.")
+    ] = False,
     remote: Remote = False,
     address: options.Address = None,
     db: options.Database = None,
@@ -68,13 +71,15 @@ def verify(
 ) -> None:
     """Check everything that is stored of all memories, then rebuild all their weights; name the first fault."""
     if remote:
+        if accept_loss:
+            raise UsageProblem("--accept-loss and --remote: a server does not start on a log that lost its end")
         _refuse_here(db, artifacts, snapshots, device, threads)
         with connected(address) as client, progress(json) as bar:
             found = client.verify_log(lambda at: bar(at.done, at.total, at.step), skip_weights=not weights)
         _print_verified({"fault": None, **as_dict(found)}, json)
         return
     settings = _settings_here(db, artifacts, snapshots, device, threads)
-    _print_verified(_verify_here(settings, weights, json), json)
+    _print_verified(_verify_here(settings, weights, accept_loss, json), json)
 
 
 def compact(
@@ -154,7 +159,7 @@ def _replay_here(
     }
 
 
-def _verify_here(settings: Settings, weights: bool, json: bool) -> dict[str, Any]:
+def _verify_here(settings: Settings, weights: bool, accept_loss: bool, json: bool) -> dict[str, Any]:
     from dataclasses import asdict
 
     from service.live import LiveModels
@@ -162,7 +167,9 @@ def _verify_here(settings: Settings, weights: bool, json: bool) -> dict[str, Any
     from service.wiring import opened, prepare_torch
 
     prepare_torch(settings)
-    with opened(settings) as store, progress(json) as bar:
+    with opened(settings, cut_short=True) as store, progress(json) as bar:
+        if accept_loss and store.log.cut_short:
+            store.log.accept_loss()
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
         found = verify(store, models, skip_weights=not weights, progress=bar, cancelled=lambda: False)
     return asdict(found)

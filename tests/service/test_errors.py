@@ -35,6 +35,7 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     errors.Conflict("demo", 2, 3),
     errors.EventReused("e"),
     errors.Damaged("event 4: hash: is not as it was written"),
+    errors.LogCutShort(1, 3),
     errors.ArtifactMissing("d" * 64),
     errors.ArtifactCorrupt("d" * 64, "e" * 64),
     errors.DigestMismatch(4, "a" * 64, "b" * 64),
