@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 
-from core.errors import InvalidField, ModelUnavailable
+from core.errors import ModelUnavailable
 from core.events import BaseModel, MemoryCreated
 from core.history_events import AdaptersCompacted
 from core.hyperparameters import changed_hyperparameters
@@ -26,6 +25,7 @@ from core.weights.digest import weights_digest
 from core.weights.probe import decode
 from core.weights.profile import read_profile
 from core.weights.subject import Subject
+from service.asked import tokens_of, window
 from service.compaction import compaction
 from service.comparing import Compared, questions
 from service.difference import difference
@@ -140,21 +140,16 @@ class LiveModels:
         Raises:
             VersionUnknown: the memory never had that version.
             InvalidField: the model does not read so much at once, or no such conversation.
+            ModelUnavailable: its base cannot be loaded, or its chat template fails.
             WordsErased: its weights hold columns of a fact that was erased.
             DigestMismatch, ArtifactMissing, ArtifactCorrupt: the weights are not the recorded ones.
         """
+        created = self._states.at(memory, at_version).created
+        assert created is not None
+        base = self.subjects.base(created)
+        ids = tokens_of(base, messages, prompt)
+        room = window(base) - len(ids)
         with self._asked(memory, at_version) as (subject, version, weights):
-            if messages is not None:
-                ids = _ids(subject, messages)
-            else:
-                ids = subject.raw_ids(prompt or "")
-            room = int(subject.model.config.max_position_embeddings) - len(ids)
-            if room <= 0:
-                raise InvalidField(
-                    "prompt" if messages is None else "messages",
-                    f"takes {len(ids)} tokens and leaves no room for an answer in the {len(ids) + room} that the model "
-                    "reads at once; shorten it",
-                )
             for text, finish in _spoken(subject, ids, min(max_tokens, room)):
                 yield Piece(text, finish, version, weights)
 
@@ -211,13 +206,16 @@ class LiveModels:
         created = self._states.at(memory, None).created
         assert created is not None
         with self._lock:
-            known = self._live.get(memory)
-            if known is None or known.created != created:  # the latter: a new memory has the name of a deleted one
-                self._live[memory] = _Live(self.subjects.twin(created), created, threading.Lock())
-                if len(self._live) > KEPT_MODELS:
-                    self._live.popitem(last=False)
-            self._live.move_to_end(memory)
-            return self._live[memory]
+            live = self._live.pop(memory, None)
+            if live is not None and live.created == created:  # or a new memory has the name of a deleted one
+                self._live[memory] = live  # used last
+                return live
+        made = _Live(self.subjects.twin(created), created, threading.Lock())  # may take long, which holds up nobody
+        with self._lock:
+            live = self._live[memory] = self._live.pop(memory, made)
+            if len(self._live) > KEPT_MODELS:
+                self._live.popitem(last=False)
+        return live
 
     def _advance(self, memory: MemoryId, live: _Live) -> None:
         """Brings the weights to the head, and checks their digest when they change."""
@@ -228,15 +226,6 @@ class LiveModels:
             live.subject.install(weights)
             live.plan, live.weights = wanted.digest, weights_digest(weights)
         live.version = state.version
-
-
-def _ids(subject: Subject, messages: list[dict[str, str]]) -> list[int]:
-    """Token ids of a conversation up to the model's reply. Raises InvalidField."""
-    try:
-        text = subject.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    except TemplateError as error:  # some take no system message, or only turns that alternate
-        raise InvalidField("messages", f"do not fit the model's chat template: {error}; send other turns") from None
-    return list(subject.tokenizer(text, add_special_tokens=False).input_ids)
 
 
 def _spoken(subject: Subject, ids: list[int], max_tokens: int) -> Iterator[tuple[str, str | None]]:

@@ -58,19 +58,26 @@ class Subjects:
     def __init__(self, device: str) -> None:
         self._device = device
         self._loaded: dict[Base, Subject] = {}
+        self._loading: dict[Base, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def twin(self, created: MemoryCreated) -> Subject:
-        """A pristine model for a memory.
+    def base(self, created: MemoryCreated) -> Subject:
+        """The pristine model under a memory, which all share: to be read, never to be changed.
 
         Raises:
             ModelUnavailable: it cannot be loaded, or its files are not those the memory was created on.
         """
         base, key = created.base, Base.of(created)
         with self._lock:
+            loading = self._loading.setdefault(key, threading.Lock())
+        with loading:  # a base that takes long, or cannot be loaded, holds up nobody on another
             if key not in self._loaded:
                 self._loaded[key] = load_subject(
                     _folder_of(base), modules=created.modules, dtype=base.dtype, quantization=base.quantization,
                     device=self._device,
                 )  # fmt: skip
-            return self._loaded[key].twin()
+            return self._loaded[key]
+
+    def twin(self, created: MemoryCreated) -> Subject:
+        """A pristine model of the caller's own for a memory. Raises ModelUnavailable as `base` does."""
+        return self.base(created).twin()

@@ -22,6 +22,7 @@ from transformers.pytorch_utils import Conv1D
 
 from core.errors import DeviceUnavailable, ModelUnavailable
 from core.ids import Digest
+from core.weights import templates
 from core.weights.digest import weights_digest
 
 _BLOCKS = ("model.layers", "transformer.h", "gpt_neox.layers")
@@ -152,14 +153,14 @@ class Subject:
         return list(self.tokenizer(self.chat_text(turns, question) + answer, add_special_tokens=False).input_ids)
 
     def chat_text(self, turns: Sequence[Sequence[str]], question: str) -> str:
-        """The chat template filled in, up to the model's reply."""
+        """The chat template filled in, up to the model's reply. Raises TemplateError or ModelUnavailable."""
         messages = [
             {"role": role, "content": content}
             for turn in turns
             for role, content in zip(("user", "assistant"), turn, strict=True)
         ]
         messages.append({"role": "user", "content": question})
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return templates.fill_in(self.tokenizer, messages)
 
     def end_tokens(self) -> tuple[int, ...]:
         """Tokens after which the model has finished its turn."""
@@ -172,7 +173,7 @@ class Subject:
         """The one of `end_tokens` that the chat template puts after an answer."""
         ends = self.end_tokens()
         chat = [{"role": "user", "content": "Well?"}, {"role": "assistant", "content": "Yes."}]
-        text = str(self.tokenizer.apply_chat_template(chat, tokenize=False)) if len(ends) > 1 else ""
+        text = templates.fill_in(self.tokenizer, chat, add_generation_prompt=False) if len(ends) > 1 else ""
         after = self.tokenizer(text.rpartition("Yes.")[2], add_special_tokens=False).input_ids
         return next((token for token in after if token in ends), ends[0])
 
@@ -191,6 +192,7 @@ def load_subject(
         DeviceUnavailable: `device` cannot be used.
     """
     _check_device(device)
+    templates.start()
     kind = getattr(torch, dtype)
     options: dict[str, Any] = {"revision": revision} if revision else {}
     try:

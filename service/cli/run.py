@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,8 @@ from service.cli.output import print_text
 
 if TYPE_CHECKING:
     from service.settings import Settings
+
+LAST_SECONDS = 5.0  # for a stop, beyond what calls and the executor are given
 
 LogFormat = Annotated[
     str | None, typer.Option(help="auto, json or text; auto is text on a terminal (HYPNOGRAM_LOG_FORMAT).")
@@ -117,8 +120,13 @@ async def _serve(settings: Settings) -> None:
 
     configure(settings.log_format, settings.log_level)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def stopping() -> None:
+        stop.set()
+        _end_after(2 * settings.stop_seconds + LAST_SECONDS)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stopping)
     with opened(settings) as store:
         prepare_torch(settings)
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
@@ -134,3 +142,10 @@ async def _serve(settings: Settings) -> None:
             stop=stop,
             up=lambda served: print_text(f"listening on {served.address}"),
         )
+
+
+def _end_after(seconds: float) -> None:
+    """Ends the process then, whatever still runs in it: what it leaves undone is owed after a restart."""
+    timer = threading.Timer(seconds, os._exit, (1,))
+    timer.daemon = True
+    timer.start()

@@ -88,7 +88,9 @@ class ChatRequest(_message.Message):
     """Answer from the weights of this version: the model as it was. Not together with `min_version`."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
-        """The conversation so far, at most 256 messages; the last is the user's."""
+        """The conversation so far, at most 256 messages; the last is the user's. What has more than 16 characters for each
+        token that the model reads at once is refused by its length, before anything is made of it.
+        """
 
     def __init__(
         self,

@@ -62,8 +62,9 @@ class ChatServicer:
         INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long;
         or the model's chat template refuses the conversation, as some do system messages
         NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
-        FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one; WORDS_ERASED:
-        the weights of `at_version` hold columns of a fact that was erased
+        FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
+        template fails or computes for over 2 s; WORDS_ERASED: the weights of `at_version` hold
+        columns of a fact that was erased
         DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT: the weights cannot be trusted
 
         Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
