@@ -18,7 +18,7 @@ from service.ports import Models
 from service.states import States
 from service.status import ShuttingDown
 from service.tail import Tail
-from store.log import EventLog
+from store.log import EventLog, Listed
 
 LOOK_SECONDS = 5.0  # between looks at a log in which nothing happens: as late as that is it known to be out of reach
 RETRY_SECONDS = 5.0  # before a memory that failed is tried again; twice as long after each failure more
@@ -93,9 +93,9 @@ class Readiness:
             try:
                 moved = await asyncio.to_thread(self._events.moved, seen)
                 await self._serve(True)
-                for memory, newest in moved:
-                    seen = max(seen, newest)
-                    await self._look_at(memory, newest)
+                for listed in moved:
+                    seen = max(seen, listed.position)
+                    await self._look_at(listed)
             except Exception as error:  # whatever it is, the health of the server is followed on
                 log.warning("readiness.cannot_look", error=str(error), kind=type(error).__name__)
                 await self._serve(False)
@@ -106,16 +106,25 @@ class Readiness:
             except TimeoutError:
                 pass
 
-    async def _look_at(self, memory: MemoryId, newest: int) -> None:
+    async def _look_at(self, listed: Listed) -> None:
+        memory = listed.memory
+        if listed.deleted:
+            await self._forget(memory)
+            return
         if memory in self._proven:
             return
         unproven = self._unproven.get(memory)
         if unproven is None:
             await self._set(health_name(memory), False)
-            unproven = self._unproven[memory] = _Unproven(newest, 0.0)
-        unproven.position = newest
+            unproven = self._unproven[memory] = _Unproven(listed.position, 0.0)
+        unproven.position = listed.position
         unproven.due = min(unproven.due, time.monotonic() + RETRY_SECONDS if unproven.failures else 0.0)
         self._news.set()
+
+    async def _forget(self, memory: MemoryId) -> None:
+        self._proven.discard(memory)
+        self._unproven.pop(memory, None)
+        await self._set(health_name(memory), False)
 
     async def _prove(self) -> None:
         """Tries the memories that are due, one at a time."""
@@ -151,9 +160,9 @@ class Readiness:
             unproven.due = time.monotonic() + wait
         else:
             log.info("memory.ready", memory=memory)
-            self._proven.add(memory)
-            del self._unproven[memory]
-            await self._set(health_name(memory), True)
+            if self._unproven.pop(memory, None) is not None:  # not deleted meanwhile
+                self._proven.add(memory)
+                await self._set(health_name(memory), True)
 
     async def _serve(self, serving: bool) -> None:
         for name in self._services:

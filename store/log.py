@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from sqlalchemy import Engine, func, select, text
 
@@ -35,10 +36,11 @@ POLL_SECONDS = 0.075  # how late a reader may see what another process appended
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A memory of the log; `deleted` ones are about to be purged."""
+    """A memory of the log and its newest event; `deleted` ones are about to be purged, or were."""
 
     memory: MemoryId
     version: int
+    position: int
     deleted: bool
 
 
@@ -209,22 +211,19 @@ class EventLog:
         return [listed.memory for listed in self.listed()]
 
     def listed(self) -> list[Listed]:
-        """Every memory of the log by name, with its version, without those that were deleted and purged."""
+        """Every memory of the log by name, as it stands there, without those that were deleted and purged."""
         with self._reading.connect() as connection:
             rows = connection.execute(_MEMORIES).all()
-        return [
-            Listed(MemoryId(row.name), row.version, deleted=row.type == MemoryDeleted.__name__)
-            for row in rows
-            if row.type != MemoryPurged.__name__  # only the creation of a new memory comes after it
-        ]
+        return [_listed(row) for row in rows if row.type != MemoryPurged.__name__]  # after it there is but a new memory
 
-    def moved(self, after_position: int) -> list[tuple[MemoryId, int]]:
-        """The memories with events beyond `after_position`, and the position of the newest, the most recent first."""
-        query = select(events.c.memory, events.c.position).where(events.c.position > after_position)
+    def moved(self, after_position: int) -> list[Listed]:
+        """The memories with events beyond `after_position`, deleted ones included, the most recent first."""
+        query = select(events.c.memory.label("name"), events.c.version, events.c.position, events.c.type)
+        query = query.where(events.c.position > after_position).order_by(events.c.position)
         with self._reading.connect() as connection:
-            rows = connection.execute(query.order_by(events.c.position) if after_position else _NEWEST).all()
-        newest = {MemoryId(memory): position for memory, position in rows}
-        return sorted(newest.items(), key=lambda item: -item[1])
+            rows = connection.execute(query if after_position else _MEMORIES).all()
+        newest = {row.name: _listed(row) for row in rows}
+        return sorted(newest.values(), key=lambda listed: -listed.position)
 
     def wait(self, after_position: int, timeout: float) -> int:
         """Blocks until the log is longer than `after_position`, at most `timeout` seconds; returns its last position.
@@ -266,6 +265,11 @@ class EventLog:
                 self._news.notify_all()
 
 
+def _listed(row: Any) -> Listed:
+    gone = row.type in (MemoryDeleted.__name__, MemoryPurged.__name__)
+    return Listed(MemoryId(row.name), row.version, row.position, deleted=gone)
+
+
 # One step of the index per memory; a plain DISTINCT would walk over every event.
 _NAMES = """
     WITH RECURSIVE names (name) AS (
@@ -275,14 +279,8 @@ _NAMES = """
     """
 _MEMORIES = text(
     f"""{_NAMES}
-    SELECT name, version, type FROM names JOIN events ON memory = name
+    SELECT name, version, position, type FROM names JOIN events ON memory = name
     WHERE version = (SELECT max(version) FROM events WHERE memory = name)
     ORDER BY name
-    """
-)
-_NEWEST = text(
-    f"""{_NAMES}
-    SELECT name, (SELECT position FROM events WHERE memory = name ORDER BY version DESC LIMIT 1)
-    FROM names WHERE name IS NOT NULL
     """
 )

@@ -13,6 +13,7 @@ from core.ids import MemoryId
 from service import readiness
 from service.readiness import CHAT, health_name
 from service.settings import Settings
+from store.log import Listed
 from tests.service.conftest import DEMO, Running, run_server
 from tests.service.test_server import eventually
 from tests.service.test_unavailable import away
@@ -79,6 +80,18 @@ def test_the_memory_to_which_something_happened_last_is_proven_first(settings: S
         assert server.parrot.asked_to_be_ready == ["amy", "zoe", "mia"]
 
 
+def test_a_deleted_memory_is_not_serving_and_a_new_one_of_its_name_is_proven_anew(demo: Running) -> None:
+    assert eventually(lambda: serving(demo, DEMO))
+    demo.client.delete_memory(DEMO)
+    assert eventually(lambda: not serving(demo, DEMO))
+
+    demo.work()
+    demo.client.create_memory(DEMO)
+    demo.work()
+    assert eventually(lambda: serving(demo, DEMO))
+    assert demo.parrot.asked_to_be_ready == [DEMO, DEMO]
+
+
 def test_the_watch_over_health_goes_on_when_the_database_is_back(demo: Running) -> None:
     demo.parrot.missing = {"late"}
     demo.client.create_memory("late")
@@ -104,7 +117,7 @@ def test_the_watch_over_health_survives_any_error_of_the_log(demo: Running) -> N
 
 @contextmanager
 def refusing(server: Running) -> Iterator[None]:
-    def moved(after_position: int) -> list[tuple[MemoryId, int]]:
+    def moved(after_position: int) -> list[Listed]:
         raise OperationalError("", None, Exception("away"))
 
     log = server.store.log

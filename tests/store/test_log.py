@@ -14,7 +14,7 @@ from core.errors import Conflict, Damaged, EventReused, EventUnknown, InvalidFie
 from core.events import Cause
 from core.ids import EventId, MemoryId
 from store.chain import START
-from store.log import EventLog
+from store.log import EventLog, Listed
 from store.rows import NewEvent
 from store.schema import head
 from tests.core.samples import ARIA, CREATED, LIFE, added
@@ -248,6 +248,11 @@ def test_memories_to_which_something_happened_come_the_most_recent_first(log: Ev
         log.append(memory, [told(log.position())], None)
     log.append(OTHER, [told(9)], None)
 
-    assert log.moved(0) == [(OTHER, 5), (MemoryId("last"), 4), (DEMO, 3)]
-    assert log.moved(3) == [(OTHER, 5), (MemoryId("last"), 4)]
+    other, last, demo = log.moved(0)
+    assert (other, last, demo) == (
+        Listed(OTHER, 2, 5, False),
+        Listed(MemoryId("last"), 1, 4, False),
+        Listed(DEMO, 2, 3, False),
+    )
+    assert log.moved(3) == [other, last]
     assert log.moved(5) == []

@@ -102,13 +102,13 @@ def test_an_unrelated_memory_that_names_the_same_delta_keeps_it(life: EventLog, 
 
 def test_a_purged_memory_is_listed_no_more_and_a_new_one_of_its_name_is(life: EventLog, artifacts: Artifacts) -> None:
     delete(life, DEMO)
-    assert life.listed() == [Listed(DEMO, len(LIFE) + 1, deleted=True)]
+    assert life.listed() == [Listed(DEMO, len(LIFE) + 1, life.position(), deleted=True)]
     purge(life, artifacts, DEMO)
     assert (life.memories(), life.begun(DEMO)) == ([], len(LIFE) + 2)
 
     life.append(DEMO, [new(real(LIFE[0], artifacts))], expected=len(LIFE) + 2)
 
-    assert life.listed() == [Listed(DEMO, len(LIFE) + 3, deleted=False)]
+    assert life.listed() == [Listed(DEMO, len(LIFE) + 3, life.position(), deleted=False)]
     assert verify_log(life, artifacts).fault is None
 
 
