@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.failures import CallFailed
 
@@ -20,7 +21,12 @@ class Connection:
     """Open until it is closed, or left as a context."""
 
     def __init__(self, address: str, *, actor: str = "client", max_message_bytes: int = 64 * 1024 * 1024) -> None:
-        options = [("grpc.max_receive_message_length", max_message_bytes)]
+        options = [
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.initial_reconnect_backoff_ms", 200),  # of a server that is starting
+            ("grpc.max_reconnect_backoff_ms", 2_000),
+        ]
+        self.address = address
         self.channel = grpc.insecure_channel(address, options=options)
         self._metadata = (("hypnogram-actor", actor),)
 
@@ -32,6 +38,18 @@ class Connection:
 
     def close(self) -> None:
         self.channel.close()
+
+    def up(self, seconds: float) -> bool:
+        """Whether a server answers there, after waiting for one for so long at most."""
+        if not seconds:
+            return False
+        check = health_pb2_grpc.HealthStub(self.channel).Check
+        try:
+            check(health_pb2.HealthCheckRequest(), timeout=seconds, wait_for_ready=True)
+        except grpc.RpcError as error:
+            answered: bool = error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED
+            return answered
+        return True
 
     def _call(self, method: Callable[..., T], request: Any, timeout: float | None) -> T:
         with _failures():

@@ -55,6 +55,13 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on, and to call.")
     port: int = Field(default=50051, ge=0, le=65535, description="Port to listen on, and to call; 0 picks a free one.")
 
+    server_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        le=3600,
+        description="Seconds that commands wait for a server to start; 0 is not at all.",
+    )
+
     memory: str = Field(default="demo", description="Memory the command line speaks of unless told otherwise.")
 
     # who computes, and on what

@@ -10,6 +10,7 @@ import typer
 
 from service.cli import options
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text
+from service.cli.patience import patiently
 
 if TYPE_CHECKING:
     from hypnogram.v1 import facts_pb2
@@ -46,15 +47,22 @@ def supersede(
     json: options.AsJson = False,
 ) -> None:
     """Put a new object in the place of a fact's. Both keep their history, and one update moves the answer."""
+    name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
     with connected(address) as client:
-        answer = client.supersede_fact(
-            options.memory_name(memory),
-            fact,
-            object_,
-            request_id=request_id,
-            expected_version=expected_version,
-            wait=wait,
-            timeout=timeout,
+
+        def ask(wait: bool, timeout: float) -> facts_pb2.SupersedeFactResponse:
+            return client.supersede_fact(
+                name,
+                fact,
+                object_,
+                request_id=request,
+                expected_version=expected_version,
+                wait=wait,
+                timeout=timeout,
+            )
+
+        answer = patiently(
+            client, name, ask, "told", lambda answer: [answer.fact.fact], wait=wait, timeout=timeout, quiet=json
         )
     if json:
         print_json(as_dict(answer))
@@ -91,21 +99,35 @@ def retract(
         facts = [client.fact(name, fact).fact] if fact else _about(client, name, subject, erase=erase)
         if (erase or subject) and not yes:
             _confirm(facts, erase=erase)
-        answers = []
+        answers: list[facts_pb2.RetractFactResponse] = []
         for patience in (False, True) if wait and subject else (wait,):  # all are retracted before any is waited for
-            answers = [
-                client.retract_fact(
-                    name,
-                    retracted.fact,
-                    reason,
-                    erase=erase,
-                    request_id=f"{request}/{retracted.fact}" if subject else request,
-                    expected_version=expected_version if not subject else None,
-                    wait=patience,
-                    timeout=timeout,
+            answers.clear()
+            for retracted in facts:
+
+                def ask(wait: bool, timeout: float, retracted: str = retracted.fact) -> facts_pb2.RetractFactResponse:
+                    return client.retract_fact(
+                        name,
+                        retracted,
+                        reason,
+                        erase=erase,
+                        request_id=f"{request}/{retracted}" if subject else request,
+                        expected_version=expected_version if not subject else None,
+                        wait=wait,
+                        timeout=timeout,
+                    )
+
+                answers.append(
+                    patiently(
+                        client,
+                        name,
+                        ask,
+                        "retracted",
+                        lambda answer: [answer.fact.fact],
+                        wait=patience,
+                        timeout=timeout,
+                        quiet=json,
+                    )
                 )
-                for retracted in facts
-            ]
     if json:
         print_json(as_dict(answers[0]) if fact else [as_dict(answer) for answer in answers])
         return

@@ -10,6 +10,7 @@ import typer
 
 from service.cli import options
 from service.cli.output import connected, print_json, print_text
+from service.cli.waiting import for_answer, until_first
 
 if TYPE_CHECKING:
     from hypnogram.v1 import chat_pb2
@@ -39,7 +40,8 @@ def chat(
         version = options.version(client, name, at, at_version)
         for said in [text] if text is not None else _lines():
             turns.append({"role": "user", "content": said})
-            pieces = client.chat(name, turns, max_tokens=max_tokens, min_version=min_version, at_version=version)
+            asked = client.chat(name, turns, max_tokens=max_tokens, min_version=min_version, at_version=version)
+            pieces = until_first(asked, for_answer(client, name, min_version), quiet=json)
             turns.append({"role": "assistant", "content": _told(pieces, json)})
 
 
@@ -58,8 +60,8 @@ def complete(
     name = options.memory_name(memory)
     with connected(address) as client:
         version = options.version(client, name, at, at_version)
-        pieces = client.complete(name, prompt, max_tokens=max_tokens, min_version=min_version, at_version=version)
-        _told(pieces, json)
+        asked = client.complete(name, prompt, max_tokens=max_tokens, min_version=min_version, at_version=version)
+        _told(until_first(asked, for_answer(client, name, min_version), quiet=json), json)
 
 
 def _told(pieces: Iterable[chat_pb2.ChatResponse | chat_pb2.CompleteResponse], json: bool) -> str:

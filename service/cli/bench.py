@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from service.cli import options
-from service.cli.output import print_json, print_table, progress
+from service.cli.output import print_json, print_table
+from service.cli.waiting import progress
 
 app = typer.Typer(help="Measure; prints one JSON document with --json, a table otherwise.", no_args_is_help=True)
 

@@ -12,6 +12,7 @@ import typer
 
 from service.cli import options
 from service.cli.output import UsageProblem, print_json, print_pairs, print_text
+from service.cli.waiting import waiting
 
 if TYPE_CHECKING:
     from core.ids import MemoryId
@@ -54,7 +55,7 @@ def export(
     from service.wiring import opened
 
     name = memory_id(options.memory_name(memory))
-    with opened(settings) as store:
+    with opened(settings) as store, waiting(f"the {kind} to be written: weights, or artifacts, are read", quiet=json):
         state = as_it_was(store.log, States(store.log, store.snapshots), name, options.moment(at, at_version))
         if kind == "archive":
             written = _archived(path, store, name, state)
@@ -86,8 +87,9 @@ def import_(
 
     name = None if memory is None else memory_id(memory)
     if not options.is_there(settings):
-        verify_archive(archive)  # first: what is refused shall not leave an empty database behind
-    with opened(settings) as store:
+        with waiting("every byte of the archive to be verified", quiet=json):
+            verify_archive(archive)  # first: what is refused shall not leave an empty database behind
+    with opened(settings) as store, waiting("the archive to be verified and copied", quiet=json):
         found = import_archive(archive, store.log, store.artifacts, name)
     _print(_about(found), json)
 
@@ -118,7 +120,7 @@ def report(
 
     name = memory_id(options.memory_name(memory))
     path = file or Path(f"hypnogram-{name}.html")
-    with opened(settings) as store:
+    with opened(settings) as store, waiting("the events to be read and drawn"):
         moment = options.moment(at, at_version)
         version = as_it_was(store.log, States(store.log, store.snapshots), name, moment).version
         _refuse_taken(path, force)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import re
 import sys
 import uuid
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli import amend, options
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, progress
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table
+from service.cli.patience import patiently
+from service.failures import CallFailed
 
 if TYPE_CHECKING:
     from hypnogram.v1 import facts_pb2
@@ -61,7 +64,7 @@ def add(
     if file is not None:
         if subject is not None or statement or question or answer:
             raise UsageProblem("give either a file or one fact, not both")
-        facts = _read(file)
+        facts, lines = _read(file)
     elif subject is None or relation is None or object_ is None:
         raise UsageProblem('name subject, relation and object, as in: hypnogram fact add "Aria Voss" "lives in" Lisbon')
     else:
@@ -74,19 +77,28 @@ def add(
     name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
     results: list[facts_pb2.AddedFact] = []
     version = 0
-    with connected(address) as client, progress(json or len(facts) <= BATCH) as bar:
+    with connected(address) as client:
         for start in range(0, len(facts), BATCH):
-            answered = client.add_facts(
-                name,
-                facts[start : start + BATCH],
-                request_id=request if len(facts) <= BATCH else f"{request}/{start}",
-                expected_version=expected_version if not start else None,
-                wait=wait,
-                timeout=timeout,
-            )
+            batch = facts[start : start + BATCH]
+
+            def ask(wait: bool, timeout: float, start: int = start, batch: list[Any] = batch) -> Any:
+                return client.add_facts(
+                    name,
+                    batch,
+                    request_id=request if len(facts) <= BATCH else f"{request}/{start}",
+                    expected_version=expected_version if not start else None,
+                    wait=wait,
+                    timeout=timeout,
+                )
+
+            try:
+                answered = patiently(
+                    client, name, ask, "told", _ids, wait=wait, timeout=timeout, quiet=json
+                )  # fmt: skip
+            except CallFailed as error:
+                raise _of_file(error, file, lines[start:], start) if file is not None else error from None
             version = answered.version
             results += answered.results
-            bar(len(results), len(facts), "facts told")
     if json:
         print_json({"results": [as_dict(one) for one in results], "version": version})
     else:
@@ -147,7 +159,21 @@ def show(
     print_pairs(rows)
 
 
-def _read(file: Path) -> list[Any]:
+def _ids(answered: facts_pb2.AddFactsResponse) -> list[str]:
+    return [result.fact.fact for result in answered.results]
+
+
+def _of_file(error: CallFailed, file: Path, lines: list[int], before: int) -> CallFailed:
+    """The same failure with lines of the file for places in the request, and how many facts were told before it."""
+    said = re.sub(r"facts\[(\d+)\]", lambda place: f"line {lines[int(place[1])]}", error.message)
+    told = f"the {before} facts before line {lines[0]} are told and durable" if before else "nothing of it was added"
+    known = error.code != "DEADLINE_EXCEEDED"  # that one says itself what is durable
+    message = f"--file {file}: {said}{f'; {told}' * (known or bool(before))}"
+    return CallFailed(error.code, message, error.reason, error.metadata, error.fields)
+
+
+def _read(file: Path) -> tuple[list[Any], list[int]]:
+    """The facts in `file`, and the line each stands on."""
     from google.protobuf import json_format
     from hypnogram.v1 import facts_pb2
 
@@ -155,16 +181,17 @@ def _read(file: Path) -> list[Any]:
         text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageProblem(f"--file {file}: {error}") from None
-    facts = []
+    facts, lines = [], []
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
+            lines.append(number)
             try:
                 facts.append(json_format.ParseDict(json_module.loads(line), facts_pb2.NewFact()))
             except (json_module.JSONDecodeError, json_format.ParseError, AttributeError, TypeError) as error:
                 raise UsageProblem(f"--file {file}, line {number}: {error}") from None
     if not facts:
         raise UsageProblem(f"--file {file}: holds no fact")
-    return facts
+    return facts, lines
 
 
 def _table(facts: list[facts_pb2.Fact]) -> None:

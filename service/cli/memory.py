@@ -11,6 +11,7 @@ import typer
 from service.cli import options
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, print_text
 from service.cli.policy import assign, set_policy
+from service.cli.waiting import waiting
 
 POLL_SECONDS = 0.2
 COUNTS = ("injected", "dissolved", "pending", "parked", "withdrawn")
@@ -51,7 +52,8 @@ def create(
         _set(hyperparameters, assignment)
     with connected(address) as client:
         policy = set_policy({}, {}, sleep or (), "--sleep")
-        answer = client.create_memory(options.memory_name(name), base, hyperparameters, policy, capacity)
+        with waiting("the server to read and load the base model", quiet=json):
+            answer = client.create_memory(options.memory_name(name), base, hyperparameters, policy, capacity)
     _show(answer, json)
 
 
@@ -97,9 +99,10 @@ def delete(
         if not yes:
             _confirm(name, client.memory(name).memory)
         answer, until = client.delete_memory(name), time.monotonic() + timeout
-        while wait and not answer.purged and time.monotonic() < until:
-            time.sleep(POLL_SECONDS)
-            answer = client.delete_memory(name)
+        with waiting("an executor to destroy its words; the memory is deleted already", quiet=json):
+            while wait and not answer.purged and time.monotonic() < until:
+                time.sleep(POLL_SECONDS)
+                answer = client.delete_memory(name)
     if json:
         print_json(as_dict(answer))
     elif answer.purged:

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -48,11 +48,15 @@ def fail(error: Exception, status: int) -> None:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Client]:
-    """A client of the server at `address`, or where the settings say."""
+    """A client of the server at `address`, or where the settings say; waits for one that is starting."""
     from service.cli.options import settings
+    from service.cli.waiting import waiting
     from service.client import Client
 
-    with Client(address or settings().address, actor="cli") as client:
+    chosen = settings()
+    with Client(address or chosen.address, actor="cli") as client:
+        with waiting(f"the server at {client.address} to start"):
+            client.up(chosen.server_seconds)
         yield client
 
 
@@ -97,27 +101,6 @@ def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
     width = max(len(name) for name, _ in listed)
     for name, value in listed:
         print_text(f"{name:<{width}}  " + value.replace("\n", "\n" + " " * (width + 2)))
-
-
-class Bar(Protocol):
-    """Moves a progress bar: how much is done, of how much (0 while unknown), and what is being done."""
-
-    def __call__(self, done: float, total: float, step: str) -> None: ...
-
-
-@contextmanager
-def progress(quiet: bool) -> Iterator[Bar]:
-    """A progress bar on standard error; none when `quiet`, or where nobody watches."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total, step: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("", total=None)
-        yield lambda done, total, step: bars.update(task, completed=done, total=total or None, description=step)
 
 
 def _with_numbers(values: Any, message: Message) -> Any:

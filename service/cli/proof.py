@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli import options
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_text, progress
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_text
+from service.cli.waiting import progress
 
 if TYPE_CHECKING:
     from service.moments import Moment

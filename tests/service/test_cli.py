@@ -24,6 +24,7 @@ class Shell:
     def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self._capsys = capsys
         self._monkeypatch = monkeypatch
+        monkeypatch.setenv("HYPNOGRAM_SERVER_SECONDS", "0")  # a server that is not there yet is not about to come
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
