@@ -29,6 +29,7 @@ from hypnogram.v1 import (
 
 from core.errors import InvalidField
 from service import pulse
+from service.address import check_host
 from service.calls import EveryCall
 from service.chart import Chart
 from service.chat import ChatServicer
@@ -85,7 +86,7 @@ async def serving(
         chart: where an executor of this process writes how far it is.
 
     Raises:
-        InvalidField: the address cannot be listened on.
+        InvalidField: the address cannot be listened on, or must not be without `settings.insecure_host`.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
     states, tail = States(store.log, store.snapshots), Tail(store.log)
@@ -151,6 +152,10 @@ async def serve(
 
 
 def _listen(server: aio.Server, settings: Settings) -> int:
+    if check_host(settings.host, settings.insecure_host):
+        log.warning(
+            "server.insecure", address=settings.address, why="other machines reach it; there is no authentication"
+        )
     try:
         port = server.add_insecure_port(settings.address)
     except RuntimeError:

@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on, and to call.")
     port: int = Field(default=50051, ge=0, le=65535, description="Port to listen on, and to call; 0 picks a free one.")
 
+    insecure_host: bool = Field(
+        default=False,
+        description="Whether a server may listen where other machines reach it, though it asks nobody who they are.",
+    )
     server_seconds: float = Field(
         default=30.0,
         ge=0,

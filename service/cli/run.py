@@ -29,6 +29,13 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port; 0 picks a free one (HYPNOGRAM_PORT).")
     ] = None,
+    insecure_host: Annotated[
+        bool | None,
+        typer.Option(
+            "--insecure-host",
+            help="Allow a host that other machines reach; there is no authentication (HYPNOGRAM_INSECURE_HOST).",
+        ),
+    ] = None,
     db: options.Database = None,
     artifacts: options.ArtifactFolder = None,
     snapshots: options.SnapshotFolder = None,
@@ -48,6 +55,7 @@ def serve(
     settings = options.settings(
         host=host,
         port=port,
+        insecure_host=insecure_host,
         database_url=db,
         artifact_folder=artifacts,
         snapshot_folder=snapshots,
