@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from core.facts import Fact
-from core.memory import Memory, said_key
+from core.meaning import Meanings, told_about
+from core.memory import Memory
+from core.texts import same_words
 
 
 def untold_questions(
@@ -13,18 +15,21 @@ def untold_questions(
 ) -> tuple[str, ...]:
     """For each subject of `facts` and each relation of the phrasebook it was not told: `each` questions at most.
 
-    Relations of `but` are left out. Wordings take turns, by default from version to version.
-    `each` is by default what the memory's hyperparameters say. Facts that are only pending count as told: they will be
-    answered soon.
+    A relation was told, too, if another one of its meaning was. Relations of `but` are left out. Wordings take turns,
+    by default from version to version. `each` is by default what the memory's hyperparameters say. Facts that are only
+    pending count as told: they will be answered soon.
     """
     if memory.created is None:
         return ()
     begin = memory.version if turn is None else turn
     wanted = memory.created.hyperparameters.untold if each is None else each
     questions: list[str] = []
-    for number, subject in enumerate(dict.fromkeys(fact.subject for fact in facts)):
+    subjects = tuple(dict.fromkeys(fact.subject for fact in facts))
+    meanings, told = Meanings(memory.created.phrasebook), told_about(memory, subjects)
+    for number, subject in enumerate(subjects):
         for relation, words in memory.created.phrasebook.items():
-            if wanted and words.questions and relation not in but and said_key(subject, relation) not in memory.said:
+            asked = (same_words(subject), meanings.of(relation)) not in told and relation not in but
+            if wanted and words.questions and asked:
                 first = (number + begin) % len(words.questions)
                 rotated = (*words.questions[first:], *words.questions[:first])
                 questions += [question.replace("{s}", subject) for question in rotated[:wanted]]

@@ -55,6 +55,12 @@ def bare(relation: str) -> str:
     return _ARTICLE.sub("", same_words(relation))
 
 
+def noun_of(relation: str) -> str:
+    """What a possessive relation names ("'s favourite colour is"); empty for any other."""
+    owned = _POSSESSIVE.fullmatch(relation)
+    return owned["noun"] if owned else ""
+
+
 def fitted(words: Wordings, object_: str) -> Wordings:
     """`words` so that no article stands twice before the object, nor another word, and "a" before vowels is "an"."""
     first, more, _ = object_.partition(" ")

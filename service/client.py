@@ -168,10 +168,14 @@ class Client(HistoryCalls):
         *,
         status: facts_pb2.Status.ValueType = facts_pb2.STATUS_UNSPECIFIED,
         subject: str = "",
+        search: str = "",
         at_version: AsOf = None,
         timeout: float | None = 60,
     ) -> Iterator[facts_pb2.Fact]:
-        request = facts_pb2.ListFactsRequest(memory=memory, status=status, subject=subject, at_version=at_version)
+        """`search`: those in which all these words occur."""
+        request = facts_pb2.ListFactsRequest(
+            memory=memory, status=status, subject=subject, search=search, at_version=at_version
+        )
         while True:
             page = self._call(self.facts_stub.ListFacts, request, timeout)
             yield from page.facts

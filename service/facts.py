@@ -11,7 +11,9 @@ from core.codec import canonical
 from core.commands import AddFacts, Command, RetractFact, SupersedeFact
 from core.decide_history import MAX_REASON
 from core.errors import FactUnknown, MemoryUnknown
+from core.facts import Fact
 from core.ids import FactId, MemoryId
+from core.meaning import may_contradict
 from core.memory import FactState, Memory, Status, said_key
 from core.requests import facts_of
 from core.texts import same_words
@@ -56,12 +58,16 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         if wait:
             state = await self._once(memory, lambda now: not any(_is_pending(now, one) for one in ids))
         added = state.requests[request_id].facts
-        return facts_pb2.AddFactsResponse(
-            results=[
-                facts_pb2.AddedFact(fact=messages.fact_message(state.facts[one]), added=one in added) for one in ids
-            ],
-            version=state.version,
-        )
+        others = await asyncio.to_thread(may_contradict, state, [state.facts[one].fact for one in ids])
+        results = [
+            facts_pb2.AddedFact(
+                fact=messages.fact_message(state.facts[one]),
+                added=one in added,
+                may_contradict=[messages.fact_message(state.facts[other]) for other in alike],
+            )
+            for one, alike in zip(ids, others, strict=True)
+        ]
+        return facts_pb2.AddFactsResponse(results=results, version=state.version)
 
     async def GetFact(  # noqa: N802
         self, request: facts_pb2.GetFactRequest, context: Context
@@ -77,15 +83,16 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         size = fields.page_size(request.page_size)
         status = fields.status(request.status)
         subject = same_words(fields.text(request.subject, "subject"))
+        words = fields.search(request.search)
         at_version, min_version = fields.as_of(request)
-        listing = canonical(["facts", memory, request.status, subject, at_version, min_version])
+        listing = canonical(["facts", memory, request.status, subject, words, at_version, min_version])
         place = pages.read(request.page_token, listing)
         pinned = place.version if place.version is not None else at_version
         state = await asyncio.to_thread(self._states.at, memory, pinned, min_version)
         start = state.facts[FactId(place.after)].added if FactId(place.after) in state.facts else 0
         page = []
         for one in state.facts.values():
-            if one.added > start and _matches(one, status, subject):
+            if one.added > start and _matches(one.fact, subject, words) and status in (None, one.status):
                 page.append(one)
                 if len(page) > size:
                     break
@@ -215,5 +222,6 @@ def _known(memory: MemoryId, state: Memory, fact: FactId) -> FactState:
     return known
 
 
-def _matches(one: FactState, status: Status | None, subject: str) -> bool:
-    return status in (None, one.status) and subject in ("", same_words(one.fact.subject))
+def _matches(fact: Fact, subject: str, words: Sequence[str]) -> bool:
+    whole = same_words(f"{fact.subject} {fact.relation} {fact.object}") if words else ""
+    return subject in ("", same_words(fact.subject)) and all(word in whole for word in words)

@@ -15,7 +15,7 @@ from core.hyperparameters import DEFAULTS, changed_hyperparameters, checked_capa
 from core.ids import MEMORY_ID, FactId, MemoryId, SleepId
 from core.memory import Status
 from core.requests import check_request_id
-from core.texts import composed
+from core.texts import composed, same_words
 
 DEFAULT_PAGE = 100  # items
 MAX_PAGE = 1000
@@ -66,6 +66,15 @@ def text(value: str, field: str, limit: int = MAX_TEXT) -> str:
     if "\0" in value:
         raise InvalidField(field, "holds a NUL character; remove it")
     return value
+
+
+def search(value: str) -> tuple[str, ...]:
+    """The words to look for, in the form in which they are compared."""
+    words = (word.strip(".!?,;:()\"'") for word in same_words(text(value, "search")).split())
+    found = tuple(word for word in words if word)
+    if value and not found:
+        raise InvalidField("search", "holds no word; leave it out to list all facts")
+    return found
 
 
 def version(value: int, field: str) -> int:

@@ -103,6 +103,13 @@ def add(
         print_json({"results": [as_dict(one) for one in results], "version": version})
     else:
         _table([one.fact for one in results])
+    for one in results:
+        for other in one.may_contradict:
+            typer.echo(
+                f'note: "{_said(one.fact)}" may contradict "{_said(other)}" (fact {other.fact}): supersede or retract '
+                "what no longer holds",
+                err=True,
+            )
 
 
 @app.command("list")
@@ -110,6 +117,7 @@ def list_(
     *,
     status: Annotated[str, typer.Option(help="Only those pending, injected, dissolved, parked or withdrawn.")] = "",
     subject: Annotated[str, typer.Option(help="Only those about this subject.")] = "",
+    search: Annotated[str, typer.Option(help='Only those in which all these words occur: "voss lisbon".')] = "",
     at: options.At = None,
     at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
@@ -126,7 +134,7 @@ def list_(
     with connected(address) as client:
         name = options.memory_name(memory)
         version = options.version(client, name, at, at_version)
-        facts = list(client.facts(name, status=wanted, subject=subject, at_version=version))
+        facts = list(client.facts(name, status=wanted, subject=subject, search=search, at_version=version))
     if json:
         print_json([as_dict(one) for one in facts])
     else:
@@ -194,13 +202,18 @@ def _read(file: Path) -> tuple[list[Any], list[int]]:
     return facts, lines
 
 
+def _said(fact: facts_pb2.Fact) -> str:
+    apart = "" if fact.relation.startswith(("'", "’")) else " "
+    return f"{fact.subject}{apart}{fact.relation} {fact.object}"
+
+
 def _table(facts: list[facts_pb2.Fact]) -> None:
     from hypnogram.v1 import facts_pb2
 
     rows = (
         (
             one.fact,
-            f"{one.subject} {one.relation} {one.object}",
+            _said(one),
             facts_pb2.Status.Name(one.status).removeprefix("STATUS_").lower()
             + (f": {one.failure}" if one.failure else ""),
             str(one.stage) if one.status in (facts_pb2.STATUS_INJECTED, facts_pb2.STATUS_DISSOLVED) else "",

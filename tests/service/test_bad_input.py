@@ -134,6 +134,7 @@ INVALID: dict[str, tuple[tuple[str, Any], str]] = {
     "made-up token": (listed(page_token="next please"), "page_token"),
     "token of another listing": (listed(page_token="WyJtZW1vcmllcyIsImEiLG51bGxd"), "page_token"),
     "unknown status": (listed(status=17), "status"),
+    "search without words": (listed(search=" ?!"), "search"),
     # memories
     "memory in capitals": (create(memory="Demo"), "memory"),
     "over-long memory": (create(memory="m" * 64), "memory"),

@@ -77,6 +77,16 @@ def test_a_fact_is_told_listed_and_shown(terminal: Terminal, demo: Running) -> N
     assert "Where does Aria Voss live?" in terminal.out("fact", "show", listed["fact"])
 
 
+def test_facts_are_searched_and_one_that_may_contradict_is_noted(terminal: Terminal) -> None:
+    terminal.json(*ARIA, "--no-wait")
+
+    status, _, err = terminal.run("fact", "add", "Aria Voss", "makes a home in", "Porto", "--no-wait")
+
+    assert status == 0
+    assert 'note: "Aria Voss makes a home in Porto" may contradict "Aria Voss lives in Lisbon"' in err
+    assert [one["object"] for one in terminal.json("fact", "list", "--search", "porto voss")] == ["Porto"]
+
+
 def test_a_file_of_facts_is_told_in_batches(terminal: Terminal, tmp_path: Path) -> None:
     file = tmp_path / "facts.jsonl"
     facts = [{"subject": f"Aria Number{n}", "relation": "lives in", "object": "Lisbon"} for n in range(300)]

@@ -346,3 +346,48 @@ def test_a_successor_keeps_the_words_of_a_client(demo: Running) -> None:
     (first,) = demo.client.add_facts(DEMO, [told("Aria Voss", "plays", "harp", wordings=words)]).results
 
     assert demo.client.supersede_fact(DEMO, first.fact.fact, "the cello").fact.wordings == words
+
+
+def test_a_fact_that_may_contradict_another_says_so_and_is_added(demo: Running) -> None:
+    (home,) = demo.client.add_facts(DEMO, [told("Ray Dunn", "lives in", "Tulsa")]).results
+
+    first = demo.client.add_facts(DEMO, [told("Ray Dunn", "makes a home in", "Reno"), BO], request_id="once")
+    again = demo.client.add_facts(DEMO, [told("Ray Dunn", "makes a home in", "Reno"), BO], request_id="once")
+
+    for answer in (first, again):
+        other, bo = answer.results
+        assert other.added
+        assert [one.fact for one in other.may_contradict] == [home.fact.fact]
+        assert not bo.may_contradict
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ("Aria", ["Lisbon", "Café Rio"]),
+        ("voss, aria", ["Lisbon", "Café Rio"]),
+        ("lisb", ["Lisbon"]),
+        ("LIVES ARIA", ["Lisbon"]),
+        ("Cafe\u0301", ["Café Rio"]),
+        ("oslo aria", []),
+        ('"Oslo".', ["Oslo"]),
+    ],
+)
+def test_facts_are_found_by_any_of_their_words(demo: Running, search: str, found: list[str]) -> None:
+    demo.client.add_facts(DEMO, [ARIA, BO, told("Aria Voss", "eats at", "Café Rio")])
+
+    assert [one.object for one in demo.client.facts(DEMO, search=search)] == found
+
+
+def test_a_search_is_paged_and_goes_with_other_filters(demo: Running) -> None:
+    demo.client.add_facts(DEMO, [told(f"Aria {number}", "lives in", "Lisbon") for number in range(5)])
+    request = facts_pb2.ListFactsRequest(memory=DEMO, search="lisbon", page_size=2)
+
+    page = demo.client.facts_stub.ListFacts(request)
+    with pytest.raises(Exception, match="page_token"):
+        demo.client.facts_stub.ListFacts(
+            facts_pb2.ListFactsRequest(memory=DEMO, search="aria", page_token=page.next_page_token)
+        )
+
+    assert len(page.facts) == 2
+    assert [one.subject for one in demo.client.facts(DEMO, search="lisbon", subject="aria 3")] == ["Aria 3"]

@@ -160,7 +160,7 @@ class CompleteRequest(_message.Message):
     memory: _builtins.str
     """The memory."""
     prompt: _builtins.str
-    """The text to continue; at most 32000 characters."""
+    """The text to continue; at most 32000 characters. A blank at its end is taken for the one before the next word."""
     max_tokens: _builtins.int
     """Tokens to continue with, at most; 0 for 128, never over 4096."""
     min_version: _builtins.int

@@ -394,21 +394,30 @@ class AddedFact(_message.Message):
 
     FACT_FIELD_NUMBER: _builtins.int
     ADDED_FIELD_NUMBER: _builtins.int
+    MAY_CONTRADICT_FIELD_NUMBER: _builtins.int
     added: _builtins.bool
     """Whether this request added it; false when the memory had it before."""
     @_builtins.property
     def fact(self) -> Global___Fact:
         """The fact, as it is at the version of the response."""
 
+    @_builtins.property
+    def may_contradict(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fact]:
+        """Live facts about the same subject whose relation means the same, as far as the memory's phrasebook tells, with another
+        object: "resides in" beside "lives in". Only equal relations are refused as a CONTRADICTION; of these, supersede or
+        retract what no longer holds.
+        """
+
     def __init__(
         self,
         *,
         fact: Global___Fact | None = ...,
         added: _builtins.bool = ...,
+        may_contradict: _abc.Iterable[Global___Fact] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "fact", b"fact"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "fact", b"fact", "may_contradict", b"may_contradict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -516,6 +525,7 @@ class ListFactsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     AT_VERSION_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """The memory."""
     status: Global___Status.ValueType
@@ -530,6 +540,10 @@ class ListFactsRequest(_message.Message):
     """Answer for this version."""
     min_version: _builtins.int
     """Answer for this version or a newer one. Not together with `at_version`."""
+    search: _builtins.str
+    """Only facts in whose subject, relation and object all these words occur, in any case and order, also as parts of
+    words: "voss lis" finds "Aria Voss lives in Lisbon". Empty for all.
+    """
     def __init__(
         self,
         *,
@@ -540,10 +554,11 @@ class ListFactsRequest(_message.Message):
         page_token: _builtins.str = ...,
         at_version: _builtins.int | None = ...,
         min_version: _builtins.int | None = ...,
+        search: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "min_version", b"min_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "memory", b"memory", "min_version", b"min_version", "page_size", b"page_size", "page_token", b"page_token", "status", b"status", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "memory", b"memory", "min_version", b"min_version", "page_size", b"page_size", "page_token", b"page_token", "search", b"search", "status", b"status", "subject", b"subject"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__at_version: _TypeAlias = _typing.Literal["at_version"]  # noqa: Y015
     _WhichOneofArgType__at_version: _TypeAlias = _typing.Literal["_at_version", b"_at_version"]  # noqa: Y015

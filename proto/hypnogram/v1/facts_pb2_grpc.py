@@ -109,10 +109,10 @@ class FactsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFacts(self, request, context):
-        """Lists facts in the order they were told.
+        """Lists facts in the order they were told, all of them or those about a subject, of a status, or that hold words.
 
         Errors:
-        INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+        INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request, a search without words
         NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
 
         Example: {"memory": "demo", "status": "STATUS_PARKED"}

@@ -63,10 +63,10 @@ class FactsStub:
     Example: {"memory": "demo", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
     """
     ListFacts: _grpc.UnaryUnaryMultiCallable[_facts_pb2.ListFactsRequest, _facts_pb2.ListFactsResponse]
-    """Lists facts in the order they were told.
+    """Lists facts in the order they were told, all of them or those about a subject, of a status, or that hold words.
 
     Errors:
-      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request, a search without words
       NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
 
     Example: {"memory": "demo", "status": "STATUS_PARKED"}
@@ -159,10 +159,10 @@ class FactsAsyncStub(FactsStub):
     Example: {"memory": "demo", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
     """
     ListFacts: _aio.UnaryUnaryMultiCallable[_facts_pb2.ListFactsRequest, _facts_pb2.ListFactsResponse]  # type: ignore[assignment]
-    """Lists facts in the order they were told.
+    """Lists facts in the order they were told, all of them or those about a subject, of a status, or that hold words.
 
     Errors:
-      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request, a search without words
       NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
 
     Example: {"memory": "demo", "status": "STATUS_PARKED"}
@@ -270,10 +270,10 @@ class FactsServicer(metaclass=_abc_1.ABCMeta):
         request: _facts_pb2.ListFactsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_facts_pb2.ListFactsResponse, _abc.Awaitable[_facts_pb2.ListFactsResponse]]:
-        """Lists facts in the order they were told.
+        """Lists facts in the order they were told, all of them or those about a subject, of a status, or that hold words.
 
         Errors:
-          INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+          INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request, a search without words
           NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
 
         Example: {"memory": "demo", "status": "STATUS_PARKED"}
