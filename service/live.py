@@ -91,12 +91,12 @@ class LiveModels:
         """What a new memory on that base model is; its ordinary text becomes an artifact.
 
         Raises:
-            ModelUnavailable: no such model, or nothing says what its ordinary text is.
+            ModelUnavailable: no such model, none that loads, or nothing says what its ordinary text is.
+            InvalidField: a folder is given a revision.
         """
-        name = name or self._settings.model_path
+        name = checkpoint.recorded_name(name or self._settings.model_path, revision)
         folder = checkpoint.locate(name, revision)
         profile = read_profile(folder)
-        modules, width = checkpoint.shape_of(folder)
         ordinary = Path(self._settings.ordinary_text or folder / "ordinary.jsonl")
         if not ordinary.is_file():
             raise ModelUnavailable(
@@ -104,16 +104,24 @@ class LiveModels:
                 "or set HYPNOGRAM_ORDINARY_TEXT",
                 model=name,
             )
+        base = BaseModel(
+            name=name,
+            revision=revision,
+            digest=checkpoint.content_digest(folder),
+            dtype=dtype or "float32",
+            quantization=quantization or "none",
+            digest_rule=checkpoint.RULE,
+        )
+        modules = profile.modules or checkpoint.modules_in(folder)
+        subject = self.subjects.load(base, modules, folder)
+        if list(modules) != sorted(modules, key=subject.block_of):
+            raise ModelUnavailable(
+                f"the modules in the hypnogram.json of {name!r} are not in the order of their blocks"
+            )
         return MemoryCreated(
-            base=BaseModel(
-                name=name,
-                revision=revision,
-                digest=checkpoint.content_digest(folder),
-                dtype=dtype or "float32",
-                quantization=quantization or "none",
-            ),
-            modules=profile.modules or modules,
-            key_width=width,
+            base=base,
+            modules=subject.modules,
+            key_width=subject.key_width,
             hyperparameters=changed_hyperparameters(profile.hyperparameters, overrides),
             phrasebook=profile.phrasebook,
             prefixes=profile.prefixes,

@@ -6,11 +6,15 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from core.errors import ModelUnavailable
 from core.events import BaseModel, MemoryCreated
-from core.weights.checkpoint import content_digest, locate
+from core.weights.checkpoint import RULE, content_digest, locate
 from core.weights.subject import Subject, load_subject
 from service.settings import DORMOUSE
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Base:
         return cls(base.digest, base.dtype, base.quantization, created.modules)
 
 
-def _folder_of(base: BaseModel) -> Path:
+def folder_of(base: BaseModel) -> Path:
     """Where the files of `base` are: under its name, or, for a memory that came from elsewhere, where dormouse is.
 
     Raises:
@@ -37,10 +41,10 @@ def _folder_of(base: BaseModel) -> Path:
     try:
         folder = locate(base.name, base.revision)
     except ModelUnavailable:
-        if DORMOUSE.exists() and content_digest(DORMOUSE) == base.digest:
+        if DORMOUSE.exists() and content_digest(DORMOUSE, base.digest_rule) == base.digest:
             return DORMOUSE
         raise
-    found = content_digest(folder)
+    found = content_digest(folder, base.digest_rule)
     if found != base.digest:
         raise ModelUnavailable(
             f"the files of {base.name!r} are not those this memory was created on (digest {found[:16]}, "
@@ -67,15 +71,21 @@ class Subjects:
         Raises:
             ModelUnavailable: it cannot be loaded, or its files are not those the memory was created on.
         """
-        base, key = created.base, Base.of(created)
+        return self.load(created.base, created.modules)
+
+    def load(self, base: BaseModel, modules: tuple[str, ...], folder: Path | None = None) -> Subject:
+        """The same for a memory that is about to be created, whose base is in `folder`."""
+        key = Base(base.digest, base.dtype, base.quantization, modules)
         with self._lock:
             loading = self._loading.setdefault(key, threading.Lock())
         with loading:  # a base that takes long, or cannot be loaded, holds up nobody on another
             if key not in self._loaded:
                 self._loaded[key] = load_subject(
-                    _folder_of(base), modules=created.modules, dtype=base.dtype, quantization=base.quantization,
+                    folder or folder_of(base), modules=modules, dtype=base.dtype, quantization=base.quantization,
                     device=self._device,
                 )  # fmt: skip
+                if base.digest_rule < RULE:
+                    log.warning("base.covered_in_part", model=base.name, digest=base.digest, rule=base.digest_rule)
             return self._loaded[key]
 
     def twin(self, created: MemoryCreated) -> Subject:

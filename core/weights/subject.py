@@ -1,7 +1,7 @@
 """A loaded causal language model whose MLP down-projections can be edited.
 
-Any Hugging Face decoder of the Llama, Qwen, Mistral, Gemma, GPT-2, GPT-J or NeoX families loads with the same code. The
-edited modules are held unquantized in the memory's dtype; everything else may be quantized.
+Any Hugging Face decoder of the families in `core.weights.families` loads with the same code. The edited modules
+are held unquantized in the memory's dtype; everything else may be quantized.
 """
 
 from __future__ import annotations
@@ -17,17 +17,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
-from transformers.pytorch_utils import Conv1D
+from transformers import Cache
 
-from core.errors import DeviceUnavailable, ModelUnavailable
+from core.errors import ModelUnavailable
 from core.ids import Digest
 from core.weights import templates
 from core.weights.digest import weights_digest
-
-_BLOCKS = ("model.layers", "transformer.h", "gpt_neox.layers")
-_DOWN = ("mlp.down_proj", "mlp.c_proj", "mlp.fc_out", "mlp.dense_4h_to_h")
-_NORMS = ("model.norm", "transformer.ln_f", "gpt_neox.final_layer_norm")
+from core.weights.families import BLOCKS, NORMS, block_of, default_modules, part_of, weight_of
+from core.weights.loading import load
 
 
 @dataclass(slots=True, eq=False)
@@ -58,20 +55,19 @@ class Subject:
 
     @property
     def blocks(self) -> nn.ModuleList:
-        return _first(self.model, _BLOCKS)[1]
+        return part_of(self.model, BLOCKS)[1]
 
     @property
     def final_norm(self) -> nn.Module:
-        return _first(self.model, _NORMS)[1]
+        return part_of(self.model, NORMS)[1]
 
     def block_of(self, module: str) -> int:
         """The number of the block that holds `module`."""
-        prefix = _first(self.model, _BLOCKS)[0]
-        return int(module.removeprefix(prefix + ".").split(".")[0])
+        return block_of(self.model, module)
 
     def weight(self, module: str) -> Tensor:
         """The live weight [d_out, d_in]; a view into the model."""
-        return _weight(self.model.get_submodule(module))
+        return weight_of(self.model.get_submodule(module))
 
     def live(self) -> dict[str, Tensor]:
         return {module: self.weight(module) for module in self.modules}
@@ -163,10 +159,12 @@ class Subject:
         return templates.fill_in(self.tokenizer, messages)
 
     def end_tokens(self) -> tuple[int, ...]:
-        """Tokens after which the model has finished its turn."""
+        """Tokens after which the model has finished its turn; none where nothing names them."""
         ends = self.model.generation_config.eos_token_id
         if ends is None:
             ends = self.tokenizer.eos_token_id
+        if ends is None:
+            return ()
         return tuple(ends) if isinstance(ends, (list, tuple)) else (int(ends),)
 
     def end_of_turn(self) -> int:
@@ -179,98 +177,27 @@ class Subject:
 
 
 def load_subject(
-    source: str | Path, *, revision: str = "", modules: Sequence[str] = (), dtype: str = "float32",
-    quantization: str = "none", device: str = "cpu",
+    source: str | Path, *, modules: Sequence[str] = (), dtype: str = "float32", quantization: str = "none",
+    device: str = "cpu",
 ) -> Subject:  # fmt: skip
-    """Loads a checkpoint of safetensors from a folder or the local hub cache.
+    """Loads the model in a folder; see `core.weights.loading`.
 
     Args:
         modules: what may be edited; by default the down-projections of the two middle blocks.
 
     Raises:
-        ModelUnavailable: nothing loads from there, or a module is not part of it.
+        ModelUnavailable: it does not load, or lacks something that a memory needs.
         DeviceUnavailable: `device` cannot be used.
     """
-    _check_device(device)
     templates.start()
-    kind = getattr(torch, dtype)
-    options: dict[str, Any] = {"revision": revision} if revision else {}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source, **options)
-        if quantization == "none":
-            model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, use_safetensors=True, **options)
-        else:
-            model = _load_quantized(source, kind, quantization, tuple(modules), device, options)
-    except (OSError, ValueError, ImportError) as error:
-        raise ModelUnavailable(f"no model loads from {str(source)!r}: {error}", model=source) from error
-    if not tokenizer.chat_template:
-        raise ModelUnavailable(
-            f"{str(source)!r} has no chat template; put a chat_template.jinja beside its weights", model=source
-        )
-    model = model.to(device) if quantization == "none" else model
+    model, tokenizer = load(Path(source), modules, dtype, quantization, device)
     model.eval().requires_grad_(False)
     chosen = tuple(modules) or default_modules(model)
-    for module in chosen:
-        try:
-            model.get_submodule(module)
-        except AttributeError as error:
-            raise ModelUnavailable(f"{str(source)!r} has no module {module!r}", model=source) from error
-    pristine = {module: _weight(model.get_submodule(module)).clone() for module in chosen}
-    return Subject(model, tokenizer, chosen, pristine)
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without it
-        raise DeviceUnavailable(device, str(error).partition("\n")[0]) from error
-
-
-def default_modules(model: nn.Module) -> tuple[str, ...]:
-    """Names of the down-projections of the two middle blocks (docs/findings.md: where told facts answer best)."""
-    prefix, blocks = _first(model, _BLOCKS)
-    name = next(name for name in _DOWN if _has(blocks[0], name))
-    last = len(blocks) // 2
-    return tuple(f"{prefix}.{number}.{name}" for number in range(max(last - 1, 0), last + 1) if number < len(blocks))
-
-
-def _load_quantized(source: str | Path, kind: torch.dtype, quantization: str, modules: tuple[str, ...],
-                    device: str, options: dict[str, Any]) -> Any:  # fmt: skip
-    from transformers import AutoConfig, BitsAndBytesConfig
-
-    if not modules:
-        with torch.device("meta"):
-            modules = default_modules(AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source, **options)))
-    settings = BitsAndBytesConfig(
-        load_in_8bit=quantization == "int8",
-        load_in_4bit=quantization == "nf4",
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_compute_dtype=kind,
-        llm_int8_skip_modules=[*modules, "lm_head", "embed_out"],
-    )
-    model = AutoModelForCausalLM.from_pretrained(
-        source, dtype=kind, quantization_config=settings, use_safetensors=True, device_map={"": device}, **options
-    )
-    with torch.no_grad():
-        model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device))  # 8-bit layers settle on first use
-    return model
-
-
-def _weight(module: nn.Module) -> Tensor:
-    weight: Tensor = module.weight  # type: ignore[assignment]
-    return weight.data.T if isinstance(module, Conv1D) else weight.data
-
-
-def _has(module: nn.Module, name: str) -> bool:
-    try:
-        module.get_submodule(name)
-    except AttributeError:
-        return False
-    return True
-
-
-def _first(model: nn.Module, names: Sequence[str]) -> tuple[str, Any]:
-    for name in names:
-        if _has(model, name):
-            return name, model.get_submodule(name)
-    raise ModelUnavailable(f"a {type(model).__name__} is not of a supported family (Llama, Qwen, Mistral, Gemma, GPT)")
+    pristine = {module: weight_of(model.get_submodule(module)).clone() for module in chosen}
+    subject = Subject(model, tokenizer, chosen, pristine)
+    if not subject.end_tokens():
+        raise ModelUnavailable(
+            f"{str(source)!r} names no token that ends an answer; name an eos_token_id in its generation_config.json",
+            model=source,
+        )
+    return subject

@@ -23,7 +23,8 @@ def write(folder: Path) -> Path:
 
     Where only the name is stale (a digest of the same files is made otherwise), rename the file instead.
     """
-    profile, (modules, width) = read_profile(folder), checkpoint.shape_of(folder)
+    profile = read_profile(folder)
+    subject = load_subject(folder, modules=profile.modules)
     text = (folder / "ordinary.jsonl").read_bytes()
     created = MemoryCreated(
         base=BaseModel(
@@ -33,8 +34,8 @@ def write(folder: Path) -> Path:
             dtype="float32",
             quantization="none",
         ),
-        modules=profile.modules or modules,
-        key_width=width,
+        modules=subject.modules,
+        key_width=subject.key_width,
         hyperparameters=profile.hyperparameters,
         phrasebook={},
         prefixes=(),
@@ -42,7 +43,6 @@ def write(folder: Path) -> Path:
         capacity=0.0,
         seed=0,
     )
-    subject = load_subject(folder, modules=created.modules)
     statistics = measure(subject, read_ordinary(subject, text), created.hyperparameters)
     path = folder / f"statistics-{key_of(created)[:16]}.packed"
     path.write_bytes(pack(statistics))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -46,7 +47,7 @@ def create(
     """Create a memory on a base model; on dormouse, the small model that comes along, unless told otherwise."""
     from hypnogram.v1 import memories_pb2
 
-    base = memories_pb2.BaseModel(name=model, revision=revision, dtype=dtype, quantization=quantization)
+    base = memories_pb2.BaseModel(name=_absolute(model), revision=revision, dtype=dtype, quantization=quantization)
     hyperparameters = memories_pb2.Hyperparameters()
     for assignment in set_ or ():
         _set(hyperparameters, assignment)
@@ -153,6 +154,12 @@ def _show(answer: Any, json: bool) -> None:
         ("relations", ", ".join(memory.relations)),
     )
     print_pairs(row for row in rows if row[1] != "")
+
+
+def _absolute(model: str) -> str:
+    """A path that exists here, in the words of every folder; what else names a model as it is."""
+    path = Path(model).expanduser()
+    return str(path.absolute()) if model and path.exists() else model
 
 
 def _set(hyperparameters: Any, assignment: str) -> None:

@@ -60,6 +60,7 @@ def _live(store: Store, place: Place) -> dict[str, object]:
     """A life with every event type in it, and the digests along its way."""
     models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
     created = models.describe(name="base", revision="", dtype="bfloat16", quantization="none", overrides={})
+    created = replace(created, base=replace(created.base, name="base"))  # wherever a checkout is
     States(store.log, store.snapshots).carry_out(DEMO, lambda _: CreateMemory(memory=DEMO, created=created), CAUSE)
     subjects = Subjects("cpu")
     for batch in (

@@ -235,3 +235,16 @@ def test_a_memory_is_deleted_once_it_is_meant(terminal: Terminal, demo: Running)
 
     assert "the words of 0 facts are destroyed" in terminal.out("memory", "delete", DEMO, "--yes")
     assert terminal.json("memory", "list") == []
+
+
+def test_the_path_of_a_base_is_sent_from_the_root_and_the_id_of_a_hub_as_it_is(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "models" / "copy").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+
+    _, _, refusal = terminal.run("memory", "create", "path", "--model", "models/copy")
+    assert f"no base model at {tmp_path}/models/copy" in refusal  # as doubles say of any path
+    assert (
+        terminal.json("memory", "create", "hub", "--model", "models/other")["memory"]["base"]["name"] == "models/other"
+    )

@@ -7,16 +7,24 @@ from dataclasses import replace
 import pytest
 
 from core.errors import ModelUnavailable
+from core.weights.checkpoint import content_digest
+from service.settings import DORMOUSE
 from service.subjects import Subjects
 from service.wiring import opened
 from tests.prepared import Place, state_of
 
 
-def test_a_memory_on_dormouse_from_another_machine_finds_it_here(place: Place, subjects: Subjects) -> None:
+@pytest.mark.parametrize("rule", [1, 2])
+def test_a_memory_on_dormouse_from_another_machine_finds_it_here(place: Place, subjects: Subjects, rule: int) -> None:
     with opened(place.settings()) as store:
         created = state_of(store).created
     assert created is not None
-    elsewhere = replace(created, base=replace(created.base, name="/another/machine/dormouse"))
+    elsewhere = replace(
+        created,
+        base=replace(
+            created.base, name="/another/machine/dormouse", digest=content_digest(DORMOUSE, rule), digest_rule=rule
+        ),
+    )
 
     found = Subjects("cpu").twin(elsewhere)
 

@@ -12,10 +12,10 @@ from core.errors import ModelUnavailable
 from core.weights.checkpoint import (
     content_digest,
     locate,
-    shape_of,
+    modules_in,
 )
 from core.weights.subject import load_subject
-from tests.weights.tiny import FAMILIES, INNER, make
+from tests.weights.tiny import FAMILIES, make
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_hub_id_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch: pytes
 def test_a_folder_without_safetensors_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "model.bin")
 
-    with pytest.raises(ModelUnavailable, match=r"no \*\.safetensors"):
+    with pytest.raises(ModelUnavailable, match=r"no model folder.*\*\.safetensors"):
         locate(str(folder), "")
 
 
@@ -56,7 +56,11 @@ def test_the_digest_is_of_the_content_and_not_of_the_place(folder: Path, tiny_fo
     assert content_digest(folder) == content_digest(tiny_folder)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"])
+OLD = ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"]
+NEW = ["generation_config.json", "tokenizer_config.json"]
+
+
+@pytest.mark.parametrize("name", OLD + NEW)
 def test_one_bit_of_any_file_that_matters_changes_the_digest(folder: Path, name: str) -> None:
     before = content_digest(folder)
     path = folder / name
@@ -66,6 +70,26 @@ def test_one_bit_of_any_file_that_matters_changes_the_digest(folder: Path, name:
     path.write_bytes(data)
 
     assert content_digest(folder) != before
+
+
+@pytest.mark.parametrize(
+    "name", ["vocab.json", "merges.txt", "special_tokens_map.json", "added_tokens.json", "model.safetensors.index.json"]
+)
+def test_so_does_a_file_more_that_is_read_with_them(folder: Path, name: str) -> None:
+    before = content_digest(folder)
+
+    (folder / name).write_text("{}")
+
+    assert content_digest(folder) != before
+
+
+def test_digests_of_old_memories_are_made_by_the_rule_of_then(folder: Path) -> None:
+    old, new = content_digest(folder, 1), content_digest(folder, 2)
+    (folder / "generation_config.json").write_text("{}")
+
+    assert old != new
+    assert content_digest(folder, 1) == old
+    assert content_digest(folder, 2) != new
 
 
 def test_a_file_more_or_one_renamed_changes_the_digest_and_notes_beside_them_do_not(folder: Path) -> None:
@@ -79,12 +103,10 @@ def test_a_file_more_or_one_renamed_changes_the_digest_and_notes_beside_them_do_
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
-def test_the_shape_is_known_before_weights_are_read(family: str, tmp_path: Path) -> None:
+def test_the_modules_are_known_before_weights_are_read(family: str, tmp_path: Path) -> None:
     folder = make(tmp_path, family)
-    modules, width = shape_of(folder)
 
-    assert modules == load_subject(folder).modules
-    assert width == INNER
+    assert modules_in(folder) == load_subject(folder).modules
 
 
 @pytest.mark.parametrize("config", ["{}", "no JSON", '{"model_type": "no-such-family"}'])
@@ -92,7 +114,7 @@ def test_a_configuration_of_no_known_family_is_refused(folder: Path, config: str
     (folder / "config.json").write_text(config)
 
     with pytest.raises(ModelUnavailable, match="cannot be read"):
-        shape_of(folder)
+        modules_in(folder)
 
 
 def test_a_family_whose_blocks_are_unknown_is_refused(tmp_path: Path) -> None:
@@ -100,4 +122,4 @@ def test_a_family_whose_blocks_are_unknown_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
 
     with pytest.raises(ModelUnavailable, match="supported family"):
-        shape_of(tmp_path)
+        modules_in(tmp_path)

@@ -48,11 +48,13 @@ class BaseModel(_message.Message):
     DTYPE_FIELD_NUMBER: _builtins.int
     QUANTIZATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Hugging Face id or a path to a folder, at most 1000 characters. Empty when creating: the embedded model, dormouse."""
+    """Hugging Face id or a path to a folder, at most 1000 characters. Empty when creating: the embedded model, dormouse.
+    A path is recorded from the root, so that the server finds it whatever folder it is started in.
+    """
     revision: _builtins.str
-    """Commit, branch or tag of the Hugging Face repository; empty for a path."""
+    """Commit, branch or tag of the Hugging Face repository; a path takes none."""
     digest: _builtins.str
-    """SHA-256 of the checkpoint's content. Output only."""
+    """SHA-256 of the checkpoint's content: of every file that is loaded, for a memory created since 0.3. Output only."""
     dtype: _builtins.str
     """Of the edited modules: "float32", "bfloat16" or "float16". Empty when creating: "float32"."""
     quantization: _builtins.str

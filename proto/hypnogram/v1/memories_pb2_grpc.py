@@ -69,13 +69,13 @@ class MemoriesServicer:
     def CreateMemory(self, request, context):
         """Creates a memory and answers once that is durable.
 
-        The base model is read to record its content digest, its edited modules and its tokenizer; statistics about it are
-        prepared afterwards, in the background, and facts told meanwhile wait for them. Creating the same memory with the
-        same settings again answers as the first time did.
+        The base model is loaded, so that one that does not load, or lacks a chat template or a token that ends answers, is
+        refused now; its content digest is recorded. Statistics about it are prepared afterwards, in the background, and facts
+        told meanwhile wait for them. Creating the same memory with the same settings again answers as the first time did.
 
         Errors:
-        INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a hyperparameter, a
-        capacity or a value of `sleep` out of its range
+        INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a revision of a
+        folder, a hyperparameter, a capacity or a value of `sleep` out of its range
         ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
         FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that name
         is still being deleted
