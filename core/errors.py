@@ -27,6 +27,7 @@
     |-- ModelUnavailable         the base model cannot be loaded, or is not the recorded one
     |-- DeviceUnavailable        the torch device that is set cannot be used
     `-- Unlearnable              a fact that cannot be written: its object has no tokens, its value diverged
+        `-- Unlearned            an edit was computed, but the model does not say the object with it; names the facts
 
 Each carries a message that names the thing and says what to do next, a stable `reason` for programs, and
 `metadata` with the values behind the message.
@@ -34,7 +35,10 @@ Each carries a message that names the thing and says what to do next, a stable `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+from core.ids import FactId
 
 
 class HypnogramError(Exception):
@@ -280,3 +284,19 @@ class DeviceUnavailable(HypnogramError):
 
 class Unlearnable(HypnogramError):
     reason = "UNLEARNABLE"
+
+
+class Unlearned(Unlearnable):
+    """The model does not say the objects of `facts` with their edit: `said` of `asked` of their wordings."""
+
+    reason = "UNLEARNED"
+
+    def __init__(self, facts: Sequence[FactId], said: int, asked: int) -> None:
+        super().__init__(
+            f"with its edit the model says the object in {said} of {asked} of the wordings it was written on, not in "
+            "both the first statement and the first question; use words that its base model can spell, or another one",
+            facts=", ".join(facts),
+            said=said,
+            asked=asked,
+        )
+        self.facts = tuple(facts)

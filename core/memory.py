@@ -205,6 +205,16 @@ def needed(memory: Memory) -> list[FactId]:
     return [fact for fact, state in memory.facts.items() if state.status is not Status.WITHDRAWN or state.fading]
 
 
+def learned(memory: Memory, fact: FactId) -> bool | None:
+    """Whether the model could be made to say `fact` in all wordings that its edits in force were written on.
+
+    None where no edit carries it.
+    """
+    state = memory.facts[fact]
+    own = [columns for edit in state.edits for columns in memory.edits[edit].columns if columns.fact == fact]
+    return all(columns.learned for columns in own) if own and state.told else None
+
+
 def said_key(subject: str, relation: str) -> tuple[str, str]:
     """Under which key a live fact about `subject` and `relation` is found."""
     return same_words(subject), same_words(relation)

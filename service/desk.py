@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from core.built_on import is_built_on
 from core.commands import (
     Command,
+    RecordFailure,
     RecordInjection,
     RecordRefresh,
     RecordRescale,
@@ -19,8 +21,8 @@ from core.commands import (
 )
 from core.decide_sleep import new_stages
 from core.dissolved import nearest_dissolved
-from core.errors import Damaged
-from core.events import Columns, EditComputed, MemoryCreated
+from core.errors import Damaged, Unlearned
+from core.events import EditComputed, MemoryCreated
 from core.facts import Fact
 from core.history_events import FactWithdrawn
 from core.ids import Digest, EditId, FactId
@@ -36,9 +38,10 @@ from core.weights.protection import Protection
 from core.weights.statistics import Statistics
 from core.weights.subject import Subject
 from core.weights.unsay import unsay
-from core.weights.write import keys_in_force, write
+from core.weights.write import keys_in_force, unlearned, write
 from core.work import Inject, OnWeights, PrepareStatistics, SleepStep, Withdraw
 from service.bedside import Bedside, Progress
+from service.columns import columns_written, more_sites
 from service.projection import Deltas, build, build_verified, columns_of
 from service.statistics import prepare
 from store.artifacts import Artifacts
@@ -80,7 +83,7 @@ class Desk:
             case PrepareStatistics():
                 return self._prepare(progress)
             case Inject():
-                return RecordInjection(edit=self._inject(work, memory))
+                return self._inject(work, memory)
             case Withdraw():
                 return self._withdraw(work, memory)
             case SleepStep():
@@ -94,9 +97,10 @@ class Desk:
         )
         return RecordStatistics(prepared=prepared)
 
-    def _inject(self, work: Inject, memory: Memory) -> EditComputed:
+    def _inject(self, work: Inject, memory: Memory) -> RecordInjection | RecordFailure:
         """Writes facts on weights without the columns of those that they replace.
 
+        Where some are not said with the edit, nothing is in force: those fail, alone for good, and the others go on.
         Facts that wait have columns themselves where a fork or an archive ends between an edit and its FactInjected.
         """
         replaced = [old for fact in work.facts for old in replaced_by(memory, fact)]
@@ -106,7 +110,12 @@ class Desk:
         if gone:
             self._at = None
             self._subject.install(build(self._subject, self._deltas, onto))
-        return self._write("injection", work.facts, memory, onto, protection, replaced)
+        try:
+            return RecordInjection(edit=self._write("injection", work.facts, memory, onto, protection, replaced))
+        except Unlearned as error:
+            again = len(work.facts) > 1  # a fact may be said where it is alone
+            failed = replace(work, facts=error.facts)
+            return RecordFailure(work=failed, reason=error.reason, message=str(error), retry=again)
 
     def _withdraw(self, work: Withdraw, memory: Memory) -> RecordWithdrawal:
         """Leaves out the fact's columns; where other weights were computed with them in place, by a counter-edit.
@@ -206,6 +215,8 @@ class Desk:
             kept = {module: one.with_keys(keys[module]) for module, one in kept.items()}
         untold = untold_questions(memory, facts)
         written = write(self._subject, kept, facts, created.prefixes, created.hyperparameters, untold)
+        if kind == "injection" and (error := unlearned(facts, written)) is not None:
+            raise error
         return self._computed(kind, ids, memory, onto, written, protection, began, replaced)
 
     def _computed(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan, written: Written,
@@ -214,7 +225,7 @@ class Desk:
 
         The columns are the facts' own, but for those of a counter-edit, which outlives its fact.
         """
-        columns = _columns(ids, written)
+        columns = columns_written(ids, written)
         delta = self._deltas.put(written.delta, () if kind == "withdrawal" else columns)
         if self._created.hyperparameters.history:
             protection = protection.joined(ids, written.keys, written.key_fact)
@@ -272,26 +283,3 @@ class Desk:
             keys, owner = keys_in_force(self._subject, some, self._created.prefixes, more)
             protection = protection.joined([one.id for one in some], keys, owner)
         return protection
-
-
-def more_sites(memory: Memory, fact: FactId) -> tuple[str, ...]:
-    """The sites that the edits in force of `fact` have beside those that the pristine model gets wrong."""
-    edits = [memory.edits[edit] for edit in memory.facts[fact].edits]
-    return tuple(name for edit in edits for columns in edit.columns if columns.fact == fact for name in columns.more)
-
-
-def _columns(ids: Sequence[FactId], written: Written) -> tuple[Columns, ...]:
-    keys = torch.bincount(written.key_fact, minlength=len(ids)).tolist()
-    return tuple(
-        Columns(
-            fact=fact,
-            first=written.first[index],
-            count=written.count[index],
-            keys=keys[index],
-            residual=written.residual[index],
-            absorbed=written.absorbed[index],
-            learned=written.learned[index],
-            more=written.more[index],
-        )
-        for index, fact in enumerate(ids)
-    )

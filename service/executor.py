@@ -162,7 +162,8 @@ class Executor:
     def _try(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> None:
         began = time.monotonic()
         try:
-            done = self._record(memory, self._perform(memory, state, work, stop))
+            command = self._perform(memory, state, work, stop)
+            done = self._record(memory, command)
         except Unwanted as why:
             self._forget_desk(memory)
             log.info("work.dropped", memory=memory, work=work.name, why=str(why))
@@ -174,7 +175,9 @@ class Executor:
                 self._failed(memory, state, work, error)
         else:
             self._waits.over(memory, work.name)
-            if done is not None:
+            if isinstance(command, RecordFailure):
+                log.warning("work.failed", memory=memory, work=work.name, reason=command.reason, error=command.message)
+            elif done is not None:
                 log.info("work.done", memory=memory, work=work.name, seconds=round(time.monotonic() - began, 3))
         finally:
             self._chart.clear(memory)

@@ -61,9 +61,9 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         others = await asyncio.to_thread(may_contradict, state, [state.facts[one].fact for one in ids])
         results = [
             facts_pb2.AddedFact(
-                fact=messages.fact_message(state.facts[one]),
+                fact=messages.fact_message(state, one),
                 added=one in added,
-                may_contradict=[messages.fact_message(state.facts[other]) for other in alike],
+                may_contradict=[messages.fact_message(state, other) for other in alike],
             )
             for one, alike in zip(ids, others, strict=True)
         ]
@@ -74,7 +74,8 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
     ) -> facts_pb2.GetFactResponse:
         memory, fact = fields.memory_id(request.memory), fields.fact_id(request.fact)
         state = await asyncio.to_thread(self._states.at, memory, *fields.as_of(request))
-        return facts_pb2.GetFactResponse(fact=messages.fact_message(_known(memory, state, fact)), version=state.version)
+        _known(memory, state, fact)
+        return facts_pb2.GetFactResponse(fact=messages.fact_message(state, fact), version=state.version)
 
     async def ListFacts(  # noqa: N802
         self, request: facts_pb2.ListFactsRequest, context: Context
@@ -96,7 +97,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
                 page.append(one)
                 if len(page) > size:
                     break
-        found = pages.fitting([messages.fact_message(one) for one in page[:size]], self._page_bytes)
+        found = pages.fitting([messages.fact_message(state, one.fact.id) for one in page[:size]], self._page_bytes)
         more = len(found) < len(page)
         token = pages.write(listing, after=found[-1].fact, version=state.version) if more else ""
         return facts_pb2.ListFactsResponse(facts=found, next_page_token=token, version=state.version)
@@ -125,7 +126,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         more = start + len(entries) < len(links)
         token = pages.write(listing, after=entries[-1].event.id, version=state.version) if more else ""
         return facts_pb2.GetLineageResponse(
-            fact=messages.fact_message(known),
+            fact=messages.fact_message(state, fact),
             entries=entries,
             version=state.version,
             columns=where,
@@ -152,8 +153,8 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         if wait:
             state = await self._once(memory, lambda now: not _is_pending(now, new))
         return facts_pb2.SupersedeFactResponse(
-            fact=messages.fact_message(state.facts[new]),
-            superseded=messages.fact_message(state.facts[old]),
+            fact=messages.fact_message(state, new),
+            superseded=messages.fact_message(state, old),
             version=state.version,
         )
 
@@ -179,7 +180,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         if wait:
             state = await self._once(memory, lambda now: not will_leave(now, fact))
         return facts_pb2.RetractFactResponse(
-            fact=messages.fact_message(state.facts[fact]),
+            fact=messages.fact_message(state, fact),
             withdrawal=messages.WITHDRAWALS[state.facts[fact].withdrawal],
             adapters=[one.delta for one in state.adapters.values() if fact in one.facts],
             version=state.version,

@@ -15,7 +15,7 @@ from core.events import BaseModel, EditComputed, Hyperparameters, Recorded
 from core.facts import Source, Wordings
 from core.history_events import FactsRepeated
 from core.ids import FactId
-from core.memory import Checkpoint, FactState, Memory, Status, Withdrawal
+from core.memory import Checkpoint, Memory, Status, Withdrawal, learned
 from core.pressure import pressure
 from core.sleep_events import AdapterTrained, FactsRescaled, SleepCompleted
 from core.work import SleepStep, next_work
@@ -109,7 +109,8 @@ def _share(recorded: Recorded, fact: FactId) -> Recorded:
     return replace(recorded, event=event)
 
 
-def fact_message(state: FactState) -> facts_pb2.Fact:
+def fact_message(memory: Memory, id_: FactId) -> facts_pb2.Fact:
+    state = memory.facts[id_]
     fact = state.fact
     return facts_pb2.Fact(
         fact=fact.id,
@@ -131,6 +132,7 @@ def fact_message(state: FactState) -> facts_pb2.Fact:
         successor=state.successor or "",
         predecessor=state.predecessor or "",
         erased=state.erased,
+        learned=learned(memory, id_),
     )
 
 

@@ -80,6 +80,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     errors.SleepInProgress: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ModelUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SchemaMismatch: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Unlearned: grpc.StatusCode.FAILED_PRECONDITION,
     errors.Unlearnable: grpc.StatusCode.FAILED_PRECONDITION,
     history_errors.FactRetracted: grpc.StatusCode.FAILED_PRECONDITION,
     history_errors.FactHeld: grpc.StatusCode.FAILED_PRECONDITION,

@@ -48,6 +48,7 @@ def summary(event: Event, fact: FactId | None = None) -> str:
         case EditComputed():
             own = [columns for columns in event.columns if columns.fact == fact]
             share = f", {own[0].count} of its columns, {own[0].absorbed:.0%} absorbed" if own else ""
+            share += ", not learned in all wordings" if own and not own[0].learned else ""
             kind = "edit" if event.kind == "injection" else event.kind
             return (
                 f"{kind} {event.delta[:12]} for {len(event.columns)} facts in {event.seconds:.1f} s{share}; "

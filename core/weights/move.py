@@ -30,6 +30,8 @@ class Written:
         residual: per fact, length of the wanted change relative to the clean state.
         absorbed: per fact, the share of it that the delta produces at the fact's keys.
         learned: per fact, whether every token that is wanted can be the greedy one.
+        said: per fact, whether the model with the delta says the whole target in each of its contexts; not measured
+            where it is empty.
         more: per fact, its sites beside those that the pristine model gets wrong.
     """
 
@@ -44,6 +46,7 @@ class Written:
     steps: int
     seconds: float
     more: tuple[tuple[str, ...], ...]
+    said: tuple[tuple[bool, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from core.errors import Unlearned
 from core.events import Hyperparameters
 from core.facts import Fact
 from core.weights.capture import Capture, capture, last_keys
@@ -47,7 +48,28 @@ def write(subject: Subject, kept: Mapping[str, KeptKeys], facts: Sequence[Fact],
             break
         more = solved.more | found
     learned, spent = tuple(bool(one) for one in solved.values.learned), time.monotonic() - began
-    return written(moved, solved.sites, clean, change, learned, solved.values.steps, spent, solved.more)
+    done = written(moved, solved.sites, clean, change, learned, solved.values.steps, spent, solved.more)
+    silent = {row for row, miss in zip(moved.seen.rows.tolist(), wrong, strict=True) if miss}
+    said = [
+        tuple(row not in silent for row, context in enumerate(contexts) if context.fact == index)
+        for index in range(len(facts))
+    ]
+    return replace(done, said=tuple(said))
+
+
+def unlearned(facts: Sequence[Fact], done: Written) -> Unlearned | None:
+    """What to raise where the model with the delta does not say some object; None where it says them all.
+
+    As at the gate, a fact must be said after its first statement and in answer to its first question.
+    """
+    silent = {
+        fact.id: said
+        for fact, said in zip(facts, done.said, strict=True)
+        if not (said[0] and said[len(fact.wordings.statements)])
+    }
+    if not silent:
+        return None
+    return Unlearned(tuple(silent), sum(map(sum, silent.values())), sum(map(len, silent.values())))
 
 
 def _moved(subject: Subject, kept: Mapping[str, KeptKeys], facts: int, names: Sequence[Name], solved: Solved,

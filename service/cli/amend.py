@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli import options
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text, status_words
 from service.cli.patience import patiently
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def supersede(
         print_json(as_dict(answer))
         return
     new, old = answer.fact, answer.superseded
-    print_text(f"{new.fact}  {_words(new)}: {_status(new)}")
-    print_text(f"{old.fact}  {_words(old)}: {_status(old)}")
+    print_text(f"{new.fact}  {_words(new)}: {status_words(new)}")
+    print_text(f"{old.fact}  {_words(old)}: {status_words(old)}")
 
 
 def retract(
@@ -132,7 +132,7 @@ def retract(
         print_json(as_dict(answers[0]) if fact else [as_dict(answer) for answer in answers])
         return
     for answer in answers:
-        print_text(f"{answer.fact.fact}  {_words(answer.fact)}: {_status(answer.fact)}; {_how(answer)}")
+        print_text(f"{answer.fact.fact}  {_words(answer.fact)}: {status_words(answer.fact)}; {_how(answer)}")
 
 
 def _about(client: Client, memory: str, subject: str, *, erase: bool) -> list[facts_pb2.Fact]:
@@ -161,13 +161,6 @@ def _confirm(facts: list[facts_pb2.Fact], *, erase: bool) -> None:
 
 def _words(fact: facts_pb2.Fact) -> str:
     return "(erased)" if fact.erased else f"{fact.subject} {fact.relation} {fact.object}"
-
-
-def _status(fact: facts_pb2.Fact) -> str:
-    from hypnogram.v1 import facts_pb2
-
-    status = facts_pb2.Status.Name(fact.status).removeprefix("STATUS_").lower()
-    return status + (f", {fact.failure}" if fact.failure else "")
 
 
 def _how(answer: facts_pb2.RetractFactResponse) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli import amend, options
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, status_words
 from service.cli.patience import patiently
 from service.failures import CallFailed
 
@@ -161,6 +161,8 @@ def show(
         return
     shown = values["fact"]
     wordings = shown.pop("wordings", {})
+    shown["status"] = status_words(answer.fact)
+    shown.pop("failure")
     shown["source"] = ", ".join(f"{name} {value}" for name, value in shown["source"].items() if value)
     rows = [(name, value) for name, value in shown.items() if value not in ("", [], {}, None)]
     rows += [(name, "\n".join(value) if isinstance(value, list) else value) for name, value in wordings.items()]
@@ -214,8 +216,7 @@ def _table(facts: list[facts_pb2.Fact]) -> None:
         (
             one.fact,
             _said(one),
-            facts_pb2.Status.Name(one.status).removeprefix("STATUS_").lower()
-            + (f": {one.failure}" if one.failure else ""),
+            status_words(one),
             str(one.stage) if one.status in (facts_pb2.STATUS_INJECTED, facts_pb2.STATUS_DISSOLVED) else "",
             ("healthy" if one.healthy else "degraded") if one.HasField("healthy") else "",
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli import options
-from service.cli.output import WIDE, UsageProblem, as_dict, connected, print_json, print_table, print_text
+from service.cli.output import WIDE, UsageProblem, as_dict, connected, print_json, print_table, print_text, status_words
 
 if TYPE_CHECKING:
     from hypnogram.v1 import facts_pb2
@@ -55,11 +55,8 @@ def lineage(
 
 
 def _heading(fact: facts_pb2.Fact) -> str:
-    from hypnogram.v1 import facts_pb2
-
     words = "(erased)" if fact.erased else f"{fact.subject} {fact.relation} {fact.object}"
-    status = facts_pb2.Status.Name(fact.status).removeprefix("STATUS_").lower()
-    said = [f"{words}: {status}, stage {fact.stage}, scale {fact.scale:g}"]
+    said = [f"{words}: {status_words(fact)}, stage {fact.stage}, scale {fact.scale:g}"]
     source = fact.source
     came = [f"by {source.client}"] * bool(source.client)
     came += [f"in conversation {source.conversation}, turn {source.turn}"] * bool(source.conversation)

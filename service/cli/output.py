@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+    from hypnogram.v1 import facts_pb2
 
     from service.client import Client
 
@@ -34,6 +35,16 @@ NEXT_STEPS = {
 
 class UsageProblem(Exception):
     """What was asked for does not make sense; the exit status is 2."""
+
+
+def status_words(fact: facts_pb2.Fact) -> str:
+    """How far `fact` has come, with what a reader of the status must know beside it."""
+    from hypnogram.v1 import facts_pb2
+
+    status = facts_pb2.Status.Name(fact.status).removeprefix("STATUS_").lower()
+    if fact.HasField("learned") and not fact.learned:
+        status += ", not learned in all wordings"
+    return status + (f": {fact.failure}" if fact.failure else "")
 
 
 def fail(error: Exception, status: int) -> None:

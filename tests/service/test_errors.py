@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2
 import service.status
 from core import errors, export_errors, history_errors
 from core.errors import HypnogramError
+from core.ids import FactId
 from service.client import told
 from service.failures import CallFailed
 from service.status import CODES, DOMAIN, status_of
@@ -43,6 +44,7 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     errors.SchemaMismatch("the database is newer"),
     errors.ModelUnavailable("there is no model"),
     errors.Unlearnable("its object has no tokens"),
+    errors.Unlearned((FactId("fact-1"),), 1, 6),
     export_errors.ExportExists("adapter"),
     export_errors.ArchiveTooNew("demo.tar", 2, 1),
     export_errors.MemoryTaken("demo"),

@@ -269,6 +269,7 @@ class Fact(_message.Message):
     SUCCESSOR_FIELD_NUMBER: _builtins.int
     PREDECESSOR_FIELD_NUMBER: _builtins.int
     ERASED_FIELD_NUMBER: _builtins.int
+    LEARNED_FIELD_NUMBER: _builtins.int
     fact: _builtins.str
     """Its id, a UUID that sorts by time."""
     subject: _builtins.str
@@ -301,6 +302,8 @@ class Fact(_message.Message):
     """The fact that it superseded; empty otherwise."""
     erased: _builtins.bool
     """Whether its words and its own columns are destroyed. Its texts are empty then."""
+    learned: _builtins.bool
+    """Whether the model could be made to say it in all wordings its edit was written on; absent where no edit carries it."""
     @_builtins.property
     def wordings(self) -> Global___Wordings:
         """Its prompts."""
@@ -335,14 +338,20 @@ class Fact(_message.Message):
         successor: _builtins.str = ...,
         predecessor: _builtins.str = ...,
         erased: _builtins.bool = ...,
+        learned: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "healthy", b"healthy", "source", b"source", "wordings", b"wordings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "_learned", b"_learned", "healthy", b"healthy", "learned", b"learned", "source", b"source", "wordings", b"wordings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "added_version", b"added_version", "edits", b"edits", "erased", b"erased", "fact", b"fact", "failure", b"failure", "failures", b"failures", "healthy", b"healthy", "known", b"known", "object", b"object", "predecessor", b"predecessor", "relation", b"relation", "retracted_version", b"retracted_version", "scale", b"scale", "source", b"source", "stage", b"stage", "status", b"status", "subject", b"subject", "successor", b"successor", "wordings", b"wordings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "_learned", b"_learned", "added_version", b"added_version", "edits", b"edits", "erased", b"erased", "fact", b"fact", "failure", b"failure", "failures", b"failures", "healthy", b"healthy", "known", b"known", "learned", b"learned", "object", b"object", "predecessor", b"predecessor", "relation", b"relation", "retracted_version", b"retracted_version", "scale", b"scale", "source", b"source", "stage", b"stage", "status", b"status", "subject", b"subject", "successor", b"successor", "wordings", b"wordings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__healthy: _TypeAlias = _typing.Literal["healthy"]  # noqa: Y015
     _WhichOneofArgType__healthy: _TypeAlias = _typing.Literal["_healthy", b"_healthy"]  # noqa: Y015
+    _WhichOneofReturnType__learned: _TypeAlias = _typing.Literal["learned"]  # noqa: Y015
+    _WhichOneofArgType__learned: _TypeAlias = _typing.Literal["_learned", b"_learned"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__healthy) -> _WhichOneofReturnType__healthy | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__learned) -> _WhichOneofReturnType__learned | None: ...
 
 Global___Fact: _TypeAlias = Fact  # noqa: Y015
 
