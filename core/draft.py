@@ -40,6 +40,7 @@ class Draft:
         self.adapters = dict(memory.adapters)
         self.weights = memory.weights
         self.crowding = memory.crowding
+        self.unchanged = memory.unchanged
         self._sleep = memory.sleep
         self._audited: list[tuple[FactAudited, int]] = []  # not in the sleep yet: its verdicts change all at once
         self.undo = memory.undo
@@ -68,6 +69,7 @@ class Draft:
             adapters=MappingProxyType(self.adapters),
             weights=self.weights,
             crowding=self.crowding,
+            unchanged=self.unchanged,
             sleep=self.sleep,
             undo=self.undo,
             nights=MappingProxyType(self.nights),

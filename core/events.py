@@ -17,6 +17,7 @@ from core.history_events import HistoryEvent
 from core.ids import Digest, EditId, EventId, FactId, MemoryId
 from core.policy import SleepPolicy
 from core.sleep_events import SleepEvent
+from core.unchanged import Unchanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +163,8 @@ class EditComputed:
     `modules` are those the delta changes; `statistics` and `facts_in_force` (how many facts constrained it) are what
     a recomputation needs beside the events before this one; `crowding` is the share of the key space that keys in
     force hold with it. Columns that carried its facts before go out of force, and so do those that carried `replaced`,
-    which are withdrawn: the facts that its own supersede, and those whose counter-edits gainsay them.
+    which are withdrawn: the facts that its own supersede, and those whose counter-edits gainsay them. `unchanged` says
+    how everything else is answered with it, by a few questions; None where none was asked.
     """
 
     edit: EditId
@@ -177,6 +179,7 @@ class EditComputed:
     crowding: float
     seconds: float
     replaced: tuple[FactId, ...] = ()
+    unchanged: Unchanged | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,7 @@ def _edit_computed(draft: Draft, event: EditComputed) -> None:
     for replaced in event.replaced:
         leave(draft, replaced, Withdrawal.SUPERSEDED)
     draft.weights = event.weights_after
-    draft.crowding = event.crowding
+    draft.crowding, draft.unchanged = event.crowding, event.unchanged
     if draft.sleep is not None:
         draft.sleep = draft.sleep.refreshed_by(tuple(scales))
 

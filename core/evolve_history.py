@@ -86,6 +86,7 @@ def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:
     counter = draft.edits.get(event.edit) if event.edit is not None else None
     if counter is None:
         leave(draft, event.fact, Withdrawal.COLUMNS)
+        draft.unchanged = None
     elif all(columns.fact != event.fact for columns in counter.columns):
         leave(draft, event.fact, Withdrawal.SUPERSEDED)
     else:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from core.draft import Draft
 from core.memory import Adapter, Night, Request, Status, Undo, Withdrawal
-from core.sleep import Occasion, Sleep
+from core.sleep import Controls, Occasion, Sleep
 from core.sleep_events import (
     AdapterTrained,
     ControlsMeasured,
@@ -23,6 +23,7 @@ from core.sleep_events import (
     SleepRolledBack,
     SleepStarted,
 )
+from core.unchanged import Unchanged
 
 
 def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
@@ -33,6 +34,7 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
             _fact_audited(draft, event)
         case ControlsMeasured():
             draft.sleep = draft.asleep.controls_measured(event)
+            draft.unchanged = _unchanged(event, sum(control.kind == "stranger" for control in event.controls))
         case FactRefreshed():
             draft.change(event.fact, status=Status.INJECTED, stage=event.stage, scale=event.scale)
         case AdapterTrained():
@@ -103,6 +105,10 @@ def _fact_audited(draft: Draft, event: FactAudited) -> None:
             draft.leaving[event.fact] = None
 
 
+def _unchanged(measured: ControlsMeasured | Controls, asked: int) -> Unchanged:
+    return Unchanged(neighbours=measured.neighbours, strangers=measured.strangers, untold=measured.untold, asked=asked)
+
+
 def _roll_back(draft: Draft) -> None:
     undo = draft.undo
     assert undo is not None
@@ -125,6 +131,8 @@ def _roll_back(draft: Draft) -> None:
     draft.leaving = dict.fromkeys(leaving)
     draft.edits, draft.adapters = dict(undo.edits), dict(undo.adapters)
     draft.weights, draft.crowding = undo.weights, undo.crowding
+    if draft.unchanged is not None and draft.asleep.evening is not None:
+        draft.unchanged = _unchanged(draft.asleep.evening, draft.unchanged.asked)
 
 
 def _wake(draft: Draft, *, completed: bool, reason: str) -> None:

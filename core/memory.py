@@ -13,6 +13,7 @@ from core.history_events import MemoryForked
 from core.ids import AdapterId, Digest, EditId, FactId, SleepId
 from core.sleep import Sleep
 from core.texts import same_words
+from core.unchanged import Unchanged
 
 
 class Status(StrEnum):
@@ -165,10 +166,12 @@ class Memory:
     `pending` holds, in the order told, the facts that wait to be written; `leaving` those that were taken back and are
     still in the weights; `erasing` those whose words shall be destroyed; `said` finds a live fact by subject and
     relation; `weights` is the digest of the edited modules, None until the clean ones were measured; `crowding` is
-    the share of the key space that keys in force hold; `sleep` is the one in progress, `undo` what it may give back,
-    `slept` the version at which the last one completed; `checkpoints` are versions by name; `forked` says where the
-    memory came from, None for one that was created. `deleted` is the version at which it was deleted, `purged` says
-    that its words and deltas are destroyed; `begun` is the last version of a deleted memory that had the name before.
+    the share of the key space that keys in force hold; `unchanged` says how everything else was answered when it
+    was asked last, None where it was not since the weights changed; `sleep` is the one in progress, `undo` what it
+    may give back, `slept` the version at which the last one completed; `checkpoints` are versions by name; `forked`
+    says where the memory came from, None for one that was created. `deleted` is the version at which it was
+    deleted, `purged` says that its words and deltas are destroyed; `begun` is the last version of a deleted memory
+    that had the name before.
     """
 
     version: int = 0
@@ -186,6 +189,7 @@ class Memory:
     adapters: Mapping[AdapterId, Adapter] = field(default_factory=lambda: MappingProxyType({}))
     weights: Digest | None = None
     crowding: float = 0.0
+    unchanged: Unchanged | None = None
     sleep: Sleep | None = None
     undo: Undo | None = None
     nights: Mapping[SleepId, Night] = field(default_factory=lambda: MappingProxyType({}))

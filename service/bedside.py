@@ -267,6 +267,10 @@ class Bedside:
     def _text(self) -> OrdinaryText:
         return read_ordinary(self._subject, self._artifacts.get(self._created.ordinary_text))
 
+    def held_out(self) -> Ordinary:
+        """What controls are taken from."""
+        return self._ordinary[0]
+
     @cached_property
     def _ordinary(self) -> tuple[Ordinary, Ordinary]:
         """What controls are taken from, and what is rehearsed."""

@@ -42,6 +42,7 @@ from core.weights.write import keys_in_force, unlearned, write
 from core.work import Inject, OnWeights, PrepareStatistics, SleepStep, Withdraw
 from service.bedside import Bedside, Progress
 from service.columns import columns_written, more_sites
+from service.glance import Glance
 from service.projection import Deltas, build, build_verified, columns_of
 from service.statistics import prepare
 from store.artifacts import Artifacts
@@ -60,6 +61,7 @@ class Desk:
         self._artifacts = artifacts
         self._deltas = deltas
         self._bedside = Bedside(subject, created, artifacts, deltas)
+        self._glance = Glance(subject, self._bedside.held_out)
         self._protection: Protection | None = None
         self._at: Digest | None = None  # the weights that are live and that `_protection` belongs to
         self._fresh: tuple[Digest, dict[str, Tensor], Protection] | None = None
@@ -232,6 +234,9 @@ class Desk:
         weights = build(self._subject, self._deltas, onto, written.delta)
         after = weights_digest(weights)
         self._fresh = (after, weights, protection)
+        with self._subject.with_weights(weights):
+            told = [memory.facts[fact].fact for fact in ids]
+            unchanged = self._glance.at(memory, told) if kind == "injection" else None
         assert memory.statistics is not None
         assert memory.weights is not None
         gone = {*ids, *replaced}
@@ -248,6 +253,7 @@ class Desk:
             crowding=protection.crowding(),
             seconds=round(time.monotonic() - began, 6),
             replaced=tuple(replaced),
+            unchanged=unchanged,
         )
 
     def _catch_up(self, memory: Memory) -> Protection:

@@ -59,15 +59,14 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             state = await self._once(memory, lambda now: not any(_is_pending(now, one) for one in ids))
         added = state.requests[request_id].facts
         others = await asyncio.to_thread(may_contradict, state, [state.facts[one].fact for one in ids])
-        results = [
-            facts_pb2.AddedFact(
-                fact=messages.fact_message(state, one),
-                added=one in added,
-                may_contradict=[messages.fact_message(state, other) for other in alike],
-            )
-            for one, alike in zip(ids, others, strict=True)
-        ]
-        return facts_pb2.AddFactsResponse(results=results, version=state.version)
+        return facts_pb2.AddFactsResponse(
+            results=[
+                messages.added_message(state, one, added=one in added, may_contradict=alike)
+                for one, alike in zip(ids, others, strict=True)
+            ],
+            version=state.version,
+            unchanged=messages.unchanged_message(state),
+        )
 
     async def GetFact(  # noqa: N802
         self, request: facts_pb2.GetFactRequest, context: Context
@@ -156,6 +155,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             fact=messages.fact_message(state, new),
             superseded=messages.fact_message(state, old),
             version=state.version,
+            unchanged=messages.unchanged_message(state),
         )
 
     async def RetractFact(  # noqa: N802

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import fields, replace
 
 from google.protobuf import json_format
@@ -18,6 +19,7 @@ from core.ids import FactId
 from core.memory import Checkpoint, Memory, Status, Withdrawal, learned
 from core.pressure import pressure
 from core.sleep_events import AdapterTrained, FactsRescaled, SleepCompleted
+from core.wordings import own_wordings
 from core.work import SleepStep, next_work
 from service.lineage import Link
 from service.policies import policy_message
@@ -136,6 +138,29 @@ def fact_message(memory: Memory, id_: FactId) -> facts_pb2.Fact:
     )
 
 
+def added_message(
+    memory: Memory, fact: FactId, *, added: bool, may_contradict: Iterable[FactId]
+) -> facts_pb2.AddedFact:
+    there = memory.facts[fact].fact
+    book = memory.created.phrasebook if memory.created else {}
+    plain = own_wordings(there.subject, there.relation, there.object, {})
+    return facts_pb2.AddedFact(
+        fact=fact_message(memory, fact),
+        added=added,
+        may_contradict=[fact_message(memory, other) for other in may_contradict],
+        plain=bool(book) and there.wordings == plain,
+    )
+
+
+def unchanged_message(memory: Memory) -> facts_pb2.Unchanged | None:
+    shares = memory.unchanged
+    if shares is None:
+        return None
+    return facts_pb2.Unchanged(
+        neighbours=shares.neighbours, strangers=shares.strangers, untold=shares.untold, asked=shares.asked
+    )
+
+
 def execution_message(execution: Execution) -> memories_pb2.Execution:
     duty = execution.duty or Duty(work="", attempt=0)
     return memories_pb2.Execution(
@@ -179,6 +204,7 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
         parent=memory.forked.parent if memory.forked else "",
         parent_version=memory.forked.version if memory.forked else 0,
         checkpoints=len(memory.checkpoints),
+        unchanged=unchanged_message(memory),
     )
 
 

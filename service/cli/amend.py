@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli import options
+from service.cli.harm import warnings
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text, status_words
 from service.cli.patience import patiently
 
@@ -67,6 +68,8 @@ def supersede(
     if json:
         print_json(as_dict(answer))
         return
+    for line in warnings(answer):
+        print_text(line)
     new, old = answer.fact, answer.superseded
     print_text(f"{new.fact}  {_words(new)}: {status_words(new)}")
     print_text(f"{old.fact}  {_words(old)}: {status_words(old)}")

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli import amend, options
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, status_words
+from service.cli.harm import warnings
+from service.cli.output import (
+    UsageProblem,
+    as_dict,
+    connected,
+    print_json,
+    print_pairs,
+    print_table,
+    print_text,
+    status_words,
+)
 from service.cli.patience import patiently
 from service.failures import CallFailed
 
@@ -76,7 +86,7 @@ def add(
         facts = [facts_pb2.NewFact(subject=subject, relation=relation, object=object_, wordings=wordings)]
     name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
     results: list[facts_pb2.AddedFact] = []
-    version = 0
+    answered = facts_pb2.AddFactsResponse()
     with connected(address) as client:
         for start in range(0, len(facts), BATCH):
             batch = facts[start : start + BATCH]
@@ -97,11 +107,15 @@ def add(
                 )  # fmt: skip
             except CallFailed as error:
                 raise _of_file(error, file, lines[start:], start) if file is not None else error from None
-            version = answered.version
             results += answered.results
     if json:
-        print_json({"results": [as_dict(one) for one in results], "version": version})
+        whole = facts_pb2.AddFactsResponse(results=results, version=answered.version)
+        if answered.HasField("unchanged"):
+            whole.unchanged.CopyFrom(answered.unchanged)
+        print_json(as_dict(whole))
     else:
+        for line in warnings(answered, results):
+            print_text(line)
         _table([one.fact for one in results])
     for one in results:
         for other in one.may_contradict:

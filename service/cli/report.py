@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from service.cli.harm import harm
 from service.cli.output import print_pairs, print_table, print_text
 
 if TYPE_CHECKING:
@@ -47,11 +48,13 @@ def _outcome(report: sleep_pb2.SleepReport) -> str:
         return f"in progress, at {report.step}"
     if not report.completed:
         return f"rolled back ({report.reason}): weights, stages and keys are those of before"
+    but = harm(report.controls_after)
+    but = f"; {but}" if but and report.HasField("controls_after") else ""
     if report.kind == "nap":
-        return f"completed: {report.healthy_after} of {report.audited} facts healthy"
+        return f"completed: {report.healthy_after} of {report.audited} facts healthy{but}"
     return (
         f"completed: {len(report.advanced)} advanced, {len(report.retreated)} retreated, {len(report.refreshed)} "
-        f"refreshed, {len(report.dissolved)} dissolved, {len(report.degraded)} still degraded"
+        f"refreshed, {len(report.dissolved)} dissolved, {len(report.degraded)} still degraded{but}"
     )
 
 

@@ -52,6 +52,7 @@ from core.sleep_events import (
     SleepRolledBack,
     SleepStarted,
 )
+from core.unchanged import Unchanged
 from core.wordings import plain_words
 from core.work import Inject, PrepareStatistics
 
@@ -252,8 +253,9 @@ NIGHTS: tuple[Event, ...] = (
     ),
 )
 VIOLA = fact("fact-viola", CY.subject, CY.relation, "the viola")
+UNCHANGED = Unchanged(neighbours=1.0, strangers=0.875, untold=0.5, asked=16)
 THIRD_EDIT = edit(CY, before=CLEAN, number=3)
-FOURTH_EDIT = replace(edit(VIOLA, before=THIRD_EDIT.weights_after, number=4), replaced=(CY.id,))
+FOURTH_EDIT = replace(edit(VIOLA, before=THIRD_EDIT.weights_after, number=4), replaced=(CY.id,), unchanged=UNCHANGED)
 COUNTER_EDIT = replace(edit(VIOLA, before=FOURTH_EDIT.weights_after, number=5), kind="withdrawal")
 
 

@@ -23,11 +23,13 @@ class Dream:
         degraded: facts that audits find degraded until they were refreshed.
         turned_back: facts that the gate turns back.
         perplexity: of held-out text once an adapter was trained; 10.0 before.
+        untold: share of questions on what was not told that are answered as the pristine model does.
     """
 
     degraded: Collection[FactId] = field(default_factory=tuple)
     turned_back: Collection[FactId] = field(default_factory=tuple)
     perplexity: float = 10.01
+    untold: float = 0.96
 
     def perform(self, work: SleepStep, memory: Memory) -> Command:
         """As `service.desk.Desk.perform` does it."""
@@ -56,7 +58,7 @@ class Dream:
             occasion=work.occasion,
             neighbours=1.0,
             strangers=0.98,
-            untold=0.96,
+            untold=self.untold,
             perplexity=self.perplexity if memory.sleep.trainings else 10.0,
             base_perplexity=9.9,
             weights=work.weights,

@@ -404,8 +404,13 @@ class AddedFact(_message.Message):
     FACT_FIELD_NUMBER: _builtins.int
     ADDED_FIELD_NUMBER: _builtins.int
     MAY_CONTRADICT_FIELD_NUMBER: _builtins.int
+    PLAIN_FIELD_NUMBER: _builtins.int
     added: _builtins.bool
     """Whether this request added it; false when the memory had it before."""
+    plain: _builtins.bool
+    """Whether its wordings are plain ones, made of the words of its relation: the memory has words for other relations
+    (`relations` of Memory), not for this one, and the request gave none. People may ask for it in words that fail.
+    """
     @_builtins.property
     def fact(self) -> Global___Fact:
         """The fact, as it is at the version of the response."""
@@ -423,10 +428,11 @@ class AddedFact(_message.Message):
         fact: Global___Fact | None = ...,
         added: _builtins.bool = ...,
         may_contradict: _abc.Iterable[Global___Fact] | None = ...,
+        plain: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "fact", b"fact", "may_contradict", b"may_contradict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "fact", b"fact", "may_contradict", b"may_contradict", "plain", b"plain"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -438,25 +444,67 @@ class AddFactsResponse(_message.Message):
 
     RESULTS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The memory's version after this request."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___AddedFact]:
         """One per fact of the request, in its order."""
 
+    @_builtins.property
+    def unchanged(self) -> Global___Unchanged:
+        """What telling has done to everything else by then; absent where it was not asked since the weights changed."""
+
     def __init__(
         self,
         *,
         results: _abc.Iterable[Global___AddedFact] | None = ...,
         version: _builtins.int = ...,
+        unchanged: Global___Unchanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unchanged", b"unchanged"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results", "unchanged", b"unchanged", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AddFactsResponse: _TypeAlias = AddFactsResponse  # noqa: Y015
+
+@_typing.final
+class Unchanged(_message.Message):
+    """Shares of questions that are answered as the base model answers them, 0 to 1; 1 where none of the kind was asked. A
+    few are asked after each edit, more in each audit.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    STRANGERS_FIELD_NUMBER: _builtins.int
+    UNTOLD_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    neighbours: _builtins.float
+    """Of questions about people that the base model knows."""
+    strangers: _builtins.float
+    """Of questions about people that nobody knows."""
+    untold: _builtins.float
+    """Of questions about subjects of told facts, on what nobody told."""
+    asked: _builtins.int
+    """At most so many questions of each kind were asked."""
+    def __init__(
+        self,
+        *,
+        neighbours: _builtins.float = ...,
+        strangers: _builtins.float = ...,
+        untold: _builtins.float = ...,
+        asked: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "neighbours", b"neighbours", "strangers", b"strangers", "untold", b"untold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Unchanged: _TypeAlias = Unchanged  # noqa: Y015
 
 @_typing.final
 class GetFactRequest(_message.Message):
@@ -858,6 +906,7 @@ class SupersedeFactResponse(_message.Message):
     FACT_FIELD_NUMBER: _builtins.int
     SUPERSEDED_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """The memory's version after this request."""
     @_builtins.property
@@ -868,16 +917,21 @@ class SupersedeFactResponse(_message.Message):
     def superseded(self) -> Global___Fact:
         """The fact that it supersedes."""
 
+    @_builtins.property
+    def unchanged(self) -> Global___Unchanged:
+        """What telling has done to everything else by then; absent where it was not asked since the weights changed."""
+
     def __init__(
         self,
         *,
         fact: Global___Fact | None = ...,
         superseded: Global___Fact | None = ...,
         version: _builtins.int = ...,
+        unchanged: Global___Unchanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "superseded", b"superseded"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "superseded", b"superseded", "unchanged", b"unchanged"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "superseded", b"superseded", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "superseded", b"superseded", "unchanged", b"unchanged", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,6 +25,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from hypnogram.v1 import facts_pb2 as _facts_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -630,6 +631,7 @@ class Memory(_message.Message):
     PARENT_FIELD_NUMBER: _builtins.int
     PARENT_VERSION_FIELD_NUMBER: _builtins.int
     CHECKPOINTS_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Its name."""
     pressure: _builtins.float
@@ -694,6 +696,10 @@ class Memory(_message.Message):
     def asleep(self) -> Global___Asleep:
         """The sleep or nap in progress; absent while it is awake."""
 
+    @_builtins.property
+    def unchanged(self) -> _facts_pb2.Unchanged:
+        """How everything that was not told is answered; absent where it was not asked since the weights changed."""
+
     def __init__(
         self,
         *,
@@ -720,10 +726,11 @@ class Memory(_message.Message):
         parent: _builtins.str = ...,
         parent_version: _builtins.int = ...,
         checkpoints: _builtins.int = ...,
+        unchanged: _facts_pb2.Unchanged | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["asleep", b"asleep", "base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "needs", b"needs", "sleep", b"sleep"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["asleep", b"asleep", "base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "needs", b"needs", "sleep", b"sleep", "unchanged", b"unchanged"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "crowding", b"crowding", "edits", b"edits", "facts", b"facts", "hyperparameters", b"hyperparameters", "memory", b"memory", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "crowding", b"crowding", "edits", b"edits", "facts", b"facts", "hyperparameters", b"hyperparameters", "memory", b"memory", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
