@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAn
 from core.errors import DeviceUnavailable, ModelUnavailable
 from core.weights.checkpoint import files_of
 from core.weights.families import block_of, default_modules, has
+
+# it warns of a package for faster four-bit products that nobody here asked for
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 POINTER = b"version https://git-lfs"  # what Git LFS leaves in the place of a file
 

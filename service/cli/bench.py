@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from service.cli import options
 from service.cli.output import print_json, print_table
+from service.cli.stopping import stopped_by_signals
 from service.cli.waiting import progress
 
 app = typer.Typer(help="Measure; prints one JSON document with --json, a table otherwise.", no_args_is_help=True)
@@ -134,20 +134,19 @@ def history(
 def _run(name: str, json: bool, **options_: Any) -> None:
     """Prints the last of the documents that a benchmark yields as it goes: stopped, what it had measured until then."""
     document: dict[str, Any] | None = None
-    on_terminate = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with progress(json) as bar:
-            for so_far in importlib.import_module(f"benchmarks.{name}").run(progress=bar, **options_):
-                document = so_far
-    except KeyboardInterrupt:
-        if document is not None:
-            _print(document | {"stopped": True}, json)
-            typer.echo("stopped before its end; this is what it had measured", err=True)
-        raise
-    finally:
-        signal.signal(signal.SIGTERM, on_terminate)
+    with stopped_by_signals(lambda: _print_stopped(document, json)), progress(quiet=False) as bar:
+        for so_far in importlib.import_module(f"benchmarks.{name}").run(progress=bar, **options_):
+            document = so_far
     assert document is not None
     _print(document, json)
+
+
+def _print_stopped(document: dict[str, Any] | None, json: bool) -> None:
+    if document is None:
+        typer.echo("stopped before anything was measured", err=True)
+        return
+    _print(document | {"stopped": True}, json)
+    typer.echo("stopped before its end; this is what it had measured", err=True)
 
 
 def _print(document: dict[str, Any], json: bool) -> None:

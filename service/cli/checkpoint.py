@@ -49,4 +49,4 @@ def list_(
         print_json([as_dict(one) for one in found])
         return
     rows = ((one.name, one.version, one.weights_digest[:12] or "not measured yet", one.marked_version) for one in found)
-    print_table("", ("checkpoint", "version", "weights", "marked at"), rows)
+    print_table("", ("checkpoint", "version", "weights", "marked at version"), rows)

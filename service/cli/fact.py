@@ -178,9 +178,20 @@ def show(
     shown["status"] = status_words(answer.fact)
     shown.pop("failure")
     shown["source"] = ", ".join(f"{name} {value}" for name, value in shown["source"].items() if value)
-    rows = [(name, value) for name, value in shown.items() if value not in ("", [], {}, None)]
-    rows += [(name, "\n".join(value) if isinstance(value, list) else value) for name, value in wordings.items()]
-    print_pairs(rows)
+    shown["status"] = shown["status"].removeprefix("STATUS_").lower()
+    print_pairs((name.replace("_", " "), _plain(value)) for name, value in (shown | wordings).items() if _says(value))
+
+
+def _says(value: Any) -> bool:
+    """Whether there is anything to show."""
+    return value not in ("", [], {}, None)
+
+
+def _plain(value: Any) -> object:
+    """A value as people write it; a list below one another."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "\n".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _ids(answered: facts_pb2.AddFactsResponse) -> list[str]:

@@ -18,6 +18,9 @@ from service.cli.output import (
 if TYPE_CHECKING:
     from hypnogram.v1 import history_pb2
 
+WHOLE = ("message", "reason", "remark")  # why something happened
+SHORT = 40  # characters of any other value
+
 
 def log(
     *,
@@ -55,7 +58,9 @@ def _print_event(event: history_pb2.Event, json: bool) -> None:
 
 
 def _in_short(payload: dict[str, Any]) -> str:
-    """The plain values of a payload, in one line."""
+    """The plain values of a payload in one line, by name; what explains the event last, and whole."""
     said = payload.get("statement") or {}
     values = {name: value for name, value in {**said, **payload}.items() if isinstance(value, (str, int, float))}
-    return "  ".join(f"{name}={str(value)[:40]}" for name, value in values.items() if value not in ("", None))[:160]
+    names = sorted(values, key=lambda name: (name in WHOLE, name))
+    shown = ((name, str(values[name]) if name in WHOLE else str(values[name])[:SHORT]) for name in names)
+    return "  ".join(f"{name}={value}" for name, value in shown if value not in ("", "None"))

@@ -2,44 +2,66 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from core.errors import HypnogramError
 from service.cli import ask, bench, carry, checkpoint, fact, fork, history, lineage, memory, proof, run, sleep, status
-from service.cli.output import UsageProblem, fail
+from service.cli.output import UsageProblem, fail, print_text
+from service.cli.sections import LOOK, MAINTAIN, SERVE, TALK, Sections
 from service.failures import CallFailed
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print_text(f"hypnogram {metadata.version('hypnogram')}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="hypnogram",
+    cls=Sections,
     help="A language model with persistent memories in its weights, and the history of each.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("serve")(run.serve)
-app.command("executor")(run.executor)
-app.command("demo")(run.demo)
-app.add_typer(memory.app, name="memory")
-app.add_typer(fact.app, name="fact")
-app.add_typer(checkpoint.app, name="checkpoint")
-app.command("status")(status.status)
-app.command("sleep")(sleep.sleep)
-app.command("nap")(sleep.nap)
-app.command("sleeps")(sleep.sleeps)
-app.command("lineage")(lineage.lineage)
-app.command("log")(history.log)
-app.command("fork")(fork.fork)
-app.command("diff")(fork.diff)
-app.command("replay")(proof.replay)
-app.command("verify")(proof.verify)
-app.command("compact")(proof.compact)
-app.command("export")(carry.export)
-app.command("import")(carry.import_)
-app.command("report")(carry.report)
-app.command("chat")(ask.chat)
-app.command("complete")(ask.complete)
-app.add_typer(bench.app, name="bench")
+app.command("serve", rich_help_panel=SERVE)(run.serve)
+app.command("executor", rich_help_panel=SERVE)(run.executor)
+app.command("demo", rich_help_panel=SERVE)(run.demo)
+app.add_typer(memory.app, name="memory", rich_help_panel=MAINTAIN)
+app.add_typer(fact.app, name="fact", rich_help_panel=TALK)
+app.add_typer(checkpoint.app, name="checkpoint", rich_help_panel=MAINTAIN)
+app.command("status", rich_help_panel=LOOK)(status.status)
+app.command("sleep", rich_help_panel=TALK)(sleep.sleep)
+app.command("nap", rich_help_panel=TALK)(sleep.nap)
+app.command("sleeps", rich_help_panel=LOOK)(sleep.sleeps)
+app.command("lineage", rich_help_panel=LOOK)(lineage.lineage)
+app.command("log", rich_help_panel=LOOK)(history.log)
+app.command("fork", rich_help_panel=MAINTAIN)(fork.fork)
+app.command("diff", rich_help_panel=LOOK)(fork.diff)
+app.command("replay", rich_help_panel=MAINTAIN)(proof.replay)
+app.command("verify", rich_help_panel=MAINTAIN)(proof.verify)
+app.command("compact", rich_help_panel=MAINTAIN)(proof.compact)
+app.command("export", rich_help_panel=MAINTAIN)(carry.export)
+app.command("import", rich_help_panel=MAINTAIN)(carry.import_)
+app.command("report", rich_help_panel=LOOK)(carry.report)
+app.command("chat", rich_help_panel=TALK)(ask.chat)
+app.command("complete", rich_help_panel=TALK)(ask.complete)
+app.add_typer(bench.app, name="bench", rich_help_panel=SERVE)
+
+
+@app.callback()
+def hypnogram(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """A language model with persistent memories in its weights, and the history of each."""
 
 
 def main() -> None:

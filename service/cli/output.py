@@ -136,7 +136,7 @@ def _with_numbers(values: Any, message: Message) -> Any:
 def _whole(value: Any) -> Any:
     """A Struct has no integers; writes those numbers as such that are."""
     if isinstance(value, dict):
-        return {name: _whole(item) for name, item in value.items()}
+        return {name: _whole(value[name]) for name in sorted(value)}  # a Struct comes in another order each time
     if isinstance(value, list):
         return [_whole(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value

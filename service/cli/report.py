@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 Row = tuple[str, str, str, str]
 
+TRIGGERS = {"client": "a request"}  # pressure and the clock say themselves what they are
+
 
 def print_report(report: sleep_pb2.SleepReport) -> None:
     """What became of every fact and why, and how everything else fared."""
@@ -29,7 +31,7 @@ def print_report(report: sleep_pb2.SleepReport) -> None:
 
 
 def _heading(report: sleep_pb2.SleepReport) -> Iterator[tuple[str, object]]:
-    yield report.kind, f"{report.sleep}, begun by {report.trigger}, seed {report.seed}"
+    yield report.kind, f"{report.sleep}, begun by {TRIGGERS.get(report.trigger, report.trigger)}, seed {report.seed}"
     yield "outcome", _outcome(report)
     if report.remark:
         yield "remark", report.remark

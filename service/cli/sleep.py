@@ -10,6 +10,7 @@ import typer
 from service.cli import options
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_table, print_text
 from service.cli.policy import set_policy
+from service.cli.report import TRIGGERS
 
 if TYPE_CHECKING:
     from hypnogram.v1 import sleep_pb2
@@ -110,7 +111,7 @@ def sleeps(
         (
             one.sleep,
             one.kind,
-            one.trigger,
+            TRIGGERS.get(one.trigger, one.trigger),
             one.began_at.ToJsonString(),
             f"{one.began_version}-{one.ended_version or ''}",
             ("completed" if one.completed else "rolled back") if one.ended else "in progress",
@@ -146,10 +147,11 @@ def _finish(client: Client, name: str, begun: str, kind: str, wait: bool, json: 
         answer = client.sleep_report(name, begun)
         _print(as_dict(answer.report), answer.report, json)
         return
+    from service.cli.waiting import for_memory
     from service.cli.watching import watching
 
     try:
-        with watching(kind, quiet=json) as show:
+        with watching(kind, for_memory(client, name), quiet=json) as show:
             report = client.watched(name, begun, show)
     except KeyboardInterrupt:
         sys.stderr.write(

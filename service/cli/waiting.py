@@ -67,7 +67,7 @@ def progress(quiet: bool) -> Iterator[Bar]:
         yield lambda done, total, step: None
         return
     if not sys.stderr.isatty():
-        with _lines() as bar:
+        with lines(lambda: "beginning") as bar:
             yield bar
         return
     from rich.console import Console
@@ -127,16 +127,18 @@ def of_memory(answer: memories_pb2.GetMemoryResponse) -> str:
 
 
 @contextmanager
-def _lines() -> Iterator[Bar]:
-    """The last that a bar was told, as lines."""
-    last = "beginning"
+def lines(before: Callable[[], str]) -> Iterator[Bar]:
+    """The last that a bar was told, as lines; until it was told anything, what `before` says."""
+    last = ""
 
     def bar(done: float, total: float, step: str) -> None:
         nonlocal last
         last = f"{step}: {done:g} of {total:g}" if total else step
 
     def say(seconds: float, ended: Callable[[], bool]) -> None:
-        _write(f"{last} ({seconds:.0f} s)")
+        line = last or before()
+        if not ended():
+            _write(f"{line} ({seconds:.0f} s)")
 
     with _now_and_then(say, EVERY):
         yield bar

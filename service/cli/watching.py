@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from service.cli.waiting import Bar, lines
+
 if TYPE_CHECKING:
     from hypnogram.v1 import sleep_pb2
     from rich.progress import Progress
@@ -15,22 +17,35 @@ News = Any  # sleep_pb2.WatchSleepResponse
 
 
 @contextmanager
-def watching(kind: str, *, quiet: bool) -> Iterator[Callable[[News], None]]:
-    """Shows what happens in a sleep on standard error, and leaves only its milestones behind; nothing when `quiet`."""
+def watching(kind: str, look: Callable[[], str], *, quiet: bool) -> Iterator[Callable[[News], None]]:
+    """Shows what happens in a sleep on standard error, and leaves only its milestones behind; nothing when `quiet`.
+
+    Args:
+        look: what it waits for until there is news.
+    """
     if quiet:
         yield lambda news: None
         return
     if not sys.stderr.isatty():
-        yield lambda news: _write(milestone(news))
+        with lines(look) as bar:
+            yield lambda news: _write(news, bar)
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description:<8}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         TextColumn("{task.fields[facts]}"),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
@@ -75,7 +90,8 @@ class _Display:
             self._bars.console.print(f"[dim]{line}[/]", highlight=False, markup=True)
         if what == "step":
             self._loss = ""
-            self._bars.reset(self._task, total=None, description=news.step.step, facts=self._facts())
+            self._bars.remove_task(self._task)  # one that is reset keeps the total of the step before
+            self._task = self._bars.add_task(news.step.step, total=None, facts=self._facts())
         elif what == "progress":
             if news.progress.HasField("loss"):
                 self._loss = f"loss {news.progress.loss:.3f}  "
@@ -105,7 +121,13 @@ def _health(audited: sleep_pb2.Audited) -> str:
     )
 
 
-def _write(line: str) -> None:
-    if line:
+def _write(news: News, bar: Bar) -> None:
+    """Milestones at once; the step at hand is what a line now and then speaks of."""
+    what = news.WhichOneof("what")
+    if what == "step":
+        bar(0, 0, news.step.step)
+    elif what == "progress":
+        bar(news.progress.done, news.progress.total, news.progress.step)
+    if line := milestone(news):
         sys.stderr.write(line + "\n")
         sys.stderr.flush()

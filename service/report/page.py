@@ -63,11 +63,17 @@ def _under(told: Story) -> str:
     if not told.memory:
         return '<p class="under">Nothing has happened yet.</p>'
     made = told.state.created
-    base = f" on {short(made.base.name.rstrip('/').rpartition('/')[2], 60)} ({made.base.dtype})" if made else ""
+    base = f" on {short(_base_name(made.base.name), 60)} ({made.base.dtype})" if made else ""
     days = told.began[:10] if told.began[:10] == told.ended[:10] else f"{told.began[:10]} to {told.ended[:10]}"
     forked = told.state.forked
     since = f"; forked from memory {forked.parent} at version {forked.version}" if forked else ""
     return f'<p class="under">{escaped(f"Versions {told.first} to {told.last}{base}, {days}{since}")}</p>'
+
+
+def _base_name(name: str) -> str:
+    """What a base is called: the last part of its path or id that is a name of its own."""
+    parts = [part for part in name.split("/") if part]
+    return next((part for part in reversed(parts) if part not in ("weights", "model", "checkpoint")), name)
 
 
 def _headlines(told: Story) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -74,10 +75,49 @@ def test_a_stopped_benchmark_says_so_beside_its_table(shell: Shell, monkeypatch:
 def test_one_that_is_stopped_before_its_first_row_prints_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, measuring(0, signal.SIGTERM, []))
 
-    status, out, _ = shell.run("bench", "lifelong", "--json")
+    status, out, err = shell.run("bench", "lifelong", "--json")
 
     assert out == ""
+    assert "stopped before anything was measured" in err
     assert status == 130
+
+
+STUBBORN = """
+import os, signal, sys, threading, time
+from types import ModuleType
+from service.cli import main, stopping, waiting
+
+def busy():
+    end.wait(2)
+    raise RuntimeError("the log is closed")
+
+def run(progress):
+    yield {"bench": "repair", "settings": {}, "rows": [{"night": 1}]}
+    threading.Thread(target=busy).start()
+    worker = threading.Thread(target=time.sleep, args=(3600,))
+    worker.start()
+    progress(1, 2, "measuring")
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    worker.join()
+
+end = threading.Event()
+stopping.GRACE_SECONDS, waiting.FIRST = 3.0, 0.1
+module = ModuleType("benchmarks.repair")
+module.run = lambda progress, seeds: run(progress)
+sys.modules["benchmarks.repair"] = module
+sys.argv = ["hypnogram", "bench", "repair", "--json"]
+main.main()
+"""
+
+
+def test_one_whose_threads_go_on_ends_all_the_same_without_a_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", STUBBORN], capture_output=True, text=True, timeout=300, check=False)
+
+    assert done.returncode == 130
+    assert json.loads(done.stdout) == {"bench": "repair", "settings": {}, "rows": [{"night": 1}], "stopped": True}
+    assert "measuring: 1 of 2 (" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_benchmark_that_ends_is_not_called_stopped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
