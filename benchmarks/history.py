@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.log_servers import postgresql_database
 from benchmarks.people import told_facts
 from benchmarks.told import CAUSE, MEMORY, opened_in, telling
+from core.appends import continues
 from core.errors import DigestMismatch
 from core.events import EditComputed
 from core.history_errors import NothingToCompact
@@ -121,7 +122,9 @@ def measure(store: Store, folder: Path, server: str | None, versions: int) -> It
     yield from access(store, state, versions)
     yield from carried(store, folder, server, here)
 
-    middle = next(at for at in range(state.version // 2, 0, -1) if states.at(MEMORY, at).sleep is None)
+    events = [recorded.event for recorded in store.log.read(memory=MEMORY, limit=state.version)]
+    ends = (at for at in range(state.version // 2, 0, -1) if not continues(events[at - 1], events[at]))
+    middle = next(at for at in ends if states.at(MEMORY, at).sleep is None)
     began = time.monotonic()
     made = fork(store, states, FORK, MEMORY, middle, CAUSE, retries=0)
     seconds = time.monotonic() - began

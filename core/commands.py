@@ -132,12 +132,16 @@ class MarkCheckpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkMemory:
-    """Let the new memory `memory` begin as `parent` was in the state `at`, whose last event has the hash `hash`."""
+    """Let the new memory `memory` begin as `parent` was in the state `at`, whose last event has the hash `hash`.
+
+    `whole` holds the versions nearest to it, one not newer and one not older, that end what was recorded at once.
+    """
 
     memory: MemoryId
     parent: MemoryId
     at: Memory
     hash: Digest
+    whole: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from core.commands import (
 from core.errors import FactUnknown, InvalidField, SleepInProgress, StaleWork, VersionUnknown
 from core.events import Event, FactAdded
 from core.export_errors import MemoryTaken
-from core.history_errors import AsleepThen, CheckpointTaken
+from core.history_errors import AsleepThen, CheckpointTaken, HalfRecorded
 from core.history_errors import FactRetracted as RetractedAlready
 from core.history_events import CheckpointMarked, FactErased, FactRetracted, FactSuperseded, MemoryForked
 from core.ids import CHECKPOINT_NAME, FactId, MemoryId
@@ -41,12 +41,17 @@ def mark(memory: Memory, command: MarkCheckpoint) -> tuple[Event, ...]:
 
 
 def fork(memory: Memory, command: ForkMemory) -> tuple[Event, ...]:
-    """The first event of the new memory, of which `memory` is the state. Raises MemoryTaken or AsleepThen."""
+    """The first event of the new memory, of which `memory` is the state.
+
+    Raises MemoryTaken, AsleepThen or HalfRecorded.
+    """
     at = command.at
     if memory.version:
         raise MemoryTaken(command.memory)
     if at.sleep is not None:
         raise AsleepThen(command.parent, at.version, at.sleep.began)
+    if at.version not in command.whole:
+        raise HalfRecorded(command.parent, at.version, *command.whole)
     return (MemoryForked(parent=command.parent, version=at.version, hash=command.hash, weights=at.weights),)
 
 

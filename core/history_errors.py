@@ -7,6 +7,7 @@
     |-- FactRetracted            it was taken back or superseded already
     |-- FactHeld                 another memory that shares the fact still has it in its weights
     |-- AsleepThen               a fork cannot begin in the middle of a sleep; names the versions beside it
+    |-- HalfRecorded             nor in the middle of what was recorded at once; names the versions beside it
     |-- NothingToCompact         fewer columns would change the weights by more than allowed
     `-- WordsErased              what is asked for needs words or columns of a fact that was erased
 
@@ -98,6 +99,20 @@ class AsleepThen(Refused):
             memory=memory,
             version=version,
             before=began - 1,
+        )
+
+
+class HalfRecorded(Refused):
+    reason = "HALF_RECORDED"
+
+    def __init__(self, memory: str, version: int, before: int, after: int) -> None:
+        super().__init__(
+            f"version {version} of memory {memory!r} lies in the middle of what was recorded at once, and the memory "
+            f"never was in that state: fork it at version {before} or {after}",
+            memory=memory,
+            version=version,
+            before=before,
+            after=after,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.appends import whole_around
 from core.commands import ForkMemory
 from core.decide import decide
 from core.events import Cause
@@ -13,6 +14,8 @@ from service.moments import Moment, as_it_was
 from service.states import States
 from service.wiring import Store
 
+SPAN = 1024  # events that one append has at most, so far: 256 facts, injected, and withdrawn where they are successors
+
 
 def fork(
     store: Store, states: States, memory: MemoryId, parent: MemoryId, moment: Moment, cause: Cause, retries: int
@@ -21,7 +24,7 @@ def fork(
 
     Raises:
         MemoryUnknown, VersionUnknown, CheckpointUnknown, MomentUnknown: there was no such moment.
-        MemoryTaken, AsleepThen.
+        MemoryTaken, AsleepThen, HalfRecorded.
         WordsErased: it would need what was erased since.
         ArtifactMissing, ArtifactCorrupt: it could not be built.
     """
@@ -33,8 +36,16 @@ def fork(
 def prepare(store: Store, states: States, memory: MemoryId, parent: MemoryId, moment: Moment) -> ForkMemory:
     """The command, as far as it is not refused at once. Raises as `fork` does, but for what it would need."""
     at = as_it_was(store.log, states, parent, moment)
-    (last,) = store.log.read(memory=parent, after_version=at.version - 1, limit=1)
-    command = ForkMemory(memory=memory, parent=parent, at=at, hash=last.hash)
+    first = max(at.version - SPAN, 0)
+    around = store.log.read(memory=parent, after_version=first, limit=2 * SPAN)
+    before, after = whole_around([recorded.event for recorded in around], at.version - first - 1)
+    command = ForkMemory(
+        memory=memory,
+        parent=parent,
+        at=at,
+        hash=around[at.version - first - 1].hash,
+        whole=(around[before].version, around[after].version),
+    )
     decide(states.current_or_nothing(memory), command)
     return command
 

@@ -85,6 +85,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     history_errors.FactRetracted: grpc.StatusCode.FAILED_PRECONDITION,
     history_errors.FactHeld: grpc.StatusCode.FAILED_PRECONDITION,
     history_errors.AsleepThen: grpc.StatusCode.FAILED_PRECONDITION,
+    history_errors.HalfRecorded: grpc.StatusCode.FAILED_PRECONDITION,
     history_errors.NothingToCompact: grpc.StatusCode.FAILED_PRECONDITION,
     history_errors.WordsErased: grpc.StatusCode.FAILED_PRECONDITION,
     errors.CapacityReached: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -23,7 +23,8 @@ HASH = digest("last event shared")
 
 
 def fork(at: Memory) -> ForkMemory:
-    return ForkMemory(memory=MemoryId("copy"), parent=MemoryId("demo"), at=at, hash=HASH)
+    whole = (at.version, at.version)
+    return ForkMemory(memory=MemoryId("copy"), parent=MemoryId("demo"), at=at, hash=HASH, whole=whole)
 
 
 def forked(at: Memory) -> Memory:

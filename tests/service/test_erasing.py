@@ -56,7 +56,9 @@ def retract(store: Store, fact: FactId, *, erase: bool, memory: MemoryId = DEMO,
 def fork(store: Store, version: int | None = None) -> Memory:
     at = States(store.log, store.snapshots).at(DEMO, version)
     (last,) = store.log.read(memory=DEMO, after_version=at.version - 1, limit=1)
-    return carry_out(store, ForkMemory(memory=FORK, parent=DEMO, at=at, hash=last.hash), FORK)
+    return carry_out(
+        store, ForkMemory(memory=FORK, parent=DEMO, at=at, hash=last.hash, whole=(at.version, at.version)), FORK
+    )
 
 
 def files(folder: Path) -> Iterator[tuple[Path, bytes]]:

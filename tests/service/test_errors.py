@@ -58,6 +58,7 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     history_errors.FactRetracted("demo", "f", 3, None),
     history_errors.FactHeld("f", "trial"),
     history_errors.AsleepThen("demo", 9, 7),
+    history_errors.HalfRecorded("demo", 9, 8, 11),
     history_errors.NothingToCompact("demo", "it has one adapter"),
     history_errors.WordsErased("f"),
     service.status.OperationUnknown("operations/x"),

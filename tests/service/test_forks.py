@@ -11,6 +11,7 @@ from hypnogram.v1 import facts_pb2
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from core.appends import whole_around
 from core.ids import MemoryId
 from core.memory import Status
 from core.plan import plan
@@ -22,7 +23,7 @@ from service.subjects import Subjects
 from service.wiring import Store, opened
 from store.archive import export_archive
 from store.importing import import_archive
-from tests.prepared import Place, start_sleep, state_of, tell, work
+from tests.prepared import Place, put_in_place, start_sleep, state_of, tell, work
 from tests.service.conftest import DEMO, Running, run_server
 
 TRIAL = MemoryId("trial")
@@ -98,16 +99,6 @@ def test_what_waited_waits_in_the_fork_too(served: Running, subjects: Subjects) 
 
     assert waiting.subject == "Cy Ames"
     assert served.client.fact(TRIAL, waiting.fact).fact.status == facts_pb2.STATUS_INJECTED
-
-
-def test_a_fork_between_an_edit_and_its_facts_writes_them_again(served: Running, subjects: Subjects) -> None:
-    (edit,) = (one.version for one in served.client.events(DEMO, until_version=5) if one.type == "EditComputed")
-    served.client.fork(TRIAL, DEMO, edit)
-    state = work(served.store, subjects, memory=TRIAL)
-
-    assert [one.status for one in state.facts.values()] == [Status.INJECTED]
-    assert len(plan(state).deltas) == 1
-    assert served.client.replay(TRIAL).rebuilt_weights == state.weights
 
 
 def test_a_request_to_erase_is_answered_as_at_first_although_a_fork_has_the_fact_since(served: Running) -> None:
@@ -226,6 +217,35 @@ def test_a_fork_at_a_version_leaves_as_an_archive_and_comes_back_to_its_digest(
         assert found.rebuilt == found.recorded == digest
 
 
+def test_a_fork_inside_what_was_recorded_at_once_is_refused_and_says_where_it_may_begin(
+    served: Running, subjects: Subjects
+) -> None:
+    """Between the two events of a superseding both facts stand, which AddFacts refuses."""
+    before = served.client.memory(DEMO).version
+    put_in_place(served.store, next(iter(state_of(served.store).facts)), "Oslo")
+    failure = refused(served, at=before + 1)
+
+    assert (failure.code, failure.reason) == ("FAILED_PRECONDITION", "HALF_RECORDED")
+    assert (failure.metadata["before"], failure.metadata["after"]) == (str(before), str(before + 2))
+    served.client.fork("early", DEMO, before)
+    served.client.fork("late", DEMO, before + 2)
+    late = work(served.store, subjects, memory=MemoryId("late"))
+    assert [one.fact.object for one in late.facts.values() if one.status is Status.INJECTED] == ["Lima", "Oslo"]
+
+
+@pytest.mark.parametrize("what", ["facts of one request", "an edit and what it wrote"])
+def test_no_fork_begins_in_a_state_that_nobody_ever_saw(served: Running, subjects: Subjects, what: str) -> None:
+    before = served.client.memory(DEMO).version
+    tell(served.store, ("Cy Ames", "lives in", "Oslo"), ("Dee Orr", "lives in", "Rome"))
+    told = served.client.memory(DEMO).version
+    work(served.store, subjects)
+    written = served.client.memory(DEMO).version
+    inside = range(before + 1, told) if what == "facts of one request" else range(told + 1, written)
+
+    assert inside
+    assert {refused(served, at=version).reason for version in inside} == {"HALF_RECORDED"}
+
+
 @settings(
     max_examples=5,
     deadline=None,
@@ -238,7 +258,8 @@ def test_whatever_both_sides_do_neither_sees_the_other_and_both_are_rebuilt(
     served: Running, subjects: Subjects, cut: int, turns: list[bool]
 ) -> None:
     fork, parent = MemoryId(f"fork-{served.store.log.position()}"), MemoryId(DEMO)
-    at = 1 + cut % served.client.memory(DEMO).version
+    events = [recorded.event for recorded in served.store.log.read(memory=parent)]
+    at = 1 + whole_around(events, cut % len(events))[1]
     served.client.fork(fork, DEMO, at)
     expected = {parent: subjects_of(served, parent), fork: subjects_of(served, fork)}
     for turn in turns:

@@ -151,7 +151,11 @@ class TestAppending:
         at = states.at(DEMO, AT)
         hash_ = log.read(memory=DEMO)[AT - 1].hash
 
-        after = states.carry_out(FORK, lambda _: ForkMemory(memory=FORK, parent=DEMO, at=at, hash=hash_), CAUSE)
+        after = states.carry_out(
+            FORK,
+            lambda _: ForkMemory(memory=FORK, parent=DEMO, at=at, hash=hash_, whole=(at.version, at.version)),
+            CAUSE,
+        )
 
         assert (after.version, after.facts, after.weights) == (AT + 1, at.facts, at.weights)
         assert states.current(FORK) == after == fold(told_of(log, FORK))

@@ -124,8 +124,9 @@ class MemoriesServicer:
         INVALID_ARGUMENT     INVALID_FIELD: a malformed name
         NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
         ALREADY_EXISTS       MEMORY_TAKEN: there is a memory of that name
-        FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; WORDS_ERASED: it holds columns of a fact
-        that was erased since
+        FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; HALF_RECORDED: the version lies in the
+        middle of what was recorded at once; WORDS_ERASED: it holds columns of a fact that was erased
+        since
         DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
 
         Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
