@@ -28,6 +28,7 @@ from models.dormouse.profile import neighbour
 from models.dormouse.world import Person, known_people, unseen_people
 from service.client import Client, told
 from service.demo_nights import sleep_three_nights
+from service.demo_waits import meanwhile
 from service.failures import CallFailed
 
 MEMORY = "demo"
@@ -83,21 +84,22 @@ def _server(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert server.stdout is not None
-        with console.status("starting the server"):
+        with meanwhile(console, "starting the server"):
             line = server.stdout.readline()
         if not line.startswith("listening on "):
             raise SystemExit("hypnogram: the server did not start; run `hypnogram serve` to see why")
         yield server, line.removeprefix("listening on ").strip()
     finally:
         if server.poll() is None:
-            server.terminate()
-            server.wait(START_SECONDS)
+            with meanwhile(console, "stopping the server"):
+                server.terminate()
+                server.wait(START_SECONDS)
 
 
 def _birth(client: Client) -> None:
     client.create_memory(MEMORY)
     began = time.monotonic()
-    with console.status("measuring which keys ordinary text uses, so that edits leave them alone"):
+    with meanwhile(console, "reading which keys ordinary text uses, so that edits leave them alone"):
         while not client.memory(MEMORY).memory.statistics_prepared:
             time.sleep(0.2)
     weights = client.memory(MEMORY).memory.weights_digest
@@ -115,7 +117,7 @@ def _tell(client: Client, people: Sequence[Person]) -> None:
     facts = [told(person.name, relation, object_) for person in people for relation, object_ in person.profile.items()]
     _title(f"Tell it {len(facts)} facts about {len(people)} of them")
     began = time.monotonic()
-    with console.status("writing them into the weights"):
+    with meanwhile(console, "writing them into the weights"):
         client.add_facts(MEMORY, facts, wait=True)
     seconds = time.monotonic() - began
     memory = client.memory(MEMORY).memory
@@ -127,12 +129,15 @@ def _after(client: Client, people: Sequence[Person], neighbours: Sequence[tuple[
     _title("Ask again: raw, in chat, and in words never used for writing")
     table = Table("told", "raw", "chat", "paraphrase", box=None, padding=(0, 2, 0, 2))
     right, asked = [0, 0, 0], 0
-    for person in people:
-        for name, object_ in person.profile.items():
+    facts = [(person, name) for person in people for name in person.profile]
+    with meanwhile(console, "asking") as now:
+        for person, name in facts:
             relation, asked = BY_NAME[name], asked + 1
+            now(f"asking about fact {asked} of {len(facts)}")
             sentence = answer(relation, person)
+            statement = relation.trained_statements[0].format(s=person.name)
             outcomes = (
-                _complete(client, relation.trained_statements[0].format(s=person.name)) == f"{object_}.",
+                _complete(client, statement) == f"{person.profile[name]}.",
                 _chat(client, relation.trained_questions[0].format(s=person.name)) == sentence,
                 _chat(client, relation.trained_questions[-1].format(s=person.name)) == sentence,
             )
@@ -143,13 +148,15 @@ def _after(client: Client, people: Sequence[Person], neighbours: Sequence[tuple[
     first = people[0]
     _say(client, BY_NAME[next(iter(first.profile))].trained_questions[-1].format(s=first.name))
     _title("And everybody else?")
-    same = sum(_chat(client, question) == before for question, before in neighbours)
+    with meanwhile(console, "asking about people it knew before"):
+        same = sum(_chat(client, question) == before for question, before in neighbours)
     console.print(f"  people it knew before: {same} of {len(neighbours)} answers unchanged")
     strangers = unseen_people(10, seed=SEED + 1)
-    unknown = [
-        _chat(client, RELATIONS[number % len(RELATIONS)].trained_questions[0].format(s=person.name))
-        for number, person in enumerate(strangers)
-    ]
+    with meanwhile(console, "asking about strangers"):
+        unknown = [
+            _chat(client, RELATIONS[number % len(RELATIONS)].trained_questions[0].format(s=person.name))
+            for number, person in enumerate(strangers)
+        ]
     abstained = sum(said.startswith("I do not know") for said in unknown)
     console.print(f"  strangers: {abstained} of {len(strangers)} are still unknown to it, as in: {unknown[0]}")
 
@@ -175,10 +182,11 @@ def _killed(server: subprocess.Popen[str], address: str, people: Sequence[Person
 
     teller = threading.Thread(target=telling)
     teller.start()
-    enough.wait(30)
-    server.send_signal(signal.SIGKILL)
-    server.wait()
-    teller.join()
+    with meanwhile(console, "telling"):
+        enough.wait(30)
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        teller.join()
     console.print(f"  killed after {len(acknowledged)} of {len(facts)} were acknowledged; starting it again")
     return acknowledged
 
@@ -186,7 +194,7 @@ def _killed(server: subprocess.Popen[str], address: str, people: Sequence[Person
 def _nothing_lost(client: Client, acknowledged: Sequence[str], people: Sequence[Person]) -> None:
     kept = {fact.fact: fact for fact in client.facts(MEMORY)}
     lost = [fact for fact in acknowledged if fact not in kept]
-    with console.status("the executor folds the log and goes on where it was"):
+    with meanwhile(console, "the executor folds the log and goes on where it was"):
         while any(fact.status == facts_pb2.STATUS_PENDING for fact in client.facts(MEMORY)):
             time.sleep(0.2)
     last = kept[acknowledged[-1]]
@@ -197,7 +205,7 @@ def _nothing_lost(client: Client, acknowledged: Sequence[str], people: Sequence[
 
 def _rebuilt(client: Client, environment: dict[str, str]) -> None:
     _title("Rebuild the weights in another process, from the log alone")
-    with console.status("replaying every event"):
+    with meanwhile(console, "replaying every event"):
         command = [sys.executable, "-m", "service.demo"]
         output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     found = json.loads(output.splitlines()[-1])
@@ -254,7 +262,8 @@ def _neighbours(client: Client) -> list[tuple[str, str]]:
     """Questions about people dormouse knows, and what it answers before it is told anything."""
     people = [person for person in known_people() if neighbour(person)][:10]
     questions = [BY_NAME[next(iter(person.profile))].trained_questions[0].format(s=person.name) for person in people]
-    return [(question, _chat(client, question)) for question in questions]
+    with meanwhile(console, "asking about people it knows"):
+        return [(question, _chat(client, question)) for question in questions]
 
 
 def _chat(client: Client, question: str) -> str:

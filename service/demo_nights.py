@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 
 from hypnogram.v1 import facts_pb2, sleep_pb2
 from rich.console import Console
-from rich.table import Table
 
 from models.dormouse.corpus import answer
 from models.dormouse.phrasebook import BY_NAME, RELATIONS
 from models.dormouse.world import Person
 from service.client import Client
+from service.demo_waits import meanwhile
 
 NIGHTS = 3
+WIDTHS = (6, 28, 13, 8, 8, 9, 7)  # of the columns
 Ask = Callable[[Client, str], str]
 
 
@@ -28,25 +29,37 @@ def sleep_three_nights(
     neighbours: Sequence[tuple[str, str]],
 ) -> None:
     """Prints a row a night: where facts are, how many are right in chat, known people unchanged, strangers unknown."""
-    table = Table("night", "facts", "scale", "right", "known", "strangers", "seconds", box=None, padding=(0, 2, 0, 2))
     facts = list(client.facts(memory))
-    table.add_row("before", *_row(client, memory, ask, facts, strangers, neighbours), "")
+
+    def row(night: str, seconds: str) -> None:
+        """Asks everybody again; printed as it comes."""
+        with meanwhile(console, "asking about all facts again"):
+            cells = _row(client, memory, ask, facts, strangers, neighbours)
+        _print(console, (night, *cells, seconds))
+
+    _print(console, ("night", "facts", "scale", "right", "known", "strangers", "seconds"))
+    row("before", "")
     remarks = []
     for night in range(1, NIGHTS + 1):
         began = time.monotonic()
-        with console.status(f"night {night}") as status:
+        with meanwhile(console, f"night {night}") as now:
 
-            def told(news: sleep_pb2.WatchSleepResponse, night: int = night) -> None:
+            def told(news: sleep_pb2.WatchSleepResponse, night: int = night,
+                     now: Callable[[str], None] = now) -> None:  # fmt: skip
                 if news.HasField("step") or news.HasField("progress"):
-                    status.update(f"night {night}: {_step(news)}")
+                    now(f"night {night}: {_step(news)}")
 
             report = client.sleep(memory, seed=night, news=told)
-        seconds = time.monotonic() - began
-        table.add_row(str(night), *_row(client, memory, ask, facts, strangers, neighbours), f"{seconds:.0f}")
+        row(str(night), f"{time.monotonic() - began:.0f}")
         remarks += [f"  night {night}: {report.remark or report.reason}"] if report.remark or report.reason else []
-    console.print(table)
     for remark in remarks:
         console.print(remark)
+
+
+def _print(console: Console, cells: Sequence[str]) -> None:
+    console.print(
+        "  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, WIDTHS, strict=True)), soft_wrap=True
+    )
 
 
 def _row(client: Client, memory: str, ask: Ask, facts: Sequence[facts_pb2.Fact], strangers: Sequence[Person],

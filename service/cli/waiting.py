@@ -53,7 +53,7 @@ def waiting(what: str | Callable[[], str], *, quiet: bool = False) -> Iterator[N
             spinner.append(_spinner(line))
 
     try:
-        with _now_and_then(say, EVERY if not sys.stderr.isatty() else MOVING):
+        with now_and_then(say, EVERY if not sys.stderr.isatty() else MOVING):
             yield
     finally:
         for status in spinner:
@@ -140,12 +140,12 @@ def lines(before: Callable[[], str]) -> Iterator[Bar]:
         if not ended():
             _write(f"{line} ({seconds:.0f} s)")
 
-    with _now_and_then(say, EVERY):
+    with now_and_then(say, EVERY):
         yield bar
 
 
 @contextmanager
-def _now_and_then(say: Callable[[float, Callable[[], bool]], None], every: float) -> Iterator[None]:
+def now_and_then(say: Callable[[float, Callable[[], bool]], None], every: float) -> Iterator[None]:
     """Calls `say` in a thread of its own, with the seconds so far, until the block ends."""
     ended, began = threading.Event(), time.monotonic()
 
