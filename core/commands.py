@@ -168,6 +168,16 @@ class RetractFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryFacts:
+    """Try again what executors gave up: about `fact`, or about every fact where that is None."""
+
+    memory: MemoryId
+    fact: FactId | None
+    request: str
+    request_digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordWithdrawal:
     """An executor took a fact out of the weights; `edit` is the counter-edit, if it took one."""
 
@@ -213,6 +223,7 @@ ClientCommand = (
     | ForkMemory
     | SupersedeFact
     | RetractFact
+    | RetryFacts
     | DeleteMemory
 )
 

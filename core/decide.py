@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from core import decide_deletion, decide_history, decide_sleep
+from core import decide_deletion, decide_history, decide_retry, decide_sleep
 from core.check import check_fact
 from core.commands import (
     AddFacts,
@@ -27,6 +27,7 @@ from core.commands import (
     RecordTraining,
     RecordWithdrawal,
     RetractFact,
+    RetryFacts,
     StartSleep,
     SupersedeFact,
     ToldFact,
@@ -94,6 +95,8 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
             return _supersede(memory, command)
         case RetractFact():
             return decide_history.retract(memory, command) if is_new(memory, command) else ()
+        case RetryFacts():
+            return _retry(memory, command)
         case RecordWithdrawal():
             return decide_history.record_withdrawal(memory, command)
         case RecordErasure():
@@ -126,10 +129,12 @@ def _add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
             "facts", f"has {len(command.facts)} facts, at most {MAX_BATCH} are allowed; send several requests"
         )
     new = _new_facts(memory, command.facts)
+    known = known_facts(memory, command.facts)
+    retried = decide_retry.told_again(memory, known)
+    _check_capacity(memory, len(new) + len(retried))
     if not new:
-        return (FactsRepeated(request=command.request, facts=known_facts(memory, command.facts)),)
-    _check_capacity(memory, len(new))
-    return tuple(
+        return (FactsRepeated(request=command.request, facts=known), *retried)
+    added = tuple(
         FactAdded(
             fact=told.fact.id,
             statement=told.fact,
@@ -139,6 +144,15 @@ def _add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
         )
         for told in new
     )
+    return (*added, *retried)
+
+
+def _retry(memory: Memory, command: RetryFacts) -> tuple[Event, ...]:
+    if not is_new(memory, command):
+        return ()
+    retried = decide_retry.retry(memory, command)
+    _check_capacity(memory, sum(memory.facts[one.fact].status is Status.PARKED for one in retried))
+    return retried
 
 
 def _supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:

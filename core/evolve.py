@@ -28,6 +28,7 @@ from core.history_events import (
     CheckpointMarked,
     FactErased,
     FactRetracted,
+    FactRetried,
     FactsRepeated,
     FactSuperseded,
     FactWithdrawn,
@@ -90,6 +91,7 @@ def _apply(draft: Draft, event: Event) -> None:
             | FactsRepeated()
             | FactSuperseded()
             | FactRetracted()
+            | FactRetried()
             | FactWithdrawn()
             | FactErased()
             | AdaptersCompacted()

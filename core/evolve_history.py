@@ -12,6 +12,7 @@ from core.history_events import (
     CheckpointMarked,
     FactErased,
     FactRetracted,
+    FactRetried,
     FactsRepeated,
     FactSuperseded,
     FactWithdrawn,
@@ -38,6 +39,8 @@ def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
             _taken_back(draft, event.fact)
         case FactRetracted():
             _retracted(draft, event)
+        case FactRetried():
+            _retried(draft, event)
         case FactWithdrawn():
             _withdrawn(draft, event)
         case FactErased():
@@ -63,6 +66,22 @@ def _retracted(draft: Draft, event: FactRetracted) -> None:
         draft.change(event.fact, erase=True, failures=0, failure="")
     if draft.facts[event.fact].status is not Status.WITHDRAWN:
         _taken_back(draft, event.fact)
+
+
+def _retried(draft: Draft, event: FactRetried) -> None:
+    if event.request:
+        earlier = draft.requests.get(event.request)
+        facts = (*earlier.facts, event.fact) if earlier else (event.fact,)
+        draft.requests[event.request] = Request(digest=event.request_digest, facts=facts, retries=True)
+    state = draft.facts[event.fact]
+    draft.change(event.fact, failures=0, failure="")
+    if state.status is Status.PARKED:
+        draft.change(event.fact, status=Status.PENDING)
+        draft.pending[event.fact] = None
+    elif state.told:
+        draft.leaving[event.fact] = None
+    else:
+        draft.erasing[event.fact] = None
 
 
 def _taken_back(draft: Draft, fact: FactId) -> None:

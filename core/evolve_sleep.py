@@ -119,6 +119,9 @@ def _roll_back(draft: Draft) -> None:
                 before,
                 fact=now.fact,  # without its words, once it is erased
                 source=now.source,
+                status=Status.PENDING if fact in draft.pending else before.status,  # it may be tried again
+                failures=now.failures,
+                failure=now.failure,
                 retracted=now.retracted,
                 successor=now.successor,
                 predecessor=now.predecessor,

@@ -71,6 +71,18 @@ class FactRetracted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FactRetried:
+    """What executors gave up about `fact` is owed again: to write it, to withdraw it or to erase it.
+
+    `request` and `request_digest` are those of the client's call; empty where the client told the fact once more.
+    """
+
+    fact: FactId
+    request: str
+    request_digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FactWithdrawn:
     """A fact that was taken back has left the weights: the columns that carried it are out of force.
 
@@ -128,6 +140,7 @@ HistoryEvent = (
     | FactsRepeated
     | FactSuperseded
     | FactRetracted
+    | FactRetried
     | FactWithdrawn
     | FactErased
     | AdaptersCompacted

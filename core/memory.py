@@ -120,17 +120,18 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request that was accepted: the facts it added, the one it took back, or the sleep it started.
+    """A request that was accepted: the facts it added or tried again, the one it took back, or the sleep it started.
 
     `digest` is that of its content; empty once a fact of it was erased, as it could confirm a guess of the words. All
-    that is known of the request then is whether it `retracts` and its facts. `repeated` are the facts, in its order, of
-    a request that added none because the memory knew them all; it never has a digest.
+    that is known of the request then is whether it `retracts` or `retries`, and its facts. `repeated` are the facts, in
+    its order, of a request that added none because the memory knew them all; it never has a digest.
     """
 
     digest: Digest
     facts: tuple[FactId, ...] = ()
     repeated: tuple[FactId, ...] = ()
     retracts: bool = False
+    retries: bool = False
     sleep: SleepId | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.commands import AddFacts, RetractFact, SupersedeFact, ToldFact
+from core.commands import AddFacts, RetractFact, RetryFacts, SupersedeFact, ToldFact
 from core.errors import InvalidField, RequestReused
 from core.facts import Fact
 from core.ids import FactId
@@ -22,7 +22,7 @@ def check_request_id(request: str) -> None:
         raise InvalidField("request_id", f"has {len(request)} characters, at most {MAX_REQUEST_ID} are allowed")
 
 
-def is_new(memory: Memory, command: AddFacts | SupersedeFact | RetractFact) -> bool:
+def is_new(memory: Memory, command: AddFacts | SupersedeFact | RetractFact | RetryFacts) -> bool:
     """Whether the request was not carried out before. Raises InvalidField or RequestReused."""
     check_request_id(command.request)
     earlier = memory.requests.get(command.request)
@@ -33,9 +33,12 @@ def is_new(memory: Memory, command: AddFacts | SupersedeFact | RetractFact) -> b
     return False
 
 
-def _may_be(memory: Memory, earlier: Request, command: AddFacts | SupersedeFact | RetractFact) -> bool:
+def _may_be(memory: Memory, earlier: Request, command: AddFacts | SupersedeFact | RetractFact | RetryFacts) -> bool:
     """Whether `earlier` did what `command` asks for, to the same fact, as far as this shows without its digest."""
     superseded = [one for fact in earlier.facts if (one := memory.facts[fact].predecessor) is not None]
+    if earlier.retries or isinstance(command, RetryFacts):
+        same = isinstance(command, RetryFacts) and command.fact in (None, *earlier.facts)
+        return earlier.retries and same
     match command:
         case RetractFact():
             return earlier.retracts and earlier.facts == (command.fact,)
@@ -57,8 +60,9 @@ def _says(memory: Memory, fact: FactId, told: Fact) -> bool:
 
 
 def known_facts(memory: Memory, told: Sequence[ToldFact]) -> tuple[FactId, ...]:
-    """The facts in `memory` that say what each of `told` does, all of which it knows."""
-    return tuple(memory.said[said_key(one.fact.subject, one.fact.relation)] for one in told)
+    """The facts in `memory` that say what each of `told` does, as far as it knows them."""
+    keys = [said_key(one.fact.subject, one.fact.relation) for one in told]
+    return tuple(memory.said[key] for key in keys if key in memory.said)
 
 
 def facts_of(then: Memory, request: str, keys: Sequence[tuple[str, str]]) -> list[FactId]:

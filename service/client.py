@@ -156,6 +156,27 @@ class Client(HistoryCalls):
         )
         return self._call(self.facts_stub.RetractFact, request, timeout)
 
+    def retry_fact(
+        self,
+        memory: str,
+        fact: str = "",
+        *,
+        request_id: str = "",
+        expected_version: int | None = None,
+        wait: bool = False,
+        timeout: float | None = 600,
+    ) -> facts_pb2.RetryFactResponse:
+        """Without a fact, all that were given up. `wait`: until each is written, withdrawn or given up again."""
+        request = facts_pb2.RetryFactRequest(
+            memory=memory,
+            request_id=request_id or str(uuid.uuid4()),
+            fact=fact,
+            all=not fact,
+            expected_version=expected_version,
+            wait=facts_pb2.WAIT_INJECTED if wait else facts_pb2.WAIT_NONE,
+        )
+        return self._call(self.facts_stub.RetryFact, request, timeout)
+
     def fact(
         self, memory: str, fact: str, at_version: AsOf = None, timeout: float | None = 60
     ) -> facts_pb2.GetFactResponse:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from hypnogram.v1 import facts_pb2, facts_pb2_grpc
 
 from core.codec import canonical
-from core.commands import AddFacts, Command, RetractFact, SupersedeFact
+from core.commands import AddFacts, Command, RetractFact, RetryFacts, SupersedeFact
 from core.decide_history import MAX_REASON
 from core.errors import FactUnknown, MemoryUnknown
 from core.facts import Fact
@@ -186,6 +186,29 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             version=state.version,
         )
 
+    async def RetryFact(  # noqa: N802
+        self, request: facts_pb2.RetryFactRequest, context: Context
+    ) -> facts_pb2.RetryFactResponse:
+        memory, fact = fields.memory_id(request.memory), fields.fact_or_all(request)
+        request_id = fields.request_id(request.request_id)
+        expected = fields.optional_version(request, "expected_version")
+        wait = fields.wait(request.wait, facts_pb2.WAIT_INJECTED)
+        digest = telling.retry_digest(request)
+
+        def command(state: Memory) -> RetryFacts:
+            if state.created is None:
+                raise MemoryUnknown(memory)
+            return RetryFacts(memory=memory, fact=fact, request=request_id, request_digest=digest)
+
+        state = await self._carry_out(memory, command, request_id, expected)
+        known = state.requests.get(request_id)
+        retried = [fact] if fact is not None else list(known.facts) if known else []
+        if wait:
+            state = await self._once(memory, lambda now: not any(_is_owed(now, one) for one in retried))
+        return facts_pb2.RetryFactResponse(
+            facts=[messages.fact_message(state, one) for one in retried], version=state.version
+        )
+
     def _answered(self, memory: MemoryId, state: Memory, request: str, keys: Sequence[tuple[str, str]]) -> list[FactId]:
         """The facts that the request found or added when it was carried out, whatever became of them since."""
         earlier = state.requests[request]
@@ -212,6 +235,10 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
 
 def _is_pending(state: Memory, fact: FactId) -> bool:
     return state.facts[fact].status is Status.PENDING
+
+
+def _is_owed(state: Memory, fact: FactId) -> bool:
+    return _is_pending(state, fact) or will_leave(state, fact)
 
 
 def _known(memory: MemoryId, state: Memory, fact: FactId) -> FactState:

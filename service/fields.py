@@ -54,6 +54,15 @@ def fact_id(value: str) -> FactId:
     return FactId(text(value, "fact", MAX_TEXT))
 
 
+def fact_or_all(request: facts_pb2.RetryFactRequest) -> FactId | None:
+    """The fact that is named; None where all are meant."""
+    if request.all:
+        if request.fact:
+            raise InvalidField("fact", "is given together with `all`; give one of the two")
+        return None
+    return fact_id(request.fact)
+
+
 def sleep_id(value: str) -> SleepId:
     """The id of a sleep; empty where it was left out."""
     return SleepId(text(value, "sleep"))

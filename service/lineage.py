@@ -22,6 +22,7 @@ from core.history_events import (
     CheckpointMarked,
     FactErased,
     FactRetracted,
+    FactRetried,
     FactsRepeated,
     FactSuperseded,
     FactWithdrawn,
@@ -145,6 +146,7 @@ def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
             | FactRetreated()
             | FactDissolved()
             | FactRetracted()
+            | FactRetried()
             | FactWithdrawn()
             | FactErased()
         ):
@@ -189,6 +191,7 @@ def _decides(event: Event, fact: FactId, past: _Past) -> bool:
             | FactRetreated()
             | FactDissolved()
             | FactSuperseded()
+            | FactRetried()
             | FactWithdrawn()
         ):
             return event.fact == fact
@@ -254,7 +257,7 @@ def _implied(event: Event, fact: FactId, past: _Past) -> tuple[str | None, ...]:
             return tuple(origin(one) for one in replaced if one in past.adapters)
         case FactErased():
             return past.taken_back, past.withdrawn
-        case WorkFailed():
+        case WorkFailed() | FactRetried():
             return (origin(fact),)
         case FactAudited(sleep=sleep, occasion=occasion):
             return origin(sleep), past.trained.get(sleep) if occasion == Occasion.GATE else None

@@ -11,6 +11,7 @@ from core.history_events import (
     CheckpointMarked,
     FactErased,
     FactRetracted,
+    FactRetried,
     FactsRepeated,
     FactSuperseded,
     FactWithdrawn,
@@ -65,6 +66,7 @@ def summary(event: Event, fact: FactId | None = None) -> str:
             | FactsRepeated()
             | FactSuperseded()
             | FactRetracted()
+            | FactRetried()
             | FactWithdrawn()
             | FactErased()
             | AdaptersCompacted()
@@ -91,6 +93,8 @@ def _of_history(event: HistoryEvent, fact: FactId | None) -> str:
             return f"supersedes fact {event.fact}" if fact == event.by else f"superseded by fact {event.by}"
         case FactRetracted():
             return f"retracted{', to be erased' * event.erase}" + (f": {event.reason}" if event.reason else "")
+        case FactRetried():
+            return f"to be tried again, as a client {'asked' if event.request else 'told it once more'}"
         case FactWithdrawn():
             how = f"edit {event.edit} answers instead" if event.edit else "its columns are out of force"
             by = f", {len(event.adapters)} adapters were trained on it" if event.adapters else ""

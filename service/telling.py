@@ -37,6 +37,11 @@ def retract_digest(request: facts_pb2.RetractFactRequest) -> Digest:
     return _digest(["retract", request.fact, request.reason, request.erase])
 
 
+def retry_digest(request: facts_pb2.RetryFactRequest) -> Digest:
+    """The same of what shall be tried again."""
+    return _digest(["retry", request.fact, request.all])
+
+
 def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, phrasebook: Phrasebook, id_: str) -> ToldFact:
     """The fact that shall stand in the place of `old`, in the client's words or in those of `old`."""
     object_ = tidy(request.object)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli import amend, options
+from service.cli import amend, options, retry
 from service.cli.harm import warnings
 from service.cli.output import (
     UsageProblem,
@@ -34,6 +34,7 @@ BATCH = 256  # facts in one request
 app = typer.Typer(help="Tell a memory facts, see how far they have come, take them back.", no_args_is_help=True)
 app.command("supersede")(amend.supersede)
 app.command("retract")(amend.retract)
+app.command("retry")(retry.retry)
 
 
 @app.command("add")

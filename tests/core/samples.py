@@ -28,6 +28,7 @@ from core.history_events import (
     CheckpointMarked,
     FactErased,
     FactRetracted,
+    FactRetried,
     FactsRepeated,
     FactSuperseded,
     FactWithdrawn,
@@ -298,8 +299,10 @@ HISTORY: tuple[Event, ...] = (
     ),
 )
 FORKED = MemoryForked(parent=MemoryId("demo"), version=4, hash=digest("last event shared"), weights=CLEAN)
+RETRIED = FactRetried(fact=BO.id, request="request-again", request_digest=digest("again", BO.id))
 DAY: tuple[Event, ...] = (*READY, added(ARIA), *injected(FIRST_EDIT), added(BO, "request-2"), failed(BO))
-LIFE: tuple[Event, ...] = (*DAY, *NIGHTS, *HISTORY)
+GIVEN_UP: tuple[Event, ...] = (failed(BO, attempt=3, parked=True), RETRIED)
+LIFE: tuple[Event, ...] = (*DAY, *NIGHTS, *HISTORY, *GIVEN_UP)
 """A short life in which every event type happens, but for the one that a fork begins with, and the end."""
 END: tuple[Event, ...] = (MemoryDeleted(), MemoryPurged(keys=3, artifacts=(digest("delta", 1),), kept=1))
 

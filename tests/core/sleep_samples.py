@@ -20,6 +20,7 @@ from core.commands import (
     RecordTraining,
     RecordWithdrawal,
     RetractFact,
+    RetryFacts,
     StartSleep,
     SupersedeFact,
     ToldFact,
@@ -89,6 +90,14 @@ def supersede(old: Fact, new: Fact, request: str = "") -> SupersedeFact:
         new=ToldFact(fact=new, source=Source(client="test")),
         request=request or f"instead-{old.id}",
         request_digest=digest(old.id, new.object),
+    )
+
+
+def retry(one: Fact | None = None, request: str = "") -> RetryFacts:
+    """Of one fact, or of all."""
+    fact = one.id if one else None
+    return RetryFacts(
+        memory=MemoryId("demo"), fact=fact, request=request or f"retry-{fact}", request_digest=digest("retry", fact)
     )
 
 

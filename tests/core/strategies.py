@@ -64,7 +64,7 @@ class Attempt:
         return f"<{type(self.command).__name__}: {came!s:.200}>"
 
 
-HISTORY = ("retract", "retract", "supersede", "supersede", "mark", "compact")
+HISTORY = ("retract", "retract", "supersede", "supersede", "mark", "compact", "retry")
 KINDS = ("add", "add", "work", "work", "work", "work", "fail", "stale", "create", "sleep", "sleep", "cancel", *HISTORY)
 NIGHTLY = (*["work"] * 24, "sleep", "sleep", "fail", "add", "stale", "cancel", *HISTORY)
 
@@ -117,6 +117,8 @@ def _of_history(draw: st.DrawFn, memory: Memory, kind: str) -> Command:
     if kind == "supersede":
         new = samples.fact(f"fact-{memory.version}", fact.subject, fact.relation, draw(st.sampled_from(OTHERS)))
         return sleeping.supersede(fact, new, request)
+    if kind == "retry":
+        return sleeping.retry(draw(st.sampled_from((fact, fact, None))), request)
     if kind == "compact" and memory.adapters:
         return sleeping.compact(memory)
     version = draw(st.integers(0, memory.version + 1))

@@ -21,10 +21,10 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from core.commands import CancelSleep, CreateMemory, DeleteMemory, MarkCheckpoint, RecordCompaction
+from core.commands import CancelSleep, CreateMemory, DeleteMemory, MarkCheckpoint, RecordCompaction, RetryFacts
 from core.evolve import evolve
 from core.history_errors import WordsErased
-from core.ids import MemoryId
+from core.ids import Digest, MemoryId
 from core.memory import NOTHING
 from core.plan import plan
 from core.policy import Training
@@ -71,6 +71,9 @@ def _live(store: Store, place: Place) -> dict[str, object]:
     ):
         tell(store, *batch)
         work(store, subjects)
+    again = RetryFacts(memory=DEMO, fact=None, request="again", request_digest=Digest("again"))
+    States(store.log, store.snapshots).carry_out(DEMO, lambda _: again, CAUSE)
+    work(store, subjects)  # parks it once more
     short = replace(QUICK, scales=(1.0, 0.0), trainings=2)  # one advance dissolves
     strict = replace(short, healthy=1.0, gate=1.0)  # degrades facts, so that they are refreshed, and turns them back
     taught = Training(rank=16, steps=400, learning_rate=2e-2, batch=12, rehearsal=0, divergence_weight=0.0, enough=0.01)

@@ -1018,3 +1018,71 @@ class RetractFactResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RetractFactResponse: _TypeAlias = RetractFactResponse  # noqa: Y015
+
+@_typing.final
+class RetryFactRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FACT_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """The memory."""
+    request_id: _builtins.str
+    """Fresh for each request, a UUID say; 1 to 128 characters."""
+    fact: _builtins.str
+    """The fact to try again; left out with `all`."""
+    all: _builtins.bool
+    """Every fact that was given up."""
+    expected_version: _builtins.int
+    """Do it only if the memory is at this version."""
+    wait: Global___Wait.ValueType
+    """When to answer."""
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        fact: _builtins.str = ...,
+        all: _builtins.bool = ...,
+        expected_version: _builtins.int | None = ...,
+        wait: Global___Wait.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "all", b"all", "expected_version", b"expected_version", "fact", b"fact", "memory", b"memory", "request_id", b"request_id", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___RetryFactRequest: _TypeAlias = RetryFactRequest  # noqa: Y015
+
+@_typing.final
+class RetryFactResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The memory's version after this request."""
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fact]:
+        """The fact asked for; with `all`, those that this request had tried again. As they are at `version`."""
+
+    def __init__(
+        self,
+        *,
+        facts: _abc.Iterable[Global___Fact] | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetryFactResponse: _TypeAlias = RetryFactResponse  # noqa: Y015

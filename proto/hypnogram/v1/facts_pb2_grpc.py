@@ -65,6 +65,11 @@ class FactsStub:
                 request_serializer=hypnogram_dot_v1_dot_facts__pb2.RetractFactRequest.SerializeToString,
                 response_deserializer=hypnogram_dot_v1_dot_facts__pb2.RetractFactResponse.FromString,
                 _registered_method=True)
+        self.RetryFact = channel.unary_unary(
+                '/hypnogram.v1.Facts/RetryFact',
+                request_serializer=hypnogram_dot_v1_dot_facts__pb2.RetryFactRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_facts__pb2.RetryFactResponse.FromString,
+                _registered_method=True)
 
 
 class FactsServicer:
@@ -185,6 +190,28 @@ class FactsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RetryFact(self, request, context):
+        """Has executors try again what they gave up, and answers once that is durable.
+
+        That is a parked fact, which becomes pending, and one that was taken back and could not be withdrawn or erased. A fact
+        that nobody gave up stays as it is. What a fact waits for that is not its own fault needs no call: it is tried again by
+        itself (`execution` of GetMemory). Telling a parked fact once more does the same. Safe to repeat with the same
+        `request_id`. WAIT_INJECTED waits until the weights have the facts, or have given them up, or another attempt has failed
+        for good.
+
+        Errors:
+        INVALID_ARGUMENT     INVALID_FIELD: neither a fact nor `all`, or both
+        NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+        ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+        ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+        RESOURCE_EXHAUSTED   CAPACITY_REACHED: the parked facts would harm those in the weights
+
+        Example: {"memory": "demo", "request_id": "79", "all": true}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FactsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -217,6 +244,11 @@ def add_FactsServicer_to_server(servicer, server):
                     servicer.RetractFact,
                     request_deserializer=hypnogram_dot_v1_dot_facts__pb2.RetractFactRequest.FromString,
                     response_serializer=hypnogram_dot_v1_dot_facts__pb2.RetractFactResponse.SerializeToString,
+            ),
+            'RetryFact': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryFact,
+                    request_deserializer=hypnogram_dot_v1_dot_facts__pb2.RetryFactRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_facts__pb2.RetryFactResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -382,6 +414,33 @@ class Facts:
             '/hypnogram.v1.Facts/RetractFact',
             hypnogram_dot_v1_dot_facts__pb2.RetractFactRequest.SerializeToString,
             hypnogram_dot_v1_dot_facts__pb2.RetractFactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryFact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.Facts/RetryFact',
+            hypnogram_dot_v1_dot_facts__pb2.RetryFactRequest.SerializeToString,
+            hypnogram_dot_v1_dot_facts__pb2.RetryFactResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -123,6 +123,24 @@ class FactsStub:
 
     Example: {"memory": "demo", "request_id": "78", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "reason": "moved"}
     """
+    RetryFact: _grpc.UnaryUnaryMultiCallable[_facts_pb2.RetryFactRequest, _facts_pb2.RetryFactResponse]
+    """Has executors try again what they gave up, and answers once that is durable.
+
+    That is a parked fact, which becomes pending, and one that was taken back and could not be withdrawn or erased. A fact
+    that nobody gave up stays as it is. What a fact waits for that is not its own fault needs no call: it is tried again by
+    itself (`execution` of GetMemory). Telling a parked fact once more does the same. Safe to repeat with the same
+    `request_id`. WAIT_INJECTED waits until the weights have the facts, or have given them up, or another attempt has failed
+    for good.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: neither a fact nor `all`, or both
+      NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+      ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+      ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+      RESOURCE_EXHAUSTED   CAPACITY_REACHED: the parked facts would harm those in the weights
+
+    Example: {"memory": "demo", "request_id": "79", "all": true}
+    """
 
 @_typing.type_check_only
 class FactsAsyncStub(FactsStub):
@@ -218,6 +236,24 @@ class FactsAsyncStub(FactsStub):
                            from a fork that shares it
 
     Example: {"memory": "demo", "request_id": "78", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "reason": "moved"}
+    """
+    RetryFact: _aio.UnaryUnaryMultiCallable[_facts_pb2.RetryFactRequest, _facts_pb2.RetryFactResponse]  # type: ignore[assignment]
+    """Has executors try again what they gave up, and answers once that is durable.
+
+    That is a parked fact, which becomes pending, and one that was taken back and could not be withdrawn or erased. A fact
+    that nobody gave up stays as it is. What a fact waits for that is not its own fault needs no call: it is tried again by
+    itself (`execution` of GetMemory). Telling a parked fact once more does the same. Safe to repeat with the same
+    `request_id`. WAIT_INJECTED waits until the weights have the facts, or have given them up, or another attempt has failed
+    for good.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: neither a fact nor `all`, or both
+      NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+      ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+      ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+      RESOURCE_EXHAUSTED   CAPACITY_REACHED: the parked facts would harm those in the weights
+
+    Example: {"memory": "demo", "request_id": "79", "all": true}
     """
 
 class FactsServicer(metaclass=_abc_1.ABCMeta):
@@ -347,6 +383,30 @@ class FactsServicer(metaclass=_abc_1.ABCMeta):
                                from a fork that shares it
 
         Example: {"memory": "demo", "request_id": "78", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "reason": "moved"}
+        """
+
+    @_abc_1.abstractmethod
+    def RetryFact(
+        self,
+        request: _facts_pb2.RetryFactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_facts_pb2.RetryFactResponse, _abc.Awaitable[_facts_pb2.RetryFactResponse]]:
+        """Has executors try again what they gave up, and answers once that is durable.
+
+        That is a parked fact, which becomes pending, and one that was taken back and could not be withdrawn or erased. A fact
+        that nobody gave up stays as it is. What a fact waits for that is not its own fault needs no call: it is tried again by
+        itself (`execution` of GetMemory). Telling a parked fact once more does the same. Safe to repeat with the same
+        `request_id`. WAIT_INJECTED waits until the weights have the facts, or have given them up, or another attempt has failed
+        for good.
+
+        Errors:
+          INVALID_ARGUMENT     INVALID_FIELD: neither a fact nor `all`, or both
+          NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
+          ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+          ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+          RESOURCE_EXHAUSTED   CAPACITY_REACHED: the parked facts would harm those in the weights
+
+        Example: {"memory": "demo", "request_id": "79", "all": true}
         """
 
 def add_FactsServicer_to_server(servicer: FactsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
