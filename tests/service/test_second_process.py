@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from core.history_events import CheckpointMarked
-from service.executor import Executor
 from service.subjects import Subjects
 from service.wiring import opened
 from store.verify import verify_log
@@ -73,7 +72,7 @@ def _brief(lived: Place, other: Place, monkeypatch: pytest.MonkeyPatch) -> Itera
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setattr("service.server.serve", served)
-    monkeypatch.setattr(Executor, "run", lambda *_: None)
+    monkeypatch.setattr("service.pulse.run_on", lambda works, stop: stop.set())
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
