@@ -94,7 +94,7 @@ def export_archive(
     if os.path.lexists(path):
         raise ExportExists(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=path.parent) as lines, _new_file(path) as file:
+    with TemporaryFile(dir=path.parent) as lines, new_file(path) as file:
         gathered = _Gathered(lines)
         for page in _pages(log, memory, wanted):
             gathered.add(page)
@@ -202,7 +202,7 @@ def _artifact(artifacts: Artifacts, digest: Digest) -> Iterator[bytes]:
 
 
 @contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
+def new_file(path: Path) -> Iterator[IO[bytes]]:
     """A sibling that becomes `path` once the block has ended well; otherwise nothing is left of it."""
     file = NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False)  # noqa: SIM115
     made = Path(file.name)

@@ -22,7 +22,7 @@ class Artifacts:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def put(self, data: bytes) -> Digest:
         """Keeps `data` and returns its digest once it is durable. Putting equal data again changes nothing."""

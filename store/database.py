@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from importlib.resources import files
 from pathlib import Path
+from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
@@ -22,7 +24,7 @@ _MIGRATION_LOCK = 0x68_79_70_6E  # of PostgreSQL's advisory locks: "hypn"
 
 
 def connect(url: str) -> Engine:
-    """An engine for `url`, durable at every commit. Creates nothing but the folder of a SQLite file."""
+    """An engine for `url`, durable at every commit. Of SQLite's files only their owner may read those made here."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -30,7 +32,7 @@ def connect(url: str) -> Engine:
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
             raise InvalidField("db", f"a log outlives its process and needs a file; {_EXAMPLES}")
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        create_private(Path(parsed.database))
         engine = create_engine(
             parsed, connect_args={"timeout": BUSY_SECONDS}, pool_size=8, max_overflow=-1, hide_parameters=True
         )
@@ -44,6 +46,30 @@ def connect(url: str) -> Engine:
 
 
 _EXAMPLES = "use sqlite:///path/to/hypnogram.db or postgresql+psycopg://user@host/database"
+
+
+def create_private(file: Path) -> None:
+    """Makes an empty `file` that only its owner may read, whatever the umask, unless it is there; and its folder.
+
+    SQLite gives -wal and -shm the mode of the file. One that is there is not opened: that would drop SQLite's locks.
+
+    Raises:
+        InvalidField: it cannot be made.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.path.lexists(file):
+            return
+        descriptor, made = mkstemp(dir=file.parent, prefix=".tmp-")
+        os.close(descriptor)
+        try:
+            os.link(made, file)  # another process may be faster
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(made)
+    except OSError as error:
+        raise InvalidField("db", f"{str(file)!r} cannot be made ({error.strerror}); name another with --db") from None
 
 
 def migrate(engine: Engine) -> None:

@@ -112,6 +112,8 @@ class _Arrival:
             WordsErased: the memory needs words of a fact that has no key.
         """
         members, manifest = self.unpacked.members, self.unpacked.manifest
+        if manifest.get("kind") == "backup":
+            raise InvalidField("path", "it holds a whole database; put it back with `hypnogram restore`")
         for name in (EVENTS, KEYS):
             if name not in members:
                 raise ArchiveDamaged(name, "is missing")

@@ -135,7 +135,7 @@ def _archived(path: Path, store: Store, name: MemoryId, state: Memory) -> dict[s
     from core.plan import plan
     from store.archive import export_archive
 
-    with _writing(path):
+    with writing(path):
         found = export_archive(path, store.log, store.artifacts, name, state.version)
     return {**_about(found), "plan_digest": plan(state).digest}
 
@@ -171,7 +171,7 @@ def _weights_written(
     )
     rank = {}
     columns = columns_of(deltas, wanted)
-    with _writing(path):
+    with writing(path):
         if kind == "adapter":
             rank = {"rank": export_adapter(path, subject, columns, origin)}
         else:
@@ -216,7 +216,7 @@ def _refuse_taken(path: Path, force: bool) -> None:
 def _write(path: Path, html: str, force: bool) -> None:
     """The page is there whole, or not at all."""
     made = path.with_name(f".{path.name}-{os.getpid()}")
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             made.write_text(html, encoding="utf-8")
@@ -227,7 +227,7 @@ def _write(path: Path, html: str, force: bool) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Says in words when nothing can be written there."""
     from core.errors import InvalidField
 
@@ -235,4 +235,6 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         why = error.strerror or str(error)
-        raise InvalidField("path", f"{str(path)!r} cannot be written: {why}; choose another place") from None
+        raise InvalidField(
+            "path", f"{str(error.filename or path)!r} cannot be written: {why}; choose another place"
+        ) from None

@@ -8,7 +8,22 @@ from typing import Annotated
 import typer
 
 from core.errors import HypnogramError
-from service.cli import ask, bench, carry, checkpoint, fact, fork, history, lineage, memory, proof, run, sleep, status
+from service.cli import (
+    ask,
+    backup,
+    bench,
+    carry,
+    checkpoint,
+    fact,
+    fork,
+    history,
+    lineage,
+    memory,
+    proof,
+    run,
+    sleep,
+    status,
+)
 from service.cli.output import UsageProblem, fail, print_text
 from service.cli.sections import LOOK, MAINTAIN, SERVE, TALK, Sections
 from service.failures import CallFailed
@@ -46,6 +61,8 @@ app.command("diff", rich_help_panel=LOOK)(fork.diff)
 app.command("replay", rich_help_panel=MAINTAIN)(proof.replay)
 app.command("verify", rich_help_panel=MAINTAIN)(proof.verify)
 app.command("compact", rich_help_panel=MAINTAIN)(proof.compact)
+app.command("backup", rich_help_panel=MAINTAIN)(backup.backup)
+app.command("restore", rich_help_panel=MAINTAIN)(backup.restore)
 app.command("export", rich_help_panel=MAINTAIN)(carry.export)
 app.command("import", rich_help_panel=MAINTAIN)(carry.import_)
 app.command("report", rich_help_panel=LOOK)(carry.report)

@@ -34,6 +34,7 @@ OPENING = [  # what opens the database, where "{new}" is a name that nothing has
     ("export", "{new}", "--as", "adapter"),
     ("import", "{archive}", "--memory", "arrived"),
     ("report", "{new}"),
+    ("backup", "{new}"),
 ]
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # stock tools remark on this and that
@@ -112,7 +113,7 @@ def test_nothing_acknowledged_is_lost_when_a_second_process_leaves_after_an_eras
         first.kill()
         first.wait()
 
-    assert not [path for path in opens if "hypnogram.db" in path]
+    assert not [path for path in opens if path.startswith(f"{place.folder}/hypnogram.db")]
     with opened(place.settings()) as store:
         marks = [recorded for recorded in store.log.read(memory=DEMO) if isinstance(recorded.event, CheckpointMarked)]
         assert len(marks) == APPENDED
@@ -122,4 +123,4 @@ def test_nothing_acknowledged_is_lost_when_a_second_process_leaves_after_an_eras
 def test_every_command_that_opens_the_database_is_tried() -> None:
     opening = {path for path, command in COMMANDS.items() if any("--db" in option.opts for option in command.params)}
 
-    assert opening == {command[:1] for command in OPENING}
+    assert opening - {("restore",)} == {command[:1] for command in OPENING}  # which makes a database of its own

@@ -1,6 +1,8 @@
 """Opening databases: empty, ready, older, newer, and not ours."""
 
+import os
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -55,6 +57,21 @@ def test_an_empty_database_is_made_ready_by_whoever_comes_first(url: str) -> Non
         thread.join()
 
     assert failures == []
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)
+def test_only_their_owner_may_read_the_files_of_a_database(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        log = EventLog.open(f"sqlite:///{tmp_path}/data/log.db")
+        log.append(DEMO, [told()], expected=0)
+    finally:
+        os.umask(before)
+
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
+    log.close()
+    assert modes == {"log.db": 0o600, "log.db-wal": 0o600, "log.db-shm": 0o600}
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) & 0o077 == 0
 
 
 def test_opening_again_changes_nothing(url: str) -> None:
