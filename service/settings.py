@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         description="Whether a server may listen where other machines reach it, though it asks nobody who they are.",
     )
     server_seconds: float = Field(
-        default=30.0,
+        default=60.0,
         ge=0,
         le=3600,
         description="Seconds that commands wait for a server to start; 0 is not at all.",

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+WORK = {
+    "inject": "write what was told into the weights",
+    "withdraw": "take what was retracted out of the weights",
+    "erase": "destroy what shall be erased",
+}
+
 FIRST, EVERY = 2.0, 10.0  # seconds until the first line into a file, and from each to the next
 MOVING = 1.0  # seconds from each look to the next on a terminal
 LOOK_SECONDS = 3.0  # that a look at the server may take
@@ -122,7 +128,8 @@ def of_memory(answer: memories_pb2.GetMemoryResponse) -> str:
     if execution.elsewhere and not execution.work:
         return f"an executor, which is at memory {execution.elsewhere}"
     if execution.work:
-        return f"the executor to {execution.work.replace('_', ' ')}; {pending} facts are pending"
+        what = WORK.get(execution.work, execution.work.replace("_", " "))
+        return f"the executor to {what}; {pending} {'fact is' if pending == 1 else 'facts are'} pending"
     return f"the server; memory {name} is owed nothing" if not pending else f"an executor to come to memory {name}"
 
 

@@ -120,7 +120,7 @@ def answer(**execution: Any) -> memories_pb2.GetMemoryResponse:
     [
         ({"alive": False}, "none is running"),
         ({"work": "prepare_statistics"}, "the statistics of the base model"),
-        ({"work": "inject"}, "the executor to inject; 2 facts are pending"),
+        ({"work": "inject"}, "the executor to write what was told into the weights; 2 facts are pending"),
         ({"work": "inject", "waits_for": "room on the disk", "reason": "DISK_FULL"}, "room on the disk (DISK_FULL)"),
         ({"elsewhere": "other"}, "an executor, which is at memory other"),
         ({}, "an executor to come to memory demo"),
