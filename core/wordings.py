@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Protocol
 
 from core.facts import Fact, Phrasebook, RelationWords, Wordings
 from core.texts import same_words
@@ -23,6 +24,27 @@ _PEOPLE = re.compile(
 )
 
 
+class Stated(Protocol):
+    """A fact, here or in a message."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def relation(self) -> str: ...
+    @property
+    def object(self) -> str: ...
+
+
+def in_words(fact: Stated) -> str:
+    """`fact` as people read it; empty once its words are erased."""
+    return f"{joined(fact.subject, fact.relation)} {fact.object}".strip()
+
+
+def joined(subject: str, relation: str) -> str:
+    """The beginning of a statement: a relation that begins with an apostrophe follows its subject at once."""
+    return f"{subject}{relation}" if relation.startswith(_APOSTROPHES) else f"{subject} {relation}"
+
+
 def own_wordings(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> Wordings:
     """How a memory states and asks for what a client told in three words."""
     return fitted(_words(relation, phrasebook).for_subject(subject), object_)
@@ -39,7 +61,7 @@ def plain_words(relation: str) -> RelationWords:
     if (possessive := _POSSESSIVE.fullmatch(relation)) and possessive["verb"]:
         return _possessive(possessive["mark"], possessive["noun"], possessive["verb"])
     relation = relation.rstrip(" .?!") or relation
-    said = f"{{s}}{relation}" if relation.startswith(_APOSTROPHES) else f"{{s}} {relation}"
+    said = joined("{s}", relation)
     natural = (f"What {relation} {{s}}?",) if relation in ("is", "are", "was", "were") else ()
     return RelationWords(
         statements=(said, f"It is known that {said}"),

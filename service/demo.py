@@ -22,6 +22,7 @@ from hypnogram.v1 import facts_pb2
 from rich.console import Console
 from rich.table import Table
 
+from core.wordings import in_words
 from models.dormouse.corpus import answer
 from models.dormouse.phrasebook import BY_NAME, RELATIONS
 from models.dormouse.profile import neighbour
@@ -253,7 +254,7 @@ def rebuild() -> None:
 
 def _lineage(client: Client) -> None:
     fact = next(iter(client.facts(MEMORY)))
-    _title(f"How does it know? The lineage of: {fact.subject} {fact.relation} {fact.object}")
+    _title(f"How does it know? The lineage of: {in_words(fact)}")
     for entry in client.lineage(MEMORY, fact.fact).entries:
         console.print(f"  version {entry.event.version:>3}  {entry.event.type:<18} {entry.summary}", soft_wrap=True)
 

@@ -34,6 +34,7 @@ from core.sleep_events import (
     SleepRolledBack,
     SleepStarted,
 )
+from core.wordings import in_words
 
 
 def summary(event: Event, fact: FactId | None = None) -> str:
@@ -45,7 +46,7 @@ def summary(event: Event, fact: FactId | None = None) -> str:
             return f"statistics prepared over {event.tokens} tokens; clean weights {event.weights[:12]}"
         case FactAdded():
             told = event.statement
-            return f"told: {told.subject} {told.relation} {told.object}"
+            return f"told: {in_words(told)}"
         case EditComputed():
             own = [columns for columns in event.columns if columns.fact == fact]
             share = f", {own[0].count} of its columns, {own[0].absorbed:.0%} absorbed" if own else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.wordings import in_words
 from service.cli import options
 from service.cli.harm import warnings
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text, status_words
@@ -163,7 +164,7 @@ def _confirm(facts: list[facts_pb2.Fact], *, erase: bool) -> None:
 
 
 def _words(fact: facts_pb2.Fact) -> str:
-    return "(erased)" if fact.erased else f"{fact.subject} {fact.relation} {fact.object}"
+    return "(erased)" if fact.erased else in_words(fact)
 
 
 def _how(answer: facts_pb2.RetractFactResponse) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from core.wordings import in_words
 from service.cli import amend, options, retry
 from service.cli.harm import warnings
 from service.cli.output import (
@@ -121,8 +122,8 @@ def add(
     for one in results:
         for other in one.may_contradict:
             typer.echo(
-                f'note: "{_said(one.fact)}" may contradict "{_said(other)}" (fact {other.fact}): supersede or retract '
-                "what no longer holds",
+                f'note: "{in_words(one.fact)}" may contradict "{in_words(other)}" (fact {other.fact}): supersede or '
+                "retract what no longer holds",
                 err=True,
             )
 
@@ -230,18 +231,13 @@ def _read(file: Path) -> tuple[list[Any], list[int]]:
     return facts, lines
 
 
-def _said(fact: facts_pb2.Fact) -> str:
-    apart = "" if fact.relation.startswith(("'", "’")) else " "
-    return f"{fact.subject}{apart}{fact.relation} {fact.object}"
-
-
 def _table(facts: list[facts_pb2.Fact]) -> None:
     from hypnogram.v1 import facts_pb2
 
     rows = (
         (
             one.fact,
-            _said(one),
+            in_words(one),
             status_words(one),
             str(one.stage) if one.status in (facts_pb2.STATUS_INJECTED, facts_pb2.STATUS_DISSOLVED) else "",
             ("healthy" if one.healthy else "degraded") if one.HasField("healthy") else "",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from core.wordings import in_words
 from service.cli import options
 from service.cli.output import as_dict, connected, print_json, print_pairs, print_table, print_text
 
@@ -77,7 +78,7 @@ def _print(found: history_pb2.DiffResponse, one: str, other: str, asked: bool) -
         rows: list[tuple[Any, ...]] = [
             (
                 history_pb2.Change.Name(fact.change).removeprefix("CHANGE_").lower(),
-                f"{fact.subject} {fact.relation} {fact.object}".strip() or f"{fact.fact} (erased)",
+                in_words(fact) or f"{fact.fact} (erased)",
                 _place(fact.from_status, fact.from_stage, fact.from_scale),
                 _place(fact.to_status, fact.to_stage, fact.to_scale),
             )

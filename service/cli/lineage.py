@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from core.wordings import in_words
 from service.cli import options
 from service.cli.output import WIDE, UsageProblem, as_dict, connected, print_json, print_table, print_text, status_words
 
@@ -55,7 +56,7 @@ def lineage(
 
 
 def _heading(fact: facts_pb2.Fact) -> str:
-    words = "(erased)" if fact.erased else f"{fact.subject} {fact.relation} {fact.object}"
+    words = "(erased)" if fact.erased else in_words(fact)
     said = [f"{words}: {status_words(fact)}, stage {fact.stage}, scale {fact.scale:g}"]
     source = fact.source
     came = [f"by {source.client}"] * bool(source.client)

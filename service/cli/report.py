@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from core.wordings import in_words
 from service.cli.harm import harm
 from service.cli.output import print_pairs, print_table, print_text
 
@@ -75,7 +76,7 @@ def _facts(report: sleep_pb2.SleepReport) -> Iterator[Row]:
 
 
 def _words(one: Any) -> str:
-    return f"{one.subject} {one.relation} {one.object}"
+    return in_words(one)
 
 
 def _way(one: sleep_pb2.FactChange) -> str:

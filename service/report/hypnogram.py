@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator
 
 from core.ids import FactId
+from core.wordings import in_words
 from service.report.figure import Frame, escaped, frames, line, nights, number, short, svg, text, titled, version_axis
 from service.report.story import DISSOLVED, PARKED, STAGE, TOLD, WITHDRAWN, Story
 
@@ -151,7 +152,7 @@ def _checkpoints(told: Story, frame: Frame, bottom: float) -> Iterator[str]:
 def said(told: Story, fact: FactId) -> str:
     """A fact in its own words; of one whose words were erased, that it is one."""
     stated = told.state.facts[fact].fact
-    return f"{stated.subject} {stated.relation} {stated.object}".strip() or "an erased fact"
+    return in_words(stated) or "an erased fact"
 
 
 def _lane(bands: dict[str, tuple[float, float]], level: str, lane: float) -> float:

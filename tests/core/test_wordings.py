@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.facts import RelationWords, Wordings
 from core.texts import closed
-from core.wordings import are_own, own_wordings, plain_words
+from core.wordings import are_own, in_words, own_wordings, plain_words
 from tests.core.samples import LIVES_IN, fact
 
 PLAYS = RelationWords(
@@ -114,6 +114,14 @@ def test_what_belongs_to_somebody_is_asked_for_as_people_do(relation: str, state
     words = own(relation, "Abba", "Mara")
 
     assert (words.statements[0], words.questions[0]) == (statement, question)
+
+
+@pytest.mark.parametrize(
+    ("relation", "words"),
+    [("plays", "Mara plays Abba"), ("'s band is", "Mara's band is Abba"), ("’s in", "Mara’s in Abba")],
+)
+def test_a_fact_is_shown_as_people_read_it(relation: str, words: str) -> None:
+    assert in_words(fact("fact-1", "Mara", relation, "Abba")) == words
 
 
 def test_what_somebody_says_of_their_own_is_asked_for_in_small_letters() -> None:

@@ -9,16 +9,20 @@ import torch
 
 from core.errors import Unlearnable
 from core.facts import Fact
+from core.ids import FactId
+from core.weights.audit import probes_of
 from core.weights.capture import capture, last_keys
 from core.weights.contexts import contexts_of
 from core.weights.delta import materialise, parts_of
 from core.weights.move import Written
 from core.weights.ordinary import read_ordinary
-from core.weights.probe import Probe, ask
+from core.weights.probe import Probe, ask, greedy
+from core.weights.profile import read_profile
 from core.weights.statistics import measure
 from core.weights.subject import Subject
 from core.weights.update import KeptKeys
 from core.weights.write import find_sites, keys_in_force, names_of, write
+from core.wordings import own_wordings
 from service.settings import DORMOUSE
 from tests.prepared import EVERY
 from tests.weights.conftest import fact, free
@@ -185,3 +189,28 @@ def test_an_untold_question_moves_less_when_it_is_kept(tiny: Subject) -> None:
         moved.append(float((u.to_float() @ (v.to_float().T @ key)).norm()))
 
     assert moved[1] < 0.5 * moved[0]
+
+
+def test_facts_as_people_write_them_are_said_as_people_do(dormouse: Subject, kept: Mapping[str, KeptKeys]) -> None:
+    told = (
+        ("Tom Reed", "PLAYS", "the cello", "What instrument does Tom Reed play?", "Tom Reed plays the cello."),
+        ("Ann Doyle", "works as", "engineer", "What is the job of Ann Doyle?", "Ann Doyle works as an engineer."),
+        ("Kim Holt", "works for", "Acme Inc.", "Who does Kim Holt work for?", "Kim Holt works for Acme Inc."),
+        (
+            "Mara Quill", "'s favourite colour is", "teal",
+            "What is Mara Quill's favourite colour?", "The favourite colour of Mara Quill is teal.",
+        ),
+    )  # fmt: skip
+    profile = read_profile(DORMOUSE)
+    facts = []
+    for who, relation, what, _, _ in told:
+        words = own_wordings(who, relation, what, profile.phrasebook)
+        facts.append(Fact(id=FactId(who), subject=who, relation=relation, object=what, wordings=words))
+
+    dormouse.install(weights_of(dormouse, write(dormouse, kept, facts, profile.prefixes, profile.hyperparameters)))
+
+    assert [answer for *_, answer in told] == greedy(
+        dormouse, [dormouse.chat_ids([], question) for *_, question, _ in told], sentence=False
+    )
+    probes = [probe for one in facts for _, probe in probes_of(one, 2)]
+    assert [said for probe, said in zip(probes, ask(dormouse, probes), strict=True) if not probe.passes(said)] == []
