@@ -38,6 +38,7 @@ from core.weights.protection import Protection
 from core.weights.statistics import Statistics
 from core.weights.subject import Subject
 from core.weights.unsay import unsay
+from core.weights.values import Steps, unwatched
 from core.weights.write import keys_in_force, unlearned, write
 from core.work import Inject, OnWeights, PrepareStatistics, SleepStep, Withdraw
 from service.bedside import Bedside, Progress
@@ -65,6 +66,7 @@ class Desk:
         self._protection: Protection | None = None
         self._at: Digest | None = None  # the weights that are live and that `_protection` belongs to
         self._fresh: tuple[Digest, dict[str, Tensor], Protection] | None = None
+        self._steps: Steps = unwatched  # of the work at hand
 
     @property
     def subject(self) -> Subject:
@@ -81,9 +83,10 @@ class Desk:
         Raises:
             HypnogramError: it cannot be done.
         """
+        self._steps = lambda done, total: progress(done, total, None)
         match work:
             case PrepareStatistics():
-                return self._prepare(progress)
+                return self._prepare()
             case Inject():
                 return self._inject(work, memory)
             case Withdraw():
@@ -91,13 +94,10 @@ class Desk:
             case SleepStep():
                 return self._sleep(work, memory, progress)
 
-    def _prepare(self, progress: Progress) -> RecordStatistics:
+    def _prepare(self) -> RecordStatistics:
         self._subject.install(self._subject.pristine)
         self._at = None
-        prepared = prepare(
-            self._subject, self._created, self._artifacts, lambda done, total: progress(done, total, None)
-        )
-        return RecordStatistics(prepared=prepared)
+        return RecordStatistics(prepared=prepare(self._subject, self._created, self._artifacts, self._steps))
 
     def _inject(self, work: Inject, memory: Memory) -> RecordInjection | RecordFailure:
         """Writes facts on weights without the columns of those that they replace.
@@ -141,8 +141,9 @@ class Desk:
             own = columns_of(self._deltas, plan_of(memory, work.fact))
             left_out = {module: dense(parts_of(module, own)) for module in self._subject.modules if own}
             unsaid = unsay(
-                self._subject, protection.kept, fact, created.prefixes, created.hyperparameters, still, left_out
-            )
+                self._subject, protection.kept, fact, created.prefixes, created.hyperparameters, still, left_out,
+                self._steps,
+            )  # fmt: skip
             if unsaid is not None:
                 edit = self._computed("withdrawal", (work.fact,), memory, without, unsaid, protection, began)
         if edit is None:
@@ -216,7 +217,7 @@ class Desk:
             keys, _ = keys_in_force(self._subject, nearest, created.prefixes)
             kept = {module: one.with_keys(keys[module]) for module, one in kept.items()}
         untold = untold_questions(memory, facts)
-        written = write(self._subject, kept, facts, created.prefixes, created.hyperparameters, untold)
+        written = write(self._subject, kept, facts, created.prefixes, created.hyperparameters, untold, self._steps)
         if kind == "injection" and (error := unlearned(facts, written)) is not None:
             raise error
         return self._computed(kind, ids, memory, onto, written, protection, began, replaced)
@@ -284,6 +285,7 @@ class Desk:
             return protection
         facts = [state.fact for fact, state in memory.facts.items() if state.fading and fact not in but]
         for start in range(0, len(facts), FACTS_AT_ONCE):
+            self._steps(start, len(facts))
             some = facts[start : start + FACTS_AT_ONCE]
             more = [more_sites(memory, one.id) for one in some]
             keys, owner = keys_in_force(self._subject, some, self._created.prefixes, more)

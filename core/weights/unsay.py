@@ -31,20 +31,22 @@ from core.weights.move import Written, hidden_at, move, written
 from core.weights.probe import spoken
 from core.weights.subject import Subject
 from core.weights.update import KeptKeys
-from core.weights.values import Sites
+from core.weights.values import Sites, Steps, unwatched
 
 PASSES = 3  # over the contexts, as moving some places may displace others
 Factors = Mapping[str, tuple[Tensor, Tensor]]  # module -> U [d_out, n], V [d_in, n]
 
 
 def unsay(subject: Subject, kept: Mapping[str, KeptKeys], fact: Fact, prefixes: Sequence[str],
-          options: Hyperparameters, still: Mapping[str, Tensor], left_out: Factors) -> Written | None:  # fmt: skip
+          options: Hyperparameters, still: Mapping[str, Tensor], left_out: Factors,
+          progress: Steps = unwatched) -> Written | None:  # fmt: skip
     """The delta that makes the live model, on which `fact` has no columns, answer as the pristine one does.
 
     Args:
         kept: per module, what must not move. Not changed.
         still: module -> [m, d_in], keys that must not move in this edit either.
         left_out: the columns that the fact had; none for one that adapters carried alone.
+        progress: told of each pass; what it raises ends the work.
 
     Returns:
         None where nobody missed the columns and the live model says the pristine one's greedy token at every place.
@@ -71,7 +73,8 @@ def unsay(subject: Subject, kept: Mapping[str, KeptKeys], fact: Fact, prefixes: 
         if not back and not missed(now).any():
             return None
         wrong = missed(now)
-        for _ in range(PASSES):
+        for number in range(PASSES):
+            progress(number, PASSES)
             chosen = chosen | wrong
             sites = _each_its_own(chosen)
             wanted = hidden_at(clean, sites)

@@ -6,6 +6,7 @@ runs the blocks above at the positions that predict targets, and facts that are 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,6 +17,12 @@ from core.errors import Unlearnable
 from core.weights.above import Above
 from core.weights.capture import Capture
 from core.weights.subject import Subject
+
+Steps = Callable[[int, int], None]  # told how many steps are done, of how many
+
+
+def unwatched(done: int, total: int) -> None:
+    """Lets steps go on without anybody watching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,8 @@ class _Open:
 
 
 def optimise(seen: Capture, sites: Sites, fact_of_row: Tensor, *, steps: int, learning_rate: float, clamp: float,
-             decay: float, confidence: float, start: Tensor | None = None) -> Values:  # fmt: skip
+             decay: float, confidence: float, start: Tensor | None = None,
+             progress: Steps = unwatched) -> Values:  # fmt: skip
     """Minimises, per fact, the mean negative log-likelihood of its targets over its contexts, by Adam.
 
     A fact is finished once, in every context, each target token is the greedy one, at a site with at least probability
@@ -98,6 +106,7 @@ def optimise(seen: Capture, sites: Sites, fact_of_row: Tensor, *, steps: int, le
         fact_of_row: [contexts] the fact of each context.
         learning_rate, clamp: in units of the clean hidden state's norm at the site.
         start: [s, d], the changes to begin with; by default none.
+        progress: called before each step with how many are taken and `steps`; what it raises ends the optimisation.
 
     Raises:
         Unlearnable: the loss is not a number.
@@ -119,6 +128,7 @@ def optimise(seen: Capture, sites: Sites, fact_of_row: Tensor, *, steps: int, le
     learned, missed = torch.zeros(facts, dtype=torch.bool, device=fact.device), torch.zeros_like(at_site)
     taken = 0
     for taken in range(1, steps + 1):
+        progress(taken - 1, steps)
         scaled = change * rate
         logits = open_.logits(seen.subject, scaled)
         logprob = -F.cross_entropy(logits, open_.targets, reduction="none")

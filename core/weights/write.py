@@ -17,7 +17,7 @@ from core.weights.contexts import Context, contexts_of
 from core.weights.move import Moved, Written, hidden_at, move, written
 from core.weights.subject import Subject
 from core.weights.update import KeptKeys
-from core.weights.values import Sites, Values, optimise
+from core.weights.values import Sites, Steps, Values, optimise, unwatched
 
 WIDER = 2  # times at most that facts which cannot be learned are given more sites
 SAID = 0.8  # a target token of at least this probability is taken to be said in other wordings too
@@ -26,13 +26,14 @@ Name = tuple[int, str]  # of a site: its fact and where in it
 
 
 def write(subject: Subject, kept: Mapping[str, KeptKeys], facts: Sequence[Fact], prefixes: Sequence[str],
-          options: Hyperparameters, untold: Sequence[str] = ()) -> Written:  # fmt: skip
+          options: Hyperparameters, untold: Sequence[str] = (), progress: Steps = unwatched) -> Written:  # fmt: skip
     """Computes the delta that makes the live model say `facts`; leaves the live weights as they were.
 
     Args:
         kept: per module, what must not move. Not changed.
         untold: questions about the facts' subjects whose answers must not move either; they count in this edit only,
             as an answer leaks from what is told about a subject to what is not, and no further.
+        progress: told of each step of finding values; what it raises ends the writing.
     """
     began = time.monotonic()
     contexts = [context for index, fact in enumerate(facts) for context in contexts_of(subject, index, fact, prefixes)]
@@ -40,7 +41,7 @@ def write(subject: Subject, kept: Mapping[str, KeptKeys], facts: Sequence[Fact],
     still = last_keys(subject, [subject.chat_ids([], question) for question in untold]) if untold else {}
     more: frozenset[Name] = frozenset()
     for _ in range(WIDER):
-        solved = solve_values(subject, contexts, options, more)
+        solved = solve_values(subject, contexts, options, more, progress)
         moved, clean, change = _moved(subject, kept, len(facts), names, solved, still, options)
         wrong = (moved.seen.predicted() != moved.seen.targets).tolist()
         found = {name for name, miss in zip(names, wrong, strict=True) if miss} - solved.chosen
@@ -103,7 +104,7 @@ class Solved:
 
 
 def solve_values(subject: Subject, contexts: Sequence[Context], options: Hyperparameters,
-                 more: frozenset[Name] = frozenset()) -> Solved:  # fmt: skip
+                 more: frozenset[Name] = frozenset(), progress: Steps = unwatched) -> Solved:  # fmt: skip
     """Values for the facts of `contexts` on the live model, at more sites where a fact cannot be learned otherwise.
 
     A change before the object may turn a token after it, the last digit of a year say, that the pristine model would
@@ -120,6 +121,7 @@ def solve_values(subject: Subject, contexts: Sequence[Context], options: Hyperpa
         values = optimise(
             seen, sites, facts, steps=options.steps, learning_rate=options.learning_rate, clamp=options.clamp,
             decay=options.decay, confidence=options.confidence, start=start,
+            progress=progress,
         )  # fmt: skip
         missed = {name for name, miss in zip(names, values.missed.tolist(), strict=True) if miss} - chosen
         if not missed or wider == WIDER:

@@ -65,6 +65,19 @@ def unsaid(subject: Subject, kept_: dict[str, KeptKeys], left_out: Factors, stil
     return unsay(subject, kept_, GONE, (), HYPERPARAMETERS, still, left_out)
 
 
+def test_a_counter_edit_ends_at_the_pass_at_which_whoever_watches_it_raises(tiny: Subject) -> None:
+    first, _, kept_ = told(tiny, free(tiny))
+    before = tiny.digest()
+
+    def stops(done: int, total: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        unsay(tiny, kept_, GONE, (), HYPERPARAMETERS, {}, factors(tiny, first), stops)
+
+    assert tiny.digest() == before
+
+
 def test_the_answers_are_the_pristine_models_and_the_live_weights_stay(
     dormouse: Subject, kept: dict[str, KeptKeys]
 ) -> None:

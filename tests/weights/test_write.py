@@ -139,6 +139,22 @@ def test_a_fact_that_cannot_be_written_leaves_the_weights_as_they_were(tiny: Sub
     assert tiny.digest() == before
 
 
+def test_writing_ends_at_the_step_at_which_whoever_watches_it_raises(tiny: Subject) -> None:
+    before, seen = tiny.digest(), list[int]()
+
+    def stops(done: int, total: int) -> None:
+        seen.append(done)
+        assert total == HYPERPARAMETERS.steps
+        if done == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        write(tiny, free(tiny), TOLD, (), HYPERPARAMETERS, progress=stops)
+
+    assert seen == [0, 1, 2]
+    assert tiny.digest() == before
+
+
 def test_sites_do_not_depend_on_what_was_written_before(dormouse: Subject, written: Written) -> None:
     contexts = [one for index, item in enumerate(TOLD) for one in contexts_of(dormouse, index, item, ())]
     clean, _ = find_sites(dormouse, contexts)
