@@ -11,7 +11,7 @@ from service.lineage import Link
 from service.report.figure import apart, escaped, short
 from service.report.hypnogram import hypnogram, said
 from service.report.life import life
-from service.report.story import DISSOLVED, Counts, Story, story
+from service.report.story import DISSOLVED, Audit, Counts, Story, story
 from service.report.style import CSS
 from service.report.tracks import audits, capacity
 
@@ -92,6 +92,7 @@ def _headlines(told: Story) -> str:
         ("facts told", f"{len(told.levels)}", ", ".join(away) or "all in the weights" if told.levels else ""),
         ("dissolved", f"{counts.dissolved}", f"{counts.edits} carried by edits"),
         ("recall", "–" if recall is None else f"{recall:.1%}", healthy),
+        ("everybody else", *_others(last)),
         ("perplexity", f"{last.perplexity:.2f}" if last else "–", pristine),
         ("crowding", f"{told.state.crowding:.1%}", f"limit {limit:.1%}" if limit <= 1 else ""),
         ("sleeps", f"{len(sleeps)}", ", ".join(others)),
@@ -104,6 +105,15 @@ def _headlines(told: Story) -> str:
         )
         + "</dl>"
     )
+
+
+def _others(last: Audit | None) -> tuple[str, str]:
+    """What the last audit found unchanged of answers that nobody touched: the worst share, and each that fell."""
+    if last is None:
+        return "–", "no audit yet"
+    kept = {"untold": last.untold, "neighbours": last.neighbours, "strangers": last.strangers}
+    fell = [f"{name} {share:.1%}" for name, share in kept.items() if share < 1]
+    return f"{min(kept.values()):.1%}", f"unchanged; {', '.join(fell)}" if fell else "unchanged"
 
 
 def _figures(told: Story, fact: FactId | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from service.cli import history, watching
 from service.cli.main import app
 from service.cli.output import _whole
 from service.cli.sections import Sections
+from service.report import page
+from service.report.story import Audit
 from tests.service.conftest import Running
 from tests.service.test_cli import ARIA, Shell, Terminal
 
@@ -81,3 +84,26 @@ def test_a_step_that_counts_nothing_does_not_show_the_count_of_the_one_before() 
 
     (task,) = bars.tasks
     assert (task.description, task.completed, task.total) == ("gate", 0, None)
+
+
+def test_the_report_says_at_its_top_what_fell_although_nobody_touched_it() -> None:
+    audit = Audit(
+        version=9, rested=False, healthy=2, asked=2, untold=0.61, neighbours=1.0, strangers=0.9, perplexity=3.0,
+        base_perplexity=3.0,
+    )  # fmt: skip
+
+    assert page._others(audit) == ("61.0%", "unchanged; untold 61.0%, strangers 90.0%")
+    assert page._others(replace(audit, untold=1.0, strangers=1.0)) == ("100.0%", "unchanged")
+    assert page._others(None) == ("–", "no audit yet")
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("/opt/models/dormouse/weights/", "dormouse"),
+        ("HuggingFaceTB/SmolLM2-135M-Instruct", "SmolLM2-135M-Instruct"),
+        ("weights", "weights"),
+    ],
+)
+def test_the_report_calls_a_base_by_a_name_of_its_own(name: str, called: str) -> None:
+    assert page._base_name(name) == called
