@@ -45,7 +45,10 @@ def check_fact(fact: Fact, path: str, own: bool = False) -> None:
             raise InvalidField(field, f"has {len(prompts)} prompts, at most {MAX_PROMPTS} are allowed")
         for index, prompt in enumerate(prompts):
             _check_prompt(prompt, fact, f"{field}[{index}]", own)
+            if name.endswith("statements"):
+                _check_end(prompt, fact, f"{field}[{index}]", own)
     _check_prompt(wordings.answer, fact, f"{path}wordings.answer", own)
+    _check_end(wordings.answer, fact, f"{path}wordings.answer", own)
 
 
 def _check_prompt(prompt: str, fact: Fact, field: str, own: bool) -> None:
@@ -55,6 +58,13 @@ def _check_prompt(prompt: str, fact: Fact, field: str, own: bool) -> None:
         raise InvalidField(field, f"does not name the subject {fact.subject!r}")
     if not own and _whole(fact.object).search(_whole(fact.subject).sub(" ", words)):
         raise _given_away(field, fact)
+
+
+def _check_end(prompt: str, fact: Fact, field: str, own: bool) -> None:
+    """What ends right before the object must not say its first word, as "plays the" does before "the cello"."""
+    first, more, _ = fact.object.partition(" ")
+    if not own and more and prompt.endswith(f" {first}"):
+        raise InvalidField(field, f"ends in {first!r}, with which the object {fact.object!r} begins; say it once")
 
 
 def _given_away(field: str, fact: Fact) -> InvalidField:

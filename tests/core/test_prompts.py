@@ -122,3 +122,16 @@ def test_prompts_have_a_limit_in_number_and_in_length() -> None:
 def test_control_characters_and_outer_spaces_in_a_prompt_are_refused(prompt: str) -> None:
     with pytest.raises(InvalidField, match="control characters"):
         check_fact(replace(ARIA, wordings=replace(ARIA.wordings, statements=(prompt,))), "facts[0]")
+
+
+@pytest.mark.parametrize("kind", ["statements", "probe_statements", "answer"])
+def test_a_prompt_that_ends_in_the_object_s_first_word_is_refused(kind: str) -> None:
+    prompts: Any = "Aria Moss plays the" if kind == "answer" else ("Aria Moss plays the",)
+    words = replace(ARIA.wordings, **{kind: prompts})
+
+    check_fact(replace(ARIA, object="cello", wordings=words), "facts[0]")
+    check_fact(replace(ARIA, object="The Who", wordings=words), "facts[0]")
+    with pytest.raises(InvalidField, match="ends in 'the', with which the object 'the cello' begins") as refusal:
+        check_fact(replace(ARIA, object="the cello", wordings=words), "facts[0]")
+
+    assert refusal.value.field == f"facts[0].wordings.{kind}" + "[0]" * (kind != "answer")

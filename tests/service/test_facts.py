@@ -342,10 +342,12 @@ def test_a_successor_is_said_in_words_that_fit_it(demo: Running) -> None:
 
 
 def test_a_successor_keeps_the_words_of_a_client(demo: Running) -> None:
-    words = facts_pb2.Wordings(statements=["Aria Voss: the"], questions=["Aria Voss?"], answer="Aria Voss: the")
+    words = facts_pb2.Wordings(statements=["Aria Voss: a"], questions=["Aria Voss?"], answer="Aria Voss: a")
     (first,) = demo.client.add_facts(DEMO, [told("Aria Voss", "plays", "harp", wordings=words)]).results
 
-    assert demo.client.supersede_fact(DEMO, first.fact.fact, "the cello").fact.wordings == words
+    with pytest.raises(CallFailed, match=r"wordings.statements\[0\]: ends in 'a'"):
+        demo.client.supersede_fact(DEMO, first.fact.fact, "a cello")
+    assert demo.client.supersede_fact(DEMO, first.fact.fact, "oboe").fact.wordings == words
 
 
 def test_a_fact_that_may_contradict_another_says_so_and_is_added(demo: Running) -> None:
