@@ -3,8 +3,10 @@
 A moment C is kept as C = D S S D, where D is diagonal of powers of two near the root of C's diagonal, and S the
 symmetric root of what is left, rounded to multiples of 2^-11. A root's eigenvalues lie as far apart as the square root
 of the moment's, so that even directions in which keys hardly vary keep their size: on dormouse four of five are within
-7 % and all of them between 0.68 and 1.43 of what was measured. No entry of S is above the root of two, so sums of
-products of its integers stay below 2^53, and float64 has them exactly, whatever the order, the threads or the machine.
+7 % and all of them between 0.68 and 1.43 of what was measured, and an update that it protects disturbs what was
+measured by 0.5 % more than it had to (90 keys of told facts, 0.6 % at most). No entry of S is above the root of two, so
+sums of products of its integers stay below 2^53, and float64 has them exactly, whatever the order, the threads or the
+machine.
 """
 
 from __future__ import annotations
