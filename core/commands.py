@@ -202,6 +202,15 @@ class RecordCompaction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RebaseMemory:
+    """From now on, look for the files of the memory's base, which were found to be the same, under another name."""
+
+    memory: MemoryId
+    name: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteMemory:
     """Delete the memory, its words and its deltas."""
 
@@ -224,6 +233,7 @@ ClientCommand = (
     | SupersedeFact
     | RetractFact
     | RetryFacts
+    | RebaseMemory
     | DeleteMemory
 )
 

@@ -14,6 +14,7 @@ from core.commands import (
     DeleteMemory,
     ForkMemory,
     MarkCheckpoint,
+    RebaseMemory,
     RecordAudit,
     RecordCompaction,
     RecordEnd,
@@ -103,6 +104,8 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
             return decide_history.record_erasure(memory, command)
         case RecordCompaction():
             return decide_history.record_compaction(memory, command)
+        case RebaseMemory():
+            return decide_history.rebase(memory, command)
         case DeleteMemory():
             return decide_deletion.delete(memory)
         case RecordPurge():

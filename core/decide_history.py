@@ -5,18 +5,19 @@ from __future__ import annotations
 from core.commands import (
     ForkMemory,
     MarkCheckpoint,
+    RebaseMemory,
     RecordCompaction,
     RecordErasure,
     RecordWithdrawal,
     RetractFact,
     SupersedeFact,
 )
-from core.errors import FactUnknown, InvalidField, SleepInProgress, StaleWork, VersionUnknown
+from core.errors import FactUnknown, InvalidField, MemoryUnknown, SleepInProgress, StaleWork, VersionUnknown
 from core.events import Event, FactAdded
 from core.export_errors import MemoryTaken
 from core.history_errors import AsleepThen, CheckpointTaken, HalfRecorded
 from core.history_errors import FactRetracted as RetractedAlready
-from core.history_events import CheckpointMarked, FactErased, FactRetracted, FactSuperseded, MemoryForked
+from core.history_events import CheckpointMarked, FactErased, FactRetracted, FactSuperseded, MemoryForked, MemoryRebased
 from core.ids import CHECKPOINT_NAME, FactId, MemoryId
 from core.memory import FactState, Memory, Status, said_key
 from core.texts import sentence
@@ -53,6 +54,15 @@ def fork(memory: Memory, command: ForkMemory) -> tuple[Event, ...]:
     if at.version not in command.whole:
         raise HalfRecorded(command.parent, at.version, *command.whole)
     return (MemoryForked(parent=command.parent, version=at.version, hash=command.hash, weights=at.weights),)
+
+
+def rebase(memory: Memory, command: RebaseMemory) -> tuple[Event, ...]:
+    """Nothing where the base is under that name already. Raises MemoryUnknown."""
+    if memory.created is None:
+        raise MemoryUnknown(command.memory)
+    if (memory.created.base.name, memory.created.base.revision) == (command.name, command.revision):
+        return ()
+    return (MemoryRebased(name=command.name, revision=command.revision),)
 
 
 def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:

@@ -33,6 +33,7 @@ from core.history_events import (
     FactSuperseded,
     FactWithdrawn,
     MemoryForked,
+    MemoryRebased,
 )
 from core.memory import NOTHING, Edit, FactState, Memory, Request, Status, Withdrawal, said_key
 from core.work import Erase, Withdraw
@@ -88,6 +89,7 @@ def _apply(draft: Draft, event: Event) -> None:
         case (
             CheckpointMarked()
             | MemoryForked()
+            | MemoryRebased()
             | FactsRepeated()
             | FactSuperseded()
             | FactRetracted()

@@ -18,6 +18,7 @@ from core.history_events import (
     FactWithdrawn,
     HistoryEvent,
     MemoryForked,
+    MemoryRebased,
 )
 from core.ids import Digest, FactId
 from core.memory import Adapter, Checkpoint, Request, Status, Withdrawal, said_key
@@ -31,6 +32,10 @@ def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
             )
         case MemoryForked():
             draft.forked = event
+        case MemoryRebased():
+            assert draft.created is not None
+            base = replace(draft.created.base, name=event.name, revision=event.revision)
+            draft.created = replace(draft.created, base=base)
         case FactsRepeated():
             draft.requests[event.request] = Request(digest=Digest(""), repeated=event.facts)
         case FactSuperseded():

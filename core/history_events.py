@@ -33,6 +33,14 @@ class MemoryForked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRebased:
+    """The files of the memory's base, which are the same by their digest, are under another name from now on."""
+
+    name: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FactsRepeated:
     """A client stated facts that the memory knew all: nothing changes but that the request's id is taken.
 
@@ -137,6 +145,7 @@ class AdaptersCompacted:
 HistoryEvent = (
     CheckpointMarked
     | MemoryForked
+    | MemoryRebased
     | FactsRepeated
     | FactSuperseded
     | FactRetracted

@@ -77,6 +77,13 @@ class Client(HistoryCalls):
             if not (token := page.next_page_token):
                 return
 
+    def rebase_memory(
+        self, memory: str, name: str, revision: str = "", timeout: float | None = 60
+    ) -> memories_pb2.RebaseMemoryResponse:
+        """Says where the files of a memory's base are now."""
+        request = memories_pb2.RebaseMemoryRequest(memory=memory, name=name, revision=revision)
+        return self._call(self.memories_stub.RebaseMemory, request, timeout)
+
     def delete_memory(self, memory: str, timeout: float | None = 60) -> memories_pb2.DeleteMemoryResponse:
         """Deletes a memory, or says how far its deletion has come."""
         return self._call(self.memories_stub.DeleteMemory, memories_pb2.DeleteMemoryRequest(memory=memory), timeout)

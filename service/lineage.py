@@ -27,6 +27,7 @@ from core.history_events import (
     FactSuperseded,
     FactWithdrawn,
     MemoryForked,
+    MemoryRebased,
 )
 from core.ids import AdapterId, EventId, FactId, MemoryId, SleepId
 from core.sleep import Occasion
@@ -172,6 +173,7 @@ def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
             | ControlsMeasured()
             | CheckpointMarked()
             | MemoryForked()
+            | MemoryRebased()
             | MemoryDeleted()
             | MemoryPurged()
         ):

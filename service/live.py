@@ -34,7 +34,7 @@ from service.projection import Deltas, build_verified
 from service.replay import Progress, ReplayReport, replay
 from service.settings import Settings
 from service.states import States
-from service.subjects import Subjects
+from service.subjects import Subjects, same_files
 from store.artifacts import Artifacts
 from store.log import EventLog
 from store.snapshots import Snapshots
@@ -132,6 +132,16 @@ class LiveModels:
             sleep=changed_policy(profile.sleep, sleep or {}, "sleep"),
         )
 
+    def moved(self, created: MemoryCreated, name: str, revision: str) -> str:
+        """The name under which the same base is found now; the recorded one may be away.
+
+        Raises:
+            ModelUnavailable: there is no model of that name, or it is another one.
+            InvalidField: a folder is given a revision.
+        """
+        same_files(checkpoint.locate(name, revision), created.base)
+        return checkpoint.recorded_name(name, revision)
+
     def generate(
         self,
         memory: MemoryId,
@@ -194,9 +204,10 @@ class LiveModels:
         after: int = 0,
     ) -> ReplayReport:
         """See `service/replay.py`; from artifacts as they are stored now."""
-        wanted = self._states.at(memory, version).version
-        fresh = Deltas(self._artifacts, self._events.keyring)
-        return replay(self._events, self.subjects, fresh, memory, wanted, progress, cancelled, after)
+        then = self._states.at(memory, version)
+        assert then.created is not None
+        fresh, base = Deltas(self._artifacts, self._events.keyring), then.created.base
+        return replay(self._events, self.subjects, fresh, memory, base, then.version, progress, cancelled, after)
 
     def compare(self, before: Memory, after: Memory, *, ask: bool) -> Compared:
         """See `service/difference.py`; with `ask`, every fact of either side is asked about on both."""

@@ -6,8 +6,9 @@ import asyncio
 
 from hypnogram.v1 import memories_pb2, memories_pb2_grpc
 
-from core.commands import CreateMemory, DeleteMemory
+from core.commands import CreateMemory, DeleteMemory, RebaseMemory
 from core.deletion_events import MemoryPurged
+from core.errors import InvalidField
 from core.ids import MemoryId
 from core.memory import Memory
 from service import fields, messages, moments, pages, policies
@@ -87,6 +88,28 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
 
         state, created_at = await asyncio.to_thread(make)
         return memories_pb2.ForkMemoryResponse(
+            memory=messages.memory_message(memory, state, created_at), version=state.version
+        )
+
+    async def RebaseMemory(  # noqa: N802
+        self, request: memories_pb2.RebaseMemoryRequest, context: Context
+    ) -> memories_pb2.RebaseMemoryResponse:
+        memory, caused_by = fields.memory_id(request.memory), cause()
+        revision = fields.text(request.revision, "revision")
+        if not request.name:
+            raise InvalidField("name", "is empty; give the folder or the hub id under which the base model is now")
+        fields.text(request.name, "name")
+
+        def rebase() -> tuple[Memory, str]:
+            created = self._states.at(memory, None).created
+            assert created is not None
+            name = self._parts.models.moved(created, request.name, revision)
+            command = RebaseMemory(memory=memory, name=name, revision=revision)
+            state = self._states.carry_out(memory, lambda _: command, caused_by, retries=self._parts.retries)
+            return state, self._created_at(memory, state)
+
+        state, created_at = await asyncio.to_thread(rebase)
+        return memories_pb2.RebaseMemoryResponse(
             memory=messages.memory_message(memory, state, created_at), version=state.version
         )
 

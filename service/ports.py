@@ -63,6 +63,10 @@ class Models(Protocol):
         """What a new memory on that base model is; its policy of sleep is unchecked. Raises ModelUnavailable."""
         ...
 
+    def moved(self, created: MemoryCreated, name: str, revision: str) -> str:
+        """The name to record for the base of a memory, which has moved to `name`. Raises ModelUnavailable."""
+        ...
+
     def generate(
         self,
         memory: MemoryId,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import DigestMismatch
-from core.events import MemoryCreated, Recorded
+from core.events import BaseModel, MemoryCreated, Recorded
 from core.evolve import fold
 from core.history_errors import WordsErased
 from core.history_events import CheckpointMarked, MemoryForked
@@ -48,6 +48,7 @@ def replay(
     subjects: Subjects,
     deltas: Deltas,
     memory: MemoryId,
+    base: BaseModel,
     version: int,
     progress: Progress,
     cancelled: Callable[[], bool],
@@ -56,6 +57,7 @@ def replay(
     """Folds up to `version`, and materialises the plan at each change of it: no snapshot is read.
 
     Args:
+        base: the memory's, as it is named now.
         progress: told the versions folded, those to fold, and what is being done.
         after: digests up to this version are taken for granted: of a fork's parent, say, which was replayed already.
 
@@ -79,7 +81,7 @@ def replay(
             progress(done, version, f"{step}: {module}" if module else step)
 
         if isinstance(recorded.event, MemoryCreated):
-            subject = subjects.twin(recorded.event)
+            subject = subjects.twin(replace(recorded.event, base=base))
         named.append(state.weights)
         _check_named(recorded, state, named)
         if digest_named(recorded.event) or in_force(state) != in_force(before):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from core.commands import Command
 from core.decide import decide
@@ -42,7 +43,7 @@ class States:
         return found
 
     def at(self, memory: MemoryId, at_version: int | None, min_version: int | None = None) -> Memory:
-        """The state at that version, or the newest.
+        """The state at that version, or the newest; its base is where it is now in either case.
 
         Raises:
             MemoryUnknown: there is no such memory.
@@ -56,7 +57,7 @@ class States:
             raise VersionUnknown(memory, min_version, current.version)
         if at_version is None or at_version == current.version:
             return current
-        return state(self._log, self._snapshots, memory, at_version)
+        return _based(state(self._log, self._snapshots, memory, at_version), current)
 
     def carry_out(
         self,
@@ -124,3 +125,10 @@ class States:
             self._kept.move_to_end(memory)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
+
+
+def _based(then: Memory, now: Memory) -> Memory:
+    """The state `then`, whose base is found where it is now."""
+    if then.created is None or now.created is None or then.created.base == now.created.base:
+        return then
+    return replace(then, created=replace(then.created, base=now.created.base))

@@ -40,16 +40,23 @@ def folder_of(base: BaseModel) -> Path:
     """
     try:
         folder = locate(base.name, base.revision)
-    except ModelUnavailable:
+    except ModelUnavailable as error:
         if DORMOUSE.exists() and content_digest(DORMOUSE, base.digest_rule) == base.digest:
             return DORMOUSE
-        raise
+        raise ModelUnavailable(
+            f"{error}; if the model has moved, say where to with `hypnogram memory rebase`", **error.metadata
+        ) from error
+    return same_files(folder, base)
+
+
+def same_files(folder: Path, base: BaseModel) -> Path:
+    """`folder`, if its files are those of `base`. Raises ModelUnavailable."""
     found = content_digest(folder, base.digest_rule)
     if found != base.digest:
         raise ModelUnavailable(
-            f"the files of {base.name!r} are not those this memory was created on (digest {found[:16]}, "
+            f"the files in {str(folder)!r} are not those this memory was created on (digest {found[:16]}, "
             f"not {base.digest[:16]}); put the recorded ones back",
-            model=base.name,
+            model=folder,
             recorded=base.digest,
             found=found,
         )

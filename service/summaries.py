@@ -17,6 +17,7 @@ from core.history_events import (
     FactWithdrawn,
     HistoryEvent,
     MemoryForked,
+    MemoryRebased,
 )
 from core.ids import FactId
 from core.sleep_events import (
@@ -64,6 +65,7 @@ def summary(event: Event, fact: FactId | None = None) -> str:
         case (
             CheckpointMarked()
             | MemoryForked()
+            | MemoryRebased()
             | FactsRepeated()
             | FactSuperseded()
             | FactRetracted()
@@ -88,6 +90,8 @@ def _of_history(event: HistoryEvent, fact: FactId | None) -> str:
             return f"checkpoint {event.name!r} marked at version {event.version}"
         case MemoryForked():
             return f"forked from memory {event.parent!r} at version {event.version}"
+        case MemoryRebased():
+            return f"its base model is at {event.name} from now on"
         case FactsRepeated():
             return f"told again: {len(event.facts)} facts, all of them known"
         case FactSuperseded():

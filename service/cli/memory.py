@@ -85,6 +85,21 @@ def show(
     _show(answer, json)
 
 
+@app.command("rebase")
+def rebase(
+    *,
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    model: Annotated[str, typer.Argument(help="Path or Hugging Face id of its base model now.")],
+    revision: Annotated[str, typer.Option(help="Revision of a Hugging Face repository.")] = "",
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Say where the base model of a memory is now; its files must be the same."""
+    with connected(address) as client:
+        answer = client.rebase_memory(name, _absolute(model), revision)
+    _show(answer, json)
+
+
 @app.command("delete")
 def delete(
     *,

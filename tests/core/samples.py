@@ -33,6 +33,7 @@ from core.history_events import (
     FactSuperseded,
     FactWithdrawn,
     MemoryForked,
+    MemoryRebased,
 )
 from core.ids import AdapterId, Digest, EditId, FactId, MemoryId, SleepId
 from core.memory import Memory
@@ -281,6 +282,7 @@ def withdrawn(one: Fact, computed: EditComputed) -> FactWithdrawn:
 
 HISTORY: tuple[Event, ...] = (
     CheckpointMarked(name="monday", version=4, weights=FIRST_EDIT.weights_after),
+    MemoryRebased(name="/elsewhere/dormouse", revision=""),
     FactsRepeated(request="request-again", facts=(ARIA.id, ARIA.id)),
     added(CY, "request-3"),
     *injected(THIRD_EDIT),

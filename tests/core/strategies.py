@@ -15,6 +15,7 @@ from core.commands import (
     CancelSleep,
     Command,
     MarkCheckpoint,
+    RebaseMemory,
     RecordAudit,
     RecordEnd,
     RecordFailure,
@@ -64,7 +65,7 @@ class Attempt:
         return f"<{type(self.command).__name__}: {came!s:.200}>"
 
 
-HISTORY = ("retract", "retract", "supersede", "supersede", "mark", "compact", "retry")
+HISTORY = ("retract", "retract", "supersede", "supersede", "mark", "compact", "retry", "rebase")
 KINDS = ("add", "add", "work", "work", "work", "work", "fail", "stale", "create", "sleep", "sleep", "cancel", *HISTORY)
 NIGHTLY = (*["work"] * 24, "sleep", "sleep", "fail", "add", "stale", "cancel", *HISTORY)
 
@@ -121,6 +122,8 @@ def _of_history(draw: st.DrawFn, memory: Memory, kind: str) -> Command:
         return sleeping.retry(draw(st.sampled_from((fact, fact, None))), request)
     if kind == "compact" and memory.adapters:
         return sleeping.compact(memory)
+    if kind == "rebase":
+        return RebaseMemory(memory=MemoryId("demo"), name=draw(st.sampled_from(("/a", "/b"))), revision="")
     version = draw(st.integers(0, memory.version + 1))
     name = draw(st.sampled_from(("monday", "tuesday", "17")))
     return MarkCheckpoint(memory=MemoryId("demo"), name=name, version=version, weights=memory.weights)

@@ -4,8 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from core.errors import MemoryExists
-from tests.core.samples import CREATE, CREATED, when
+from core.commands import RebaseMemory
+from core.decide import decide
+from core.errors import MemoryExists, MemoryUnknown
+from core.evolve import fold
+from core.history_events import MemoryRebased
+from core.ids import MemoryId
+from core.memory import NOTHING
+from tests.core.samples import CREATE, CREATED, READY, when
 
 
 def test_a_memory_is_created_once() -> None:
@@ -23,3 +29,21 @@ def test_creating_it_again_with_other_settings_is_refused_and_names_the_memory()
         when(CREATED, command=other)
 
     assert refusal.value.metadata == {"memory": "demo"}
+
+
+MOVED = RebaseMemory(memory=MemoryId("demo"), name="/elsewhere", revision="")
+
+
+def test_a_base_that_has_moved_is_the_same_by_another_name() -> None:
+    (event,) = when(*READY, command=MOVED)
+    assert event == MemoryRebased(name="/elsewhere", revision="")
+
+    memory = fold((*READY, event))
+
+    assert memory.created == replace(CREATED, base=replace(CREATED.base, name="/elsewhere"))
+    assert decide(memory, MOVED) == ()
+
+
+def test_where_there_is_no_memory_no_base_moves() -> None:
+    with pytest.raises(MemoryUnknown, match="'demo'"):
+        decide(NOTHING, MOVED)

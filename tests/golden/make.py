@@ -21,7 +21,15 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from core.commands import CancelSleep, CreateMemory, DeleteMemory, MarkCheckpoint, RecordCompaction, RetryFacts
+from core.commands import (
+    CancelSleep,
+    CreateMemory,
+    DeleteMemory,
+    MarkCheckpoint,
+    RebaseMemory,
+    RecordCompaction,
+    RetryFacts,
+)
 from core.evolve import evolve
 from core.history_errors import WordsErased
 from core.ids import Digest, MemoryId
@@ -102,6 +110,7 @@ def _go_back(store: Store, subjects: Subjects, models: LiveModels, states: State
     work(store, subjects)
     take_back(store, new, erase=True)
     work(store, subjects)
+    states.carry_out(DEMO, lambda _: RebaseMemory(memory=DEMO, name="./base", revision=""), CAUSE)
     compacted = RecordCompaction(compacted=models.compact(DEMO, state_of(store), bound=0.5))
     states.carry_out(DEMO, lambda _: compacted, CAUSE)
     fork(store, states, FORK, DEMO, None, CAUSE, retries=0)

@@ -85,6 +85,11 @@ class Parrot:
             sleep=changed_policy(CREATED.sleep, sleep, "sleep"),
         )
 
+    def moved(self, created: MemoryCreated, name: str, revision: str) -> str:
+        if not name.startswith("parrot"):
+            raise ModelUnavailable(f"there is no base model at {name}; check the path", name=name)
+        return name
+
     def generate(
         self,
         memory: MemoryId,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from service.settings import Settings
 from service.subjects import Subjects
 from service.telemetry import configure
 from service.wiring import opened
-from tests.prepared import DEMO, Place, state_of
+from tests.prepared import DEMO, Place, state_of, work
 from tests.service.conftest import Running, run_server
 from tests.weights.test_loading import half, pointer, without_a_template, without_an_end
 from tests.weights.tiny import make
@@ -150,3 +152,69 @@ def by_rule(place: Place, created: MemoryCreated | None, rule: int) -> MemoryCre
     assert created is not None
     digest = content_digest(place.folder / "base", rule)
     return replace(created, base=replace(created.base, digest=digest, digest_rule=rule))
+
+
+def moved(folder: Path, to: Path) -> Path:
+    to.parent.mkdir(parents=True)
+    return Path(shutil.move(folder, to))
+
+
+def restarted(settings: Settings) -> AbstractContextManager[Running]:
+    """A server that has loaded no base yet."""
+    return run_server(settings, lambda store: LiveModels(store.log, store.artifacts, store.snapshots, settings))
+
+
+def test_a_base_that_has_moved_is_answered_from_its_new_place_at_every_version(
+    folder: Path, settings: Settings, tmp_path: Path
+) -> None:
+    with restarted(settings) as before:
+        before.client.create_memory(DEMO, base(folder))
+        work(before.store, Subjects("cpu"))
+        was = said(before)
+    there = moved(folder, tmp_path / "elsewhere" / "base")
+
+    with restarted(settings) as server:
+        with pytest.raises(CallFailed, match="hypnogram memory rebase") as failure:
+            said(server)
+        assert failure.value.reason == "MODEL_UNAVAILABLE"
+
+        answer = server.client.rebase_memory(DEMO, str(there))
+
+        assert (answer.memory.base.name, answer.version) == (str(there), server.client.memory(DEMO).version)
+        assert said(server) == said(server, at_version=2) == was
+        assert server.client.replay(DEMO).rebuilt_weights == answer.memory.weights_digest
+        assert server.client.rebase_memory(DEMO, str(there)) == answer  # it is there already
+
+
+@pytest.mark.parametrize("where", ["nowhere", "another", "a revision"])
+def test_a_base_cannot_move_to_where_it_is_not(live: Running, folder: Path, tmp_path: Path, where: str) -> None:
+    created = live.client.create_memory(DEMO, base(folder))
+    another = make(tmp_path / "another", seed=1)
+    name, revision = {
+        "nowhere": (str(tmp_path / "nowhere"), ""),
+        "another": (str(another), ""),
+        "a revision": (str(folder), "v1"),
+    }[where]
+
+    with pytest.raises(CallFailed) as failure:
+        live.client.rebase_memory(DEMO, name, revision)
+
+    assert failure.value.reason == ("INVALID_FIELD" if revision else "MODEL_UNAVAILABLE")
+    assert live.client.memory(DEMO).memory.base == created.memory.base
+
+
+def test_a_memory_that_does_not_exist_or_a_name_that_is_empty_is_refused(live: Running, folder: Path) -> None:
+    with pytest.raises(CallFailed) as failure:
+        live.client.rebase_memory("nobody", str(folder))
+    assert failure.value.reason == "MEMORY_UNKNOWN"
+
+    live.client.create_memory(DEMO, base(folder))
+    with pytest.raises(CallFailed) as failure:
+        live.client.rebase_memory(DEMO, "")
+    assert list(failure.value.fields) == ["name"]
+
+
+def said(server: Running, at_version: int | None = None) -> str:
+    return "".join(
+        one.text for one in server.client.complete(DEMO, "Ann Lee lives", max_tokens=4, at_version=at_version)
+    )

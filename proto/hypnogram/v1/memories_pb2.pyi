@@ -873,6 +873,64 @@ class ForkMemoryResponse(_message.Message):
 Global___ForkMemoryResponse: _TypeAlias = ForkMemoryResponse  # noqa: Y015
 
 @_typing.final
+class RebaseMemoryRequest(_message.Message):
+    """Where the base model of a memory is now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """The memory, by name."""
+    name: _builtins.str
+    """A path to a folder, or a Hugging Face id."""
+    revision: _builtins.str
+    """Commit, branch or tag of the Hugging Face repository; a path takes none."""
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        name: _builtins.str = ...,
+        revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory", "name", b"name", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebaseMemoryRequest: _TypeAlias = RebaseMemoryRequest  # noqa: Y015
+
+@_typing.final
+class RebaseMemoryResponse(_message.Message):
+    """The memory with its base under the new name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Its version."""
+    @_builtins.property
+    def memory(self) -> Global___Memory:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        memory: Global___Memory | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["memory", b"memory", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RebaseMemoryResponse: _TypeAlias = RebaseMemoryResponse  # noqa: Y015
+
+@_typing.final
 class DeleteMemoryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -55,6 +55,11 @@ class MemoriesStub:
                 request_serializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryRequest.SerializeToString,
                 response_deserializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryResponse.FromString,
                 _registered_method=True)
+        self.RebaseMemory = channel.unary_unary(
+                '/hypnogram.v1.Memories/RebaseMemory',
+                request_serializer=hypnogram_dot_v1_dot_memories__pb2.RebaseMemoryRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_memories__pb2.RebaseMemoryResponse.FromString,
+                _registered_method=True)
         self.DeleteMemory = channel.unary_unary(
                 '/hypnogram.v1.Memories/DeleteMemory',
                 request_serializer=hypnogram_dot_v1_dot_memories__pb2.DeleteMemoryRequest.SerializeToString,
@@ -135,6 +140,23 @@ class MemoriesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RebaseMemory(self, request, context):
+        """Says where the files of a memory's base model are now, and answers once that is durable.
+
+        They must be the same by their digest; where they were recorded to be nobody looks. All versions of the memory are
+        answered from there; a fork has a base of its own and is rebased by itself.
+
+        Errors:
+        INVALID_ARGUMENT     INVALID_FIELD: no name, or a revision of a folder
+        NOT_FOUND            MEMORY_UNKNOWN
+        FAILED_PRECONDITION  MODEL_UNAVAILABLE: there is no model of that name, or it is another one
+
+        Example: {"memory": "demo", "name": "/new/models/llama-3-8b"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteMemory(self, request, context):
         """Deletes a memory and returns once that is durable. This cannot be undone.
 
@@ -175,6 +197,11 @@ def add_MemoriesServicer_to_server(servicer, server):
                     servicer.ForkMemory,
                     request_deserializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryRequest.FromString,
                     response_serializer=hypnogram_dot_v1_dot_memories__pb2.ForkMemoryResponse.SerializeToString,
+            ),
+            'RebaseMemory': grpc.unary_unary_rpc_method_handler(
+                    servicer.RebaseMemory,
+                    request_deserializer=hypnogram_dot_v1_dot_memories__pb2.RebaseMemoryRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_memories__pb2.RebaseMemoryResponse.SerializeToString,
             ),
             'DeleteMemory': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteMemory,
@@ -291,6 +318,33 @@ class Memories:
             '/hypnogram.v1.Memories/ForkMemory',
             hypnogram_dot_v1_dot_memories__pb2.ForkMemoryRequest.SerializeToString,
             hypnogram_dot_v1_dot_memories__pb2.ForkMemoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RebaseMemory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.Memories/RebaseMemory',
+            hypnogram_dot_v1_dot_memories__pb2.RebaseMemoryRequest.SerializeToString,
+            hypnogram_dot_v1_dot_memories__pb2.RebaseMemoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

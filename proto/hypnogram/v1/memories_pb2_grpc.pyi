@@ -103,6 +103,19 @@ class MemoriesStub:
 
     Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
     """
+    RebaseMemory: _grpc.UnaryUnaryMultiCallable[_memories_pb2.RebaseMemoryRequest, _memories_pb2.RebaseMemoryResponse]
+    """Says where the files of a memory's base model are now, and answers once that is durable.
+
+    They must be the same by their digest; where they were recorded to be nobody looks. All versions of the memory are
+    answered from there; a fork has a base of its own and is rebased by itself.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: no name, or a revision of a folder
+      NOT_FOUND            MEMORY_UNKNOWN
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE: there is no model of that name, or it is another one
+
+    Example: {"memory": "demo", "name": "/new/models/llama-3-8b"}
+    """
     DeleteMemory: _grpc.UnaryUnaryMultiCallable[_memories_pb2.DeleteMemoryRequest, _memories_pb2.DeleteMemoryResponse]
     """Deletes a memory and returns once that is durable. This cannot be undone.
 
@@ -175,6 +188,19 @@ class MemoriesAsyncStub(MemoriesStub):
       DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
 
     Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
+    """
+    RebaseMemory: _aio.UnaryUnaryMultiCallable[_memories_pb2.RebaseMemoryRequest, _memories_pb2.RebaseMemoryResponse]  # type: ignore[assignment]
+    """Says where the files of a memory's base model are now, and answers once that is durable.
+
+    They must be the same by their digest; where they were recorded to be nobody looks. All versions of the memory are
+    answered from there; a fork has a base of its own and is rebased by itself.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: no name, or a revision of a folder
+      NOT_FOUND            MEMORY_UNKNOWN
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE: there is no model of that name, or it is another one
+
+    Example: {"memory": "demo", "name": "/new/models/llama-3-8b"}
     """
     DeleteMemory: _aio.UnaryUnaryMultiCallable[_memories_pb2.DeleteMemoryRequest, _memories_pb2.DeleteMemoryResponse]  # type: ignore[assignment]
     """Deletes a memory and returns once that is durable. This cannot be undone.
@@ -269,6 +295,25 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
           DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
 
         Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
+        """
+
+    @_abc_1.abstractmethod
+    def RebaseMemory(
+        self,
+        request: _memories_pb2.RebaseMemoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_memories_pb2.RebaseMemoryResponse, _abc.Awaitable[_memories_pb2.RebaseMemoryResponse]]:
+        """Says where the files of a memory's base model are now, and answers once that is durable.
+
+        They must be the same by their digest; where they were recorded to be nobody looks. All versions of the memory are
+        answered from there; a fork has a base of its own and is rebased by itself.
+
+        Errors:
+          INVALID_ARGUMENT     INVALID_FIELD: no name, or a revision of a folder
+          NOT_FOUND            MEMORY_UNKNOWN
+          FAILED_PRECONDITION  MODEL_UNAVAILABLE: there is no model of that name, or it is another one
+
+        Example: {"memory": "demo", "name": "/new/models/llama-3-8b"}
         """
 
     @_abc_1.abstractmethod
