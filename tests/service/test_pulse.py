@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -13,12 +15,17 @@ import pytest
 from sqlalchemy import text
 
 from core.ids import MemoryId
+from service.chart import Chart
 from service.cli.status import executor_line
 from service.pulse import EXECUTOR
+from service.server import serve
+from service.settings import Settings
+from service.wiring import Store, opened
 from store.executors import LIVE_SECONDS, Duty, Executors
 from store.leases import Leases
 from tests.prepared import PATIENCE
 from tests.service.conftest import DEMO, Running
+from tests.service.parrot import Parrot
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +112,28 @@ def test_what_an_executor_does_and_waits_for_is_told_with_the_memory(demo: Runni
     assert executor_line(execution).endswith(" s to inject: no space left (DISK_FULL)")
     leases.release(lease)
     assert executor_line(demo.client.memory(DEMO).execution) == "busy with memory other"
+
+
+def test_a_server_runs_its_executor_again_when_that_ends_before_it_shall(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.pulse.RESTART_SECONDS", 0.0)
+    runs: list[str] = []
+
+    async def served(store: Store) -> None:
+        loop, end = asyncio.get_running_loop(), asyncio.Event()
+
+        class Dying:
+            def run(self, stop: threading.Event) -> None:
+                runs.append(threading.current_thread().name)
+                if len(runs) < 3:
+                    raise SystemExit
+                loop.call_soon_threadsafe(end.set)
+                stop.wait(PATIENCE)
+
+        await serve(settings, store, Parrot(), executor=Dying(), chart=Chart(), stop=end, up=lambda _: None)
+
+    with opened(settings) as store:
+        asyncio.run(served(store))
+
+    assert runs == ["executor"] * 3
