@@ -102,7 +102,9 @@ def test_a_retry_of_nothing_or_of_nobody_is_refused(
 
 
 def test_the_command_tries_one_again_or_all(terminal: Terminal, demo: Running) -> None:
+    assert "fact retry" not in terminal.out("status", "-m", DEMO)
     first, second = parked(demo, ARIA, BO)
+    assert "fact retry --all" in terminal.out("status", "-m", DEMO)
 
     assert terminal.out("fact", "retry", first, "--no-wait", "-m", DEMO) == f"{first}  pending\n"
     assert terminal.out("fact", "retry", "--all", "--no-wait", "-m", DEMO) == f"{second}  pending\n"
