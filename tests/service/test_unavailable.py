@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from hypnogram.v1 import memories_pb2
 
+from service import tail
 from service.client import Client, told
 from service.failures import CallFailed
 from service.status import DETAILS_KEY, RETRY_SECONDS
@@ -94,3 +97,25 @@ def test_a_client_is_told_when_to_try_again(demo: Running) -> None:
     status, retry = status_pb2.Status.FromString(metadata[DETAILS_KEY]), error_details_pb2.RetryInfo()
     assert status.details[1].Unpack(retry)
     assert retry.retry_delay.seconds == RETRY_SECONDS
+
+
+def test_whatever_goes_wrong_where_news_are_awaited_those_who_wait_are_told(
+    demo: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail, "RETRY_SECONDS", 0.01)
+    awaited, failed = demo.store.log.wait, threading.Event()
+
+    def wait(after_position: int, timeout: float) -> int:
+        if failed.is_set():
+            return awaited(after_position, timeout)
+        failed.set()
+        raise ValueError("nobody thought of that")
+
+    monkeypatch.setattr(demo.store.log, "wait", wait)
+    assert failed.wait(60)
+
+    version = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")]).version
+    with ThreadPoolExecutor(1) as threads:  # asks once the fact is written, and hears of that by the log alone
+        asked = threads.submit(lambda: list(demo.client.chat(DEMO, "Hello", min_version=version, timeout=60)))
+        demo.work()
+        assert asked.result()
