@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from core import decide_deletion, decide_history, decide_retry, decide_sleep
@@ -40,7 +41,7 @@ from core.errors import (
     MemoryExists,
     StaleWork,
 )
-from core.events import EditComputed, Event, FactAdded, FactInjected, WorkFailed
+from core.events import EditComputed, Event, FactAdded, FactInjected, MemoryCreated, WorkFailed
 from core.facts import Fact
 from core.history_events import FactsRepeated, FactWithdrawn
 from core.hyperparameters import KEYS_PER_FACT
@@ -117,9 +118,17 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
 def _create(memory: Memory, command: CreateMemory) -> tuple[Event, ...]:
     if memory.created is None or memory.purged:
         return (command.created,)
-    if memory.created == command.created:
+    if memory.created == _as_recorded_then(command.created, memory.created):
         return ()
     raise MemoryExists(command.memory)
+
+
+def _as_recorded_then(new: MemoryCreated, old: MemoryCreated) -> MemoryCreated:
+    """`new` by the rules by which `old` was recorded: what those did not know does not make it another memory."""
+    if new.base.digest_rule == old.base.digest_rule:
+        return new
+    base = replace(new.base, digest=old.base.digest, digest_rule=old.base.digest_rule)
+    return replace(new, base=base, keys_per_fact=old.keys_per_fact)
 
 
 def _add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:

@@ -11,7 +11,7 @@ from core.evolve import fold
 from core.history_events import MemoryRebased
 from core.ids import MemoryId
 from core.memory import NOTHING
-from tests.core.samples import CREATE, CREATED, READY, when
+from tests.core.samples import CREATE, CREATED, READY, digest, when
 
 
 def test_a_memory_is_created_once() -> None:
@@ -20,6 +20,16 @@ def test_a_memory_is_created_once() -> None:
 
 def test_creating_it_again_with_the_same_settings_changes_nothing() -> None:
     assert when(CREATED, command=CREATE) == ()
+
+
+def test_creating_it_again_after_an_upgrade_changes_nothing_although_more_is_recorded_now() -> None:
+    base = replace(CREATED.base, digest=digest("more files"), digest_rule=2)
+    now = replace(CREATED, base=base, keys_per_fact=3.0)
+
+    assert when(CREATED, command=replace(CREATE, created=now)) == ()
+    for other in (replace(now, base=replace(base, name="another")), replace(now, seed=2)):
+        with pytest.raises(MemoryExists):
+            when(CREATED, command=replace(CREATE, created=other))
 
 
 def test_creating_it_again_with_other_settings_is_refused_and_names_the_memory() -> None:
