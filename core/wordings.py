@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from core.facts import Fact, Phrasebook, RelationWords, Wordings
+from core.natural import natural_question
 from core.texts import same_words
 
 _ARTICLE = re.compile(" (?:a|an|the)$")
@@ -53,11 +54,27 @@ def own_wordings(subject: str, relation: str, object_: str, phrasebook: Phrasebo
 def are_own(fact: Fact, phrasebook: Phrasebook) -> bool:
     """Whether the wordings of `fact` are the memory's own, as they are now or were before they fitted objects."""
     plain = _words(fact.relation, phrasebook).for_subject(fact.subject)
-    return fact.wordings in (plain, fitted(plain, fact.object))
+    before = _completions(fact.relation).for_subject(fact.subject)
+    unknown = plain == plain_words(fact.relation).for_subject(fact.subject)
+    return fact.wordings in (plain, fitted(plain, fact.object), *([before, fitted(before, fact.object)] * unknown))
 
 
 def plain_words(relation: str) -> RelationWords:
     """Words for a relation that the phrasebook lacks: serviceable, never elegant."""
+    words = _completions(relation)
+    stated = _ARTICLE.sub("", relation.rstrip(" .?!"))
+    question = natural_question(stated)
+    if question is None:
+        return words
+    return replace(
+        words,
+        questions=(question, f"{words.answer} what?"),
+        probe_questions=(f"Tell me what {joined('{s}', stated)}.",),
+    )
+
+
+def _completions(relation: str) -> RelationWords:
+    """Words that ask to complete a sentence, which people do not, for relations of any language."""
     if (possessive := _POSSESSIVE.fullmatch(relation)) and possessive["verb"]:
         return _possessive(possessive["mark"], possessive["noun"], possessive["verb"])
     relation = relation.rstrip(" .?!") or relation

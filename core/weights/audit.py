@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from core.facts import Fact
+from core.natural import asked_by_people
 from core.sleep_events import ProbeResult
 from core.texts import closed
 from core.weights.capture import pad
@@ -75,13 +76,18 @@ class Pristine:
 
 
 def probes_of(fact: Fact, each: int) -> list[tuple[str, Probe]]:
-    """Pathways and probes: at most `each` raw and chat, of the wordings it is written on and of those it is not."""
+    """Pathways and probes: at most `each` raw and chat, of the wordings it is written on and of those it is not.
+
+    Commands to complete a sentence are no evidence that questions are answered: they are asked where nothing else is.
+    """
     wordings = fact.wordings
+    questions = asked_by_people(wordings.questions) or wordings.questions
+    unseen = asked_by_people(wordings.probe_questions)
     return [
         *(("raw", Probe(prompt, False, "", fact.object)) for prompt in wordings.statements[:each]),
-        *(("chat", Probe(prompt, True, wordings.answer, fact.object)) for prompt in wordings.questions[:each]),
+        *(("chat", Probe(prompt, True, wordings.answer, fact.object)) for prompt in questions[:each]),
         *(("raw-unseen", Probe(prompt, False, "", fact.object)) for prompt in wordings.probe_statements[:each]),
-        *(("chat-unseen", Probe(p, True, wordings.answer, fact.object)) for p in wordings.probe_questions[:each]),
+        *(("chat-unseen", Probe(prompt, True, wordings.answer, fact.object)) for prompt in unseen[:each]),
     ]
 
 

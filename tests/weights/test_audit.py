@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from core.facts import Wordings
 from core.weights.audit import UNTOLD, Pristine, audit, documents, probes_of, split
 from core.weights.ordinary import OrdinaryText
 from core.weights.probe import Probe, ask
@@ -111,3 +112,14 @@ def test_no_ordinary_text_is_both_a_control_and_rehearsed(size: int) -> None:
     ):
         assert sorted(held + kept) == everything
         assert not [one for one in held if one in kept]
+
+
+def test_an_audit_asks_what_people_ask_and_commands_only_where_nothing_else_is() -> None:
+    def chats(*questions: str, unseen: str) -> list[str]:
+        words = Wordings(statements=("Bo likes",), questions=questions, answer="Bo likes", probe_questions=(unseen,))
+        probes = probes_of(replace(fact("Bo", "likes", "hiking"), wordings=words), 2)
+        return [probe.prompt for pathway, probe in probes if pathway.startswith("chat")]
+
+    command, unseen = "Complete the sentence: Bo likes", "Please finish: Bo likes"
+    assert chats("Bo likes what?", command, unseen=unseen) == ["Bo likes what?"]
+    assert chats(command, unseen=unseen) == [command]
