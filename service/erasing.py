@@ -34,37 +34,59 @@ def perform(
         FactHeld: another memory that shares the fact has it in its weights, or waits to write it.
         NotReady: the key could not be wiped from the database yet, or a fork was made meanwhile.
     """
-    check_not_held(log, states, memory, work.fact)
-    remains = _remains(log, artifacts, memory, work.fact)
-    for one, there in _sharing(log, states, memory, work.fact):
-        if not _owes(there, work.fact):
-            _take_back(states, one, there, work.fact)  # before the key is gone, without which nothing is recorded of it
-    throw_key_away(log.engine, work.fact, lambda: _check_taken_back(log, states, memory, work.fact))
-    for one in (memory, *log.relatives(memory)):
-        snapshots.remove_all(one)
+    fact, begun = work.fact, log.position()
+    seen: dict[MemoryId, int] = {}  # version at which a relative neither holds the fact nor fails to owe its erasure
+    unaware: list[tuple[MemoryId, Memory]] = []
+    for other in log.relatives(memory):  # each is read once: there may be thousands
+        there = states.current(other)
+        _check_not_held(other, there, fact)
+        seen[other] = there.version
+        if fact in there.facts and not _owes(there, fact):
+            unaware.append((other, there))
+    remains = _remains(log, artifacts, memory, fact)
+    for other, there in unaware:
+        after = _take_back(
+            states, other, there, fact
+        )  # before the key is gone, without which nothing is recorded of it
+        _check_not_held(other, after, fact)
+        seen[other] = after.version
+    throw_key_away(log.engine, fact, lambda: _check_since(log, states, memory, fact, begun, seen))
+    for other in (memory, *log.relatives(memory)):
+        snapshots.remove_all(other)
     return RecordErasure(work=work, remains=remains)
 
 
 def check_not_held(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> None:
     """Raises FactHeld while another memory has `fact` in its weights, or waits to write it. Blocking."""
-    for one, there in _sharing(log, states, memory, fact):
+    for other in log.relatives(memory):
+        _check_not_held(other, states.current(other), fact)
+
+
+def _check_not_held(other: MemoryId, there: Memory, fact: FactId) -> None:
+    if fact in there.facts:
         state = there.facts[fact]
         if state.told or state.status is Status.PENDING:
-            raise FactHeld(fact, one)
+            raise FactHeld(fact, other)
 
 
-def _check_taken_back(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> None:
-    """That no memory was forked since `fact` was taken back from all that share it. Raises FactHeld, NotReady."""
-    check_not_held(log, states, memory, fact)
-    for one, there in _sharing(log, states, memory, fact):
-        if not _owes(there, fact):
-            raise NotReady(f"memory {one!r} was forked while fact {fact} was being erased; it is tried again")
+def _check_since(
+    log: EventLog, states: States, memory: MemoryId, fact: FactId, begun: int, seen: dict[MemoryId, int]
+) -> None:
+    """Checks the relatives of `memory` that moved past what was `seen` of them, or were forked, since `begun`.
 
+    Nobody can append meanwhile, so only those are read.
 
-def _sharing(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> list[tuple[MemoryId, Memory]]:
-    """The other memories that were told `fact` by the same event."""
-    others = [(one, states.current(one)) for one in log.relatives(memory)]
-    return [(one, there) for one, there in others if fact in there.facts]
+    Raises:
+        FactHeld: one has `fact` in its weights now, or waits to write it.
+        NotReady: one does not owe the erasure.
+    """
+    moved = log.heads(after_position=begun)
+    for other in log.relatives(memory) if moved.keys() - {memory} else ():
+        if other in moved and moved[other] != seen.get(other):
+            there = states.current(other)
+            _check_not_held(other, there, fact)
+            if fact in there.facts and not _owes(there, fact):
+                raise NotReady(f"memory {other!r} was forked while fact {fact} was being erased; it is tried again")
 
 
 def _owes(there: Memory, fact: FactId) -> bool:
@@ -76,13 +98,13 @@ def _owes(there: Memory, fact: FactId) -> bool:
     return state.erased or fact in there.erasing or not state.fact.subject
 
 
-def _take_back(states: States, memory: MemoryId, there: Memory, fact: FactId) -> None:
-    """Lets `memory`, which will lose the words of `fact` to an erasure elsewhere, owe the same."""
+def _take_back(states: States, memory: MemoryId, there: Memory, fact: FactId) -> Memory:
+    """Lets `memory`, which will lose the words of `fact` to an erasure elsewhere, owe the same; its state then."""
     request = f"erased-{fact}-{there.facts[fact].failures}"  # one for all attempts, until it gave up itself
     command = RetractFact(
         memory=memory, fact=fact, reason="", erase=True, request=request, request_digest=Digest(request)
     )
-    states.carry_out(memory, lambda _: command, CAUSE, retries=RETRIES)
+    return states.carry_out(memory, lambda _: command, CAUSE, retries=RETRIES)
 
 
 def _remains(log: EventLog, artifacts: Artifacts, memory: MemoryId, fact: FactId) -> tuple[Digest, ...]:

@@ -3,7 +3,7 @@
     anchors/LOG/POSITION        holds the hash of the event at that position
 
 The chain of hashes proves all of a log but its end: cut short, it is sound. So every process that appends to a log
-notes its end beside the artifacts, twice a second while there is news and once more when it closes the log. A note is a
+notes its end beside the artifacts, once a second while there is news and once more when it closes the log. A note is a
 new file that is named by its position, and the highest counts; lower ones go. So no process takes back what another
 noted, and none waits for another. A note follows the commit, so it never says more than what is durable.
 
@@ -29,7 +29,7 @@ from store.database import reading
 from store.schema import events, head
 
 FOLDER = "anchors"  # beside the artifacts
-SECONDS = 0.5  # between notes while events are appended
+SECONDS = 0.8  # between notes while events are appended
 
 logger = structlog.get_logger()
 

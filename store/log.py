@@ -200,6 +200,12 @@ class EventLog:
             if other != memory and not own.isdisjoint(segment.memory for segment in self.ancestry(other))
         ]
 
+    def heads(self, after_position: int) -> dict[MemoryId, int]:
+        """The versions of the memories that have events after `after_position`."""
+        query = select(events.c.memory, func.max(events.c.version)).where(events.c.position > after_position)
+        with self._reading.connect() as connection:
+            return {MemoryId(memory): version for memory, version in connection.execute(query.group_by("memory"))}
+
     def position(self) -> int:
         """The last position; 0 when the log is empty."""
         with self._reading.connect() as connection:

@@ -195,8 +195,9 @@ class _Check:
             if digest not in self.sound:
                 try:
                     self._artifacts.get(digest)
-                except Damaged as error:
-                    self._faults.setdefault(digest, _Found(position, "artifact", str(error)))
+                except (Damaged, OSError) as error:
+                    problem = str(error) if isinstance(error, Damaged) else f"{digest} cannot be read ({error})"
+                    self._faults.setdefault(digest, _Found(position, "artifact", problem))
                 else:
                     self.sound.add(digest)
         if isinstance(event, MemoryPurged):

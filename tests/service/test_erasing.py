@@ -21,6 +21,7 @@ from core.memory import Memory, Status
 from core.plan import plan, plan_at
 from core.sleep_events import AdapterTrained
 from core.weights.digest import weights_digest
+from core.work import Erase
 from service import erasing, forks
 from service.erasing import check_not_held
 from service.projection import Deltas, build, columns_of
@@ -256,6 +257,36 @@ def test_a_fork_that_is_made_during_an_erasure_puts_it_off(
     assert store.log.keyring.key(facts[0])
     assert not state_of(store).facts[facts[0]].erased
     assert States(store.log, store.snapshots).current(FORK).facts[facts[0]].fact.subject == SUBJECT
+
+
+def test_an_erasure_reads_each_relative_once_and_none_while_others_wait_to_append(
+    store: Store, facts: list[FactId], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forks = [MemoryId(f"fork-{number}") for number in range(4)]
+    at = States(store.log, store.snapshots).at(DEMO, 1)
+    (last,) = store.log.read(memory=DEMO, limit=1)
+    for name in forks:
+        carry_out(store, ForkMemory(memory=name, parent=DEMO, at=at, whole=(1, 1), hash=last.hash), name)
+    read: list[MemoryId] = []
+    locked: list[int] = []
+    current = States.current
+
+    def counted(states: States, memory: MemoryId) -> Memory:
+        read.append(memory)
+        return current(states, memory)
+
+    def counting(engine: Engine, fact: FactId, check: Callable[[], None]) -> None:
+        before = len(read)
+        throw_key_away(engine, fact, check)
+        locked.append(len(read) - before)
+
+    monkeypatch.setattr(States, "current", counted)
+    monkeypatch.setattr(erasing, "throw_key_away", counting)
+    states = States(store.log, store.snapshots)
+    erasing.perform(store.log, store.artifacts, store.snapshots, states, DEMO, Erase(fact=facts[0], attempt=1))
+
+    assert sorted(read) == forks
+    assert locked == [0]
 
 
 def test_a_memory_that_gave_an_erasure_up_is_done_with_the_fork_that_held_it_up(

@@ -1,5 +1,7 @@
 """Verifying: one flipped bit anywhere, or one thing gone, is found and named."""
 
+import errno
+import os
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -160,7 +162,18 @@ def _flip_file(path: Path) -> None:
     path.write_bytes(flip(path.read_bytes(), random.Random(0)))
 
 
-@pytest.mark.parametrize("spoil", [_remove, _flip_file])
+def _make_a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _make_a_loop(path: Path) -> None:
+    """As unreadable to root as to anybody."""
+    path.unlink()
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("spoil", [_remove, _flip_file, _make_a_folder, _make_a_loop])
 @pytest.mark.parametrize("index", range(len(ARTIFACTS)))
 def test_a_missing_or_altered_artifact_is_found_and_named(
     lived: EventLog, artifacts: Artifacts, spoil: Callable[[Path], None], index: int
@@ -173,6 +186,22 @@ def test_a_missing_or_altered_artifact_is_found_and_named(
     assert fault
     assert (fault.position, fault.what) == ((1, 2, 4)[index], "artifact")
     assert digests[index] in fault.message
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES], ids=errno.errorcode.get)
+def test_an_artifact_that_the_disk_does_not_give_is_named(
+    lived: EventLog, artifacts: Artifacts, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def failing(path: Path) -> bytes:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+
+    fault = verify_log(lived, artifacts).fault
+
+    assert fault
+    assert (fault.position, fault.what) == (1, "artifact")
+    assert os.strerror(number) in fault.message
 
 
 def test_a_sound_event_of_a_later_version_is_no_damage(log: EventLog, artifacts: Artifacts) -> None:
