@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.events import Event, FactAdded, FactInjected
-from core.history_events import FactSuperseded, FactWithdrawn
+from core.history_events import FactRetried, FactSuperseded, FactWithdrawn
 
 
 def continues(previous: Event, event: Event) -> bool:
@@ -18,6 +18,8 @@ def continues(previous: Event, event: Event) -> bool:
     match event:
         case FactAdded():
             return isinstance(previous, FactAdded) and event.request == previous.request != ""
+        case FactRetried():  # told once more, by a request that adds facts or repeats them; or asked for with others
+            return not event.request or (isinstance(previous, FactRetried) and event.request == previous.request)
         case FactSuperseded() | FactInjected():
             return True
         case FactWithdrawn():
