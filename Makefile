@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh clone: they need Python 3.11 or newer, make, and PyPI.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types contracts generate check-generated migrations-check dormouse clean
+.PHONY: help setup demo test mutants lint types contracts generate check-generated migrations-check dormouse clean
 
 BIN := .venv/bin
 STEADY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 OMP_WAIT_POLICY=PASSIVE
@@ -14,6 +14,10 @@ demo: .venv/.installed  ## Install, then show one memory's life: told, asked, ki
 
 test: .venv/.installed-dev  ## Install, then run every test
 	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+mutants: .venv/.installed-dev  ## Change the rules a little, thousands of times, and see tests fail (ARGS="core.plan*")
+	@CI=1 OMP_NUM_THREADS=1 $(BIN)/python -m mutmut run --max-children 2 $(ARGS)
+	@$(BIN)/python -m mutmut results
 
 lint: .venv/.installed-dev  ## Check style and format
 	@$(BIN)/ruff check .
@@ -41,7 +45,7 @@ dormouse: .venv/.installed  ## Train dormouse from nothing (an hour or two; goes
 setup: .venv/.installed-dev  ## Install everything into .venv
 
 clean:  ## Remove the environment and the caches (training checkpoints in build/ stay)
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

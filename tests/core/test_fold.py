@@ -27,6 +27,7 @@ def test_every_event_type_folds_and_counts_one_version() -> None:
         assert memory.version == version
 
 
+@pytest.mark.walks
 @given(log=logs(), data=st.data())
 def test_folding_a_prefix_and_then_the_rest_equals_folding_all(log: list[Event], data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(log)))
@@ -34,6 +35,7 @@ def test_folding_a_prefix_and_then_the_rest_equals_folding_all(log: list[Event],
     assert fold(log[cut:], onto=fold(log[:cut])) == fold(log)
 
 
+@pytest.mark.walks
 @given(log=logs())
 def test_evolving_event_by_event_equals_folding_all(log: list[Event]) -> None:
     memory = NOTHING
@@ -44,6 +46,7 @@ def test_evolving_event_by_event_equals_folding_all(log: list[Event]) -> None:
     assert memory.version == len(log)
 
 
+@pytest.mark.walks
 @given(log=logs())
 def test_order_of_facts_does_not_depend_on_where_a_fold_was_cut(log: list[Event]) -> None:
     memory, whole = NOTHING, fold(log)
@@ -53,6 +56,7 @@ def test_order_of_facts_does_not_depend_on_where_a_fold_was_cut(log: list[Event]
     assert (list(memory.facts), list(memory.pending)) == (list(whole.facts), list(whole.pending))
 
 
+@pytest.mark.walks
 @given(made=attempts())
 def test_deciding_changes_no_state_and_decides_alike_on_the_same_one(made: list[Attempt]) -> None:
     events: list[Event] = []
@@ -67,6 +71,7 @@ def test_deciding_changes_no_state_and_decides_alike_on_the_same_one(made: list[
         events.extend(attempt.events)
 
 
+@pytest.mark.walks
 @given(made=attempts())
 def test_no_two_facts_that_stand_say_the_same(made: list[Attempt]) -> None:
     memory = fold([event for attempt in made for event in attempt.events])

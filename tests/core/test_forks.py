@@ -90,6 +90,7 @@ def test_a_fork_sleeps_by_itself() -> None:
 
 
 @settings(max_examples=60)
+@pytest.mark.walks
 @given(log=logs(), more=logs(), data=st.data())
 def test_folding_what_is_shared_and_then_its_own_equals_folding_all(
     log: list[Event], more: list[Event], data: st.DataObject

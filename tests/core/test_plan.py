@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -150,6 +151,7 @@ def test_the_plan_does_not_depend_on_the_order_of_edits_or_columns(data: st.Data
     assert list(straight.terms) == sorted(straight.terms)
 
 
+@pytest.mark.walks
 @given(log=logs())
 def test_the_plan_changes_exactly_when_the_recorded_weights_do(log: list[Event]) -> None:
     memory = NOTHING
@@ -168,6 +170,7 @@ def test_at_the_version_of_an_edit_its_columns_are_in_force() -> None:
     assert plan(memory).terms == (Term(delta=D1, first=0, count=4, scale=1.0),)
 
 
+@pytest.mark.walks
 @given(log=logs())
 def test_the_plan_covers_each_column_in_force_once(log: list[Event]) -> None:
     memory = fold(log)

@@ -131,6 +131,7 @@ def test_the_end_of_a_sleep_says_what_is_left_of_the_pressure() -> None:
     assert completed.pressure == pressure(after).total == 0.125
 
 
+@pytest.mark.walks
 @given(log=logs())
 def test_every_need_is_a_share(log: list[Event]) -> None:
     needs = pressure(fold(log))

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from tests.core.sleep_samples import given_back, weights_of
 from tests.core.strategies import Attempt, beginnings, nights, results
 
 MODEST = settings(max_examples=60)
+pytestmark = pytest.mark.walks
 
 
 def after(attempt: Attempt) -> Memory:

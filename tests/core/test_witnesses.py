@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from core.commands import RecordRefresh, StartSleep
@@ -93,6 +94,7 @@ QUESTIONS: dict[str, Question] = {
 }
 
 
+@pytest.mark.walks
 def test_what_the_properties_are_about_occurs_in_drawn_histories() -> None:
     times: Counter[str] = Counter()
 

@@ -236,6 +236,7 @@ def test_each_retry_waits_longer_than_the_one_before() -> None:
     assert seconds_before(PrepareStatistics(attempt=MAX_ATTEMPTS + 5)) > waits[-1]
 
 
+@pytest.mark.walks
 @given(log=logs())
 def test_work_is_owed_for_pending_facts_alone_in_bounded_batches(log: list[Event]) -> None:
     memory = fold(log)
@@ -250,6 +251,7 @@ def test_work_is_owed_for_pending_facts_alone_in_bounded_batches(log: list[Event
         assert still_owed(memory, work)
 
 
+@pytest.mark.walks
 @given(log=logs())
 def test_pending_facts_are_exactly_those_whose_status_says_so(log: list[Event]) -> None:
     memory = fold(log)
@@ -257,6 +259,7 @@ def test_pending_facts_are_exactly_those_whose_status_says_so(log: list[Event]) 
     assert set(memory.pending) == {id_ for id_, state in memory.facts.items() if state.status is Status.PENDING}
 
 
+@pytest.mark.walks
 @given(log=logs())
 def test_whatever_fails_the_executor_comes_to_rest(log: list[Event]) -> None:
     memory: Memory = fold(log)
@@ -269,6 +272,7 @@ def test_whatever_fails_the_executor_comes_to_rest(log: list[Event]) -> None:
     pytest.fail(f"work is still owed after {limit} failures")
 
 
+@pytest.mark.walks
 @given(made=attempts())
 def test_owed_work_is_never_refused(made: list[Attempt]) -> None:
     for attempt in made:
