@@ -151,7 +151,7 @@ def work(
             return
 
         def record(state: Memory, owed: Work = owed) -> Command:
-            return _failed(owed) if fail else _done(owed, state, dream)
+            return _failed(owed) if fail else performed(owed, state, dream)
 
         states.carry_out(name, record, EXECUTOR, retries=100)
 
@@ -162,7 +162,8 @@ def _failed(owed: Work) -> RecordFailure:
     return RecordFailure(work=owed, reason="DAMAGED", message="the disk is full", retry=True)
 
 
-def _done(owed: Work, state: Memory, dream: Dream) -> Command:
+def performed(owed: Work, state: Memory, dream: Dream | None = None) -> Command:
+    """The result of `owed`, of weights that nobody has."""
     match owed:
         case PrepareStatistics():
             return PREPARE
@@ -174,7 +175,7 @@ def _done(owed: Work, state: Memory, dream: Dream) -> Command:
         case Erase():
             return RecordErasure(work=owed, remains=())
         case SleepStep():
-            return dream.perform(owed, state)
+            return (dream or Dream()).perform(owed, state)
         case Purge():
             keys = len(state.facts)
             return RecordPurge(work=owed, purged=MemoryPurged(keys=keys, artifacts=(), kept=0))
