@@ -14,11 +14,13 @@ from core.commands import (
     AddFacts,
     CancelSleep,
     Command,
+    DeleteMemory,
     MarkCheckpoint,
     RebaseMemory,
     RecordAudit,
     RecordEnd,
     RecordFailure,
+    RecordPurge,
     RecordRefresh,
     RecordRescale,
     RecordStatistics,
@@ -26,6 +28,7 @@ from core.commands import (
     StartSleep,
 )
 from core.decide import decide
+from core.deletion_events import MemoryPurged
 from core.errors import Refused
 from core.events import EVENT_TYPES, Event
 from core.evolve import fold
@@ -34,7 +37,7 @@ from core.ids import FactId, MemoryId, SleepId
 from core.memory import NOTHING, Memory
 from core.policy import SleepPolicy
 from core.sleep import Step
-from core.work import Erase, Inject, SleepStep, Withdraw, next_work
+from core.work import Erase, Inject, Purge, SleepStep, Withdraw, next_work
 from tests.core import samples
 from tests.core import sleep_samples as sleeping
 
@@ -66,7 +69,7 @@ class Attempt:
 
 
 HISTORY = ("retract", "retract", "supersede", "supersede", "mark", "compact", "retry", "rebase")
-KINDS = ("add", "add", "work", "work", "work", "work", "fail", "stale", "create", "sleep", "sleep", "cancel", *HISTORY)
+KINDS = ("add", "add", *["work"] * 4, "fail", "stale", "create", "sleep", "sleep", "cancel", "delete", *HISTORY)
 NIGHTLY = (*["work"] * 24, "sleep", "sleep", "fail", "add", "stale", "cancel", *HISTORY)
 
 
@@ -84,6 +87,8 @@ def commands(
     if kind == "cancel":
         asleep = [memory.sleep.id] * 4 if memory.sleep else []
         return CancelSleep(sleep=draw(st.sampled_from((*asleep, *memory.nights, SleepId("nobody")))))
+    if kind == "delete" and not draw(st.integers(0, 3)):  # now and then, as little happens afterwards
+        return DeleteMemory()
     if kind in HISTORY and memory.facts:
         return draw(_of_history(memory, kind))
     if kind == "add" or work is None:
@@ -100,6 +105,8 @@ def commands(
     if isinstance(work, Erase):
         erased = sleeping.erase(memory)
         return replace(erased, work=replace(work, fact=FactId("another"))) if kind == "stale" else erased
+    if isinstance(work, Purge):
+        return RecordPurge(work=work, purged=MemoryPurged(keys=len(memory.facts), artifacts=(), kept=0))
     if not isinstance(work, Inject):
         return RecordStatistics(prepared=samples.PREPARED)
     written = sleeping.inject(memory, *work.facts, crowding=memory.crowding + draw(st.floats(0.0, 0.25)))
@@ -231,7 +238,7 @@ def _at_every_stage(policy: SleepPolicy) -> tuple[Memory, ...]:
     countered = sleeping.do(dissolved, sleeping.retract(samples.BO))
     countered = sleeping.do(countered, sleeping.withdraw(countered, counter=True))
     *_, unlearned = _nights(countered, policy.dissolved - 1, policy)
-    return (*rested, asleep, told, unlearned)
+    return (*rested, asleep, told, unlearned, unlearned)
 
 
 def _nights(memory: Memory, count: int, policy: SleepPolicy) -> Iterator[Memory]:

@@ -43,8 +43,9 @@ def test_marking_the_same_version_again_changes_nothing_and_another_one_is_refus
         decide(marked, mark(version=3))
 
 
-def test_the_newest_version_can_be_marked_and_none_beyond_it() -> None:
-    assert decide(AWAKE, mark(version=AWAKE.version))
+def test_the_first_and_the_newest_version_can_be_marked_and_none_beyond_them() -> None:
+    for version in (1, AWAKE.version):
+        assert decide(AWAKE, mark(version=version))
     for version in (0, -1, AWAKE.version + 1):
         with pytest.raises(VersionUnknown):
             decide(AWAKE, mark(version=version))

@@ -13,7 +13,7 @@ from core.evolve import fold
 from core.history_events import FactRetracted, FactSuperseded, MemoryForked
 from core.memory import Memory, Status, Withdrawal
 from core.plan import plan
-from core.sleep_events import FactAdvanced, FactDissolved, FactRetreated, SleepCompleted, SleepRolledBack
+from core.sleep_events import FactAdvanced, FactDissolved, FactRetreated, SleepRolledBack
 from tests.core.strategies import Attempt, attempts, nights
 
 LIMITS = settings(max_examples=200, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -88,9 +88,6 @@ QUESTIONS: dict[str, Question] = {
         and any(not before.undo.facts[fact].retracted and before.facts[fact].retracted for fact in before.undo.facts)
     ),
     "a counter-edit that faded": left(Withdrawal.UNLEARNED),
-    "harm mended": lambda before, attempt, after: (
-        before.sleep is not None and before.sleep.mendings > 0 and caused(SleepCompleted)(before, attempt, after)
-    ),
 }
 
 
