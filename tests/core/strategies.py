@@ -34,7 +34,7 @@ from core.events import EVENT_TYPES, Event
 from core.evolve import fold
 from core.facts import Fact
 from core.ids import FactId, MemoryId, SleepId
-from core.memory import NOTHING, Memory
+from core.memory import NOTHING, Memory, Status
 from core.policy import SleepPolicy
 from core.sleep import Step
 from core.work import Erase, Inject, Purge, SleepStep, Withdraw, next_work
@@ -69,7 +69,7 @@ class Attempt:
 
 
 HISTORY = ("retract", "retract", "supersede", "supersede", "mark", "compact", "retry", "rebase")
-KINDS = ("add", "add", *["work"] * 4, "fail", "stale", "create", "sleep", "sleep", "cancel", "delete", *HISTORY)
+KINDS = ("add", "add", *["work"] * 4, "fail", "fail", "stale", "create", "sleep", "sleep", "cancel", "delete", *HISTORY)
 NIGHTLY = (*["work"] * 24, "sleep", "sleep", "fail", "add", "stale", "cancel", *HISTORY)
 
 
@@ -125,8 +125,9 @@ def _of_history(draw: st.DrawFn, memory: Memory, kind: str) -> Command:
     if kind == "supersede":
         new = samples.fact(f"fact-{memory.version}", fact.subject, fact.relation, draw(st.sampled_from(OTHERS)))
         return sleeping.supersede(fact, new, request)
-    if kind == "retry":
-        return sleeping.retry(draw(st.sampled_from((fact, fact, None))), request)
+    parked = [state.fact for state in memory.facts.values() if state.status is Status.PARKED]
+    if kind == "retry" or parked:  # few facts are ever parked
+        return sleeping.retry(draw(st.sampled_from((*parked, fact, None))), request)
     if kind == "compact" and memory.adapters:
         return sleeping.compact(memory)
     if kind == "rebase":
@@ -238,7 +239,7 @@ def _at_every_stage(policy: SleepPolicy) -> tuple[Memory, ...]:
     countered = sleeping.do(dissolved, sleeping.retract(samples.BO))
     countered = sleeping.do(countered, sleeping.withdraw(countered, counter=True))
     *_, unlearned = _nights(countered, policy.dissolved - 1, policy)
-    return (*rested, asleep, told, unlearned, unlearned)
+    return (*rested, asleep, asleep, told, unlearned, unlearned)  # twice what takes most steps to come to
 
 
 def _nights(memory: Memory, count: int, policy: SleepPolicy) -> Iterator[Memory]:

@@ -16,7 +16,7 @@ from core.plan import plan
 from core.sleep_events import FactAdvanced, FactDissolved, FactRetreated, SleepRolledBack
 from tests.core.strategies import Attempt, attempts, nights
 
-LIMITS = settings(max_examples=200, derandomize=True, suppress_health_check=list(HealthCheck))
+LIMITS = settings(max_examples=300, derandomize=True, suppress_health_check=list(HealthCheck))
 
 Question = Callable[[Memory, Attempt, Memory], bool]  # of the memory before an attempt, the attempt, the memory after
 
