@@ -22,6 +22,7 @@ from store.verify import verify_log
 from tests.golden.make import GOLDEN
 from tests.prepared import Place, tell, work
 
+MORE = [("Fay Reed", "Rome"), ("Gus Hale", "Oslo"), ("Hal Dorn", "Lima"), ("Ivy Marsh", "Bonn"), ("Jo Pell", "Cork")]
 VERSIONS = sorted(path.parent.name for path in GOLDEN.glob("*/log.sql"))
 
 
@@ -63,9 +64,12 @@ def test_an_old_log_replays_to_its_digests_at_every_version(golden: tuple[Place,
 def test_an_old_memory_is_told_more(golden: tuple[Place, Any], subjects: Subjects) -> None:
     place, _ = golden
     with opened(place.settings()) as store:
-        (fact,) = tell(store, ("Fay Reed", "lives in", "Rome"))
+        told = [tell(store, (subject, "lives in", object_))[0] for subject, object_ in MORE]
 
-        assert work(store, subjects).facts[fact].status == "injected"
+        facts = work(store, subjects).facts
+        status = [facts[fact].status for fact in told]
+        assert set(status) <= {"injected", "parked"}  # random weights do not take every object
+        assert "injected" in status
         assert verify_log(store.log, store.artifacts).fault is None
 
 
