@@ -159,8 +159,8 @@ class EventLog:
         return version or 0
 
     def begun(self, memory: MemoryId) -> int:
-        """The last version of deleted memories that had the name before; 0 where there was none."""
-        query = select(func.max(events.c.version)).where(events.c.memory == memory)
+        """The last version of deleted memories that had the name, or that of an ancestor, before; 0 for none."""
+        query = select(func.max(events.c.version)).where(stitched(self.ancestry(memory)))
         with self._reading.connect() as connection:
             version: int | None = connection.execute(query.where(events.c.type == MemoryPurged.__name__)).scalar()
         return version or 0

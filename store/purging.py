@@ -39,7 +39,7 @@ def doomed(log: EventLog, memory: MemoryId) -> Doomed:
 
     Its statistics and its ordinary text are not among it: they are about the base model, and others may stand on it.
     """
-    own = stitched(log.ancestry(memory))
+    own = stitched(log.ancestry(memory), log.begun(memory))
     alone = and_(own, not_(stitched(_in_use(log, memory))))
     facts = select(events.c.fact, alone.label("alone")).where(own, events.c.type == FactAdded.__name__)
     deltas = select(events.c.payload, alone.label("alone")).where(events.c.type.in_(DELTAS))
@@ -57,13 +57,15 @@ def doomed(log: EventLog, memory: MemoryId) -> Doomed:
 
 
 def _in_use(log: EventLog, memory: MemoryId) -> list[Segment]:
-    """Where the events of all memories but `memory` stand that were not deleted."""
-    ends: dict[tuple[MemoryId, int], int] = {}
+    """Where those events of `memory` stand that memories which were not deleted share with it."""
+    owners = {segment.memory for segment in log.ancestry(memory)}
+    ends: dict[tuple[MemoryId, int], int] = {}  # as few as can be: all of them go into one statement
     for listed in log.listed():
-        if listed.memory != memory and not listed.deleted:
-            begun = log.begun(listed.memory)
-            for segment in log.ancestry(listed.memory):
-                start = max(segment.after, begun) if segment.memory == listed.memory else segment.after
-                key = segment.memory, start
-                ends[key] = max(ends.get(key, 0), segment.last(listed.version))
+        if listed.memory == memory or listed.deleted:
+            continue
+        shared = [segment for segment in log.ancestry(listed.memory) if segment.memory in owners]
+        begun = log.begun(listed.memory) if shared else 0
+        for segment in shared:
+            key = segment.memory, max(segment.after, begun)
+            ends[key] = max(ends.get(key, 0), segment.last(listed.version))
     return [Segment(owner, after, until) for (owner, after), until in ends.items()]

@@ -144,3 +144,49 @@ def test_purging_again_finds_the_same(life: EventLog, artifacts: Artifacts) -> N
         artifacts.remove(delta)
 
     assert doomed(life, DEMO) == before
+
+
+def test_only_the_life_that_ended_last_goes(life: EventLog, artifacts: Artifacts) -> None:
+    delete(life, DEMO)
+    purge(life, artifacts, DEMO)
+    own = told(7)
+    life.append(DEMO, [new(real(LIFE[0], artifacts)), own], expected=life.head(DEMO))
+    delete(life, DEMO)
+
+    assert isinstance(own.event, FactAdded)
+    assert doomed(life, DEMO).facts == (own.event.fact,)
+    assert (doomed(life, DEMO).deltas, doomed(life, DEMO).kept) == ((), 0)
+
+
+def test_a_memory_with_the_name_of_a_fork_that_was_deleted_keeps_nothing_of_the_parent(
+    life: EventLog, artifacts: Artifacts
+) -> None:
+    fork(life, FORK, AT)
+    delete(life, FORK)
+    purge(life, artifacts, FORK)
+    life.append(FORK, [new(real(LIFE[0], artifacts))], expected=life.head(FORK))
+    delete(life, DEMO)
+
+    assert set(doomed(life, DEMO).facts) == FACTS
+
+
+def test_a_fork_of_a_later_memory_of_the_name_keeps_nothing_of_the_earlier_one(
+    life: EventLog, artifacts: Artifacts
+) -> None:
+    fork(life, FORK, AT)
+    delete(life, DEMO)
+    purge(life, artifacts, DEMO)
+    life.append(DEMO, [new(real(LIFE[0], artifacts))], expected=life.head(DEMO))
+    fork(life, OTHER, life.head(DEMO))
+    delete(life, FORK)
+
+    assert set(doomed(life, FORK).facts) == SHARED
+
+
+def test_a_memory_is_purged_however_many_others_there_are(life: EventLog, artifacts: Artifacts) -> None:
+    created = real(LIFE[0], artifacts)
+    for number in range(1100):  # more than SQLite takes as terms of one expression
+        life.append(MemoryId(f"other-{number}"), [new(created)], expected=0)
+    delete(life, DEMO)
+
+    assert set(doomed(life, DEMO).facts) == FACTS
