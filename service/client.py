@@ -84,9 +84,12 @@ class Client(HistoryCalls):
         request = memories_pb2.RebaseMemoryRequest(memory=memory, name=name, revision=revision)
         return self._call(self.memories_stub.RebaseMemory, request, timeout)
 
-    def delete_memory(self, memory: str, timeout: float | None = 60) -> memories_pb2.DeleteMemoryResponse:
+    def delete_memory(
+        self, memory: str, expected_version: int | None = None, timeout: float | None = 60
+    ) -> memories_pb2.DeleteMemoryResponse:
         """Deletes a memory, or says how far its deletion has come."""
-        return self._call(self.memories_stub.DeleteMemory, memories_pb2.DeleteMemoryRequest(memory=memory), timeout)
+        request = memories_pb2.DeleteMemoryRequest(memory=memory, expected_version=expected_version)
+        return self._call(self.memories_stub.DeleteMemory, request, timeout)
 
     def fork(
         self, memory: str, parent: str, at: Moment = None, timeout: float | None = 60

@@ -118,7 +118,7 @@ def delete(
         with waiting("an executor to destroy its words; the memory is deleted already", quiet=json):
             while wait and not answer.purged and time.monotonic() < until:
                 time.sleep(POLL_SECONDS)
-                answer = client.delete_memory(name)
+                answer = client.delete_memory(name, expected_version=answer.version)  # not a new memory of its name
     if json:
         print_json(as_dict(answer))
     elif answer.purged:

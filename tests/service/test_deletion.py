@@ -13,6 +13,7 @@ from core.ids import FactId, MemoryId
 from core.memory import Memory
 from service import purging
 from service.forks import fork
+from service.failures import CallFailed
 from service.live import LiveModels
 from service.settings import Settings
 from service.states import States
@@ -162,6 +163,20 @@ def test_over_the_wire_it_is_gone_at_once_and_its_log_is_not(demo: Running) -> N
         demo.client.fact(DEMO, fact)
     types = [event.type for event in demo.client.events(DEMO)]
     assert types[-2:] == ["MemoryDeleted", "MemoryPurged"]
+
+
+def test_asking_how_far_a_deletion_has_come_deletes_no_new_memory_of_the_name(demo: Running) -> None:
+    answer = demo.client.delete_memory(DEMO)
+    demo.work()
+    again = demo.client.delete_memory(DEMO, expected_version=answer.version)
+    assert again.purged
+    new = demo.client.create_memory(DEMO)
+
+    with pytest.raises(CallFailed) as failed:
+        demo.client.delete_memory(DEMO, expected_version=answer.version)
+
+    assert failed.value.reason == "VERSION_CONFLICT"
+    assert demo.client.memory(DEMO).version == new.version
 
 
 def _told(demo: Running) -> list[str]:

@@ -122,11 +122,13 @@ class MemoriesStub:
     From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
     destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
     that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
-    words: ListEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
-    it is purged, CreateMemory may use the name again.
+    words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
+    it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
+    `expected_version`, or it may delete a new memory of that name.
 
     Errors:
       NOT_FOUND  MEMORY_UNKNOWN
+      ABORTED    VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
 
     Example: {"memory": "demo"}
     """
@@ -208,11 +210,13 @@ class MemoriesAsyncStub(MemoriesStub):
     From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
     destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
     that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
-    words: ListEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
-    it is purged, CreateMemory may use the name again.
+    words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
+    it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
+    `expected_version`, or it may delete a new memory of that name.
 
     Errors:
       NOT_FOUND  MEMORY_UNKNOWN
+      ABORTED    VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
 
     Example: {"memory": "demo"}
     """
@@ -327,11 +331,13 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
         From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
         destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
         that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
-        words: ListEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
-        it is purged, CreateMemory may use the name again.
+        words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
+        it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
+        `expected_version`, or it may delete a new memory of that name.
 
         Errors:
           NOT_FOUND  MEMORY_UNKNOWN
+          ABORTED    VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
 
         Example: {"memory": "demo"}
         """
