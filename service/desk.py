@@ -69,6 +69,11 @@ class Desk:
         self._steps: Steps = unwatched  # of the work at hand
 
     @property
+    def created(self) -> MemoryCreated:
+        """What the memory is that it writes on."""
+        return self._created
+
+    @property
     def subject(self) -> Subject:
         """The model written on; its live weights are whatever the last work left."""
         return self._subject

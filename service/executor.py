@@ -242,7 +242,8 @@ class Executor:
 
     def _desk(self, memory: MemoryId, state: Memory) -> Desk:
         assert state.created is not None
-        if memory not in self._desks:
+        desk = self._desks.get(memory)
+        if desk is None or desk.created != state.created:  # or a new memory has the name of a deleted one
             subject = self._subjects.twin(state.created)
             self._desks[memory] = Desk(subject, state.created, self._artifacts, self._deltas)
             if len(self._desks) > KEPT_DESKS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.commands import RecordPurge
 from core.deletion_events import MemoryPurged
+from core.errors import NotReady
 from core.ids import MemoryId
 from core.work import Purge
 from store.artifacts import Artifacts
@@ -17,10 +18,17 @@ def perform(log: EventLog, artifacts: Artifacts, snapshots: Snapshots, memory: M
     """Destroys what only `memory` has, and returns the receipt. Killed anywhere, it is done again and completes.
 
     Raises:
-        NotReady: somebody reads the database, so that keys are still in its files; try again.
+        NotReady: somebody reads the database, so that keys are still in its files, or a fork was made meanwhile; try
+            again.
     """
+    sharing = log.relatives(memory)
+
+    def check() -> None:
+        if log.relatives(memory) != sharing:
+            raise NotReady("a memory that may share facts was forked or deleted meanwhile; it is tried again")
+
     alone = doomed(log, memory)
-    throw_keys_away(log.engine, alone.facts)
+    throw_keys_away(log.engine, alone.facts, check)
     snapshots.remove_all(memory)
     for delta in alone.deltas:
         artifacts.remove(delta)

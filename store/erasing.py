@@ -48,13 +48,18 @@ def throw_key_away(engine: Engine, fact: FactId, check: Callable[[], None] = lam
     _wipe(engine, key)
 
 
-def throw_keys_away(engine: Engine, facts: Sequence[FactId]) -> None:
+def throw_keys_away(engine: Engine, facts: Sequence[FactId], check: Callable[[], None] = lambda: None) -> None:
     """Destroys the data keys of `facts`, durably. Again, it completes what was cut short.
+
+    Args:
+        check: called while nobody can append; what it raises keeps the keys.
 
     Raises:
         NotReady: somebody reads the database, so that keys are still in its files; try again.
     """
     with engine.begin() as connection:
+        connection.execute(update(head).values(position=head.c.position))  # appends wait for this row
+        check()
         for start in range(0, len(facts), PAGE):
             chosen = data_keys.c.fact.in_(facts[start : start + PAGE])
             connection.execute(update(data_keys).where(chosen).values(key=None))

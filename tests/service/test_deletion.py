@@ -10,10 +10,11 @@ import pytest
 from core.commands import DeleteMemory
 from core.errors import MemoryGone
 from core.ids import FactId, MemoryId
-from core.memory import Memory
+from core.memory import Memory, needed
 from service import purging
-from service.forks import fork
+from service.executor import Executor
 from service.failures import CallFailed
+from service.forks import fork, prepare
 from service.live import LiveModels
 from service.settings import Settings
 from service.states import States
@@ -21,6 +22,8 @@ from service.subjects import Subjects
 from service.verification import verify
 from service.wiring import Store, opened
 from store.archive import export_archive
+from store.log import EventLog
+from store.purging import Doomed, doomed
 from tests.prepared import CAUSE, DEMO, Place, create, start_sleep, state_of, tell, work
 from tests.service.conftest import Running
 
@@ -119,6 +122,42 @@ def test_a_purge_that_was_cut_short_is_done_again(
     monkeypatch.setattr(purging, killed_at, cut_short)
 
     assert work(store, subjects, until=is_purged).purged
+
+
+def test_a_fork_that_was_under_way_keeps_its_words(
+    small: Place, store: Store, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, states = MemoryId("late"), States(store.log, store.snapshots)
+    command = prepare(store, states, late, DEMO, None)
+    delete(store)
+
+    def forked_meanwhile(log: EventLog, memory: MemoryId) -> Doomed:
+        alone = doomed(log, memory)
+        states.carry_out(late, lambda _: command, CAUSE, needs=needed(command.at))
+        monkeypatch.setattr(purging, "doomed", doomed)
+        return alone
+
+    monkeypatch.setattr(purging, "doomed", forked_meanwhile)
+    work(store, subjects, until=is_purged)
+
+    assert [state.fact.object for state in state_of(store, late).facts.values()] == ["Lima", "Tarsk"]
+    assert sound(store, small.settings())
+
+
+def test_an_executor_that_did_not_purge_takes_a_new_memory_of_the_name_for_what_it_is(
+    small: Place, store: Store, subjects: Subjects
+) -> None:
+    idle = Executor(store.log, store.artifacts, store.snapshots, small.settings(), subjects)
+    before = idle._desk(DEMO, state_of(store))
+    delete(store)
+    work(store, subjects, until=is_purged)
+
+    create(store, str(small.folder / "base"), ordinary_weight=0.5)
+    new = state_of(store)
+    desk = idle._desk(DEMO, new)
+
+    assert (desk is before, desk.created) == (False, new.created)
+    assert idle._desk(DEMO, new) is desk
 
 
 def test_its_name_is_free_again_and_the_new_memory_lives(small: Place, store: Store, subjects: Subjects) -> None:
