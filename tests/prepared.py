@@ -31,13 +31,13 @@ from service.states import States
 from service.subjects import Subjects
 from service.wiring import Store, opened
 from store.clock import next_uuid
+from tests.patience import PATIENCE
 from tests.weights.tiny import make
 
 DEMO = MemoryId("demo")
 CAUSE = Cause(actor="tester")
 EVERY = 40  # of so many lines of ordinary text one is kept
 ROOM = 0.5  # so few statistics make a key crowd more than it does on all of the text
-PATIENCE = 600.0  # seconds without an event before an executor counts as stuck, however busy the machine is
 
 
 @dataclass(frozen=True)

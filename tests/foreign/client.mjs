@@ -22,7 +22,7 @@ const facts = new Facts(address, grpc.credentials.createInsecure());
 
 const call = (name, request) =>
   new Promise((resolve, reject) =>
-    facts[name](request, { deadline: Date.now() + 30_000 }, (error, answer) =>
+    facts[name](request, { deadline: Date.now() + 600_000 }, (error, answer) =>
       error ? reject(error) : resolve(answer),
     ),
   );

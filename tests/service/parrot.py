@@ -54,6 +54,8 @@ class Parrot:
     missing: set[str] = field(default_factory=set)  # memories whose base is not to be had
     asked_to_be_ready: list[str] = field(default_factory=list)
     slow: float = 0.0  # seconds before each piece
+    think_until: threading.Event | None = None  # before the first piece of an answer
+    thinking: list[str] = field(default_factory=list)  # about which memories answers wait for it
     generated: int = 0
     closed: threading.Event = field(default_factory=threading.Event)
     broken: Exception | None = None
@@ -102,6 +104,9 @@ class Parrot:
         if self.broken:
             raise self.broken
         words = (messages[-1]["content"] if messages else prompt or "").split()
+        if enough := self.think_until:
+            self.thinking.append(memory)
+            enough.wait()
         try:
             for index, word in enumerate(words[:max_tokens]):
                 time.sleep(self.slow)

@@ -18,6 +18,7 @@ from service.asked import CHARACTERS
 from service.failures import CallFailed
 from service.live import LiveModels
 from service.wiring import Store
+from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place
 from tests.service.conftest import Running, run_server
 from tests.weights.tiny import LLAMA, TEMPLATE, make
@@ -35,7 +36,9 @@ class Live:
         messages = [
             {"role": ("user", "assistant")[turn % 2], "content": content} for turn in range(turns - 1 + turns % 2)
         ]
-        return "".join(piece.text for piece in self.server.client.chat(memory, messages, max_tokens=2, timeout=120))
+        return "".join(
+            piece.text for piece in self.server.client.chat(memory, messages, max_tokens=2, timeout=PATIENCE)
+        )
 
 
 @pytest.fixture
@@ -120,4 +123,4 @@ def test_a_server_ends_on_a_signal_whatever_a_thread_of_it_does(small: Place) ->
         assert process.stdout is not None
         assert process.stdout.readline().startswith("listening on ")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=120) == 1
+        assert process.wait(timeout=PATIENCE) == 1

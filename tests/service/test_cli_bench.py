@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.service.test_cli import Shell
 
 Run = Callable[..., Iterator[dict[str, Any]]]
@@ -83,12 +84,12 @@ def test_one_that_is_stopped_before_its_first_row_prints_nothing(shell: Shell, m
 
 
 STUBBORN = """
-import os, signal, sys, threading, time
+import sys, threading, time
 from types import ModuleType
 from service.cli import main, stopping, waiting
 
 def busy():
-    end.wait(2)
+    end.wait()
     raise RuntimeError("the log is closed")
 
 def run(progress):
@@ -97,9 +98,10 @@ def run(progress):
     worker = threading.Thread(target=time.sleep, args=(3600,))
     worker.start()
     progress(1, 2, "measuring")
-    time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-    worker.join()
+    try:
+        worker.join()
+    finally:
+        end.set()
 
 end = threading.Event()
 stopping.GRACE_SECONDS, waiting.FIRST = 3.0, 0.1
@@ -112,12 +114,17 @@ main.main()
 
 
 def test_one_whose_threads_go_on_ends_all_the_same_without_a_traceback() -> None:
-    done = subprocess.run([sys.executable, "-c", STUBBORN], capture_output=True, text=True, timeout=300, check=False)
+    bench = subprocess.Popen(
+        [sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert bench.stderr
+    assert any("measuring: 1 of 2 (" in line for line in bench.stderr)
+    bench.send_signal(signal.SIGTERM)
+    out, err = bench.communicate(timeout=PATIENCE)
 
-    assert done.returncode == 130
-    assert json.loads(done.stdout) == {"bench": "repair", "settings": {}, "rows": [{"night": 1}], "stopped": True}
-    assert "measuring: 1 of 2 (" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert bench.returncode == 130
+    assert json.loads(out) == {"bench": "repair", "settings": {}, "rows": [{"night": 1}], "stopped": True}
+    assert "Traceback" not in err
 
 
 def test_a_benchmark_that_ends_is_not_called_stopped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

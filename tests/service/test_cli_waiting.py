@@ -15,6 +15,7 @@ from service.cli import waiting
 from service.client import Client
 from service.connection import Connection
 from service.settings import Settings
+from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
 from tests.service.test_cli import ARIA, Shell, Terminal
 
@@ -52,7 +53,7 @@ def test_a_long_one_is_said_again_and_again_in_a_file(capsys: pytest.CaptureFixt
         return f"moon {len(said)}"
 
     with waiting.waiting(what):
-        assert enough.wait(60)
+        assert enough.wait(PATIENCE)
 
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("hypnogram: waiting for moon 1 (")
@@ -62,22 +63,16 @@ def test_a_long_one_is_said_again_and_again_in_a_file(capsys: pytest.CaptureFixt
 def test_nothing_is_said_after_the_wait(capsys: pytest.CaptureFixture[str]) -> None:
     with waiting.waiting("the moon"):
         pass
-    before = capsys.readouterr().err
+    capsys.readouterr()
     time.sleep(3 * waiting.FIRST)
 
     assert capsys.readouterr().err == ""
-    assert before.count("\n") <= 1
 
 
 def test_progress_goes_into_a_file_as_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with waiting.progress(quiet=False) as bar:
         bar(3, 7, "counting sheep")
-        for _ in range(600):
-            if "sheep" in (said := capsys.readouterr().err):
-                break
-            time.sleep(0.05)
-
-    assert "counting sheep: 3 of 7 (" in said
+        eventually(lambda: "counting sheep: 3 of 7 (" in capsys.readouterr().err)
 
 
 def test_a_fact_without_an_executor_is_told_and_says_what_it_waits_for(terminal: Terminal, demo: Running) -> None:
@@ -176,7 +171,7 @@ def test_a_command_waits_for_a_server_that_is_starting(
     command = threading.Thread(target=lambda: answers.append(shell.run("memory", "list")))
 
     command.start()
-    assert waits.wait(60)
+    assert waits.wait(PATIENCE)
     with run_server(settings.model_copy(update={"port": int(port)})):
         command.join(60)
 

@@ -27,6 +27,7 @@ from service.projection import Deltas, build
 from service.subjects import Subjects
 from service.wiring import Store, opened
 from store.verify import verify_log
+from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place, state_of, tell, work
 
 KILLS = 100
@@ -139,12 +140,12 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(
             with Client(address) as client:
                 for number in range(3):
                     fact = told(f"Aria Number{kill}x{number}", "lives in", "Rome")
-                    answer = client.add_facts(DEMO, [fact], timeout=60)
+                    answer = client.add_facts(DEMO, [fact], timeout=PATIENCE)
                     acknowledged.add(answer.results[0].fact.fact)
                     time.sleep(0.1 * kill)
                 server.send_signal(signal.SIGKILL)
                 with pytest.raises(CallFailed):
-                    client.add_facts(DEMO, [told("Bo Lind", "lives in", "Lima")], timeout=5)
+                    client.add_facts(DEMO, [told("Bo Lind", "lives in", "Lima")], timeout=PATIENCE)
             server.wait()
         with opened(small.settings()) as store:
             check(store, subjects, acknowledged)
@@ -164,7 +165,7 @@ def test_a_killed_executor_is_followed_by_another(
         tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(12)))
         with process("service.cli.main", "executor", **environment) as executor:
             position = store.log.position()
-            assert store.log.wait(position, 60) > position
+            assert store.log.wait(position, PATIENCE) > position
             executor.send_signal(signal.SIGKILL)
             executor.wait()
         check(store, subjects, set())

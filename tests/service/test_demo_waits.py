@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ from service import demo, demo_waits
 from service.cli import waiting
 from service.demo_nights import sleep_three_nights
 from service.demo_waits import meanwhile
+from tests.patience import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -102,9 +102,6 @@ def test_the_first_half_of_the_demo_is_told_to_a_file(monkeypatch: pytest.Monkey
 
 
 def _until(console: Console, words: str) -> None:
-    assert isinstance(console.file, io.StringIO)
-    for _ in range(3000):
-        if words in console.file.getvalue():
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"{words!r} is not in {console.file.getvalue()!r}")
+    said = console.file
+    assert isinstance(said, io.StringIO)
+    eventually(lambda: words in said.getvalue())

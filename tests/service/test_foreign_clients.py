@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from service.generate import PROTO, write_includes
+from tests.patience import PATIENCE
 from tests.service.conftest import DEMO, Running
 
 FOREIGN = Path(__file__).parents[1] / "foreign"
@@ -24,7 +25,7 @@ def run(*command: object, **environment: str) -> str:
         [str(word) for word in command],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE,
         check=False,
         env={**os.environ, **environment},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from core.unchanged import Unchanged
 from service.subjects import Subjects
 from service.wiring import opened
 from tests.core.samples import edit
+from tests.patience import eventually
 from tests.prepared import CAUSE, DEMO, Place, state_of, take_back, tell, work
 from tests.service.conftest import Running
 from tests.service.dream import Dream
@@ -30,8 +30,8 @@ SAID = "only 56% of questions on what nobody told about its subjects, 88% of que
 
 def written(demo: Running, unchanged: Unchanged | None) -> None:
     """Writes what is pending by an edit that leaves others `unchanged`."""
-    while not (state := demo.states.current(DEMO)).pending:
-        time.sleep(0.01)
+    eventually(lambda: demo.states.current(DEMO).pending)
+    state = demo.states.current(DEMO)
     assert state.weights is not None
     computed = replace(edit(*state.pending, before=state.weights, number=state.version), unchanged=unchanged)
     demo.states.carry_out(DEMO, lambda _: RecordInjection(edit=computed), CAUSE)

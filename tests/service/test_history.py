@@ -15,6 +15,7 @@ from hypnogram.v1 import history_pb2
 
 from service.client import told
 from service.failures import CallFailed
+from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
 
 
@@ -66,7 +67,7 @@ def test_no_watcher_misses_or_doubles_an_event_of_many_writers(demo: Running) ->
 
     def watched() -> list[int]:
         versions: list[int] = []
-        for one in demo.client.watch(DEMO, timeout=60):
+        for one in demo.client.watch(DEMO, timeout=PATIENCE):
             if one.HasField("event"):
                 versions.append(one.version)
             if len(versions) == writers * each + 2:
@@ -77,7 +78,7 @@ def test_no_watcher_misses_or_doubles_an_event_of_many_writers(demo: Running) ->
         watchers = [threads.submit(watched) for _ in range(3)]
         list(threads.map(lambda number: tell(demo, number), range(writers * each)))
         for watcher in watchers:
-            assert watcher.result(timeout=30) == list(range(1, writers * each + 3))
+            assert watcher.result(PATIENCE) == list(range(1, writers * each + 3))
 
 
 def test_a_watcher_sees_what_another_server_appends(demo: Running) -> None:
@@ -98,7 +99,7 @@ def test_a_stopping_server_ends_watches_and_says_so(demo: Running) -> None:
             time.sleep(0.1)
             other.stop()
             with pytest.raises(CallFailed) as failure:
-                waiting.result(timeout=10)
+                waiting.result(PATIENCE)
 
     assert (failure.value.code, failure.value.reason) == ("UNAVAILABLE", "SHUTTING_DOWN")
 
@@ -132,10 +133,10 @@ def test_a_running_replay_is_listed_waited_for_and_cancelled(demo: Running) -> N
     listed = operations.ListOperations(operations_pb2.ListOperationsRequest())
     assert [one.name for one in listed.operations] == [started.name]
     wait = operations_pb2.WaitOperationRequest(name=started.name, timeout=Duration(nanos=50_000_000))
-    waited = operations.WaitOperation(wait)
     metadata = history_pb2.ReplayMetadata()
-    assert waited.metadata.Unpack(metadata)
-    assert (waited.done, metadata.step, metadata.done, metadata.total) == (False, "waiting", 1, 2)
+    eventually(lambda: operations.WaitOperation(wait).metadata.Unpack(metadata) and metadata.step)
+    assert not operations.WaitOperation(wait).done
+    assert (metadata.step, metadata.done, metadata.total) == ("waiting", 1, 2)
 
     operations.CancelOperation(operations_pb2.CancelOperationRequest(name=started.name))
     ended = operations.WaitOperation(operations_pb2.WaitOperationRequest(name=started.name))

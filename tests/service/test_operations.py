@@ -15,8 +15,8 @@ from hypnogram.v1.history_pb2 import ReplayMetadata, ReplayRequest
 
 from service.operations import FINISHED_KEPT, Operations
 from service.status import OperationUnknown, ShuttingDown
+from tests.patience import eventually
 from tests.service.conftest import DEMO, Running
-from tests.service.test_server import eventually
 
 DONE = ReplayMetadata()
 NO_CONTEXT: Any = None
@@ -85,4 +85,4 @@ def test_a_deleted_operation_is_forgotten_once_it_has_ended(demo: Running) -> No
     stub.DeleteOperation(operations_pb2.DeleteOperationRequest(name=name))
     assert known()  # deleting cancels nothing
     demo.parrot.replay_until.set()
-    assert eventually(lambda: not known())
+    eventually(lambda: not known())

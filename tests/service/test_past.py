@@ -21,6 +21,7 @@ from service.projection import Deltas, build_module
 from service.states import States
 from service.subjects import Subjects
 from service.wiring import Store, opened
+from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place, state_of, tell, work
 from tests.store.given import throw_key_away
 
@@ -179,7 +180,7 @@ def test_now_is_asked_while_the_past_is(store: Store, small: Place) -> None:
     found: list[tuple[int, str]] = []
     thread = threading.Thread(target=lambda: found.extend(ask(None)))
     thread.start()
-    thread.join(timeout=30)
+    thread.join(PATIENCE)
     assert set(found) == {(now.version, now.weights)}
     assert set(before) <= {(then.version, then.weights)}
 

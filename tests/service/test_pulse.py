@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 
 import pytest
 from sqlalchemy import text
@@ -23,7 +21,7 @@ from service.settings import Settings
 from service.wiring import Store, opened
 from store.executors import LIVE_SECONDS, Duty, Executors
 from store.leases import Leases
-from tests.prepared import PATIENCE
+from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running
 from tests.service.parrot import Parrot
 
@@ -31,13 +29,6 @@ from tests.service.parrot import Parrot
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.pulse.BEAT_SECONDS", 0.05)
-
-
-def eventually(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_server_without_any_executor_serves_and_says_that_there_is_none(demo: Running) -> None:

@@ -14,8 +14,8 @@ from service import readiness
 from service.readiness import CHAT, health_name
 from service.settings import Settings
 from store.log import Listed
+from tests.patience import eventually
 from tests.service.conftest import DEMO, Running, run_server
-from tests.service.test_server import eventually
 from tests.service.test_unavailable import away
 
 AGAIN = 0.05  # seconds
@@ -42,7 +42,7 @@ def test_one_memory_whose_base_is_away_keeps_neither_the_server_nor_the_others_f
     demo.client.create_memory("whole")
     demo.work("whole")
 
-    assert eventually(lambda: serving(demo, "whole") and bool(said(demo, "broken").failure))
+    eventually(lambda: serving(demo, "whole") and bool(said(demo, "broken").failure))
     assert all(demo.client.serving(name) for name in ("", CHAT))
     assert (serving(demo, DEMO), serving(demo, "broken")) == (True, False)
     assert "no base model of memory 'broken'" in said(demo, "broken").failure
@@ -53,19 +53,19 @@ def test_a_memory_is_proven_as_soon_as_what_it_lacked_is_there(demo: Running) ->
     demo.parrot.missing = {"broken"}
     demo.client.create_memory("broken")
     demo.work("broken")
-    assert eventually(lambda: bool(said(demo, "broken").failure))
+    eventually(lambda: bool(said(demo, "broken").failure))
 
     demo.parrot.missing = set()
-    assert eventually(lambda: serving(demo, "broken"))
+    eventually(lambda: serving(demo, "broken"))
 
 
 def test_a_memory_is_not_proven_before_its_statistics_are_prepared(server: Running) -> None:
     server.client.create_memory(DEMO)
-    assert eventually(lambda: server.client.serving(CHAT))
+    eventually(lambda: server.client.serving(CHAT))
     assert not serving(server, DEMO)
 
     server.work()
-    assert eventually(lambda: serving(server, DEMO))
+    eventually(lambda: serving(server, DEMO))
 
 
 def test_the_memory_to_which_something_happened_last_is_proven_first(settings: Settings) -> None:
@@ -76,19 +76,19 @@ def test_the_memory_to_which_something_happened_last_is_proven_first(settings: S
             server.work(name)
 
     with run_server(settings) as server:
-        assert eventually(lambda: len(server.parrot.asked_to_be_ready) == 3)
+        eventually(lambda: len(server.parrot.asked_to_be_ready) == 3)
         assert server.parrot.asked_to_be_ready == ["amy", "zoe", "mia"]
 
 
 def test_a_deleted_memory_is_not_serving_and_a_new_one_of_its_name_is_proven_anew(demo: Running) -> None:
-    assert eventually(lambda: serving(demo, DEMO))
+    eventually(lambda: serving(demo, DEMO))
     demo.client.delete_memory(DEMO)
-    assert eventually(lambda: not serving(demo, DEMO))
+    eventually(lambda: not serving(demo, DEMO))
 
     demo.work()
     demo.client.create_memory(DEMO)
     demo.work()
-    assert eventually(lambda: serving(demo, DEMO))
+    eventually(lambda: serving(demo, DEMO))
     assert demo.parrot.asked_to_be_ready == [DEMO, DEMO]
 
 
@@ -97,22 +97,22 @@ def test_the_watch_over_health_goes_on_when_the_database_is_back(demo: Running) 
     demo.client.create_memory("late")
     demo.work("late")
     with away(demo):
-        assert eventually(lambda: not demo.client.serving())
+        eventually(lambda: not demo.client.serving())
         assert not demo.client.serving("hypnogram.v1.Facts")
 
     demo.parrot.missing = set()
-    assert eventually(demo.client.serving)
-    assert eventually(lambda: serving(demo, "late"))
+    eventually(demo.client.serving)
+    eventually(lambda: serving(demo, "late"))
 
 
 def test_the_watch_over_health_survives_any_error_of_the_log(demo: Running) -> None:
     with refusing(demo):
-        assert eventually(lambda: not demo.client.serving(CHAT))
+        eventually(lambda: not demo.client.serving(CHAT))
 
-    assert eventually(lambda: demo.client.serving(CHAT))
+    eventually(lambda: demo.client.serving(CHAT))
     demo.client.create_memory("new")
     demo.work("new")
-    assert eventually(lambda: serving(demo, "new"))
+    eventually(lambda: serving(demo, "new"))
 
 
 @contextmanager

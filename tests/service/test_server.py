@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -13,20 +11,12 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from core.errors import InvalidField, SchemaMismatch
 from service.server import SERVICES
 from service.settings import Settings, cache_home, data_home
+from tests.patience import eventually
 from tests.service.conftest import DEMO, Running, run_server
 
 
-def eventually(what: Callable[[], bool]) -> bool:
-    """Whether `what` comes true within seconds."""
-    for _ in range(100):
-        if what():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def test_a_server_without_memories_is_serving(server: Running) -> None:
-    assert eventually(server.client.serving)
+    eventually(server.client.serving)
     assert all(server.client.serving(service) for service in SERVICES)
 
 
@@ -51,7 +41,7 @@ def test_two_servers_cannot_share_a_port(server: Running) -> None:
 
 
 def test_a_stopped_server_answers_no_more(server: Running) -> None:
-    assert eventually(server.client.serving)
+    eventually(server.client.serving)
     server.stop()
 
     assert not server.client.serving(timeout=1)

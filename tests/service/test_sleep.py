@@ -12,6 +12,7 @@ from core.sleep import Step
 from service.account import report
 from service.client import told
 from service.nights import span
+from tests.patience import PATIENCE
 from tests.service.conftest import DEMO, Running, run_server
 from tests.service.dream import Dream
 
@@ -36,7 +37,7 @@ def begin(server: Running, request_id: str = "once", **more: object) -> operatio
 def ended(server: Running, operation: operations_pb2.Operation) -> sleep_pb2.SleepReport:
     """The response of the operation, once it has ended."""
     wait = operations_pb2.WaitOperationRequest(name=operation.name)
-    done = server.client.operations_stub.WaitOperation(wait, timeout=30)
+    done = server.client.operations_stub.WaitOperation(wait, timeout=PATIENCE)
     found = sleep_pb2.SleepReport()
     assert done.done
     assert done.response.Unpack(found)

@@ -13,7 +13,8 @@ from core.work import next_work
 from service.executor import Executor
 from service.subjects import Subjects
 from service.wiring import Store, opened
-from tests.prepared import PATIENCE, Place, put_in_place, start_sleep, state_of, take_back, tell, work
+from tests.patience import PATIENCE
+from tests.prepared import Place, put_in_place, start_sleep, state_of, take_back, tell, work
 
 
 def told(store: Store, subjects: Subjects) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +12,7 @@ from core.ids import MemoryId
 from core.sleep import Step
 from service.client import told
 from service.failures import CallFailed
+from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running
 
 ARIA = told("Aria Voss", "lives in", "Lisbon")
@@ -51,12 +51,11 @@ class TestSupersede:
     def test_one_update_moves_the_answer(self, demo: Running, aria: str) -> None:
         with ThreadPoolExecutor() as threads:
             waiting = threads.submit(demo.client.supersede_fact, DEMO, aria, "Porto", wait=True)
-            while not demo.client.fact(DEMO, aria).fact.successor:
-                time.sleep(0.01)
+            eventually(lambda: demo.client.fact(DEMO, aria).fact.successor)
             before = demo.client.memory(DEMO).version
             assert not waiting.done()
             demo.work()
-            answer = waiting.result(timeout=10)
+            answer = waiting.result(PATIENCE)
 
         happened = [one.type for one in demo.client.events(DEMO, before)]
         assert happened == ["EditComputed", "FactInjected", "FactWithdrawn"]
@@ -117,11 +116,10 @@ class TestRetract:
     def test_waiting_ends_when_the_weights_have_given_it_up(self, demo: Running, aria: str) -> None:
         with ThreadPoolExecutor() as threads:
             waiting = threads.submit(demo.client.retract_fact, DEMO, aria, wait=True)
-            while not demo.client.fact(DEMO, aria).fact.retracted_version:
-                time.sleep(0.01)
+            eventually(lambda: demo.client.fact(DEMO, aria).fact.retracted_version)
             assert not waiting.done()
             demo.work()
-            answer = waiting.result(timeout=10)
+            answer = waiting.result(PATIENCE)
 
         assert answer.fact.status == facts_pb2.STATUS_WITHDRAWN
         assert answer.withdrawal == facts_pb2.WITHDRAWAL_COLUMNS
@@ -130,7 +128,7 @@ class TestRetract:
     def test_waiting_ends_when_the_last_attempt_has_failed(self, demo: Running, aria: str) -> None:
         demo.client.retract_fact(DEMO, aria, request_id="once", erase=True)
         demo.work(fail=True)
-        answer = demo.client.retract_fact(DEMO, aria, request_id="once", erase=True, wait=True, timeout=10)
+        answer = demo.client.retract_fact(DEMO, aria, request_id="once", erase=True, wait=True, timeout=PATIENCE)
 
         assert answer.fact.status == facts_pb2.STATUS_INJECTED
         assert answer.fact.failure == "the disk is full"
@@ -195,10 +193,9 @@ class TestErase:
     def test_its_words_are_gone_and_it_is_still_there(self, demo: Running, aria: str) -> None:
         with ThreadPoolExecutor() as threads:
             waiting = threads.submit(demo.client.retract_fact, DEMO, aria, "a secret", erase=True, wait=True)
-            while not demo.client.fact(DEMO, aria).fact.retracted_version:
-                time.sleep(0.01)
+            eventually(lambda: demo.client.fact(DEMO, aria).fact.retracted_version)
             demo.work()
-            answer = waiting.result(timeout=10)
+            answer = waiting.result(PATIENCE)
 
         assert answer.fact.erased
         assert (answer.fact.fact, answer.fact.subject, answer.fact.object) == (aria, "", "")

@@ -19,7 +19,8 @@ from service.client import Client, told
 from service.subjects import Subjects
 from service.telemetry import configure
 from service.wiring import opened
-from tests.prepared import PATIENCE, Place, tell, work
+from tests.patience import PATIENCE
+from tests.prepared import Place, tell, work
 from tests.service.conftest import DEMO, Running
 
 

@@ -19,6 +19,7 @@ from service import tail
 from service.client import Client, told
 from service.failures import CallFailed
 from service.status import DETAILS_KEY, RETRY_SECONDS
+from tests.patience import PATIENCE
 from tests.service.conftest import DEMO, Running
 
 READS: dict[str, Callable[[Client], object]] = {
@@ -112,10 +113,10 @@ def test_whatever_goes_wrong_where_news_are_awaited_those_who_wait_are_told(
         raise ValueError("nobody thought of that")
 
     monkeypatch.setattr(demo.store.log, "wait", wait)
-    assert failed.wait(60)
+    assert failed.wait(PATIENCE)
 
     version = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")]).version
     with ThreadPoolExecutor(1) as threads:  # asks once the fact is written, and hears of that by the log alone
-        asked = threads.submit(lambda: list(demo.client.chat(DEMO, "Hello", min_version=version, timeout=60)))
+        asked = threads.submit(lambda: list(demo.client.chat(DEMO, "Hello", min_version=version, timeout=PATIENCE)))
         demo.work()
         assert asked.result()

@@ -18,6 +18,7 @@ from service.projection import Deltas
 from service.states import States
 from service.subjects import Subjects
 from store.verify import Report, named_artifacts, verify_log
+from tests.patience import PATIENCE
 from tests.prepared import CAUSE, DEMO, state_of, tell, work
 from tests.service.conftest import Running
 from tests.service.test_forks import TRIAL, served
@@ -95,7 +96,7 @@ def test_a_verification_can_be_cancelled(served: Running, monkeypatch: pytest.Mo
     asked = threading.Event()
 
     def late(*args: Any, **more: Any) -> Report:  # or it would be done before anybody could ask
-        assert asked.wait(30)
+        assert asked.wait(PATIENCE)
         return verify_log(*args, **more)
 
     monkeypatch.setattr(verification, "verify_log", late)

@@ -16,6 +16,7 @@ from core.work import SleepStep, next_work
 from service.chart import Reading
 from service.client import told
 from service.failures import CallFailed
+from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
 from tests.service.dream import Dream
 from tests.service.test_sleep import facts
@@ -125,7 +126,7 @@ def test_a_stopping_server_ends_watches_and_operations_but_no_sleep(asleep: Runn
             time.sleep(0.1)
             other.stop()
             with pytest.raises(CallFailed) as failure:
-                waiting.result(timeout=10)
+                waiting.result(PATIENCE)
 
     assert (failure.value.code, failure.value.reason) == ("UNAVAILABLE", "SHUTTING_DOWN")
     assert asleep.client.memory(DEMO).memory.asleep.kind == "sleep"
@@ -156,10 +157,9 @@ def test_a_sleep_is_waited_for_with_news(asleep: Running) -> None:
                 DEMO, memories_pb2.SleepPolicy(probes=1), news=lambda one: seen.append(one.WhichOneof("what") or "")
             )
         )
-        while not asleep.client.memory(DEMO).memory.asleep.sleep:
-            time.sleep(0.01)
+        eventually(lambda: asleep.client.memory(DEMO).memory.asleep.sleep)
         asleep.work()
-        found = sleeping.result(timeout=30)
+        found = sleeping.result(PATIENCE)
 
     assert found.completed
     assert [one.stage for one in found.advanced] == [2]

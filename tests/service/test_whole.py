@@ -20,6 +20,7 @@ from hypnogram.v1 import facts_pb2
 
 from service.client import Client, told
 from service.settings import DORMOUSE
+from tests.patience import PATIENCE
 
 DEMO = "demo"
 EVERY = 40  # of so many lines of ordinary text one is kept: statistics in seconds
@@ -53,7 +54,7 @@ class Place:
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stderr
@@ -75,7 +76,7 @@ class Place:
             yield process
         finally:
             process.terminate()
-            process.wait(timeout=60)
+            process.wait(timeout=PATIENCE)
             process.stdout.close()
 
     @contextmanager
@@ -108,7 +109,7 @@ def live(place: Place) -> str:
     """The digest of a memory that was told a fact, asked, killed in the middle of another, and started again."""
     with place.serving() as (client, process):
         client.create_memory(DEMO)
-        answer = client.add_facts(DEMO, [told("Mirabel Quist", "lives in", "Lisbon")], wait=True, timeout=200)
+        answer = client.add_facts(DEMO, [told("Mirabel Quist", "lives in", "Lisbon")], wait=True, timeout=PATIENCE)
         assert answer.results[0].fact.status == facts_pb2.STATUS_INJECTED
         pieces = list(client.complete(DEMO, "Mirabel Quist lives in", max_tokens=8, min_version=answer.version))
         assert "".join(piece.text for piece in pieces).strip().startswith("Lisbon")
@@ -118,7 +119,7 @@ def live(place: Place) -> str:
         process.wait()
     with place.serving() as (client, _):
         repeated = client.add_facts(
-            DEMO, [told("Tove Marn", "was born in", "Oslo")], request_id="again", wait=True, timeout=200
+            DEMO, [told("Tove Marn", "was born in", "Oslo")], request_id="again", wait=True, timeout=PATIENCE
         )
         assert repeated.results[0].fact.fact == acknowledged.results[0].fact.fact  # nothing acknowledged was lost
         assert repeated.results[0].fact.status == facts_pb2.STATUS_INJECTED
@@ -156,7 +157,7 @@ def test_an_altered_artifact_is_found_and_named(lived: tuple[Place, str], tmp_pa
         env=copy.environment(),
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 1
@@ -172,10 +173,10 @@ def test_an_executor_of_its_own_writes_what_a_server_was_told(lived: tuple[Place
         added = client.add_facts(DEMO, [told("Orla Penrose", "works as", "a baker")])
         with copy.process("executor") as executor:
             answer = client.add_facts(
-                DEMO, [told("Orla Penrose", "works as", "a baker")], request_id="wait", wait=True, timeout=200
+                DEMO, [told("Orla Penrose", "works as", "a baker")], request_id="wait", wait=True, timeout=PATIENCE
             )
             executor.terminate()
-            assert executor.wait(timeout=60) == 0
+            assert executor.wait(timeout=PATIENCE) == 0
 
         assert added.results[0].fact.status == facts_pb2.STATUS_PENDING
         assert answer.results[0].fact.status == facts_pb2.STATUS_INJECTED

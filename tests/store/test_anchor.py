@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -21,9 +20,9 @@ from store.artifacts import Artifacts, write_atomically
 from store.log import EventLog
 from store.schema import events, head
 from store.verify import verify_log
+from tests.patience import eventually
 from tests.store.given import DEMO, OTHER, told
 
-PATIENCE = 60.0  # seconds
 APPENDER = """
 import os, sys
 from pathlib import Path
@@ -45,10 +44,7 @@ def anchors(tmp_path: Path) -> Path:
 
 def until_noted(log: EventLog, position: int) -> None:
     """Waits until the thread has noted an end as far as `position`."""
-    deadline = time.monotonic() + PATIENCE
-    while noted_at(log) < position:
-        assert time.monotonic() < deadline, "nothing was noted"
-        time.sleep(0.01)
+    eventually(lambda: noted_at(log) >= position)
 
 
 def noted_at(log: EventLog) -> int:

@@ -15,6 +15,7 @@ from store.artifacts import Artifacts
 from store.log import EventLog
 from store.verify import verify_log
 from tests.core.samples import CREATED
+from tests.patience import PATIENCE, eventually
 from tests.store.given import DEMO, new, told
 
 WRITERS = 8
@@ -47,7 +48,7 @@ def test_a_live_reader_sees_every_event_of_many_writers_in_order(log: EventLog, 
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(120)
+            thread.join(PATIENCE)
 
     assert [position for _, _, position in seen] == list(range(1, 2 * WRITERS * APPENDS + 1))
     for memory in memories:
@@ -76,9 +77,7 @@ def test_killed_while_appending_nothing_acknowledged_is_lost(url: str, tmp_path:
     acknowledged = tmp_path / "acknowledged"
     with acknowledged.open("wb") as output:
         process = subprocess.Popen([sys.executable, "-c", APPENDER, url], stdout=output, cwd=ROOT)
-        deadline = time.monotonic() + 60
-        while not acknowledged.stat().st_size and time.monotonic() < deadline:
-            time.sleep(0.01)
+        eventually(lambda: acknowledged.stat().st_size)
         time.sleep(seconds)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()

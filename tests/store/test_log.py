@@ -18,6 +18,7 @@ from store.log import EventLog, Listed
 from store.rows import NewEvent
 from store.schema import head
 from tests.core.samples import ARIA, CREATED, LIFE, added
+from tests.patience import PATIENCE
 from tests.store.given import CAUSE, DEMO, OTHER, append_raw, new, told
 
 
@@ -221,23 +222,23 @@ class TestWaiting:
     def test_it_returns_at_once_for_what_is_there(self, log: EventLog) -> None:
         log.append(DEMO, [told()], expected=0)
 
-        assert log.wait(0, timeout=60) == 1
+        assert log.wait(0, timeout=PATIENCE) == 1
 
     def test_it_gives_up_after_its_time(self, log: EventLog) -> None:
         begin = time.monotonic()
         assert log.wait(0, timeout=0.2) == 0
-        assert 0.2 <= time.monotonic() - begin < 5
+        assert time.monotonic() - begin >= 0.2
 
     def test_it_wakes_for_an_append_of_this_process(self, log: EventLog) -> None:
         with ThreadPoolExecutor(1) as threads:
-            waiting = threads.submit(log.wait, 0, 60)
+            waiting = threads.submit(log.wait, 0, PATIENCE)
             time.sleep(0.1)
             log.append(DEMO, [told()], expected=0)
             assert waiting.result() == 1
 
     def test_it_sees_what_another_process_appends(self, log: EventLog, url: str) -> None:
         with EventLog.open(url) as other, ThreadPoolExecutor(1) as threads:
-            waiting = threads.submit(log.wait, 0, 60)
+            waiting = threads.submit(log.wait, 0, PATIENCE)
             time.sleep(0.1)
             other.append(DEMO, [told()], expected=0)
             assert waiting.result() == 1

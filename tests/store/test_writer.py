@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from core.ids import MemoryId
 from store.log import EventLog
 from store.session import Session
+from tests.patience import PATIENCE
 from tests.store.given import DEMO, told
 
 CLIENTS = 16
@@ -107,7 +108,7 @@ def test_closing_waits_for_what_is_being_written(url: str) -> None:
     threads = [threading.Thread(target=append) for _ in range(4)]
     for thread in threads:
         thread.start()
-    log.wait(20, timeout=60)
+    log.wait(20, PATIENCE)
     log.close()
     for thread in threads:
         thread.join(60)

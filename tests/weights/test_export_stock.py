@@ -27,6 +27,7 @@ from service.projection import Deltas, build_verified, columns_of
 from service.settings import DORMOUSE
 from service.subjects import Subjects
 from service.wiring import opened
+from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place, place, prepared, state_of, subjects
 from tests.weights import stock
 
@@ -102,7 +103,7 @@ def ask(told: Told, folder: Path, base: Path, adapter: Path | None, dtype: str) 
     (folder / "task.json").write_text(json.dumps(task))
     # -I: neither this folder nor the environment add to what can be imported
     command = [sys.executable, "-I", stock.__file__, str(folder / "task.json")]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     logits = load_file(f"{reply}.safetensors")
     return json.loads(reply.read_text()), [logits[str(number)] for number in range(len(logits))]
