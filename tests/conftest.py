@@ -6,6 +6,12 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: two w
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+if os.environ.get("HYPNOGRAM_TEST_AMX") == "off":  # as on a processor without matrix units
+    os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE"  # before torch is imported; other processes inherit it
+    import torch
+
+    torch.cpu._is_amx_tile_supported = lambda: False
+
 from hypothesis import settings
 
 settings.register_profile("here", deadline=None)
