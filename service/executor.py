@@ -48,7 +48,7 @@ from store.artifacts import Artifacts
 from store.clock import next_uuid
 from store.executors import Duty, Executors
 from store.leases import Lease, Leases
-from store.log import EventLog
+from store.log import EventLog, Listed
 from store.snapshots import Snapshots
 
 KEPT_DESKS = 8
@@ -102,23 +102,24 @@ class Executor:
         while not stop.is_set():
             try:
                 position = self._events.position()
-                worked = [self._turn(memory, stop) for memory in self._events.memories() if not stop.is_set()]
+                worked = [self._turn(there, stop) for there in self._events.listed() if not stop.is_set()]
                 if not any(worked) and not stop.is_set():
                     self._events.wait(position, IDLE_SECONDS)
             except Exception:  # the database is away, or something that nobody thought of
                 log.error("executor.failed", error=traceback.format_exc(limit=3))
                 stop.wait(1.0)
 
-    def _turn(self, memory: MemoryId, stop: threading.Event) -> bool:
-        """Does a piece of work for `memory`; whether there was one. What goes wrong is the trouble of `memory` alone.
+    def _turn(self, listed: Listed, stop: threading.Event) -> bool:
+        """Does a piece of work for a memory; whether there was one. What goes wrong is the trouble of that one alone.
 
         Raises:
             SQLAlchemyError: the database is away, for this memory and for all.
         """
+        memory = listed.memory
         if not self._waits.may_look(memory):
             return False
         try:
-            worked = not self._rest.undisturbed(memory) and self._serve(memory, stop)
+            worked = not self._rest.undisturbed(memory, listed.version) and self._serve(memory, stop)
         except Exception as error:
             self._forget_desk(memory)
             if self._waits.until_it_passes(memory, Duty(work=LOOK, reason=type(error).__name__)) == 1:

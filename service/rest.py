@@ -40,13 +40,13 @@ class Rest:
         self._last: dict[tuple[MemoryId, str], tuple[int, datetime]] = {}  # from which version on hours count, and when
         self._resting: dict[MemoryId, tuple[int, float]] = {}  # the version at which nothing was due, and when
 
-    def undisturbed(self, memory: MemoryId) -> bool:
-        """Whether `memory` is as it was when it owed nothing and nothing was due, without folding it to see."""
-        version, looked = self._resting.get(memory, (0, 0.0))
+    def undisturbed(self, memory: MemoryId, version: int) -> bool:
+        """Whether `memory`, at `version` now, owed nothing then and nothing was due; asks nobody, as there are many."""
+        rested, looked = self._resting.get(memory, (0, 0.0))
         by_the_clock = self._schedule.sleep_hours or self._schedule.nap_hours
         if by_the_clock and time.monotonic() - looked >= LOOK_SECONDS:
             return False
-        return self._events.head(memory) == version
+        return version == rested
 
     def begin_if_due(self, memory: MemoryId, state: Memory) -> bool:
         """Begins the sleep or nap that is due for `state`, if one is; whether it did."""
@@ -82,9 +82,9 @@ class Rest:
         return True
 
     def _hours_since(self, memory: MemoryId, state: Memory, kind: str = "") -> float:
-        """Since the last night of that `kind` ended, left out of either, as both audit; or since the first event."""
+        """Since the last night of that `kind` ended, left out of either, as both audit; or since it began."""
         ends = [night.ended for night in state.nights.values() if kind in ("", night.kind)]
-        version = max(ends, default=1)
+        version = max(ends, default=state.begun + 1)
         if self._last.get((memory, kind), (0,))[0] != version:
             (recorded,) = self._events.read(memory=memory, after_version=version - 1, limit=1)
             self._last[memory, kind] = version, datetime.fromisoformat(recorded.recorded_at)

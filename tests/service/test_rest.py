@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy.event
 
+from core.deletion_events import MemoryDeleted, MemoryPurged
 from core.ids import MemoryId
 from core.memory import Memory
 from core.sleep_events import SleepStarted
 from service import rest
 from service.client import told
+from service.executor import Executor
 from service.rest import Rest
+from tests.core.samples import CREATED, PREPARED
 from tests.service.conftest import DEMO, Running
 from tests.service.dream import Dream
+from tests.store.given import new
 
 MEMORY = MemoryId(DEMO)
 
@@ -48,6 +54,10 @@ def resting(server: Running, **settings: float) -> Rest:
 
 def state(server: Running) -> Memory:
     return server.states.current(MEMORY)
+
+
+def version(server: Running) -> int:
+    return server.store.log.head(MEMORY)
 
 
 def begun(server: Running) -> list[tuple[str, str]]:
@@ -120,13 +130,43 @@ def test_what_was_decided_on_a_memory_as_it_was_is_not_begun(knowing: Running) -
 def test_a_memory_that_owes_nothing_is_left_alone_until_something_happens(knowing: Running) -> None:
     awake = resting(knowing)
 
-    assert not awake.undisturbed(MEMORY)  # nobody has looked
+    assert not awake.undisturbed(MEMORY, version(knowing))  # nobody has looked
     awake.begin_if_due(MEMORY, state(knowing))
-    assert awake.undisturbed(MEMORY)
+    assert awake.undisturbed(MEMORY, version(knowing))
     knowing.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Oslo")])
-    assert not awake.undisturbed(MEMORY)
+    assert not awake.undisturbed(MEMORY, version(knowing))
     awake.begin_if_due(MEMORY, state(knowing))
-    assert not awake.undisturbed(MEMORY)  # it owes a fact
+    assert not awake.undisturbed(MEMORY, version(knowing))  # it owes a fact
+
+
+def test_a_sweep_over_memories_at_rest_asks_the_database_once(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, stop = server.store.log, threading.Event()
+    executor = Executor(log, server.store.artifacts, server.store.snapshots, server.settings)
+    for number in range(20):
+        log.append(MemoryId(f"idle-{number}"), [new(CREATED), new(PREPARED)], expected=0)
+    queries: list[str] = []
+
+    def sweep() -> list[bool]:
+        return [executor._turn(there, stop) for there in log.listed()]
+
+    sweep()
+    sqlalchemy.event.listen(log.engine, "before_cursor_execute", lambda *about: queries.append(about[2]))
+
+    assert not any(sweep())
+    assert len(queries) == 1
+
+
+def test_a_new_memory_has_not_been_awake_since_a_deleted_one_of_its_name_began(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, long_ago = server.store.log, (datetime.now(UTC) - timedelta(hours=48)).isoformat()
+    with monkeypatch.context() as patched:
+        patched.setattr("store.clock.now", lambda: long_ago)
+        log.append(MEMORY, [new(CREATED), new(MemoryDeleted())], expected=0)
+    log.append(MEMORY, [new(MemoryPurged(keys=0, artifacts=(), kept=0)), new(CREATED)], expected=2)
+    nightly = resting(server, sleep_hours=24)
+
+    assert nightly._hours_since(MEMORY, state(server)) < 24
 
 
 @pytest.mark.parametrize(("schedule", "again"), [("sleep_hours", True), ("nap_hours", True), ("sleep_pressure", False)])
@@ -135,11 +175,11 @@ def test_a_memory_is_looked_at_again_when_the_clock_alone_may_have_made_a_night_
 ) -> None:
     waiting = resting(knowing, **{schedule: 24})
     waiting.begin_if_due(MEMORY, state(knowing))
-    assert waiting.undisturbed(MEMORY)
+    assert waiting.undisturbed(MEMORY, version(knowing))
 
     monkeypatch.setattr(rest, "LOOK_SECONDS", 0.0)
 
-    assert waiting.undisturbed(MEMORY) is not again
+    assert waiting.undisturbed(MEMORY, version(knowing)) is not again
 
 
 def test_a_sleep_by_schedule_goes_by_the_memorys_own_policy_and_says_who_began_it(knowing: Running) -> None:
