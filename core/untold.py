@@ -15,9 +15,9 @@ def untold_questions(
 ) -> tuple[str, ...]:
     """For each subject of `facts` and each relation of the phrasebook it was not told: `each` questions at most.
 
-    A relation was told, too, if another one of its meaning was. Relations of `but` are left out. Wordings take turns,
-    by default from version to version. `each` is by default what the memory's hyperparameters say. Facts that are only
-    pending count as told: they will be answered soon.
+    A relation was told, too, if another one of its meaning was, and left out if one of `but` has its meaning. Wordings
+    take turns, by default from version to version. `each` is by default what the memory's hyperparameters say. Facts
+    that are only pending count as told: they will be answered soon.
     """
     if memory.created is None:
         return ()
@@ -26,9 +26,11 @@ def untold_questions(
     questions: list[str] = []
     subjects = tuple(dict.fromkeys(fact.subject for fact in facts))
     meanings, told = Meanings(memory.created.phrasebook), told_about(memory, subjects)
+    left_out = set(map(meanings.of, but))
     for number, subject in enumerate(subjects):
         for relation, words in memory.created.phrasebook.items():
-            asked = (same_words(subject), meanings.of(relation)) not in told and relation not in but
+            meaning = meanings.of(relation)
+            asked = (same_words(subject), meaning) not in told and meaning not in left_out
             if wanted and words.questions and asked:
                 first = (number + begin) % len(words.questions)
                 rotated = (*words.questions[first:], *words.questions[:first])

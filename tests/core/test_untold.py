@@ -57,8 +57,17 @@ def test_each_subject_is_asked_about_once_and_never_about_what_it_was_told() -> 
     assert not any(question in LIVES_IN.for_subject("Aria Moss").questions for question in asked)
 
 
-def test_a_relation_that_is_left_out_is_not_asked_about() -> None:
-    assert untold_questions(memory(), [ARIA], but=["comes from"]) == ()
+@pytest.mark.parametrize(
+    ("relation", "left_out"),
+    [("comes from", "comes from"), ("comes from", "Comes From"), ("home town", "'s home town is")],
+)
+def test_a_relation_that_is_left_out_in_any_words_is_not_asked_about(relation: str, left_out: str) -> None:
+    hyperparameters = replace(CREATED.hyperparameters, untold=1)
+    created = replace(CREATED, phrasebook={"lives in": LIVES_IN, relation: FROM}, hyperparameters=hyperparameters)
+    told = fold((created, PREPARED, added(ARIA)))
+
+    assert untold_questions(told, [ARIA]) != ()
+    assert untold_questions(told, [ARIA], but=[left_out]) == ()
 
 
 @pytest.mark.parametrize(("recorded", "each", "asked"), [(0, None, 0), (2, None, 2), (2, 1, 1), (2, 0, 0)])
