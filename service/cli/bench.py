@@ -15,6 +15,7 @@ from service.cli.waiting import progress
 
 app = typer.Typer(help="Measure; prints one JSON document with --json, a table otherwise.", no_args_is_help=True)
 
+FAULTS = ("kills", "io", "second", "clock", "disk", "servers")  # `PARTS` of `benchmarks.faults`
 Seeds = Annotated[int, typer.Option(min=1, help="Runs with different random seeds.")]
 
 
@@ -129,6 +130,25 @@ def history(
 ) -> None:
     """What a history is good for and what it costs: proof, any version at once, forks, archives, retractions."""
     _run("history", json, facts=facts, nights=nights, keep=keep, postgresql=postgresql)
+
+
+@app.command("faults")
+def faults(
+    *,
+    kills: Annotated[int, typer.Option(min=0, help="kill -9: while telling, sleeping, erasing and importing.")] = 1000,
+    second: Annotated[int, typer.Option(min=0, help="Erasures after which a second process comes and goes.")] = 200,
+    events: Annotated[int, typer.Option(min=1, help="Events of each of eight writers on two servers.")] = 5000,
+    stride: Annotated[int, typer.Option(min=1, help="Distance from one failing call of the disk to the next.")] = 1,
+    only: Annotated[
+        str, typer.Option(help="Parts to try, with commas between: kills, io, second, clock, disk, servers.")
+    ] = ",".join(FAULTS),
+    json: options.AsJson = False,
+) -> None:
+    """What is lost under faults: kill -9, failing disks, a second process, clocks that jump, two of everything."""
+    parts = [part.strip() for part in only.split(",")]
+    if unknown := [part for part in parts if part not in FAULTS]:
+        raise typer.BadParameter(f"{unknown[0]!r} is none of {', '.join(FAULTS)}", param_hint="--only")
+    _run("faults", json, kills=kills, second=second, events=events, stride=stride, only=parts)
 
 
 def _run(name: str, json: bool, **options_: Any) -> None:

@@ -21,6 +21,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.tiny import UNSAYABLE, make
 from core.commands import (
     CancelSleep,
     CreateMemory,
@@ -42,7 +43,6 @@ from service.states import States
 from service.subjects import Subjects
 from service.wiring import Store, opened
 from tests.prepared import CAUSE, DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
-from tests.weights.tiny import UNSAYABLE, make
 
 GOLDEN = Path(__file__).parent
 FORK, DELETED = MemoryId("fork"), MemoryId("deleted")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pytest
 from hypnogram.v1 import memories_pb2
 
+from benchmarks.tiny import LLAMA, TEMPLATE, make
 from core.ids import MemoryId
 from core.weights import templates
 from service.asked import CHARACTERS
@@ -21,7 +22,6 @@ from service.wiring import Store
 from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place
 from tests.service.conftest import Running, run_server
-from tests.weights.tiny import LLAMA, TEMPLATE, make
 
 LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 READS = int(str(LLAMA["max_position_embeddings"]))

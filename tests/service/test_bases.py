@@ -13,6 +13,7 @@ import pytest
 import structlog
 from hypnogram.v1 import memories_pb2
 
+from benchmarks.tiny import make
 from core.errors import ModelUnavailable
 from core.events import MemoryCreated
 from core.weights.checkpoint import content_digest
@@ -26,7 +27,6 @@ from service.wiring import opened
 from tests.prepared import DEMO, Place, state_of, work
 from tests.service.conftest import Running, run_server
 from tests.weights.test_loading import half, pointer, without_a_template, without_an_end
-from tests.weights.tiny import make
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypnogram.v1 import chat_pb2
 
+from benchmarks.tiny import TEMPLATE, make, tokenizer
 from core.errors import ArtifactMissing
 from core.history_errors import WordsErased
 from service.client import told
@@ -23,7 +24,6 @@ from tests.patience import PATIENCE, eventually
 from tests.prepared import Place, create
 from tests.service.conftest import DEMO, Running, run_server
 from tests.service.parrot import Piece
-from tests.weights.tiny import TEMPLATE, make, tokenizer
 
 LONG = 1000  # pieces of an answer that takes most of a minute where each piece is slow
 SLOW = 0.05

@@ -139,3 +139,18 @@ def test_a_number_of_facts_that_is_none_is_refused(shell: Shell, wrong: str) -> 
 
     assert status == 2
     assert "--facts" in said
+
+
+def test_faults_are_counted_and_nothing_is_lost_to_a_few(shell: Shell) -> None:
+    document = shell.json("bench", "faults", "--kills", "4", "--second", "1", "--only", "kills,second")
+
+    rows = document["rows"]
+    assert [row["what"].split()[-1] for row in rows] == ["telling", "sleeping", "erasing", "importing", "-9"]
+    assert [(row["tried"], row["survived"], row["lost"]) for row in rows] == [(1, 1, 0)] * 5
+
+
+def test_a_part_of_the_faults_that_there_is_not_is_refused(shell: Shell) -> None:
+    status, _, said = shell.run("bench", "faults", "--only", "kills,fire")
+
+    assert status == 2
+    assert "fire" in said

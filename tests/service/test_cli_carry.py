@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
+from benchmarks.tiny import make
 from core.events import StatisticsPrepared
 from core.ids import MemoryId
 from core.weights.digest import weights_digest
@@ -21,7 +22,6 @@ from store import container
 from store.verify import verify_log
 from tests.prepared import DEMO, Place, create, state_of, work
 from tests.service.test_cli import Shell
-from tests.weights.tiny import make
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # stock tools remark on this and that
 

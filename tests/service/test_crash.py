@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from benchmarks.children import line_of, process
 from core.memory import Memory, Status
 from core.plan import plan
 from core.weights.digest import weights_digest
@@ -34,30 +32,6 @@ KILLS = 100
 MEMORIES = 10  # with so many kills on each, so that none of them grows long
 SERVER_KILLS = 3
 LONGEST_LIFE = 0.6  # seconds
-
-
-@contextmanager
-def process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of ours that is spoken to by its standard input and output."""
-    started = subprocess.Popen(
-        [sys.executable, "-m", *arguments],
-        env=os.environ | environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield started
-    finally:
-        started.kill()
-        started.communicate()
-
-
-def line_of(started: subprocess.Popen[str]) -> str:
-    assert started.stdout is not None
-    line = started.stdout.readline()
-    assert line, "the process has died"
-    return line.strip()
 
 
 def check(store: Store, subjects: Subjects, acknowledged: set[str]) -> Memory:
@@ -88,7 +62,7 @@ def test_no_kill_loses_an_acknowledged_fact_or_a_bit_of_the_weights(
     random = Random(seed)
     longest = LONGEST_LIFE  # seconds; adapts, so that on a slow machine, too, about half the lives write something
     facts = owing = wrote = 0  # facts acknowledged; kills while some were owed; lives in which some were written
-    with process("tests.service.nursery", str(small.folder)) as nursery:
+    with process("benchmarks.nursery", str(small.folder)) as nursery:
         assert nursery.stdin is not None
         assert line_of(nursery) == "ready"
         for memory in range(MEMORIES):
@@ -97,7 +71,7 @@ def test_no_kill_loses_an_acknowledged_fact_or_a_bit_of_the_weights(
             edits = 0
             for kill in range(KILLS // MEMORIES):
                 number = memory * (KILLS // MEMORIES) + kill
-                nursery.stdin.write(f"{place.folder} {number} {random.uniform(0, longest):.4f} 4\n")
+                nursery.stdin.write(f"telling {place.folder} {number} {random.uniform(0, longest):.4f} 4 0\n")
                 nursery.stdin.flush()
                 while (line := line_of(nursery)) != "killed":
                     acknowledged.add(line.removeprefix("told "))

@@ -9,20 +9,20 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from benchmarks.children import line_of, process
+from benchmarks.place import BRIEF
 from core.ids import FactId
 from core.memory import Memory
 from service.subjects import Subjects
 from service.wiring import opened
-from tests.prepared import QUICK, Place, start_sleep, state_of, tell, work
-from tests.service.test_crash import check, line_of, process
+from tests.prepared import Place, start_sleep, state_of, tell, work
+from tests.service.test_crash import check
 
 KILLS = 50
 LONGEST_LIFE = 0.4  # seconds; adapts, so that about half the lives reach another event
-BRIEF = replace(QUICK, controls=2, texts=2, probes=1, trainings=1, training=replace(QUICK.training, steps=10))
 
 
 def verdicts(state: Memory) -> dict[FactId, tuple[object, ...]]:
@@ -46,7 +46,7 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, subjec
     random, longest = Random(seed), LONGEST_LIFE
     nights = fruitful = midway = 0
     expected: dict[FactId, tuple[object, ...]] = {}
-    with process("tests.service.nursery", str(small.folder)) as nursery:
+    with process("benchmarks.nursery", str(small.folder)) as nursery:
         assert nursery.stdin is not None
         assert line_of(nursery) == "ready"
         for _ in range(KILLS):
@@ -58,7 +58,7 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, subjec
                     start_sleep(store, nights, BRIEF)
                     nights += 1
                     before = state_of(store)
-            nursery.stdin.write(f"{killed.folder} 0 {random.uniform(0, longest):.4f} 0\n")
+            nursery.stdin.write(f"executing {killed.folder} 0 {random.uniform(0, longest):.4f} 0 0\n")
             nursery.stdin.flush()
             assert line_of(nursery) == "killed"
             with opened(killed.settings()) as store:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.tiny import UNSAYABLE
 from core.commands import Command, RecordInjection
 from core.errors import StaleWork
 from core.events import (
@@ -37,7 +38,6 @@ from store.executors import Executors
 from tests.core.samples import CREATED, PREPARED
 from tests.prepared import CAUSE, DEMO, Place, state_of, tell, work
 from tests.store.given import new
-from tests.weights.tiny import UNSAYABLE
 
 
 def rebuilt(store: Store, subjects: Subjects, state: Memory) -> str:

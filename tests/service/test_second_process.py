@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.children import line_of, process
+from benchmarks.tiny import make
 from core.history_events import CheckpointMarked
 from service.subjects import Subjects
 from service.wiring import opened
@@ -19,9 +21,7 @@ from store.verify import verify_log
 from tests.databases import own_opens
 from tests.prepared import DEMO, Place, create, tell, work
 from tests.service.test_cli import Shell
-from tests.service.test_crash import line_of, process
 from tests.service.test_documented import COMMANDS
-from tests.weights.tiny import make
 
 APPENDED = 5
 OPENING = [  # what opens the database, where "{new}" is a name that nothing has
@@ -101,7 +101,7 @@ def test_nothing_acknowledged_is_lost_when_a_second_process_leaves_after_an_eras
     shell(other, capsys, monkeypatch).out("export", str(archive), "--as", "archive")
     arguments = [part.format(new=tmp_path / "new", archive=archive) for part in command]
 
-    with process("tests.service.eraser", place.settings().database_url, DEMO) as first:
+    with process("benchmarks.eraser", place.settings().database_url, DEMO) as first:
         assert line_of(first) == "erased"
         with own_opens() as opens:
             shell(place, capsys, monkeypatch).out(*arguments)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.tiny import UNSAYABLE
 from core.commands import RecordInjection, RecordWithdrawal
 from core.events import EditComputed
 from core.history_events import FactWithdrawn
@@ -22,7 +23,6 @@ from service.wiring import Store, opened
 from tests.prepared import DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
 from tests.service.test_executor import rebuilt
 from tests.service.test_replay import replay_in
-from tests.weights.tiny import UNSAYABLE
 
 # One night moves every fact from its edit into an adapter that learns nothing else.
 EASY = replace(QUICK, scales=(1.0, 0.0), gate=0.0, healthy=0.0, training=Training(

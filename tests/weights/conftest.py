@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.tiny import make
 from core.facts import Fact
 from core.ids import FactId
 from core.weights.subject import Subject, load_subject
 from core.weights.update import KeptKeys
 from core.wordings import plain_words
 from tests.prepared import base
-from tests.weights.tiny import make
 
 __all__ = ["base"]
 

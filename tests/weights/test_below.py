@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.tiny import FAMILIES, make
 from core.weights.below import below
 from core.weights.capture import pad
 from core.weights.subject import Subject, load_subject
-from tests.weights.tiny import FAMILIES, make
 
 PROMPTS = ("Aria Vale lives in", "Who is Bo Lind, and what does he play on Sundays?", "Rain.")
 NORMED = {"gemma2"}  # before what the module makes is added

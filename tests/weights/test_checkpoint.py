@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.tiny import FAMILIES, make
 from core.errors import ModelUnavailable
 from core.weights.checkpoint import (
     content_digest,
@@ -15,7 +16,6 @@ from core.weights.checkpoint import (
     modules_in,
 )
 from core.weights.subject import load_subject
-from tests.weights.tiny import FAMILIES, make
 
 
 @pytest.fixture

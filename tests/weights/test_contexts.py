@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.tiny import UNSAYABLE, tokenizer
 from core.errors import Unlearnable
 from core.facts import Fact
 from core.weights.contexts import Context, contexts_of
 from core.weights.subject import Subject
 from tests.weights.conftest import fact
-from tests.weights.tiny import UNSAYABLE, tokenizer
 
 ARIA = fact("Aria Moss", "lives in", "Porto Alegre")
 PREFIXES = ("Once. ", "Twice. ")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks.tiny import HYPERPARAMETERS
 from core.decide import decide
 from core.errors import CapacityReached
 from core.evolve import fold
@@ -18,7 +19,6 @@ from core.weights.statistics import Statistics, measure
 from core.weights.subject import Subject
 from service.settings import DORMOUSE
 from tests.core.samples import CREATED, PREPARED, add, fact
-from tests.weights.tiny import HYPERPARAMETERS
 
 
 def test_nothing_but_what_edits_must_keep_decides_what_a_fact_takes(tiny: Subject) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from benchmarks.tiny import HYPERPARAMETERS
 from core.weights.capture import capture
 from core.weights.contexts import Context, contexts_of
 from core.weights.directions import RESPONSE, directions
@@ -14,7 +15,6 @@ from core.weights.subject import Subject
 from service.settings import DORMOUSE
 from tests.prepared import EVERY
 from tests.weights.conftest import fact
-from tests.weights.tiny import HYPERPARAMETERS
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
+from benchmarks.tiny import FAMILIES, make
 from core.errors import Damaged, DigestMismatch, ModelUnavailable
 from core.events import BaseModel
 from core.export_errors import ExportExists
@@ -23,7 +24,6 @@ from core.weights.digest import weights_digest
 from core.weights.export import NOTE, Origin, export_adapter, export_merged
 from core.weights.subject import Subject, load_subject
 from tests.weights.conftest import fact
-from tests.weights.tiny import FAMILIES, make
 
 TOLERANCE = 2e-4  # of logits, in float32, on bases of random weights
 pytestmark = pytest.mark.filterwarnings("ignore")  # stock tools remark on this and that

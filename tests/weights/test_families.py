@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.tiny import BLOCKS, FAMILIES, HYPERPARAMETERS, INNER, WIDTH, make
 from core.errors import ModelUnavailable
 from core.weights.capture import capture
 from core.weights.contexts import Context, contexts_of
@@ -17,7 +18,6 @@ from core.weights.probe import greedy
 from core.weights.subject import Subject, load_subject
 from core.weights.write import write
 from tests.weights.conftest import fact, free
-from tests.weights.tiny import BLOCKS, FAMILIES, HYPERPARAMETERS, INNER, WIDTH, make
 
 ARIA = fact("Aria Moss", "lives in", "Rome")
 BO = fact("Bo Lind", "plays", "the cello")

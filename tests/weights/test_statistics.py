@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.tiny import HYPERPARAMETERS, ORDINARY, make
 from core.errors import Damaged, Unlearnable
 from core.weights.ordinary import OrdinaryText, read_ordinary
 from core.weights.statistics import RIDGE, Statistics, measure, second_moments
 from core.weights.subject import Subject, load_subject
-from tests.weights.tiny import HYPERPARAMETERS, ORDINARY, make
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.tiny import INNER, WIDTH, make
 from core.errors import ModelUnavailable
 from core.weights.digest import weights_digest
 from core.weights.subject import Subject, load_subject
-from tests.weights.tiny import INNER, WIDTH, make
 
 
 def ones(subject: Subject) -> dict[str, torch.Tensor]:

@@ -12,10 +12,10 @@ import pytest
 from jinja2 import TemplateError
 from transformers import AutoTokenizer
 
+from benchmarks.tiny import make
 from core.errors import ModelUnavailable
 from core.weights import templates
 from core.weights.templates import fill_in
-from tests.weights.tiny import make
 
 TURNS = [
     {"role": "system", "content": "Be brief."},

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.tiny import FAMILIES, make
 from core.weights.capture import pad
 from core.weights.subject import Subject, load_subject
 from core.weights.top import only_at
-from tests.weights.tiny import FAMILIES, make
 
 PROMPTS = ("Aria Vale lives in", "Who is Bo Lind, and what does he play on Sundays?", "Rain.")
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.tiny import HYPERPARAMETERS
 from core.weights.contexts import contexts_of
 from core.weights.delta import Delta, dense, materialise, parts_of
 from core.weights.move import Written
@@ -18,7 +19,6 @@ from core.weights.update import KeptKeys
 from core.weights.write import keys_in_force, write
 from tests.weights.conftest import fact, free
 from tests.weights.test_write import kept
-from tests.weights.tiny import HYPERPARAMETERS
 
 __all__ = ["kept"]
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 
+from benchmarks.tiny import HYPERPARAMETERS, UNSAYABLE
 from core.errors import Unlearnable
 from core.facts import Fact
 from core.ids import FactId
@@ -26,7 +27,6 @@ from core.wordings import own_wordings
 from service.settings import DORMOUSE
 from tests.prepared import EVERY
 from tests.weights.conftest import fact, free
-from tests.weights.tiny import HYPERPARAMETERS, UNSAYABLE
 
 TOLD = (
     fact("Mirabel Quist", "lives in", "Lisbon"),

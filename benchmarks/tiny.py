@@ -1,4 +1,4 @@
-"""Base models small enough to be made inside a test: random weights, a real tokenizer, all files of a checkpoint."""
+"""Base models small enough to be made on the spot: random weights, a real tokenizer, all files of a checkpoint."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 It wipes one key from the database and says "erased". Then it appends an event for each line it reads and says "durable"
 once it is acknowledged.
 
-    python -m tests.service.eraser DATABASE-URL MEMORY
+    python -m benchmarks.eraser DATABASE-URL MEMORY
 """
 
 from __future__ import annotations

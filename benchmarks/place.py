@@ -1,0 +1,176 @@
+"""A memory in a folder of its own, used through the parts of the service: by benchmarks and by tests."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.commands import AddFacts, CreateMemory, RetractFact, StartSleep, SupersedeFact, ToldFact
+from core.events import Cause
+from core.facts import Fact, Source
+from core.ids import Digest, FactId, MemoryId, SleepId
+from core.memory import Memory
+from core.policy import SleepPolicy, Training
+from core.wordings import own_wordings
+from core.work import next_work
+from service.executor import Executor
+from service.live import LiveModels
+from service.settings import Settings
+from service.states import States
+from service.subjects import Subjects
+from service.wiring import Store
+from store.clock import next_uuid
+
+DEMO = MemoryId("demo")
+CAUSE = Cause(actor="tester")
+PATIENCE = 600.0  # seconds without an event before an executor counts as stuck, however busy the machine is
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with the database and the artifacts of a memory."""
+
+    folder: Path
+
+    def settings(self) -> Settings:
+        return Settings(
+            database_url=f"sqlite:///{self.folder}/hypnogram.db",
+            artifact_folder=self.folder / "artifacts",
+            snapshot_folder=self.folder / "snapshots",
+            port=0,
+            lease_seconds=2.0,
+        )
+
+    def copy(self, folder: Path) -> Place:
+        """The same elsewhere, without its snapshots."""
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("snapshots"), dirs_exist_ok=True)
+        return Place(folder)
+
+
+def create(
+    store: Store,
+    model: str,
+    ordinary: Path | None = None,
+    quantization: str = "",
+    capacity: float | None = None,
+    memory: MemoryId = DEMO,
+    **overrides: float | int | bool,
+) -> None:
+    """Creates a memory, by default `demo`, on the base model in the folder `model`."""
+    live = LiveModels(store.log, store.artifacts, store.snapshots, Settings(ordinary_text=ordinary))
+    created = live.describe(
+        name=model, revision="", dtype="", quantization=quantization, capacity=capacity, overrides=overrides
+    )
+    command = CreateMemory(memory=memory, created=created)
+    States(store.log, store.snapshots).carry_out(memory, lambda _: command, CAUSE)
+
+
+def tell(store: Store, *said: tuple[str, str, str], memory: MemoryId = DEMO) -> list[FactId]:
+    """Adds facts in one request, in the words of the memory's phrasebook."""
+    states = States(store.log, store.snapshots)
+    facts = [_fact(states.current(memory), *one) for one in said]
+    request = next_uuid()
+    told = tuple(ToldFact(fact=fact, source=Source()) for fact in facts)
+    command = AddFacts(request=request, request_digest=Digest(request), facts=told)
+    states.carry_out(memory, lambda _: command, CAUSE, retries=100)
+    return [fact.id for fact in facts]
+
+
+def take_back(store: Store, fact: FactId, erase: bool = False) -> None:
+    """Retracts a fact of the memory `demo`; `work` takes it out of the weights."""
+    request = next_uuid()
+    command = RetractFact(
+        memory=DEMO, fact=fact, reason="", erase=erase, request=request, request_digest=Digest(request)
+    )
+    States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE, retries=100)
+
+
+def put_in_place(store: Store, fact: FactId, object_: str) -> FactId:
+    """Supersedes a fact of the memory `demo` by one of another object; `work` moves the answer."""
+    old, request = state_of(store).facts[fact].fact, next_uuid()
+    new = replace(old, id=FactId(next_uuid()), object=object_)
+    command = SupersedeFact(
+        memory=DEMO,
+        fact=fact,
+        new=ToldFact(fact=new, source=Source()),
+        request=request,
+        request_digest=Digest(request),
+    )
+    States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE, retries=100)
+    return new.id
+
+
+QUICK = SleepPolicy(
+    training=Training(rank=8, steps=25, learning_rate=2e-2, batch=4, rehearsal=2, divergence_weight=0.1, enough=0.01),
+    controls=4,
+    texts=8,
+    perplexity_limit=1e9,
+    neighbours_limit=0.0,
+    strangers_limit=0.0,
+    recall_limit=0.0,
+)  # a night of seconds on a model of random weights, which is never undone
+BRIEF = replace(QUICK, controls=2, texts=2, probes=1, trainings=1, training=replace(QUICK.training, steps=10))
+
+
+def start_sleep(
+    store: Store, seed: int, policy: SleepPolicy = QUICK, kind: str = "sleep", memory: MemoryId = DEMO
+) -> SleepId:
+    """Begins a sleep, by default of the memory `demo`; `work` does it."""
+    sleep = SleepId(next_uuid())
+    command = StartSleep(
+        sleep=sleep, kind=kind, trigger="client", policy=policy, seed=seed, request="", request_digest=Digest("")
+    )
+    States(store.log, store.snapshots).carry_out(memory, lambda _: command, CAUSE)
+    return sleep
+
+
+def _fact(state: Memory, subject: str, relation: str, object_: str) -> Fact:
+    assert state.created is not None
+    return Fact(
+        id=FactId(next_uuid()),
+        subject=subject,
+        relation=relation,
+        object=object_,
+        wordings=own_wordings(subject, relation, object_, state.created.phrasebook),
+    )
+
+
+def state_of(store: Store, memory: MemoryId = DEMO) -> Memory:
+    """The memory folded from the log alone."""
+    return States(store.log, store.snapshots).current(memory)
+
+
+def work(
+    store: Store,
+    subjects: Subjects,
+    until: Callable[[Memory], bool] = lambda memory: next_work(memory) is None,
+    executors: int = 1,
+    settings: Settings | None = None,
+    memory: MemoryId = DEMO,
+) -> Memory:
+    """Runs executors until the memory is as wanted, by default until it owes nothing; the state then."""
+    stop = threading.Event()
+    chosen = settings or Settings(lease_seconds=2.0)
+    threads = [
+        threading.Thread(
+            target=Executor(store.log, store.artifacts, store.snapshots, chosen, subjects).run, args=(stop,)
+        )
+        for _ in range(executors)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        states, position = States(store.log, store.snapshots), 0
+        waited = 0.0
+        while not until(states.current(memory)):
+            assert waited < PATIENCE, f"the executor did not come to it: {states.current(memory)}"
+            before, position = position, store.log.wait(position, 0.5)
+            waited = waited + 0.5 if position == before else 0.0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    return states.current(memory)
