@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import Engine, delete, make_url, select
 from sqlalchemy.exc import ArgumentError
 
-from core.errors import Damaged, InvalidField
+from core.errors import Damaged, InvalidField, NotReady
 from core.export_errors import ArchiveDamaged, ExportExists
 from core.ids import Digest
 from store.anchor import FOLDER, Anchor, begin_anew
@@ -30,6 +30,7 @@ from store.artifacts import Artifacts, sync_folder
 from store.container import CHUNK, Member, Unpacked, pack, unpack
 from store.database import create_private, reading
 from store.log import EventLog
+from store.purging import removed_meanwhile
 from store.schema import executors, head, leases
 from store.verify import follow_artifacts, verify_log
 
@@ -60,6 +61,7 @@ def make_backup(path: Path, log: EventLog, artifacts: Artifacts) -> BackedUp:
     Raises:
         InvalidField: the database is not SQLite's.
         ExportExists: `path` is there already.
+        NotReady: a memory was deleted meanwhile; make it again.
         Damaged: what is stored is not what was written.
     """
     if log.engine.dialect.name != "sqlite":
@@ -72,8 +74,11 @@ def make_backup(path: Path, log: EventLog, artifacts: Artifacts) -> BackedUp:
         _copy(log.engine, database)
         with EventLog.open(_url(log.engine, database)) as copied:
             if fault := verify_log(copied, artifacts).fault:
+                if fault.what == "artifact" and removed_meanwhile(log, copied.position()):
+                    raise NotReady("a memory was deleted while it was backed up; make the backup again")
                 raise Damaged(fault.message, position=fault.position, what=fault.what)
-            needed = _needed(copied)
+            going = removed_meanwhile(copied, copied.position())
+            needed = [one for one in _needed(copied) if one not in going]
             with reading(copied.engine).connect() as connection:
                 end = connection.execute(select(head.c.position, head.c.hash)).one()
         listed = [_member(DATABASE, database), *(_member(ARTIFACTS + one, artifacts.path(one)) for one in needed)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, not_, select
 
+from core.deletion_events import MemoryPurged
 from core.events import EditComputed, FactAdded
 from core.history_events import AdaptersCompacted
 from core.ids import Digest, FactId, MemoryId
@@ -54,6 +55,17 @@ def doomed(log: EventLog, memory: MemoryId) -> Doomed:
         deltas=tuple(sorted(delta for delta, is_own in named.items() if is_own)),
         kept=sum(not row.alone for row in told),
     )
+
+
+def removed_meanwhile(log: EventLog, position: int) -> set[Digest]:
+    """Deltas that deletions under way, or ended since the event at `position`, have removed or are about to."""
+    under_way = [listed.memory for listed in log.listed() if listed.deleted]
+    gone = {delta for memory in under_way for delta in doomed(log, memory).deltas}
+    receipts = select(events.c.payload).where(events.c.position > position, events.c.type == MemoryPurged.__name__)
+    with reading(log.engine).connect() as connection:
+        for (payload,) in connection.execute(receipts):
+            gone.update(json.loads(payload)["artifacts"])
+    return gone
 
 
 def _in_use(log: EventLog, memory: MemoryId) -> list[Segment]:

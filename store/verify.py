@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from store.artifacts import Artifacts
 from store.chain import START, wrong_columns
 from store.database import reading
 from store.log import EventLog
+from store.purging import removed_meanwhile
 from store.rows import select_events, to_recorded
 from store.schema import events, head
 
@@ -56,8 +57,8 @@ def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], No
     """Checks the log from its first event to its last one at this moment; `progress` is told the position reached.
 
     Checked are: dense positions, dense versions, where forks begin, the chain over every column, the sealed words
-    against their data keys, every artifact that an event names, the head, on SQLite the file with its indexes, and that
-    the log goes on to where it was noted to end. Stops at the first fault.
+    against their data keys, every artifact that an event names and no deletion removes, the head, on SQLite the file
+    with its indexes, and that the log goes on to where it was noted to end. Stops at the first fault.
 
     Raises:
         EventUnknown: a sound event is of a type that this version cannot read.
@@ -66,7 +67,7 @@ def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], No
     try:
         noted = log.anchor.newest() if log.anchor else None
         with reading(log.engine).connect() as connection:
-            check.run(connection, progress)
+            check.run(connection, progress, lambda: removed_meanwhile(log, check.position))
             _check_pages(connection)
             if cut := cut_short(connection, noted):
                 fault = Fault(position=int(cut.metadata["position"]), what="end", message=str(cut))
@@ -127,7 +128,9 @@ class _Check:
         self._forks: dict[str, MemoryForked] = {}  # by the memory that begins with it
         self._faults: dict[Digest, _Found] = {}  # of artifacts that no later event says were removed
 
-    def run(self, connection: Connection, progress: Callable[[int], None]) -> None:
+    def run(
+        self, connection: Connection, progress: Callable[[int], None], removed: Callable[[], Container[Digest]]
+    ) -> None:
         end, tail = connection.execute(select(head.c.position, head.c.hash)).one()
         lowest: int | None = None
         while page := self._page(connection, lowest, end):
@@ -135,8 +138,10 @@ class _Check:
                 self._check(connection, row)
             lowest = self.position
             progress(lowest)
-        for fault in self._faults.values():  # the first one
-            raise fault
+        gone = removed() if self._faults else ()
+        for digest, fault in self._faults.items():  # the first one
+            if digest not in gone:
+                raise fault
         if self._tail != tail:
             if self.position < end:
                 raise _Found(self.position + 1, *self._gap(connection))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from core.deletion_events import MemoryDeleted, MemoryPurged
+from core.errors import NotReady
 from core.events import Event, FactAdded
 from core.history_events import MemoryForked
 from core.ids import Digest, MemoryId
+from store import backup
 from store.artifacts import Artifacts
+from store.backup import make_backup, restore_backup
 from store.log import EventLog, Listed
 from store.purging import doomed
 from store.verify import named_artifacts, verify_log
@@ -190,3 +195,37 @@ def test_a_memory_is_purged_however_many_others_there_are(life: EventLog, artifa
     delete(life, DEMO)
 
     assert set(doomed(life, DEMO).facts) == FACTS
+
+
+def test_a_purge_under_way_is_no_fault_and_goes_into_a_backup_as_it_is(
+    life: EventLog, artifacts: Artifacts, tmp_path: Path
+) -> None:
+    delete(life, DEMO)
+    for delta in doomed(life, DEMO).deltas[:1]:
+        artifacts.remove(delta)
+
+    assert verify_log(life, artifacts).fault is None
+    if life.engine.dialect.name == "sqlite":
+        make_backup(tmp_path / "backup.tar", life, artifacts)
+        restored = tmp_path / "restored"
+        restore_backup(tmp_path / "backup.tar", f"sqlite:///{restored}/log.db", restored / "artifacts")
+        with EventLog.open(f"sqlite:///{restored}/log.db") as log:
+            assert doomed(log, DEMO) == doomed(life, DEMO)
+
+
+def test_what_a_purge_removed_after_the_log_was_copied_is_no_damage(
+    life: EventLog, artifacts: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if life.engine.dialect.name != "sqlite":
+        pytest.skip("backups are SQLite's")
+    copy = backup._copy
+
+    def copied_and_purged(engine: Engine, database: Path) -> None:
+        copy(engine, database)
+        delete(life, DEMO)
+        purge(life, artifacts, DEMO)
+
+    monkeypatch.setattr(backup, "_copy", copied_and_purged)
+
+    with pytest.raises(NotReady, match="make the backup again"):
+        make_backup(tmp_path / "backup.tar", life, artifacts)
