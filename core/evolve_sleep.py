@@ -8,7 +8,7 @@ from typing import assert_never
 
 from core.draft import Draft
 from core.memory import Adapter, Night, Request, Status, Undo, Withdrawal
-from core.sleep import Controls, Occasion, Sleep
+from core.sleep import Occasion, Sleep
 from core.sleep_events import (
     AdapterTrained,
     ControlsMeasured,
@@ -34,7 +34,7 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
             _fact_audited(draft, event)
         case ControlsMeasured():
             draft.sleep = draft.asleep.controls_measured(event)
-            draft.unchanged = _unchanged(event, sum(control.kind == "stranger" for control in event.controls))
+            draft.unchanged = _unchanged(event)
         case FactRefreshed():
             draft.change(event.fact, status=Status.INJECTED, stage=event.stage, scale=event.scale)
         case AdapterTrained():
@@ -86,6 +86,7 @@ def _sleep_started(draft: Draft, event: SleepStarted) -> None:
         adapters=MappingProxyType(dict(draft.adapters)),
         weights=draft.weights,
         crowding=draft.crowding,
+        unchanged=draft.unchanged,
     )
     draft.sleep = Sleep(started=event, began=draft.version)
     if event.request:
@@ -105,7 +106,8 @@ def _fact_audited(draft: Draft, event: FactAudited) -> None:
             draft.leaving[event.fact] = None
 
 
-def _unchanged(measured: ControlsMeasured | Controls, asked: int) -> Unchanged:
+def _unchanged(measured: ControlsMeasured) -> Unchanged:
+    asked = sum(control.kind == "stranger" for control in measured.controls)
     return Unchanged(neighbours=measured.neighbours, strangers=measured.strangers, untold=measured.untold, asked=asked)
 
 
@@ -134,8 +136,7 @@ def _roll_back(draft: Draft) -> None:
     draft.leaving = dict.fromkeys(leaving)
     draft.edits, draft.adapters = dict(undo.edits), dict(undo.adapters)
     draft.weights, draft.crowding = undo.weights, undo.crowding
-    if draft.unchanged is not None and draft.asleep.evening is not None:
-        draft.unchanged = _unchanged(draft.asleep.evening, draft.unchanged.asked)
+    draft.unchanged = undo.unchanged
 
 
 def _wake(draft: Draft, *, completed: bool, reason: str) -> None:

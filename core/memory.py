@@ -158,6 +158,7 @@ class Undo:
     adapters: Mapping[AdapterId, Adapter]
     weights: Digest | None
     crowding: float
+    unchanged: Unchanged | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

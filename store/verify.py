@@ -73,7 +73,8 @@ def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], No
                 fault = Fault(position=int(cut.metadata["position"]), what="end", message=str(cut))
                 return Report(events=check.position, artifacts=len(check.sound), fault=fault)
     except _Found as found:
-        return Report(events=check.position, artifacts=len(check.sound), fault=found.fault)
+        before = found.fault.position - 1 if found.fault.position else check.position
+        return Report(events=min(before, check.position), artifacts=len(check.sound), fault=found.fault)
     except DBAPIError as error:
         fault = _Found(0, "database", f"cannot be read ({error.orig})").fault
         return Report(events=check.position, artifacts=len(check.sound), fault=fault)

@@ -151,8 +151,7 @@ def _checkpoints(told: Story, frame: Frame, bottom: float) -> Iterator[str]:
 
 def said(told: Story, fact: FactId) -> str:
     """A fact in its own words; of one whose words were erased, that it is one."""
-    stated = told.state.facts[fact].fact
-    return in_words(stated) or "an erased fact"
+    return in_words(told.facts[fact].fact) or "an erased fact"
 
 
 def _lane(bands: dict[str, tuple[float, float]], level: str, lane: float) -> float:

@@ -167,7 +167,7 @@ def _gone(told: Story) -> str:
 
 
 def _life(told: Story, fact: FactId, links: Sequence[Link]) -> str:
-    state = told.state.facts[fact]
+    state = told.facts[fact]
     source = state.source
     came = [f"by {apart(source.client)}"] * bool(source.client)
     if source.conversation:

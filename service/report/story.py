@@ -71,6 +71,7 @@ class Story:
 
     Attributes:
         state: the memory at the end.
+        facts: each fact as it was last; those of a deleted memory are not in its state any more.
         first, last: versions.
         began, ended: when the first and the last event were recorded.
         levels: for each fact, where it was from which version on: `told`, `stage 0`, ..., `dissolved`, `parked`, and
@@ -80,6 +81,7 @@ class Story:
 
     memory: str = ""
     state: Memory = NOTHING
+    facts: dict[FactId, FactState] = field(default_factory=dict)
     first: int = 1
     last: int = 1
     began: str = ""
@@ -130,6 +132,7 @@ def _take_in(told: Story, recorded: Recorded, before: Memory) -> None:
     moved = False
     for fact, now in state.facts.items():
         if now is not before.facts.get(fact):
+            told.facts[fact] = now
             known = told.levels.setdefault(fact, [])
             level = _level(now, len(told.scales) - 1)
             if not known or known[-1][1] != level:

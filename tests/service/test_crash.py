@@ -83,7 +83,9 @@ def test_no_kill_loses_an_acknowledged_fact_or_a_bit_of_the_weights(
                 edits = len(state.edits)
             with opened(place.settings()) as store:
                 after = work(store, subjects)
-                assert all(state.status is Status.INJECTED for state in after.facts.values())
+                # random weights do not take every object, and then a fact is parked
+                assert {state.status for state in after.facts.values()} <= {Status.INJECTED, Status.PARKED}
+                assert any(state.status is Status.INJECTED for state in after.facts.values())
                 check(store, subjects, acknowledged)
             facts += len(acknowledged)
 
