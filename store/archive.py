@@ -100,7 +100,9 @@ def export_archive(
             gathered.add(page)
         if gathered.state.deleted or wanted <= log.begun(memory):
             raise MemoryGone(gathered.state.deleted or log.begun(memory))
-        keys = log.keyring.keys(gathered.facts)  # as they are now: one that was thrown away meanwhile stays here
+        known = log.keyring.keys(gathered.facts)  # as they are now: one that was thrown away meanwhile stays here
+        own = gathered.state.facts  # not those of a deleted memory that had the name, whose words a fork may have still
+        keys = {fact: key if fact in own else None for fact, key in known.items()}
         check_keys(gathered.state, keys)
         listed = gathered.members(keys, artifacts)
         about = {"memory": memory, "version": wanted, "weights": gathered.state.weights}

@@ -14,6 +14,7 @@ from core.events import Event, FactAdded
 from core.history_events import MemoryForked
 from core.ids import Digest, MemoryId
 from store import backup
+from store.archive import export_archive
 from store.artifacts import Artifacts
 from store.backup import make_backup, restore_backup
 from store.log import EventLog, Listed
@@ -229,3 +230,16 @@ def test_what_a_purge_removed_after_the_log_was_copied_is_no_damage(
 
     with pytest.raises(NotReady, match="make the backup again"):
         make_backup(tmp_path / "backup.tar", life, artifacts)
+
+
+def test_an_archive_of_a_new_memory_opens_no_words_of_the_deleted_one(
+    life: EventLog, artifacts: Artifacts, tmp_path: Path
+) -> None:
+    fork(life, FORK, AT)
+    delete(life, DEMO)
+    purge(life, artifacts, DEMO)
+    life.append(DEMO, [new(real(LIFE[0], artifacts)), told(7)], expected=life.head(DEMO))
+
+    archived = export_archive(tmp_path / "demo.tar", life, artifacts, DEMO)
+
+    assert archived.facts - archived.erased == 1
