@@ -129,7 +129,7 @@ def _words(relation: str, phrasebook: Phrasebook) -> RelationWords:
         return plain_words(relation)
     words, own = book[bare(owned["noun"])], _possessive(owned["mark"], owned["noun"], owned["verb"] or "is")
     return replace(
-        words, statements=(own.statements[0], *words.statements), questions=(own.questions[0], *words.questions)
+        words, statements=(*words.statements, own.statements[0]), questions=(*words.questions, own.questions[0])
     )
 
 
