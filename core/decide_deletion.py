@@ -25,7 +25,7 @@ def check_not_deleted(memory: Memory, command: Command) -> None:
             return
         case CreateMemory():
             if not memory.purged:
-                raise NotReady("a memory of that name is still being deleted; try again in a moment")
+                raise NotReady("an executor is yet to destroy the words of a memory that had the name; try again then")
         case _ if isinstance(command, ExecutorCommand):
             raise StaleWork("the memory was deleted")
         case _:
