@@ -238,7 +238,7 @@ def _table(facts: list[facts_pb2.Fact]) -> None:
         (
             one.fact,
             in_words(one),
-            status_words(one),
+            status_words(one, short=True),
             str(one.stage) if one.status in (facts_pb2.STATUS_INJECTED, facts_pb2.STATUS_DISSOLVED) else "",
             ("healthy" if one.healthy else "degraded") if one.HasField("healthy") else "",
         )

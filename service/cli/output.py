@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from service.client import Client
 
 WIDE = 300  # columns of a table that goes to a file or a pipe
+REASON = 40  # characters of a reason in a table
 
 NEXT_STEPS = {
     "MEMORY_UNKNOWN": "create it with `hypnogram memory create`, or see `hypnogram memory list`",
@@ -37,14 +38,17 @@ class UsageProblem(Exception):
     """What was asked for does not make sense; the exit status is 2."""
 
 
-def status_words(fact: facts_pb2.Fact) -> str:
-    """How far `fact` has come, with what a reader of the status must know beside it."""
+def status_words(fact: facts_pb2.Fact, *, short: bool = False) -> str:
+    """How far `fact` has come, with what a reader of the status must know beside it; `short` for a table."""
     from hypnogram.v1 import facts_pb2
 
     status = facts_pb2.Status.Name(fact.status).removeprefix("STATUS_").lower()
     if fact.HasField("learned") and not fact.learned:
         status += ", not learned in all wordings"
-    return status + (f": {fact.failure}" if fact.failure else "")
+    failure = fact.failure
+    if short and len(failure) > REASON:
+        failure = failure[: REASON - 1].rstrip() + "…"
+    return status + (f": {failure}" if failure else "")
 
 
 def fail(error: Exception, status: int) -> None:
@@ -100,7 +104,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "id")  # so that an id can be copied whole
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)

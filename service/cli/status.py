@@ -59,7 +59,10 @@ def status(
     if found.needs.total >= 1:
         print_text("It should sleep before it is told more: `hypnogram sleep`.")
     if found.facts.parked:
-        print_text("`hypnogram fact list --status parked` says why; `hypnogram fact retry --all` tries again.")
+        print_text(
+            "`hypnogram fact list --status parked` lists them, `hypnogram fact show` says why; "
+            "`hypnogram fact retry --all` tries again."
+        )
 
 
 def _needs(memory: memories_pb2.Memory) -> list[tuple[str, float]]:
