@@ -90,6 +90,9 @@ def _server(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str]
         if not line.startswith("listening on "):
             raise SystemExit("hypnogram: the server did not start; run `hypnogram serve` to see why")
         yield server, line.removeprefix("listening on ").strip()
+    except BaseException:
+        server.kill()  # its folder goes with it, so that nothing has to end well
+        raise
     finally:
         if server.poll() is None:
             with meanwhile(console, "stopping the server"):

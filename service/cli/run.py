@@ -11,6 +11,7 @@ import typer
 
 from service.cli import options
 from service.cli.output import print_text
+from service.cli.stopping import stopped_by_signals
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -113,7 +114,8 @@ def demo() -> None:
     """Show one memory's life: told, asked, killed, asleep, rebuilt. Takes a few minutes and leaves nothing behind."""
     from service.demo import run
 
-    run()
+    with stopped_by_signals(lambda: typer.echo("stopped before its end", err=True)):
+        run()
 
 
 async def _serve(settings: Settings) -> None:
