@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+DEVICES = r"^(cpu|cuda|mps|xpu|npu|hpu|mtia)(:(0|[1-9][0-9]*))?$"  # torch says whether it is there
 DORMOUSE = Path(__file__).resolve().parent.parent / "models" / "dormouse" / "weights"
 
 
@@ -70,7 +71,9 @@ class Settings(BaseSettings):
 
     # who computes, and on what
     executor: bool = Field(default=True, description="Whether the server writes facts itself, in a thread.")
-    device: str = Field(default="cpu", description="Torch device of the models: cpu, cuda, cuda:1, ...")
+    device: str = Field(
+        default="cpu", pattern=DEVICES, description="Torch device of the models: cpu, cuda, cuda:1, ..."
+    )
     torch_threads: int = Field(default=0, ge=0, le=1024, description="Torch threads; 0 leaves the choice to torch.")
     lease_seconds: float = Field(
         default=30.0, gt=0, le=3600, description="How long an executor's claim on a memory lasts if it dies."

@@ -13,6 +13,7 @@ from hypnogram.v1 import facts_pb2
 
 from service.cli import main as cli
 from service.client import told
+from service.settings import Settings
 from tests.service.conftest import DEMO, Running
 
 ARIA = ("fact", "add", "Aria Voss", "lives in", "Lisbon")
@@ -196,6 +197,23 @@ def test_a_setting_that_makes_no_sense_is_named(terminal: Terminal, monkeypatch:
 
     assert status == 2
     assert "HYPNOGRAM_LOG_FORMAT" in err
+
+
+@pytest.mark.parametrize("device", ["cudaa", "cuda:", "cuda:-1", "gpu", "cuda:1 "])
+def test_a_server_does_not_start_for_a_device_that_cannot_be(
+    device: str, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYPNOGRAM_DEVICE", device)
+    status, _, err = terminal.run("serve")
+
+    assert status == 2
+    assert "HYPNOGRAM_DEVICE" in err
+    assert repr(device) in err
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1", "cuda:10", "mps", "xpu:0"])
+def test_a_device_that_may_be_there_is_accepted(device: str) -> None:
+    assert Settings(device=device).device == device
 
 
 def test_help_is_fast_and_imports_neither_torch_nor_grpc() -> None:
