@@ -22,6 +22,7 @@ from service.cli.output import (
     print_pairs,
     print_table,
     print_text,
+    raise_if_parked,
     status_words,
 )
 from service.cli.patience import patiently
@@ -126,6 +127,7 @@ def add(
                 "retract what no longer holds",
                 err=True,
             )
+    raise_if_parked([result.fact for result in results])
 
 
 @app.command("list")

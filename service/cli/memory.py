@@ -13,6 +13,7 @@ from service.cli import options
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, print_text
 from service.cli.policy import assign, set_policy
 from service.cli.waiting import waiting
+from service.failures import CallFailed
 
 POLL_SECONDS = 0.2
 COUNTS = ("injected", "dissolved", "pending", "parked", "withdrawn")
@@ -127,6 +128,9 @@ def delete(
     else:
         why = f" ({answer.failure})" if answer.failure else ""
         print_text(f"{name} is deleted at version {answer.version}; an executor is yet to destroy its words{why}.")
+    if wait and not answer.purged:
+        said = f"the words of {name} are not destroyed after {timeout:g} s; run the command again to wait on"
+        raise CallFailed("DEADLINE_EXCEEDED", said)
 
 
 def _confirm(name: str, memory: Any) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from service.failures import CallFailed
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
     from hypnogram.v1 import facts_pb2
@@ -59,6 +61,16 @@ def fail(error: Exception, status: int) -> None:
     step = NEXT_STEPS.get(getattr(error, "reason", ""), "")
     sys.stderr.write(f"hypnogram: {message}{f' ({step})' if step and step not in message else ''}\n")
     raise SystemExit(status)
+
+
+def raise_if_parked(facts: Sequence[facts_pb2.Fact]) -> None:
+    """Raises CallFailed with the first reason and what to do about it if any of `facts` is parked."""
+    from hypnogram.v1 import facts_pb2
+
+    parked = [fact for fact in facts if fact.status == facts_pb2.STATUS_PARKED]
+    if parked:
+        said = f"{len(parked)} of {len(facts)} facts are durable but parked: {parked[0].failure}"
+        raise CallFailed("FAILED_PRECONDITION", f"{said} (try again with `hypnogram fact retry --all`)")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import typer
 
 from service.cli import options
 from service.cli.amend import ExpectedVersion, RequestId, Timeout
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text, raise_if_parked
 
 
 def retry(
@@ -41,9 +41,10 @@ def retry(
         )
     if json:
         print_json(as_dict(answer))
-        return
-    for one in answer.facts:
-        status = facts_pb2.Status.Name(one.status).removeprefix("STATUS_").lower()
-        print_text(f"{one.fact}  {status}{f': {one.failure}' if one.failure else ''}")
-    if not answer.facts:
-        print_text("nothing was given up")
+    else:
+        for one in answer.facts:
+            status = facts_pb2.Status.Name(one.status).removeprefix("STATUS_").lower()
+            print_text(f"{one.fact}  {status}{f': {one.failure}' if one.failure else ''}")
+        if not answer.facts:
+            print_text("nothing was given up")
+    raise_if_parked(answer.facts)

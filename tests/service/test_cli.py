@@ -255,6 +255,15 @@ def test_a_memory_is_deleted_once_it_is_meant(terminal: Terminal, demo: Running)
     assert terminal.json("memory", "list") == []
 
 
+def test_a_deletion_that_runs_out_of_time_has_status_1_and_holds(terminal: Terminal, demo: Running) -> None:
+    status, out, err = terminal.run("memory", "delete", DEMO, "--yes", "--timeout", "0.1")
+
+    assert status == 1
+    assert "demo is deleted at version" in out
+    assert "not destroyed after 0.1 s; run the command again" in err
+    assert terminal.run("memory", "show", DEMO)[0] == 1
+
+
 def test_the_path_of_a_base_is_sent_from_the_root_and_the_id_of_a_hub_as_it_is(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

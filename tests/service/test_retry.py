@@ -114,6 +114,29 @@ def test_the_command_tries_one_again_or_all(terminal: Terminal, demo: Running) -
     assert shown["status"] == "STATUS_PENDING"
 
 
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+@pytest.mark.parametrize("command", ["add", "retry"])
+def test_the_exit_status_is_1_where_facts_end_parked(
+    terminal: Terminal, demo: Running, command: str, as_json: tuple[str, ...]
+) -> None:
+    told = ("fact", "add", "Aria Voss", "lives in", "Lisbon", "--request-id", "told", "-m", DEMO)
+    assert terminal.run(*told, "--no-wait")[0] == 0
+    (fact,) = (one.fact for one in demo.client.facts(DEMO))
+    again = told if command == "add" else ("fact", "retry", fact, "--request-id", "again", "-m", DEMO)
+    demo.work(fail=True)
+    if command == "retry":
+        assert terminal.run(*again, "--no-wait")[0] == 0
+        demo.work(fail=True)
+
+    code, out, said = terminal.run(*again, *as_json)
+
+    assert code == 1
+    assert fact in out
+    assert demo.client.fact(DEMO, fact).fact.failure in out
+    assert said.startswith("hypnogram: 1 of 1 facts are durable but parked: ")
+    assert "hypnogram fact retry" in said
+
+
 @pytest.mark.parametrize("arguments", [(), ("some-fact", "--all")])
 def test_the_command_wants_a_fact_or_all(terminal: Terminal, arguments: tuple[str, ...]) -> None:
     code, _, said = terminal.run("fact", "retry", *arguments, "-m", DEMO)
