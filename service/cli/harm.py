@@ -26,11 +26,22 @@ def harm(measured: Any) -> str:
     return f"only {', '.join(low)} answered as the base model does" if low else ""
 
 
+def advice(unchanged: facts_pb2.Unchanged) -> str:
+    """The harm with how much was asked and what to do about it, as a line of its own; empty where there is none."""
+    line = harm(unchanged)
+    if not line:
+        return ""
+    asked = f", of at most {unchanged.asked} asked of each kind" if unchanged.asked else ""
+    return (
+        f"Other answers have changed: {line}{asked}. `hypnogram nap` measures it, `hypnogram fact retract` undoes it."
+    )
+
+
 def warnings(answer: facts_pb2.AddFactsResponse | facts_pb2.SupersedeFactResponse,
              results: Iterable[facts_pb2.AddedFact] = ()) -> Iterator[str]:  # fmt: skip
     """What whoever told `results` should know before their table."""
-    if answer.HasField("unchanged") and (line := harm(answer.unchanged)):
-        yield f"Other answers have changed: {line}. `hypnogram nap` measures it, `hypnogram fact retract` undoes it."
+    if answer.HasField("unchanged") and (line := advice(answer.unchanged)):
+        yield line
     if plain := dict.fromkeys(told.fact.relation for told in results if told.plain and told.added):
         named = ", ".join(f'"{relation}"' for relation in plain)
         yield (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from service.cli import options
-from service.cli.harm import harm
+from service.cli.harm import advice
 from service.cli.output import as_dict, connected, print_json, print_pairs, print_table, print_text
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def status(
     if json:
         print_json({**as_dict(answer), "sleeps": [as_dict(one) for one in sleeps]})
         return
-    if found.HasField("unchanged") and (line := harm(found.unchanged)):
-        print_text(f"Other answers have changed: {line}.\n")
+    if found.HasField("unchanged") and (line := advice(found.unchanged)):
+        print_text(f"{line}\n")
     print_pairs(
         (
             ("memory", f"{found.memory}, version {answer.version}"),

@@ -65,7 +65,10 @@ def test_whoever_tells_what_does_none_reads_nothing_of_it(
 
 def test_status_says_it_first_until_the_weights_are_others(terminal: Terminal, demo: Running) -> None:
     told(terminal, demo, HARM, *ARIA)
-    assert terminal.out("status").splitlines()[0].startswith(f"Other answers have changed: {SAID}")
+    first = terminal.out("status").splitlines()[0]
+    assert first.startswith(f"Other answers have changed: {SAID}")
+    assert f"of at most {HARM.asked} asked of each kind" in first
+    assert first.endswith("`hypnogram nap` measures it, `hypnogram fact retract` undoes it.")
     assert terminal.json("status")["memory"]["unchanged"]["untold"] == HARM.untold
 
     told(terminal, demo, FINE, "fact", "add", "Bo Lind", "lives in", "Lima")
