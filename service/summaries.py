@@ -47,7 +47,7 @@ def summary(event: Event, fact: FactId | None = None) -> str:
             return f"statistics prepared over {event.tokens} tokens; clean weights {event.weights[:12]}"
         case FactAdded():
             told = event.statement
-            return f"told: {in_words(told)}"
+            return f"told: {in_words(told) or '(erased)'}"
         case EditComputed():
             own = [columns for columns in event.columns if columns.fact == fact]
             share = f", {own[0].count} of its columns, {own[0].absorbed:.0%} absorbed" if own else ""

@@ -239,7 +239,7 @@ def _table(facts: list[facts_pb2.Fact]) -> None:
     rows = (
         (
             one.fact,
-            in_words(one),
+            in_words(one) or "(erased)",
             status_words(one, short=True),
             str(one.stage) if one.status in (facts_pb2.STATUS_INJECTED, facts_pb2.STATUS_DISSOLVED) else "",
             ("healthy" if one.healthy else "degraded") if one.HasField("healthy") else "",

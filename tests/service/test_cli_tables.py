@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import pytest
 from hypnogram.v1 import facts_pb2
 
 from service.cli import fact
 from service.cli.output import status_words
+from service.summaries import summary
+from tests.core.samples import ARIA, added
 
 ID = "0198a7c2-5f1e-7a31-9d56-3f2b8c41e07d"
 
@@ -34,3 +37,10 @@ def test_an_id_stays_whole_and_a_long_reason_is_shortened(
     assert ID in capsys.readouterr().out
     assert len(status_words(parked, short=True)) == len("parked: ") + 40
     assert status_words(parked).endswith("at the very end")
+
+
+def test_an_erased_fact_is_called_erased(capsys: pytest.CaptureFixture[str]) -> None:
+    fact._table([facts_pb2.Fact(fact=ID, status=facts_pb2.STATUS_WITHDRAWN, erased=True)])
+
+    assert "(erased)" in capsys.readouterr().out
+    assert summary(added(replace(ARIA, subject="", relation="", object=""))) == "told: (erased)"
