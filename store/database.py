@@ -10,6 +10,7 @@ from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
 
 from core.errors import InvalidField, SchemaMismatch
@@ -38,6 +39,7 @@ def connect(url: str) -> Engine:
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        event.listen(engine, "handle_error", _give_up_sqlite)
         return engine
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
         parsed = parsed.set(drivername="postgresql+psycopg")
@@ -143,6 +145,16 @@ def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _give_up_sqlite(context: ExceptionContext) -> None:
+    """Lets go of connections to files that could not be opened as they should be, for new ones.
+
+    SQLite opens a file that it cannot write for reading alone, and stays with that though the cause has passed.
+    """
+    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF  # the rest of it says how
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

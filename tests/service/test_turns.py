@@ -22,6 +22,7 @@ from service.pulse import run_on
 from service.states import States
 from service.subjects import Subjects
 from service.wiring import Store, opened
+from store.log import Listed
 from tests.prepared import CAUSE, DEMO, Place, start_sleep, state_of, take_back, tell, work
 
 FIRST, LAST = MemoryId("aaa"), MemoryId("zzz")  # in the order of names `demo` is between them
@@ -118,14 +119,14 @@ def test_an_executor_outlives_whatever_its_rounds_run_into(
 ) -> None:
     raised: list[Exception] = [OperationalError("", {}, Exception("away")), MemoryError(), ZeroDivisionError()]
     with opened(small.settings()) as store:
-        memories = store.log.memories
+        listed = store.log.listed
 
-        def listed() -> list[MemoryId]:
+        def at_last() -> list[Listed]:
             if raised:
                 raise raised.pop()
-            return memories()
+            return listed()
 
-        monkeypatch.setattr(store.log, "memories", listed)
+        monkeypatch.setattr(store.log, "listed", at_last)
 
         assert work(store, subjects).statistics
         assert not raised
