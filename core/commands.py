@@ -214,6 +214,8 @@ class RebaseMemory:
 class DeleteMemory:
     """Delete the memory, its words and its deltas."""
 
+    memory: MemoryId
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordPurge:

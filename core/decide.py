@@ -108,7 +108,7 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
         case RebaseMemory():
             return decide_history.rebase(memory, command)
         case DeleteMemory():
-            return decide_deletion.delete(memory)
+            return decide_deletion.delete(memory, command)
         case RecordPurge():
             return decide_deletion.record_purge(memory, command)
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.commands import Command, CreateMemory, DeleteMemory, ExecutorCommand, RecordFailure, RecordPurge
 from core.deletion_events import MemoryDeleted
-from core.errors import InvalidField, MemoryGone, NotReady, StaleWork
+from core.errors import MemoryGone, MemoryUnknown, NotReady, StaleWork
 from core.events import Event
 from core.memory import Memory
 from core.work import Purge, still_owed
@@ -32,10 +32,13 @@ def check_not_deleted(memory: Memory, command: Command) -> None:
             raise MemoryGone(memory.deleted)
 
 
-def delete(memory: Memory) -> tuple[Event, ...]:
-    """A sleep in progress and all that is owed end with the memory. Deleting it again changes nothing."""
+def delete(memory: Memory, command: DeleteMemory) -> tuple[Event, ...]:
+    """A sleep in progress and all that is owed end with the memory. Deleting it again changes nothing.
+
+    Raises MemoryUnknown.
+    """
     if memory.created is None:
-        raise InvalidField("memory", "does not exist")
+        raise MemoryUnknown(command.memory)
     return () if memory.deleted else (MemoryDeleted(),)
 
 

@@ -17,7 +17,7 @@ class MemoryDeleted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPurged:
-    """A receipt: what only the deleted memory needed is destroyed. From here on its name may be used again.
+    """A receipt: what only the deleted memory needed is destroyed. A new memory can be created under its name now.
 
     Attributes:
         keys: how many data keys were destroyed, and with them the words and columns of as many facts.

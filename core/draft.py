@@ -28,8 +28,8 @@ class Draft:
         self.version = memory.version
         self.created = memory.created
         self.statistics = memory.statistics
-        self.statistics_failures = memory.statistics_failures
-        self.statistics_failure = memory.statistics_failure
+        self.failures = memory.failures
+        self.failure = memory.failure
         self.facts = dict(memory.facts)
         self.pending = dict(memory.pending)
         self.leaving = dict(memory.leaving)
@@ -57,8 +57,8 @@ class Draft:
             version=self.version,
             created=self.created,
             statistics=self.statistics,
-            statistics_failures=self.statistics_failures,
-            statistics_failure=self.statistics_failure,
+            failures=self.failures,
+            failure=self.failure,
             facts=MappingProxyType(self.facts),
             pending=MappingProxyType(self.pending),
             leaving=MappingProxyType(self.leaving),

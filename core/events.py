@@ -28,7 +28,7 @@ class BaseModel:
         name: Hugging Face id or absolute path.
         revision: commit of the hub repository; empty for a path.
         digest: SHA-256 over the checkpoint's files, by content.
-        digest_rule: which files that covers (`core/weights/checkpoint.py`). Rule 1, of before 0.3, left out some that
+        digest_rule: which files that covers (`core/weights/checkpoint.py`). Rule 1, of before 0.4, left out some that
             decide on answers: settings of generation and of the tokenizer.
         dtype: of the edited modules, `float32`, `bfloat16` or `float16`; part of what the weights digest covers.
         quantization: of everything else: `none`, `int8` or `nf4`.

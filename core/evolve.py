@@ -79,11 +79,11 @@ def _apply(draft: Draft, event: Event) -> None:
             draft.restart(Memory(version=version, created=created, forked=forked, deleted=version, begun=draft.begun))
         case MemoryPurged():
             draft.purged = True
-            draft.statistics_failures, draft.statistics_failure = 0, ""
+            draft.failures, draft.failure = 0, ""
         case StatisticsPrepared():
             draft.statistics = event
             draft.weights = event.weights
-            draft.statistics_failures, draft.statistics_failure = 0, ""
+            draft.failures, draft.failure = 0, ""
         case WorkFailed():
             _work_failed(draft, event)
         case (
@@ -134,8 +134,8 @@ def _work_failed(draft: Draft, event: WorkFailed) -> None:
     if draft.sleep is not None and not event.facts:
         draft.sleep = replace(draft.sleep, failures=event.attempt)
     elif not event.facts:
-        draft.statistics_failures = event.attempt
-        draft.statistics_failure = event.message
+        draft.failures = event.attempt
+        draft.failure = event.message
     for fact in event.facts:
         draft.change(fact, failures=event.attempt, failure=event.message)
         if event.parked and event.work == Withdraw.name:

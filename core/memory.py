@@ -165,22 +165,23 @@ class Undo:
 class Memory:
     """Everything the log says about one memory up to `version`.
 
-    `pending` holds, in the order told, the facts that wait to be written; `leaving` those that were taken back and are
-    still in the weights; `erasing` those whose words shall be destroyed; `said` finds a live fact by subject and
-    relation; `weights` is the digest of the edited modules, None until the clean ones were measured; `crowding` is
-    the share of the key space that keys in force hold; `unchanged` says how everything else was answered when it
-    was asked last, None where it was not since the weights changed; `sleep` is the one in progress, `undo` what it
-    may give back, `slept` the version at which the last one completed; `checkpoints` are versions by name; `forked`
-    says where the memory came from, None for one that was created. `deleted` is the version at which it was
-    deleted, `purged` says that its words and deltas are destroyed; `begun` is the last version of a deleted memory
-    that had the name before.
+    `failures` counts the attempts that failed at what is owed for the memory as a whole, its statistics or its purge;
+    `failure` is what the last one said. `pending` holds, in the order told, the facts that wait to be written;
+    `leaving` those that were taken back and are still in the weights; `erasing` those whose words shall be destroyed;
+    `said` finds a live fact by subject and relation; `weights` is the digest of the edited modules, None until the
+    clean ones were measured; `crowding` is the share of the key space that keys in force hold; `unchanged` says how
+    everything else was answered when it was asked last, None where it was not since the weights changed; `sleep` is
+    the one in progress, `undo` what it may give back, `slept` the version at which the last one completed;
+    `checkpoints` are versions by name; `forked` says where the memory came from, None for one that was created.
+    `deleted` is the version at which it was deleted, `purged` says that its words and deltas are destroyed; `begun`
+    is the last version of a deleted memory that had the name before.
     """
 
     version: int = 0
     created: MemoryCreated | None = None
     statistics: StatisticsPrepared | None = None
-    statistics_failures: int = 0
-    statistics_failure: str = ""
+    failures: int = 0
+    failure: str = ""
     facts: Mapping[FactId, FactState] = field(default_factory=lambda: MappingProxyType({}))
     pending: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
     leaving: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))

@@ -98,9 +98,9 @@ def next_work(memory: Memory) -> Work | None:
     if memory.created is None or memory.purged:
         return None
     if memory.deleted:
-        return Purge(attempt=memory.statistics_failures + 1)
+        return Purge(attempt=memory.failures + 1)
     if memory.statistics is None:
-        return PrepareStatistics(attempt=memory.statistics_failures + 1)
+        return PrepareStatistics(attempt=memory.failures + 1)
     if memory.sleep is not None:
         return _sleep_step(memory)
     if (leaves := _leaves_now(memory)) is not None:

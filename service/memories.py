@@ -117,12 +117,12 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         self, request: memories_pb2.DeleteMemoryRequest, context: Context
     ) -> memories_pb2.DeleteMemoryResponse:
         memory, caused_by = fields.memory_id(request.memory), cause()
-        expected, command = fields.optional_version(request, "expected_version"), DeleteMemory()
+        expected, command = fields.optional_version(request, "expected_version"), DeleteMemory(memory=memory)
 
         def delete() -> memories_pb2.DeleteMemoryResponse:
             self._states.current(memory)  # a memory must be there to be deleted
             state = self._states.carry_out(memory, lambda _: command, caused_by, expected, self._parts.retries)
-            answer = memories_pb2.DeleteMemoryResponse(version=state.deleted, failure=state.statistics_failure)
+            answer = memories_pb2.DeleteMemoryResponse(version=state.deleted, failure=state.failure)
             if state.purged:
                 (receipt,) = self._log.read(memory=memory, after_version=state.version - 1, limit=1)
                 assert isinstance(receipt.event, MemoryPurged)

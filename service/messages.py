@@ -190,7 +190,7 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
         capacity=created.capacity,
         weights_digest=memory.weights or "",
         statistics_prepared=memory.statistics is not None,
-        statistics_failure=memory.statistics_failure,
+        statistics_failure=memory.failure,
         created_at=timestamp(created_at),
         relations=sorted(created.phrasebook),
         needs=needs,

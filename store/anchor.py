@@ -51,6 +51,7 @@ class Anchor:
         self._folder = folder
         self._news = threading.Event()
         self._closing = threading.Event()
+        self._failing = False
         self._thread = threading.Thread(target=self._keep, name="anchor", daemon=True)
 
     def start(self) -> None:
@@ -121,8 +122,11 @@ class Anchor:
         try:
             self.note()
         except (OSError, SQLAlchemyError) as error:
-            logger.warning("anchor.failed", folder=str(self._folder), error=type(error).__name__)
+            if not self._failing:  # said once, not with every attempt
+                logger.warning("anchor.failed", folder=str(self._folder), error=type(error).__name__)
+            self._failing = True
             return False
+        self._failing = False
         return True
 
 

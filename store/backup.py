@@ -27,7 +27,7 @@ from core.ids import Digest
 from store.anchor import FOLDER, Anchor, begin_anew
 from store.archive import ARTIFACTS, new_file
 from store.artifacts import Artifacts, sync_folder
-from store.container import CHUNK, Member, Unpacked, pack, unpack
+from store.container import BACKUP, CHUNK, Member, Unpacked, pack, unpack
 from store.database import create_private, reading
 from store.log import EventLog
 from store.purging import removed_meanwhile
@@ -35,7 +35,6 @@ from store.schema import executors, head, leases
 from store.verify import follow_artifacts, verify_log
 
 DATABASE = "hypnogram.db"
-BACKUP = "backup"  # the `kind` that a manifest says
 PAGE = 1000  # events read at once
 POSTGRESQL = (
     "PostgreSQL is backed up by its own tools: first the database with pg_dump, then the artifact folder; to restore, "

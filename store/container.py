@@ -20,6 +20,7 @@ from core.codec import canonical
 from core.export_errors import ArchiveDamaged, ArchiveTooNew
 
 FORMAT = 1
+BACKUP = "backup"  # the `kind` in the manifest of a whole database; an archive of one memory says none
 MANIFEST = "manifest.json"
 BLOCK = tarfile.BLOCKSIZE
 END = bytes(2 * BLOCK)

@@ -28,24 +28,12 @@ BEING_READ = "its database is being read all the time, so that a key cannot be w
 LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock_timeout that ran out
 PAGE = 1000  # keys destroyed by one statement
 WAIT_MILLISECONDS = 200  # for readers, while nobody else can write
-SEARCHED_BYTES = 1 << 28  # of a database that is searched in memory; a larger one is rewritten without a look
+SEARCHED_BYTES = 1 << 28  # searched in memory for keys; where it would be more, the database is rewritten at once
 
 
 def throw_key_away(engine: Engine, fact: FactId, check: Callable[[], None] = lambda: None) -> None:
-    """Destroys the data key of `fact`, durably. Again, it completes what was cut short.
-
-    Args:
-        check: called while nobody can append; what it raises keeps the key.
-
-    Raises:
-        NotReady: somebody reads the database, so that the key is still in its files; try again.
-    """
-    with engine.begin() as connection:
-        connection.execute(update(head).values(position=head.c.position))  # appends wait for this row
-        check()
-        key: bytes | None = connection.execute(select(data_keys.c.key).where(data_keys.c.fact == fact)).scalar()
-        connection.execute(update(data_keys).where(data_keys.c.fact == fact).values(key=None))
-    _wipe(engine, key)
+    """Destroys the data key of `fact`; see `throw_keys_away`."""
+    throw_keys_away(engine, (fact,), check)
 
 
 def throw_keys_away(engine: Engine, facts: Sequence[FactId], check: Callable[[], None] = lambda: None) -> None:
@@ -57,21 +45,26 @@ def throw_keys_away(engine: Engine, facts: Sequence[FactId], check: Callable[[],
     Raises:
         NotReady: somebody reads the database, so that keys are still in its files; try again.
     """
+    keys: list[bytes | None] = []
     with engine.begin() as connection:
         connection.execute(update(head).values(position=head.c.position))  # appends wait for this row
         check()
         for start in range(0, len(facts), PAGE):
             chosen = data_keys.c.fact.in_(facts[start : start + PAGE])
+            keys += connection.execute(select(data_keys.c.key).where(chosen)).scalars()
             connection.execute(update(data_keys).where(chosen).values(key=None))
     if facts:
-        _wipe(engine, None)
+        _wipe(engine, keys)
 
 
-def _wipe(engine: Engine, key: bytes | None) -> None:
-    """Overwrites what is left of keys in the files. Raises NotReady."""
+def _wipe(engine: Engine, keys: Sequence[bytes | None]) -> None:
+    """Overwrites what is left of `keys` in the files; None stands for one that an earlier attempt destroyed.
+
+    Raises NotReady.
+    """
     try:
         if engine.dialect.name == "sqlite":
-            _wipe_sqlite(engine, key)
+            _wipe_sqlite(engine, keys)
         else:
             _wipe_postgresql(engine)
     except OperationalError as error:
@@ -95,13 +88,13 @@ def _wipe_postgresql(engine: Engine) -> None:
             connection.execute(text("RESET lock_timeout"))
 
 
-def _wipe_sqlite(engine: Engine, key: bytes | None) -> None:
+def _wipe_sqlite(engine: Engine, keys: Sequence[bytes | None]) -> None:
     with reading(engine).connect() as connection:
         patience = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {WAIT_MILLISECONDS}")
         try:
             _empty_wal(connection)
-            if key is None or _may_hold(connection, key):  # None: an earlier attempt, perhaps a killed one, removed it
+            if _may_hold(connection, keys):
                 connection.exec_driver_sql("VACUUM")
             _empty_wal(connection)  # also of what others wrote while pages were searched
         finally:
@@ -115,9 +108,16 @@ def _empty_wal(connection: Connection) -> None:
         raise NotReady(BEING_READ)
 
 
-def _may_hold(connection: Connection, key: bytes) -> bool:
-    """Whether `key` is in a page of the database, used or free; true without a look where there are many pages."""
+def _may_hold(connection: Connection, keys: Sequence[bytes | None]) -> bool:
+    """Whether one of `keys` is in a page of the database, used or free.
+
+    True without a look where that would take long, or where a key is not known any more.
+    """
     pages, size = (connection.exec_driver_sql(f"PRAGMA page_{what}").scalar_one() for what in ("count", "size"))
+    known = [key for key in keys if key is not None]
+    if len(known) < len(keys) or len(known) * pages * size > SEARCHED_BYTES:
+        return True
     driver = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
-    return pages * size > SEARCHED_BYTES or key in driver.serialize()
+    content = driver.serialize()
+    return any(key in content for key in known)

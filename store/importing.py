@@ -21,7 +21,7 @@ from core.memory import NOTHING, Memory
 from store.archive import ARTIFACTS, AS_THEY_ARE, CAUSE, EVENTS, KEYS, PAGE, Archived, check_keys
 from store.artifacts import Artifacts
 from store.chain import Value, seal_row
-from store.container import MANIFEST, Unpacked, unpack
+from store.container import BACKUP, MANIFEST, Unpacked, unpack
 from store.database import reading
 from store.log import EventLog
 from store.rows import check_memory, storable, to_recorded
@@ -112,7 +112,7 @@ class _Arrival:
             WordsErased: the memory needs words of a fact that has no key.
         """
         members, manifest = self.unpacked.members, self.unpacked.manifest
-        if manifest.get("kind") == "backup":
+        if manifest.get("kind") == BACKUP:
             raise InvalidField("path", "it holds a whole database; put it back with `hypnogram restore`")
         for name in (EVENTS, KEYS):
             if name not in members:

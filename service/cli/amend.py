@@ -11,7 +11,7 @@ import typer
 from core.wordings import in_words
 from service.cli import options
 from service.cli.harm import warnings
-from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text, status_words
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text, raise_if_parked, status_words
 from service.cli.patience import patiently
 
 if TYPE_CHECKING:
@@ -68,12 +68,12 @@ def supersede(
         )
     if json:
         print_json(as_dict(answer))
-        return
-    for line in warnings(answer):
-        print_text(line)
-    new, old = answer.fact, answer.superseded
-    print_text(f"{new.fact}  {_words(new)}: {status_words(new)}")
-    print_text(f"{old.fact}  {_words(old)}: {status_words(old)}")
+    else:
+        for line in warnings(answer):
+            print_text(line)
+        for fact_now in (answer.fact, answer.superseded):
+            print_text(f"{fact_now.fact}  {_words(fact_now)}: {status_words(fact_now)}")
+    raise_if_parked([answer.fact])
 
 
 def retract(

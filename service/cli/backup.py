@@ -11,6 +11,7 @@ import typer
 from service.cli import options
 from service.cli.carry import writing
 from service.cli.output import print_json, print_pairs
+from service.cli.waiting import waiting
 
 if TYPE_CHECKING:
     from store.backup import BackedUp
@@ -29,7 +30,7 @@ def backup(
     from service.wiring import opened
     from store.backup import make_backup
 
-    with opened(settings) as store, writing(file):
+    with opened(settings) as store, writing(file), waiting("the copy of the database, which is verified", quiet=json):
         _print(make_backup(file, store.log, store.artifacts), json)
 
 
@@ -44,7 +45,7 @@ def restore(
     settings = options.settings(database_url=db, artifact_folder=artifacts)
     from store.backup import restore_backup
 
-    with writing(settings.artifact_folder):
+    with writing(settings.artifact_folder), waiting("every byte to be verified", quiet=json):
         _print(restore_backup(file, settings.database_url, settings.artifact_folder), json)
 
 

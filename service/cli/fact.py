@@ -72,8 +72,6 @@ def add(
     json: options.AsJson = False,
 ) -> None:
     """Tell a fact, or a file of facts. What was told is durable when the command ends, however it ends."""
-    from hypnogram.v1 import facts_pb2
-
     if file is not None:
         if subject is not None or statement or question or answer:
             raise UsageProblem("give either a file or one fact, not both")
@@ -81,23 +79,16 @@ def add(
     elif subject is None or relation is None or object_ is None:
         raise UsageProblem('name subject, relation and object, as in: hypnogram fact add "Aria Voss" "lives in" Lisbon')
     else:
-        wordings = None
-        if statement or question or answer:
-            wordings = facts_pb2.Wordings(
-                statements=statement or (), questions=question or (), answer=answer or (statement or [""])[0]
-            )
-        facts = [facts_pb2.NewFact(subject=subject, relation=relation, object=object_, wordings=wordings)]
+        facts, lines = [_worded(subject, relation, object_, statement or [], question or [], answer)], []
     name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
-    results: list[facts_pb2.AddedFact] = []
-    answered = facts_pb2.AddFactsResponse()
+    answers: list[facts_pb2.AddFactsResponse] = []
     with connected(address) as client:
         for start in range(0, len(facts), BATCH):
-            batch = facts[start : start + BATCH]
 
-            def ask(wait: bool, timeout: float, start: int = start, batch: list[Any] = batch) -> Any:
+            def ask(wait: bool, timeout: float, start: int = start) -> facts_pb2.AddFactsResponse:
                 return client.add_facts(
                     name,
-                    batch,
+                    facts[start : start + BATCH],
                     request_id=request if len(facts) <= BATCH else f"{request}/{start}",
                     expected_version=expected_version if not start else None,
                     wait=wait,
@@ -105,29 +96,46 @@ def add(
                 )
 
             try:
-                answered = patiently(
-                    client, name, ask, "told", _ids, wait=wait, timeout=timeout, quiet=json
-                )  # fmt: skip
+                answers.append(patiently(client, name, ask, "told", _ids, wait=wait, timeout=timeout, quiet=json))
             except CallFailed as error:
                 raise _of_file(error, file, lines[start:], start) if file is not None else error from None
-            results += answered.results
+    results = [result for answer in answers for result in answer.results]
+    _print_added(answers[-1], results, json)
+    raise_if_parked([result.fact for result in results])
+
+
+def _worded(subject: str, relation: str, object_: str, statements: list[str], questions: list[str],
+            answer: str) -> facts_pb2.NewFact:  # fmt: skip
+    """A fact, in the client's own words where some were given."""
+    from hypnogram.v1 import facts_pb2
+
+    wordings = None
+    if statements or questions or answer:
+        answer = answer or (statements or [""])[0]
+        wordings = facts_pb2.Wordings(statements=statements, questions=questions, answer=answer)
+    return facts_pb2.NewFact(subject=subject, relation=relation, object=object_, wordings=wordings)
+
+
+def _print_added(last: facts_pb2.AddFactsResponse, results: list[facts_pb2.AddedFact], json: bool) -> None:
+    """What became of all the facts told; `last` is the answer to the last batch of them."""
+    from hypnogram.v1 import facts_pb2
+
     if json:
-        whole = facts_pb2.AddFactsResponse(results=results, version=answered.version)
-        if answered.HasField("unchanged"):
-            whole.unchanged.CopyFrom(answered.unchanged)
+        whole = facts_pb2.AddFactsResponse(results=results, version=last.version)
+        if last.HasField("unchanged"):
+            whole.unchanged.CopyFrom(last.unchanged)
         print_json(as_dict(whole))
     else:
-        for line in warnings(answered, results):
+        for line in warnings(last, results):
             print_text(line)
-        _table([one.fact for one in results])
-    for one in results:
-        for other in one.may_contradict:
+        _table([result.fact for result in results])
+    for result in results:
+        for other in result.may_contradict:
             typer.echo(
-                f'note: "{in_words(one.fact)}" may contradict "{in_words(other)}" (fact {other.fact}): supersede or '
+                f'note: "{in_words(result.fact)}" may contradict "{in_words(other)}" (fact {other.fact}): supersede or '
                 "retract what no longer holds",
                 err=True,
             )
-    raise_if_parked([result.fact for result in results])
 
 
 @app.command("list")

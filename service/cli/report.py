@@ -76,7 +76,7 @@ def _facts(report: sleep_pb2.SleepReport) -> Iterator[Row]:
 
 
 def _words(one: Any) -> str:
-    return in_words(one)
+    return in_words(one) or "(erased)"
 
 
 def _way(one: sleep_pb2.FactChange) -> str:

@@ -9,6 +9,7 @@ import typer
 from service.cli import options
 from service.cli.amend import ExpectedVersion, RequestId, Timeout
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text, raise_if_parked
+from service.cli.waiting import for_memory, waiting
 
 
 def retry(
@@ -30,9 +31,10 @@ def retry(
 
     if (fact is None) != all_:
         raise UsageProblem("name a fact, or give --all, and not both")
-    with connected(address) as client:
+    name = options.memory_name(memory)
+    with connected(address) as client, waiting(for_memory(client, name), quiet=json):
         answer = client.retry_fact(
-            options.memory_name(memory),
+            name,
             fact or "",
             request_id=request_id,
             expected_version=expected_version,

@@ -88,7 +88,7 @@ def commands(
         asleep = [memory.sleep.id] * 4 if memory.sleep else []
         return CancelSleep(sleep=draw(st.sampled_from((*asleep, *memory.nights, SleepId("nobody")))))
     if kind == "delete" and not draw(st.integers(0, 3)):  # now and then, as little happens afterwards
-        return DeleteMemory()
+        return DeleteMemory(memory=MemoryId("demo"))
     if kind in HISTORY and memory.facts:
         return draw(_of_history(memory, kind))
     if kind == "add" or work is None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from core.commands import AddFacts, DeleteMemory, RecordFailure, RecordPurge
 from core.decide import decide
 from core.deletion_events import MemoryDeleted, MemoryPurged
-from core.errors import InvalidField, MemoryGone, NotReady, StaleWork
+from core.errors import MemoryGone, MemoryUnknown, NotReady, StaleWork
 from core.evolve import evolve, fold
 from core.memory import NOTHING, Memory
 from core.plan import plan
@@ -16,11 +16,12 @@ from tests.core.samples import ARIA, CREATE, CREATED, END, LIFE, PREPARE, add
 from tests.core.sleep_samples import start
 from tests.core.strategies import NIGHTLY, Attempt, commands, nights
 
+DELETE = DeleteMemory(memory=CREATE.memory)
 PURGED = MemoryPurged(keys=1, artifacts=(), kept=0)
 
 
 def deleted(memory: Memory) -> Memory:
-    return fold(decide(memory, DeleteMemory()), onto=memory)
+    return fold(decide(memory, DELETE), onto=memory)
 
 
 @given(made=nights(), data=st.data())
@@ -42,9 +43,9 @@ def test_a_deleted_memory_keeps_nothing_and_owes_its_purge_alone(made: list[Atte
 def test_deleting_twice_changes_nothing_and_a_memory_that_is_not_there_cannot_be_deleted() -> None:
     after = deleted(fold(LIFE))
 
-    assert decide(after, DeleteMemory()) == ()
-    with pytest.raises(InvalidField):
-        decide(NOTHING, DeleteMemory())
+    assert decide(after, DELETE) == ()
+    with pytest.raises(MemoryUnknown):
+        decide(NOTHING, DELETE)
 
 
 def test_a_sleep_in_progress_ends_with_the_memory() -> None:
@@ -62,10 +63,10 @@ def test_a_purge_that_fails_is_tried_again_without_end_and_seldom_after_a_while(
         assert work.attempt == attempt
         failure = RecordFailure(work=work, reason="NOT_READY", message="its database is being read", retry=True)
         memory = fold(decide(memory, failure), onto=memory)
-        assert memory.statistics_failure == "its database is being read"
+        assert memory.failure == "its database is being read"
 
     assert seconds_before(Purge(attempt=MAX_ATTEMPTS + 1)) > seconds_before(Purge(attempt=MAX_ATTEMPTS))
-    assert fold(decide(memory, RecordPurge(work=Purge(attempt=1), purged=PURGED)), onto=memory).statistics_failure == ""
+    assert fold(decide(memory, RecordPurge(work=Purge(attempt=1), purged=PURGED)), onto=memory).failure == ""
 
 
 def test_a_purge_is_recorded_once() -> None:

@@ -52,7 +52,7 @@ def test_a_step_that_fails_is_tried_again(step: Step) -> None:
     assert failure == WorkFailed(work=step.value, facts=(), attempt=1, reason="TEST", message="it broke", parked=False)
     assert owed(memory) == replace(owed(at(step)), attempt=2)
     assert all(state.failures == 0 for state in memory.facts.values())
-    assert memory.statistics_failures == 0
+    assert memory.failures == 0
 
 
 @pytest.mark.parametrize("step", STEPS_THAT_FAIL)

@@ -213,14 +213,14 @@ def test_failed_statistics_are_tried_again_and_later_on_at_longer_intervals() ->
         memory = fold([failure], onto=memory)
 
     assert waits == [0.0, 2.0, 10.0, 600.0, 600.0]
-    assert memory.statistics_failure == "its value diverged"
+    assert memory.failure == "its value diverged"
 
 
 def test_prepared_statistics_forget_earlier_failures() -> None:
     failure = WorkFailed(work="prepare_statistics", facts=(), attempt=3, reason="TEST", message="no", parked=True)
     memory = fold([CREATED, failure, PREPARED])
 
-    assert (memory.statistics_failures, memory.statistics_failure) == (0, "")
+    assert (memory.failures, memory.failure) == (0, "")
 
 
 def test_a_failure_of_statistics_that_are_prepared_is_refused() -> None:

@@ -123,7 +123,7 @@ def _delete(store: Store, subjects: Subjects, states: States) -> None:
     fork(store, states, DELETED, DEMO, None, CAUSE, retries=0)
     tell(store, ("Jo Birch", "lives in", "Turin"), memory=DELETED)
     work(store, subjects, memory=DELETED)
-    states.carry_out(DELETED, lambda _: DeleteMemory(), CAUSE)
+    states.carry_out(DELETED, lambda _: DeleteMemory(memory=DELETED), CAUSE)
     work(store, subjects, memory=DELETED)
 
 

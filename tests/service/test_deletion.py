@@ -32,7 +32,7 @@ OWN, SHARED = ("Quillon Varga", "lives in", "Tarsk"), ("Bo Lind", "lives in", "L
 
 
 def delete(store: Store, memory: MemoryId = DEMO) -> None:
-    States(store.log, store.snapshots).carry_out(memory, lambda _: DeleteMemory(), CAUSE)
+    States(store.log, store.snapshots).carry_out(memory, lambda _: DeleteMemory(memory=memory), CAUSE)
 
 
 def is_purged(memory: Memory) -> bool:

@@ -262,11 +262,11 @@ def test_statistics_that_fail_thrice_are_tried_again_by_whoever_begins_anew(smal
         assert [(one.reason, one.attempt, one.parked) for one in failures(store)] == [
             ("ARTIFACT_CORRUPT", attempt, False) for attempt in (1, 2, 3)
         ]
-        assert created.ordinary_text in after.statistics_failure
+        assert created.ordinary_text in after.failure
         path.write_bytes(sound)
         after = work(store, subjects)
         assert after.statistics
-        assert (after.statistics_failures, after.statistics_failure) == (0, "")
+        assert (after.failures, after.failure) == (0, "")
 
 
 def test_facts_wait_for_a_base_model_that_is_away(
