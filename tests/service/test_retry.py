@@ -137,6 +137,21 @@ def test_the_exit_status_is_1_where_facts_end_parked(
     assert "hypnogram fact retry" in said
 
 
+def test_the_exit_status_is_1_where_a_successor_ends_parked(terminal: Terminal, demo: Running) -> None:
+    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    demo.work()
+    (fact,) = (one.fact for one in demo.client.facts(DEMO))
+    moved = ("fact", "supersede", fact, "Porto", "--request-id", "moved", "-m", DEMO)
+    assert terminal.run(*moved, "--no-wait")[0] == 0
+    demo.work(fail=True)
+
+    code, out, said = terminal.run(*moved)
+
+    assert code == 1
+    assert "Aria Voss lives in Porto: parked" in out
+    assert "hypnogram fact retry" in said
+
+
 @pytest.mark.parametrize("arguments", [(), ("some-fact", "--all")])
 def test_the_command_wants_a_fact_or_all(terminal: Terminal, arguments: tuple[str, ...]) -> None:
     code, _, said = terminal.run("fact", "retry", *arguments, "-m", DEMO)
