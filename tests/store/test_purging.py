@@ -50,6 +50,13 @@ def purge(log: EventLog, artifacts: Artifacts, memory: MemoryId) -> None:
     log.append(memory, [new(receipt)], expected=log.head(memory))
 
 
+def begin_anew(log: EventLog, artifacts: Artifacts, memory: MemoryId) -> None:
+    """Deletes `memory`, and creates another one of its name."""
+    delete(log, memory)
+    purge(log, artifacts, memory)
+    log.append(memory, [new(real(LIFE[0], artifacts))], expected=log.head(memory))
+
+
 def fork(log: EventLog, memory: MemoryId, version: int) -> None:
     (last,) = log.read(memory=DEMO, after_version=version - 1, limit=1)
     forked = MemoryForked(parent=DEMO, version=version, hash=last.hash, weights=None)
@@ -122,9 +129,7 @@ def test_what_a_deleted_memory_shared_goes_with_its_fork_though_its_name_is_used
     life: EventLog, artifacts: Artifacts
 ) -> None:
     fork(life, FORK, AT)
-    delete(life, DEMO)
-    purge(life, artifacts, DEMO)
-    life.append(DEMO, [new(real(LIFE[0], artifacts))], expected=life.head(DEMO))
+    begin_anew(life, artifacts, DEMO)
     delete(life, FORK)
 
     assert set(doomed(life, FORK).facts) == SHARED
@@ -168,9 +173,7 @@ def test_a_memory_with_the_name_of_a_fork_that_was_deleted_keeps_nothing_of_the_
     life: EventLog, artifacts: Artifacts
 ) -> None:
     fork(life, FORK, AT)
-    delete(life, FORK)
-    purge(life, artifacts, FORK)
-    life.append(FORK, [new(real(LIFE[0], artifacts))], expected=life.head(FORK))
+    begin_anew(life, artifacts, FORK)
     delete(life, DEMO)
 
     assert set(doomed(life, DEMO).facts) == FACTS
@@ -180,9 +183,7 @@ def test_a_fork_of_a_later_memory_of_the_name_keeps_nothing_of_the_earlier_one(
     life: EventLog, artifacts: Artifacts
 ) -> None:
     fork(life, FORK, AT)
-    delete(life, DEMO)
-    purge(life, artifacts, DEMO)
-    life.append(DEMO, [new(real(LIFE[0], artifacts))], expected=life.head(DEMO))
+    begin_anew(life, artifacts, DEMO)
     fork(life, OTHER, life.head(DEMO))
     delete(life, FORK)
 
