@@ -15,7 +15,7 @@ demo: .venv/.installed  ## Install, then show one memory's life: told, asked, ki
 test: .venv/.installed-dev  ## Install, then run every test
 	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-mutants: .venv/.installed-dev  ## Change the rules a little, thousands of times, and see tests fail (ARGS="core.plan*")
+mutants: .venv/.installed-dev  ## Change the rules a little, thousands of times, and see tests fail (ARGS="core.state.plan*")
 	@CI=1 OMP_NUM_THREADS=1 $(BIN)/python -m mutmut run --max-children 2 $(ARGS)
 	@$(BIN)/python -m mutmut results
 
@@ -30,10 +30,10 @@ contracts: .venv/.installed-dev  ## Check that imports point inwards
 	@$(BIN)/lint-imports --no-logo
 
 generate: .venv/.installed-dev  ## Make proto/hypnogram/v1/*.py from the .proto files
-	@$(BIN)/python -m service.generate
+	@$(BIN)/python -m proto.generate
 
 check-generated: .venv/.installed-dev  ## Check that the generated code is fresh
-	@$(BIN)/python -m service.generate --check
+	@$(BIN)/python -m proto.generate --check
 
 migrations-check: .venv/.installed-dev  ## Check the migrations against the tables, on both databases
 	@$(BIN)/python .ci/check_migrations.py

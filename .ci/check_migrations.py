@@ -1,4 +1,4 @@
-"""Whether the migrations make the tables that `store/schema.py` describes: `alembic check` on SQLite and PostgreSQL."""
+"""Checks that the migrations make the tables of `store/database/schema.py`, on SQLite and on PostgreSQL."""
 
 import sys
 import tempfile

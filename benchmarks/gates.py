@@ -18,7 +18,7 @@ from benchmarks.people import held_out
 from benchmarks.sleep import nights
 from benchmarks.summary import summary
 from benchmarks.told import Judge, fact_by_fact
-from core.commands import RecordAudit
+from core.decide.commands import RecordAudit
 from core.policy import SleepPolicy, Training
 
 Progress = Callable[[int, int, str], None]

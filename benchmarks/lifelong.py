@@ -13,8 +13,8 @@ from benchmarks.people import Examiner, held_out, told_facts
 from benchmarks.summary import summary
 from benchmarks.told import telling
 from core.facts import Fact
-from core.weights.probe import Probe, ask
-from core.weights.subject import Subject
+from core.weights.model.editable_model import Subject
+from core.weights.model.generation import Probe, ask
 
 Progress = Callable[[int, int, str], None]
 

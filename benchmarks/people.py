@@ -12,9 +12,9 @@ from random import Random
 
 from core.facts import Fact, RelationWords
 from core.ids import FactId
-from core.weights.perplexity import perplexity
-from core.weights.probe import Probe, ask
-from core.weights.subject import Subject
+from core.weights.evaluation.perplexity import perplexity
+from core.weights.model.editable_model import Subject
+from core.weights.model.generation import Probe, ask
 from models.dormouse import filler
 from models.dormouse.phrasebook import BY_NAME, RELATIONS
 from models.dormouse.profile import ASKED, WRITTEN, neighbour

@@ -8,20 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.commands import AddFacts, CreateMemory, RetractFact, StartSleep, SupersedeFact, ToldFact
+from core.decide.commands import AddFacts, CreateMemory, RetractFact, StartSleep, SupersedeFact, ToldFact
 from core.events import Cause
 from core.facts import Fact, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
-from core.memory import Memory
 from core.policy import SleepPolicy, Training
+from core.state.memory import Memory
+from core.state.work import next_work
 from core.wordings import own_wordings
-from core.work import next_work
-from service.executor import Executor
-from service.live import LiveModels
+from service.app.repository import States
+from service.app.store import Store
+from service.executor.loop import Executor
 from service.settings import Settings
-from service.states import States
-from service.subjects import Subjects
-from service.wiring import Store
+from service.weights.base_models import Subjects
+from service.weights.live_models import LiveModels
 from store.clock import next_uuid
 
 DEMO = MemoryId("demo")

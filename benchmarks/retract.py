@@ -21,10 +21,10 @@ from benchmarks.summary import summary
 from benchmarks.told import Told, telling
 from core.facts import Fact
 from core.ids import FactId
-from core.weights.audit import probes_of
-from core.weights.capture import pad
-from core.weights.probe import Probe, ask
-from core.weights.subject import Subject
+from core.weights.evaluation.audit import probes_of
+from core.weights.model.activations import pad
+from core.weights.model.editable_model import Subject
+from core.weights.model.generation import Probe, ask
 from models.dormouse import filler
 
 Progress = Callable[[int, int, str], None]

@@ -14,10 +14,10 @@ from typing import Any
 from benchmarks.people import Examiner, held_out, told_facts
 from benchmarks.summary import summary
 from benchmarks.told import Judge, Told, fact_by_fact, telling
-from core.memory import Memory, Status
-from core.plan import plan
+from core.events.sleep import AdapterTrained, FactsRescaled
 from core.policy import SleepPolicy
-from core.sleep_events import AdapterTrained, FactsRescaled
+from core.state.memory import Memory, Status
+from core.state.plan import plan
 
 Progress = Callable[[int, int, str], None]
 

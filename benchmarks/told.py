@@ -11,7 +11,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from core.commands import (
+from core.decide import decide
+from core.decide.commands import (
     AddFacts,
     Command,
     CreateMemory,
@@ -22,28 +23,28 @@ from core.commands import (
     StartSleep,
     ToldFact,
 )
-from core.decide import decide
-from core.errors import CapacityReached
-from core.events import Cause, Event, FactInjected
+from core.errors.base import CapacityReached
+from core.events import Cause, Event
+from core.events.facts import FactInjected
 from core.evolve import fold
 from core.facts import Fact, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
-from core.memory import Memory, Night
-from core.plan import plan_at
 from core.policy import SleepPolicy
-from core.sleep import Occasion, Step
-from core.weights.subject import Subject
-from core.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, next_work
-from service.desk import Desk
-from service.live import LiveModels
-from service.projection import Deltas, build, build_verified
+from core.state.memory import Memory, Night
+from core.state.plan import plan_at
+from core.state.sleep import Occasion, Step
+from core.state.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, next_work
+from core.weights.model.editable_model import Subject
+from service.app.repository import States
+from service.app.store import Store
+from service.executor.editor import Desk
 from service.settings import Settings
-from service.states import States
-from service.wiring import Store
+from service.weights.live_models import LiveModels
+from service.weights.projection import Deltas, build, build_verified
 from store.artifacts import Artifacts
 from store.clock import next_uuid
-from store.log import EventLog
-from store.snapshots import Snapshots
+from store.log.event_log import EventLog
+from store.state.snapshots import Snapshots
 
 
 @dataclass(frozen=True, slots=True)

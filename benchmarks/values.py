@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.people import held_out, told_facts
 from benchmarks.told import telling
-from core.weights.contexts import contexts_of
-from core.weights.probe import Probe, ask
-from core.weights.write import solve_values
+from core.weights.memit.edit import solve_values
+from core.weights.model.contexts import contexts_of
+from core.weights.model.generation import Probe, ask
 
 BATCHES = (1, 8, 32)
 

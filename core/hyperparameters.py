@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
 
-from core.errors import InvalidField
-from core.events import Hyperparameters
+from core.errors.base import InvalidField
 from core.kinds import of_kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hyperparameters:
+    """How facts are written: MEMIT (Meng et al. 2023) with history, at the places where the model answers.
+
+    Attributes:
+        ordinary_weight: lambda, the weight of the second moment C of ordinary keys.
+        abstention_weight: weight of the second moment of the keys of ordinary abstentions, added to lambda C.
+        recall_weight: weight of the second moment of keys at which ordinary facts are recalled, added likewise.
+        steps: at most so many Adam steps for a value.
+        learning_rate: of Adam, in units of the clean hidden state's norm over the root of its width.
+        clamp: longest change of a hidden state, in multiples of its clean norm.
+        decay: weight of the squared relative length of the change.
+        confidence: a value is found once every target token has this probability in every context.
+        retouches: at most so many times, sites that protection left short of their target are moved on.
+        untold: questions, for each relation that a told subject was not told about, whose answers an edit must keep.
+        batch: facts optimised together.
+        history: whether keys in force constrain new edits; off only to measure what it is worth.
+    """
+
+    ordinary_weight: float
+    abstention_weight: float
+    recall_weight: float
+    steps: int
+    learning_rate: float
+    clamp: float
+    decay: float
+    confidence: float
+    retouches: int
+    untold: int
+    batch: int
+    history: bool
+
 
 DEFAULTS = Hyperparameters(
     ordinary_weight=200.0,

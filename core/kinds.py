@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.errors import InvalidField
+from core.errors.base import InvalidField
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", tuple: "a list of numbers"}
 

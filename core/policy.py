@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from core.errors import InvalidField
+from core.errors.base import InvalidField
 from core.kinds import of_kind
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from core.errors import InvalidField
+from core.errors.base import InvalidField
 
 STOPS = ".!?…。！？"  # a sentence that ends in one of them needs no full stop
 MARKS = 30  # combining marks on one letter; more than any script has, and sorting a long run takes quadratic time

@@ -1,4 +1,4 @@
-"""How alembic reaches the database: through the connection of `store.database`, or by `alembic -x db=URL`."""
+"""How alembic reaches the database: through the connection of `store.database.engine`, or by `alembic -x db=URL`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from alembic import context
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from store.database import connect
-from store.schema import metadata
+from store.database.engine import connect
+from store.database.schema import metadata
 
 
 def migrate_on(connection: Connection) -> None:

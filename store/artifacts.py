@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from tempfile import mkstemp
 
-from core.errors import ArtifactCorrupt, ArtifactMissing
+from core.errors.base import ArtifactCorrupt, ArtifactMissing
 from core.ids import Digest
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from core.errors import ArtifactCorrupt, ArtifactMissing
+from core.errors.base import ArtifactCorrupt, ArtifactMissing
 from core.ids import Digest
 from store.artifacts import Artifacts, write_atomically
 

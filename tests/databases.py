@@ -14,7 +14,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 from sqlalchemy import make_url
 
-from store.log import EventLog
+from store.log.event_log import EventLog
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it remarks on the absence of a runtime folder

@@ -25,10 +25,10 @@ from benchmarks.place import (
     work,
 )
 from benchmarks.tiny import make
-from core.weights.subject import Subject, load_subject
+from core.weights.model.editable_model import Subject, load_subject
+from service.app.store import opened
 from service.settings import DORMOUSE
-from service.subjects import Subjects
-from service.wiring import opened
+from service.weights.base_models import Subjects
 
 __all__ = [
     "CAUSE",

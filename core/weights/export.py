@@ -1,7 +1,7 @@
 """A memory's weights at one version as folders that stock tools load: a PEFT adapter, or a merged model.
 
 The adapter says `W0 + B A` with the columns in force as they are: a column of U is an integer vector of at most 15 bits
-(already scaled, see `core.weights.delta.scaled`) times a power of two, and so is one of V. float32 holds both exactly,
+(already scaled, see `fixed_point.scaled`) times a power of two, and so is one of V. float32 holds both exactly,
 so the adapter loses nothing. What differs is when rounding happens. The memory rounds `W0 + U V^T` once, to its own
 dtype; peft keeps the two apart and adds `W0 x` and `B (A x)` for each input, in float32.
 
@@ -36,13 +36,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers.pytorch_utils import Conv1D
 
-from core.errors import Damaged, DigestMismatch, ModelUnavailable
-from core.events import BaseModel
-from core.export_errors import ExportExists
+from core.errors.archive import ExportExists
+from core.errors.base import Damaged, DigestMismatch, ModelUnavailable
+from core.events.memory import BaseModel
 from core.ids import Digest, MemoryId
-from core.weights.delta import Delta, Part, parts_of, scaled
-from core.weights.digest import weights_digest
-from core.weights.subject import Subject
+from core.weights.deltas.digest import weights_digest
+from core.weights.deltas.fixed_point import Delta, Part, parts_of, scaled
+from core.weights.model.editable_model import Subject
 
 NOTE = "exported.json"  # the side file that says what an export was made from; stock tools pass it by
 LARGEST = float(torch.finfo(torch.float32).max)
@@ -75,7 +75,7 @@ def export_adapter(
     Args:
         folder: is created; `adapter_config.json`, `adapter_model.safetensors` and `exported.json` are its files.
         subject: the base model; only its modules' names, shapes and kinds are looked at.
-        columns: the plan's terms: delta, columns of it, scale. As `core.weights.delta.parts_of` takes them.
+        columns: the plan's terms: delta, columns of it, scale. As `fixed_point.parts_of` takes them.
 
     Raises:
         ExportExists: `folder` is there already.

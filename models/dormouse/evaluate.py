@@ -10,9 +10,9 @@ import json
 from pathlib import Path
 from random import Random
 
-from core.weights.perplexity import perplexity
-from core.weights.probe import greedy
-from core.weights.subject import Subject, load_subject
+from core.weights.evaluation.perplexity import perplexity
+from core.weights.model.editable_model import Subject, load_subject
+from core.weights.model.generation import greedy
 from models.dormouse import filler
 from models.dormouse.corpus import answer, state
 from models.dormouse.names import draw_name

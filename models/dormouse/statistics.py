@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from core.events import BaseModel, MemoryCreated
+from core.events.memory import BaseModel, MemoryCreated
 from core.ids import Digest
-from core.weights import checkpoint
-from core.weights.ordinary import read_ordinary
-from core.weights.packed import pack
-from core.weights.profile import read_profile
-from core.weights.statistics import key_of, measure
-from core.weights.subject import load_subject
+from core.weights.memit.covariance import key_of, measure
+from core.weights.memit.packed import pack
+from core.weights.model import base_files
+from core.weights.model.editable_model import load_subject
+from core.weights.model.profile import read_profile
+from core.weights.model.reference_text import read_ordinary
 
 
 def write(folder: Path) -> Path:
@@ -30,7 +30,7 @@ def write(folder: Path) -> Path:
         base=BaseModel(
             name=str(folder),
             revision="",
-            digest=checkpoint.content_digest(folder),
+            digest=base_files.content_digest(folder),
             dtype="float32",
             quantization="none",
         ),

@@ -7,26 +7,14 @@ from typing import Annotated
 
 import typer
 
-from core.errors import HypnogramError
-from service.cli import (
-    ask,
-    backup,
-    bench,
-    carry,
-    checkpoint,
-    fact,
-    fork,
-    history,
-    lineage,
-    memory,
-    proof,
-    run,
-    sleep,
-    status,
-)
+from core.errors.base import HypnogramError
+from hypnogram.client.errors import CallFailed
+from service.cli.facts import add, chat
+from service.cli.history import checkpoint, export_import, fork, lineage, log, replay_verify
+from service.cli.memories import memory, sleep, status
 from service.cli.output import UsageProblem, fail, print_text
 from service.cli.sections import LOOK, MAINTAIN, SERVE, TALK, Sections
-from service.failures import CallFailed
+from service.cli.server import backup, bench, serve
 
 
 def _version(asked: bool) -> None:
@@ -44,30 +32,30 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("serve", rich_help_panel=SERVE)(run.serve)
-app.command("executor", rich_help_panel=SERVE)(run.executor)
-app.command("demo", rich_help_panel=SERVE)(run.demo)
+app.command("serve", rich_help_panel=SERVE)(serve.serve)
+app.command("executor", rich_help_panel=SERVE)(serve.executor)
+app.command("demo", rich_help_panel=SERVE)(serve.demo)
 app.add_typer(memory.app, name="memory", rich_help_panel=MAINTAIN)
-app.add_typer(fact.app, name="fact", rich_help_panel=TALK)
+app.add_typer(add.app, name="fact", rich_help_panel=TALK)
 app.add_typer(checkpoint.app, name="checkpoint", rich_help_panel=MAINTAIN)
 app.command("status", rich_help_panel=LOOK)(status.status)
 app.command("sleep", rich_help_panel=TALK)(sleep.sleep)
 app.command("nap", rich_help_panel=TALK)(sleep.nap)
 app.command("sleeps", rich_help_panel=LOOK)(sleep.sleeps)
 app.command("lineage", rich_help_panel=LOOK)(lineage.lineage)
-app.command("log", rich_help_panel=LOOK)(history.log)
+app.command("log", rich_help_panel=LOOK)(log.log)
 app.command("fork", rich_help_panel=MAINTAIN)(fork.fork)
 app.command("diff", rich_help_panel=LOOK)(fork.diff)
-app.command("replay", rich_help_panel=MAINTAIN)(proof.replay)
-app.command("verify", rich_help_panel=MAINTAIN)(proof.verify)
-app.command("compact", rich_help_panel=MAINTAIN)(proof.compact)
+app.command("replay", rich_help_panel=MAINTAIN)(replay_verify.replay)
+app.command("verify", rich_help_panel=MAINTAIN)(replay_verify.verify)
+app.command("compact", rich_help_panel=MAINTAIN)(replay_verify.compact)
 app.command("backup", rich_help_panel=MAINTAIN)(backup.backup)
 app.command("restore", rich_help_panel=MAINTAIN)(backup.restore)
-app.command("export", rich_help_panel=MAINTAIN)(carry.export)
-app.command("import", rich_help_panel=MAINTAIN)(carry.import_)
-app.command("report", rich_help_panel=LOOK)(carry.report)
-app.command("chat", rich_help_panel=TALK)(ask.chat)
-app.command("complete", rich_help_panel=TALK)(ask.complete)
+app.command("export", rich_help_panel=MAINTAIN)(export_import.export)
+app.command("import", rich_help_panel=MAINTAIN)(export_import.import_)
+app.command("report", rich_help_panel=LOOK)(export_import.report)
+app.command("chat", rich_help_panel=TALK)(chat.chat)
+app.command("complete", rich_help_panel=TALK)(chat.complete)
 app.add_typer(bench.app, name="bench", rich_help_panel=SERVE)
 
 

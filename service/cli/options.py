@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,10 +12,11 @@ import typer
 from service.cli.output import UsageProblem
 
 if TYPE_CHECKING:
-    from service.client import Client
-    from service.moments import Moment
+    from hypnogram.client.client import Client
+    from service.app.moments import Moment
     from service.settings import Settings
 
+DIGITS = 18  # of a version, at most: such a number fits into a message
 LAST_VERSION, LARGEST = 2**63 - 1, 2**31 - 1  # that fields of messages hold: int64, int32
 
 Address = Annotated[
@@ -101,15 +103,37 @@ def moment(at: str | None, at_version: int | None = None) -> Moment:
     Raises:
         UsageProblem: both were given, or it cannot be a moment.
     """
-    from core.errors import InvalidField
-    from service.moments import read
+    from core.errors.base import InvalidField
 
     if at is not None and at_version is not None:
         raise UsageProblem("--at and --at-version say the same: give one of them")
     try:
-        return at_version if at is None else read(at)
+        return at_version if at is None else parsed_moment(at)
     except InvalidField as error:
         raise UsageProblem(str(error)) from None
+
+
+def parsed_moment(text: str) -> Moment:
+    """The moment that a person wrote: digits are a version, with a colon it is a time, anything else a checkpoint.
+
+    Names of checkpoints are no numbers and hold no colons. A time without a zone is UTC, as the log prints it.
+
+    Raises:
+        InvalidField: it looks like a version or a time and cannot be one.
+    """
+    from core.errors.base import InvalidField
+
+    if text.isdecimal():
+        if len(text) > DIGITS:
+            raise InvalidField("at", f"has {len(text)} digits, and no version has more than {DIGITS}")
+        return int(text)
+    if ":" not in text:
+        return text
+    try:
+        time = datetime.fromisoformat(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: of the years 1 to 9999 only where it was said
+        raise InvalidField("at", f"{text!r} is no time; write it as in 2026-11-24T10:00") from None
 
 
 def version(client: Client, memory: str, at: str | None, at_version: int | None = None) -> int | None:

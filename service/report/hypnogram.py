@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from core.ids import FactId
 from core.wordings import in_words
-from service.report.figure import Frame, escaped, frames, line, nights, number, short, svg, text, titled, version_axis
-from service.report.story import DISSOLVED, PARKED, STAGE, TOLD, WITHDRAWN, Story
+from service.report.svg import Frame, escaped, frames, line, nights, number, short, svg, text, titled, version_axis
+from service.report.timeline import DISSOLVED, PARKED, STAGE, TOLD, WITHDRAWN, Story
 
 TOP = 30.0
 SHADES = 6  # --p0 to --p5, from the lightest sleep to the deepest

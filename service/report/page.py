@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from core.errors import FactUnknown
+from core.errors.base import FactUnknown
 from core.events import Recorded
 from core.ids import FactId
-from service.lineage import Link
-from service.report.figure import apart, escaped, short
+from service.app.lineage import Link
+from service.report.audit_charts import audits, capacity
+from service.report.css import CSS
 from service.report.hypnogram import hypnogram, said
-from service.report.life import life
-from service.report.story import DISSOLVED, Audit, Counts, Story, story
-from service.report.style import CSS
-from service.report.tracks import audits, capacity
+from service.report.lineage_graph import life
+from service.report.svg import apart, escaped, short
+from service.report.timeline import DISSOLVED, Audit, Counts, Story, story
 
 _NOTHING = Counts(edits=0, dissolved=0, waiting=0)
 
@@ -24,7 +24,7 @@ def report(events: Iterable[Recorded], *, fact: FactId | None = None, links: Seq
     Args:
         events: of one memory, from its first one on; none gives a page that says so.
         fact: stands out in the hypnogram, and is the one that `links` tell about.
-        links: its lineage (`service.lineage`); without any, the page has no such part.
+        links: its lineage (`service.app.lineage`); without any, the page has no such part.
 
     Raises:
         FactUnknown: the memory has no such fact.

@@ -6,24 +6,20 @@ import hashlib
 from dataclasses import fields, replace
 from typing import Any
 
-from core.commands import AddFacts, Command, CreateMemory, RecordFailure, RecordInjection, RecordStatistics, ToldFact
 from core.decide import decide
-from core.deletion_events import MemoryDeleted, MemoryPurged
-from core.events import (
-    BaseModel,
-    Columns,
-    EditComputed,
-    Event,
-    FactAdded,
-    FactInjected,
-    Hyperparameters,
-    MemoryCreated,
-    StatisticsPrepared,
-    WorkFailed,
+from core.decide.commands import (
+    AddFacts,
+    Command,
+    CreateMemory,
+    RecordFailure,
+    RecordInjection,
+    RecordStatistics,
+    ToldFact,
 )
-from core.evolve import fold
-from core.facts import Fact, RelationWords, Source, Wordings
-from core.history_events import (
+from core.events import Event
+from core.events.deletion import MemoryDeleted, MemoryPurged
+from core.events.facts import Columns, EditComputed, FactAdded, FactInjected, WorkFailed
+from core.events.history import (
     AdaptersCompacted,
     CheckpointMarked,
     FactErased,
@@ -35,10 +31,8 @@ from core.history_events import (
     MemoryForked,
     MemoryRebased,
 )
-from core.ids import AdapterId, Digest, EditId, FactId, MemoryId, SleepId
-from core.memory import Memory
-from core.policy import SleepPolicy
-from core.sleep_events import (
+from core.events.memory import BaseModel, MemoryCreated, StatisticsPrepared
+from core.events.sleep import (
     AdapterTrained,
     Control,
     ControlsMeasured,
@@ -54,9 +48,15 @@ from core.sleep_events import (
     SleepRolledBack,
     SleepStarted,
 )
+from core.evolve import fold
+from core.facts import Fact, RelationWords, Source, Wordings
+from core.hyperparameters import Hyperparameters
+from core.ids import AdapterId, Digest, EditId, FactId, MemoryId, SleepId
+from core.policy import SleepPolicy
+from core.state.memory import Memory
+from core.state.work import Inject, PrepareStatistics
 from core.unchanged import Unchanged
 from core.wordings import plain_words
-from core.work import Inject, PrepareStatistics
 
 BATCH = 3
 KEY_WIDTH = 100

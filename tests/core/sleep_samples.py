@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from core.commands import (
+from core.decide import decide
+from core.decide.commands import (
     CancelSleep,
     Command,
     RecordAudit,
@@ -25,19 +26,19 @@ from core.commands import (
     SupersedeFact,
     ToldFact,
 )
-from core.decide import decide
-from core.decide_sleep import new_stages
-from core.events import EditComputed, Event
+from core.decide.sleep import new_stages
+from core.events import Event
+from core.events.facts import EditComputed
+from core.events.history import AdaptersCompacted, FactWithdrawn
+from core.events.sleep import AdapterTrained, Control, ControlsMeasured, FactAudited, ProbeResult
 from core.evolve import evolve, fold
 from core.facts import Fact, Source
-from core.history_events import AdaptersCompacted, FactWithdrawn
 from core.ids import AdapterId, Digest, FactId, MemoryId, SleepId
-from core.memory import FactState, Memory, replaced_by
-from core.plan import plan, plan_at
 from core.policy import SleepPolicy
-from core.sleep import Occasion, Step
-from core.sleep_events import AdapterTrained, Control, ControlsMeasured, FactAudited, ProbeResult
-from core.work import Erase, SleepStep, Withdraw, next_work
+from core.state.memory import FactState, Memory, replaced_by
+from core.state.plan import plan, plan_at
+from core.state.sleep import Occasion, Step
+from core.state.work import Erase, SleepStep, Withdraw, next_work
 from tests.core.samples import ARIA, BO, CLEAN, CREATED, CY, READY, added, digest, edit, filled
 
 POLICY = SleepPolicy(scales=(1.0, 0.5, 0.0), trainings=2, refreshes=2, mendings=0)

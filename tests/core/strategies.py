@@ -10,7 +10,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core.commands import (
+from core.decide import decide
+from core.decide.commands import (
     AddFacts,
     CancelSleep,
     Command,
@@ -27,17 +28,16 @@ from core.commands import (
     RecordTraining,
     StartSleep,
 )
-from core.decide import decide
-from core.deletion_events import MemoryPurged
-from core.errors import Refused
+from core.errors.base import Refused
 from core.events import EVENT_TYPES, Event
+from core.events.deletion import MemoryPurged
 from core.evolve import fold
 from core.facts import Fact
 from core.ids import FactId, MemoryId, SleepId
-from core.memory import NOTHING, Memory, Status
 from core.policy import SleepPolicy
-from core.sleep import Step
-from core.work import Erase, Inject, Purge, SleepStep, Withdraw, next_work
+from core.state.memory import NOTHING, Memory, Status
+from core.state.sleep import Step
+from core.state.work import Erase, Inject, Purge, SleepStep, Withdraw, next_work
 from tests.core import samples
 from tests.core import sleep_samples as sleeping
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.check import check_fact
+from core.decide.limits import check_fact
 from core.texts import same_words
 from core.wordings import plain_words
 from tests.core.samples import LIVES_IN, fact

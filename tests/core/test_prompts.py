@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from core.check import MAX_PROMPT, MAX_PROMPTS, check_fact
-from core.errors import InvalidField
+from core.decide.limits import MAX_PROMPT, MAX_PROMPTS, check_fact
+from core.errors.base import InvalidField
 from core.facts import Wordings
 from tests.core.samples import ARIA, fact
 

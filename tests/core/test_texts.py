@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import InvalidField
+from core.errors.base import InvalidField
 from core.texts import MARKS, STOPS, check_text, closed, composed, same_words, tidy
 
 JOSE, DECOMPOSED = "Jos\u00e9 Pe\u00f1a", "Jose\u0301 Pen\u0303a"

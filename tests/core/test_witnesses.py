@@ -6,14 +6,15 @@ from collections.abc import Callable
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
-from core.commands import RecordRefresh, StartSleep
-from core.errors import Refused
-from core.events import EVENT_TYPES, FactInjected, WorkFailed
+from core.decide.commands import RecordRefresh, StartSleep
+from core.errors.base import Refused
+from core.events import EVENT_TYPES
+from core.events.facts import FactInjected, WorkFailed
+from core.events.history import FactRetracted, FactSuperseded, MemoryForked
+from core.events.sleep import FactAdvanced, FactDissolved, FactRetreated, SleepRolledBack
 from core.evolve import fold
-from core.history_events import FactRetracted, FactSuperseded, MemoryForked
-from core.memory import Memory, Status, Withdrawal
-from core.plan import plan
-from core.sleep_events import FactAdvanced, FactDissolved, FactRetreated, SleepRolledBack
+from core.state.memory import Memory, Status, Withdrawal
+from core.state.plan import plan
 from tests.core.strategies import Attempt, attempts, nights
 
 LIMITS = settings(max_examples=300, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.commands import (
+from core.decide.commands import (
     Command,
     CreateMemory,
     MarkCheckpoint,
@@ -31,19 +31,19 @@ from core.commands import (
     RecordTraining,
     RecordWithdrawal,
 )
-from core.errors import Damaged, HypnogramError
+from core.errors.base import Damaged, HypnogramError
 from core.events import Cause
 from core.evolve import fold
 from core.ids import MemoryId
-from core.memory import Memory
-from core.work import Erase, Work, next_work
-from service import erasing
+from core.state.memory import Memory
+from core.state.work import Erase, Work, next_work
+from service.app import erasure
+from service.app.repository import States
+from service.app.store import Store, opened
+from service.log_setup import configure
 from service.settings import Settings
-from service.states import States
-from service.telemetry import configure
-from service.wiring import Store, opened
-from store import folding
-from store.verify import verify_log
+from store.log.verify import verify_log
+from store.state import loading
 from tests.core.samples import ARIA, BO, CREATED, CY, add, fact
 from tests.core.sleep_samples import retract, start, supersede
 from tests.faults.shim import KINDS
@@ -75,7 +75,7 @@ class Life:
     def _perform(self, owed: Work, state: Memory) -> Command:
         store = self.store
         if isinstance(owed, Erase):
-            return erasing.perform(store.log, store.artifacts, store.snapshots, self.states, DEMO, owed)
+            return erasure.perform(store.log, store.artifacts, store.snapshots, self.states, DEMO, owed)
         made = store.artifacts.put(f"made at version {state.version}".encode() * 100)
         statistics = state.statistics.artifact if state.statistics else made
         match command := performed(owed, state):
@@ -207,7 +207,7 @@ def main() -> None:
     kind, below, stride, lasting = KINDS.index(sys.argv[1]) + 1, sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     shim = ctypes.CDLL(None)
     configure("json", "error")
-    folding.EVERY = 6
+    loading.EVERY = 6
     number = 1
     while True:
         with tempfile.TemporaryDirectory(prefix="hypnogram-faults-") as name:

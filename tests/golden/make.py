@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.tiny import UNSAYABLE, make
-from core.commands import (
+from core.decide.commands import (
     CancelSleep,
     CreateMemory,
     DeleteMemory,
@@ -31,17 +31,17 @@ from core.commands import (
     RecordCompaction,
     RetryFacts,
 )
+from core.errors.history import WordsErased
 from core.evolve import evolve
-from core.history_errors import WordsErased
 from core.ids import Digest, MemoryId
-from core.memory import NOTHING
-from core.plan import plan
 from core.policy import Training
-from service.forks import fork
-from service.live import LiveModels
-from service.states import States
-from service.subjects import Subjects
-from service.wiring import Store, opened
+from core.state.memory import NOTHING
+from core.state.plan import plan
+from service.app.forks import fork
+from service.app.repository import States
+from service.app.store import Store, opened
+from service.weights.base_models import Subjects
+from service.weights.live_models import LiveModels
 from tests.prepared import CAUSE, DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
 
 GOLDEN = Path(__file__).parent

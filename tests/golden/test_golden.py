@@ -13,12 +13,12 @@ import pytest
 
 from core.events import EVENT_TYPES
 from core.ids import MemoryId
-from core.plan import plan
-from service.live import LiveModels
-from service.states import States
-from service.subjects import Subjects
-from service.wiring import opened
-from store.verify import verify_log
+from core.state.plan import plan
+from service.app.repository import States
+from service.app.store import opened
+from service.weights.base_models import Subjects
+from service.weights.live_models import LiveModels
+from store.log.verify import verify_log
 from tests.golden.make import GOLDEN
 from tests.prepared import Place, tell, work
 

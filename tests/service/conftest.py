@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from core.sleep import Step
-from service.chart import Chart
-from service.client import Client
-from service.ports import Models
-from service.server import serving
+from core.state.sleep import Step
+from hypnogram.client.client import Client
+from service.app.ports import Models
+from service.app.progress import Chart
+from service.app.repository import States
+from service.app.store import Store, opened
+from service.log_setup import configure
+from service.rpc.server import serving
 from service.settings import Settings
-from service.states import States
-from service.telemetry import configure
-from service.wiring import Store, opened
 from tests.prepared import base, place, prepared, small, subjects
 from tests.service.dream import Dream
 from tests.service.parrot import Parrot, work

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from core.commands import Command, RecordAudit, RecordEnd, RecordRefresh, RecordRescale, RecordTraining
+from core.decide.commands import Command, RecordAudit, RecordEnd, RecordRefresh, RecordRescale, RecordTraining
+from core.events.sleep import AdapterTrained, Control, ControlsMeasured, FactAudited, ProbeResult
 from core.facts import Fact
 from core.ids import AdapterId, FactId
-from core.memory import Memory
-from core.sleep import Occasion, Step
-from core.sleep_events import AdapterTrained, Control, ControlsMeasured, FactAudited, ProbeResult
-from core.work import SleepStep
+from core.state.memory import Memory
+from core.state.sleep import Occasion, Step
+from core.state.work import SleepStep
 from tests.core.samples import CREATED, digest, edit
 
 
@@ -32,7 +32,7 @@ class Dream:
     untold: float = 0.96
 
     def perform(self, work: SleepStep, memory: Memory) -> Command:
-        """As `service.desk.Desk.perform` does it."""
+        """As `service.executor.editor.Desk.perform` does it."""
         assert memory.sleep is not None
         match work.step:
             case Step.AUDIT:

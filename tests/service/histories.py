@@ -6,16 +6,16 @@ import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from core.commands import Command, CreateMemory
 from core.decide import decide
+from core.decide.commands import Command, CreateMemory
 from core.events import Cause, Event, Recorded
 from core.evolve import fold
 from core.facts import Fact, Source
 from core.ids import Digest, EventId, FactId, MemoryId, SleepId
-from core.memory import NOTHING, Memory
 from core.policy import SleepPolicy
-from core.sleep import Step
-from core.work import Inject, next_work
+from core.state.memory import NOTHING, Memory
+from core.state.sleep import Step
+from core.state.work import Inject, next_work
 from tests.core import samples
 from tests.core import sleep_samples as sleeping
 

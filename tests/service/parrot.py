@@ -8,20 +8,22 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from core.commands import Command, RecordErasure, RecordFailure, RecordInjection, RecordPurge, RecordWithdrawal
-from core.deletion_events import MemoryPurged
-from core.errors import DigestMismatch, ModelUnavailable
-from core.events import Cause, Hyperparameters, MemoryCreated
-from core.history_errors import NothingToCompact
-from core.history_events import AdaptersCompacted, FactWithdrawn
+from core.decide.commands import Command, RecordErasure, RecordFailure, RecordInjection, RecordPurge, RecordWithdrawal
+from core.errors.base import DigestMismatch, ModelUnavailable
+from core.errors.history import NothingToCompact
+from core.events import Cause
+from core.events.deletion import MemoryPurged
+from core.events.history import AdaptersCompacted, FactWithdrawn
+from core.events.memory import MemoryCreated
+from core.hyperparameters import Hyperparameters
 from core.ids import Digest, MemoryId
-from core.memory import Memory
-from core.plan import plan
 from core.policy import changed_policy
-from core.sleep import Step
-from core.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, Work, next_work
-from service.comparing import Compared, questions
-from service.states import States
+from core.state.memory import Memory
+from core.state.plan import plan
+from core.state.sleep import Step
+from core.state.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, Work, next_work
+from service.app.repository import States
+from service.app.state_diff import Compared, questions
 from tests.core.samples import CLEAN, CREATED, PREPARE, digest, edit
 from tests.service.dream import Dream
 

@@ -14,7 +14,7 @@ from google.protobuf.descriptor import FileDescriptor
 from hypnogram.v1 import chat_pb2, facts_pb2, history_pb2, memories_pb2, sleep_pb2
 from typer.core import TyperGroup, TyperOption
 
-from service import generate
+from proto import generate
 from service.cli.main import app
 from service.settings import Settings
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from service.client import Client
+from hypnogram.client.client import Client
 from service.settings import DORMOUSE
+from tests.service.cli.test_commands import Shell
 from tests.service.pages import DIGEST, ROOT, Names, Typed, typed
-from tests.service.test_cli import Shell
 
 pytestmark = pytest.mark.skipif(
     not (DORMOUSE / "model.safetensors").exists() and not os.environ.get("CI"),

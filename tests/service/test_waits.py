@@ -1,213 +1,199 @@
-"""What passes is waited for: nothing is recorded, no attempt is used up, and status says what is in the way."""
+"""No command waits in silence: what is said, when, and what is durable when time runs out."""
 
 from __future__ import annotations
 
-import errno
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
-from sqlalchemy.exc import OperationalError
+from hypnogram.v1 import memories_pb2
 
-from core.errors import (
-    ArtifactCorrupt,
-    ArtifactMissing,
-    DeviceUnavailable,
-    DigestMismatch,
-    ModelUnavailable,
-    NotReady,
-    Unlearnable,
-)
-from core.events import WorkFailed
-from core.history_errors import FactHeld
-from core.ids import Digest, FactId, MemoryId
-from core.memory import Status
-from core.work import Erase, Inject
-from service.desk import Desk
-from service.passing import passing
-from service.subjects import Subjects
-from service.waits import FIRST_SECONDS, LONGEST_SECONDS, Waits
-from service.wiring import Store, opened
-from store.artifacts import Artifacts
-from store.executors import Duty, Executors
-from tests.prepared import DEMO, Place, tell, work
+from hypnogram.client.client import Client
+from hypnogram.client.connection import Connection
+from service.settings import Settings
+from service.terminal import reasons, spinner
+from tests.patience import PATIENCE, eventually
+from tests.service.cli.test_commands import ARIA, Shell, Terminal
+from tests.service.conftest import DEMO, Running, run_server
 
-CAUSES: tuple[tuple[Exception, str | None], ...] = (
-    (ModelUnavailable("there is none"), "MODEL_UNAVAILABLE"),
-    (DeviceUnavailable("cuda", "no driver"), "DEVICE_UNAVAILABLE"),
-    (torch.AcceleratorError("CUDA error: device lost"), "DEVICE_UNAVAILABLE"),
-    (ArtifactMissing("a" * 64), "ARTIFACT_MISSING"),
-    (NotReady("it is being read"), "NOT_READY"),
-    (OperationalError("", {}, Exception("away")), "DATABASE_UNAVAILABLE"),
-    (sqlite3.OperationalError("disk I/O error"), "DATABASE_UNAVAILABLE"),
-    (OSError(errno.ENOSPC, "No space left on device"), "DISK_FULL"),
-    (OSError(errno.EDQUOT, "Disk quota exceeded"), "DISK_FULL"),
-    (OSError(errno.EROFS, "Read-only file system"), "STORAGE_UNAVAILABLE"),
-    (OSError(errno.EIO, "Input/output error"), "STORAGE_UNAVAILABLE"),
-    (PermissionError(errno.EACCES, "Permission denied"), "STORAGE_UNAVAILABLE"),
-    (FileNotFoundError(errno.ENOENT, "No such file or directory"), "STORAGE_UNAVAILABLE"),
-    (MemoryError(), "OUT_OF_MEMORY"),
-    (torch.OutOfMemoryError("CUDA out of memory"), "OUT_OF_MEMORY"),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"), "OUT_OF_MEMORY"),
-    (Unlearnable("its object has no tokens"), None),
-    (ArtifactCorrupt("a" * 64, "b" * 64), None),
-    (DigestMismatch(3, "a" * 64, "b" * 64), None),
-    (FactHeld(FactId("one"), MemoryId("other")), None),
-    (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), None),
-    (ValueError(), None),
-    (KeyError("x"), None),
-)
-
-
-@pytest.mark.parametrize(("error", "reason"), CAUSES, ids=[f"{type(one).__name__}-{why}" for one, why in CAUSES])
-def test_causes_that_pass_are_told_from_faults_by_their_type(error: Exception, reason: str | None) -> None:
-    assert passing(error) == reason
-
-
-@contextmanager
-def _renamed(folder: Path) -> Iterator[None]:
-    away = folder.rename(folder.with_name("away"))
-    yield
-    away.rename(folder)
-
-
-@contextmanager
-def _raising(owner: type, name: str, error: Exception) -> Iterator[None]:
-    def fails(*_: object, **__: object) -> None:
-        raise error
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, fails)
-        yield
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-TROUBLES: dict[str, tuple[str, str, Callable[[Path], object]]] = {
-    "base model away": ("MODEL_UNAVAILABLE", "cpu", lambda place: _renamed(place / "base")),
-    "artifact folder away": ("ARTIFACT_MISSING", "cpu", lambda place: _renamed(place / "artifacts")),
-    "artifact folder read-only": (
-        "STORAGE_UNAVAILABLE", "cpu", lambda _: _raising(Artifacts, "put", OSError(errno.EROFS, "Read-only")),
-    ),
-    "disk full": ("DISK_FULL", "cpu", lambda _: _raising(Artifacts, "put", OSError(errno.ENOSPC, "No space left"))),
-    "out of memory": ("OUT_OF_MEMORY", "cpu", lambda _: _raising(Desk, "_inject", torch.OutOfMemoryError("no room"))),
-    "device away": ("DEVICE_UNAVAILABLE", "nowhere", lambda _: _nothing()),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_fact_waits_for_what_passes_and_is_written_then(small: Place, subjects: Subjects, trouble: str) -> None:
-    reason, device, begins = TROUBLES[trouble]
-    told: list[Duty] = []
-
-    def waiting(store: Store) -> bool:
-        duty = Executors(store.log.engine).at(DEMO).duty
-        if duty and duty.reason:
-            told.append(duty)
-        return bool(told)
-
-    with opened(small.settings()) as store:
-        work(store, subjects)
-        (fact,) = tell(store, ("Ann Lee", "lives in", "Rome"))
-        position = store.log.position()
-        with begins(small.folder):  # type: ignore[attr-defined]
-            held_up = work(store, Subjects(device), until=lambda _: waiting(store))
-
-        assert (told[0].work, told[0].attempt, told[0].reason) == ("inject", 1, reason)
-        assert told[0].message
-        assert (held_up.facts[fact].status, held_up.facts[fact].failures) == (Status.PENDING, 0)
-        assert store.log.position() == position
-        assert work(store, subjects).facts[fact].status is Status.INJECTED
-        assert not [one for one in store.log.read(memory=DEMO) if isinstance(one.event, WorkFailed)]
-        assert Executors(store.log.engine).at(DEMO).duty is None
-
-
-class Clock:
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr("service.waits.time.monotonic", lambda: self.now)
+SOON = 0.3  # seconds; short beside what a command that waits takes
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def terminal(demo: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    return Terminal(demo, capsys, monkeypatch)
 
 
-def inject(attempt: int = 1) -> Inject:
-    return Inject(facts=(FactId("one"),), weights=Digest("w"), attempt=attempt)
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spinner, "FIRST", 0.05)
+    monkeypatch.setattr(spinner, "EVERY", 0.05)
 
 
-ERASE = Erase(fact=FactId("two"), attempt=1)
+def test_a_wait_that_is_short_says_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spinner, "FIRST", 60.0)
+
+    with spinner.waiting("the moon"):
+        pass
+
+    assert capsys.readouterr().err == ""
 
 
-def test_waits_grow_and_have_a_longest(clock: Clock) -> None:
-    waits, pauses = Waits(), []
-    for tries in range(1, 2000):
-        began = clock.now
-        assert waits.until_it_passes(DEMO, Duty(work="inject", reason="DISK_FULL")) == tries
-        while not waits.due(DEMO, inject()):
-            clock.now += 0.5
-        pauses.append(clock.now - began)
+def test_a_long_one_is_said_again_and_again_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    enough = threading.Event()
 
-    assert pauses[:4] == [FIRST_SECONDS * factor for factor in (1, 2, 4, 8)]
-    assert pauses == sorted(pauses)
-    assert max(pauses) == LONGEST_SECONDS
+    def what() -> str:
+        said.append("")
+        if len(said) == 3:
+            enough.set()
+        return f"moon {len(said)}"
 
+    with spinner.waiting(what):
+        assert enough.wait(PATIENCE)
 
-def test_another_reason_is_waited_for_from_the_beginning_and_success_ends_every_wait(clock: Clock) -> None:
-    waits = Waits()
-    for _ in range(5):
-        waits.until_it_passes(DEMO, Duty(work="inject", reason="DISK_FULL"))
-    assert waits.until_it_passes(DEMO, Duty(work="inject", reason="MODEL_UNAVAILABLE")) == 1
-    assert not waits.due(DEMO, inject())
-
-    waits.over(DEMO, "inject")
-
-    assert waits.due(DEMO, inject())
-    assert waits.put_off(DEMO) is None
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("hypnogram: waiting for moon 1 (")
+    assert lines[1].startswith("hypnogram: waiting for moon 2 (")
 
 
-def test_what_holds_up_one_kind_of_work_or_one_memory_holds_up_no_other(clock: Clock) -> None:
-    waits = Waits()
-    waits.until_it_passes(DEMO, Duty(work="inject", reason="DISK_FULL"))
+def test_nothing_is_said_after_the_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    with spinner.waiting("the moon"):
+        pass
+    capsys.readouterr()
+    time.sleep(3 * spinner.FIRST)
 
-    assert not waits.due(DEMO, inject())
-    assert waits.due(DEMO, ERASE)
-    assert waits.due(MemoryId("other"), inject())
-    assert waits.may_look(DEMO)
-
-
-def test_a_fact_that_failed_waits_for_its_next_attempt_and_another_does_not(clock: Clock) -> None:
-    waits = Waits()
-    waits.after_failure(DEMO, Duty(work="inject", attempt=2), 10.0)
-
-    assert not waits.due(DEMO, inject(attempt=2))
-    assert waits.due(DEMO, inject())
-    clock.now += 10.0
-    assert waits.due(DEMO, inject(attempt=2))
+    assert capsys.readouterr().err == ""
 
 
-def test_what_is_put_off_is_told_with_how_long_it_has_been(clock: Clock) -> None:
-    waits = Waits()
-    waits.until_it_passes(DEMO, Duty(work="inject", reason="DISK_FULL", message="no space left"))
-    clock.now += 30.0
-    waits.until_it_passes(DEMO, Duty(work="inject", reason="DISK_FULL", message="no space left"))
-    clock.now += 5.0
-
-    assert waits.put_off(DEMO) == Duty(work="inject", reason="DISK_FULL", message="no space left", seconds=35.0)
-    assert waits.put_off(MemoryId("other")) is None
+def test_progress_goes_into_a_file_as_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with spinner.progress(quiet=False) as bar:
+        bar(3, 7, "counting sheep")
+        eventually(lambda: "counting sheep: 3 of 7 (" in capsys.readouterr().err)
 
 
-def test_a_memory_that_owes_nothing_waits_for_nothing(clock: Clock) -> None:
-    waits = Waits()
-    assert not waits.all_over(DEMO)
-    waits.until_it_passes(DEMO, Duty(work="inject", reason="DISK_FULL"))
+def test_a_fact_without_an_executor_is_told_and_says_what_it_waits_for(terminal: Terminal, demo: Running) -> None:
+    status, out, err = terminal.run(*ARIA, "--timeout", str(SOON))
 
-    assert waits.all_over(DEMO)
-    assert waits.put_off(DEMO) is None
+    (fact,) = demo.client.facts(DEMO)
+    assert status == 1
+    assert out == ""
+    assert "waiting for an executor, and none is running" in err.splitlines()[0]
+    assert f"fact {fact.fact} is told and durable" in err
+    assert "hypnogram fact show" in err
+    assert "Deadline Exceeded" not in err
+
+
+@pytest.mark.parametrize("command", ["supersede", "retract"])
+def test_what_is_amended_is_durable_when_time_runs_out(terminal: Terminal, demo: Running, command: str) -> None:
+    terminal.run(*ARIA, "--no-wait")
+    demo.work()
+    (fact,) = demo.client.facts(DEMO)
+    arguments = (fact.fact, "Porto") if command == "supersede" else (fact.fact,)
+
+    status, _, err = terminal.run("fact", command, *arguments, "--timeout", str(SOON))
+
+    assert status == 1
+    assert "durable" in err
+    assert "Deadline Exceeded" not in err
+    assert demo.client.fact(DEMO, fact.fact).fact.retracted_version or len(list(demo.client.facts(DEMO))) == 2
+
+
+def answer(**execution: Any) -> memories_pb2.GetMemoryResponse:
+    counts = memories_pb2.FactCounts(pending=2)
+    return memories_pb2.GetMemoryResponse(
+        memory=memories_pb2.Memory(memory=DEMO, facts=counts),
+        execution=memories_pb2.Execution(**{"alive": True, **execution}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("execution", "words"),
+    [
+        ({"alive": False}, "none is running"),
+        ({"work": "prepare_statistics"}, "the statistics of the base model"),
+        ({"work": "inject"}, "the executor to write what was told into the weights; 2 facts are pending"),
+        ({"work": "inject", "waits_for": "room on the disk", "reason": "DISK_FULL"}, "room on the disk (DISK_FULL)"),
+        ({"elsewhere": "other"}, "an executor, which is at memory other"),
+        ({}, "an executor to come to memory demo"),
+    ],
+)
+def test_each_wait_has_its_words(execution: dict[str, Any], words: str) -> None:
+    assert words in reasons.of_memory(answer(**execution))
+
+
+def test_a_fact_told_in_the_night_says_so() -> None:
+    asleep = answer(work="train")
+    asleep.memory.asleep.CopyFrom(memories_pb2.Asleep(sleep="x", kind="sleep", step="train"))
+
+    assert "memory demo to wake: its sleep is at train" in reasons.of_memory(asleep)
+
+
+def test_a_server_that_does_not_say_leaves_words_all_the_same() -> None:
+    with Client("127.0.0.1:1") as nowhere:
+        assert reasons.for_memory(nowhere, DEMO)() == "the server to answer"
+
+
+def test_an_error_in_a_file_names_its_line_and_what_was_told(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.run("fact", "add", "Ann Lee", "lives in", "Rome", "--no-wait")
+    rows = [{"subject": f"Person {n}", "relation": "lives in", "object": "Rome"} for n in range(300)]
+    rows[280] = {"subject": "Ann Lee", "relation": "lives in", "object": "Oslo"}
+    file = tmp_path / "facts.jsonl"
+    file.write_text("\n" + "\n".join(map(json.dumps, rows)))  # the first line is empty
+
+    status, _, err = terminal.run("fact", "add", "-f", str(file), "--no-wait")
+
+    assert status == 1
+    assert "line 282" in err
+    assert "facts[" not in err
+    assert "the 256 facts before line 258 are told and durable" in err
+
+
+def test_a_command_waits_for_a_server_that_is_starting(
+    settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with run_server(settings) as running:
+        port = running.address.rpartition(":")[2]
+    said, waits = list[str](), threading.Event()
+
+    def write(line: str) -> None:
+        said.append(line)
+        waits.set()
+
+    monkeypatch.setattr(spinner, "_write", write)
+    shell = Shell(capsys, monkeypatch)
+    monkeypatch.setenv("HYPNOGRAM_PORT", port)
+    monkeypatch.setenv("HYPNOGRAM_SERVER_SECONDS", "120")
+    answers: list[tuple[int, str, str]] = []
+    command = threading.Thread(target=lambda: answers.append(shell.run("memory", "list")))
+
+    command.start()
+    assert waits.wait(PATIENCE)
+    with run_server(settings.model_copy(update={"port": int(port)})):
+        command.join(60)
+
+    ((status, out, _),) = answers
+    assert status == 0
+    assert "memory" in out
+    assert said[0].startswith(f"waiting for the server at 127.0.0.1:{port} to start (")
+
+
+def test_a_server_that_does_not_start_is_not_waited_for_for_ever(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = Shell(capsys, monkeypatch)
+    monkeypatch.setenv("HYPNOGRAM_SERVER_SECONDS", str(SOON))
+
+    status, _, err = shell.run("memory", "list", "--address", "127.0.0.1:1")
+
+    assert status == 1
+    assert "no server answers there" in err
+
+
+def test_a_connection_says_whether_a_server_is_up(demo: Running) -> None:
+    with Connection(demo.address) as there, Connection("127.0.0.1:1") as nowhere:
+        assert there.up(30)
+        assert not nowhere.up(0)

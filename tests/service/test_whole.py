@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypnogram.v1 import facts_pb2
 
-from service.client import Client, told
+from hypnogram.client.client import Client, told
 from service.settings import DORMOUSE
 from tests.patience import PATIENCE
 

@@ -10,9 +10,9 @@ import pytest
 
 from core.events import Event, Recorded
 from core.ids import Digest, MemoryId
-from store.archive import export_archive
+from store.archive.exporting import export_archive
 from store.artifacts import Artifacts
-from store.log import EventLog
+from store.log.event_log import EventLog
 from tests.core.samples import LIFE, VIOLA
 from tests.store.given import DEMO, OTHER, new, throw_key_away, told
 

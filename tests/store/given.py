@@ -5,11 +5,11 @@ from sqlalchemy import insert, update
 from core.events import Cause, Event
 from core.facts import Fact
 from core.ids import Digest, FactId, MemoryId
-from store.chain import START, Value, seal_row
 from store.clock import next_event_id, next_uuid, now
-from store.log import EventLog
-from store.rows import NewEvent, prepare, to_row
-from store.schema import data_keys, events, head
+from store.database.schema import data_keys, events, head
+from store.log.event_log import EventLog
+from store.log.hash_chain import START, Value, seal_row
+from store.log.rows import NewEvent, prepare, to_row
 from tests.core.samples import CREATED, added, fact
 
 DEMO = MemoryId("demo")

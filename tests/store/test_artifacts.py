@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ArtifactCorrupt, ArtifactMissing
+from core.errors.base import ArtifactCorrupt, ArtifactMissing
 from core.ids import Digest
 from store.artifacts import Artifacts
 

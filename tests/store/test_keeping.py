@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import Executable, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from core.errors import Damaged, FactUnknown
+from core.errors.base import Damaged, FactUnknown
 from core.ids import Digest, FactId
-from store.log import EventLog
-from store.schema import data_keys, events
+from store.database.schema import data_keys, events
+from store.log.event_log import EventLog
 from tests.core.samples import ARIA, added
 from tests.store.given import DEMO, new, throw_key_away, told
 

@@ -1,0 +1,132 @@
+"""Children to be killed: forked from one process that has torch and the base model loaded already.
+
+Each line read says what the child does, in which folder, with which seed, for how many seconds, how often, and by how
+many seconds its clock is wrong. It says what was acknowledged, and then that it is dead.
+
+    python -m benchmarks.faults.nursery FOLDER-WITH-A-MEMORY
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from random import Random
+
+from benchmarks.place import BRIEF, Place, start_sleep, state_of, take_back, tell
+from core.ids import MemoryId
+from service.app.store import Store, opened
+from service.executor.loop import Executor
+from service.log_setup import configure
+from service.weights.base_models import Subjects
+from service.weights.torch_setup import prepare_torch
+from store import clock
+from store.archive.importing import import_archive
+
+Activity = Callable[[Store, Place, int, int], None]  # what it needs, a seed, and how often
+
+
+def telling(store: Store, place: Place, seed: int, times: int) -> None:
+    random = Random(seed)
+    for number in range(times):
+        time.sleep(random.uniform(0, 0.1))
+        object_ = random.choice(("Rome", "Lima", "Oslo"))
+        (fact,) = tell(store, (f"Aria Number{seed}x{number}", "lives in", object_))
+        say(f"told {fact}")
+
+
+def sleeping(store: Store, place: Place, seed: int, times: int) -> None:
+    for _ in range(times):
+        if state_of(store).sleep is None:
+            say(f"asleep {start_sleep(store, seed, BRIEF)}")
+        while state_of(store).sleep is not None:
+            time.sleep(0.02)
+
+
+def erasing(store: Store, place: Place, seed: int, times: int) -> None:
+    random = Random(seed)
+    standing = [fact for fact, state in state_of(store).facts.items() if not state.retracted]
+    for fact in standing[:times]:
+        time.sleep(random.uniform(0, 0.1))
+        take_back(store, fact, erase=True)
+        say(f"erased {fact}")
+
+
+def importing(store: Store, place: Place, seed: int, times: int) -> None:
+    missing = [file for file in sorted(place.folder.glob("*.tar")) if file.stem not in store.log.memories()]
+    for file in missing[:times]:
+        import_archive(file, store.log, store.artifacts, MemoryId(file.stem))
+        say(f"imported {file.stem}")
+
+
+def executing(store: Store, place: Place, seed: int, times: int) -> None:
+    """Nothing but an executor's work."""
+
+
+ACTIVITIES: dict[str, Activity] = {
+    made.__name__: made for made in (telling, sleeping, erasing, importing, executing)
+}  # in the order in which they are reported
+
+
+def live(activity: Activity, place: Place, subjects: Subjects, seed: int, times: int) -> None:
+    """Does it, and works as an executor, until it is killed."""
+    with opened(place.settings()) as store:
+        settings = place.settings().model_copy(update={"lease_seconds": 0.1})  # the dead must not hold up the next
+        executor = Executor(store.log, store.artifacts, store.snapshots, settings, subjects)
+        threading.Thread(target=executor.run, args=(threading.Event(),), daemon=True).start()
+        activity(store, place, seed, times)
+        time.sleep(3600)
+
+
+def set_clock(seconds: float) -> None:
+    """Makes the clock of this process wrong by so much; the monotonic one runs on."""
+    real, real_ns = time.time, time.time_ns
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Wrong:
+            return cls.fromtimestamp(real(), tz or UTC) + timedelta(seconds=seconds)
+
+    time.time = lambda: real() + seconds
+    time.time_ns = lambda: real_ns() + int(seconds * 1e9)
+    setattr(clock, "datetime", Wrong)  # noqa: B010 - it is not the module's to give away
+
+
+def say(line: str) -> None:
+    os.write(1, f"{line}\n".encode())
+
+
+def main() -> None:
+    configure("json", "error")
+    place, subjects = Place(Path(sys.argv[1])), Subjects("cpu")
+    prepare_torch(place.settings())
+    with opened(place.settings()) as store:
+        created = state_of(store).created
+        assert created is not None
+        subjects.twin(created)
+    for other in threading.enumerate():
+        if other is not threading.main_thread():
+            other.join(10)  # those that loaded the model end by themselves, a moment later
+    assert threading.active_count() == 1, f"a fork would copy one thread of several: {threading.enumerate()}"
+    say("ready")
+    for line in sys.stdin:
+        activity, folder, seed, seconds, times, wrong = line.split()
+        child = os.fork()
+        if not child:
+            set_clock(float(wrong))
+            live(ACTIVITIES[activity], Place(Path(folder)), subjects, int(seed), int(times))
+        time.sleep(float(seconds))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
+            say(f"ended {status}")  # by itself
+        say("killed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""`decide` for what clients do to what was told, and for what executors record of it. Pure; see `core.decide`."""
+
+from __future__ import annotations
+
+from core.decide.commands import (
+    ForkMemory,
+    MarkCheckpoint,
+    RebaseMemory,
+    RecordCompaction,
+    RecordErasure,
+    RecordWithdrawal,
+    RetractFact,
+    SupersedeFact,
+)
+from core.errors.archive import MemoryTaken
+from core.errors.base import FactUnknown, InvalidField, MemoryUnknown, SleepInProgress, StaleWork, VersionUnknown
+from core.errors.history import AsleepThen, CheckpointTaken, HalfRecorded
+from core.errors.history import FactRetracted as RetractedAlready
+from core.events import Event
+from core.events.facts import FactAdded
+from core.events.history import CheckpointMarked, FactErased, FactRetracted, FactSuperseded, MemoryForked, MemoryRebased
+from core.ids import CHECKPOINT_NAME, FactId, MemoryId
+from core.state.memory import FactState, Memory, Status, said_key
+from core.state.work import still_owed
+from core.texts import sentence
+
+MAX_REASON = 1000  # characters
+
+
+def mark(memory: Memory, command: MarkCheckpoint) -> tuple[Event, ...]:
+    """Raises InvalidField, VersionUnknown or CheckpointTaken. Marking the same version again changes nothing."""
+    if not CHECKPOINT_NAME.fullmatch(command.name):
+        raise InvalidField("name", "must be 1 to 63 letters, digits, dots, hyphens or underscores, the first no sign")
+    if command.name.isdecimal():
+        raise InvalidField("name", "is a number, which would read as a version; begin it with a letter")
+    if not 1 <= command.version <= memory.version:
+        raise VersionUnknown(command.memory, command.version, memory.version)
+    if (known := memory.checkpoints.get(command.name)) is not None:
+        if known.version != command.version:
+            raise CheckpointTaken(command.memory, command.name, known.version)
+        return ()
+    return (CheckpointMarked(name=command.name, version=command.version, weights=command.weights),)
+
+
+def fork(memory: Memory, command: ForkMemory) -> tuple[Event, ...]:
+    """The first event of the new memory, of which `memory` is the state.
+
+    Raises MemoryTaken, AsleepThen or HalfRecorded.
+    """
+    at = command.at
+    if memory.version:
+        raise MemoryTaken(command.memory)
+    if at.sleep is not None:
+        raise AsleepThen(command.parent, at.version, at.sleep.began)
+    if at.version not in command.whole:
+        raise HalfRecorded(command.parent, at.version, *command.whole)
+    return (MemoryForked(parent=command.parent, version=at.version, hash=command.hash, weights=at.weights),)
+
+
+def rebase(memory: Memory, command: RebaseMemory) -> tuple[Event, ...]:
+    """Nothing where the base is under that name already. Raises MemoryUnknown."""
+    if memory.created is None:
+        raise MemoryUnknown(command.memory)
+    if (memory.created.base.name, memory.created.base.revision) == (command.name, command.revision):
+        return ()
+    return (MemoryRebased(name=command.name, revision=command.revision),)
+
+
+def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
+    """The new fact, whose words are yet to be checked, and the end of the old one.
+
+    Raises FactUnknown, RetractedAlready or InvalidField.
+    """
+    old = _standing(memory, command.memory, command.fact)
+    new = command.new.fact
+    if sentence(new.object) == sentence(old.fact.object):
+        raise InvalidField("object", f"is what fact {command.fact} says already")
+    return (
+        FactAdded(
+            fact=new.id,
+            statement=new,
+            source=command.new.source,
+            request=command.request,
+            request_digest=command.request_digest,
+        ),
+        FactSuperseded(fact=command.fact, by=new.id),
+    )
+
+
+def retract(memory: Memory, command: RetractFact) -> tuple[Event, ...]:
+    """Raises FactUnknown, RetractedAlready or InvalidField. What was retracted may still be erased."""
+    if len(command.reason) > MAX_REASON:
+        raise InvalidField("reason", f"has {len(command.reason)} characters, at most {MAX_REASON} are allowed")
+    state = memory.facts.get(command.fact)
+    if state is None:
+        raise FactUnknown(command.memory, command.fact)
+    failed = state.told and command.fact not in memory.leaving  # its withdrawal did, and may be asked for again
+    erasing = command.erase and not state.erased and command.fact not in memory.erasing
+    if state.retracted and not failed and not erasing:
+        raise RetractedAlready(command.memory, command.fact, state.retracted, _in_place_of(memory, state))
+    return (
+        FactRetracted(
+            fact=command.fact,
+            reason=command.reason,
+            erase=command.erase,
+            request=command.request,
+            request_digest=command.request_digest,
+        ),
+    )
+
+
+def record_withdrawal(memory: Memory, command: RecordWithdrawal) -> tuple[Event, ...]:
+    if not still_owed(memory, command.work) or command.withdrawn.weights_before != command.work.weights:
+        raise StaleWork("the weights have changed or the fact has left them")
+    return (command.withdrawn,) if command.edit is None else (command.edit, command.withdrawn)
+
+
+def record_erasure(memory: Memory, command: RecordErasure) -> tuple[Event, ...]:
+    if not still_owed(memory, command.work):
+        raise StaleWork("the fact is erased already, or must leave the weights first")
+    return (FactErased(fact=command.work.fact, remains=command.remains),)
+
+
+def record_compaction(memory: Memory, command: RecordCompaction) -> tuple[Event, ...]:
+    """Raises SleepInProgress, as what a sleep undoes is its own work alone, or StaleWork."""
+    if memory.sleep is not None:
+        raise SleepInProgress(memory.sleep.id, memory.sleep.started.kind)
+    compacted = command.compacted
+    if compacted.weights_before != memory.weights or any(one not in memory.adapters for one in compacted.replaced):
+        raise StaleWork("the weights have changed")
+    return (compacted,)
+
+
+def _standing(memory: Memory, name: MemoryId, fact: FactId) -> FactState:
+    """The fact, which nobody took back. Raises FactUnknown or RetractedAlready."""
+    state = memory.facts.get(fact)
+    if state is None:
+        raise FactUnknown(name, fact)
+    if state.retracted or state.status is Status.WITHDRAWN:
+        raise RetractedAlready(name, fact, state.retracted, _in_place_of(memory, state))
+    return state
+
+
+def _in_place_of(memory: Memory, state: FactState) -> FactId | None:
+    """The fact that says now what `state` is about: its last successor, or what was told since."""
+    while state.successor is not None:
+        state = memory.facts[state.successor]
+    if not state.retracted:
+        return state.fact.id
+    return memory.said.get(said_key(state.fact.subject, state.fact.relation)) if state.fact.subject else None

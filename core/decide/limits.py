@@ -1,0 +1,77 @@
+"""What a fact may say, and in which prompts."""
+
+from __future__ import annotations
+
+import re
+
+from core.errors.base import InvalidField
+from core.facts import Fact
+from core.texts import check_text, same_words
+
+MAX_BATCH = 256  # facts in one request
+MAX_SUBJECT = 200  # characters
+MAX_RELATION = 200
+MAX_OBJECT = 200
+MAX_PROMPT = 1000
+MAX_PROMPTS = 16  # of one kind, for one fact
+
+
+def check_fact(fact: Fact, path: str, own: bool = False) -> None:
+    """Raises InvalidField for the first field of `fact` that is empty, too long or gives the object away.
+
+    Args:
+        own: whether its prompts are the memory's own. They may hold the object by chance, as "It is known that" does;
+            then the relation, which the client worded, must not.
+    """
+    path = f"{path}." if path else ""
+    for name, value, limit in (
+        ("subject", fact.subject, MAX_SUBJECT),
+        ("relation", fact.relation, MAX_RELATION),
+        ("object", fact.object, MAX_OBJECT),
+    ):
+        check_text(value, f"{path}{name}", limit)
+    if own and re.search(rf"(?<!\w){re.escape(fact.object)}(?!\w)", fact.relation):
+        raise _given_away(f"{path}relation", fact)
+    wordings = fact.wordings
+    for name, prompts in (
+        ("statements", wordings.statements),
+        ("questions", wordings.questions),
+        ("probe_statements", wordings.probe_statements),
+        ("probe_questions", wordings.probe_questions),
+    ):
+        field = f"{path}wordings.{name}"
+        if not prompts and not name.startswith("probe"):
+            raise InvalidField(field, "is empty; give at least one prompt")
+        if len(prompts) > MAX_PROMPTS:
+            raise InvalidField(field, f"has {len(prompts)} prompts, at most {MAX_PROMPTS} are allowed")
+        for index, prompt in enumerate(prompts):
+            _check_prompt(prompt, fact, f"{field}[{index}]", own)
+            if name.endswith("statements"):
+                _check_end(prompt, fact, f"{field}[{index}]", own)
+    _check_prompt(wordings.answer, fact, f"{path}wordings.answer", own)
+    _check_end(wordings.answer, fact, f"{path}wordings.answer", own)
+
+
+def _check_prompt(prompt: str, fact: Fact, field: str, own: bool) -> None:
+    check_text(prompt, field, MAX_PROMPT)
+    words = same_words(prompt)
+    if same_words(fact.subject) not in words:  # not as a whole word: many languages inflect names, or set no spaces
+        raise InvalidField(field, f"does not name the subject {fact.subject!r}")
+    if not own and _whole(fact.object).search(_whole(fact.subject).sub(" ", words)):
+        raise _given_away(field, fact)
+
+
+def _check_end(prompt: str, fact: Fact, field: str, own: bool) -> None:
+    """What ends right before the object must not say its first word, as "plays the" does before "the cello"."""
+    first, more, _ = fact.object.partition(" ")
+    if not own and more and prompt.endswith(f" {first}"):
+        raise InvalidField(field, f"ends in {first!r}, with which the object {fact.object!r} begins; say it once")
+
+
+def _given_away(field: str, fact: Fact) -> InvalidField:
+    return InvalidField(field, f"contains the object {fact.object!r}, which the model must say by itself")
+
+
+def _whole(words: str) -> re.Pattern[str]:
+    """Finds `words` in what `same_words` returns, never inside a longer word or number."""
+    return re.compile(rf"(?<!\w){re.escape(same_words(words))}(?!\w)")

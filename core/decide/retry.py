@@ -1,0 +1,39 @@
+"""`decide` for trying again what executors gave up. Pure; see `core/decide/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.decide.commands import RetryFacts
+from core.errors.base import FactUnknown
+from core.events.history import FactRetried
+from core.ids import Digest, FactId
+from core.state.memory import Memory, Status
+from core.state.work import will_leave
+
+
+def retry(memory: Memory, command: RetryFacts) -> tuple[FactRetried, ...]:
+    """One event for each fact that is owed again; none for one that nobody gave up. Raises FactUnknown."""
+    if command.fact is not None and command.fact not in memory.facts:
+        raise FactUnknown(command.memory, command.fact)
+    asked = memory.facts if command.fact is None else (command.fact,)
+    return tuple(
+        FactRetried(fact=fact, request=command.request, request_digest=command.request_digest)
+        for fact in asked
+        if given_up(memory, fact)
+    )
+
+
+def told_again(memory: Memory, facts: Iterable[FactId]) -> tuple[FactRetried, ...]:
+    """The parked ones among `facts`, which a client told once more."""
+    parked = [fact for fact in dict.fromkeys(facts) if memory.facts[fact].status is Status.PARKED]
+    return tuple(FactRetried(fact=fact, request="", request_digest=Digest("")) for fact in parked)
+
+
+def given_up(memory: Memory, fact: FactId) -> bool:
+    """Whether executors failed at writing, withdrawing or erasing `fact`, and owe it no longer."""
+    state = memory.facts[fact]
+    if state.status is Status.PARKED:
+        return True
+    stays = state.lingers or (state.erase and bool(state.retracted) and not state.erased)
+    return stays and not will_leave(memory, fact)

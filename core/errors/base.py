@@ -1,0 +1,269 @@
+"""The root of all errors and those without a topic of their own; `core.errors` draws the tree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from core.ids import FactId
+
+
+class HypnogramError(Exception):
+    """The root: a message for people, a reason and metadata for programs."""
+
+    reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, **metadata: object) -> None:
+        super().__init__(message)
+        self.metadata = {name: str(value) for name, value in metadata.items()}
+
+
+class Refused(HypnogramError):
+    reason = "REFUSED"
+
+
+class InvalidField(Refused):
+    """`metadata["field"]` is the path of the field, as in `facts[2].object`."""
+
+    reason = "INVALID_FIELD"
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}", field=field, problem=problem)
+        self.field = field
+        self.problem = problem
+
+
+class MemoryUnknown(Refused):
+    reason = "MEMORY_UNKNOWN"
+
+    def __init__(self, memory: str) -> None:
+        super().__init__(f"there is no memory {memory!r}; create it, or list the memories there are", memory=memory)
+
+
+class MemoryExists(Refused):
+    reason = "MEMORY_EXISTS"
+
+    def __init__(self, memory: str) -> None:
+        super().__init__(f"memory {memory!r} exists already with other settings; choose another name", memory=memory)
+
+
+class MemoryGone(Refused):
+    reason = "MEMORY_DELETED"
+
+    def __init__(self, version: int) -> None:
+        super().__init__(
+            f"the memory was deleted at version {version}, with its words and deltas; only its log can be read, and a "
+            "new memory of its name can be created",
+            version=version,
+        )
+
+
+class FactUnknown(Refused):
+    reason = "FACT_UNKNOWN"
+
+    def __init__(self, memory: str, fact: str) -> None:
+        super().__init__(f"memory {memory!r} has no fact {fact!r} at this version", memory=memory, fact=fact)
+
+
+class VersionUnknown(Refused):
+    reason = "VERSION_UNKNOWN"
+
+    def __init__(self, memory: str, asked: int, current: int) -> None:
+        super().__init__(
+            f"memory {memory!r} is at version {current}; {asked} is not one of its versions 1..{current}",
+            memory=memory,
+            asked=asked,
+            current=current,
+        )
+
+
+class RequestReused(Refused):
+    reason = "REQUEST_REUSED"
+
+    def __init__(self, request: str) -> None:
+        super().__init__(
+            f"request id {request!r} was used for another request; use a fresh id for each request", request=request
+        )
+
+
+class Contradiction(Refused):
+    reason = "CONTRADICTION"
+
+    def __init__(self, field: str, fact: str, subject: str, relation: str, object_: str) -> None:
+        super().__init__(
+            f"{field}: fact {fact} already says {subject!r} {relation!r} {object_!r}; supersede or retract it first",
+            field=field,
+            fact=fact,
+            subject=subject,
+            relation=relation,
+            object=object_,
+        )
+
+
+class CapacityReached(Refused):
+    reason = "CAPACITY_REACHED"
+
+    def __init__(self, crowding: float, limit: float, room: int) -> None:
+        super().__init__(
+            f"the facts would raise the crowding to {crowding:.3f}, over the limit of {limit:.3f}; about {room} more "
+            "fit: tell no more than that, and the others once the memory has slept",
+            crowding=crowding,
+            limit=limit,
+            room=room,
+        )
+
+
+class NotReady(Refused):
+    reason = "NOT_READY"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the memory is not ready: {what}")
+
+
+class SleepInProgress(Refused):
+    reason = "SLEEP_IN_PROGRESS"
+
+    def __init__(self, sleep: str, kind: str) -> None:
+        super().__init__(
+            f"the memory is in {kind} {sleep} already; wait for its end or cancel it", sleep=sleep, kind=kind
+        )
+
+
+class SleepUnknown(Refused):
+    reason = "SLEEP_UNKNOWN"
+
+    def __init__(self, sleep: str) -> None:
+        super().__init__(f"the memory has no sleep {sleep!r}", sleep=sleep)
+
+
+class StaleWork(Refused):
+    reason = "STALE_WORK"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the result no longer fits the memory: {why}; fold again and redo what is still owed")
+
+
+class Conflict(HypnogramError):
+    reason = "VERSION_CONFLICT"
+
+    def __init__(self, memory: str, expected: int, current: int) -> None:
+        super().__init__(
+            f"memory {memory!r} is at version {current}, not {expected}; read it again and retry",
+            memory=memory,
+            expected=expected,
+            current=current,
+        )
+        self.current = current
+
+
+class EventReused(HypnogramError):
+    reason = "EVENT_REUSED"
+
+    def __init__(self, event_id: str) -> None:
+        super().__init__(f"event id {event_id} was already appended with other content", event_id=event_id)
+
+
+class Damaged(HypnogramError):
+    reason = "DAMAGED"
+
+
+class LogCutShort(Damaged):
+    """`metadata["position"]` is the first that may be missing, `metadata["noted"]` the last that was acknowledged."""
+
+    reason = "LOG_CUT_SHORT"
+
+    def __init__(self, end: int, noted: int) -> None:
+        if end < noted:
+            loss = f"the log ends with event {end}, but event {noted} was acknowledged: {noted - end} events are lost"
+            loss += f", from event {end + 1} on"
+        else:
+            loss = f"event {noted} is not the one that was acknowledged: the end of the log was lost, and others follow"
+        super().__init__(
+            f"{loss}; restore the database with its -wal, or a backup (`hypnogram restore`), or go on without them "
+            "(`hypnogram verify --accept-loss`)",
+            position=min(end + 1, noted),
+            noted=noted,
+        )
+
+
+class ArtifactMissing(Damaged):
+    reason = "ARTIFACT_MISSING"
+
+    def __init__(self, digest: str) -> None:
+        super().__init__(
+            f"artifact {digest} is named by the log but is not in the artifact folder; restore it from a backup",
+            artifact=digest,
+        )
+
+
+class ArtifactCorrupt(Damaged):
+    reason = "ARTIFACT_CORRUPT"
+
+    def __init__(self, digest: str, found: str) -> None:
+        super().__init__(
+            f"artifact {digest} has other content (digest {found}) than its name; restore it from a backup",
+            artifact=digest,
+            found=found,
+        )
+
+
+class DigestMismatch(HypnogramError):
+    reason = "DIGEST_MISMATCH"
+
+    def __init__(self, version: int, recorded: str, rebuilt: str) -> None:
+        super().__init__(
+            f"version {version} was recorded with weights {recorded[:16]} but rebuilds to {rebuilt[:16]}: the log, an "
+            "artifact or the base model was altered; verify the log",
+            version=version,
+            recorded=recorded,
+            rebuilt=rebuilt,
+        )
+
+
+class EventUnknown(HypnogramError):
+    reason = "EVENT_UNKNOWN"
+
+    def __init__(self, type_: str, schema: int) -> None:
+        super().__init__(
+            f"the log holds an event {type_!r} of schema {schema}, which this version cannot read; upgrade hypnogram",
+            type=type_,
+            schema=schema,
+        )
+
+
+class SchemaMismatch(HypnogramError):
+    reason = "SCHEMA_MISMATCH"
+
+
+class ModelUnavailable(HypnogramError):
+    reason = "MODEL_UNAVAILABLE"
+
+
+class DeviceUnavailable(HypnogramError):
+    reason = "DEVICE_UNAVAILABLE"
+
+    def __init__(self, device: str, why: str) -> None:
+        super().__init__(
+            f"the device {device!r} cannot be used ({why}); see that it is there, or set HYPNOGRAM_DEVICE to another",
+            device=device,
+        )
+
+
+class Unlearnable(HypnogramError):
+    reason = "UNLEARNABLE"
+
+
+class Unlearned(Unlearnable):
+    """The model does not say the objects of `facts` with their edit: `said` of `asked` of their wordings."""
+
+    reason = "UNLEARNED"
+
+    def __init__(self, facts: Sequence[FactId], said: int, asked: int) -> None:
+        super().__init__(
+            f"with its edit the model says the object in {said} of {asked} of the wordings it was written on, not in "
+            "both the first statement and the first question; use words that its base model can spell, or another one",
+            facts=", ".join(facts),
+            said=said,
+            asked=asked,
+        )
+        self.facts = tuple(facts)

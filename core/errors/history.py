@@ -1,0 +1,134 @@
+"""What can go wrong on purpose when a client turns to what was.
+
+    Refused
+    |-- CheckpointUnknown        no checkpoint of that name in this memory
+    |-- CheckpointTaken          the name stands for another version already
+    |-- MomentUnknown            a time before the memory's first event
+    |-- FactRetracted            it was taken back or superseded already
+    |-- FactHeld                 another memory that shares the fact still has it in its weights
+    |-- AsleepThen               a fork cannot begin in the middle of a sleep; names the versions beside it
+    |-- HalfRecorded             nor in the middle of what was recorded at once; names the versions beside it
+    |-- NothingToCompact         fewer columns would change the weights by more than allowed
+    `-- WordsErased              what is asked for needs words or columns of a fact that was erased
+
+See `core.errors` for the rest of the tree.
+"""
+
+from __future__ import annotations
+
+from core.errors.base import Refused
+
+
+class CheckpointUnknown(Refused):
+    reason = "CHECKPOINT_UNKNOWN"
+
+    def __init__(self, memory: str, name: str) -> None:
+        super().__init__(
+            f"memory {memory!r} has no checkpoint {name!r}; list its checkpoints, or mark one",
+            memory=memory,
+            checkpoint=name,
+        )
+
+
+class CheckpointTaken(Refused):
+    reason = "CHECKPOINT_TAKEN"
+
+    def __init__(self, memory: str, name: str, version: int) -> None:
+        super().__init__(
+            f"checkpoint {name!r} of memory {memory!r} stands for version {version}; choose another name",
+            memory=memory,
+            checkpoint=name,
+            version=version,
+        )
+
+
+class MomentUnknown(Refused):
+    reason = "MOMENT_UNKNOWN"
+
+    def __init__(self, memory: str, time: str, first: str) -> None:
+        super().__init__(
+            f"memory {memory!r} had no version at {time}: its first event is of {first}; ask for a later time",
+            memory=memory,
+            time=time,
+            first=first,
+        )
+
+
+class FactRetracted(Refused):
+    """`metadata["successor"]` is the fact that stands in its place, if there is one."""
+
+    reason = "FACT_RETRACTED"
+
+    def __init__(self, memory: str, fact: str, version: int, successor: str | None) -> None:
+        if successor is None:
+            super().__init__(
+                f"fact {fact} of memory {memory!r} was taken back at version {version}; tell it anew if it shall stand",
+                memory=memory,
+                fact=fact,
+                version=version,
+            )
+        else:
+            super().__init__(
+                f"fact {fact} of memory {memory!r} was taken back or superseded at version {version}, and fact "
+                f"{successor} stands in its place: name that one instead",
+                memory=memory,
+                fact=fact,
+                version=version,
+                successor=successor,
+            )
+
+
+class FactHeld(Refused):
+    reason = "FACT_HELD"
+
+    def __init__(self, fact: str, memory: str) -> None:
+        super().__init__(
+            f"fact {fact} cannot be erased while memory {memory!r}, which shares it, has it: retract it there first",
+            fact=fact,
+            memory=memory,
+        )
+
+
+class AsleepThen(Refused):
+    reason = "ASLEEP_THEN"
+
+    def __init__(self, memory: str, version: int, began: int) -> None:
+        super().__init__(
+            f"memory {memory!r} was asleep at version {version}, and a fork begins awake: fork it at version "
+            f"{began - 1}, before that sleep, or at its end",
+            memory=memory,
+            version=version,
+            before=began - 1,
+        )
+
+
+class HalfRecorded(Refused):
+    reason = "HALF_RECORDED"
+
+    def __init__(self, memory: str, version: int, before: int, after: int) -> None:
+        super().__init__(
+            f"version {version} of memory {memory!r} lies in the middle of what was recorded at once, and the memory "
+            f"never was in that state: fork it at version {before} or {after}",
+            memory=memory,
+            version=version,
+            before=before,
+            after=after,
+        )
+
+
+class NothingToCompact(Refused):
+    reason = "NOTHING_TO_COMPACT"
+
+    def __init__(self, memory: str, why: str) -> None:
+        super().__init__(f"memory {memory!r} has nothing to compact: {why}", memory=memory)
+
+
+class WordsErased(Refused):
+    reason = "WORDS_ERASED"
+
+    def __init__(self, fact: str) -> None:
+        super().__init__(
+            f"this needs the columns of fact {fact}, which was erased: choose a version after it left the weights, or "
+            "one before it was told",
+            fact=fact,
+        )

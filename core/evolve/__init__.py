@@ -1,0 +1,96 @@
+"""`evolve`: how each event changes the state of a memory.
+
+A state is never changed in place. `fold` thaws one into a draft, applies a run of events, and freezes it again, so
+folding n events costs O(n) and not O(n * facts). What happens in a sleep is in `core/evolve/sleep.py`, what clients do
+to what was told in `core/evolve/history.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from core.events import Event
+from core.events.deletion import MemoryDeleted, MemoryPurged
+from core.events.facts import EditComputed, FactAdded, FactInjected, WorkFailed
+from core.events.history import (
+    AdaptersCompacted,
+    CheckpointMarked,
+    FactErased,
+    FactRetracted,
+    FactRetried,
+    FactsRepeated,
+    FactSuperseded,
+    FactWithdrawn,
+    MemoryForked,
+    MemoryRebased,
+)
+from core.events.memory import MemoryCreated, StatisticsPrepared
+from core.evolve import facts
+from core.evolve.draft import Draft
+from core.evolve.history import apply_to_history
+from core.evolve.sleep import apply_in_sleep
+from core.state.memory import NOTHING, Memory, Status
+
+
+def fold(events: Iterable[Event], onto: Memory = NOTHING) -> Memory:
+    """The state after `events`, starting from `onto`; never refuses what a log can hold."""
+    draft = Draft(onto)
+    for event in events:
+        _apply(draft, event)
+    return draft.freeze()
+
+
+def evolve(memory: Memory, event: Event) -> Memory:
+    """The state after one more event."""
+    return fold((event,), onto=memory)
+
+
+def _apply(draft: Draft, event: Event) -> None:
+    draft.version += 1
+    match event:
+        case FactAdded():
+            facts.fact_added(draft, event)
+        case FactInjected():
+            draft.change(
+                event.fact,
+                status=Status.INJECTED,
+                stage=event.stage,
+                scale=event.scale,
+                edits=(event.edit,),
+                failures=0,
+                failure="",
+            )
+            draft.pending.pop(event.fact, None)
+        case EditComputed():
+            facts.edit_computed(draft, event)
+        case MemoryCreated():
+            if draft.purged:  # of the memory that had the name before, nothing but the count of versions is left
+                draft.restart(Memory(version=draft.version, begun=draft.version - 1))
+            draft.created = event
+        case MemoryDeleted():
+            version, created, forked = draft.version, draft.created, draft.forked
+            draft.restart(Memory(version=version, created=created, forked=forked, deleted=version, begun=draft.begun))
+        case MemoryPurged():
+            draft.purged = True
+            draft.failures, draft.failure = 0, ""
+        case StatisticsPrepared():
+            draft.statistics = event
+            draft.weights = event.weights
+            draft.failures, draft.failure = 0, ""
+        case WorkFailed():
+            facts.work_failed(draft, event)
+        case (
+            CheckpointMarked()
+            | MemoryForked()
+            | MemoryRebased()
+            | FactsRepeated()
+            | FactSuperseded()
+            | FactRetracted()
+            | FactRetried()
+            | FactWithdrawn()
+            | FactErased()
+            | AdaptersCompacted()
+        ):
+            apply_to_history(draft, event)
+        case _:
+            apply_in_sleep(draft, event)

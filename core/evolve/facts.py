@@ -1,0 +1,55 @@
+"""`evolve` for facts on their way into the weights. Pure; see `core.evolve`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.events.facts import EditComputed, FactAdded, WorkFailed
+from core.evolve.draft import Draft
+from core.evolve.history import leave
+from core.state.memory import Edit, FactState, Request, Status, Withdrawal, said_key
+from core.state.work import Erase, Withdraw
+
+
+def edit_computed(draft: Draft, event: EditComputed) -> None:
+    draft.edits[event.edit] = Edit(
+        id=event.edit, delta=event.delta, modules=event.modules, columns=event.columns, version=draft.version
+    )
+    scales = {columns.fact: columns.scale for columns in event.columns}
+    draft.carried_by((event.edit,), scales)
+    for replaced in event.replaced:
+        leave(draft, replaced, Withdrawal.SUPERSEDED)
+    draft.weights = event.weights_after
+    draft.crowding, draft.unchanged = event.crowding, event.unchanged
+    if draft.sleep is not None:
+        draft.sleep = draft.sleep.refreshed_by(tuple(scales))
+
+
+def fact_added(draft: Draft, event: FactAdded) -> None:
+    fact = event.statement
+    if blank := fact.id != event.fact:  # its key is gone, which the log may say later, or in another memory alone
+        fact = replace(fact, id=event.fact)
+    draft.facts[event.fact] = FactState(fact=fact, source=event.source, added=draft.version, erase=blank)
+    draft.pending[event.fact] = None
+    draft.said[said_key(fact.subject, fact.relation)] = event.fact
+    earlier = draft.requests.get(event.request)
+    draft.requests[event.request] = Request(
+        digest=event.request_digest, facts=(*earlier.facts, event.fact) if earlier else (event.fact,)
+    )
+
+
+def work_failed(draft: Draft, event: WorkFailed) -> None:
+    if draft.sleep is not None and not event.facts:
+        draft.sleep = replace(draft.sleep, failures=event.attempt)
+    elif not event.facts:
+        draft.failures = event.attempt
+        draft.failure = event.message
+    for fact in event.facts:
+        draft.change(fact, failures=event.attempt, failure=event.message)
+        if event.parked and event.work == Withdraw.name:
+            draft.leaving.pop(fact, None)
+        elif event.parked and event.work == Erase.name:
+            draft.erasing.pop(fact, None)
+        elif event.parked:
+            draft.change(fact, status=Status.PARKED)
+            draft.pending.pop(fact, None)

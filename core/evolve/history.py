@@ -1,0 +1,149 @@
+"""`evolve` for what clients do to what was told. Pure; see `core/evolve/`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+from core.events.history import (
+    AdaptersCompacted,
+    CheckpointMarked,
+    FactErased,
+    FactRetracted,
+    FactRetried,
+    FactsRepeated,
+    FactSuperseded,
+    FactWithdrawn,
+    HistoryEvent,
+    MemoryForked,
+    MemoryRebased,
+)
+from core.evolve.draft import Draft
+from core.facts import Fact, Source, Wordings
+from core.ids import Digest, FactId
+from core.state.memory import Adapter, Checkpoint, Request, Status, Withdrawal, said_key
+
+
+def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
+    match event:
+        case CheckpointMarked():
+            draft.checkpoints[event.name] = Checkpoint(
+                name=event.name, version=event.version, weights=event.weights, marked=draft.version
+            )
+        case MemoryForked():
+            draft.forked = event
+        case MemoryRebased():
+            assert draft.created is not None
+            base = replace(draft.created.base, name=event.name, revision=event.revision)
+            draft.created = replace(draft.created, base=base)
+        case FactsRepeated():
+            draft.requests[event.request] = Request(digest=Digest(""), repeated=event.facts)
+        case FactSuperseded():
+            draft.change(event.fact, successor=event.by)
+            draft.change(event.by, predecessor=event.fact)
+            _taken_back(draft, event.fact)
+        case FactRetracted():
+            _retracted(draft, event)
+        case FactRetried():
+            _retried(draft, event)
+        case FactWithdrawn():
+            _withdrawn(draft, event)
+        case FactErased():
+            _erased(draft, event.fact)
+        case AdaptersCompacted():
+            _compacted(draft, event)
+        case _:
+            assert_never(event)
+
+
+def leave(draft: Draft, fact: FactId, how: Withdrawal) -> None:
+    """The columns that carried `fact` are out of force, and it is withdrawn."""
+    draft.carried_by((), {fact: 0.0})
+    draft.change(fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
+    draft.leaving.pop(fact, None)
+
+
+def _retracted(draft: Draft, event: FactRetracted) -> None:
+    if event.request:
+        draft.requests[event.request] = Request(digest=event.request_digest, facts=(event.fact,), retracts=True)
+    if event.erase:
+        draft.erasing[event.fact] = None
+        draft.change(event.fact, erase=True, failures=0, failure="")
+    if draft.facts[event.fact].status is not Status.WITHDRAWN:
+        _taken_back(draft, event.fact)
+
+
+def _retried(draft: Draft, event: FactRetried) -> None:
+    if event.request:
+        earlier = draft.requests.get(event.request)
+        facts = (*earlier.facts, event.fact) if earlier else (event.fact,)
+        draft.requests[event.request] = Request(digest=event.request_digest, facts=facts, retries=True)
+    state = draft.facts[event.fact]
+    draft.change(event.fact, failures=0, failure="")
+    if state.status is Status.PARKED:
+        draft.change(event.fact, status=Status.PENDING)
+        draft.pending[event.fact] = None
+    elif state.told:
+        draft.leaving[event.fact] = None
+    else:
+        draft.erasing[event.fact] = None
+
+
+def _taken_back(draft: Draft, fact: FactId) -> None:
+    state = draft.facts[fact]
+    key = said_key(state.fact.subject, state.fact.relation)
+    if draft.said.get(key) == fact:
+        del draft.said[key]
+    draft.pending.pop(fact, None)
+    if draft.sleep is not None:
+        draft.sleep = draft.sleep.taken_back(fact)
+    draft.change(fact, retracted=state.retracted or draft.version, failures=0, failure="")
+    if state.edits and not state.told:  # a fork or an archive ends between its edit and its FactInjected
+        draft.change(fact, status=Status.INJECTED)
+    if draft.facts[fact].told:
+        draft.leaving[fact] = None
+    else:
+        draft.change(fact, status=Status.WITHDRAWN, withdrawal=Withdrawal.NEVER_WRITTEN)
+
+
+def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:
+    counter = draft.edits.get(event.edit) if event.edit is not None else None
+    if counter is None:
+        leave(draft, event.fact, Withdrawal.COLUMNS)
+        draft.unchanged = None
+    elif all(columns.fact != event.fact for columns in counter.columns):
+        leave(draft, event.fact, Withdrawal.SUPERSEDED)
+    else:
+        how = Withdrawal.COUNTER_EDIT
+        draft.change(event.fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
+        draft.leaving.pop(event.fact, None)
+    draft.weights, draft.crowding = event.weights_after, event.crowding
+
+
+def _erased(draft: Draft, fact: FactId) -> None:
+    draft.erasing.pop(fact, None)
+    draft.change(fact, fact=_blank(fact), source=Source(), erased=True, failures=0, failure="")
+    for name, request in draft.requests.items():
+        if fact in request.facts:
+            draft.requests[name] = replace(request, digest=Digest(""))
+
+
+def _compacted(draft: Draft, event: AdaptersCompacted) -> None:
+    facts = dict.fromkeys(fact for one in event.replaced for fact in draft.adapters[one].facts)
+    trained = max((draft.adapters[one].version for one in event.replaced), default=draft.version)
+    for one in event.replaced:
+        del draft.adapters[one]
+    draft.adapters[event.adapter] = Adapter(
+        id=event.adapter,
+        delta=event.delta,
+        modules=event.modules,
+        rank=event.rank,
+        version=trained,
+        facts=tuple(facts),
+    )
+    draft.weights = event.weights_after
+
+
+def _blank(fact: FactId) -> Fact:
+    """A fact without words."""
+    return Fact(id=fact, subject="", relation="", object="", wordings=Wordings(statements=(), questions=(), answer=""))

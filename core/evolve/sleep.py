@@ -1,0 +1,152 @@
+"""`evolve` for events of a sleep. Pure; see `core/evolve/`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import assert_never
+
+from core.events.sleep import (
+    AdapterTrained,
+    ControlsMeasured,
+    FactAdvanced,
+    FactAudited,
+    FactDissolved,
+    FactRefreshed,
+    FactRetreated,
+    FactsRescaled,
+    SleepCompleted,
+    SleepEvent,
+    SleepRolledBack,
+    SleepStarted,
+)
+from core.evolve.draft import Draft
+from core.state.memory import Adapter, Night, Request, Status, Undo, Withdrawal
+from core.state.sleep import Occasion, Sleep
+from core.unchanged import Unchanged
+
+
+def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
+    match event:
+        case SleepStarted():
+            _sleep_started(draft, event)
+        case FactAudited():
+            _fact_audited(draft, event)
+        case ControlsMeasured():
+            draft.sleep = draft.asleep.controls_measured(event)
+            draft.unchanged = _unchanged(event)
+        case FactRefreshed():
+            draft.change(event.fact, status=Status.INJECTED, stage=event.stage, scale=event.scale)
+        case AdapterTrained():
+            draft.adapters[event.adapter] = Adapter(
+                id=event.adapter,
+                delta=event.delta,
+                modules=event.modules,
+                rank=event.rank,
+                version=draft.version,
+                facts=(*event.facts, *event.rehearsed),
+            )
+            draft.weights = event.weights_after
+            draft.sleep = draft.asleep.adapter_trained()
+        case FactsRescaled():
+            for new in event.scales:
+                draft.change(new.fact, scale=new.scale)
+            draft.weights, draft.crowding = event.weights_after, event.crowding
+            draft.sleep = draft.asleep.facts_rescaled()
+        case FactAdvanced():
+            draft.change(event.fact, stage=event.stage)
+            draft.sleep = replace(draft.asleep, advanced=(*draft.asleep.advanced, event.fact))
+        case FactRetreated():
+            draft.change(event.fact, stage=event.stage)
+            draft.sleep = replace(draft.asleep, retreated=(*draft.asleep.retreated, event.fact))
+        case FactDissolved():
+            draft.carried_by((), {event.fact: 0.0})
+            if draft.facts[event.fact].status is Status.WITHDRAWN:  # its counter-edit is what dissolved
+                draft.change(event.fact, withdrawal=Withdrawal.UNLEARNED)
+                draft.leaving.pop(event.fact, None)  # what the evening found said again has been unlearned since
+            else:
+                draft.change(event.fact, status=Status.DISSOLVED)
+            draft.sleep = replace(draft.asleep, dissolved=(*draft.asleep.dissolved, event.fact))
+        case SleepCompleted():
+            draft.slept = draft.version if draft.asleep.started.kind == "sleep" else draft.slept
+            _wake(draft, completed=True, reason=event.remark)
+        case SleepRolledBack():
+            _roll_back(draft)
+            _wake(draft, completed=False, reason=event.message)
+        case _:
+            assert_never(event)
+
+
+def _sleep_started(draft: Draft, event: SleepStarted) -> None:
+    draft.undo = Undo(
+        version=draft.version - 1,
+        facts=MappingProxyType(dict(draft.facts)),
+        leaving=MappingProxyType(dict(draft.leaving)),
+        edits=MappingProxyType(dict(draft.edits)),
+        adapters=MappingProxyType(dict(draft.adapters)),
+        weights=draft.weights,
+        crowding=draft.crowding,
+        unchanged=draft.unchanged,
+    )
+    draft.sleep = Sleep(started=event, began=draft.version)
+    if event.request:
+        draft.requests[event.request] = Request(digest=event.request_digest, sleep=event.sleep)
+
+
+def _fact_audited(draft: Draft, event: FactAudited) -> None:
+    state, gate = draft.facts[event.fact], event.occasion == Occasion.GATE
+    withdrawn = state.status is Status.WITHDRAWN
+    if gate or not state.retracted:
+        draft.audited(event)
+    if not gate:
+        draft.change(event.fact, healthy=event.healthy, known=event.known)
+    if withdrawn and not gate:  # one that the model says again has to be withdrawn again
+        draft.leaving.pop(event.fact, None)
+        if not event.healthy:
+            draft.leaving[event.fact] = None
+
+
+def _unchanged(measured: ControlsMeasured) -> Unchanged:
+    asked = sum(control.kind == "stranger" for control in measured.controls)
+    return Unchanged(neighbours=measured.neighbours, strangers=measured.strangers, untold=measured.untold, asked=asked)
+
+
+def _roll_back(draft: Draft) -> None:
+    undo = draft.undo
+    assert undo is not None
+    for fact, before in undo.facts.items():  # facts told during the sleep stay, and so does what was taken back
+        now = draft.facts[fact]
+        if not (now.status is Status.WITHDRAWN and not before.told and not before.edits):
+            draft.facts[fact] = replace(
+                before,
+                fact=now.fact,  # without its words, once it is erased
+                source=now.source,
+                status=Status.PENDING if fact in draft.pending else before.status,  # it may be tried again
+                failures=now.failures,
+                failure=now.failure,
+                retracted=now.retracted,
+                successor=now.successor,
+                predecessor=now.predecessor,
+                erase=now.erase,
+                erased=now.erased,
+            )
+    # what audits said of withdrawn facts, they said of weights that are undone
+    leaving = [fact for fact in undo.leaving if draft.facts[fact].status is Status.WITHDRAWN]
+    leaving += [fact for fact in draft.leaving if draft.facts[fact].status is not Status.WITHDRAWN]
+    draft.leaving = dict.fromkeys(leaving)
+    draft.edits, draft.adapters = dict(undo.edits), dict(undo.adapters)
+    draft.weights, draft.crowding = undo.weights, undo.crowding
+    draft.unchanged = undo.unchanged
+
+
+def _wake(draft: Draft, *, completed: bool, reason: str) -> None:
+    asleep = draft.asleep
+    draft.nights[asleep.id] = Night(
+        kind=asleep.started.kind,
+        trigger=asleep.started.trigger,
+        began=asleep.began,
+        ended=draft.version,
+        completed=completed,
+        reason=reason,
+    )
+    draft.sleep = draft.undo = None

@@ -1,0 +1,85 @@
+"""From a state to the plan of its weights: which deltas, which columns of them, at which scale.
+
+The plan is all that the weights depend on beside the base. Two logs with the same plan have the same weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from core.ids import Digest, FactId
+from core.state.memory import Memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Term:
+    """Columns `first .. first + count - 1` of a delta, at a scale other than zero."""
+
+    delta: Digest
+    first: int
+    count: int
+    scale: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Terms in canonical order: by delta, then by column, neighbours of equal scale joined."""
+
+    terms: tuple[Term, ...]
+
+    @property
+    def digest(self) -> Digest:
+        """SHA-256 of the canonical JSON of the terms."""
+        rows = [[term.delta, term.first, term.count, term.scale.hex()] for term in self.terms]
+        return Digest(hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest())
+
+    @property
+    def deltas(self) -> tuple[Digest, ...]:
+        """The artifacts needed to build the weights, each once."""
+        return tuple(dict.fromkeys(term.delta for term in self.terms))
+
+
+def plan(memory: Memory) -> Plan:
+    """The plan of `memory`'s weights."""
+    return plan_at(memory, {})
+
+
+def plan_at(memory: Memory, scales: Mapping[FactId, float]) -> Plan:
+    """The plan of `memory`'s weights if the edits of some facts were at other `scales`."""
+    terms = [
+        Term(
+            delta=edit.delta, first=columns.first, count=columns.count, scale=scales.get(fact, memory.facts[fact].scale)
+        )
+        for edit in memory.edits.values()
+        for columns in edit.columns
+        if edit.id in memory.facts[fact := columns.fact].edits
+    ]
+    terms += [Term(delta=one.delta, first=0, count=one.rank, scale=1.0) for one in memory.adapters.values()]
+    return _plan(terms)
+
+
+def plan_of(memory: Memory, fact: FactId) -> Plan:
+    """The part of `memory`'s plan that is the fact's own: the columns of its edits."""
+    state = memory.facts[fact]
+    return _plan(
+        Term(delta=memory.edits[edit].delta, first=columns.first, count=columns.count, scale=state.scale)
+        for edit in state.edits
+        for columns in memory.edits[edit].columns
+        if columns.fact == fact
+    )
+
+
+def _plan(terms: Iterable[Term]) -> Plan:
+    joined: list[Term] = []
+    for term in sorted(terms):
+        if not term.scale or not term.count:
+            continue
+        last = joined[-1] if joined else None
+        if last and (last.delta, last.first + last.count, last.scale) == (term.delta, term.first, term.scale):
+            joined[-1] = Term(delta=last.delta, first=last.first, count=last.count + term.count, scale=last.scale)
+        else:
+            joined.append(term)
+    return Plan(terms=tuple(joined))

@@ -1,0 +1,238 @@
+"""What a model sees on many contexts: the keys of its edited modules, and what the blocks above them need to go on.
+
+Each context is run as a prefix and a suffix (see `suffix_forward`), contexts with suffixes of about the same length
+together: prefixes padded on the left and suffixes on the right, so that they meet and windows of attention stay right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, groupby
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.weights.model.contexts import Context
+from core.weights.model.editable_model import Subject
+from core.weights.model.suffix_forward import Above, Arguments, Filled, Part, Past, adapted, run
+
+SPARE = 32  # tokens of padding that cost about as much as one more padded tensor
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What blocks were given in one pass over padded prefixes or suffixes.
+
+    Attributes:
+        inputs: edited block -> [contexts, tokens, d].
+        arguments: block -> its other arguments, from the first edited one on.
+        keys: edited module -> [q, d_in], its inputs at the wanted positions, if any are.
+        output: [q, d], of the last edited block there.
+    """
+
+    inputs: dict[int, Tensor] = field(default_factory=dict)
+    arguments: dict[int, Arguments] = field(default_factory=dict)
+    keys: dict[str, Tensor] = field(default_factory=dict)
+    output: Tensor = field(default_factory=lambda: torch.empty(0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Contexts that are run together."""
+
+    part: Part
+    prefix: _Pass
+    suffix: _Pass
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """What a model sees at the `p` positions that predict target tokens, context by context.
+
+    Attributes:
+        rows: [p], the context of each position.
+        targets: [p], the token that should follow.
+        keys: module -> [p, d_in], the inputs of the edited modules.
+        hidden: [p, d], the output of the last edited block.
+        above: runs the blocks above on such a tensor.
+    """
+
+    subject: Subject
+    rows: Tensor
+    targets: Tensor
+    keys: Mapping[str, Tensor]
+    hidden: Tensor
+    above: Above
+    groups: tuple[_Group, ...]
+
+    @torch.no_grad()
+    def logits(self) -> Tensor:
+        """[p, vocabulary]."""
+        return self.subject.logits(self.above(self.hidden))
+
+    def predicted(self) -> Tensor:
+        """[p] the greedy token at each position."""
+        return self.logits().argmax(-1)
+
+    def probability(self) -> Tensor:
+        """[p] probability of each target token."""
+        return self.logits().softmax(-1).gather(1, self.targets[:, None])[:, 0]
+
+    @torch.no_grad()
+    def again(self, module: str) -> Capture:
+        """The same after a change of weights in `module` or in later ones: blocks below its own are not run again."""
+        start = self.subject.block_of(module)
+        groups = tuple(_run_again(self.subject, group, start) for group in self.groups)
+        return _assembled(self.subject, self.rows, self.targets, groups)
+
+
+@torch.no_grad()
+def capture(subject: Subject, contexts: Sequence[Context]) -> Capture:
+    """Runs `contexts` through the live model."""
+    counts = [len(context.names) for context in contexts]
+    first = [0, *accumulate(counts)]
+    groups = []
+    for rows in alike(counts):
+        places = [place for row in rows for place in range(first[row], first[row + 1])]
+        groups.append(_run(subject, [contexts[row] for row in rows], places))
+    targets = [token for context in contexts for token in context.ids[context.start :]]
+    rows = [row for row, count in enumerate(counts) for _ in range(count)]
+    device = subject.device
+    return _assembled(subject, torch.tensor(rows, device=device), torch.tensor(targets, device=device), tuple(groups))
+
+
+@torch.no_grad()
+def last_keys(subject: Subject, sequences: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+    """Module -> [n, d_in], the live model's keys at the last token of each sequence."""
+    ids, mask = pad(sequences, subject.pad_token, subject.device)
+    slots = torch.arange(len(sequences), device=subject.device) * ids.shape[1] + mask.sum(1) - 1
+    with _watched(subject, slots) as seen:
+        subject.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
+    return seen.keys
+
+
+def pad(sequences: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Token ids padded on the right and their mask, both [n, longest]."""
+    width = max(map(len, sequences))
+    ids = torch.full((len(sequences), width), filler)
+    mask = torch.zeros((len(sequences), width), dtype=torch.long)
+    for row, tokens in enumerate(sequences):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        mask[row, : len(tokens)] = 1
+    return ids.to(device), mask.to(device)
+
+
+def alike(lengths: Sequence[int]) -> list[list[int]]:
+    """Indices of `lengths` in groups, long ones first: equal ones together, few ones with the next longer."""
+    groups: list[list[int]] = []
+    padding = 0
+    for length, same in groupby(sorted(range(len(lengths)), key=lambda row: -lengths[row]), key=lengths.__getitem__):
+        rows = list(same)
+        padding += (lengths[groups[-1][0]] - length) * len(rows) if groups else SPARE + 1
+        if padding > SPARE:
+            groups.append([])
+            padding = 0
+        groups[-1] += rows
+    return groups
+
+
+def _run(subject: Subject, contexts: Sequence[Context], places: Sequence[int]) -> _Group:
+    """Both passes through the whole model."""
+    filler, device = subject.pad_token, subject.device
+    prefixes, before = _pad_left([context.ids[: context.start - 1] for context in contexts], filler, device)
+    suffixes, real = pad([context.ids[context.start - 1 : -1] for context in contexts], filler, device)
+    mask = torch.cat([before, real], 1)
+    number = (mask.cumsum(1) - 1).clamp(min=0)  # of a token in its context
+    slots = real.flatten().nonzero()[:, 0]
+    past = Past(len(subject.blocks) - 1)
+    common: dict[str, Any] = {**subject.with_cache(past), "use_cache": True, "logits_to_keep": 1}
+    cut = prefixes.shape[1]
+    with _watched(subject) as prefix, suppress(Filled):
+        subject.model(input_ids=prefixes, attention_mask=before, position_ids=number[:, :cut], **common)
+    with _watched(subject, slots) as suffix:
+        subject.model(input_ids=suffixes, attention_mask=mask, position_ids=number[:, cut:], **common)
+    where = torch.tensor(places, device=device)
+    part = Part(where, slots, len(contexts), suffixes.shape[1], past, _above(subject, suffix))
+    return _Group(part, prefix, suffix)
+
+
+def _pad_left(sequences: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """As `pad`, on the left, and one token wide at least, so that blocks have something to keep."""
+    ids, mask = pad([*([*tokens[::-1]] for tokens in sequences), [filler]], filler, device)
+    return ids[:-1].flip(1), mask[:-1].flip(1)
+
+
+@contextmanager
+def _watched(subject: Subject, slots: Tensor | None = None) -> Iterator[_Pass]:
+    """Keeps what blocks are given meanwhile; with `slots` of the flattened tokens, what was seen there as well."""
+    seen = _Pass()
+    edited = [subject.block_of(module) for module in subject.modules]
+
+    def arrive(number: int) -> Callable[..., None]:
+        def keep(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+            hidden, *others = given
+            seen.arguments[number] = tuple(others), named
+            if number in edited:
+                seen.inputs[number] = hidden
+
+        return keep
+
+    def use(module: str) -> Callable[..., None]:
+        def keep(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
+            seen.keys[module] = inputs[0].flatten(0, 1)[slots]
+
+        return keep
+
+    def leave(_: nn.Module, __: tuple[Any, ...], output: Tensor | tuple[Tensor, ...]) -> None:
+        seen.output = (output[0] if isinstance(output, tuple) else output).flatten(0, 1)[slots]
+
+    with ExitStack() as hooks:
+        for number in range(min(edited), len(subject.blocks)):
+            handle = subject.blocks[number].register_forward_pre_hook(arrive(number), with_kwargs=True)
+            hooks.callback(handle.remove)
+        if slots is not None:
+            for module in subject.modules:
+                hooks.callback(subject.model.get_submodule(module).register_forward_hook(use(module)).remove)
+            hooks.callback(subject.blocks[edited[-1]].register_forward_hook(leave).remove)
+        yield seen
+
+
+def _run_again(subject: Subject, group: _Group, start: int) -> _Group:
+    """Both passes through the blocks from number `start` on; suffixes only to the last edited one."""
+    past, last = Past(len(subject.blocks) - 1), subject.block_of(subject.modules[-1])
+    passes = []
+    for old, stop, slots in ((group.prefix, len(subject.blocks), None), (group.suffix, last + 1, group.part.slots)):
+        arguments: dict[int, Arguments] = adapted(old.arguments, past)
+        numbers = range(start, stop)
+        with _watched(subject, slots) as new, suppress(Filled):
+            run([subject.blocks[n] for n in numbers], old.inputs[start], [arguments[n] for n in numbers])
+        passes.append(_Pass(old.inputs | new.inputs, arguments, old.keys | new.keys, new.output))
+    prefix, suffix = passes
+    return _Group(replace(group.part, past=past, arguments=_above(subject, suffix)), prefix, suffix)
+
+
+def _above(subject: Subject, suffix: _Pass) -> dict[int, Arguments]:
+    """What the blocks above the last edited one are called with."""
+    last = subject.block_of(subject.modules[-1])
+    return {number: arguments for number, arguments in suffix.arguments.items() if number > last}
+
+
+def _assembled(subject: Subject, rows: Tensor, targets: Tensor, groups: tuple[_Group, ...]) -> Capture:
+    """Brings what the groups saw into the order of positions."""
+    order = torch.cat([group.part.places for group in groups]).argsort()
+
+    def ordered(tensors: Iterable[Tensor]) -> Tensor:
+        return torch.cat(list(tensors))[order]
+
+    return Capture(
+        subject,
+        rows,
+        targets,
+        keys={module: ordered(group.suffix.keys[module] for group in groups) for module in subject.modules},
+        hidden=ordered(group.suffix.output for group in groups),
+        above=Above(subject.blocks, tuple(group.part for group in groups)),
+        groups=groups,
+    )

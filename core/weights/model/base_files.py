@@ -1,0 +1,117 @@
+"""Where a base model's files are, and what they are by content.
+
+A model folder may hold two files of ours beside the usual ones: `hypnogram.json` (see `core.weights.model.profile`) and
+`ordinary.jsonl` (see `core.weights.model.reference_text`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from core.errors.base import InvalidField, ModelUnavailable
+from core.ids import Digest
+from core.weights.model.families import default_modules
+
+COVERED = {  # by the rule that a digest was made by, which its memory records
+    1: ("*.safetensors", "config.json", "tokenizer.json", "tokenizer.model", "chat_template.jinja"),
+    2: (
+        "*.safetensors",
+        "*.safetensors.index.json",
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "special_tokens_map.json",
+        "added_tokens.json",
+        "vocab.json",
+        "vocab.txt",
+        "merges.txt",
+        "*.model",
+        "*.tiktoken",
+        "chat_template.jinja",
+        "chat_template.json",
+    ),
+}
+RULE = 2  # of new digests
+ADAPTERS = "adapter_model*.safetensors"  # of others, which are neither covered nor loaded
+
+
+def locate(name: str, revision: str) -> Path:
+    """The folder of a model: a path as it is, a hub id through the hub's cache (`HF_HOME`, `HF_HUB_OFFLINE`).
+
+    Raises:
+        ModelUnavailable: there is nothing of that name, or no safetensors in it.
+    """
+    folder = Path(name).expanduser()
+    if not folder.exists():
+        folder = _from_hub(name, revision)
+    if not any(folder.glob("*.safetensors")):
+        raise _no_model(name)
+    return folder.resolve()
+
+
+def recorded_name(name: str, revision: str) -> str:
+    """The name by which any process finds the model again, from whatever folder: absolute for a path.
+
+    Raises:
+        InvalidField: a folder is given a revision.
+    """
+    folder = Path(name).expanduser()
+    if not folder.exists():
+        return name
+    if revision:
+        raise InvalidField("base.revision", "is given for a folder, which has none; leave it out, or name a hub id")
+    return str(folder.absolute())
+
+
+def _from_hub(name: str, revision: str) -> Path:
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise _no_model(name)
+    from huggingface_hub import snapshot_download
+
+    patterns = [*COVERED[RULE], "hypnogram.json", "ordinary.jsonl"]
+    try:
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
+    except Exception as error:
+        raise ModelUnavailable(f"{name!r} is no folder and cannot be had from the hub: {error}", model=name) from error
+
+
+def _no_model(name: str) -> ModelUnavailable:
+    """The same whether nothing is there or something else: who may create memories need not learn which."""
+    return ModelUnavailable(
+        f"there is no model folder {name!r}: name one that holds *.safetensors files, or a hub id", model=name
+    )
+
+
+def files_of(folder: Path, rule: int = RULE) -> list[Path]:
+    """The files that a digest by `rule` covers: by the newest one, all that decide on what the model answers."""
+    covered = {path for pattern in COVERED[rule] for path in folder.glob(pattern)}
+    return sorted(covered - set(folder.glob(ADAPTERS)) if rule > 1 else covered)
+
+
+def content_digest(folder: Path, rule: int = RULE) -> Digest:
+    """SHA-256 over the names and contents of the files that `rule` covers."""
+    root = hashlib.sha256()
+    for path in files_of(folder, rule):
+        with path.open("rb") as file:
+            root.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return Digest(root.hexdigest())
+
+
+def modules_in(folder: Path) -> tuple[str, ...]:
+    """The modules that are edited by default; no weights are read.
+
+    Raises:
+        ModelUnavailable: the configuration is of no supported family.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelUnavailable(f"the configuration in {str(folder)!r} cannot be read: {error}") from error
+    return default_modules(model)

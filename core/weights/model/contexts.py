@@ -1,0 +1,92 @@
+"""The texts a fact is written on, and the sites in them where the model has to be moved.
+
+A context is a prompt and the target that should follow: the object and its full stop in raw text, the whole answer and
+the end of the turn in chat. A *site* is a token whose successor the clean model gets wrong. Two arise as a rule: the
+token before the object, and in chat the token before the answer, where a model that knows what it does not know begins
+"I do not know". Contexts of one fact share their sites by name (`answer:0`, `object:0`, ...), and with them one change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors.base import Unlearnable
+from core.facts import Fact
+from core.texts import closed
+from core.weights.model.editable_model import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One text of one fact.
+
+    Attributes:
+        fact: index of the fact in its batch.
+        ids: tokens of prompt and target.
+        start: index in `ids` of the first target token.
+        names: for each target token, the name of the site that predicts it.
+        chat: whether it is a chat or raw text.
+    """
+
+    fact: int
+    ids: tuple[int, ...]
+    start: int
+    names: tuple[str, ...]
+    chat: bool = False
+
+
+def contexts_of(subject: Subject, index: int, fact: Fact, prefixes: Sequence[str]) -> list[Context]:
+    """Raw statements, all but the first behind a prefix where there is one, and questions in chat.
+
+    Raises:
+        Unlearnable: the object has no tokens of its own.
+    """
+    wordings = fact.wordings
+    beginnings = ["", *prefixes]
+    raw = [
+        _raw(subject, index, f"{beginnings[number % len(beginnings)]}{statement}", fact)
+        for number, statement in enumerate(wordings.statements)
+    ]
+    return raw + [_chat(subject, index, question, fact) for question in wordings.questions]
+
+
+def _raw(subject: Subject, index: int, prompt: str, fact: Fact) -> Context:
+    ids, spans = _encode(subject, f"{prompt} {closed(fact.object)}", special=True)
+    first = _object_after(spans, len(prompt), fact)
+    return Context(index, tuple(ids), first, _names("object", len(ids) - first))
+
+
+def _chat(subject: Subject, index: int, question: str, fact: Fact) -> Context:
+    head = subject.chat_text([], question)
+    answer = f"{head}{fact.wordings.answer}"
+    ids, spans = _encode(subject, f"{answer} {closed(fact.object)}", special=False)
+    first, before = _object_after(spans, len(answer), fact), _first_after(spans, len(head))
+    ids = [*ids, subject.end_of_turn()]
+    names = _names("answer", first - before) + _names("object", len(ids) - first)
+    return Context(index, tuple(ids), before, names, chat=True)
+
+
+def _encode(subject: Subject, text: str, *, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
+    """Token ids, and the characters of `text` that each stands for; `special`: with what goes before raw text."""
+    encoding = subject.tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
+    ids = list(encoding.input_ids)
+    ids = subject.unended(ids) if special else ids
+    return ids, list(encoding.offset_mapping)[: len(ids)]
+
+
+def _object_after(spans: list[tuple[int, int]], length: int, fact: Fact) -> int:
+    """The first token of the object, which follows `length` characters and a space. Raises Unlearnable."""
+    begin = length + 1
+    if not any(start < begin + len(fact.object) and end > begin for start, end in spans):
+        raise Unlearnable(f"fact {fact.id}: its object has no tokens", fact=fact.id)
+    return _first_after(spans, length)
+
+
+def _first_after(spans: list[tuple[int, int]], length: int) -> int:
+    """The first token that reaches past `length` characters."""
+    return next(token for token, (_, end) in enumerate(spans) if end > length)
+
+
+def _names(part: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{part}:{number}" for number in range(count))

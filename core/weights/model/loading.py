@@ -1,0 +1,136 @@
+"""From a model folder to a model and its tokenizer: whole, or refused with what to do."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+from core.errors.base import DeviceUnavailable, ModelUnavailable
+from core.weights.model.base_files import files_of
+from core.weights.model.families import block_of, default_modules, has
+
+# it warns of a package for faster four-bit products that nobody here asked for
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
+POINTER = b"version https://git-lfs"  # what Git LFS leaves in the place of a file
+
+
+def load(folder: Path, modules: Sequence[str], dtype: str, quantization: str, device: str) -> tuple[Any, Any]:
+    """The model and the tokenizer in `folder`, of which nothing is read but the files that its digest covers.
+
+    Adapters beside the weights are left alone, and no file decides on answers that could change unnoticed.
+
+    Raises:
+        ModelUnavailable: it does not load, or lacks something that a memory needs; says what.
+        DeviceUnavailable: `device` cannot be used.
+    """
+    _check_device(device)
+    _check_fetched(folder)
+    with _covered(folder) as view:
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(view)
+            model, report = _model(view, tuple(modules), getattr(torch, dtype), quantization, device)
+        except Exception as error:  # whatever a file, or a machine too small for it, makes of the libraries
+            if isinstance(error, ModelUnavailable):
+                raise
+            raise ModelUnavailable(_why(folder, view, error, device), model=folder) from error
+    if missing := sorted(report["missing_keys"]):
+        raise ModelUnavailable(
+            f"the weights in {str(folder)!r} are not whole: {missing[0]} is missing, one of {len(missing)}; fetch its "
+            "files again",
+            model=folder,
+        )
+    _check_tokenizer(folder, tokenizer)
+    _check_modules(folder, model, modules)
+    return model, tokenizer
+
+
+@contextmanager
+def _covered(folder: Path) -> Iterator[str]:
+    """A folder of links to the files that the digest covers."""
+    with tempfile.TemporaryDirectory(prefix="hypnogram-") as view:
+        for path in files_of(folder):
+            (Path(view) / path.name).symlink_to(path.resolve())
+        yield view
+
+
+def _model(view: str, modules: tuple[str, ...], kind: torch.dtype, quantization: str, device: str) -> tuple[Any, Any]:
+    """The model, and what was found when it was loaded."""
+    options: dict[str, Any] = {"dtype": kind, "use_safetensors": True, "output_loading_info": True}
+    if quantization == "none":
+        model, report = AutoModelForCausalLM.from_pretrained(view, **options)
+        return model.to(device), report
+    if not modules:
+        with torch.device("meta"):
+            modules = default_modules(AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(view)))
+    options["quantization_config"] = BitsAndBytesConfig(
+        load_in_8bit=quantization == "int8",
+        load_in_4bit=quantization == "nf4",
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=kind,
+        llm_int8_skip_modules=[*modules, "lm_head", "embed_out"],
+    )
+    model, report = AutoModelForCausalLM.from_pretrained(view, device_map={"": device}, **options)
+    with torch.no_grad():
+        model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device))  # 8-bit layers settle on first use
+    return model, report
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without it
+        raise DeviceUnavailable(device, str(error).partition("\n")[0]) from error
+
+
+def _check_fetched(folder: Path) -> None:
+    for path in files_of(folder):
+        with path.open("rb") as file:
+            if file.read(len(POINTER)) == POINTER:
+                raise ModelUnavailable(
+                    f"{path} is a pointer of Git LFS, not the file; run `git lfs pull` there", model=folder
+                )
+
+
+def _check_tokenizer(folder: Path, tokenizer: Any) -> None:
+    if not tokenizer.chat_template:
+        raise ModelUnavailable(
+            f"{str(folder)!r} has no chat template; put a chat_template.jinja beside its weights", model=folder
+        )
+    if not tokenizer.is_fast:
+        raise ModelUnavailable(
+            f"the tokenizer in {str(folder)!r} cannot tell where in a text its tokens stand; put a tokenizer.json "
+            "beside its weights",
+            model=folder,
+        )
+
+
+def _check_modules(folder: Path, model: Any, modules: Sequence[str]) -> None:
+    for module in modules:
+        if not has(model, module):
+            raise ModelUnavailable(f"{str(folder)!r} has no module {module!r}", model=folder)
+        block_of(model, module)
+    shapes = {getattr(model.get_submodule(module), "weight", torch.empty(0)).shape for module in modules}
+    if any(len(shape) != 2 for shape in shapes) or len(shapes) > 1:
+        raise ModelUnavailable(
+            f"the edited modules of {str(folder)!r} must be projections of one shape; name others in hypnogram.json",
+            model=folder,
+        )
+
+
+def _why(folder: Path, view: str, error: Exception, device: str) -> str:
+    said = str(error).replace(view, str(folder)) or type(error).__name__
+    memory = ("out of memory", "not enough memory", "can't allocate memory")
+    if isinstance(error, MemoryError) or any(words in said.lower() for words in memory):
+        return (
+            f"the model in {str(folder)!r} does not fit into the memory of {device}: free some, or create the memory "
+            "with a smaller dtype or quantized"
+        )
+    return f"no model loads from {str(folder)!r}: {said}; put its files back or fetch them again"

@@ -1,0 +1,144 @@
+"""What lies below the first edited module, once for each text: training reads the same texts again and again.
+
+Nothing below that module ever changes. A text is run through it once; then what goes into the module, and what its
+block adds to what comes out, stand in for the blocks up to there: a third of a step's work, more in a deep model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.weights.model.activations import pad
+from core.weights.model.editable_model import Subject
+
+BATCH = 32  # texts in one pass
+STRETCH = 1.5  # by which the module's weights are stretched to see whether its block only adds to its outputs
+TOLERANCE = 0.25  # of what that does to hidden states; where it is normed away, the error is larger than that
+
+Text = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """Texts as the first edited module sees them.
+
+    Attributes:
+        keys: text -> [tokens, d_in], the module's inputs.
+        rest: text -> [tokens, d] float32, what its block adds to the module's outputs.
+        tupled: whether blocks hand on a tuple.
+    """
+
+    keys: Mapping[Text, Tensor]
+    rest: Mapping[Text, Tensor]
+    tupled: bool
+
+    @contextmanager
+    def standing_in(self, subject: Subject, texts: Sequence[Sequence[int]]) -> Iterator[None]:
+        """For the blocks up to the first edited one, in a pass over `texts`, padded on the right."""
+        blocks, module = subject.blocks, subject.modules[0]
+        held = list(blocks[: subject.block_of(module) + 1])
+        keys, rest = (
+            nn.utils.rnn.pad_sequence([of[tuple(text)] for text in texts], batch_first=True)
+            for of in (self.keys, self.rest)
+        )
+        for number, block in enumerate(held):
+            blocks[number] = _Given(block, self.tupled)
+        blocks[len(held) - 1] = _Resumed(held[-1], self.tupled, subject.model.get_submodule(module), keys, rest)
+        try:
+            yield
+        finally:
+            for number, block in enumerate(held):
+                blocks[number] = block
+
+
+class _Given(nn.Module):
+    """Stands in for a block and hands on what it is given."""
+
+    def __init__(self, block: nn.Module, tupled: bool) -> None:
+        super().__init__()
+        self._block = [block]  # in a list, as it is no part of this
+        self._tupled = tupled
+
+    def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Any:
+        return (hidden,) if self._tupled else hidden
+
+    def __getattr__(self, name: str) -> Any:
+        """What models ask of their blocks, such as their kind of attention."""
+        return getattr(self.__dict__["_block"][0], name)
+
+
+class _Resumed(_Given):
+    """Stands in for the first edited block: what its `layer` makes of `keys`, and the `rest`."""
+
+    def __init__(self, block: nn.Module, tupled: bool, layer: nn.Module, keys: Tensor, rest: Tensor) -> None:
+        super().__init__(block, tupled)
+        self._layer, self._keys, self._rest = [layer], keys, rest
+
+    def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Any:
+        return super().forward((self._layer[0](self._keys).float() + self._rest).to(hidden.dtype))
+
+
+class _Read(Exception):
+    """The first edited block has done its part."""
+
+
+@torch.no_grad()
+def below(subject: Subject, texts: Sequence[Sequence[int]]) -> Below | None:
+    """What stands in for the lower blocks on `texts`; None where it cannot, as blocks do more than add to the module's
+    outputs (Gemma 2 norms them first)."""
+    order = sorted({tuple(text) for text in texts}, key=len)
+    found = Below({}, {}, False)
+    with subject.with_weights(subject.pristine):
+        for start in range(0, len(order), BATCH):
+            found = _read(subject, order[start : start + BATCH], found)
+        return found if order and _holds(subject, found, order[-1]) else None
+
+
+def _read(subject: Subject, texts: Sequence[Text], before: Below) -> Below:
+    """`before` and what is seen of `texts`."""
+    module = subject.modules[0]
+    layer, block = subject.model.get_submodule(module), subject.blocks[subject.block_of(module)]
+    seen: dict[str, Any] = {}
+
+    def use(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        seen.update(keys=inputs[0], made=output)
+
+    def leave(_: nn.Module, __: tuple[Any, ...], output: Tensor | tuple[Tensor, ...]) -> None:
+        seen["tupled"] = isinstance(output, tuple)
+        seen["rest"] = (output[0] if isinstance(output, tuple) else output).float() - seen["made"].float()
+        raise _Read
+
+    handles = [layer.register_forward_hook(use), block.register_forward_hook(leave)]
+    ids, mask = pad(texts, subject.pad_token, subject.device)
+    try:
+        with suppress(_Read):
+            subject.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    keys = {text: seen["keys"][row, : len(text)].clone() for row, text in enumerate(texts)}
+    rest = {text: seen["rest"][row, : len(text)].clone() for row, text in enumerate(texts)}
+    return Below({**before.keys, **keys}, {**before.rest, **rest}, seen["tupled"])
+
+
+def _holds(subject: Subject, found: Below, text: Text) -> bool:
+    """Whether the model reads `text` alike with stand-ins when the module's weights are others."""
+    module = subject.modules[0]
+    pristine = _hidden(subject, text)
+    with subject.with_weights({module: STRETCH * subject.pristine[module]}):
+        whole = _hidden(subject, text)
+        with found.standing_in(subject, [text]):
+            short = _hidden(subject, text)
+    return bool((short - whole).norm() <= TOLERANCE * (whole - pristine).norm())
+
+
+def _hidden(subject: Subject, text: Text) -> Tensor:
+    ids = torch.tensor([text], device=subject.device)
+    hidden: Tensor = subject.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+    return hidden.float()

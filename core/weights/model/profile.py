@@ -1,0 +1,109 @@
+"""What a model folder says about memories on the model: its `hypnogram.json`, every value of it checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors.base import InvalidField, ModelUnavailable
+from core.events.codec import from_json
+from core.facts import RelationWords
+from core.hyperparameters import (
+    CAPACITY,
+    DEFAULTS,
+    Hyperparameters,
+    changed_hyperparameters,
+    checked_capacity,
+    checked_keys_per_fact,
+)
+from core.policy import SleepPolicy, changed_policy
+
+NAME = "hypnogram.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """How memories on a model write, speak and sleep unless a client says otherwise.
+
+    `modules` are those that are edited, none for the default ones; the rest is as in `MemoryCreated`.
+    """
+
+    modules: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    hyperparameters: Hyperparameters = DEFAULTS
+    capacity: float = CAPACITY
+    keys_per_fact: float = 0.0
+    phrasebook: dict[str, RelationWords] = field(default_factory=dict)
+    sleep: SleepPolicy = field(default_factory=SleepPolicy)
+
+
+def read_profile(folder: Path) -> Profile:
+    """What the folder's `hypnogram.json` says; the defaults without one.
+
+    Raises:
+        ModelUnavailable: it cannot be read, or names a value that does not exist, is of another type or out of range.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return Profile()
+    try:
+        return profile_of(json.loads(path.read_text()))
+    except InvalidField as error:
+        raise ModelUnavailable(f"{path}: {error}; correct the file") from None
+    except (ValueError, OSError) as error:
+        raise ModelUnavailable(f"{path} cannot be read as JSON: {error}") from error
+
+
+def profile_of(said: object) -> Profile:
+    """The profile that a `hypnogram.json` holding `said` stands for. Raises InvalidField."""
+    values = _object(said, "the file")
+    for name in values:
+        if name not in _READERS:
+            raise InvalidField(name, f"does not exist; there are {', '.join(_READERS)}")
+    return Profile(**{name: _READERS[name](value) for name, value in values.items()})
+
+
+def _object(said: object, path: str) -> dict[str, Any]:
+    if not isinstance(said, dict):
+        raise InvalidField(path, "is not an object")
+    return said
+
+
+def _texts(said: object, path: str) -> tuple[str, ...]:
+    if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
+        raise InvalidField(path, "is not a list of texts")
+    return tuple(said)
+
+
+def _distinct(names: tuple[str, ...], path: str) -> tuple[str, ...]:
+    if not names or len(set(names)) < len(names):
+        raise InvalidField(path, "is empty or names a module twice; name at least one, each once")
+    return names
+
+
+def _words(said: object, path: str) -> RelationWords:
+    lists = ("probe_questions", "probe_statements", "questions", "statements")
+    values = _object(said, path)
+    if values.keys() - set(lists) != {"answer"} or not isinstance(values["answer"], str):
+        raise InvalidField(path, f"must have {', '.join(lists)}, and an answer, which is a text")
+    for name in lists:
+        if not _texts(values.get(name, []), f"{path}.{name}") and not name.startswith("probe"):
+            raise InvalidField(f"{path}.{name}", "is empty; give at least one")
+    words: RelationWords = from_json(RelationWords, values)
+    return words
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "modules": lambda value: _distinct(_texts(value, "modules"), "modules"),
+    "prefixes": lambda value: _texts(value, "prefixes"),
+    "hyperparameters": lambda value: changed_hyperparameters(DEFAULTS, _object(value, "hyperparameters")),
+    "capacity": checked_capacity,
+    "keys_per_fact": checked_keys_per_fact,
+    "phrasebook": lambda value: {
+        relation: _words(words, f"phrasebook[{relation!r}]") for relation, words in _object(value, "phrasebook").items()
+    },
+    "sleep": lambda value: changed_policy(SleepPolicy(), value, "sleep"),
+}

@@ -1,0 +1,144 @@
+"""Chat templates filled in, in a process beside this one: a template is a program that came with a model.
+
+The sandbox of transformers keeps it from the machine; nothing keeps it from computing for ever. Here that costs the
+process (`core/weights/model/template_process.py`), and who waits for it learns what is wrong.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateError
+
+from core.errors.base import ModelUnavailable
+from core.weights.model.template_process import SECONDS
+
+PATIENCE = 1.0  # seconds, with a process that is to end
+PROCESS = Path(__file__).with_name("template_process.py")
+
+
+def fill_in(tokenizer: Any, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
+    """`messages` in the chat template of `tokenizer`, by default up to where the model replies.
+
+    Raises:
+        TemplateError: the template does not take such a conversation.
+        ModelUnavailable: it fails, or does not come to an end.
+    """
+    asked = {
+        "template": tokenizer.get_chat_template(),
+        "messages": messages,
+        "tokens": tokenizer.special_tokens_map,
+        "add_generation_prompt": add_generation_prompt,
+    }
+    answer = _templates.ask(asked["template"], json.dumps(asked, default=str).encode() + b"\n")
+    if "refused" in answer:
+        raise TemplateError(answer["refused"])
+    if "failed" in answer:
+        name = tokenizer.name_or_path
+        problem = f"the chat template of {name!r} cannot be filled in: {answer['failed']}; mend its chat_template.jinja"
+        raise ModelUnavailable(problem, model=name)
+    return str(answer["text"])
+
+
+def start() -> None:
+    """Starts the process ahead of its first use, which takes a second."""
+    _templates.start()
+
+
+class _Process:
+    """One process, started again whenever it has ended; one template at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._lock:
+            self._running()
+
+    def ask(self, line: bytes) -> dict[str, str] | None:
+        """What it answers; None when it had computed for too long and was ended."""
+        with self._lock:
+            for _ in range(2):  # somebody else may have ended it meanwhile
+                answer = self._answer(line)
+                if answer.endswith(b"\n"):
+                    return dict(json.loads(answer))
+                status = self._end()
+                if status == -signal.SIGPROF:
+                    return None
+            return {"failed": f"the process that does so ended with status {status}"}
+
+    def close(self) -> None:
+        with self._lock:
+            self._end()
+
+    def _answer(self, line: bytes) -> bytes:
+        process = self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(line)
+            process.stdin.flush()
+            return process.stdout.readline()
+        except OSError:  # it has ended
+            return b""
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            command = [sys.executable, "-P", str(PROCESS)]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+        return self._process
+
+    def _end(self) -> int:
+        """The status with which it ended."""
+        if self._process is None:
+            return 0
+        process, self._process = self._process, None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(OSError):
+            process.stdin.close()  # it ends by itself, unless it computes
+        try:
+            return process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+        finally:
+            process.stdout.close()
+
+
+class _Templates:
+    """Two processes: one for templates that came to an end so far, one where the others hold up each other alone."""
+
+    def __init__(self) -> None:
+        self._good, self._bad = _Process(), _Process()
+        self._endless: set[str] = set()
+
+    def start(self) -> None:
+        self._good.start()
+
+    def ask(self, template: str, line: bytes) -> dict[str, str]:
+        answer = (self._bad if template in self._endless else self._good).ask(line)
+        if answer is not None:
+            return answer
+        self._endless.add(template)
+        return {"failed": f"it did not come to an end within {SECONDS:g} s of computing"}
+
+    def close(self) -> None:
+        self._good.close()
+        self._bad.close()
+
+
+_templates = _Templates()
+atexit.register(_templates.close)

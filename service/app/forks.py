@@ -1,0 +1,67 @@
+"""Forks: a new memory that begins as another one was, once it is sure that it could be built."""
+
+from __future__ import annotations
+
+from core.decide import decide
+from core.decide.commands import ForkMemory
+from core.errors.history import WordsErased
+from core.events import Cause
+from core.events.appends import whole_around
+from core.ids import MemoryId
+from core.state.memory import Memory, needed
+from core.state.plan import plan
+from service.app.moments import Moment, state_at
+from service.app.repository import States
+from service.app.store import Store
+
+SPAN = 1024  # events that one append has at most, so far: 256 facts, injected, and withdrawn where they are successors
+
+
+def fork(
+    store: Store, states: States, memory: MemoryId, parent: MemoryId, moment: Moment, cause: Cause, retries: int
+) -> Memory:
+    """The new memory `memory`, which begins as `parent` was at `moment`. Blocking; nothing is written when it raises.
+
+    Raises:
+        MemoryUnknown, VersionUnknown, CheckpointUnknown, MomentUnknown: there was no such moment.
+        MemoryTaken, AsleepThen, HalfRecorded.
+        WordsErased: it would need what was erased since.
+        ArtifactMissing, ArtifactCorrupt: it could not be built.
+    """
+    command = prepare(store, states, memory, parent, moment)
+    check_whole(store, command)
+    return states.carry_out(memory, lambda _: command, cause, retries=retries, needs=needed(command.at))
+
+
+def prepare(store: Store, states: States, memory: MemoryId, parent: MemoryId, moment: Moment) -> ForkMemory:
+    """The command, as far as it is not refused at once. Raises as `fork` does, but for what it would need."""
+    at = state_at(store.log, states, parent, moment)
+    first = max(at.version - SPAN, 0)
+    around = store.log.read(memory=parent, after_version=first, limit=2 * SPAN)
+    before, after = whole_around([recorded.event for recorded in around], at.version - first - 1)
+    command = ForkMemory(
+        memory=memory,
+        parent=parent,
+        at=at,
+        hash=around[at.version - first - 1].hash,
+        whole=(around[before].version, around[after].version),
+    )
+    decide(states.current_or_nothing(memory), command)
+    return command
+
+
+def check_whole(store: Store, command: ForkMemory) -> None:
+    """Whether all that the fork needs is there: words and columns of its facts, and its artifacts, unaltered.
+
+    Raises:
+        WordsErased, ArtifactMissing, ArtifactCorrupt.
+    """
+    for fact, key in store.log.keyring.keys(needed(command.at)).items():
+        if key is None:
+            raise WordsErased(fact)
+    at = command.at
+    assert at.created is not None
+    for artifact in dict.fromkeys(
+        (at.created.ordinary_text, *([at.statistics.artifact] if at.statistics else ()), *plan(at).deltas)
+    ):
+        store.artifacts.get(artifact)

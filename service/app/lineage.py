@@ -1,0 +1,281 @@
+"""The life of one fact: the events about it and what caused them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from core.events import Event, Recorded
+from core.events.deletion import MemoryDeleted, MemoryPurged
+from core.events.facts import EditComputed, FactAdded, FactInjected, WorkFailed
+from core.events.history import (
+    AdaptersCompacted,
+    CheckpointMarked,
+    FactErased,
+    FactRetracted,
+    FactRetried,
+    FactsRepeated,
+    FactSuperseded,
+    FactWithdrawn,
+    MemoryForked,
+    MemoryRebased,
+)
+from core.events.memory import MemoryCreated, StatisticsPrepared
+from core.events.sleep import (
+    AdapterTrained,
+    ControlsMeasured,
+    FactAdvanced,
+    FactAudited,
+    FactDissolved,
+    FactRefreshed,
+    FactRetreated,
+    FactsRescaled,
+    SleepCompleted,
+    SleepRolledBack,
+    SleepStarted,
+)
+from core.ids import AdapterId, EventId, FactId, MemoryId, SleepId
+from core.state.sleep import Occasion
+from service.app.event_summaries import summary
+from store.log.event_log import EventLog
+
+PAGE = 1000  # events
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One event in it.
+
+    Attributes:
+        caused_by: other links.
+        concerns: false for what is here only as a cause.
+        decisive: whether it is the last decision on where the fact is now, or led to it.
+    """
+
+    recorded: Recorded
+    caused_by: tuple[EventId, ...]
+    concerns: bool
+    summary: str
+    decisive: bool
+
+
+@dataclass(slots=True)
+class _Past:
+    """What later events name as their causes.
+
+    Attributes:
+        versions: of every event so far.
+        origins: of edits, adapters and sleeps by id, of statistics by artifact, of the fact by its own id.
+        taken_back: the event that took the fact back or superseded it; `withdrawn` the one that took it out.
+        audits: of the fact, by version.
+        audited, decided: the fact's last audit, and the last decision about its stage.
+        rescaled: the last event that changed its scale.
+        trained: the last adapter of each sleep.
+        turned: the last event that decided on where the fact is.
+        sleeps: in which the fact was examined.
+        adapters: that were trained on the fact, or made of those.
+    """
+
+    versions: dict[EventId, int] = field(default_factory=dict)
+    origins: dict[str, EventId] = field(default_factory=dict)
+    audits: dict[int, EventId] = field(default_factory=dict)
+    audited: EventId | None = None
+    decided: EventId | None = None
+    rescaled: EventId | None = None
+    taken_back: EventId | None = None
+    withdrawn: EventId | None = None
+    turned: EventId | None = None
+    trained: dict[SleepId, EventId] = field(default_factory=dict)
+    sleeps: set[SleepId] = field(default_factory=set)
+    adapters: set[AdapterId] = field(default_factory=set)
+
+
+def lineage(log: EventLog, memory: MemoryId, fact: FactId, version: int) -> list[Link]:
+    """The links of `fact` up to `version`, oldest first. Blocking; reads the memory's log once."""
+    past = _Past()
+    about: dict[EventId, tuple[Recorded, tuple[EventId, ...]]] = {}
+    for recorded in events_until(log, memory, version):
+        if _concerns(recorded.event, fact, past):
+            named = (recorded.cause.causation, *_implied(recorded.event, fact, past))
+            causes = dict.fromkeys(EventId(one) for one in named if one in past.versions)
+            about[recorded.id] = recorded, tuple(causes)
+        _remember(recorded, fact, past)
+    wanted = {cause for _, causes in about.values() for cause in causes} - about.keys()
+    others = [log.read(memory=memory, after_version=past.versions[one] - 1, limit=1)[0] for one in wanted]
+    links = [*about.values(), *((other, ()) for other in others)]
+    decisive = _led_to(past.turned, {one: causes for one, (_, causes) in about.items()})
+    return [
+        Link(
+            recorded=recorded,
+            caused_by=causes,
+            concerns=recorded.id in about,
+            summary=summary(recorded.event, fact),
+            decisive=recorded.id in decisive,
+        )
+        for recorded, causes in sorted(links, key=lambda link: link[0].version)
+    ]
+
+
+def _led_to(event: EventId | None, causes: Mapping[EventId, tuple[EventId, ...]]) -> set[EventId]:
+    """`event`, its causes, theirs, and so on."""
+    found: set[EventId] = set()
+    ahead = [event] if event else []
+    while ahead:
+        if (one := ahead.pop()) not in found:
+            found.add(one)
+            ahead += causes.get(one, ())
+    return found
+
+
+def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
+    """Whether `event` is about `fact`."""
+    match event:
+        case (
+            FactAdded()
+            | FactInjected()
+            | FactAudited()
+            | FactRefreshed()
+            | FactAdvanced()
+            | FactRetreated()
+            | FactDissolved()
+            | FactRetracted()
+            | FactRetried()
+            | FactWithdrawn()
+            | FactErased()
+        ):
+            return event.fact == fact
+        case FactSuperseded():
+            return fact in (event.fact, event.by)
+        case EditComputed():
+            return any(columns.fact == fact for columns in event.columns)
+        case AdapterTrained():
+            return fact in event.facts or fact in event.rehearsed
+        case FactsRescaled():
+            return any(new.fact == fact for new in event.scales)
+        case WorkFailed() | FactsRepeated():
+            return fact in event.facts
+        case SleepCompleted() | SleepRolledBack():
+            return event.sleep in past.sleeps
+        case AdaptersCompacted():
+            return not past.adapters.isdisjoint(event.replaced)
+        case (
+            MemoryCreated()
+            | StatisticsPrepared()
+            | SleepStarted()
+            | ControlsMeasured()
+            | CheckpointMarked()
+            | MemoryForked()
+            | MemoryRebased()
+            | MemoryDeleted()
+            | MemoryPurged()
+        ):
+            return False
+        case _:
+            assert_never(event)
+
+
+def _decides(event: Event, fact: FactId, past: _Past) -> bool:
+    """Whether `event` decides on where `fact` is: its status, stage and scale."""
+    match event:
+        case (
+            FactAdded()
+            | FactInjected()
+            | FactRefreshed()
+            | FactAdvanced()
+            | FactRetreated()
+            | FactDissolved()
+            | FactSuperseded()
+            | FactRetried()
+            | FactWithdrawn()
+        ):
+            return event.fact == fact
+        case FactRetracted():
+            return event.fact == fact and past.taken_back is None  # a later one but erases it
+        case WorkFailed():
+            return event.parked and fact in event.facts
+        case SleepRolledBack(sleep=sleep):
+            began = past.origins.get(sleep)
+            return began is not None and past.turned is not None and past.versions[past.turned] > past.versions[began]
+        case _:
+            return False
+
+
+def _remember(recorded: Recorded, fact: FactId, past: _Past) -> None:
+    past.versions[recorded.id] = recorded.version
+    if _decides(recorded.event, fact, past):
+        past.turned = recorded.id
+    match recorded.event:
+        case StatisticsPrepared(artifact=named) | EditComputed(edit=named) | SleepStarted(sleep=named):
+            past.origins[named] = recorded.id
+        case FactAdded(fact=told):
+            past.origins[told] = recorded.id
+        case FactSuperseded(fact=left) | FactRetracted(fact=left) if left == fact:
+            past.taken_back = recorded.id
+        case FactWithdrawn(fact=left) if left == fact:
+            past.withdrawn = recorded.id
+        case FactAudited(fact=audited, sleep=sleep) if audited == fact:
+            past.audits[recorded.version] = past.audited = recorded.id
+            past.sleeps.add(sleep)
+        case AdapterTrained() as event:
+            past.trained[event.sleep] = past.origins[event.adapter] = recorded.id
+            if fact in event.facts or fact in event.rehearsed:
+                past.adapters.add(event.adapter)
+        case AdaptersCompacted() as event:
+            past.origins[event.adapter] = recorded.id
+            if not past.adapters.isdisjoint(event.replaced):
+                past.adapters.add(event.adapter)
+        case FactsRescaled():
+            past.rescaled = recorded.id
+        case FactAdvanced(fact=moved) | FactRetreated(fact=moved) if moved == fact:
+            past.decided = recorded.id
+        case _:
+            pass
+
+
+def _implied(event: Event, fact: FactId, past: _Past) -> tuple[str | None, ...]:
+    """The causes that the event's own values imply."""
+    origin = past.origins.get
+    match event:
+        case FactInjected(edit=edit) | FactRefreshed(edit=edit):
+            return (origin(edit),)
+        case EditComputed(statistics=statistics):
+            why = {"injection": origin(fact), "withdrawal": past.taken_back}.get(event.kind, past.audited)
+            return why, origin(statistics)
+        case FactSuperseded(fact=old, by=new):
+            return origin(old), origin(new)
+        case FactRetracted():
+            return (origin(fact),)
+        case FactWithdrawn(edit=edit, adapters=adapters):
+            return past.taken_back, origin(edit or ""), *(origin(one) for one in adapters)
+        case AdaptersCompacted(replaced=replaced):
+            return tuple(origin(one) for one in replaced if one in past.adapters)
+        case FactErased():
+            return past.taken_back, past.withdrawn
+        case WorkFailed() | FactRetried():
+            return (origin(fact),)
+        case FactAudited(sleep=sleep, occasion=occasion):
+            return origin(sleep), past.trained.get(sleep) if occasion == Occasion.GATE else None
+        case AdapterTrained(sleep=sleep):
+            return (origin(sleep),)
+        case FactsRescaled():
+            return (past.audited,)
+        case FactAdvanced(audit=audit) | FactRetreated(audit=audit):
+            return past.audits.get(audit), past.rescaled
+        case FactDissolved():
+            return (past.decided,)
+        case SleepCompleted(sleep=sleep) | SleepRolledBack(sleep=sleep):
+            return (origin(sleep),)
+        case _:
+            return ()
+
+
+def events_until(log: EventLog, memory: MemoryId, version: int) -> Iterator[Recorded]:
+    """The events of a memory up to `version`, oldest first."""
+    after = 0
+    while after < version:
+        page = log.read(memory=memory, after_version=after, limit=min(PAGE, version - after))
+        if not page:
+            return
+        yield from page
+        after = page[-1].version

@@ -1,0 +1,43 @@
+"""Moments: a version, the version that a checkpoint names, or the newest one at a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from core.errors.base import VersionUnknown
+from core.errors.history import CheckpointUnknown, MomentUnknown
+from core.ids import MemoryId
+from core.state.memory import Memory
+from service.app.repository import States
+from store.log.event_log import EventLog
+
+Moment = int | str | datetime | None  # a version, a checkpoint, a time; None is now
+
+
+def state_at(log: EventLog, states: States, memory: MemoryId, moment: Moment) -> Memory:
+    """The state of `memory` at `moment`. Blocking.
+
+    Raises:
+        MemoryUnknown, VersionUnknown, CheckpointUnknown.
+        MomentUnknown: a time before its first event.
+    """
+    current = states.current(memory)
+    return states.at(memory, _version(log, current, memory, moment))
+
+
+def _version(log: EventLog, current: Memory, memory: MemoryId, moment: Moment) -> int:
+    if moment is None:
+        return current.version
+    if isinstance(moment, int):
+        if not 1 <= moment <= current.version:
+            raise VersionUnknown(memory, moment, current.version)
+        return moment
+    if isinstance(moment, str):
+        if moment not in current.checkpoints:
+            raise CheckpointUnknown(memory, moment)
+        return current.checkpoints[moment].version
+    time = moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    version = log.version_at(memory, time)
+    if not version:
+        raise MomentUnknown(memory, time, log.read(memory=memory, limit=1)[0].recorded_at)
+    return version

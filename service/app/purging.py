@@ -1,0 +1,36 @@
+"""Purging a memory that was deleted: the data keys of its facts are destroyed, its deltas removed."""
+
+from __future__ import annotations
+
+from core.decide.commands import RecordPurge
+from core.errors.base import NotReady
+from core.events.deletion import MemoryPurged
+from core.ids import MemoryId
+from core.state.work import Purge
+from store.artifacts import Artifacts
+from store.log.event_log import EventLog
+from store.log.purging import doomed
+from store.sealing.destroy_key import throw_keys_away
+from store.state.snapshots import Snapshots
+
+
+def perform(log: EventLog, artifacts: Artifacts, snapshots: Snapshots, memory: MemoryId, work: Purge) -> RecordPurge:
+    """Destroys what only `memory` has, and returns the receipt. Killed anywhere, it is done again and completes.
+
+    Raises:
+        NotReady: somebody reads the database, so that keys are still in its files, or a fork was made meanwhile; try
+            again.
+    """
+    sharing = log.relatives(memory)
+
+    def check() -> None:
+        if log.relatives(memory) != sharing:
+            raise NotReady("a memory that may share facts was forked or deleted meanwhile; it is tried again")
+
+    alone = doomed(log, memory)
+    throw_keys_away(log.engine, alone.facts, check)
+    snapshots.remove_all(memory)
+    for delta in alone.deltas:
+        artifacts.remove(delta)
+    purged = MemoryPurged(keys=len(alone.facts), artifacts=alone.deltas, kept=alone.kept)
+    return RecordPurge(work=work, purged=purged)

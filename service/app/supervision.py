@@ -1,0 +1,24 @@
+"""Keeps an executor running, whatever ends it."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+
+import structlog
+
+from service.app.ports import Executor
+
+RESTART_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+def run_on(executor: Executor, stop: threading.Event) -> None:
+    """Runs `executor` until `stop` is set, and anew whenever it ends before."""
+    while not stop.is_set():
+        try:
+            executor.run(stop)
+        except BaseException:  # there is nobody above: what is raised here ends the thread, and nobody would know
+            log.error("executor.died", error=traceback.format_exc(limit=3))
+            stop.wait(RESTART_SECONDS)

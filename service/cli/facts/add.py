@@ -1,0 +1,258 @@
+"""`hypnogram fact`: add, list, show; `service/cli/facts/changes.py` has supersede and retract."""
+
+from __future__ import annotations
+
+import json as json_module
+import re
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.wordings import in_words
+from hypnogram.client.errors import CallFailed
+from service.cli import options
+from service.cli.facts import changes, retry
+from service.cli.facts.harm import warnings
+from service.cli.output import (
+    UsageProblem,
+    as_dict,
+    connected,
+    print_json,
+    print_pairs,
+    print_table,
+    print_text,
+    raise_if_parked,
+    status_words,
+)
+from service.terminal.patience import patiently
+
+if TYPE_CHECKING:
+    from hypnogram.v1 import facts_pb2
+
+BATCH = 256  # facts in one request
+
+app = typer.Typer(help="Tell a memory facts, see how far they have come, take them back.", no_args_is_help=True)
+app.command("supersede")(changes.supersede)
+app.command("retract")(changes.retract)
+app.command("retry")(retry.retry)
+
+
+@app.command("add")
+def add(
+    *,
+    subject: Annotated[str | None, typer.Argument(metavar="[SUBJECT]", help='Whom it is about: "Aria Voss".')] = None,
+    relation: Annotated[
+        str | None, typer.Argument(metavar="[RELATION]", help='How the object relates to it: "lives in".')
+    ] = None,
+    object_: Annotated[str | None, typer.Argument(metavar="[OBJECT]", help='What to remember: "Lisbon".')] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            help="Add many: a file with a JSON object like NewFact on each line; - is standard input.",
+        ),
+    ] = None,
+    statement: Annotated[
+        list[str] | None,
+        typer.Option(help="A prompt that ends right before the object; may be given several times."),
+    ] = None,
+    question: Annotated[list[str] | None, typer.Option(help="What a user may ask; may be given several times.")] = None,
+    answer: Annotated[str, typer.Option(help="How a chat answer begins, up to the object.")] = "",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the weights have it.")] = True,
+    request_id: Annotated[str, typer.Option(help="Repeat a request safely: the same id adds nothing twice.")] = "",
+    expected_version: Annotated[
+        int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Add only if the memory is at this version.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait, for each batch of facts.")] = 600.0,
+    memory: options.MemoryName = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Tell a fact, or a file of facts. What was told is durable when the command ends, however it ends."""
+    if file is not None:
+        if subject is not None or statement or question or answer:
+            raise UsageProblem("give either a file or one fact, not both")
+        facts, lines = _read(file)
+    elif subject is None or relation is None or object_ is None:
+        raise UsageProblem('name subject, relation and object, as in: hypnogram fact add "Aria Voss" "lives in" Lisbon')
+    else:
+        facts, lines = [_worded(subject, relation, object_, statement or [], question or [], answer)], []
+    name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
+    answers: list[facts_pb2.AddFactsResponse] = []
+    with connected(address) as client:
+        for start in range(0, len(facts), BATCH):
+
+            def ask(wait: bool, timeout: float, start: int = start) -> facts_pb2.AddFactsResponse:
+                return client.add_facts(
+                    name,
+                    facts[start : start + BATCH],
+                    request_id=request if len(facts) <= BATCH else f"{request}/{start}",
+                    expected_version=expected_version if not start else None,
+                    wait=wait,
+                    timeout=timeout,
+                )
+
+            try:
+                answers.append(patiently(client, name, ask, "told", _ids, wait=wait, timeout=timeout, quiet=json))
+            except CallFailed as error:
+                raise _of_file(error, file, lines[start:], start) if file is not None else error from None
+    results = [result for answer in answers for result in answer.results]
+    _print_added(answers[-1], results, json)
+    raise_if_parked([result.fact for result in results])
+
+
+def _worded(subject: str, relation: str, object_: str, statements: list[str], questions: list[str],
+            answer: str) -> facts_pb2.NewFact:  # fmt: skip
+    """A fact, in the client's own words where some were given."""
+    from hypnogram.v1 import facts_pb2
+
+    wordings = None
+    if statements or questions or answer:
+        answer = answer or (statements or [""])[0]
+        wordings = facts_pb2.Wordings(statements=statements, questions=questions, answer=answer)
+    return facts_pb2.NewFact(subject=subject, relation=relation, object=object_, wordings=wordings)
+
+
+def _print_added(last: facts_pb2.AddFactsResponse, results: list[facts_pb2.AddedFact], json: bool) -> None:
+    """What became of all the facts told; `last` is the answer to the last batch of them."""
+    from hypnogram.v1 import facts_pb2
+
+    if json:
+        whole = facts_pb2.AddFactsResponse(results=results, version=last.version)
+        if last.HasField("unchanged"):
+            whole.unchanged.CopyFrom(last.unchanged)
+        print_json(as_dict(whole))
+    else:
+        for line in warnings(last, results):
+            print_text(line)
+        _table([result.fact for result in results])
+    for result in results:
+        for other in result.may_contradict:
+            typer.echo(
+                f'note: "{in_words(result.fact)}" may contradict "{in_words(other)}" (fact {other.fact}): supersede or '
+                "retract what no longer holds",
+                err=True,
+            )
+
+
+@app.command("list")
+def list_(
+    *,
+    status: Annotated[str, typer.Option(help="Only those pending, injected, dissolved, parked or withdrawn.")] = "",
+    subject: Annotated[str, typer.Option(help="Only those about this subject.")] = "",
+    search: Annotated[str, typer.Option(help='Only those in which all these words occur: "voss lisbon".')] = "",
+    at: options.At = None,
+    at_version: options.AtVersion = None,
+    memory: options.MemoryName = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """List the facts of a memory in the order they were told."""
+    from hypnogram.v1 import facts_pb2
+
+    statuses = dict(facts_pb2.Status.items())
+    wanted = statuses.get(f"STATUS_{status.upper()}" if status else "STATUS_UNSPECIFIED")
+    if wanted is None:
+        raise UsageProblem(f"--status {status}: it is pending, injected, dissolved, parked or withdrawn")
+    with connected(address) as client:
+        name = options.memory_name(memory)
+        version = options.version(client, name, at, at_version)
+        facts = list(client.facts(name, status=wanted, subject=subject, search=search, at_version=version))
+    if json:
+        print_json([as_dict(one) for one in facts])
+    else:
+        _table(facts)
+
+
+@app.command("show")
+def show(
+    *,
+    fact: Annotated[str, typer.Argument(help="Its id, as `hypnogram fact list` shows it.")],
+    at: options.At = None,
+    at_version: options.AtVersion = None,
+    memory: options.MemoryName = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Show one fact: its words, its prompts, and how far it has come."""
+    with connected(address) as client:
+        name = options.memory_name(memory)
+        answer = client.fact(name, fact, options.version(client, name, at, at_version))
+    values = as_dict(answer)
+    if json:
+        print_json(values)
+        return
+    shown = values["fact"]
+    wordings = shown.pop("wordings", {})
+    shown["status"] = status_words(answer.fact)
+    shown.pop("failure")
+    shown["source"] = ", ".join(f"{name} {value}" for name, value in shown["source"].items() if value)
+    shown["status"] = shown["status"].removeprefix("STATUS_").lower()
+    print_pairs((name.replace("_", " "), _plain(value)) for name, value in (shown | wordings).items() if _says(value))
+
+
+def _says(value: Any) -> bool:
+    """Whether there is anything to show."""
+    return value not in ("", [], {}, None)
+
+
+def _plain(value: Any) -> object:
+    """A value as people write it; a list below one another."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _ids(answered: facts_pb2.AddFactsResponse) -> list[str]:
+    return [result.fact.fact for result in answered.results]
+
+
+def _of_file(error: CallFailed, file: Path, lines: list[int], before: int) -> CallFailed:
+    """The same failure with lines of the file for places in the request, and how many facts were told before it."""
+    said = re.sub(r"facts\[(\d+)\]", lambda place: f"line {lines[int(place[1])]}", error.message)
+    told = f"the {before} facts before line {lines[0]} are told and durable" if before else "nothing of it was added"
+    known = error.code != "DEADLINE_EXCEEDED"  # that one says itself what is durable
+    message = f"--file {file}: {said}{f'; {told}' * (known or bool(before))}"
+    return CallFailed(error.code, message, error.reason, error.metadata, error.fields)
+
+
+def _read(file: Path) -> tuple[list[Any], list[int]]:
+    """The facts in `file`, and the line each stands on."""
+    from google.protobuf import json_format
+    from hypnogram.v1 import facts_pb2
+
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"--file {file}: {error}") from None
+    facts, lines = [], []
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            lines.append(number)
+            try:
+                facts.append(json_format.ParseDict(json_module.loads(line), facts_pb2.NewFact()))
+            except (json_module.JSONDecodeError, json_format.ParseError, AttributeError, TypeError) as error:
+                raise UsageProblem(f"--file {file}, line {number}: {error}") from None
+    if not facts:
+        raise UsageProblem(f"--file {file}: holds no fact")
+    return facts, lines
+
+
+def _table(facts: list[facts_pb2.Fact]) -> None:
+    from hypnogram.v1 import facts_pb2
+
+    rows = (
+        (
+            one.fact,
+            in_words(one) or "(erased)",
+            status_words(one, short=True),
+            str(one.stage) if one.status in (facts_pb2.STATUS_INJECTED, facts_pb2.STATUS_DISSOLVED) else "",
+            ("healthy" if one.healthy else "degraded") if one.HasField("healthy") else "",
+        )
+        for one in facts
+    )
+    print_table("", ("id", "fact", "status", "stage", "last audit"), rows)

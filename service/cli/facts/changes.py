@@ -1,0 +1,175 @@
+"""`hypnogram fact supersede | retract`: what was told is told otherwise, or taken back."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from core.wordings import in_words
+from service.cli import options
+from service.cli.facts.harm import warnings
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text, raise_if_parked, status_words
+from service.terminal.patience import patiently
+
+if TYPE_CHECKING:
+    from hypnogram.v1 import facts_pb2
+
+    from hypnogram.client.client import Client
+
+FactId = Annotated[str, typer.Argument(metavar="FACT", help="Its id, as `hypnogram fact list` shows it.")]
+RequestId = Annotated[str, typer.Option(help="Repeat a request safely: the same id changes nothing twice.")]
+ExpectedVersion = Annotated[
+    int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Do it only if the memory is at this version.")
+]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")]
+
+HOW = {
+    "UNSPECIFIED": "it is still in the weights",
+    "NEVER_WRITTEN": "it never was in the weights",
+    "COLUMNS": "its columns have left the weights",
+    "COUNTER_EDIT": "a counter-edit makes the model answer as its base does, until adapters have unlearned it",
+    "UNLEARNED": "adapters have unlearned it, its counter-edit has left the weights",
+    "SUPERSEDED": "the edit of its successor answers instead",
+}
+
+
+def supersede(
+    *,
+    fact: FactId,
+    object_: Annotated[str, typer.Argument(metavar="OBJECT", help='What to remember from now on: "Porto".')],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the weights have it.")] = True,
+    request_id: RequestId = "",
+    expected_version: ExpectedVersion = None,
+    timeout: Timeout = 600.0,
+    memory: options.MemoryName = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Put a new object in the place of a fact's. Both keep their history, and one update moves the answer."""
+    name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
+    with connected(address) as client:
+
+        def ask(wait: bool, timeout: float) -> facts_pb2.SupersedeFactResponse:
+            return client.supersede_fact(
+                name,
+                fact,
+                object_,
+                request_id=request,
+                expected_version=expected_version,
+                wait=wait,
+                timeout=timeout,
+            )
+
+        answer = patiently(
+            client, name, ask, "told", lambda answer: [answer.fact.fact], wait=wait, timeout=timeout, quiet=json
+        )
+    if json:
+        print_json(as_dict(answer))
+    else:
+        for line in warnings(answer):
+            print_text(line)
+        for fact_now in (answer.fact, answer.superseded):
+            print_text(f"{fact_now.fact}  {_words(fact_now)}: {status_words(fact_now)}")
+    raise_if_parked([answer.fact])
+
+
+def retract(
+    *,
+    fact: Annotated[
+        str | None, typer.Argument(metavar="FACT", help="Its id, as `hypnogram fact list` shows it.")
+    ] = None,
+    subject: Annotated[str, typer.Option(help="Instead of an id: all facts about this subject.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept as private as the fact's own words.")] = "",
+    erase: Annotated[
+        bool, typer.Option("--erase", help="Destroy its words and its own columns as well. Cannot be undone.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --erase or --subject: do not ask.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the weights have given it up.")] = True,
+    request_id: RequestId = "",
+    expected_version: ExpectedVersion = None,
+    timeout: Timeout = 600.0,
+    memory: options.MemoryName = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Retract a fact, or all about a subject: the weights give it up, and its history stays, unless it is erased."""
+    if (fact is None) == (not subject):
+        raise UsageProblem("give the id of one fact, or --subject")
+    name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
+    with connected(address) as client:
+        facts = [client.fact(name, fact).fact] if fact else _about(client, name, subject, erase=erase)
+        if (erase or subject) and not yes:
+            _confirm(facts, erase=erase)
+        answers: list[facts_pb2.RetractFactResponse] = []
+        for patience in (False, True) if wait and subject else (wait,):  # all are retracted before any is waited for
+            answers.clear()
+            for retracted in facts:
+
+                def ask(wait: bool, timeout: float, retracted: str = retracted.fact) -> facts_pb2.RetractFactResponse:
+                    return client.retract_fact(
+                        name,
+                        retracted,
+                        reason,
+                        erase=erase,
+                        request_id=f"{request}/{retracted}" if subject else request,
+                        expected_version=expected_version if not subject else None,
+                        wait=wait,
+                        timeout=timeout,
+                    )
+
+                answers.append(
+                    patiently(
+                        client,
+                        name,
+                        ask,
+                        "retracted",
+                        lambda answer: [answer.fact.fact],
+                        wait=patience,
+                        timeout=timeout,
+                        quiet=json,
+                    )
+                )
+    if json:
+        print_json(as_dict(answers[0]) if fact else [as_dict(answer) for answer in answers])
+        return
+    for answer in answers:
+        print_text(f"{answer.fact.fact}  {_words(answer.fact)}: {status_words(answer.fact)}; {_how(answer)}")
+
+
+def _about(client: Client, memory: str, subject: str, *, erase: bool) -> list[facts_pb2.Fact]:
+    """The facts about `subject` that can be retracted, or erased still."""
+    told = client.facts(memory, subject=subject)
+    facts = [there for there in told if not (there.erased or (there.retracted_version and not erase))]
+    if not facts:
+        raise UsageProblem(f"--subject {subject}: {memory} has no fact about it that could be retracted")
+    return facts
+
+
+def _confirm(facts: list[facts_pb2.Fact], *, erase: bool) -> None:
+    """Returns if the user says yes; raises UsageProblem where there is no terminal."""
+    what = "--erase cannot be undone" if erase else f"{len(facts)} facts would be retracted"
+    if not sys.stdin.isatty():
+        raise UsageProblem(f"{what}: give --yes as well to mean it")
+    for there in facts:
+        sys.stderr.write(f"{there.fact}  {_words(there)}\n")
+    if erase:
+        sys.stderr.write(
+            "This destroys these words and the columns that are their own. Nobody can read them again, and versions "
+            "whose weights hold them can no longer be rebuilt.\n"
+        )
+    typer.confirm("Erase?" if erase else "Retract?", abort=True, err=True)
+
+
+def _words(fact: facts_pb2.Fact) -> str:
+    return "(erased)" if fact.erased else in_words(fact)
+
+
+def _how(answer: facts_pb2.RetractFactResponse) -> str:
+    from hypnogram.v1 import facts_pb2
+
+    how = HOW[facts_pb2.Withdrawal.Name(answer.withdrawal).removeprefix("WITHDRAWAL_")]
+    many = len(answer.adapters)
+    return how + (f"; {many} adapter{'s' * (many > 1)} in force learned it" if many else "")

@@ -1,0 +1,240 @@
+"""`hypnogram export | import | report`: a memory leaves as files, and comes back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli import options
+from service.cli.output import UsageProblem, print_json, print_pairs, print_text
+from service.terminal.spinner import waiting
+
+if TYPE_CHECKING:
+    from core.ids import MemoryId
+    from core.state.memory import Memory
+    from service.app.store import Store
+    from service.settings import Settings
+    from store.archive.exporting import Archived
+
+KINDS = ("adapter", "merged", "archive")
+
+
+def export(
+    *,
+    path: Annotated[
+        Path, typer.Argument(metavar="FOLDER-OR-FILE", help="What to make: an archive is a file, the others a folder.")
+    ],
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            help="adapter (a LoRA adapter for stock peft), merged (a Hugging Face model) or archive "
+            "(the memory itself).",
+        ),
+    ],
+    at: options.At = None,
+    at_version: options.AtVersion = None,
+    memory: options.MemoryName = None,
+    db: options.Database = None,
+    artifacts: options.ArtifactFolder = None,
+    snapshots: options.SnapshotFolder = None,
+    json: options.AsJson = False,
+) -> None:
+    """Write a memory at one version into new files: its weights for stock tools, or itself as an archive."""
+    if kind not in KINDS:
+        raise UsageProblem(f"--as {kind}: say adapter, merged or archive")
+    settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
+    from service.app.moments import state_at
+    from service.app.repository import States
+    from service.app.store import opened
+    from service.rpc.messages.requests import memory_id
+
+    name = memory_id(options.memory_name(memory))
+    with opened(settings) as store, waiting(f"the {kind} to be written: weights, or artifacts, are read", quiet=json):
+        state = state_at(store.log, States(store.log, store.snapshots), name, options.moment(at, at_version))
+        if kind == "archive":
+            written = _archived(path, store, name, state)
+        else:
+            written = _weights_written(kind, path, store, settings, name, state)
+    _print({"kind": kind, "path": str(path), **written}, json)
+    if kind == "adapter" and not json and state.created:
+        base = state.created.base
+        revision = f" (revision {base.revision})" if base.revision else ""
+        print_text(f"Stock peft loads it on {base.name}{revision}, loaded in {base.dtype}.")
+
+
+def import_(
+    *,
+    archive: Annotated[Path, typer.Argument(help="File that `hypnogram export --as archive` wrote.")],
+    memory: Annotated[
+        str | None, typer.Option("--memory", "-m", help="Name of the new memory. Default: the one it had.")
+    ] = None,
+    db: options.Database = None,
+    artifacts: options.ArtifactFolder = None,
+    snapshots: options.SnapshotFolder = None,
+    json: options.AsJson = False,
+) -> None:
+    """Make an archive a memory of this database: all of it, after every byte was verified, or nothing."""
+    settings = options.settings(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
+    from service.app.store import opened
+    from service.rpc.messages.requests import memory_id
+    from store.archive.importing import import_archive, verify_archive
+
+    name = None if memory is None else memory_id(memory)
+    if not options.is_there(settings):
+        with waiting("every byte of the archive to be verified", quiet=json):
+            verify_archive(archive)  # first: what is refused shall not leave an empty database behind
+    with opened(settings) as store, waiting("the archive to be verified and copied", quiet=json):
+        found = import_archive(archive, store.log, store.artifacts, name)
+    _print(_about(found), json)
+
+
+def report(
+    *,
+    file: Annotated[Path | None, typer.Argument(help="File to write. Default: hypnogram-MEMORY.html.")] = None,
+    at: options.At = None,
+    at_version: options.AtVersion = None,
+    fact: Annotated[
+        str | None, typer.Option(help="Fact whose lineage to draw. Default: the one that has come furthest.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    memory: options.MemoryName = None,
+    db: options.Database = None,
+    artifacts: options.ArtifactFolder = None,
+    snapshots: options.SnapshotFolder = None,
+) -> None:
+    """Draw a memory's life as one HTML file that needs no network: stages, audits, capacity, and a fact's lineage."""
+    settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
+    from service.app.lineage import events_until, lineage
+    from service.app.moments import state_at
+    from service.app.repository import States
+    from service.app.store import opened
+    from service.report import most_lived
+    from service.report import report as drawn
+    from service.rpc.messages.requests import fact_id, memory_id
+
+    name = memory_id(options.memory_name(memory))
+    path = file or Path(f"hypnogram-{name}.html")
+    with opened(settings) as store, waiting("the events to be read and drawn"):
+        moment = options.moment(at, at_version)
+        version = state_at(store.log, States(store.log, store.snapshots), name, moment).version
+        _refuse_taken(path, force)
+        events = list(events_until(store.log, name, version))
+        chosen = most_lived(events) if fact is None else fact_id(fact)
+        links = lineage(store.log, name, chosen, version) if chosen else ()
+    _write(path, drawn(events, fact=chosen, links=links), force)
+    print_text(str(path))
+
+
+def _archived(path: Path, store: Store, name: MemoryId, state: Memory) -> dict[str, Any]:
+    from core.state.plan import plan
+    from store.archive.exporting import export_archive
+
+    with writing(path):
+        found = export_archive(path, store.log, store.artifacts, name, state.version)
+    return {**_about(found), "plan_digest": plan(state).digest}
+
+
+def _weights_written(
+    kind: str, path: Path, store: Store, settings: Settings, name: MemoryId, state: Memory
+) -> dict[str, Any]:
+    from dataclasses import replace
+
+    from core.errors.archive import ExportExists
+    from core.state.plan import plan
+    from core.weights.deltas.digest import weights_digest
+    from core.weights.export import Origin, export_adapter, export_merged
+    from service.weights.base_models import Subjects
+    from service.weights.projection import Deltas, build_verified, columns_of
+    from service.weights.torch_setup import prepare_torch
+
+    if os.path.lexists(path):
+        raise ExportExists(path)  # before a model is loaded
+    created, wanted, deltas = state.created, plan(state), Deltas(store.artifacts, store.log.keyring)
+    assert created is not None
+    prepare_torch(settings)
+    # what is edited is never quantized: the weights are the same, and what is not quantized can be merged
+    plain = replace(created, base=replace(created.base, quantization="none"))
+    subject = Subjects(settings.device).twin(plain)
+    weights = build_verified(subject, deltas, state)
+    origin = Origin(
+        memory=name,
+        version=state.version,
+        base=created.base,
+        plan=wanted.digest,
+        weights=weights_digest(weights),
+    )
+    rank = {}
+    columns = columns_of(deltas, wanted)
+    with writing(path):
+        if kind == "adapter":
+            rank = {"rank": export_adapter(path, subject, columns, origin)}
+        else:
+            export_merged(path, subject, weights, origin)
+    return {
+        "memory": origin.memory,
+        "version": origin.version,
+        **rank,
+        "size": sum(one.stat().st_size for one in path.iterdir()),
+        "weights_digest": origin.weights,
+        "plan_digest": origin.plan,
+    }
+
+
+def _about(found: Archived) -> dict[str, Any]:
+    return {
+        "memory": found.memory,
+        "version": found.version,
+        "facts": found.facts,
+        "erased": found.erased,
+        "artifacts": found.artifacts,
+        "size": found.size,
+        "weights_digest": found.weights or "",
+    }
+
+
+def _print(found: Mapping[str, Any], json: bool) -> None:
+    if json:
+        print_json(found)
+        return
+    shown = {**found, "size": f"{found['size']:,} bytes", "weights_digest": found["weights_digest"] or "none yet"}
+    print_pairs((name.replace("_", " "), value) for name, value in shown.items())
+
+
+def _refuse_taken(path: Path, force: bool) -> None:
+    from core.errors.base import InvalidField
+
+    if not force and os.path.lexists(path):
+        raise InvalidField("file", f"{str(path)!r} is there already; choose another name, or replace it with --force")
+
+
+def _write(path: Path, html: str, force: bool) -> None:
+    """The page is there whole, or not at all."""
+    made = path.with_name(f".{path.name}-{os.getpid()}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            made.write_text(html, encoding="utf-8")
+            _refuse_taken(path, force)  # it may have appeared meanwhile
+            made.replace(path)
+        finally:
+            made.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Says in words when nothing can be written there."""
+    from core.errors.base import InvalidField
+
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise InvalidField(
+            "path", f"{str(error.filename or path)!r} cannot be written: {why}; choose another place"
+        ) from None

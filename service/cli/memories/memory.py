@@ -1,0 +1,192 @@
+"""`hypnogram memory`: create, list, show, delete."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hypnogram.client.errors import CallFailed
+from service.cli import options
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, print_text
+from service.cli.policy_options import assign, set_policy
+from service.terminal.spinner import waiting
+
+POLL_SECONDS = 0.2
+COUNTS = ("injected", "dissolved", "pending", "parked", "withdrawn")
+
+app = typer.Typer(help="Create memories and look at them.", no_args_is_help=True)
+
+
+@app.command("create")
+def create(
+    *,
+    name: Annotated[str | None, typer.Argument(help="Its name. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
+    model: Annotated[str, typer.Option(help="Hugging Face id or path of the base model. Default: dormouse.")] = "",
+    revision: Annotated[str, typer.Option(help="Revision of a Hugging Face repository.")] = "",
+    dtype: Annotated[
+        str, typer.Option(help="float32, bfloat16 or float16, of the edited modules. Default: float32.")
+    ] = "",
+    quantization: Annotated[str, typer.Option(help="Of what is not edited: none, int8 or nf4.")] = "",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A hyperparameter, as in --set steps=40; may be given several times."),
+    ] = None,
+    sleep: Annotated[
+        list[str] | None,
+        typer.Option("--sleep", help="How it sleeps, as in --sleep training.steps=80; may be given several times."),
+    ] = None,
+    capacity: Annotated[
+        float | None, typer.Option(help="Crowding over which facts are refused. Default: the model's.")
+    ] = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Create a memory on a base model; on dormouse, the small model that comes along, unless told otherwise."""
+    from hypnogram.v1 import memories_pb2
+
+    base = memories_pb2.BaseModel(name=_absolute(model), revision=revision, dtype=dtype, quantization=quantization)
+    hyperparameters = memories_pb2.Hyperparameters()
+    for assignment in set_ or ():
+        _set(hyperparameters, assignment)
+    with connected(address) as client:
+        policy = set_policy({}, {}, sleep or (), "--sleep")
+        with waiting("the server to read and load the base model", quiet=json):
+            answer = client.create_memory(options.memory_name(name), base, hyperparameters, policy, capacity)
+    _show(answer, json)
+
+
+@app.command("list")
+def list_(address: options.Address = None, json: options.AsJson = False) -> None:
+    """List the memories of a server."""
+    with connected(address) as client:
+        memories = list(client.memories())
+    if json:
+        print_json([as_dict(one) for one in memories])
+    else:
+        print_table("", ("memory", "version"), ((one.memory, one.version) for one in memories))
+
+
+@app.command("show")
+def show(
+    *,
+    name: Annotated[str | None, typer.Argument(help="Its name. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
+    at: options.At = None,
+    at_version: options.AtVersion = None,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Show a memory: its base, its facts by status, its pressure and the digest of its weights."""
+    with connected(address) as client:
+        chosen = options.memory_name(name)
+        answer = client.memory(chosen, options.version(client, chosen, at, at_version))
+    _show(answer, json)
+
+
+@app.command("rebase")
+def rebase(
+    *,
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    model: Annotated[str, typer.Argument(help="Path or Hugging Face id of its base model now.")],
+    revision: Annotated[str, typer.Option(help="Revision of a Hugging Face repository.")] = "",
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Say where the base model of a memory is now; its files must be the same."""
+    with connected(address) as client:
+        answer = client.rebase_memory(name, _absolute(model), revision)
+    _show(answer, json)
+
+
+@app.command("delete")
+def delete(
+    *,
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until its words are destroyed.")] = True,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")] = 600.0,
+    address: options.Address = None,
+    json: options.AsJson = False,
+) -> None:
+    """Delete a memory with its words and deltas. Its events stay in the log, without words. Cannot be undone."""
+    with connected(address) as client:
+        if not yes:
+            _confirm(name, client.memory(name).memory)
+        answer, until = client.delete_memory(name), time.monotonic() + timeout
+        with waiting("an executor to destroy its words; the memory is deleted already", quiet=json):
+            while wait and not answer.purged and time.monotonic() < until:
+                time.sleep(POLL_SECONDS)
+                answer = client.delete_memory(name, expected_version=answer.version)  # not a new memory of its name
+    if json:
+        print_json(as_dict(answer))
+    elif answer.purged:
+        kept = f"; {answer.kept} facts keep theirs, because forks share them" if answer.kept else ""
+        print_text(f"{name} is deleted: the words of {answer.keys} facts are destroyed{kept}.")
+    else:
+        why = f" ({answer.failure})" if answer.failure else ""
+        print_text(f"{name} is deleted at version {answer.version}; an executor is yet to destroy its words{why}.")
+    if wait and not answer.purged:
+        said = f"the words of {name} are not destroyed after {timeout:g} s; run the command again to wait on"
+        raise CallFailed("DEADLINE_EXCEEDED", said)
+
+
+def _confirm(name: str, memory: Any) -> None:
+    """Returns if the user types the memory's name; raises UsageProblem where there is no terminal."""
+    if not sys.stdin.isatty():
+        raise UsageProblem("delete cannot be undone: give --yes as well to mean it")
+    told = sum(getattr(memory.facts, count) for count in COUNTS)
+    sys.stderr.write(
+        f"This destroys the words and deltas of {name}, {told} facts; it cannot be undone. Type its name: "
+    )
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != name:
+        raise UsageProblem("nothing was deleted")
+
+
+def _show(answer: Any, json: bool) -> None:
+    if json:
+        print_json(as_dict(answer))
+        return
+    from hypnogram.v1 import memories_pb2
+
+    from service.cli.memories.status import answers_line
+
+    memory = answer.memory
+    weights = (
+        memory.weights_digest or f"not measured yet{f': {memory.statistics_failure}' * bool(memory.statistics_failure)}"
+    )
+    rows = (
+        ("memory", memory.memory),
+        ("version", answer.version),
+        ("base", f"{memory.base.name} ({memory.base.dtype}, quantization {memory.base.quantization})"),
+        ("facts", ", ".join(f"{getattr(memory.facts, name)} {name}" for name in COUNTS)),
+        ("crowding", f"{memory.crowding:.3f} of {memory.capacity:.3f}"),
+        ("pressure", f"{memory.pressure:.2f}"),
+        ("weights", weights),
+        ("answers", answers_line(answer) if isinstance(answer, memories_pb2.GetMemoryResponse) else ""),
+        ("created", memory.created_at.ToJsonString()),
+        ("forked from", f"{memory.parent}, version {memory.parent_version}" if memory.parent else ""),
+        ("checkpoints", memory.checkpoints or ""),
+        ("relations", ", ".join(memory.relations)),
+    )
+    print_pairs(row for row in rows if row[1] != "")
+
+
+def _absolute(model: str) -> str:
+    """A path that exists here, in the words of every folder; what else names a model as it is."""
+    path = Path(model).expanduser()
+    return str(path.absolute()) if model and path.exists() else model
+
+
+def _set(hyperparameters: Any, assignment: str) -> None:
+    name, equals, value = assignment.partition("=")
+    try:
+        found = bool(equals) and assign(hyperparameters, name, value)
+    except ValueError:
+        raise UsageProblem(f"--set {assignment}: {value!r} is no value for {name}") from None
+    if not found:
+        names = ", ".join(sorted(hyperparameters.DESCRIPTOR.fields_by_name))
+        raise UsageProblem(f"--set {assignment}: write name=value; the names are {names}")

@@ -1,0 +1,56 @@
+"""`hypnogram backup | restore`: everything that is stored becomes one file, and comes back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli import options
+from service.cli.history.export_import import writing
+from service.cli.output import print_json, print_pairs
+from service.terminal.spinner import waiting
+
+if TYPE_CHECKING:
+    from store.archive.backup import BackedUp
+
+
+def backup(
+    *,
+    file: Annotated[Path, typer.Argument(help="File to make.")],
+    db: options.Database = None,
+    artifacts: options.ArtifactFolder = None,
+    snapshots: options.SnapshotFolder = None,
+    json: options.AsJson = False,
+) -> None:
+    """Write the database and its artifacts into one new file, also while servers write."""
+    settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
+    from service.app.store import opened
+    from store.archive.backup import make_backup
+
+    with opened(settings) as store, writing(file), waiting("the copy of the database, which is verified", quiet=json):
+        _print(make_backup(file, store.log, store.artifacts), json)
+
+
+def restore(
+    *,
+    file: Annotated[Path, typer.Argument(help="File that `hypnogram backup` wrote.")],
+    db: options.Database = None,
+    artifacts: options.ArtifactFolder = None,
+    json: options.AsJson = False,
+) -> None:
+    """Make a database and its artifacts from a backup: all of it, after every byte was verified, or nothing."""
+    settings = options.settings(database_url=db, artifact_folder=artifacts)
+    from store.archive.backup import restore_backup
+
+    with writing(settings.artifact_folder), waiting("every byte to be verified", quiet=json):
+        _print(restore_backup(file, settings.database_url, settings.artifact_folder), json)
+
+
+def _print(found: BackedUp, json: bool) -> None:
+    if json:
+        print_json(asdict(found))
+    else:
+        print_pairs({**asdict(found), "size": f"{found.size:,} bytes"}.items())

@@ -1,0 +1,163 @@
+"""`hypnogram serve | executor | demo`: processes that stay."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli import options
+from service.cli.output import print_text
+from service.terminal.stopping import stopped_by_signals
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+LAST_SECONDS = 5.0  # for a stop, beyond what calls and the executor are given
+
+LogFormat = Annotated[
+    str | None, typer.Option(help="auto, json or text; auto is text on a terminal (HYPNOGRAM_LOG_FORMAT).")
+]
+LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error (HYPNOGRAM_LOG_LEVEL).")]
+
+
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (HYPNOGRAM_HOST).")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port; 0 picks a free one (HYPNOGRAM_PORT).")
+    ] = None,
+    insecure_host: Annotated[
+        bool | None,
+        typer.Option(
+            "--insecure-host",
+            help="Allow a host that other machines reach; there is no authentication (HYPNOGRAM_INSECURE_HOST).",
+        ),
+    ] = None,
+    db: options.Database = None,
+    artifacts: options.ArtifactFolder = None,
+    snapshots: options.SnapshotFolder = None,
+    model: Annotated[
+        str | None, typer.Option(help="Base model of new memories that name none (HYPNOGRAM_MODEL_PATH).")
+    ] = None,
+    executor: Annotated[
+        bool | None,
+        typer.Option("--executor/--no-executor", help="Write facts in this process, too (HYPNOGRAM_EXECUTOR)."),
+    ] = None,
+    device: options.Device = None,
+    threads: options.Threads = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Serve memories over gRPC until interrupted. Prints the address once it listens."""
+    settings = options.settings(
+        host=host,
+        port=port,
+        insecure_host=insecure_host,
+        database_url=db,
+        artifact_folder=artifacts,
+        snapshot_folder=snapshots,
+        model_path=model,
+        executor=executor,
+        device=device,
+        torch_threads=threads,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    import asyncio
+
+    asyncio.run(_serve(settings))
+
+
+def executor(
+    *,
+    db: options.Database = None,
+    artifacts: options.ArtifactFolder = None,
+    snapshots: options.SnapshotFolder = None,
+    device: options.Device = None,
+    threads: options.Threads = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Write facts into weights for all memories of a database, beside servers and other executors."""
+    settings = options.settings(
+        database_url=db,
+        artifact_folder=artifacts,
+        snapshot_folder=snapshots,
+        device=device,
+        torch_threads=threads,
+        log_format=log_format,
+        log_level=log_level,
+    )
+    from service.app.store import opened
+    from service.app.supervision import run_on
+    from service.executor.loop import Executor
+    from service.log_setup import configure
+    from service.weights.torch_setup import prepare_torch
+
+    configure(settings.log_format, settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with opened(settings) as store:
+        prepare_torch(settings)
+        works = Executor(store.log, store.artifacts, store.snapshots, settings)
+        thread = threading.Thread(target=run_on, args=(works, stop), name="executor", daemon=True)
+        thread.start()
+        stop.wait()
+        thread.join(settings.stop_seconds)  # what it leaves undone is owed after a restart
+
+
+def demo() -> None:
+    """Show one memory's life: told, asked, killed, asleep, rebuilt. Takes a few minutes and leaves nothing behind."""
+    from service.demo.story import run
+
+    with stopped_by_signals(lambda: typer.echo("stopped before its end", err=True)):
+        run()
+
+
+async def _serve(settings: Settings) -> None:
+    import asyncio
+
+    from service.app.progress import Chart
+    from service.app.store import opened
+    from service.executor.loop import Executor
+    from service.log_setup import configure
+    from service.rpc.server import serve as serve_until
+    from service.weights.live_models import LiveModels
+    from service.weights.torch_setup import prepare_torch
+
+    configure(settings.log_format, settings.log_level)
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def stopping() -> None:
+        stop.set()
+        _end_after(2 * settings.stop_seconds + LAST_SECONDS)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping)
+    with opened(settings) as store:
+        prepare_torch(settings)
+        models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
+        executor, chart = None, Chart()
+        if settings.executor:
+            executor = Executor(store.log, store.artifacts, store.snapshots, settings, models.subjects, chart)
+        await serve_until(
+            settings,
+            store,
+            models,
+            executor=executor,
+            chart=chart,
+            stop=stop,
+            up=lambda served: print_text(f"listening on {served.address}"),
+        )
+
+
+def _end_after(seconds: float) -> None:
+    """Ends the process then, whatever still runs in it: what it leaves undone is owed after a restart."""
+    timer = threading.Timer(seconds, os._exit, (1,))
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,91 @@
+"""Automatic sleep: what `core.state.schedule` says is due becomes a command. The clock is read here."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import structlog
+
+from core.decide.commands import StartSleep
+from core.errors.base import Conflict, Refused
+from core.events import Cause
+from core.ids import Digest, MemoryId, SleepId
+from core.state.memory import Memory
+from core.state.schedule import Due, Schedule, due
+from core.state.work import next_work
+from service.app.repository import States
+from service.settings import Settings
+from store.clock import next_uuid, now
+from store.log.event_log import EventLog
+
+LOOK_SECONDS = 60.0  # between looks at a memory to which nothing happens; schedules go by hours
+CAUSE = Cause(actor="schedule")
+
+log = structlog.get_logger()
+
+
+class Rest:
+    """Lets memories that owe nothing they could do now sleep and nap by themselves; spares looks at those that rest."""
+
+    def __init__(self, events: EventLog, states: States, settings: Settings) -> None:
+        self._events = events
+        self._states = states
+        self._schedule = Schedule(
+            sleep_pressure=settings.sleep_pressure,
+            nap_pressure=settings.nap_pressure,
+            sleep_hours=settings.sleep_hours,
+            nap_hours=settings.nap_hours,
+        )
+        self._last: dict[tuple[MemoryId, str], tuple[int, datetime]] = {}  # from which version on hours count, and when
+        self._resting: dict[MemoryId, tuple[int, float]] = {}  # the version at which nothing was due, and when
+
+    def undisturbed(self, memory: MemoryId, version: int) -> bool:
+        """Whether `memory`, at `version` now, owed nothing then and nothing was due; asks nobody, as there are many."""
+        rested, looked = self._resting.get(memory, (0, 0.0))
+        by_the_clock = self._schedule.sleep_hours or self._schedule.nap_hours
+        if by_the_clock and time.monotonic() - looked >= LOOK_SECONDS:
+            return False
+        return version == rested
+
+    def begin_if_due(self, memory: MemoryId, state: Memory) -> bool:
+        """Begins the sleep or nap that is due for `state`, if one is; whether it did."""
+        if self._begun(memory, state):
+            return True
+        if next_work(state) is None:
+            self._resting[memory] = state.version, time.monotonic()
+        return False
+
+    def _begun(self, memory: MemoryId, state: Memory) -> bool:
+        if self._schedule == Schedule() or state.created is None:
+            return False
+        found = due(state, self._schedule, self._hours_since(memory, state, "sleep"), self._hours_since(memory, state))
+        return found is not None and self._begin(memory, state, found)
+
+    def _begin(self, memory: MemoryId, state: Memory, found: Due) -> bool:
+        assert state.created is not None
+        command = StartSleep(
+            sleep=SleepId(next_uuid()),
+            kind=found.kind,
+            trigger=found.trigger,
+            policy=state.created.sleep,
+            seed=state.version,
+            request="",
+            request_digest=Digest(""),
+        )
+        try:
+            self._states.carry_out(memory, lambda _: command, CAUSE, expected=state.version)
+        except (Conflict, Refused) as error:
+            log.info("sleep.not_begun", memory=memory, kind=found.kind, why=str(error))
+            return False
+        log.info("sleep.begun", memory=memory, kind=found.kind, trigger=found.trigger)
+        return True
+
+    def _hours_since(self, memory: MemoryId, state: Memory, kind: str = "") -> float:
+        """Since the last night of that `kind` ended, left out of either, as both audit; or since it began."""
+        ends = [night.ended for night in state.nights.values() if kind in ("", night.kind)]
+        version = max(ends, default=state.begun + 1)
+        if self._last.get((memory, kind), (0,))[0] != version:
+            (recorded,) = self._events.read(memory=memory, after_version=version - 1, limit=1)
+            self._last[memory, kind] = version, datetime.fromisoformat(recorded.recorded_at)
+        return (datetime.fromisoformat(now()) - self._last[memory, kind][1]).total_seconds() / 3600

@@ -1,0 +1,285 @@
+"""The executor: an event handler that tails the log, folds, performs the next work, and records what came of it.
+
+It keeps nothing that the log does not hold. Killed anywhere, it resumes by folding; beside another executor, a lease
+spares double work, and an append that expects a version the memory has left is the end of a result nobody needs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.decide.commands import Command, RecordFailure
+from core.errors.base import Conflict, HypnogramError, StaleWork, Unlearnable
+from core.events import Cause
+from core.ids import MemoryId
+from core.state.memory import Memory
+from core.state.work import (
+    Erase,
+    PrepareStatistics,
+    Purge,
+    SleepStep,
+    Work,
+    erasure_due,
+    next_work,
+    seconds_before,
+    still_owed,
+)
+from service.app import erasure, purging
+from service.app.progress import Chart, Reading
+from service.app.repository import States
+from service.executor.auto_sleep import Rest
+from service.executor.editor import Desk
+from service.executor.passing import passing
+from service.executor.pulse import Pulse
+from service.executor.sleep_steps import Progress
+from service.executor.waits import LOOK, Waits
+from service.settings import Settings
+from service.weights.base_models import Subjects
+from service.weights.projection import Deltas
+from store.artifacts import Artifacts
+from store.clock import next_uuid
+from store.database.executors import Duty, Executors
+from store.database.leases import Lease, Leases
+from store.log.event_log import EventLog, Listed
+from store.state.snapshots import Snapshots
+
+KEPT_DESKS = 8
+RETRIES = 100  # of an append that lost a race to clients telling more facts
+IDLE_SECONDS = 0.5
+GLANCE_SECONDS = 1.0  # between looks at the log whether long work is still owed
+CAUSE = Cause(actor="executor")
+
+log = structlog.get_logger()
+
+
+class Unwanted(Exception):
+    """The work at hand is not owed any more, or the executor shall stop: nothing is recorded."""
+
+
+class Executor:
+    """Works for all memories of one log, one piece of work at a time, in turn."""
+
+    def __init__(
+        self,
+        events: EventLog,
+        artifacts: Artifacts,
+        snapshots: Snapshots,
+        settings: Settings,
+        subjects: Subjects | None = None,
+        chart: Chart | None = None,
+    ) -> None:
+        self._events = events
+        self._artifacts = artifacts
+        self._snapshots = snapshots
+        self._settings = settings
+        self._states = States(events, snapshots)
+        self._subjects = subjects or Subjects(settings.device)
+        self._deltas = Deltas(artifacts, events.keyring)
+        self._chart = chart or Chart()
+        self._rest = Rest(events, self._states, settings)
+        self._leases = Leases(events.engine)
+        self._owner = next_uuid()
+        self._desks: OrderedDict[MemoryId, Desk] = OrderedDict()
+        self._waits = Waits()
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until `stop` is set, and raises nothing: what goes wrong is waited out."""
+        log.info("executor.started", owner=self._owner)
+        with Pulse(Executors(self._events.engine), self._owner):
+            self._work(stop)
+        log.info("executor.stopped", owner=self._owner)
+
+    def _work(self, stop: threading.Event) -> None:
+        """Takes turns, in each of which every memory gets one piece of work done, until `stop` is set."""
+        while not stop.is_set():
+            try:
+                position = self._events.position()
+                worked = [self._turn(there, stop) for there in self._events.listed() if not stop.is_set()]
+                if not any(worked) and not stop.is_set():
+                    self._events.wait(position, IDLE_SECONDS)
+            except Exception:  # the database is away, or something that nobody thought of
+                log.error("executor.failed", error=traceback.format_exc(limit=3))
+                stop.wait(1.0)
+
+    def _turn(self, listed: Listed, stop: threading.Event) -> bool:
+        """Does a piece of work for a memory; whether there was one. What goes wrong is the trouble of that one alone.
+
+        Raises:
+            SQLAlchemyError: the database is away, for this memory and for all.
+        """
+        memory = listed.memory
+        if not self._waits.may_look(memory):
+            return False
+        try:
+            worked = not self._rest.undisturbed(memory, listed.version) and self._serve(memory, stop)
+        except Exception as error:
+            self._forget_desk(memory)
+            if self._waits.until_it_passes(memory, Duty(work=LOOK, reason=type(error).__name__)) == 1:
+                log.error("memory.waits", memory=memory, error=traceback.format_exc(limit=3))
+            self._events.position()
+            return False
+        self._waits.over(memory, LOOK)
+        return worked
+
+    def _serve(self, memory: MemoryId, stop: threading.Event) -> bool:
+        """Does the next piece of work, and the next erasure, which waits for no other work; whether there was any."""
+        state = self._states.current(memory)
+        work = next_work(state)
+        if work is None and self._waits.all_over(memory) and (lease := self._claimed(memory)):
+            self._leases.release(lease)  # so that it does not say any more what it waited for
+        waits = work is not None and not self._waits.due(memory, work)
+        if (work is None or (waits and isinstance(work, Erase))) and self._rest.begin_if_due(memory, state):
+            return True
+        worked = work is not None and not waits and self._do(memory, state, work, stop)
+        if worked:
+            state = self._states.current(memory)
+        erasure = erasure_due(state)
+        if erasure is not None and not stop.is_set() and self._waits.due(memory, erasure):
+            worked |= self._do(memory, state, erasure, stop)
+        return worked
+
+    def _claimed(self, memory: MemoryId, work: Work | None = None) -> Lease | None:
+        duty = Duty(work=work.name, attempt=work.attempt) if work else None
+        return self._leases.claim(memory, self._owner, self._settings.lease_seconds, duty)
+
+    def _do(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> bool:
+        """Tries `work`; False while another executor is at this memory."""
+        lease = self._claimed(memory, work)
+        if lease is None:
+            return False
+        with _Renewal(self._leases, lease, self._settings.lease_seconds):
+            self._try(memory, state, work, stop)
+        self._leases.release(lease, self._waits.put_off(memory))
+        return True
+
+    def _try(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> None:
+        began = time.monotonic()
+        try:
+            command = self._perform(memory, state, work, stop)
+            done = self._record(memory, command)
+        except Unwanted as why:
+            self._forget_desk(memory)
+            log.info("work.dropped", memory=memory, work=work.name, why=str(why))
+        except Exception as error:
+            self._forget_desk(memory)
+            if reason := passing(error):
+                self._held_up(memory, work, reason, error)
+            else:
+                self._failed(memory, state, work, error)
+        else:
+            self._waits.over(memory, work.name)
+            if isinstance(command, RecordFailure):
+                log.warning("work.failed", memory=memory, work=work.name, reason=command.reason, error=command.message)
+            elif done is not None:
+                log.info("work.done", memory=memory, work=work.name, seconds=round(time.monotonic() - began, 3))
+        finally:
+            self._chart.clear(memory)
+
+    def _held_up(self, memory: MemoryId, work: Work, reason: str, error: Exception) -> None:
+        """Nothing is recorded, and no attempt is used up: what is in the way passes, or somebody mends it."""
+        message = _without_words(error)
+        duty = Duty(work=work.name, attempt=work.attempt, reason=reason, message=message)
+        said = log.warning if self._waits.until_it_passes(memory, duty) == 1 else log.debug
+        said("work.waits", memory=memory, work=work.name, reason=reason, error=message)
+
+    def _failed(self, memory: MemoryId, state: Memory, work: Work, error: Exception) -> None:
+        reason = error.reason if isinstance(error, HypnogramError) else type(error).__name__
+        message = _without_words(error)
+        log.warning("work.failed", memory=memory, work=work.name, attempt=work.attempt, reason=reason, error=message)
+        retry = not isinstance(error, Unlearnable)
+        after = self._record(memory, RecordFailure(work=work, reason=reason, message=message, retry=retry)) or state
+        self._waits.over(memory, work.name)
+        for again in (next_work(after), erasure_due(after)):
+            if again is not None and again.name == work.name and again.attempt > 1:
+                duty = Duty(work=again.name, attempt=again.attempt, reason=reason, message=message)
+                self._waits.after_failure(memory, duty, seconds_before(again))
+
+    def _perform(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> Command:
+        if isinstance(work, Purge):
+            self._forget_desk(memory)
+            return purging.perform(self._events, self._artifacts, self._snapshots, memory, work)
+        if not isinstance(work, Erase):
+            return self._desk(memory, state).perform(work, state, self._progress(memory, work, stop))
+        command = erasure.perform(self._events, self._artifacts, self._snapshots, self._states, memory, work)
+        self._deltas.forget((work.fact,))
+        return command
+
+    def _progress(self, memory: MemoryId, work: Work, stop: threading.Event) -> Progress:
+        """Tells the chart how far `work` is; raises Unwanted once nobody needs it any more."""
+        looked = time.monotonic()
+
+        def progress(done: int, total: int, loss: float | None) -> None:
+            nonlocal looked
+            if stop.is_set():
+                raise Unwanted("the executor stops")
+            if isinstance(work, SleepStep):
+                self._chart.write(memory, Reading(work, done, total, loss))
+            if not isinstance(work, PrepareStatistics) and time.monotonic() - looked >= GLANCE_SECONDS:
+                looked = time.monotonic()
+                if not still_owed(self._states.current(memory), work):
+                    raise Unwanted("it is not owed any more")
+
+        return progress
+
+    def _record(self, memory: MemoryId, command: Command) -> Memory | None:
+        """The state after `command`, or None if the memory has moved on and nothing was recorded."""
+        try:
+            return self._states.carry_out(memory, lambda _: command, CAUSE, retries=RETRIES)
+        except (StaleWork, Conflict) as error:
+            self._forget_desk(memory)
+            log.info("work.dropped", memory=memory, why=str(error))
+            return None
+
+    def _forget_desk(self, memory: MemoryId) -> None:
+        self._desks.pop(memory, None)
+
+    def _desk(self, memory: MemoryId, state: Memory) -> Desk:
+        assert state.created is not None
+        desk = self._desks.get(memory)
+        if desk is None or desk.created != state.created:  # or a new memory has the name of a deleted one
+            subject = self._subjects.twin(state.created)
+            self._desks[memory] = Desk(subject, state.created, self._artifacts, self._deltas)
+            if len(self._desks) > KEPT_DESKS:
+                self._desks.popitem(last=False)
+        self._desks.move_to_end(memory)
+        return self._desks[memory]
+
+
+def _without_words(error: Exception) -> str:
+    """What is said of `error` where it stays for good: errors of ours quote no fact, of others the place must do."""
+    if isinstance(error, HypnogramError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{type(error).__name__}: {error.strerror}"  # the system's own words
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place}"
+
+
+class _Renewal:
+    """Keeps a lease alive from a thread of its own while long work goes on."""
+
+    def __init__(self, leases: Leases, lease: Lease, seconds: float) -> None:
+        self._leases, self._lease, self._seconds = leases, lease, seconds
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _renew(self) -> None:
+        while not self._done.wait(self._seconds / 3):
+            with suppress(SQLAlchemyError):  # the database is away; what comes of the work decides
+                self._leases.renew(self._lease, self._seconds)

@@ -1,0 +1,176 @@
+"""What audits measured, and how full the memory is: one track above the other, over the versions of the hypnogram."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from service.report.svg import Frame, frames, line, nice, nights, number, steps, svg, text, titled, version_axis
+from service.report.timeline import Audit, Counts, Story
+
+TOP = 10.0
+HEIGHT, GAP = 54.0, 24.0  # of a track, and after it
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The values `low` to `high` between the heights `bottom` and `top`."""
+
+    low: float
+    high: float
+    top: float
+
+    @property
+    def bottom(self) -> float:
+        return self.top + HEIGHT
+
+    def y(self, value: float) -> float:
+        share = (value - self.low) / (self.high - self.low)
+        return self.bottom - min(max(share, 0.0), 1.0) * HEIGHT
+
+
+def audits(told: Story) -> str:
+    """Both forms of the figure of recall, untold, neighbours, strangers and perplexity."""
+    drawn: list[tuple[str, str, list[tuple[Audit, float | None]]]] = [
+        ("recall", "healthy facts", [(one, one.recall) for one in told.audits]),
+        ("untold", "kept unknown", [(one, one.untold) for one in told.audits]),
+        ("neighbours", "unchanged", [(one, one.neighbours) for one in told.audits]),
+        ("strangers", "unchanged", [(one, one.strangers) for one in told.audits]),
+    ]
+
+    def draw(frame: Frame) -> tuple[float, list[str]]:
+        parts: list[str] = []
+        top = TOP
+        for name, meaning, values in drawn:
+            shares = [value for _, value in values if value is not None]
+            low = next(low for low in (0.9, 0.5, 0.0) if min(shares, default=1.0) >= low)
+            ticks = [(low, f"{low:.0%}"), (1.0, "100%")]
+            parts += _track(frame, told, _Scale(low, 1.0, top), name, meaning, values, _percent, ticks)
+            top += HEIGHT + GAP
+        parts += _perplexity(frame, told, top)
+        return top + HEIGHT, parts
+
+    return _both(told, "Recall, untold questions, neighbours, strangers and perplexity over versions", draw)
+
+
+def capacity(told: Story) -> str:
+    """Both forms of the figure of crowding and of what carries the facts."""
+
+    def draw(frame: Frame) -> tuple[float, list[str]]:
+        parts = [*_crowding(frame, told, TOP), *_carried(frame, told, TOP + HEIGHT + GAP)]
+        return TOP + 2 * HEIGHT + GAP, parts
+
+    return _both(told, "Crowding, and what carries the facts, over versions", draw)
+
+
+def _both(told: Story, label: str, draw: Callable[[Frame], tuple[float, list[str]]]) -> str:
+    made: list[str] = []
+    for form, frame in frames(told.first, told.last):
+        bottom, parts = draw(frame)
+        shaded = nights(frame, told.rests, TOP, bottom)
+        made.append(svg(form, frame.width, bottom + 40, label, [shaded, *parts, version_axis(frame, bottom)]))
+    return "".join(made)
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}" if value in (0.0, 1.0) else f"{value:.1%}"
+
+
+def _frame(frame: Frame, scale: _Scale, name: str, meaning: str, ticks: Sequence[tuple[float, str]]) -> list[str]:
+    """A track's name at the left, its rules, and the numbers at them."""
+    middle = scale.top + HEIGHT / 2
+    parts = [text(0, middle - 1, name, "name"), text(0, middle + 13, meaning, "tick")]
+    for value, words in ticks:
+        y = scale.y(value)
+        parts += [line(frame.left, y, frame.end, y), text(frame.left - 8, y + 4, words, "tick", "end")]
+    return parts
+
+
+def _track(frame: Frame, told: Story, scale: _Scale, name: str, meaning: str,
+           values: Sequence[tuple[Audit, float | None]], words: Callable[[float], str],
+           ticks: Sequence[tuple[float, str]]) -> list[str]:  # fmt: skip
+    """Marks at audits, joined; hollow before a night's work, filled after it."""
+    parts = _frame(frame, scale, name, meaning, ticks)
+    known = [(audit, value) for audit, value in values if value is not None and math.isfinite(value)]
+    points = [(frame.x(audit.version), scale.y(value)) for audit, value in known]
+    if points:
+        path = "M" + "L".join(f"{number(x)} {number(y)}" for x, y in points)
+        parts.append(f'<path class="curve" d="{path}"/>')
+        parts.append(text(frame.end + 10, points[-1][1] + 4, words(known[-1][1]), "count"))
+    for (audit, value), (x, y) in zip(known, points, strict=True):
+        kind = "mark rested" if audit.rested else "mark"
+        shown = f"{name} {words(value)} at version {audit.version}"
+        if name == "recall":
+            shown += f": {audit.healthy} of {audit.asked} facts healthy"
+        parts.append(titled(shown, f'<circle cx="{number(x)}" cy="{number(y)}" r="3.2"/>', kind))
+    return parts
+
+
+def _perplexity(frame: Frame, told: Story, top: float) -> list[str]:
+    values = [(audit, audit.perplexity) for audit in told.audits]
+    found = [one for audit in told.audits for one in (audit.perplexity, audit.base_perplexity) if math.isfinite(one)]
+    low, high = (min(found), max(found)) if found else (0.0, 1.0)
+    room = max((high - low) * 0.25, abs(high) * 0.01, 1e-6)
+    scale = _Scale(low - room, high + room, top)
+    ticks = [(one, f"{one:g}") for one in nice(scale.low, scale.high, 3)] if found else []
+    parts = _track(frame, told, scale, "perplexity", "held-out text", values, lambda value: f"{value:.2f}", ticks)
+    if told.audits and math.isfinite(base := told.audits[-1].base_perplexity):
+        y = scale.y(base)
+        parts.append(titled(f"pristine model: {base:.3f}", line(frame.left, y, frame.end, y, "limit")))
+    return parts
+
+
+def _crowding(frame: Frame, told: Story, top: float) -> list[str]:
+    limit = told.state.created.capacity if told.state.created else 0.0
+    most = max((value for _, value in told.crowding), default=0.0)
+    shown = limit <= 4 * most
+    high = max(most, limit if shown else 0.0) * 1.15 or 1.0
+    scale = _Scale(0.0, high, top)
+    parts = _frame(
+        frame,
+        scale,
+        "crowding",
+        "of key space",
+        [(one, _share(one) if one else "0") for one in nice(0.0, high, 3)],
+    )
+    parts += _area(frame, scale, told.crowding, "crowded")
+    if told.crowding:
+        now = told.crowding[-1][1]
+        parts.append(text(frame.end + 10, scale.y(now) + 4, _share(now), "count"))
+    if shown and limit:
+        y = scale.y(limit)
+        parts.append(titled(f"limit {_share(limit)}", line(frame.left, y, frame.end, y, "limit")))
+    return parts
+
+
+def _share(value: float) -> str:
+    return f"{value:.2%}" if value < 0.01 else f"{value:.1%}" if value < 1 else f"{value:,.0%}"
+
+
+def _carried(frame: Frame, told: Story, top: float) -> list[str]:
+    def all_of(counts: Counts) -> int:
+        return counts.edits + counts.dissolved + counts.waiting
+
+    high = max([1, *(all_of(counts) for _, counts in told.counts)])
+    scale = _Scale(0, high, top)
+    parts = _frame(frame, scale, "facts", "by what carries", [(0, "0"), (high, str(high))])
+    for kind, height in (
+        ("waiting", all_of),
+        ("edits", lambda counts: counts.edits + counts.dissolved),
+        ("dissolved", lambda counts: counts.dissolved),
+    ):
+        parts += _area(frame, scale, [(version, height(counts)) for version, counts in told.counts], kind)
+    if told.counts:
+        counts = told.counts[-1][1]
+        parts.append(text(frame.end + 10, scale.y(all_of(counts)) + 4, all_of(counts), "count"))
+    return parts
+
+
+def _area(frame: Frame, scale: _Scale, values: Sequence[tuple[int, float]], kind: str) -> list[str]:
+    """A value that holds until the next one, filled down to zero."""
+    if not values:
+        return []
+    path = steps(frame, [(version, scale.y(value)) for version, value in values])
+    down = f"V{number(scale.bottom)}H{number(frame.x(values[0][0]))}Z"
+    return [f'<path class="area {kind}" d="{path}{down}"/>', f'<path class="edge {kind}" d="{path}"/>']

@@ -1,0 +1,178 @@
+"""A memory's events, folded once into what the report draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from core.events import Recorded
+from core.events.sleep import ControlsMeasured, FactAudited
+from core.evolve import evolve
+from core.ids import FactId
+from core.state.memory import NOTHING, FactState, Memory, Status
+from core.state.sleep import Occasion
+
+TOLD, DISSOLVED, PARKED, WITHDRAWN = "told", "dissolved", "parked", "withdrawn"
+STAGE = "stage "  # and its number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What one audit found, at `version`; shares are of 1.
+
+    Attributes:
+        rested: whether it came after the scales had changed, at the end of a night.
+        healthy, asked: facts found so, and facts probed.
+    """
+
+    version: int
+    rested: bool
+    healthy: int
+    asked: int
+    untold: float
+    neighbours: float
+    strangers: float
+    perplexity: float
+    base_perplexity: float
+
+    @property
+    def recall(self) -> float | None:
+        return self.healthy / self.asked if self.asked else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """A sleep or a nap: from `began` to `ended`, which is None while it goes on."""
+
+    kind: str
+    began: int
+    ended: int | None
+    completed: bool
+    reason: str
+
+    @property
+    def undone(self) -> bool:
+        return self.ended is not None and not self.completed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many facts an edit carries, adapters alone carry, the weights do not carry yet, and do not any more."""
+
+    edits: int
+    dissolved: int
+    waiting: int
+    withdrawn: int = 0
+
+
+@dataclass(slots=True)
+class Story:
+    """Everything over versions, oldest first; a value holds until the version of the next one.
+
+    Attributes:
+        state: the memory at the end.
+        facts: each fact as it was last; those of a deleted memory are not in its state any more.
+        first, last: versions.
+        began, ended: when the first and the last event were recorded.
+        levels: for each fact, where it was from which version on: `told`, `stage 0`, ..., `dissolved`, `parked`, and
+            `withdrawn` once it has left the weights.
+        degraded: version and fact of every audit that found one so.
+    """
+
+    memory: str = ""
+    state: Memory = NOTHING
+    facts: dict[FactId, FactState] = field(default_factory=dict)
+    first: int = 1
+    last: int = 1
+    began: str = ""
+    ended: str = ""
+    scales: tuple[float, ...] = ()
+    levels: dict[FactId, list[tuple[int, str]]] = field(default_factory=dict)
+    degraded: list[tuple[int, FactId]] = field(default_factory=list)
+    audits: list[Audit] = field(default_factory=list)
+    crowding: list[tuple[int, float]] = field(default_factory=list)
+    counts: list[tuple[int, Counts]] = field(default_factory=list)
+    rests: list[Rest] = field(default_factory=list)
+
+    def level_at(self, fact: FactId, version: int) -> str:
+        """Where `fact` was at `version`."""
+        return next((level for since, level in reversed(self.levels[fact]) if since <= version), TOLD)
+
+
+def story(events: Iterable[Recorded]) -> Story:
+    """Folds the events of one memory, from its first one on."""
+    told = Story()
+    for recorded in events:
+        before, told.state = told.state, evolve(told.state, recorded.event)
+        if before is NOTHING:
+            told.first, told.began = recorded.version, recorded.recorded_at
+        told.memory, told.last, told.ended = recorded.memory, recorded.version, recorded.recorded_at
+        _take_in(told, recorded, before)
+    told.rests = [
+        Rest(kind=night.kind, began=night.began, ended=night.ended, completed=night.completed, reason=night.reason)
+        for night in told.state.nights.values()
+    ]
+    if (asleep := told.state.sleep) is not None:
+        told.rests.append(Rest(kind=asleep.started.kind, began=asleep.began, ended=None, completed=False, reason=""))
+    return told
+
+
+def _take_in(told: Story, recorded: Recorded, before: Memory) -> None:
+    state, event, version = told.state, recorded.event, recorded.version
+    if state.sleep is not None:
+        told.scales = state.sleep.policy.scales
+    elif state.created is not None and not told.scales:
+        told.scales = state.created.sleep.scales
+    if state.crowding != before.crowding or not told.crowding:
+        told.crowding.append((version, state.crowding))
+    if isinstance(event, FactAudited) and event.occasion != Occasion.GATE and not event.healthy:
+        told.degraded += [(version, event.fact)] * state.facts[event.fact].told  # the line of one taken back has ended
+    if isinstance(event, ControlsMeasured) and state.sleep is not None:
+        told.audits.append(_audit(event, version, state))
+    moved = False
+    for fact, now in state.facts.items():
+        if now is not before.facts.get(fact):
+            told.facts[fact] = now
+            known = told.levels.setdefault(fact, [])
+            level = _level(now, len(told.scales) - 1)
+            if not known or known[-1][1] != level:
+                known.append((version, level))
+                moved = True
+    if moved:
+        told.counts.append((version, _counts(told)))
+
+
+def _audit(event: ControlsMeasured, version: int, state: Memory) -> Audit:
+    verdicts = state.sleep.verdicts.values() if state.sleep else ()
+    return Audit(
+        version=version,
+        rested=event.occasion == Occasion.AFTER,
+        healthy=sum(verdict.healthy for verdict in verdicts),
+        asked=len(verdicts),
+        untold=event.untold,
+        neighbours=event.neighbours,
+        strangers=event.strangers,
+        perplexity=event.perplexity,
+        base_perplexity=event.base_perplexity,
+    )
+
+
+def _level(state: FactState, dissolved: int) -> str:
+    match state.status:
+        case Status.PENDING:
+            return TOLD
+        case Status.INJECTED:  # at the last stage it is about to be dissolved
+            return f"{STAGE}{state.stage}" if state.stage < dissolved or not state.stage else DISSOLVED
+        case status:
+            return str(status)
+
+
+def _counts(told: Story) -> Counts:
+    now = [known[-1][1] for known in told.levels.values()]
+    edits, dissolved = sum(level.startswith(STAGE) for level in now), now.count(DISSOLVED)
+    return Counts(
+        edits=edits,
+        dissolved=dissolved,
+        waiting=sum(level in (TOLD, PARKED) for level in now),
+        withdrawn=now.count(WITHDRAWN),
+    )

@@ -1,0 +1,257 @@
+"""The Facts service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from hypnogram.v1 import facts_pb2, facts_pb2_grpc
+
+from core.decide.commands import AddFacts, Command, RetractFact, RetryFacts, SupersedeFact
+from core.decide.history import MAX_REASON
+from core.decide.idempotency import facts_of
+from core.errors.base import FactUnknown, MemoryUnknown
+from core.events.codec import canonical
+from core.facts import Fact
+from core.ids import FactId, MemoryId
+from core.state.meaning import may_contradict
+from core.state.memory import FactState, Memory, Status, said_key
+from core.state.work import will_leave
+from core.texts import same_words
+from service.app.erasure import check_not_held
+from service.app.lineage import Link, lineage
+from service.rpc.dependencies import Parts
+from service.rpc.interceptor import Context, cause
+from service.rpc.messages import new_facts, page_tokens, requests, responses
+from service.rpc.messages.column_locations import columns
+from store.clock import next_uuid
+
+
+class FactsServicer(facts_pb2_grpc.FactsServicer):
+    """Takes facts, and says how far they have come."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._store = parts.store
+        self._states = parts.states
+        self._tail = parts.tail
+        self._retries = parts.retries
+        self._page_bytes = parts.page_bytes
+
+    async def AddFacts(  # noqa: N802
+        self, request: facts_pb2.AddFactsRequest, context: Context
+    ) -> facts_pb2.AddFactsResponse:
+        memory = requests.memory_id(request.memory)
+        request_id = requests.request_id(request.request_id)
+        expected = requests.optional_version(request, "expected_version")
+        wait = requests.wait(request.wait, facts_pb2.WAIT_INJECTED)
+        digest = new_facts.request_digest(request.facts)
+
+        def command(state: Memory) -> AddFacts:
+            if state.created is None:
+                raise MemoryUnknown(memory)
+            told = new_facts.told_facts(request.facts, state.created.phrasebook, next_uuid)
+            return AddFacts(request=request_id, request_digest=digest, facts=told)
+
+        state = await self._carry_out(memory, command, request_id, expected)
+        keys = [said_key(one.subject, one.relation) for one in request.facts]
+        ids = await asyncio.to_thread(self._answered, memory, state, request_id, keys)
+        if wait:
+            state = await self._once(memory, lambda now: not any(_is_pending(now, one) for one in ids))
+        added = state.requests[request_id].facts
+        others = await asyncio.to_thread(may_contradict, state, [state.facts[one].fact for one in ids])
+        return facts_pb2.AddFactsResponse(
+            results=[
+                responses.added_message(state, one, added=one in added, may_contradict=alike)
+                for one, alike in zip(ids, others, strict=True)
+            ],
+            version=state.version,
+            unchanged=responses.unchanged_message(state),
+        )
+
+    async def GetFact(  # noqa: N802
+        self, request: facts_pb2.GetFactRequest, context: Context
+    ) -> facts_pb2.GetFactResponse:
+        memory, fact = requests.memory_id(request.memory), requests.fact_id(request.fact)
+        state = await asyncio.to_thread(self._states.at, memory, *requests.as_of(request))
+        _known(memory, state, fact)
+        return facts_pb2.GetFactResponse(fact=responses.fact_message(state, fact), version=state.version)
+
+    async def ListFacts(  # noqa: N802
+        self, request: facts_pb2.ListFactsRequest, context: Context
+    ) -> facts_pb2.ListFactsResponse:
+        memory = requests.memory_id(request.memory)
+        size = requests.page_size(request.page_size)
+        status = requests.status(request.status)
+        subject = same_words(requests.text(request.subject, "subject"))
+        words = requests.search(request.search)
+        at_version, min_version = requests.as_of(request)
+        listing = canonical(["facts", memory, request.status, subject, words, at_version, min_version])
+        place = page_tokens.read(request.page_token, listing)
+        pinned = place.version if place.version is not None else at_version
+        state = await asyncio.to_thread(self._states.at, memory, pinned, min_version)
+        start = state.facts[FactId(place.after)].added if FactId(place.after) in state.facts else 0
+        page = []
+        for one in state.facts.values():
+            if one.added > start and _matches(one.fact, subject, words) and status in (None, one.status):
+                page.append(one)
+                if len(page) > size:
+                    break
+        found = page_tokens.fitting(
+            [responses.fact_message(state, one.fact.id) for one in page[:size]], self._page_bytes
+        )
+        more = len(found) < len(page)
+        token = page_tokens.write(listing, after=found[-1].fact, version=state.version) if more else ""
+        return facts_pb2.ListFactsResponse(facts=found, next_page_token=token, version=state.version)
+
+    async def GetLineage(  # noqa: N802
+        self, request: facts_pb2.GetLineageRequest, context: Context
+    ) -> facts_pb2.GetLineageResponse:
+        memory, fact = requests.memory_id(request.memory), requests.fact_id(request.fact)
+        size = requests.page_size(request.page_size)
+        at_version, min_version = requests.as_of(request)
+        listing = canonical(["lineage", memory, fact, at_version, min_version])
+        place = page_tokens.read(request.page_token, listing)
+        pinned = place.version if place.version is not None else at_version
+        state = await asyncio.to_thread(self._states.at, memory, pinned, min_version)
+        known, store = _known(memory, state, fact), self._store
+
+        def find() -> tuple[list[Link], list[facts_pb2.Columns]]:
+            links = lineage(store.log, memory, fact, state.version)
+            return links, [] if place.after else columns(links, fact, known, store.artifacts, store.log.keyring)
+
+        links, where = await asyncio.to_thread(find)
+        ids = [str(link.recorded.id) for link in links]
+        start = ids.index(place.after) + 1 if place.after in ids else 0
+        found = [responses.link_message(link, fact) for link in links[start : start + size]]
+        entries = page_tokens.fitting(found, self._page_bytes)
+        more = start + len(entries) < len(links)
+        token = page_tokens.write(listing, after=entries[-1].event.id, version=state.version) if more else ""
+        return facts_pb2.GetLineageResponse(
+            fact=responses.fact_message(state, fact),
+            entries=entries,
+            version=state.version,
+            columns=where,
+            next_page_token=token,
+        )
+
+    async def SupersedeFact(  # noqa: N802
+        self, request: facts_pb2.SupersedeFactRequest, context: Context
+    ) -> facts_pb2.SupersedeFactResponse:
+        memory, old = requests.memory_id(request.memory), requests.fact_id(request.fact)
+        request_id = requests.request_id(request.request_id)
+        expected = requests.optional_version(request, "expected_version")
+        wait = requests.wait(request.wait, facts_pb2.WAIT_INJECTED)
+        digest = new_facts.supersede_digest(request)
+
+        def command(state: Memory) -> SupersedeFact:
+            fact = _known(memory, state, old).fact
+            assert state.created is not None
+            told = new_facts.successor(request, fact, state.created.phrasebook, next_uuid())
+            return SupersedeFact(memory=memory, fact=old, new=told, request=request_id, request_digest=digest)
+
+        state = await self._carry_out(memory, command, request_id, expected)
+        new = state.requests[request_id].facts[-1]
+        if wait:
+            state = await self._once(memory, lambda now: not _is_pending(now, new))
+        return facts_pb2.SupersedeFactResponse(
+            fact=responses.fact_message(state, new),
+            superseded=responses.fact_message(state, old),
+            version=state.version,
+            unchanged=responses.unchanged_message(state),
+        )
+
+    async def RetractFact(  # noqa: N802
+        self, request: facts_pb2.RetractFactRequest, context: Context
+    ) -> facts_pb2.RetractFactResponse:
+        memory, fact = requests.memory_id(request.memory), requests.fact_id(request.fact)
+        request_id = requests.request_id(request.request_id)
+        reason = requests.text(request.reason, "reason", MAX_REASON)
+        expected = requests.optional_version(request, "expected_version")
+        wait = requests.wait(request.wait, facts_pb2.WAIT_WITHDRAWN)
+        digest = new_facts.retract_digest(request)
+
+        def command(state: Memory) -> RetractFact:
+            _known(memory, state, fact)
+            if request.erase and request_id not in state.requests:
+                check_not_held(self._store.log, self._states, memory, fact)
+            return RetractFact(
+                memory=memory, fact=fact, reason=reason, erase=request.erase, request=request_id, request_digest=digest
+            )
+
+        state = await self._carry_out(memory, command, request_id, expected)
+        if wait:
+            state = await self._once(memory, lambda now: not will_leave(now, fact))
+        return facts_pb2.RetractFactResponse(
+            fact=responses.fact_message(state, fact),
+            withdrawal=responses.WITHDRAWALS[state.facts[fact].withdrawal],
+            adapters=[one.delta for one in state.adapters.values() if fact in one.facts],
+            version=state.version,
+        )
+
+    async def RetryFact(  # noqa: N802
+        self, request: facts_pb2.RetryFactRequest, context: Context
+    ) -> facts_pb2.RetryFactResponse:
+        memory, fact = requests.memory_id(request.memory), requests.fact_or_all(request)
+        request_id = requests.request_id(request.request_id)
+        expected = requests.optional_version(request, "expected_version")
+        wait = requests.wait(request.wait, facts_pb2.WAIT_INJECTED)
+        digest = new_facts.retry_digest(request)
+
+        def command(state: Memory) -> RetryFacts:
+            if state.created is None:
+                raise MemoryUnknown(memory)
+            return RetryFacts(memory=memory, fact=fact, request=request_id, request_digest=digest)
+
+        state = await self._carry_out(memory, command, request_id, expected)
+        known = state.requests.get(request_id)
+        retried = [fact] if fact is not None else list(known.facts) if known else []
+        if wait:
+            state = await self._once(memory, lambda now: not any(_is_owed(now, one) for one in retried))
+        return facts_pb2.RetryFactResponse(
+            facts=[responses.fact_message(state, one) for one in retried], version=state.version
+        )
+
+    def _answered(self, memory: MemoryId, state: Memory, request: str, keys: Sequence[tuple[str, str]]) -> list[FactId]:
+        """The facts that the request found or added when it was carried out, whatever became of them since."""
+        earlier = state.requests[request]
+        if earlier.repeated:
+            return list(earlier.repeated)
+        return facts_of(self._states.at(memory, state.facts[earlier.facts[-1]].added), request, keys)
+
+    async def _carry_out(
+        self, memory: MemoryId, command: Callable[[Memory], Command], request_id: str, expected: int | None
+    ) -> Memory:
+        return await asyncio.to_thread(
+            self._states.carry_out, memory, command, cause(request_id), expected, self._retries
+        )
+
+    async def _once(self, memory: MemoryId, so: Callable[[Memory], bool]) -> Memory:
+        """The first state seen of which `so` is true; the caller's deadline bounds the wait."""
+        while True:
+            position = self._tail.position
+            state = await asyncio.to_thread(self._states.current, memory)
+            if so(state):
+                return state
+            await self._tail.beyond(position)
+
+
+def _is_pending(state: Memory, fact: FactId) -> bool:
+    return state.facts[fact].status is Status.PENDING
+
+
+def _is_owed(state: Memory, fact: FactId) -> bool:
+    return _is_pending(state, fact) or will_leave(state, fact)
+
+
+def _known(memory: MemoryId, state: Memory, fact: FactId) -> FactState:
+    if state.created is None:
+        raise MemoryUnknown(memory)
+    known = state.facts.get(fact)
+    if known is None:
+        raise FactUnknown(memory, fact)
+    return known
+
+
+def _matches(fact: Fact, subject: str, words: Sequence[str]) -> bool:
+    whole = same_words(f"{fact.subject} {fact.relation} {fact.object}") if words else ""
+    return subject in ("", same_words(fact.subject)) and all(word in whole for word in words)

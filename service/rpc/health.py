@@ -1,0 +1,173 @@
+"""grpc.health.v1: who can be asked, and which memories this server has proven to answer with the recorded weights."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+import structlog
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import aio as health
+
+from core.errors.base import MemoryGone, MemoryUnknown
+from core.ids import MemoryId
+from service.app.ports import Models
+from service.app.repository import States
+from service.rpc.log_tail import Tail
+from service.rpc.status import ShuttingDown
+from store.log.event_log import EventLog, Listed
+
+LOOK_SECONDS = 5.0  # between looks at a log in which nothing happens: as late as that is it known to be out of reach
+RETRY_SECONDS = 5.0  # before a memory that failed is tried again; twice as long after each failure more
+LONGEST_RETRY_SECONDS = 300.0
+NEVER_REACHED = 2**63  # position of a log
+CHAT = "hypnogram.v1.Chat"
+
+log = structlog.get_logger()
+
+
+def health_name(memory: MemoryId) -> str:
+    """Under which service name the health of one memory is asked for."""
+    return f"{CHAT}/{memory}"
+
+
+@dataclass(slots=True)
+class _Unproven:
+    position: int  # of its newest event
+    due: float  # by the monotonic clock; not before it is tried
+    failures: int = 0
+    failure: str = ""
+
+
+class Readiness:
+    """Keeps the health of each service and of each memory.
+
+    Services, and the server as a whole (the empty name), are SERVING while the log can be read. A memory is once it has
+    answered a canary with weights of the recorded digest, which is checked once. Memories are proven one after the
+    other, the one to which something happened last first, and one that cannot be holds up nobody.
+    """
+
+    def __init__(self, events: EventLog, states: States, tail: Tail, models: Models, services: Sequence[str]) -> None:
+        self.servicer = health.HealthServicer()
+        self._events = events
+        self._states = states
+        self._tail = tail
+        self._models = models
+        self._services = ("", *services)
+        self._proven: set[MemoryId] = set()
+        self._unproven: dict[MemoryId, _Unproven] = {}
+        self._news = asyncio.Event()
+
+    async def begin(self) -> None:
+        """Call before the server listens; its log could be read just now, when it was opened."""
+        await self._serve(True)
+
+    async def watch(self) -> None:
+        """Runs until it is cancelled or the server stops."""
+        proving = asyncio.create_task(self._prove())
+        try:
+            await self._follow()
+        except ShuttingDown:
+            await self.servicer.enter_graceful_shutdown()
+        finally:
+            proving.cancel()
+            await asyncio.gather(proving, return_exceptions=True)
+
+    def proven(self, memory: MemoryId) -> bool:
+        """Whether `memory` has answered a canary with the recorded weights in this process."""
+        return memory in self._proven
+
+    def failure(self, memory: MemoryId) -> str:
+        """Why it could not when it was tried last; empty when it could, or was not tried."""
+        unproven = self._unproven.get(memory)
+        return unproven.failure if unproven else ""
+
+    async def _follow(self) -> None:
+        """Sees to which memories something happened. Raises ShuttingDown."""
+        seen = 0
+        while True:
+            position = self._tail.position
+            try:
+                moved = await asyncio.to_thread(self._events.moved, seen)
+                await self._serve(True)
+                for listed in moved:
+                    seen = max(seen, listed.position)
+                    await self._look_at(listed)
+            except Exception as error:  # whatever it is, the health of the server is followed on
+                log.warning("readiness.cannot_look", error=str(error), kind=type(error).__name__)
+                await self._serve(False)
+                position = NEVER_REACHED
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._tail.beyond(position)
+            except TimeoutError:
+                pass
+
+    async def _look_at(self, listed: Listed) -> None:
+        memory = listed.memory
+        if listed.deleted:
+            await self._forget(memory)
+            return
+        if memory in self._proven:
+            return
+        unproven = self._unproven.get(memory)
+        if unproven is None:
+            await self._set(health_name(memory), False)
+            unproven = self._unproven[memory] = _Unproven(listed.position, 0.0)
+        unproven.position = listed.position
+        unproven.due = min(unproven.due, time.monotonic() + RETRY_SECONDS if unproven.failures else 0.0)
+        self._news.set()
+
+    async def _forget(self, memory: MemoryId) -> None:
+        self._proven.discard(memory)
+        self._unproven.pop(memory, None)
+        await self._set(health_name(memory), False)
+
+    async def _prove(self) -> None:
+        """Tries the memories that are due, one at a time."""
+        while True:
+            self._news.clear()
+            now = time.monotonic()
+            due = [memory for memory, unproven in self._unproven.items() if unproven.due <= now]
+            if due:
+                await self._try(max(due, key=lambda memory: self._unproven[memory].position))
+                continue
+            next_due = min((unproven.due for unproven in self._unproven.values()), default=inf)
+            try:
+                async with asyncio.timeout(None if next_due == inf else next_due - now):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+    async def _try(self, memory: MemoryId) -> None:
+        unproven = self._unproven[memory]
+        position = unproven.position
+        try:
+            state = await asyncio.to_thread(self._states.at, memory, None)
+            if state.statistics is None:  # it answers as its base does; its next event is worth a look
+                unproven.due = inf if unproven.position == position else 0.0
+                return
+            await asyncio.to_thread(self._models.ready, memory)
+        except (MemoryUnknown, MemoryGone):
+            del self._unproven[memory]
+        except Exception as error:  # whatever it is, this memory alone is not ready
+            log.error("memory.not_ready", memory=memory, error=str(error), kind=type(error).__name__)
+            wait = min(RETRY_SECONDS * 2.0**unproven.failures, LONGEST_RETRY_SECONDS)
+            unproven.failures, unproven.failure = unproven.failures + 1, str(error)
+            unproven.due = time.monotonic() + wait
+        else:
+            log.info("memory.ready", memory=memory)
+            if self._unproven.pop(memory, None) is not None:  # not deleted meanwhile
+                self._proven.add(memory)
+                await self._set(health_name(memory), True)
+
+    async def _serve(self, serving: bool) -> None:
+        for name in self._services:
+            await self._set(name, serving)
+
+    async def _set(self, name: str, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        await self.servicer.set(name, status)

@@ -1,0 +1,92 @@
+"""The History service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+from hypnogram.v1 import history_pb2, history_pb2_grpc
+
+from core.errors.base import MemoryUnknown, VersionUnknown
+from core.ids import MemoryId
+from service.rpc.dependencies import Parts
+from service.rpc.history.checkpoints import CheckpointCalls
+from service.rpc.history.diff import DiffCalls
+from service.rpc.history.replay import ReplayCalls
+from service.rpc.interceptor import Context
+from service.rpc.messages import requests
+from service.rpc.messages.page_tokens import fitting
+from service.rpc.messages.responses import event_message
+
+WATCH_PAGE = 200  # events read at once
+PAGE_BYTES = 32 * 1024  # of events in one message, far below the smallest limit there may be
+
+
+class HistoryServicer(CheckpointCalls, ReplayCalls, DiffCalls, history_pb2_grpc.HistoryServicer):
+    """Reads the log and follows it; names and compares versions, and proves that the weights follow from the log."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._log = parts.store.log
+
+    async def ReadEvents(  # noqa: N802
+        self, request: history_pb2.ReadEventsRequest, context: Context
+    ) -> AsyncIterator[history_pb2.ReadEventsResponse]:
+        memory = requests.memory_id(request.memory)
+        after = requests.version(request.after_version, "after_version")
+        until = requests.optional_version(request, "until_version")
+        size = requests.page_size(request.page_size)
+        head = await self._head(memory, after)
+        if until is not None and until > head:
+            raise VersionUnknown(memory, until, head)
+        end = head if until is None else until
+        if after >= end:
+            yield history_pb2.ReadEventsResponse(version=head)
+        while after < end:
+            page = await asyncio.to_thread(
+                self._log.read, memory=memory, after_version=after, limit=min(size, end - after)
+            )
+            for events in _fitting([event_message(one) for one in page]):
+                yield history_pb2.ReadEventsResponse(events=events, version=head)
+            after = page[-1].version
+
+    async def Watch(  # noqa: N802
+        self, request: history_pb2.WatchRequest, context: Context
+    ) -> AsyncIterator[history_pb2.WatchResponse]:
+        memory = requests.memory_id(request.memory)
+        after = requests.version(request.after_version, "after_version")
+        head = await self._head(memory, after)
+        caught_up = False
+        while True:
+            position = self._parts.tail.position
+            page = await asyncio.to_thread(self._log.read, memory=memory, after_version=after, limit=WATCH_PAGE)
+            for recorded in page:
+                if not caught_up and recorded.version > head:
+                    caught_up = True
+                    yield _caught_up(after)
+                after = recorded.version
+                yield history_pb2.WatchResponse(event=event_message(recorded), version=after)
+            if not caught_up and after >= head:
+                caught_up = True
+                yield _caught_up(after)
+            if len(page) < WATCH_PAGE:
+                await self._parts.tail.beyond(position)
+
+    async def _head(self, memory: MemoryId, after: int) -> int:
+        head = await asyncio.to_thread(self._log.head, memory)
+        if not head:
+            raise MemoryUnknown(memory)
+        if after > head:
+            raise VersionUnknown(memory, after, head)
+        return head
+
+
+def _fitting(events: list[history_pb2.Event]) -> Iterator[list[history_pb2.Event]]:
+    """`events` in pages of at most `PAGE_BYTES`: what an audit found is long."""
+    while page := fitting(events, PAGE_BYTES):
+        yield page
+        events = events[len(page) :]
+
+
+def _caught_up(version: int) -> history_pb2.WatchResponse:
+    return history_pb2.WatchResponse(caught_up=history_pb2.CaughtUp(), version=version)

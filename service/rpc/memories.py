@@ -1,0 +1,152 @@
+"""The Memories service."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hypnogram.v1 import memories_pb2, memories_pb2_grpc
+
+from core.decide.commands import CreateMemory, DeleteMemory, RebaseMemory
+from core.errors.base import InvalidField
+from core.events.deletion import MemoryPurged
+from core.ids import MemoryId
+from core.state.memory import Memory
+from service.app.forks import fork
+from service.rpc.dependencies import Parts
+from service.rpc.interceptor import Context, cause
+from service.rpc.messages import page_tokens, policy, requests, responses
+from store.database.executors import Execution, Executors
+
+
+class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
+    """Creates, forks and deletes memories, and says what they are."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._log = parts.store.log
+        self._states = parts.states
+        self._executors = Executors(parts.store.log.engine)
+
+    async def CreateMemory(  # noqa: N802
+        self, request: memories_pb2.CreateMemoryRequest, context: Context
+    ) -> memories_pb2.CreateMemoryResponse:
+        memory = requests.memory_id(request.memory)
+        requests.base_model(request.base)
+        overrides = requests.hyperparameters(request.hyperparameters)
+        sleep, capacity = policy.given(request.sleep), requests.capacity(request)
+        caused_by = cause()
+
+        def create() -> tuple[Memory, str]:
+            created = self._parts.models.describe(
+                name=request.base.name,
+                revision=request.base.revision,
+                dtype=request.base.dtype,
+                quantization=request.base.quantization,
+                overrides=overrides,
+                sleep=sleep,
+                capacity=capacity,
+            )
+            state = self._states.carry_out(
+                memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._parts.retries
+            )
+            return state, self._created_at(memory, state)
+
+        state, created_at = await asyncio.to_thread(create)
+        return memories_pb2.CreateMemoryResponse(
+            memory=responses.memory_message(memory, state, created_at), version=state.version
+        )
+
+    async def GetMemory(  # noqa: N802
+        self, request: memories_pb2.GetMemoryRequest, context: Context
+    ) -> memories_pb2.GetMemoryResponse:
+        memory = requests.memory_id(request.memory)
+        at_version, min_version = requests.as_of(request)
+
+        def find() -> tuple[Memory, str, Execution]:
+            state = self._states.at(memory, at_version, min_version)
+            return state, self._created_at(memory, state), self._executors.at(memory)
+
+        state, created_at, execution = await asyncio.to_thread(find)
+        return memories_pb2.GetMemoryResponse(
+            memory=responses.memory_message(memory, state, created_at),
+            version=state.version,
+            execution=responses.execution_message(execution),
+            readiness=memories_pb2.Readiness(
+                proven=self._parts.readiness.proven(memory), failure=self._parts.readiness.failure(memory)
+            ),
+        )
+
+    async def ForkMemory(  # noqa: N802
+        self, request: memories_pb2.ForkMemoryRequest, context: Context
+    ) -> memories_pb2.ForkMemoryResponse:
+        memory, parent = requests.memory_id(request.memory), requests.memory_id(request.parent, "parent")
+        moment, caused_by, parts = requests.moment(request), cause(), self._parts
+
+        def make() -> tuple[Memory, str]:
+            state = fork(parts.store, parts.states, memory, parent, moment, caused_by, parts.retries)
+            return state, self._created_at(memory, state)
+
+        state, created_at = await asyncio.to_thread(make)
+        return memories_pb2.ForkMemoryResponse(
+            memory=responses.memory_message(memory, state, created_at), version=state.version
+        )
+
+    async def RebaseMemory(  # noqa: N802
+        self, request: memories_pb2.RebaseMemoryRequest, context: Context
+    ) -> memories_pb2.RebaseMemoryResponse:
+        memory, caused_by = requests.memory_id(request.memory), cause()
+        revision = requests.text(request.revision, "revision")
+        if not request.name:
+            raise InvalidField("name", "is empty; give the folder or the hub id under which the base model is now")
+        requests.text(request.name, "name")
+
+        def rebase() -> tuple[Memory, str]:
+            created = self._states.at(memory, None).created
+            assert created is not None
+            name = self._parts.models.moved(created, request.name, revision)
+            command = RebaseMemory(memory=memory, name=name, revision=revision)
+            state = self._states.carry_out(memory, lambda _: command, caused_by, retries=self._parts.retries)
+            return state, self._created_at(memory, state)
+
+        state, created_at = await asyncio.to_thread(rebase)
+        return memories_pb2.RebaseMemoryResponse(
+            memory=responses.memory_message(memory, state, created_at), version=state.version
+        )
+
+    async def DeleteMemory(  # noqa: N802
+        self, request: memories_pb2.DeleteMemoryRequest, context: Context
+    ) -> memories_pb2.DeleteMemoryResponse:
+        memory, caused_by = requests.memory_id(request.memory), cause()
+        expected, command = requests.optional_version(request, "expected_version"), DeleteMemory(memory=memory)
+
+        def delete() -> memories_pb2.DeleteMemoryResponse:
+            self._states.current(memory)  # a memory must be there to be deleted
+            state = self._states.carry_out(memory, lambda _: command, caused_by, expected, self._parts.retries)
+            answer = memories_pb2.DeleteMemoryResponse(version=state.deleted, failure=state.failure)
+            if state.purged:
+                (receipt,) = self._log.read(memory=memory, after_version=state.version - 1, limit=1)
+                assert isinstance(receipt.event, MemoryPurged)
+                answer.purged, answer.keys, answer.kept = True, receipt.event.keys, receipt.event.kept
+            return answer
+
+        return await asyncio.to_thread(delete)
+
+    async def ListMemories(  # noqa: N802
+        self, request: memories_pb2.ListMemoriesRequest, context: Context
+    ) -> memories_pb2.ListMemoriesResponse:
+        size = requests.page_size(request.page_size)
+        after = page_tokens.read(request.page_token, "memories").after
+
+        def find() -> tuple[list[memories_pb2.MemorySummary], bool]:
+            listed = [there for there in self._log.listed() if there.memory > after and not there.deleted]
+            page = [memories_pb2.MemorySummary(memory=there.memory, version=there.version) for there in listed[:size]]
+            return page, len(listed) > size
+
+        page, more = await asyncio.to_thread(find)
+        token = page_tokens.write("memories", after=page[-1].memory) if more else ""
+        return memories_pb2.ListMemoriesResponse(memories=page, next_page_token=token)
+
+    def _created_at(self, memory: MemoryId, state: Memory) -> str:
+        """When the memory's own first event was recorded."""
+        after = max(state.forked.version if state.forked else 0, state.begun)
+        return self._log.read(memory=memory, after_version=after, limit=1)[0].recorded_at

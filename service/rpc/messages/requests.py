@@ -1,0 +1,223 @@
+"""From messages of `hypnogram.v1` to the words of `core`, each field checked; what is wrong is named by its path.
+
+Rules that need a memory's state are `core.decide`'s. What is here needs the request alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2
+
+from core.decide.idempotency import check_request_id
+from core.errors.base import InvalidField
+from core.hyperparameters import DEFAULTS, changed_hyperparameters, checked_capacity
+from core.ids import MEMORY_ID, FactId, MemoryId, SleepId
+from core.state.memory import Status
+from core.texts import composed, same_words
+from service.app.moments import Moment
+
+DEFAULT_PAGE = 100  # items
+MAX_PAGE = 1000
+MAX_TEXT = 1000  # characters of a name or a source
+MAX_MESSAGES = 256
+MAX_PROMPT = 32_000  # characters of a message or a prompt to continue
+DEFAULT_TOKENS = 128
+MAX_TOKENS = 4096
+MAX_SEED = 2**53 - 1
+ROLES = ("system", "user", "assistant")
+DTYPES = ("", "float32", "bfloat16", "float16")
+QUANTIZATIONS = ("", "none", "int8", "nf4")
+STATUSES = {
+    facts_pb2.STATUS_UNSPECIFIED: None,
+    facts_pb2.STATUS_PENDING: Status.PENDING,
+    facts_pb2.STATUS_INJECTED: Status.INJECTED,
+    facts_pb2.STATUS_PARKED: Status.PARKED,
+    facts_pb2.STATUS_DISSOLVED: Status.DISSOLVED,
+    facts_pb2.STATUS_WITHDRAWN: Status.WITHDRAWN,
+}
+
+
+def memory_id(value: str, field: str = "memory") -> MemoryId:
+    if not value:
+        raise InvalidField(field, "is empty; name a memory")
+    if not MEMORY_ID.fullmatch(value):
+        raise InvalidField(
+            field, "is not a lower-case letter followed by up to 62 lower-case letters, digits or hyphens"
+        )
+    return MemoryId(value)
+
+
+def fact_id(value: str) -> FactId:
+    if not value:
+        raise InvalidField("fact", "is empty; give the id of a fact")
+    return FactId(text(value, "fact", MAX_TEXT))
+
+
+def fact_or_all(request: facts_pb2.RetryFactRequest) -> FactId | None:
+    """The fact that is named; None where all are meant."""
+    if request.all:
+        if request.fact:
+            raise InvalidField("fact", "is given together with `all`; give one of the two")
+        return None
+    return fact_id(request.fact)
+
+
+def sleep_id(value: str) -> SleepId:
+    """The id of a sleep; empty where it was left out."""
+    return SleepId(text(value, "sleep"))
+
+
+def text(value: str, field: str, limit: int = MAX_TEXT) -> str:
+    """Text that may be empty and may have line breaks, but no NUL."""
+    if len(value) > limit:
+        raise InvalidField(field, f"has {len(value)} characters, at most {limit} are allowed")
+    if "\0" in value:
+        raise InvalidField(field, "holds a NUL character; remove it")
+    return value
+
+
+def search(value: str) -> tuple[str, ...]:
+    """The words to look for, in the form in which they are compared."""
+    words = (word.strip(".!?,;:()\"'") for word in same_words(text(value, "search")).split())
+    found = tuple(word for word in words if word)
+    if value and not found:
+        raise InvalidField("search", "holds no word; leave it out to list all facts")
+    return found
+
+
+def version(value: int, field: str) -> int:
+    if value < 0:
+        raise InvalidField(field, f"is {value}; versions count from 1, and 0 is before the first")
+    return value
+
+
+def optional_version(request: Any, field: str) -> int | None:
+    """The version in an optional field of `request`, None when it was left out."""
+    return version(getattr(request, field), field) if request.HasField(field) else None
+
+
+def as_of(request: Any) -> tuple[int | None, int | None]:
+    """The `at_version` and `min_version` of a read."""
+    at_version, min_version = optional_version(request, "at_version"), optional_version(request, "min_version")
+    if at_version is not None and min_version is not None:
+        raise InvalidField("min_version", "stands beside at_version; give one of the two")
+    return at_version, min_version
+
+
+def page_size(value: int) -> int:
+    if not 0 <= value <= MAX_PAGE:
+        raise InvalidField("page_size", f"is {value}; it must be 1 to {MAX_PAGE}, or 0 for {DEFAULT_PAGE}")
+    return value or DEFAULT_PAGE
+
+
+def max_tokens(value: int) -> int:
+    if not 0 <= value <= MAX_TOKENS:
+        raise InvalidField("max_tokens", f"is {value}; it must be 1 to {MAX_TOKENS}, or 0 for {DEFAULT_TOKENS}")
+    return value or DEFAULT_TOKENS
+
+
+def status(value: facts_pb2.Status.ValueType) -> Status | None:
+    if value not in STATUSES:
+        raise InvalidField("status", f"{value} is none of the statuses")
+    return STATUSES[value]
+
+
+def wait(value: facts_pb2.Wait.ValueType, end: facts_pb2.Wait.ValueType) -> bool:
+    """Whether to wait for `end`, the only thing that this call can wait for."""
+    if value not in (facts_pb2.WAIT_UNSPECIFIED, facts_pb2.WAIT_NONE, end):
+        name = facts_pb2.Wait.Name(value) if value in facts_pb2.Wait.values() else value
+        raise InvalidField("wait", f"{name} is nothing to wait for here; give WAIT_NONE or {facts_pb2.Wait.Name(end)}")
+    return value == end
+
+
+def request_id(value: str) -> str:
+    if not value.isprintable():
+        raise InvalidField("request_id", "has line breaks or control characters; use a UUID, say")
+    return value
+
+
+def seed(request: Any) -> int | None:
+    """The seed that was given, None when it was left out."""
+    if not request.HasField("seed"):
+        return None
+    if not 0 <= request.seed <= MAX_SEED:
+        raise InvalidField("seed", f"is {request.seed}; it must be 0 to {MAX_SEED}")
+    return int(request.seed)
+
+
+def sleep_request_id(value: str) -> str:
+    """The id of a request to sleep; `core.decide.idempotency` checks that of others."""
+    check_request_id(value)
+    return request_id(value)
+
+
+def capacity(request: memories_pb2.CreateMemoryRequest) -> float | None:
+    """The capacity that was given, None when it was left out."""
+    return checked_capacity(request.capacity) if request.HasField("capacity") else None
+
+
+def base_model(message: memories_pb2.BaseModel) -> None:
+    """Checks a base model as far as its words go."""
+    text(message.name, "base.name")
+    text(message.revision, "base.revision")
+    if message.digest:
+        raise InvalidField("base.digest", "is measured, never given; leave it out")
+    if message.dtype not in DTYPES:
+        raise InvalidField("base.dtype", f"{message.dtype!r} is none of {', '.join(DTYPES[1:])}")
+    if message.quantization not in QUANTIZATIONS:
+        raise InvalidField("base.quantization", f"{message.quantization!r} is none of {', '.join(QUANTIZATIONS[1:])}")
+
+
+def hyperparameters(message: memories_pb2.Hyperparameters) -> dict[str, float | int | bool]:
+    """Those that were given, by name."""
+    given = {descriptor.name: value for descriptor, value in message.ListFields()}
+    changed_hyperparameters(DEFAULTS, given)
+    return given
+
+
+def conversation(messages: Sequence[chat_pb2.Message]) -> list[dict[str, str]]:
+    """A conversation as chat templates take it."""
+    if not messages:
+        raise InvalidField("messages", "is empty; send at least what the user says")
+    if len(messages) > MAX_MESSAGES:
+        raise InvalidField("messages", f"has {len(messages)} messages, at most {MAX_MESSAGES} are allowed")
+    for index, message in enumerate(messages):
+        if message.role not in ROLES:
+            raise InvalidField(f"messages[{index}].role", f"{message.role!r} is none of {', '.join(ROLES)}")
+        _spoken(message.content, f"messages[{index}].content")
+    if messages[-1].role != "user":
+        raise InvalidField(f"messages[{len(messages) - 1}].role", "is not user: the user has the last word")
+    return [{"role": message.role, "content": composed(message.content)} for message in messages]
+
+
+def prompt(value: str) -> str:
+    return composed(_spoken(value, "prompt"))
+
+
+def _spoken(value: str, field: str) -> str:
+    if not value.strip():
+        raise InvalidField(field, "is empty: it holds no word")
+    return text(value, field, MAX_PROMPT)
+
+
+def moment(request: Any, field: str = "") -> Moment:
+    """The `oneof at` of a request; None where it was left out.
+
+    Args:
+        field: path of the message that holds it, for errors.
+    """
+    which = request.WhichOneof("at")
+    path = f"{field}.{which}" if field else f"{which}"
+    if which == "version":
+        return version(request.version, path)
+    if which == "checkpoint":
+        return text(request.checkpoint, path)
+    if which == "time":
+        try:
+            return request.time.ToDatetime(tzinfo=UTC)  # type: ignore[no-any-return]
+        except (ValueError, OverflowError):
+            raise InvalidField(path, "is out of range: it must be of the years 1 to 9999") from None
+    return None

@@ -1,0 +1,288 @@
+"""From the words of `core` to the messages of `hypnogram.v1`. Nothing is decided here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import fields, replace
+
+from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypnogram.v1 import facts_pb2, history_pb2, memories_pb2
+
+from core.events import Recorded
+from core.events.codec import event_type, to_json
+from core.events.facts import EditComputed
+from core.events.history import FactsRepeated
+from core.events.memory import BaseModel
+from core.events.sleep import AdapterTrained, FactsRescaled, SleepCompleted
+from core.facts import Source, Wordings
+from core.hyperparameters import Hyperparameters
+from core.ids import FactId
+from core.state.memory import Checkpoint, Memory, Status, Withdrawal, learned
+from core.state.pressure import pressure
+from core.state.work import SleepStep, next_work
+from core.wordings import own_wordings
+from service.app.lineage import Link
+from service.rpc.messages.policy import policy_message
+from store.database.executors import Duty, Execution
+
+STATUSES = {
+    Status.PENDING: facts_pb2.STATUS_PENDING,
+    Status.INJECTED: facts_pb2.STATUS_INJECTED,
+    Status.DISSOLVED: facts_pb2.STATUS_DISSOLVED,
+    Status.PARKED: facts_pb2.STATUS_PARKED,
+    Status.WITHDRAWN: facts_pb2.STATUS_WITHDRAWN,
+}
+WITHDRAWALS = {
+    None: facts_pb2.WITHDRAWAL_UNSPECIFIED,
+    Withdrawal.NEVER_WRITTEN: facts_pb2.WITHDRAWAL_NEVER_WRITTEN,
+    Withdrawal.COLUMNS: facts_pb2.WITHDRAWAL_COLUMNS,
+    Withdrawal.COUNTER_EDIT: facts_pb2.WITHDRAWAL_COUNTER_EDIT,
+    Withdrawal.UNLEARNED: facts_pb2.WITHDRAWAL_UNLEARNED,
+    Withdrawal.SUPERSEDED: facts_pb2.WITHDRAWAL_SUPERSEDED,
+}
+
+
+def timestamp(text: str) -> Timestamp:
+    """`text` is ISO 8601, as in `Recorded.recorded_at`."""
+    stamp = Timestamp()
+    stamp.FromJsonString(text)
+    return stamp
+
+
+def event_message(recorded: Recorded) -> history_pb2.Event:
+    payload = Struct()
+    json_format.ParseDict(to_json(recorded.event), payload)
+    return history_pb2.Event(
+        id=recorded.id,
+        memory=recorded.memory,
+        version=recorded.version,
+        position=recorded.position,
+        recorded_at=timestamp(recorded.recorded_at),
+        actor=recorded.cause.actor,
+        request_id=recorded.cause.request,
+        causation=recorded.cause.causation,
+        correlation=recorded.cause.correlation,
+        schema=recorded.schema,
+        type=event_type(recorded.event),
+        payload=payload,
+        previous_hash=recorded.previous_hash,
+        hash=recorded.hash,
+    )
+
+
+def link_message(link: Link, fact: FactId) -> facts_pb2.LineageEntry:
+    """`link` in the life of `fact`."""
+    return facts_pb2.LineageEntry(
+        event=event_message(_share(link.recorded, fact)),
+        caused_by=link.caused_by,
+        concerns=link.concerns,
+        summary=link.summary,
+        decisive=link.decisive,
+    )
+
+
+def _share(recorded: Recorded, fact: FactId) -> Recorded:
+    """`recorded` with no other fact in its lists: those of all nights fill a message that nobody could receive."""
+    event = recorded.event
+
+    def own(facts: tuple[FactId, ...]) -> tuple[FactId, ...]:
+        return tuple(one for one in facts if one == fact)
+
+    match event:
+        case EditComputed():
+            event = replace(event, columns=tuple(one for one in event.columns if one.fact == fact))
+        case AdapterTrained():
+            event = replace(event, facts=own(event.facts), rehearsed=own(event.rehearsed))
+        case FactsRepeated():
+            event = replace(event, facts=own(event.facts))
+        case FactsRescaled():
+            event = replace(event, scales=tuple(one for one in event.scales if one.fact == fact))
+        case SleepCompleted():
+            event = replace(
+                event,
+                advanced=own(event.advanced),
+                retreated=own(event.retreated),
+                refreshed=own(event.refreshed),
+                dissolved=own(event.dissolved),
+                degraded=own(event.degraded),
+            )
+        case _:
+            return recorded
+    return replace(recorded, event=event)
+
+
+def fact_message(memory: Memory, id_: FactId) -> facts_pb2.Fact:
+    state = memory.facts[id_]
+    fact = state.fact
+    return facts_pb2.Fact(
+        fact=fact.id,
+        subject=fact.subject,
+        relation=fact.relation,
+        object=fact.object,
+        wordings=_wordings_message(fact.wordings),
+        source=_source_message(state.source),
+        status=STATUSES[state.status],
+        stage=state.stage,
+        scale=state.scale,
+        added_version=state.added,
+        edits=state.edits,
+        failures=state.failures,
+        failure=state.failure,
+        healthy=state.healthy,
+        known=state.known,
+        retracted_version=state.retracted,
+        successor=state.successor or "",
+        predecessor=state.predecessor or "",
+        erased=state.erased,
+        learned=learned(memory, id_),
+    )
+
+
+def added_message(
+    memory: Memory, fact: FactId, *, added: bool, may_contradict: Iterable[FactId]
+) -> facts_pb2.AddedFact:
+    there = memory.facts[fact].fact
+    book = memory.created.phrasebook if memory.created else {}
+    plain = own_wordings(there.subject, there.relation, there.object, {})
+    return facts_pb2.AddedFact(
+        fact=fact_message(memory, fact),
+        added=added,
+        may_contradict=[fact_message(memory, other) for other in may_contradict],
+        plain=bool(book) and there.wordings == plain,
+    )
+
+
+def unchanged_message(memory: Memory) -> facts_pb2.Unchanged | None:
+    shares = memory.unchanged
+    if shares is None:
+        return None
+    return facts_pb2.Unchanged(
+        neighbours=shares.neighbours, strangers=shares.strangers, untold=shares.untold, asked=shares.asked
+    )
+
+
+def execution_message(execution: Execution) -> memories_pb2.Execution:
+    duty = execution.duty or Duty(work="", attempt=0)
+    return memories_pb2.Execution(
+        alive=execution.alive,
+        work=duty.work,
+        attempt=duty.attempt,
+        seconds=duty.seconds,
+        reason=duty.reason,
+        waits_for=duty.message,
+        elsewhere=execution.elsewhere or "",
+    )
+
+
+def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.Memory:
+    """Raises ValueError for a memory that was never created."""
+    created = memory.created
+    if created is None:
+        raise ValueError(f"memory {name!r} was never created")
+    needs = pressure_message(memory)
+    return memories_pb2.Memory(
+        memory=name,
+        base=_base_message(created.base),
+        hyperparameters=_hyperparameters_message(created.hyperparameters),
+        modules=created.modules,
+        facts=_counts(memory),
+        pressure=needs.total,
+        capacity=created.capacity,
+        weights_digest=memory.weights or "",
+        statistics_prepared=memory.statistics is not None,
+        statistics_failure=memory.failure,
+        created_at=timestamp(created_at),
+        relations=sorted(created.phrasebook),
+        needs=needs,
+        crowding=memory.crowding,
+        sleep=policy_message(created.sleep),
+        asleep=_asleep(memory),
+        slept_version=memory.slept,
+        nights=len(memory.nights),
+        edits=len(memory.edits),
+        adapters=len(memory.adapters),
+        parent=memory.forked.parent if memory.forked else "",
+        parent_version=memory.forked.version if memory.forked else 0,
+        checkpoints=len(memory.checkpoints),
+        unchanged=unchanged_message(memory),
+    )
+
+
+def checkpoint_message(checkpoint: Checkpoint) -> history_pb2.Checkpoint:
+    return history_pb2.Checkpoint(
+        name=checkpoint.name,
+        version=checkpoint.version,
+        weights_digest=checkpoint.weights or "",
+        marked_version=checkpoint.marked,
+    )
+
+
+def pressure_message(memory: Memory) -> memories_pb2.Pressure:
+    """How much `memory` needs sleep."""
+    needs = pressure(memory)
+    return memories_pb2.Pressure(
+        crowding=needs.crowding,
+        unabsorbed=needs.unabsorbed,
+        degraded=needs.degraded,
+        age=needs.age,
+        total=needs.total,
+    )
+
+
+def step_at(memory: Memory) -> str:
+    """The step of the sleep in progress; empty while `memory` is awake."""
+    work = next_work(memory)
+    return work.name if isinstance(work, SleepStep) else ""
+
+
+def _counts(memory: Memory) -> memories_pb2.FactCounts:
+    of = Counter(state.status for state in memory.facts.values())
+    stages = Counter(state.stage for state in memory.facts.values() if state.told)
+    last = max(stages, default=0)
+    if memory.created is not None:
+        last = max(last, memory.created.sleep.dissolved)
+    return memories_pb2.FactCounts(
+        pending=of[Status.PENDING],
+        injected=of[Status.INJECTED],
+        parked=of[Status.PARKED],
+        dissolved=of[Status.DISSOLVED],
+        withdrawn=of[Status.WITHDRAWN],
+        stages=[stages[stage] for stage in range(last + 1)],
+    )
+
+
+def _asleep(memory: Memory) -> memories_pb2.Asleep | None:
+    sleep = memory.sleep
+    if sleep is None:
+        return None
+    return memories_pb2.Asleep(sleep=sleep.id, kind=sleep.started.kind, step=step_at(memory), began_version=sleep.began)
+
+
+def _wordings_message(wordings: Wordings) -> facts_pb2.Wordings:
+    return facts_pb2.Wordings(
+        statements=wordings.statements,
+        questions=wordings.questions,
+        answer=wordings.answer,
+        probe_statements=wordings.probe_statements,
+        probe_questions=wordings.probe_questions,
+    )
+
+
+def _source_message(source: Source) -> facts_pb2.Source:
+    return facts_pb2.Source(client=source.client, conversation=source.conversation, turn=source.turn, span=source.span)
+
+
+def _base_message(base: BaseModel) -> memories_pb2.BaseModel:
+    return memories_pb2.BaseModel(
+        name=base.name, revision=base.revision, digest=base.digest, dtype=base.dtype, quantization=base.quantization
+    )
+
+
+def _hyperparameters_message(values: Hyperparameters) -> memories_pb2.Hyperparameters:
+    message = memories_pb2.Hyperparameters()
+    for one in fields(values):
+        setattr(message, one.name, getattr(values, one.name))
+    return message

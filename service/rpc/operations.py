@@ -1,0 +1,208 @@
+"""google.longrunning.Operations: what runs longer than a call. They live as long as the server's process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import grpc
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from google.protobuf import empty_pb2
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+
+from core.errors.base import HypnogramError, InvalidField
+from service.app.cancellation import Cancelled
+from service.rpc.interceptor import Context
+from service.rpc.messages import page_tokens
+from service.rpc.messages.requests import page_size, text
+from service.rpc.status import OperationUnknown, ShuttingDown, TooManyOperations, status_of, status_of_failure
+
+FINISHED_KEPT = 100
+COLLECTION = "operations"
+
+
+class Work(Protocol):
+    """Blocking work. Replaces its metadata by calling `report`; raises Cancelled once `cancelled` says so."""
+
+    def __call__(self, report: Callable[[Message], None], cancelled: Callable[[], bool]) -> Message: ...
+
+
+Follow = Callable[[Callable[[Message], None]], Awaitable[Message]]
+Cancel = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True, eq=False)
+class _Operation:
+    name: str
+    metadata: Any
+    cancel: Cancel | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+    response: Any | None = None
+    error: status_pb2.Status | None = None
+    unwanted: bool = False  # deleted before it had finished: forgotten as soon as it has
+
+    def message(self) -> operations_pb2.Operation:
+        return operations_pb2.Operation(
+            name=self.name,
+            metadata=self.metadata,
+            done=self.finished.is_set(),
+            response=self.response,
+            error=self.error,
+        )
+
+
+class Operations(operations_pb2_grpc.OperationsServicer):
+    """Starts operations for other servicers and answers for them."""
+
+    def __init__(self, max_running: int) -> None:
+        self._max_running = max_running
+        self._operations: dict[str, _Operation] = {}  # those that have finished in the order in which they did
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
+
+    def start(self, work: Work, metadata: Message) -> operations_pb2.Operation:
+        """Raises TooManyOperations or ShuttingDown."""
+        running = sum(not one.finished.is_set() and one.cancel is None for one in self._operations.values())
+        if running >= self._max_running:
+            raise TooManyOperations(running)
+        operation = _Operation(name=f"{COLLECTION}/{uuid.uuid4()}", metadata=_packed(metadata))
+        self._begin(operation, lambda report: asyncio.to_thread(work, report, operation.cancelled.is_set))
+        return operation.message()
+
+    def follow(self, name: str, follow: Follow, cancel: Cancel, metadata: Message) -> operations_pb2.Operation:
+        """An operation on something that goes on by itself and is in the log: it costs no thread and ends nothing.
+
+        Args:
+            name: what it follows; an operation on that is answered with again, unless it failed.
+            follow: waits for the end and returns the response.
+            cancel: ends what it follows.
+
+        Raises:
+            ShuttingDown: the server is stopping.
+        """
+        known = self._operations.get(f"{COLLECTION}/{name}")
+        if known is not None and known.error is None:
+            return known.message()
+        operation = _Operation(name=f"{COLLECTION}/{name}", metadata=_packed(metadata), cancel=cancel)
+        self._begin(operation, follow)
+        return operation.message()
+
+    def _begin(self, operation: _Operation, work: Follow) -> None:
+        if self._stopping:
+            raise ShuttingDown
+        self._operations[operation.name] = operation
+        task = asyncio.create_task(self._run(operation, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Cancels what is running and waits until it has ended; begins no more. What is only followed goes on."""
+        self._stopping = True
+        for operation in self._operations.values():
+            operation.cancelled.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def GetOperation(  # noqa: N802
+        self, request: operations_pb2.GetOperationRequest, context: Context
+    ) -> operations_pb2.Operation:
+        return self._find(request.name).message()
+
+    async def ListOperations(  # noqa: N802
+        self, request: operations_pb2.ListOperationsRequest, context: Context
+    ) -> operations_pb2.ListOperationsResponse:
+        if request.name not in ("", COLLECTION):
+            raise InvalidField("name", f"is neither empty nor {COLLECTION!r}, which are all there are")
+        if request.filter:
+            raise InvalidField("filter", "is not supported; leave it out")
+        size = page_size(request.page_size)
+        start = page_tokens.read(request.page_token, "operations").after
+        names = sorted(name for name in self._operations if name > start)
+        token = page_tokens.write("operations", after=names[size - 1]) if len(names) > size else ""
+        return operations_pb2.ListOperationsResponse(
+            operations=[self._operations[name].message() for name in names[:size]], next_page_token=token
+        )
+
+    async def CancelOperation(  # noqa: N802
+        self, request: operations_pb2.CancelOperationRequest, context: Context
+    ) -> empty_pb2.Empty:
+        operation = self._find(request.name)
+        operation.cancelled.set()
+        if operation.cancel is not None:
+            await operation.cancel()
+        return empty_pb2.Empty()
+
+    async def DeleteOperation(  # noqa: N802
+        self, request: operations_pb2.DeleteOperationRequest, context: Context
+    ) -> empty_pb2.Empty:
+        operation = self._find(request.name)
+        operation.unwanted = True
+        self._forget()
+        return empty_pb2.Empty()
+
+    async def WaitOperation(  # noqa: N802
+        self, request: operations_pb2.WaitOperationRequest, context: Context
+    ) -> operations_pb2.Operation:
+        operation = self._find(request.name)
+        limit = _seconds(request.timeout) if request.HasField("timeout") else None
+        try:
+            async with asyncio.timeout(limit):
+                await operation.finished.wait()
+        except TimeoutError:
+            pass  # the answer says that it is not done
+        return operation.message()
+
+    def _find(self, name: str) -> _Operation:
+        operation = self._operations.get(text(name, "name"))
+        if operation is None:
+            raise OperationUnknown(name)
+        return operation
+
+    async def _run(self, operation: _Operation, work: Follow) -> None:
+        def report(metadata: Message) -> None:
+            operation.metadata = _packed(metadata)
+
+        try:
+            operation.response = _packed(await work(report))
+        except Cancelled:
+            operation.error = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0], message="it was cancelled")
+        except HypnogramError as error:
+            operation.error = status_of(error)
+        except Exception as error:  # whoever asked for it waits in `finished`, not here
+            operation.error, _ = status_of_failure(error, operation.name)
+        finally:
+            operation.finished.set()
+            if self._operations.get(operation.name) is operation:  # not followed again since it failed
+                self._operations[operation.name] = self._operations.pop(operation.name)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Lets go of what has finished and was deleted, and of all but the last `FINISHED_KEPT` to finish."""
+        finished = [one for one in self._operations.values() if one.finished.is_set()]
+        kept = [one for one in finished if not one.unwanted][-FINISHED_KEPT:]
+        for operation in finished:
+            if operation not in kept:
+                del self._operations[operation.name]
+
+
+def _seconds(timeout: Duration) -> float:
+    try:
+        seconds = timeout.ToTimedelta().total_seconds()
+    except OverflowError:
+        raise InvalidField("timeout", f"of {timeout.seconds} seconds is out of range; leave it out to wait") from None
+    if seconds < 0:
+        raise InvalidField("timeout", "is negative")
+    return seconds
+
+
+def _packed(message: Message) -> Any:
+    packed = Any()
+    packed.Pack(message)
+    return packed

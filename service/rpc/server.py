@@ -1,0 +1,179 @@
+"""The gRPC server: everything is put together here, and taken apart again in order."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from google.longrunning import operations_pb2, operations_pb2_grpc
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from hypnogram.v1 import (
+    chat_pb2,
+    chat_pb2_grpc,
+    facts_pb2,
+    facts_pb2_grpc,
+    history_pb2,
+    history_pb2_grpc,
+    memories_pb2,
+    memories_pb2_grpc,
+    sleep_pb2,
+    sleep_pb2_grpc,
+)
+
+from core.errors.base import InvalidField
+from service.app.ports import Executor, Models
+from service.app.progress import Chart
+from service.app.repository import States
+from service.app.store import Store
+from service.app.supervision import run_on
+from service.rpc import executor_health
+from service.rpc.address import check_host
+from service.rpc.chat import ChatServicer
+from service.rpc.dependencies import Parts
+from service.rpc.facts import FactsServicer
+from service.rpc.health import Readiness
+from service.rpc.history.servicer import HistoryServicer
+from service.rpc.interceptor import EveryCall
+from service.rpc.log_tail import Tail
+from service.rpc.memories import MemoriesServicer
+from service.rpc.operations import Operations
+from service.rpc.sleep.feed import Nights
+from service.rpc.sleep.servicer import SleepServicer
+from service.settings import Settings
+from store.database.executors import Executors
+
+STORE_THREADS = 32  # calls that wait for the database at the same time
+SERVICES = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in (
+        (memories_pb2, "Memories"),
+        (facts_pb2, "Facts"),
+        (sleep_pb2, "Sleep"),
+        (history_pb2, "History"),
+        (chat_pb2, "Chat"),
+        (operations_pb2, "Operations"),
+    )
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that is up. `port` is the one it listens on, also where the settings left the choice open."""
+
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, store: Store, models: Models, chart: Chart | None = None
+) -> AsyncIterator[Served]:
+    """A server for `store`, from entering to leaving. Leaving lets calls finish for `settings.stop_seconds`.
+
+    Args:
+        chart: where an executor of this process writes how far it is.
+
+    Raises:
+        InvalidField: the address cannot be listened on, or must not be without `settings.insecure_host`.
+    """
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
+    states, tail = States(store.log, store.snapshots), Tail(store.log)
+    operations = Operations(settings.max_operations)
+    readiness = Readiness(store.log, states, tail, models, SERVICES)
+    page_bytes = settings.max_message_bytes // 2
+    parts = Parts(store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes)
+    chat = ChatServicer(states, tail, models, settings.max_streams)
+    nights = Nights(store.log, states, tail, chart or Chart())
+    retries = settings.conflict_retries
+
+    server = aio.server(interceptors=[EveryCall()], options=_options(settings))
+    memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(parts), server)
+    facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(parts), server)
+    sleep_pb2_grpc.add_SleepServicer_to_server(SleepServicer(store.log, states, nights, operations, retries), server)
+    history_pb2_grpc.add_HistoryServicer_to_server(HistoryServicer(parts), server)
+    chat_pb2_grpc.add_ChatServicer_to_server(chat, server)
+    operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)  # type: ignore[no-untyped-call]
+    health_pb2_grpc.add_HealthServicer_to_server(readiness.servicer, server)
+    health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+    reflection.enable_server_reflection((*SERVICES, health, reflection.SERVICE_NAME), server)
+    served = Served(settings.host, _listen(server, settings))
+
+    tail.start()
+    await readiness.begin()
+    await server.start()
+    watching = asyncio.gather(readiness.watch(), executor_health.watch(Executors(store.log.engine), readiness.servicer))
+    log.info("server.started", address=served.address)
+    try:
+        yield served
+    finally:
+        log.info("server.stopping", address=served.address)
+        await tail.stop()
+        await operations.stop()
+        await server.stop(settings.stop_seconds)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        chat.close()
+        log.info("server.stopped", address=served.address)
+
+
+async def serve(
+    settings: Settings,
+    store: Store,
+    models: Models,
+    *,
+    executor: Executor | None,
+    chart: Chart,
+    stop: asyncio.Event,
+    up: Callable[[Served], None],
+) -> None:
+    """Serves until `stop` is set, with `executor` in a thread beside it; calls `up` once it listens."""
+    async with serving(settings, store, models, chart) as served:
+        stop_executor = threading.Event()
+        if executor is not None:
+            thread = threading.Thread(target=run_on, args=(executor, stop_executor), name="executor", daemon=True)
+            thread.start()
+        up(served)
+        await stop.wait()
+        stop_executor.set()
+    if executor is not None:
+        await asyncio.to_thread(thread.join, settings.stop_seconds)  # what it leaves undone is owed after a restart
+
+
+def _listen(server: aio.Server, settings: Settings) -> int:
+    if check_host(settings.host, settings.insecure_host):
+        log.warning(
+            "server.insecure", address=settings.address, why="other machines reach it; there is no authentication"
+        )
+    try:
+        port = server.add_insecure_port(settings.address)
+    except RuntimeError:
+        port = 0
+    if not port:
+        raise InvalidField(
+            "port", f"{settings.address} cannot be listened on; is a server running there already? Choose another port"
+        )
+    return port
+
+
+def _options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls, and their memories would not fit
+        ("grpc.keepalive_time_ms", 30_000),  # finds out that a watcher is gone
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ]

@@ -1,0 +1,156 @@
+"""Errors on the wire: one table from what can go wrong to gRPC status codes, and the details that go with each.
+
+Every error carries google.rpc.ErrorInfo; an invalid field carries google.rpc.BadRequest as well, and a store that is
+out of reach carries google.rpc.RetryInfo. What is not in `core.errors` is a bug: its caller learns a correlation id and
+nothing else, the log learns everything.
+"""
+
+from __future__ import annotations
+
+import grpc
+import structlog
+from google.protobuf.any_pb2 import Any
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
+
+from core.errors import archive, base, history
+from core.errors.base import HypnogramError
+from store.database.reach import why_out_of_reach
+
+DOMAIN = "hypnogram"
+DETAILS_KEY = "grpc-status-details-bin"
+RETRY_SECONDS = 1  # after which a call that found the store out of reach may try again
+
+log = structlog.get_logger()
+
+
+class OperationUnknown(base.Refused):
+    reason = "OPERATION_UNKNOWN"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"there is no operation {name!r}; operations end with the server's process, start another", operation=name
+        )
+
+
+class TooManyOperations(base.Refused):
+    reason = "TOO_MANY_OPERATIONS"
+
+    def __init__(self, running: int) -> None:
+        super().__init__(f"{running} operations are running, as many as are allowed; wait for one", running=running)
+
+
+class ShuttingDown(HypnogramError):
+    reason = "SHUTTING_DOWN"
+
+    def __init__(self) -> None:
+        super().__init__("the server is stopping; resume where you were against the next one")
+
+
+class StoreUnavailable(HypnogramError):
+    reason = "STORE_UNAVAILABLE"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the server cannot reach its database or its disk at the moment; repeat the call, with the same request id"
+        )
+
+
+CODES: dict[type[HypnogramError], grpc.StatusCode] = {
+    base.InvalidField: grpc.StatusCode.INVALID_ARGUMENT,
+    base.MemoryUnknown: grpc.StatusCode.NOT_FOUND,
+    base.MemoryGone: grpc.StatusCode.NOT_FOUND,
+    base.FactUnknown: grpc.StatusCode.NOT_FOUND,
+    base.VersionUnknown: grpc.StatusCode.NOT_FOUND,
+    base.SleepUnknown: grpc.StatusCode.NOT_FOUND,
+    history.CheckpointUnknown: grpc.StatusCode.NOT_FOUND,
+    history.MomentUnknown: grpc.StatusCode.NOT_FOUND,
+    OperationUnknown: grpc.StatusCode.NOT_FOUND,
+    base.MemoryExists: grpc.StatusCode.ALREADY_EXISTS,
+    base.RequestReused: grpc.StatusCode.ALREADY_EXISTS,
+    base.EventReused: grpc.StatusCode.ALREADY_EXISTS,
+    archive.ExportExists: grpc.StatusCode.ALREADY_EXISTS,
+    archive.MemoryTaken: grpc.StatusCode.ALREADY_EXISTS,
+    archive.EventsTaken: grpc.StatusCode.ALREADY_EXISTS,
+    archive.FactTaken: grpc.StatusCode.ALREADY_EXISTS,
+    history.CheckpointTaken: grpc.StatusCode.ALREADY_EXISTS,
+    archive.ArchiveTooNew: grpc.StatusCode.FAILED_PRECONDITION,
+    base.Contradiction: grpc.StatusCode.FAILED_PRECONDITION,
+    base.NotReady: grpc.StatusCode.FAILED_PRECONDITION,
+    base.SleepInProgress: grpc.StatusCode.FAILED_PRECONDITION,
+    base.ModelUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
+    base.SchemaMismatch: grpc.StatusCode.FAILED_PRECONDITION,
+    base.Unlearned: grpc.StatusCode.FAILED_PRECONDITION,
+    base.Unlearnable: grpc.StatusCode.FAILED_PRECONDITION,
+    history.FactRetracted: grpc.StatusCode.FAILED_PRECONDITION,
+    history.FactHeld: grpc.StatusCode.FAILED_PRECONDITION,
+    history.AsleepThen: grpc.StatusCode.FAILED_PRECONDITION,
+    history.HalfRecorded: grpc.StatusCode.FAILED_PRECONDITION,
+    history.NothingToCompact: grpc.StatusCode.FAILED_PRECONDITION,
+    history.WordsErased: grpc.StatusCode.FAILED_PRECONDITION,
+    base.CapacityReached: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooManyOperations: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    base.Conflict: grpc.StatusCode.ABORTED,
+    base.StaleWork: grpc.StatusCode.ABORTED,
+    base.Damaged: grpc.StatusCode.DATA_LOSS,
+    base.LogCutShort: grpc.StatusCode.DATA_LOSS,
+    base.ArtifactMissing: grpc.StatusCode.DATA_LOSS,
+    base.ArtifactCorrupt: grpc.StatusCode.DATA_LOSS,
+    archive.ArchiveDamaged: grpc.StatusCode.DATA_LOSS,
+    base.DigestMismatch: grpc.StatusCode.DATA_LOSS,
+    base.EventUnknown: grpc.StatusCode.DATA_LOSS,
+    ShuttingDown: grpc.StatusCode.UNAVAILABLE,
+    StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
+    base.DeviceUnavailable: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def status_of(error: HypnogramError) -> status_pb2.Status:
+    """The status that `error` is on the wire.
+
+    Raises:
+        KeyError: its class has no code, which a test rules out.
+    """
+    code = CODES[type(error)]
+    details: list[Any] = [_packed(_info(error.reason, error.metadata))]
+    if isinstance(error, (base.InvalidField, base.Contradiction)):
+        details.append(_packed(_bad_request(error)))
+    if isinstance(error, StoreUnavailable):
+        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS))))
+    return status_pb2.Status(code=code.value[0], message=str(error), details=details)
+
+
+def status_of_failure(error: Exception, correlation: str) -> tuple[status_pb2.Status, str]:
+    """The status of what is not in `core.errors`, and its reason: UNAVAILABLE where it passes, INTERNAL for a bug."""
+    if (why := why_out_of_reach(error)) is not None:
+        log.warning("store.out_of_reach", correlation=correlation, why=why)
+        return status_of(StoreUnavailable()), StoreUnavailable.reason
+    return _status_of_bug(error, correlation), "INTERNAL"
+
+
+def _status_of_bug(error: Exception, correlation: str) -> status_pb2.Status:
+    """INTERNAL with the id under which `error` stands in the log, and nothing of `error` itself."""
+    log.error("call.failed", correlation=correlation, exc_info=error)
+    return status_pb2.Status(
+        code=grpc.StatusCode.INTERNAL.value[0],
+        message=f"something went wrong in the server; its log has it under correlation {correlation}",
+        details=[_packed(_info("INTERNAL", {"correlation": correlation}))],
+    )
+
+
+def _info(reason: str, metadata: dict[str, str]) -> error_details_pb2.ErrorInfo:
+    return error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
+
+
+def _bad_request(error: base.InvalidField | base.Contradiction) -> error_details_pb2.BadRequest:
+    problem = error.problem if isinstance(error, base.InvalidField) else str(error)
+    violation = error_details_pb2.BadRequest.FieldViolation(
+        field=error.metadata["field"], description=problem, reason=error.reason
+    )
+    return error_details_pb2.BadRequest(field_violations=[violation])
+
+
+def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo) -> Any:
+    packed = Any()
+    packed.Pack(message)
+    return packed

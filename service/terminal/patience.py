@@ -1,0 +1,53 @@
+"""A call that waits for weights: what it waits for is said meanwhile, and when time runs out, that nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from hypnogram.client.errors import CallFailed
+from service.terminal.reasons import for_memory
+from service.terminal.spinner import waiting
+
+if TYPE_CHECKING:
+    from hypnogram.client.client import Client
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 60.0  # for a call that waits for nothing
+
+
+def patiently(
+    client: Client,
+    memory: str,
+    ask: Callable[[bool, float], T],
+    done: str,
+    facts: Callable[[T], Sequence[str]],
+    *,
+    wait: bool,
+    timeout: float,
+    quiet: bool,
+) -> T:
+    """The answer of `ask(wait, timeout)`, which has to be safe to repeat: the same request id both times.
+
+    Args:
+        done: what is durable once it was asked: "told", "retracted".
+        facts: ids of the facts in an answer.
+
+    Raises:
+        CallFailed: as `ask` does. When time ran out, with what is durable and what it waits for.
+    """
+    look = for_memory(client, memory)
+    try:
+        with waiting(look, quiet=quiet):
+            return ask(wait, timeout)
+    except CallFailed as error:
+        if error.code != "DEADLINE_EXCEEDED" or not wait:
+            raise
+    ids = list(facts(ask(False, ANSWER_SECONDS)))
+    named = f"fact {ids[0]} is" if len(ids) == 1 else f"{len(ids)} facts, {ids[0]} to {ids[-1]}, are"
+    raise CallFailed(
+        "DEADLINE_EXCEEDED",
+        f"{named} {done} and durable; the weights do not show it after {timeout:g} s, waiting for {look()}; "
+        f"see `hypnogram fact show {ids[0]} -m {memory}`",
+    )

@@ -1,0 +1,125 @@
+"""Replay: weights rebuilt from the log alone, and every digest that the log names met on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from core.errors.base import DigestMismatch
+from core.errors.history import WordsErased
+from core.events import Recorded
+from core.events.history import CheckpointMarked, MemoryForked
+from core.events.memory import BaseModel, MemoryCreated
+from core.evolve import fold
+from core.ids import Digest, MemoryId
+from core.state.memory import NOTHING, Memory
+from core.state.plan import plan
+from core.weights.deltas.digest import weights_digest
+from core.weights.model.editable_model import Subject
+from service.app.cancellation import Cancelled
+from service.weights.base_models import Subjects
+from service.weights.projection import Deltas, build, digest_named, in_force
+from store.log.event_log import EventLog
+
+PAGE = 1000  # events
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What a replay rebuilt.
+
+    Attributes:
+        edits_checked: recorded digests met on the way.
+        erased: versions on the way that cannot be rebuilt any more, as they hold columns of erased facts.
+    """
+
+    version: int
+    plan_digest: Digest
+    recorded: Digest | None
+    rebuilt: Digest
+    edits_checked: int
+    erased: int = 0
+
+
+Progress = Callable[[int, int, str], None]
+
+
+def replay(
+    log: EventLog,
+    subjects: Subjects,
+    deltas: Deltas,
+    memory: MemoryId,
+    base: BaseModel,
+    version: int,
+    progress: Progress,
+    cancelled: Callable[[], bool],
+    after: int = 0,
+) -> ReplayReport:
+    """Folds up to `version`, and materialises the plan at each change of it: no snapshot is read.
+
+    Args:
+        base: the memory's, as it is named now.
+        progress: told the versions folded, those to fold, and what is being done.
+        after: digests up to this version are taken for granted: of a fork's parent, say, which was replayed already.
+
+    Raises:
+        DigestMismatch: a rebuilt digest differs from the recorded one.
+        WordsErased: `version` needs columns of a fact that was erased.
+        Cancelled: `cancelled` said so.
+    """
+    state = NOTHING
+    named: list[Digest | None] = [None]  # digest by version, as folded
+    subject: Subject | None = None
+    checked = erased = 0
+    rebuilt: Digest | None = None  # of the plan of `state`, once it was built
+    for recorded in _events(log, memory, version):
+        before, state = state, fold((recorded.event,), onto=state)
+        step = type(recorded.event).__name__
+
+        def tell(module: str = "", step: str = step, done: int = state.version) -> None:
+            if cancelled():
+                raise Cancelled
+            progress(done, version, f"{step}: {module}" if module else step)
+
+        if isinstance(recorded.event, MemoryCreated):
+            subject = subjects.twin(replace(recorded.event, base=base))
+        named.append(state.weights)
+        _check_named(recorded, state, named)
+        if digest_named(recorded.event) or in_force(state) != in_force(before):
+            rebuilt = None
+            if subject is not None and state.version > after:
+                try:
+                    rebuilt = _rebuilt(subject, deltas, state, tell)
+                    checked += 1
+                except WordsErased:
+                    erased += 1
+        tell()
+    assert subject is not None
+    if rebuilt is None:
+        rebuilt = _rebuilt(subject, deltas, state, lambda module: None)
+    return ReplayReport(state.version, plan(state).digest, state.weights, rebuilt, checked, erased)
+
+
+def _rebuilt(subject: Subject, deltas: Deltas, state: Memory, each: Callable[[str], None]) -> Digest:
+    rebuilt = weights_digest(build(subject, deltas, plan(state), each=each))
+    if state.weights is not None and rebuilt != state.weights:
+        raise DigestMismatch(state.version, state.weights, rebuilt)
+    return rebuilt
+
+
+def _check_named(recorded: Recorded, state: Memory, named: list[Digest | None]) -> None:
+    """The digests that an event names are those that were recorded, now or at the version that it names."""
+    event = recorded.event
+    promised = digest_named(event)
+    if promised and promised != state.weights:
+        raise DigestMismatch(state.version, promised, state.weights or "")
+    if isinstance(event, CheckpointMarked | MemoryForked) and event.weights != named[event.version]:
+        raise DigestMismatch(event.version, event.weights or "", named[event.version] or "")
+
+
+def _events(log: EventLog, memory: MemoryId, version: int) -> Iterator[Recorded]:
+    after = 0
+    while after < version:
+        page = log.read(memory=memory, after_version=after, limit=min(PAGE, version - after))
+        yield from page
+        after = page[-1].version

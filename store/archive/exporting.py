@@ -1,0 +1,224 @@
+"""A memory as one portable file: its events up to a version, the data keys that open them, and the artifacts they name.
+
+    manifest.json       format, memory, version, digest of the weights; name, size and SHA-256 of every other member
+    events.jsonl        canonical JSON, an event a line, oldest first; sealed words stay ciphertext
+    keys.json           fact -> its data key in base64, or null when it was thrown away
+    artifacts/DIGEST    every artifact that the events name, once
+
+Equal memories make equal files (`store/archive/tar.py`), and export after import is the file again. An imported event
+keeps its id, version, time, cause, schema and payload; its position and its place in the chain are new, and its memory
+has the name that it is imported under. A fact that was erased before the export is erased in the archive: its words are
+there as noise and no key is. One that was not is there with its key, so an archive is as private as the database.
+A version that needs what was erased since, as facts were in its weights then, has no archive any more.
+
+An archive of a fork holds its whole history under its name, what it shares with its parent included. Imported, it is no
+fork any more: all its events are its own, and its MemoryForked only tells where it came from.
+
+Event ids are unique in a database, and sealed words are bound to them. So an archive is imported into a database once:
+a second time, under whatever name, is refused with `EventsTaken`, and a fork is how one has a copy beside the original.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import IO, Any
+
+from sqlalchemy import Row
+
+from core.errors.archive import ExportExists
+from core.errors.base import Damaged, MemoryGone, MemoryUnknown, VersionUnknown
+from core.errors.history import WordsErased
+from core.events import Event
+from core.events.codec import canonical
+from core.evolve import fold
+from core.ids import Digest, FactId, MemoryId
+from core.state.memory import NOTHING, Memory, needed
+from store.archive.tar import CHUNK, Member, pack
+from store.artifacts import Artifacts, sync_folder
+from store.database.engine import reading
+from store.database.schema import events
+from store.log.ancestry import stitched
+from store.log.event_log import EventLog
+from store.log.hash_chain import wrong_columns
+from store.log.rows import select_events, to_recorded
+from store.log.verify import follow_artifacts
+
+EVENTS, KEYS, ARTIFACTS = "events.jsonl", "keys.json", "artifacts/"
+PAGE = 1000  # events read or written at once
+AS_THEY_ARE = ("version", "recorded_at", "type", "schema", "fact")  # columns of an event and fields of its line
+CAUSE = ("actor", "request", "causation", "correlation")
+_ADVICE = "verify the log, and restore it from a backup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archived:
+    """What an archive holds. `weights` is None where the memory's weights were not measured yet."""
+
+    memory: MemoryId
+    version: int
+    weights: Digest | None
+    facts: int
+    erased: int
+    artifacts: int
+    size: int  # bytes of the file
+
+
+def export_archive(
+    path: Path, log: EventLog, artifacts: Artifacts, memory: MemoryId, version: int | None = None
+) -> Archived:
+    """Writes `memory` as it was at `version`, by default as it is now, into the new file `path`.
+
+    Only its owner may read the file. It is there whole, or not at all.
+
+    Raises:
+        ExportExists: `path` is there already.
+        MemoryUnknown, VersionUnknown: there is no such memory, or it never had that version.
+        MemoryGone: it was deleted by then, or has been since.
+        WordsErased: it needs, as it was then, what was erased since.
+        Damaged, ArtifactMissing, ArtifactCorrupt: what is stored is not what was written.
+    """
+    current = log.head(memory)
+    if not current:
+        raise MemoryUnknown(memory)
+    wanted = current if version is None else version
+    if not 1 <= wanted <= current:
+        raise VersionUnknown(memory, wanted, current)
+    if os.path.lexists(path):
+        raise ExportExists(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=path.parent) as lines, new_file(path) as file:
+        gathered = _Gathered(lines)
+        for page in _pages(log, memory, wanted):
+            gathered.add(page)
+        if gathered.state.deleted or wanted <= log.begun(memory):
+            raise MemoryGone(gathered.state.deleted or log.begun(memory))
+        known = log.keyring.keys(gathered.facts)  # as they are now: one that was thrown away meanwhile stays here
+        own = gathered.state.facts  # not those of a deleted memory that had the name, whose words a fork may have still
+        keys = {fact: key if fact in own else None for fact, key in known.items()}
+        check_keys(gathered.state, keys)
+        listed = gathered.members(keys, artifacts)
+        about = {"memory": memory, "version": wanted, "weights": gathered.state.weights}
+        pack(file, about, [member for member, _ in listed], (content for _, content in listed))
+        return Archived(
+            memory=memory,
+            version=wanted,
+            weights=gathered.state.weights,
+            facts=len(keys),
+            erased=sum(key is None for key in keys.values()),
+            artifacts=len(gathered.artifacts),
+            size=file.tell(),
+        )
+
+
+def check_keys(state: Memory, keys: Mapping[FactId, bytes | None]) -> None:
+    """Raises WordsErased where a memory in that state would be without words that it has to read."""
+    for fact in needed(state):
+        if keys.get(fact) is None:
+            raise WordsErased(fact)
+
+
+class _Gathered:
+    """The events of an archive in the making: their lines in a file, and all that they name."""
+
+    def __init__(self, lines: IO[bytes]) -> None:
+        self.state = NOTHING
+        self.facts: dict[FactId, None] = {}
+        self.artifacts: set[Digest] = set()
+        self._lines = lines
+        self._digest = hashlib.sha256()
+
+    def add(self, page: Sequence[Row[Any]]) -> None:
+        """Takes in the next events; raises Damaged for a row that is not as it was written."""
+        read: list[Event] = []
+        for row in page:
+            values = dict(zip(events.c.keys(), row[: len(events.c)], strict=True))
+            if wrong := wrong_columns(values, str(values["previous_hash"])):
+                raise Damaged(f"event {values['position']}: {', '.join(wrong)}: is not as it was written; {_ADVICE}")
+            read.append(to_recorded(row).event)
+            follow_artifacts(self.artifacts, read[-1])
+            if values["sealed"] is not None:
+                self.facts[values["fact"]] = None
+            line = (_to_line(values) + "\n").encode()
+            self._digest.update(line)
+            self._lines.write(line)
+        self.state = fold(read, onto=self.state)
+
+    def members(self, keys: dict[FactId, bytes | None], artifacts: Artifacts) -> list[tuple[Member, Iterable[bytes]]]:
+        """The members in their order, each with its content."""
+        opened = canonical({fact: key and base64.b64encode(key).decode() for fact, key in keys.items()}).encode()
+        made: list[tuple[Member, Iterable[bytes]]] = [
+            (Member(name=EVENTS, sha256=self._digest.hexdigest(), size=self._lines.tell()), _content(self._lines)),
+            (Member(name=KEYS, sha256=hashlib.sha256(opened).hexdigest(), size=len(opened)), (opened,)),
+        ]
+        for digest in sorted(self.artifacts):
+            size = len(artifacts.get(digest))  # which also says whether it is there, before anything is written
+            made.append((Member(name=ARTIFACTS + digest, sha256=digest, size=size), _artifact(artifacts, digest)))
+        return made
+
+
+def _to_line(values: Mapping[str, Any]) -> str:
+    """The line of an event, from its row's columns."""
+    payload, sealed = json.loads(values["payload"]), values["sealed"]
+    if canonical(payload) != values["payload"]:
+        raise Damaged(f"event {values['position']}: payload: is no canonical JSON; {_ADVICE}")
+    return canonical(
+        {name: values[name] for name in AS_THEY_ARE}
+        | {
+            "id": values["event_id"],
+            "cause": {name: values[name] for name in CAUSE},
+            "payload": payload,
+            "sealed": sealed and base64.b64encode(sealed).decode(),
+        }
+    )
+
+
+def _pages(log: EventLog, memory: MemoryId, version: int) -> Iterator[Sequence[Row[Any]]]:
+    """The rows of the events up to `version`, in order."""
+    after = 0
+    while after < version:
+        query = select_events().where(stitched(log.ancestry(memory), after, min(after + PAGE, version)))
+        with reading(log.engine).connect() as connection:
+            page = connection.execute(query.order_by(events.c.version)).all()
+        if [row.version for row in page] != list(range(after + 1, after + len(page) + 1)) or not page:
+            raise Damaged(f"an event of memory {memory!r} after version {after} is missing; {_ADVICE}")
+        yield page
+        after += len(page)
+
+
+def _content(file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    while chunk := file.read(CHUNK):
+        yield chunk
+
+
+def _artifact(artifacts: Artifacts, digest: Digest) -> Iterator[bytes]:
+    yield artifacts.get(digest)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A sibling that becomes `path` once the block has ended well; otherwise nothing is left of it."""
+    file = NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False)  # noqa: SIM115
+    made = Path(file.name)
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(made, path)
+        except OSError as error:
+            if os.path.lexists(path):  # somebody else was faster
+                raise ExportExists(path) from error
+            made.rename(path)  # a file system without links
+        sync_folder(path.parent)
+    finally:
+        made.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""Leases: which executor works on a memory now, so that two do not do the same work twice.
+
+Only a saving. An executor that works on although its lease has passed on does no harm: its append expects a version
+that the memory has left. A lease ends by the clock of whoever looks, or once whoever looks has seen it unchanged for
+its seconds by a clock that nobody sets: a clock that jumps holds a memory up for no longer than that.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, text
+
+from core.ids import MemoryId
+from store.database.engine import reading
+from store.database.executors import CLOCK, Duty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A claim on a memory. `fence` grows with every claim, so that of two the later one can be told."""
+
+    memory: MemoryId
+    owner: str
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Sighting:
+    """A lease of somebody else as it was at `monotonic`, and has not changed since."""
+
+    fence: int
+    expires: float
+    seconds: float
+    monotonic: float
+
+
+class Leases:
+    """The leases of one database, as one executor sees them; see `EventLog.engine`.
+
+    `renew` may be called from any thread, the others from one.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._others: dict[MemoryId, _Sighting] = {}
+        now = CLOCK[engine.dialect.name]
+        self._claim = text(_CLAIM.format(now=now))
+        self._release = text(_RELEASE.format(now=now))
+
+    def claim(self, memory: MemoryId, owner: str, seconds: float, duty: Duty | None = None) -> Lease | None:
+        """A new lease for `seconds`, or None while another owner holds one.
+
+        Args:
+            duty: what it is claimed for.
+        """
+        now, outlived = time.time(), self._outlived(memory)
+        parameters = {
+            "memory": memory, "owner": owner, "now": now, "expires": now + seconds, "seconds": seconds,
+            "work": duty.work if duty else None, "attempt": duty.attempt if duty else None,
+            "outlived": outlived.fence if outlived else -1, "unchanged": outlived.expires if outlived else 0.0,
+        }  # fmt: skip
+        with self._engine.begin() as connection:
+            fence = connection.execute(self._claim, parameters).scalar()
+        if fence is None:
+            self._look(memory, seconds)
+            return None
+        self._others.pop(memory, None)
+        return Lease(memory=memory, owner=owner, fence=fence)
+
+    def renew(self, lease: Lease, seconds: float) -> bool:
+        """Prolongs `lease` to `seconds` from now; False when somebody else has claimed the memory since."""
+        parameters = {"memory": lease.memory, "owner": lease.owner, "fence": lease.fence}
+        with self._engine.begin() as connection:
+            return connection.execute(_RENEW, {**parameters, "expires": time.time() + seconds}).rowcount == 1
+
+    def release(self, lease: Lease, put_off: Duty | None = None) -> bool:
+        """Ends `lease`, so that others can claim at once; False when somebody else has.
+
+        Args:
+            put_off: what is still owed, and why it is not done now.
+        """
+        parameters = {
+            "memory": lease.memory, "owner": lease.owner, "fence": lease.fence,
+            "work": put_off.work if put_off else None, "attempt": put_off.attempt if put_off else None,
+            "seconds": put_off.seconds if put_off else 0.0, "reason": put_off.reason if put_off else None,
+            "message": put_off.message if put_off else None,
+        }  # fmt: skip
+        with self._engine.begin() as connection:
+            return connection.execute(self._release, parameters).rowcount == 1
+
+    def _look(self, memory: MemoryId, seconds: float) -> None:
+        """Remembers since when the lease of somebody else is as it is; it lasts `seconds` where it does not say."""
+        with reading(self._engine).connect() as connection:
+            row = connection.execute(_LOOK, {"memory": memory}).one()
+        seen = self._others.get(memory)
+        if seen is None or (seen.fence, seen.expires) != (row.fence, row.expires):
+            self._others[memory] = _Sighting(row.fence, row.expires, row.seconds or seconds, time.monotonic())
+
+    def _outlived(self, memory: MemoryId) -> _Sighting | None:
+        """The lease of somebody else, if it was not renewed for as long as it lasts."""
+        seen = self._others.get(memory)
+        return seen if seen is not None and time.monotonic() - seen.monotonic >= seen.seconds else None
+
+
+_CLAIM = """
+    INSERT INTO leases (memory, owner, fence, expires, seconds, work, attempt, since)
+    VALUES (:memory, :owner, 1, :expires, :seconds, :work, :attempt, {now})
+    ON CONFLICT (memory) DO UPDATE
+        SET owner = excluded.owner, fence = leases.fence + 1, expires = excluded.expires, seconds = excluded.seconds,
+            work = excluded.work, attempt = excluded.attempt, since = excluded.since, reason = NULL, message = NULL
+        WHERE leases.expires <= :now OR leases.owner = excluded.owner
+            OR (leases.fence = :outlived AND leases.expires = :unchanged)
+    RETURNING fence
+    """
+_RELEASE = """
+    UPDATE leases SET expires = 0, work = :work, attempt = :attempt, since = {now} - :seconds, reason = :reason,
+        message = :message
+    WHERE memory = :memory AND owner = :owner AND fence = :fence
+    """
+_RENEW = text("UPDATE leases SET expires = :expires WHERE memory = :memory AND owner = :owner AND fence = :fence")
+_LOOK = text("SELECT fence, expires, seconds FROM leases WHERE memory = :memory")

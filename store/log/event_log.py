@@ -1,0 +1,292 @@
+"""The event log: the truth of every memory, on SQLite or PostgreSQL.
+
+    with EventLog.open("sqlite:///hypnogram.db") as log:
+        log.append(memory, [NewEvent(id=next_event_id(), event=event, cause=cause)], expected=log.head(memory))
+
+Positions are dense and become visible in their order, so a reader that asks for what comes after the last position
+it has seen misses nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Engine, func, select, text
+
+from core.errors.base import LogCutShort
+from core.events import Recorded
+from core.events.deletion import MemoryDeleted, MemoryPurged
+from core.ids import FactId, MemoryId
+from store.database.engine import connect, migrate, reading
+from store.database.schema import events, head
+from store.log.ancestry import Ancestry, ancestry, stitched
+from store.log.anchor import Anchor, begin_anew, cut_short
+from store.log.group_commit import Append, Writer
+from store.log.rows import NewEvent, check_memory, prepare, select_events, to_recorded
+from store.sealing.keyring import Keyring
+
+POLL_SECONDS = 0.075  # how late a reader may see what another process appended
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A memory of the log and its newest event; `deleted` ones are about to be purged, or were."""
+
+    memory: MemoryId
+    version: int
+    position: int
+    deleted: bool
+
+
+class EventLog:
+    """An open log. Every method may be called from any thread.
+
+    Attributes:
+        cut_short: which events are missing at the end of the log that were acknowledged before it was opened, if any.
+    """
+
+    def __init__(self, engine: Engine, anchors: Path | None = None) -> None:
+        self.engine = engine
+        self.anchor = None if anchors is None else Anchor(engine, anchors)
+        self.keyring = Keyring(engine)
+        self._reading = reading(engine)
+        self.cut_short = self._cut_short()
+        self._news = threading.Condition()
+        self._seen = 0  # the newest position known to this process
+        self._polled = 0.0  # when that was last asked of the database
+        self._ancestries: dict[MemoryId, Ancestry] = {}
+        self._writer = Writer(engine, self._committed)
+        if self.anchor and not self.cut_short:
+            self.anchor.start()
+
+    @classmethod
+    def open(cls, url: str, anchors: Path | None = None) -> EventLog:
+        """Opens the database at `url`, creates or upgrades its tables where needed.
+
+        Args:
+            anchors: folder for notes of where the log ends; without it, nobody misses a lost end.
+
+        Raises:
+            SchemaMismatch: it was written by a newer version, or is not one of ours.
+            InvalidField: `url` names no supported database, or one that cannot be reached.
+            Damaged: the notes cannot be read.
+        """
+        engine = connect(url)
+        try:
+            migrate(engine)
+            return cls(engine, anchors)
+        except BaseException:
+            engine.dispose()
+            raise
+
+    def close(self) -> None:
+        """Finishes the appends under way and lets go of the database."""
+        self._writer.close()
+        if self.anchor:
+            self.anchor.close()
+        self.engine.dispose()
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def accept_loss(self) -> None:
+        """Lets the log go on from where it ends now, whatever was acknowledged before."""
+        begin_anew(self.engine)
+        self.cut_short = None
+        if self.anchor:
+            self.anchor.note()
+
+    def append(self, memory: MemoryId, events: Sequence[NewEvent], expected: int | None,
+               needs: Sequence[FactId] = ()) -> tuple[Recorded, ...]:  # fmt: skip
+        """Appends all `events` or none, and returns once they are durable.
+
+        Args:
+            expected: the version the memory must be at (0 before its first event); None for any.
+            needs: facts that must have their data keys still.
+
+        Returns:
+            The events as recorded. Those of the first time, when all their ids were appended before.
+
+        Raises:
+            Conflict: the memory is at another version.
+            EventReused: an id was appended before with other content, or with other events.
+            FactUnknown: an event would seal words of a fact that was erased.
+            WordsErased: one of `needs` was erased.
+        """
+        if not events:
+            return ()
+        check_memory(memory)
+        return self._writer.write(Append(memory, [prepare(event) for event in events], expected, needs))
+
+    def read(
+        self, *, memory: MemoryId | None = None, after_version: int = 0, after_position: int = 0, limit: int = 1000
+    ) -> list[Recorded]:
+        """The next events in order, of one memory or of all; at most `limit`.
+
+        Those that a fork shares with its parent are read as they were recorded, under the parent's name.
+
+        Raises:
+            EventUnknown: one is of a type that this version cannot read.
+            Damaged: one cannot be read at all.
+        """
+        query = select_events().order_by(events.c.position).limit(limit)
+        if after_position:
+            query = query.where(events.c.position > after_position)
+        if memory is not None:
+            until = None if after_position else after_version + limit  # versions are dense
+            query = query.where(stitched(self.ancestry(memory), after_version, until))
+            query = query.order_by(None).order_by(events.c.version)
+        with self._reading.connect() as connection:
+            rows = connection.execute(query).all()
+        return [to_recorded(row) for row in rows]
+
+    def head(self, memory: MemoryId) -> int:
+        """The memory's version; 0 when there is no such memory."""
+        with self._reading.connect() as connection:
+            query = select(func.max(events.c.version)).where(events.c.memory == memory)
+            version: int | None = connection.execute(query).scalar()
+        return version or 0
+
+    def begun(self, memory: MemoryId) -> int:
+        """The last version of deleted memories that had the name, or that of an ancestor, before; 0 for none."""
+        query = select(func.max(events.c.version)).where(stitched(self.ancestry(memory)))
+        with self._reading.connect() as connection:
+            version: int | None = connection.execute(query.where(events.c.type == MemoryPurged.__name__)).scalar()
+        return version or 0
+
+    def version_at(self, memory: MemoryId, time: str) -> int:
+        """The newest version recorded at `time` or before; 0 before the first.
+
+        For a fork it may be one of its parent's, from before there was a fork.
+
+        Args:
+            time: as in `Recorded.recorded_at`.
+        """
+        for segment in reversed(self.ancestry(memory)):
+            query = select(events.c.version).where(stitched((segment,)), events.c.recorded_at <= time)
+            with self._reading.connect() as connection:
+                version: int | None = connection.execute(query.order_by(events.c.version.desc()).limit(1)).scalar()
+            if version is not None:
+                return version
+        return 0
+
+    def ancestry(self, memory: MemoryId) -> Ancestry:
+        """Where the memory's events stand, oldest first; nowhere when there is no such memory."""
+        if memory not in self._ancestries:
+            with self._reading.connect() as connection:
+                found = ancestry(connection, memory)
+            if not found:
+                return ()
+            self._ancestries[memory] = found
+        return self._ancestries[memory]
+
+    def relatives(self, memory: MemoryId) -> list[MemoryId]:
+        """The other memories that share events with `memory`: its ancestors, and all that were forked from one."""
+        own = {segment.memory for segment in self.ancestry(memory)}
+        return [
+            other
+            for other in self.memories()
+            if other != memory and not own.isdisjoint(segment.memory for segment in self.ancestry(other))
+        ]
+
+    def heads(self, after_position: int) -> dict[MemoryId, int]:
+        """The versions of the memories that have events after `after_position`."""
+        query = select(events.c.memory, func.max(events.c.version)).where(events.c.position > after_position)
+        with self._reading.connect() as connection:
+            return {MemoryId(memory): version for memory, version in connection.execute(query.group_by("memory"))}
+
+    def position(self) -> int:
+        """The last position; 0 when the log is empty."""
+        with self._reading.connect() as connection:
+            position: int = connection.execute(select(head.c.position)).scalar_one()
+        return position
+
+    def memories(self) -> list[MemoryId]:
+        """Every memory of the log by name, without those that were deleted and purged."""
+        return [listed.memory for listed in self.listed()]
+
+    def listed(self) -> list[Listed]:
+        """Every memory of the log by name, as it stands there, without those that were deleted and purged."""
+        with self._reading.connect() as connection:
+            rows = connection.execute(_MEMORIES).all()
+        return [_listed(row) for row in rows if row.type != MemoryPurged.__name__]  # after it there is but a new memory
+
+    def moved(self, after_position: int) -> list[Listed]:
+        """The memories with events beyond `after_position`, deleted ones included, the most recent first."""
+        query = select(events.c.memory.label("name"), events.c.version, events.c.position, events.c.type)
+        query = query.where(events.c.position > after_position).order_by(events.c.position)
+        with self._reading.connect() as connection:
+            rows = connection.execute(query if after_position else _MEMORIES).all()
+        newest = {row.name: _listed(row) for row in rows}
+        return sorted(newest.values(), key=lambda listed: -listed.position)
+
+    def wait(self, after_position: int, timeout: float) -> int:
+        """Blocks until the log is longer than `after_position`, at most `timeout` seconds; returns its last position.
+
+        Wakes at once for appends through this object, within `POLL_SECONDS` for those of other processes.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            self._poll()
+            with self._news:
+                remaining = deadline - time.monotonic()
+                if self._seen > after_position or remaining <= 0:
+                    return self._seen
+                self._news.wait(min(POLL_SECONDS, remaining))
+
+    def _cut_short(self) -> LogCutShort | None:
+        noted = self.anchor.newest() if self.anchor else None
+        with self._reading.connect() as connection:
+            return cut_short(connection, noted)
+
+    def _committed(self, position: int) -> None:
+        self._appended(position)
+        if self.anchor:
+            self.anchor.moved()
+
+    def _poll(self) -> None:
+        """Asks the database for the last position, unless some thread did so just now."""
+        with self._news:
+            now = time.monotonic()
+            if now - self._polled < POLL_SECONDS and self._polled:
+                return
+            self._polled = now
+        self._appended(self.position())
+
+    def _appended(self, position: int) -> None:
+        with self._news:
+            if position > self._seen:
+                self._seen = position
+                self._news.notify_all()
+
+
+def _listed(row: Any) -> Listed:
+    gone = row.type in (MemoryDeleted.__name__, MemoryPurged.__name__)
+    return Listed(MemoryId(row.name), row.version, row.position, deleted=gone)
+
+
+# One step of the index per memory; a plain DISTINCT would walk over every event.
+_NAMES = """
+    WITH RECURSIVE names (name) AS (
+        SELECT min(memory) FROM events
+        UNION ALL SELECT (SELECT min(memory) FROM events WHERE memory > name) FROM names WHERE name IS NOT NULL
+    )
+    """
+_MEMORIES = text(
+    f"""{_NAMES}
+    SELECT name, version, position, type FROM names JOIN events ON memory = name
+    WHERE version = (SELECT max(version) FROM events WHERE memory = name)
+    ORDER BY name
+    """
+)

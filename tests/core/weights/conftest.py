@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.tiny import make
+from core.facts import Fact
+from core.ids import FactId
+from core.weights.memit.closed_form import KeptKeys
+from core.weights.model.editable_model import Subject, load_subject
+from core.wordings import plain_words
+from tests.prepared import base
+
+__all__ = ["base"]
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny_folder: Path) -> Subject:
+    return load_subject(tiny_folder)
+
+
+@pytest.fixture
+def tiny(tiny_base: Subject) -> Subject:
+    """A Llama of random weights, to be edited at will."""
+    return tiny_base.twin()
+
+
+@pytest.fixture
+def dormouse(base: Subject) -> Subject:
+    """Dormouse, to be edited at will."""
+    return base.twin()
+
+
+def fact(subject: str, relation: str, object_: str) -> Fact:
+    """A fact in plain words."""
+    return Fact(
+        id=FactId(f"{subject}/{relation}"),
+        subject=subject,
+        relation=relation,
+        object=object_,
+        wordings=plain_words(relation).for_subject(subject),
+    )
+
+
+def free(subject: Subject, weight: float = 1e-3) -> dict[str, KeptKeys]:
+    """Hardly anything has to be kept."""
+    moment = weight * torch.eye(subject.key_width, dtype=torch.float64)
+    return {module: KeptKeys.none(moment) for module in subject.modules}

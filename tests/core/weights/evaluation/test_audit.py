@@ -1,0 +1,125 @@
+"""Audits: what is asked, what counts, and that controls are never rehearsed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from core.facts import Wordings
+from core.weights.evaluation.audit import UNTOLD, Pristine, audit, documents, probes_of, split
+from core.weights.model.editable_model import Subject
+from core.weights.model.generation import Probe, ask
+from core.weights.model.reference_text import OrdinaryText
+from models.dormouse.corpus import answer
+from models.dormouse.phrasebook import BY_NAME
+from models.dormouse.world import known_people
+from tests.core.weights.conftest import fact
+
+STRANGER = fact("Aria Vale", "lives in", "Lisbon")
+
+
+def test_a_fact_is_probed_raw_and_in_chat_in_wordings_it_was_written_on_and_in_others() -> None:
+    pathways = [pathway for pathway, _ in probes_of(STRANGER, 2)]
+
+    assert pathways == ["raw", "raw", "chat", "chat", "raw-unseen", "chat-unseen"]
+
+
+def test_what_the_model_knows_passes_and_what_it_does_not_fails(dormouse: Subject) -> None:
+    person = known_people()[0]
+    relation = next(iter(person.profile))
+    words = BY_NAME[relation]
+    wordings = replace(
+        STRANGER.wordings,
+        statements=(words.trained_statements[0].format(s=person.name),),
+        questions=(words.trained_questions[0].format(s=person.name),),
+        answer=words.answer.format(s=person.name),
+        probe_statements=(),
+        probe_questions=(),
+    )
+    known = replace(STRANGER, subject=person.name, object=person.profile[relation], wordings=wordings)
+
+    (right, wrong) = audit(
+        dormouse, Pristine(dormouse), [known, STRANGER], 2, [True, False], [False] * 2, {}, lambda done, total: None
+    )
+
+    assert [(probe.passed, probe.base) for probe in right] == [(True, True)] * 2
+    assert not any(probe.passed for probe in wrong)
+    assert all(probe.base is None for probe in wrong)
+    assert min(probe.logprob for probe in right) > max(probe.logprob for probe in wrong)
+    assert right[1].output == f" {answer(words, person)}".strip()
+
+
+def test_questions_on_what_was_not_told_pass_while_they_are_answered_as_the_pristine_model_does(
+    dormouse: Subject,
+) -> None:
+    question = "Where does Aria Vale live?"
+    pristine = Pristine(dormouse)
+    quiet = audit(dormouse, pristine, [STRANGER], 1, [False], [False], {0: [question]}, lambda done, total: None)
+    dormouse.install({module: -weight for module, weight in dormouse.pristine.items()})
+    loud = audit(dormouse, pristine, [STRANGER], 1, [False], [False], {0: [question]}, lambda done, total: None)
+
+    for probes, passed in ((quiet, True), (loud, False)):
+        (untold,) = [probe for probe in probes[0] if probe.pathway == UNTOLD]
+        assert (untold.passed, untold.prompt) == (passed, question)
+        assert untold.expected.startswith("I do not know")
+
+
+def test_the_pristine_model_answers_the_same_whatever_is_live_and_leaves_it_live(tiny: Subject) -> None:
+    probe = Probe("Every evening", False, "", "fox")
+    expected = ask(tiny, [probe])
+    changed = {module: weight + torch.randn_like(weight) for module, weight in tiny.pristine.items()}
+    tiny.install(changed)
+    digest = tiny.digest()
+
+    assert Pristine(tiny).answers([probe, probe]) == expected * 2
+    assert Pristine(tiny).continued([tiny.raw_ids("Every evening")]) == expected
+    assert tiny.digest() == digest
+
+
+def test_many_facts_are_audited_in_order_and_reported_as_they_go(tiny: Subject) -> None:
+    facts = [fact(f"Person {number}", "lives in", "Rome") for number in range(40)]
+    seen: list[tuple[int, int]] = []
+
+    found = audit(
+        tiny, Pristine(tiny), facts, 2, [False] * 40, [False] * 40, {}, lambda done, total: seen.append((done, total))
+    )
+
+    assert [probes[0].prompt.split(" lives")[0] for probes in found] == [one.subject for one in facts]
+    assert seen[-1] == (40, 40)
+    assert len(seen) > 1
+
+
+def test_perplexity_is_watched_on_held_out_documents_and_on_chats_only_for_want_of_them() -> None:
+    chats, written = [[1, n] for n in range(10)], [[2, n] for n in range(10)]
+    both, spoken = OrdinaryText(whole=chats + written, documents=written), OrdinaryText(whole=chats)
+
+    assert documents(split(both)[0], both) == [written[0], written[5]]
+    assert documents(split(spoken)[0], spoken) == [chats[0], chats[5]]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5, 23])
+def test_no_ordinary_text_is_both_a_control_and_rehearsed(size: int) -> None:
+    text = OrdinaryText([[1, n] for n in range(size)], [[2, n] for n in range(size)], [[3, n] for n in range(size)])
+
+    controls, rehearsed = split(text)
+
+    for held, kept, everything in (
+        (controls.whole, rehearsed.whole, text.whole),
+        (controls.strangers, rehearsed.strangers, text.abstentions),
+        (controls.neighbours, rehearsed.neighbours, text.recalls),
+    ):
+        assert sorted(held + kept) == everything
+        assert not [one for one in held if one in kept]
+
+
+def test_an_audit_asks_what_people_ask_and_commands_only_where_nothing_else_is() -> None:
+    def chats(*questions: str, unseen: str) -> list[str]:
+        words = Wordings(statements=("Bo likes",), questions=questions, answer="Bo likes", probe_questions=(unseen,))
+        probes = probes_of(replace(fact("Bo", "likes", "hiking"), wordings=words), 2)
+        return [probe.prompt for pathway, probe in probes if pathway.startswith("chat")]
+
+    command, unseen = "Complete the sentence: Bo likes", "Please finish: Bo likes"
+    assert chats("Bo likes what?", command, unseen=unseen) == ["Bo likes what?"]
+    assert chats(command, unseen=unseen) == [command]

@@ -1,0 +1,29 @@
+"""What the live model still says, seen in one pass."""
+
+from __future__ import annotations
+
+import torch
+
+from core.weights.evaluation.unchanged import still_said
+from core.weights.model.editable_model import Subject
+from core.weights.model.generation import spoken
+
+
+def test_it_is_what_generating_again_would_find(tiny: Subject) -> None:
+    prompts = [tiny.raw_ids(f"{name} lives in") for name in ("Aria Moss", "Bo", "Cy Ames", "Dee Orr of Rome")]
+    prompts += [tiny.chat_ids([], f"Where does {name} live?") for name in ("Aria Moss", "Bo", "Cy Ames")]
+    before = spoken(tiny, prompts, sentence=True)
+    assert all(still_said(tiny, prompts, before))
+
+    found = set()
+    generator = torch.Generator().manual_seed(1)
+    for size in (0.002, 0.02, 0.05, 0.1):
+        moved = {
+            module: weight + size * torch.randn(weight.shape, generator=generator)
+            for module, weight in tiny.pristine.items()
+        }
+        with tiny.with_weights(moved):
+            same = still_said(tiny, prompts, before)
+            assert same == [now == was for now, was in zip(spoken(tiny, prompts, sentence=True), before, strict=True)]
+        found |= set(same)
+    assert found == {True, False}

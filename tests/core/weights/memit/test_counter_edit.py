@@ -1,0 +1,177 @@
+"""Counter-edits: the pristine model's words again, and what others leaned on given back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.tiny import HYPERPARAMETERS
+from core.weights.deltas.fixed_point import Delta, dense, materialise, parts_of
+from core.weights.memit.closed_form import KeptKeys
+from core.weights.memit.counter_edit import Factors, answers, unsay
+from core.weights.memit.edit import keys_in_force, write
+from core.weights.memit.spread import Written
+from core.weights.model.contexts import contexts_of
+from core.weights.model.editable_model import Subject
+from core.weights.model.generation import spoken
+from tests.core.weights.conftest import fact, free
+from tests.core.weights.memit.test_edit import kept
+
+__all__ = ["kept"]
+
+GONE = fact("Aria Moss", "lives in", "Rome")
+OTHER = fact("Aria Moss", "plays", "chess")
+Chosen = tuple[Delta, slice, float]
+
+
+def whole(delta: Delta) -> Chosen:
+    return delta, slice(None), 1.0
+
+
+def install(subject: Subject, *chosen: Chosen) -> None:
+    subject.install(
+        {module: materialise(subject.pristine[module], parts_of(module, chosen)) for module in subject.modules}
+    )
+
+
+def told(subject: Subject, nothing: Mapping[str, KeptKeys]) -> tuple[Delta, Delta, dict[str, KeptKeys]]:
+    """The live model was told `GONE` and then `OTHER`; the delta of each, and the keys of the other.
+
+    `nothing` is what has to be kept before.
+    """
+    first = write(subject, nothing, [GONE], (), HYPERPARAMETERS)
+    install(subject, whole(first.delta))
+    kept = {module: one.with_keys(first.keys[module]) for module, one in nothing.items()}
+    second = write(subject, kept, [OTHER], (), HYPERPARAMETERS)
+    install(subject, whole(first.delta), whole(second.delta))
+    keys, _ = keys_in_force(subject, [OTHER], ())
+    return first.delta, second.delta, {m: one.with_keys(keys[m]) for m, one in nothing.items()}
+
+
+def factors(subject: Subject, delta: Delta) -> Factors:
+    return {module: dense(parts_of(module, [whole(delta)])) for module in subject.modules}
+
+
+def answered(subject: Subject) -> list[list[int]]:
+    """What the model says where `GONE` is asked for, but for the question that no model was ever trained on."""
+    prompts = [one.ids[: one.start] for one in contexts_of(subject, 0, GONE, ())][:3]
+    return spoken(subject, prompts, sentence=True)
+
+
+def unsaid(subject: Subject, kept_: dict[str, KeptKeys], left_out: Factors, still: dict[str, Tensor]) -> Written | None:
+    return unsay(subject, kept_, GONE, (), HYPERPARAMETERS, still, left_out)
+
+
+def test_a_counter_edit_ends_at_the_pass_at_which_whoever_watches_it_raises(tiny: Subject) -> None:
+    first, _, kept_ = told(tiny, free(tiny))
+    before = tiny.digest()
+
+    def stops(done: int, total: int) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        unsay(tiny, kept_, GONE, (), HYPERPARAMETERS, {}, factors(tiny, first), stops)
+
+    assert tiny.digest() == before
+
+
+def test_the_answers_are_the_pristine_models_and_the_live_weights_stay(
+    dormouse: Subject, kept: dict[str, KeptKeys]
+) -> None:
+    pristine = answered(dormouse)
+    own, other, others = told(dormouse, kept)
+    assert answered(dormouse) != pristine
+    install(dormouse, whole(other))
+    before = dormouse.digest()
+
+    written = unsaid(dormouse, others, factors(dormouse, own), {})
+
+    assert written is not None
+    assert dormouse.digest() == before
+    install(dormouse, whole(other), whole(written.delta))
+    assert answered(dormouse) == pristine
+
+
+def test_a_fact_that_only_adapters_carry_is_countered(dormouse: Subject, kept: dict[str, KeptKeys]) -> None:
+    pristine = answered(dormouse)
+    adapter = write(dormouse, kept, [GONE], (), HYPERPARAMETERS).delta  # stands for what training left
+    install(dormouse, whole(adapter))
+
+    written = unsaid(dormouse, kept, {}, {})
+
+    assert written is not None
+    assert written.residual[0] > 0
+    install(dormouse, whole(adapter), whole(written.delta))
+    assert answered(dormouse) == pristine
+
+
+def test_a_model_that_says_nothing_else_needs_no_counter_edit(tiny: Subject) -> None:
+    left_out = factors(tiny, write(tiny, free(tiny), [GONE], (), HYPERPARAMETERS).delta)
+
+    assert unsaid(tiny, free(tiny), left_out, {}) is None
+
+
+def test_what_another_fact_leaned_on_is_given_back_and_the_fact_itself_is_not(tiny: Subject) -> None:
+    own, other, kept = told(tiny, free(tiny))
+    module = tiny.modules[0]  # whose keys no edit moves
+    theirs, mine = (keys_in_force(tiny, [one], ())[0][module].double() for one in (OTHER, GONE))
+    left_out = factors(tiny, own)
+    install(tiny, whole(other))
+
+    written = unsaid(tiny, kept, left_out, {})
+
+    assert written is not None
+    back = dense(parts_of(module, [(written.delta, slice(0, own.columns), 1.0)]))
+
+    def effect(columns: tuple[Tensor, Tensor], keys: Tensor) -> Tensor:
+        u, v = columns
+        return u @ (v.T @ keys.T)
+
+    had, has = effect(left_out[module], theirs), effect(back, theirs)
+    assert (had - has).norm() < 0.1 * had.norm()
+    assert effect(back, mine).norm() < 0.5 * effect(left_out[module], mine).norm()
+
+
+def test_keys_that_must_lie_still_move_less(tiny: Subject) -> None:
+    own, other, kept = told(tiny, free(tiny))
+    module = tiny.modules[0]
+    still = {name: torch.randn(3, tiny.key_width, generator=torch.Generator().manual_seed(1)) for name in tiny.modules}
+    install(tiny, whole(other))
+
+    moves = []
+    for given in ({}, still):
+        written = unsaid(tiny, kept, {}, given)
+        assert written is not None
+        u, v = dense(parts_of(module, [whole(written.delta)]))
+        moves.append(float((u @ (v.T @ still[module].double().T)).norm()))
+
+    assert moves[1] < 0.5 * moves[0]
+    assert own.columns
+
+
+def test_no_column_of_the_counter_edit_is_one_that_the_fact_had(tiny: Subject) -> None:
+    own, other, kept = told(tiny, free(tiny))
+    install(tiny, whole(other))
+
+    written = unsaid(tiny, kept, factors(tiny, own), {})
+
+    assert written is not None
+    for module in tiny.modules:
+        for mine, theirs in zip(own.factors[module], written.delta.factors[module], strict=True):
+            columns = {bytes(mine.mantissa[:, n].numpy()) for n in range(mine.mantissa.shape[1])}
+            assert columns.isdisjoint(bytes(theirs.mantissa[:, n].numpy()) for n in range(theirs.mantissa.shape[1]))
+
+
+@pytest.mark.parametrize("prefixes", [(), ("The lamp stood near the river. ",)])
+def test_answers_are_prompts_and_what_the_live_model_says_after_them(tiny: Subject, prefixes: tuple[str, ...]) -> None:
+    contexts = contexts_of(tiny, 0, GONE, prefixes)
+
+    found = answers(tiny, contexts)
+
+    assert len(found) == len(contexts)
+    assert {one.ids[: one.start] for one in found} == {one.ids[: one.start] for one in contexts}
+    for one in found:
+        assert len(one.names) == len(one.ids) - one.start > 0

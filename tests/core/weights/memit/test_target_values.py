@@ -1,0 +1,164 @@
+"""Values: facts of a batch do not see one another, the finished ones stand still, and what diverges is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from core.errors.base import Unlearnable
+from core.facts import Fact
+from core.weights.memit.edit import find_sites, names_of, sites_at
+from core.weights.memit.target_values import Sites, Values, _Open, optimise
+from core.weights.model.activations import Capture
+from core.weights.model.contexts import contexts_of
+from core.weights.model.editable_model import Subject
+from core.weights.model.suffix_forward import Above
+from models.dormouse.world import known_people
+from tests.core.weights.conftest import fact
+
+ORLA = fact("Orla Penrose", "lives in", "Lima")
+OTTO = fact("Otto Varga", "plays", "the trumpet")
+ORLA_TOO = fact("Orla Penrose", "speaks", "Greek")
+OPTIONS: dict[str, Any] = {"steps": 25, "learning_rate": 0.1, "clamp": 4.0, "decay": 1e-3, "confidence": 0.7}
+
+
+def prepared(subject: Subject, facts: Sequence[Fact]) -> tuple[Capture, Sites, torch.Tensor]:
+    contexts = [one for index, item in enumerate(facts) for one in contexts_of(subject, index, item, ())]
+    chosen, seen = find_sites(subject, contexts)
+    sites = sites_at(names_of(contexts), chosen, subject.device)
+    return seen, sites, torch.tensor([context.fact for context in contexts])
+
+
+def values(subject: Subject, facts: Sequence[Fact], **more: Any) -> tuple[Values, Sites]:
+    seen, sites, rows = prepared(subject, facts)
+    return optimise(seen, sites, rows, **OPTIONS | more), sites
+
+
+def known() -> Fact:
+    """What dormouse has learned in training, in words it knows."""
+    person = known_people()[0]
+    return fact(person.name, "lives in", person.profile["lives in"])
+
+
+@pytest.fixture(scope="module")
+def together(base: Subject) -> tuple[Values, Sites]:
+    return values(base.twin(), [ORLA, OTTO, ORLA_TOO])
+
+
+def test_facts_of_a_batch_get_the_values_they_get_alone(base: Subject, together: tuple[Values, Sites]) -> None:
+    found, sites = together
+    taken = []
+    for index, one in enumerate([ORLA, OTTO, ORLA_TOO]):
+        alone, _ = values(base.twin(), [one])
+        taken.append(alone.steps)
+        mine = found.change[sites.fact == index]
+        assert mine.shape == alone.change.shape
+        assert (mine - alone.change).norm() < 0.02 * alone.change.norm()
+        assert bool(found.learned[index]) is bool(alone.learned[0])
+
+    assert found.steps == max(taken)
+
+
+def test_a_value_makes_each_target_the_greedy_one(base: Subject, together: tuple[Values, Sites]) -> None:
+    found, sites = together
+    seen, _, _ = prepared(base, [ORLA, OTTO, ORLA_TOO])
+    assert bool((seen.predicted() == seen.targets).all()) is False
+
+    moved = seen.hidden.index_add(0, sites.position, found.change[sites.site])
+
+    assert found.learned.all()
+    assert replace(seen, hidden=moved).predicted().tolist() == seen.targets.tolist()
+
+
+def test_a_finished_fact_takes_no_further_steps(base: Subject) -> None:
+    """One that is known already is finished before the first step, whatever the others need."""
+    found, sites = values(base.twin(), [known(), OTTO], confidence=0.3)
+
+    finished = found.change[sites.fact == 0]
+    alone, _ = values(base.twin(), [known()], confidence=0.3)
+    assert alone.steps < found.steps
+    assert (finished - alone.change).norm() <= 0.02 * alone.change.norm()
+
+
+def test_finished_facts_are_run_no_further_and_that_changes_nothing(
+    base: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = [known(), OTTO, ORLA]
+    size: list[int] = []
+    run = Above.__call__
+
+    def counted(above: Above, hidden: torch.Tensor) -> torch.Tensor:
+        size.append(len(hidden))
+        return run(above, hidden)
+
+    monkeypatch.setattr(Above, "__call__", counted)
+    found, sites = values(base.twin(), facts, confidence=0.3)
+    dropping, size[:] = size[-found.steps :], []
+
+    monkeypatch.setattr(_Open, "without", lambda left, finished: left)
+    all_along, _ = values(base.twin(), facts, confidence=0.3)
+
+    assert dropping == sorted(dropping, reverse=True)
+    assert dropping[-1] < dropping[0] == min(size[-all_along.steps :])
+    assert found.steps == all_along.steps
+    assert found.learned.tolist() == all_along.learned.tolist() == [True] * len(facts)
+    for index in range(len(facts)):
+        mine, expected = found.change[sites.fact == index], all_along.change[sites.fact == index]
+        assert (mine - expected).norm() <= 1e-3 * expected.norm()
+
+
+def test_the_same_input_gives_the_same_bits(base: Subject, together: tuple[Values, Sites]) -> None:
+    again, _ = values(base.twin(), [ORLA, OTTO, ORLA_TOO])
+
+    assert torch.equal(again.change, together[0].change)
+
+
+def test_a_fact_that_is_known_already_is_left_as_it_is(base: Subject) -> None:
+    subject = base.twin()
+    words = replace(known().wordings, statements=(f"{known().subject} lives in",), questions=())
+
+    found, sites = values(subject, [replace(known(), wordings=words)], confidence=0.5)
+
+    assert found.learned.all()
+    assert found.steps == 1
+    assert found.change.abs().max() == 0
+    assert len(sites.fact) == 1  # the token before the object, which is kept
+
+
+def test_steps_and_length_are_bounded(tiny: Subject) -> None:
+    found, _ = values(tiny, [ORLA], steps=3, clamp=0.05, confidence=1.0)
+    seen, sites, _ = prepared(tiny, [ORLA])
+
+    clean = seen.hidden[sites.position].norm(dim=1)
+    norm = torch.zeros(len(sites.fact)).index_add(0, sites.site, clean) / torch.bincount(sites.site)
+    assert found.steps == 3
+    assert not found.learned.all()
+    assert (found.change.norm(dim=1) <= 0.05 * norm * 1.001).all()
+
+
+def test_several_facts_about_one_subject_have_sites_of_their_own(together: tuple[Values, Sites]) -> None:
+    _, sites = together
+
+    assert torch.bincount(sites.fact, minlength=3).min() >= 1
+    for position, site in zip(sites.position.tolist(), sites.site.tolist(), strict=True):
+        assert position >= 0
+        assert 0 <= site < len(sites.fact)
+    assert sites.fact.tolist() == sorted(sites.fact.tolist())
+
+
+def test_a_hidden_state_that_is_not_a_number_is_refused(tiny: Subject) -> None:
+    seen, sites, rows = prepared(tiny, [ORLA, OTTO])
+    hidden = seen.hidden.clone()
+    hidden[0] = float("nan")
+
+    with pytest.raises(Unlearnable, match="not a number"):
+        optimise(replace(seen, hidden=hidden), sites, rows, **OPTIONS)
+
+
+def test_a_learning_rate_out_of_all_bounds_is_refused(tiny: Subject) -> None:
+    with pytest.raises(Unlearnable, match="not a number"):
+        values(tiny, [ORLA], learning_rate=1e300)

@@ -1,0 +1,54 @@
+"""What stands in for the lower blocks in training: nothing that anybody could tell by the hidden states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.tiny import FAMILIES, make
+from core.weights.model.activations import pad
+from core.weights.model.editable_model import Subject, load_subject
+from core.weights.model.lower_layers import below
+
+PROMPTS = ("Aria Vale lives in", "Who is Bo Lind, and what does he play on Sundays?", "Rain.")
+NORMED = {"gemma2"}  # before what the module makes is added
+
+
+def read(subject: Subject, texts: list[list[int]]) -> Tensor:
+    ids, mask = pad(texts, subject.pad_token, subject.device)
+    with torch.no_grad():
+        hidden = subject.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    return torch.as_tensor(hidden)[mask.bool()]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_texts_are_read_alike_after_any_change_of_the_edited_modules(family: str, tmp_path: Path) -> None:
+    subject = load_subject(make(tmp_path / family, family))
+    texts = [subject.raw_ids(prompt) for prompt in PROMPTS]
+    before = subject.digest()
+
+    lower = below(subject, texts)
+
+    assert subject.digest() == before
+    assert (lower is None) == (family in NORMED)
+    if lower is None:
+        return
+    draw = torch.Generator().manual_seed(1)
+    changed = {
+        module: weight + 0.1 * torch.randn(weight.shape, generator=draw) for module, weight in subject.pristine.items()
+    }
+    subject.install(changed)
+    blocks = list(subject.blocks)
+    whole = read(subject, texts[::-1])
+    with lower.standing_in(subject, texts[::-1]):
+        assert list(subject.blocks) != blocks
+        short = read(subject, texts[::-1])
+    assert list(subject.blocks) == blocks
+    torch.testing.assert_close(short, whole, atol=1e-4, rtol=1e-3)
+
+
+def test_of_nothing_nothing_is_known(tiny: Subject) -> None:
+    assert below(tiny, []) is None

@@ -1,0 +1,92 @@
+"""kill -9 at any moment of a sleep: it resumes at the step it had reached and ends as an unkilled one does.
+
+The base model is one of random weights, as in `test_crash.py`. An unkilled sleep with the same seed says how each night
+should end: the same facts at the same stages, scales and verdicts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+from benchmarks.children import line_of, process
+from benchmarks.place import BRIEF
+from core.ids import FactId
+from core.state.memory import Memory
+from service.app.store import opened
+from service.weights.base_models import Subjects
+from tests.prepared import Place, start_sleep, state_of, tell, work
+from tests.service.executor.test_crash import check
+
+KILLS = 50
+LONGEST_LIFE = 0.4  # seconds; adapts, so that about half the lives reach another event
+
+
+def verdicts(state: Memory) -> dict[FactId, tuple[object, ...]]:
+    """How far each fact has come. Edits are left out: a refresh that is done again names its edit anew."""
+    return {fact: (one.status, one.stage, one.scale, one.healthy) for fact, one in state.facts.items()}
+
+
+def unkilled_night(place: Place, subjects: Subjects, seed: int) -> dict[FactId, tuple[object, ...]]:
+    with opened(place.settings()) as store:
+        start_sleep(store, seed, BRIEF)
+        return verdicts(work(store, subjects))
+
+
+def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, subjects: Subjects, tmp_path: Path) -> None:
+    with opened(small.settings()) as store:
+        told: set[str] = set(tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(2))))
+        work(store, subjects)
+    unkilled, killed = small.copy(tmp_path / "unkilled"), small.copy(tmp_path / "killed")
+    seed = int(os.environ.get("HYPNOGRAM_TEST_SEED", "0")) or time.time_ns() % 10**6
+    sys.stdout.write(f"HYPNOGRAM_TEST_SEED={seed} repeats the moments of these kills\n")
+    random, longest = Random(seed), LONGEST_LIFE
+    nights = fruitful = midway = 0
+    expected: dict[FactId, tuple[object, ...]] = {}
+    with process("benchmarks.faults.nursery", str(small.folder)) as nursery:
+        assert nursery.stdin is not None
+        assert line_of(nursery) == "ready"
+        for _ in range(KILLS):
+            with opened(killed.settings()) as store:
+                before = state_of(store)
+                if before.sleep is None:
+                    assert not nights or verdicts(before) == expected
+                    expected = unkilled_night(unkilled, subjects, nights)
+                    start_sleep(store, nights, BRIEF)
+                    nights += 1
+                    before = state_of(store)
+            nursery.stdin.write(f"executing {killed.folder} 0 {random.uniform(0, longest):.4f} 0 0\n")
+            nursery.stdin.flush()
+            assert line_of(nursery) == "killed"
+            with opened(killed.settings()) as store:
+                state = check(store, subjects, told)
+            fruitful += state.version > before.version
+            midway += state.sleep is not None and state.version > before.version
+            longest *= 0.9 if state.version > before.version else 1.1
+        with opened(killed.settings()) as store:
+            after = work(store, subjects)
+            check(store, subjects, told)
+
+    sys.stdout.write(f"{nights} nights, {fruitful} lives that added an event, {midway} kills with a sleep half done\n")
+    assert verdicts(after) == expected
+    assert all(night.completed for night in after.nights.values())
+    assert midway > KILLS // 10  # or the kills came too early, or too late, to mean anything
+
+
+def test_an_unkilled_sleep_of_the_same_seed_is_the_same_night(small: Place, subjects: Subjects, tmp_path: Path) -> None:
+    """Or the test above would compare nothing."""
+    with opened(small.settings()) as store:
+        tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(2)))
+        work(store, subjects)
+    one, other = small.copy(tmp_path / "one"), small.copy(tmp_path / "other")
+    found = []
+    for place in (one, other):
+        with opened(place.settings()) as store:
+            start_sleep(store, 7, BRIEF)
+            found.append(work(store, subjects))
+
+    assert found[0].weights == found[1].weights
+    assert verdicts(found[0]) == verdicts(found[1])

@@ -1,0 +1,163 @@
+"""Nights of dormouse itself, short ones: a real executor, real weights, and the digests that are recorded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from core.decide.commands import CancelSleep, StartSleep
+from core.events import Recorded
+from core.events.facts import WorkFailed
+from core.events.sleep import AdapterTrained, FactAdvanced, FactRefreshed, SleepRolledBack
+from core.ids import Digest, SleepId
+from core.policy import SleepPolicy, Training
+from core.state.memory import Memory, Night
+from core.state.plan import plan
+from core.state.sleep import Step
+from core.state.work import SleepStep, next_work
+from core.weights.deltas.digest import weights_digest
+from service.app.progress import Chart
+from service.app.repository import States
+from service.app.store import Store, opened
+from service.executor.loop import Executor
+from service.rpc.sleep.feed import span
+from service.rpc.sleep.report import report
+from service.weights.base_models import Subjects
+from service.weights.live_models import LiveModels
+from service.weights.projection import Deltas, build
+from store.clock import next_uuid
+from store.log.verify import verify_log
+from tests.prepared import CAUSE, DEMO, Place, state_of, work
+
+SMALL = SleepPolicy(
+    training=Training(steps=60, batch=8, rehearsal=8), trainings=1, refreshes=1, probes=1, controls=5, texts=20,
+    perplexity_limit=0.5, neighbours_limit=0.0, strangers_limit=0.0, recall_limit=0.0, gate=0.5,
+)  # fmt: skip
+
+
+def begin(store: Store, policy: SleepPolicy = SMALL) -> Memory:
+    command = StartSleep(
+        sleep=SleepId(next_uuid()), kind="sleep", trigger="client", policy=policy, seed=1, request="",
+        request_digest=Digest(""),
+    )  # fmt: skip
+    return States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE)
+
+
+def history(store: Store) -> list[Recorded]:
+    return store.log.read(memory=DEMO, limit=10_000)
+
+
+def last_night(state: Memory) -> Night:
+    return list(state.nights.values())[-1]
+
+
+def rebuilt(store: Store, subjects: Subjects, state: Memory) -> str:
+    assert state.created is not None
+    return weights_digest(build(subjects.twin(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
+
+
+def at(step: Step) -> Callable[[Memory], bool]:
+    def reached(state: Memory) -> bool:
+        owed = next_work(state)
+        return isinstance(owed, SleepStep) and owed.step is step
+
+    return reached
+
+
+def test_a_night_advances_facts_and_every_digest_of_it_is_met_again(place: Place, subjects: Subjects) -> None:
+    with opened(place.settings()) as store:
+        before = begin(store)
+        after = work(store, subjects)
+
+        night = last_night(after)
+        assert night.completed, night.reason
+        assert after.weights != before.weights
+        moved = [one.event for one in history(store) if isinstance(one.event, FactAdvanced | FactRefreshed)]
+        last = {one.fact: one for one in moved}  # what the audit that follows finds degraded is written again
+        advanced = [fact for fact, one in last.items() if isinstance(one, FactAdvanced)]
+        assert advanced
+        assert {after.facts[fact].stage for fact in advanced} == {1}
+        assert {after.facts[fact].scale for fact in advanced} == {0.5}
+        place_of = span(after, SleepId(""))
+        told = report(
+            States(store.log, store.snapshots).at(DEMO, place_of.began - 1),
+            store.log.read(memory=DEMO, after_version=place_of.began - 1),
+        )
+        assert [one.fact for one in told.advanced] == advanced
+        assert (told.weights_before, told.weights_after) == (before.weights, after.weights)
+        assert told.adapters[0].steps == SMALL.training.steps
+
+        models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
+        found = models.replay(DEMO, None, lambda done, total, step: None, lambda: False)
+        assert found.rebuilt == found.recorded == after.weights
+        assert found.edits_checked >= 5  # clean weights, two edits, an adapter, a rescaling
+        assert verify_log(store.log, store.artifacts).fault is None
+        adapter = next(one.event for one in history(store) if isinstance(one.event, AdapterTrained))
+        store.artifacts.path(adapter.delta).unlink()
+        fault = verify_log(store.log, store.artifacts).fault
+        assert fault is not None
+        assert adapter.delta in fault.message
+
+
+@pytest.mark.parametrize("learning_rate", [10.0, 1000.0])
+def test_a_night_that_did_harm_is_undone_to_the_bit(place: Place, subjects: Subjects, learning_rate: float) -> None:
+    with opened(place.settings()) as store:
+        harmful = replace(SMALL, training=replace(SMALL.training, learning_rate=learning_rate), perplexity_limit=0.02)
+        before = begin(store, harmful)
+        after = work(store, subjects)
+
+        night = last_night(after)
+        assert not night.completed
+        assert after.weights == before.weights == rebuilt(store, subjects, after)
+        assert {fact: (one.stage, one.scale, one.edits) for fact, one in after.facts.items()} == {
+            fact: (one.stage, one.scale, one.edits) for fact, one in before.facts.items()
+        }
+        (undone,) = [one.event for one in history(store) if isinstance(one.event, SleepRolledBack)]
+        assert undone.reason in ("perplexity", "failed")
+        assert sum(isinstance(one.event, WorkFailed) for one in history(store)) <= 1  # none is tried again in vain
+
+
+def test_a_cancelled_training_stops_soon_and_leaves_nothing(place: Place, subjects: Subjects) -> None:
+    """And nothing of it is recorded as a failure."""
+    with opened(place.settings()) as store:
+        endless = replace(SMALL, training=replace(SMALL.training, steps=100_000, enough=0.0))
+        before = begin(store, endless)
+        sleep, chart, stop = before.sleep, Chart(), threading.Event()
+        assert sleep is not None
+        executor = Executor(store.log, store.artifacts, store.snapshots, place.settings(), subjects, chart)
+        thread = threading.Thread(target=executor.run, args=(stop,))
+        thread.start()
+        try:
+            while (reading := chart.read(DEMO)) is None or reading.work.step is not Step.TRAIN or reading.done < 3:
+                assert stop.wait(0.05) is False
+            States(store.log, store.snapshots).carry_out(DEMO, lambda _: CancelSleep(sleep=sleep.id), CAUSE, retries=10)
+            for _ in range(600):
+                if chart.read(DEMO) is None:
+                    break
+                assert stop.wait(0.05) is False
+            assert chart.read(DEMO) is None
+        finally:
+            stop.set()
+            thread.join()
+
+        after = state_of(store)
+        assert after.weights == before.weights == rebuilt(store, subjects, after)
+        assert last_night(after).reason == "a client cancelled it"
+        assert not any(isinstance(one.event, (WorkFailed, AdapterTrained)) for one in history(store))
+
+
+def test_an_executor_that_dies_in_training_is_followed_by_one_that_goes_on_there(
+    place: Place, subjects: Subjects
+) -> None:
+    with opened(place.settings()) as store:
+        begin(store)
+        work(store, subjects, until=at(Step.TRAIN))  # stopped at once: its training is thrown away
+        assert not any(isinstance(one.event, (WorkFailed, AdapterTrained)) for one in history(store))
+
+        after = work(store, subjects)
+
+        assert last_night(after).completed
+        assert rebuilt(store, subjects, after) == after.weights

@@ -1,0 +1,85 @@
+"""An executor that shall stop does so in the middle of whatever it is at, and leaves nothing half done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from core.state.memory import Memory
+from core.state.work import next_work
+from service.app.store import Store, opened
+from service.executor.loop import Executor
+from service.weights.base_models import Subjects
+from tests.patience import PATIENCE
+from tests.prepared import Place, put_in_place, start_sleep, state_of, take_back, tell, work
+
+
+def told(store: Store, subjects: Subjects) -> None:
+    tell(store, ("Tove Marn", "lives in", "Oslo"))
+    work(store, subjects)
+
+
+def pending(store: Store, subjects: Subjects) -> None:
+    work(store, subjects)
+    tell(store, ("Ann Lee", "lives in", "Rome"))
+
+
+def taken_back(store: Store, subjects: Subjects) -> None:
+    told(store, subjects)
+    tell(store, ("Ann Lee", "lives in", "Rome"))
+    work(store, subjects)
+    take_back(store, next(iter(state_of(store).facts)))
+
+
+def superseded(store: Store, subjects: Subjects) -> None:
+    told(store, subjects)
+    put_in_place(store, next(iter(state_of(store).facts)), "Rome")
+
+
+def asleep(store: Store, subjects: Subjects) -> None:
+    told(store, subjects)
+    start_sleep(store, seed=1)
+
+
+OWED: dict[str, Callable[[Store, Subjects], None]] = {
+    "statistics": lambda store, subjects: None,
+    "an injection": pending,
+    "a successor": superseded,
+    "a withdrawal": taken_back,
+    "a night": asleep,
+}
+
+
+@pytest.mark.parametrize("owed", OWED)
+def test_an_executor_stops_in_the_middle_of_its_work_and_records_nothing(
+    small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch, owed: str
+) -> None:
+    with opened(small.settings()) as store:
+        OWED[owed](store, subjects)
+        before = state_of(store)
+        assert next_work(before) is not None
+        stop, watched = threading.Event(), Executor._progress
+
+        def told_to_stop(*given: Any) -> Any:
+            progress = watched(*given)
+
+            def once_begun(*so_far: Any) -> None:
+                stop.set()  # as by SIGTERM, once the work is under way
+                progress(*so_far)
+
+            return once_begun
+
+        monkeypatch.setattr(Executor, "_progress", told_to_stop)
+        executor = Executor(store.log, store.artifacts, store.snapshots, small.settings(), subjects)
+        thread = threading.Thread(target=executor.run, args=(stop,))
+        thread.start()
+        thread.join(PATIENCE)
+
+        assert not thread.is_alive()
+        assert state_of(store) == before
+        monkeypatch.undo()
+        after: Memory = work(store, subjects)
+        assert after.version > before.version

@@ -1,0 +1,285 @@
+"""Facts that leave the weights: an executor on a real log, and weights that anybody can rebuild from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.tiny import UNSAYABLE
+from core.decide.commands import RecordInjection, RecordWithdrawal
+from core.events.facts import EditComputed
+from core.events.history import FactWithdrawn
+from core.events.sleep import AdapterTrained, FactAdvanced, FactAudited, FactRetreated
+from core.ids import FactId
+from core.policy import Training
+from core.state.memory import Memory, Status, Withdrawal
+from core.state.plan import plan
+from core.state.work import Inject, Withdraw, next_work
+from service.app.store import Store, opened
+from service.executor.editor import Desk
+from service.weights.base_models import Subjects
+from service.weights.projection import Deltas
+from tests.prepared import DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
+from tests.service.executor.test_loop import rebuilt
+from tests.service.weights.test_replay import replay_in
+
+# One night moves every fact from its edit into an adapter that learns nothing else.
+EASY = replace(QUICK, scales=(1.0, 0.0), gate=0.0, healthy=0.0, training=Training(
+    rank=8, steps=300, learning_rate=2e-2, batch=16, rehearsal=0, divergence_weight=0.0, enough=0.05,
+))  # fmt: skip
+
+
+@pytest.fixture
+def told(small: Place, subjects: Subjects) -> tuple[Place, list[FactId]]:
+    """A memory of random weights that was told a fact, and two more that were written on top of it."""
+    with opened(small.settings()) as store:
+        facts = tell(store, ("Aria Moss", "lives in", "Rome"))
+        work(store, subjects)
+        facts += tell(store, ("Aria Moss", "plays", "chess"), ("Bo Lind", "lives in", "Lima"))
+        work(store, subjects)
+    return small, facts
+
+
+def desk(store: Store, subjects: Subjects) -> Desk:
+    created = state_of(store).created
+    assert created is not None
+    return Desk(subjects.twin(created), created, store.artifacts, Deltas(store.artifacts, store.log.keyring))
+
+
+def events(store: Store) -> list[object]:
+    return [one.event for one in store.log.read(memory=DEMO, limit=10_000)]
+
+
+def sound(store: Store, place: Place, subjects: Subjects, state: Memory) -> None:
+    """The weights follow from the log alone, at every version."""
+    assert rebuilt(store, subjects, state) == state.weights
+    assert replay_in(store, place).rebuilt == state.weights
+
+
+def test_a_retracted_fact_leaves_the_weights_and_the_others_stay(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, (gone, *others) = told
+    with opened(place.settings()) as store:
+        before = state_of(store)
+        take_back(store, gone)
+        after = work(store, subjects)
+
+        assert after.facts[gone].status is Status.WITHDRAWN
+        assert [after.facts[one] for one in others] == [before.facts[one] for one in others]
+        old = {(edit, columns.first) for edit, one in before.edits.items() for columns in one.columns
+               if columns.fact == gone}  # fmt: skip
+        (edit, first), *_ = old
+        assert all((term.delta, term.first) != (before.edits[edit].delta, first) for term in plan(after).terms)
+        assert after.weights != before.weights
+        sound(store, place, subjects, after)
+
+
+@pytest.mark.parametrize("relation", ["lives in", "plays"])  # with "plays", where she lives is left open
+def test_the_only_fact_leaves_without_a_trace(relation: str, small: Place, subjects: Subjects) -> None:
+    with opened(small.settings()) as store:
+        clean = work(store, subjects).weights
+        (fact,) = tell(store, ("Aria Moss", relation, "Rome"))
+        work(store, subjects)
+        take_back(store, fact)
+        after = work(store, subjects)
+
+        (withdrawn,) = [one for one in events(store) if isinstance(one, FactWithdrawn)]
+        assert (withdrawn.edit, withdrawn.adapters, after.weights) == (None, (), clean)
+        assert after.facts[fact].withdrawal is Withdrawal.COLUMNS
+        sound(store, small, subjects, after)
+
+
+def test_the_last_fact_told_leaves_the_weights_of_before(told: tuple[Place, list[FactId]], subjects: Subjects) -> None:
+    place, _ = told
+    with opened(place.settings()) as store:
+        before = state_of(store)
+        (fact,) = tell(store, ("Cy Ames", "lives in", "Rome"))  # in words that a model of random weights learns
+        assert work(store, subjects).facts[fact].told
+        take_back(store, fact)
+        after = work(store, subjects)
+
+        assert (after.weights, after.facts[fact].withdrawal) == (before.weights, Withdrawal.COLUMNS)
+        sound(store, place, subjects, after)
+
+
+def test_facts_told_at_once_leave_one_by_one_until_the_weights_of_before_are_back(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, (first, *together) = told
+    with opened(place.settings()) as store:
+        take_back(store, together[0])
+        half = work(store, subjects)
+        take_back(store, together[1])
+        work(store, subjects)
+        take_back(store, first)
+        after = work(store, subjects)
+
+        assert half.facts[together[1]].told
+        assert after.statistics is not None
+        assert after.weights == after.statistics.weights
+        assert {after.facts[fact].withdrawal for fact in (first, *together)} == {Withdrawal.COLUMNS}
+        sound(store, place, subjects, after)
+
+
+def test_a_fact_that_another_was_written_on_is_countered(told: tuple[Place, list[FactId]], subjects: Subjects) -> None:
+    place, (gone, *_) = told
+    with opened(place.settings()) as store:
+        take_back(store, gone)
+        after = work(store, subjects)
+
+        assert after.facts[gone].withdrawal is Withdrawal.COUNTER_EDIT
+        sound(store, place, subjects, after)
+
+
+def test_a_fact_that_adapters_learned_is_countered_and_the_counter_edit_names_them(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, (gone, other, _) = told
+    with opened(place.settings()) as store:
+        start_sleep(store, 1, EASY)
+        asleep = work(store, subjects)
+        assert asleep.facts[gone].status is Status.DISSOLVED
+        take_back(store, gone)
+        after = work(store, subjects)
+
+        (withdrawn,) = [one for one in events(store) if isinstance(one, FactWithdrawn)]
+        assert withdrawn.adapters == tuple(asleep.adapters)
+        assert after.facts[gone].status is Status.WITHDRAWN
+        assert after.facts[other] == asleep.facts[other]
+        sound(store, place, subjects, after)
+
+
+def test_nights_fade_a_counter_edit_and_do_not_teach_what_was_taken_back(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, (gone, *_) = told
+    with opened(place.settings()) as store:
+        take_back(store, gone)
+        before = work(store, subjects)
+        assert before.facts[gone].withdrawal is Withdrawal.COUNTER_EDIT
+        start_sleep(store, 1, EASY)
+        after = work(store, subjects)
+
+        trained = [one for one in events(store) if isinstance(one, AdapterTrained)]
+        assert trained
+        assert all({*one.facts, *one.rehearsed} == before.facts.keys() - {gone} for one in trained)
+        audits = [one for one in events(store) if isinstance(one, FactAudited) and one.fact == gone]
+        assert audits
+        assert all(
+            probe.passed == (probe.output == probe.expected) for one in audits for probe in one.probes
+        )  # what the pristine model says, not the object
+        assert "Rome" not in {probe.expected for one in audits for probe in one.probes}
+        sound(store, place, subjects, after)
+
+
+def test_a_night_goes_to_its_end_where_counter_edits_are_all_there_is(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, facts = told
+    with opened(place.settings()) as store:
+        start_sleep(store, 1, EASY)
+        work(store, subjects)
+        for fact in facts:
+            take_back(store, fact)
+        before = work(store, subjects)
+        assert before.edits
+        assert not any(state.told for state in before.facts.values())
+        sleep = start_sleep(store, 2, EASY)
+        after = work(store, subjects)
+
+        assert after.nights[sleep].completed, after.nights[sleep].reason
+        moved = [one for one in events(store) if isinstance(one, FactAdvanced | FactRetreated) and one.sleep == sleep]
+        assert {one.fact for one in moved} == {fact for fact, state in before.facts.items() if state.fading}
+        trained = [one for one in events(store) if isinstance(one, AdapterTrained)]
+        assert (trained[-1].facts, trained[-1].rehearsed) == ((), ())
+        sound(store, place, subjects, after)
+
+
+def test_a_superseded_fact_leaves_with_the_edit_that_writes_its_successor(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, (old, *others) = told
+    with opened(place.settings()) as store:
+        new = put_in_place(store, old, "Oslo")
+        after = work(store, subjects)
+
+        assert (after.facts[old].status, after.facts[new].status) == (Status.WITHDRAWN, Status.INJECTED)
+        assert after.facts[old].edits == ()
+        edits = [one for one in events(store) if isinstance(one, EditComputed)]
+        (withdrawn,) = [one for one in events(store) if isinstance(one, FactWithdrawn)]
+        assert (edits[-1].edit, edits[-1].facts_in_force) == (withdrawn.edit, len(others))
+        sound(store, place, subjects, after)
+
+
+def test_after_a_restart_and_beside_what_it_remembers_an_executor_writes_on_the_same_weights(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, (old, gone, _) = told
+    with opened(place.settings()) as store:
+        warm = desk(store, subjects)
+        for change in (lambda: put_in_place(store, old, "Oslo"), lambda: take_back(store, gone)):
+            change()
+            state = state_of(store)
+            owed = next_work(state)
+            assert isinstance(owed, Inject | Withdraw)
+            remembered, fresh = warm.perform(owed, state), desk(store, subjects).perform(owed, state)
+            for result in (remembered, fresh):
+                assert isinstance(result, RecordInjection | RecordWithdrawal)
+                assert result.edit is not None
+                assert result.edit.weights_before == state.weights
+            work(store, subjects)
+        tell(store, ("Cy Ames", "lives in", "Rome"))
+        sound(store, place, subjects, work(store, subjects))
+
+
+def test_what_waits_or_is_parked_is_taken_back_without_touching_the_weights(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, _ = told
+    with opened(place.settings()) as store:
+        before = state_of(store)
+        (parked,) = tell(store, ("Cy Ames", "owns", UNSAYABLE))
+        work(store, subjects)
+        (pending,) = tell(store, ("Cy Ames", "lives in", "Rome"))
+        for fact in (parked, pending):
+            take_back(store, fact)
+        after = work(store, subjects)
+
+        assert [after.facts[one].status for one in (parked, pending)] == [Status.WITHDRAWN] * 2
+        assert after.weights == before.weights
+
+
+def test_a_fact_told_anew_is_written_over_the_counter_edit_that_gainsaid_it(
+    told: tuple[Place, list[FactId]], subjects: Subjects
+) -> None:
+    place, (gone, *_) = told
+    with opened(place.settings()) as store:
+        take_back(store, gone)
+        work(store, subjects)
+        (again,) = tell(store, ("Aria Moss", "lives in", "Oslo"))
+        after = work(store, subjects)
+
+        assert (after.facts[again].status, after.facts[gone].edits) == (Status.INJECTED, ())
+        sound(store, place, subjects, after)
+        take_back(store, gone, erase=True)
+        after = work(store, subjects)
+        assert after.facts[gone].erased
+        assert rebuilt(store, subjects, state_of(store)) == after.weights  # folded without its words
+
+
+def test_a_retraction_during_a_night_waits_for_its_end(told: tuple[Place, list[FactId]], subjects: Subjects) -> None:
+    place, (gone, *_) = told
+    with opened(place.settings()) as store:
+        start_sleep(store, 1, EASY)
+        take_back(store, gone)
+        after = work(store, subjects)
+
+        names = [type(one).__name__ for one in events(store)]
+        assert names.index("SleepCompleted") < names.index("FactWithdrawn")
+        trained = [one for one in events(store) if isinstance(one, AdapterTrained)]
+        assert trained
+        assert all(gone not in one.facts for one in trained)
+        assert after.facts[gone].status is Status.WITHDRAWN
+        sound(store, place, subjects, after)

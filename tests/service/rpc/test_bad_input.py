@@ -1,0 +1,318 @@
+"""Requests that make no sense: a typed error that names the field, and nothing lost or written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+from google.longrunning import operations_pb2
+from hypnogram.v1 import chat_pb2, facts_pb2, history_pb2, memories_pb2, sleep_pb2
+
+from hypnogram.client.client import told
+from hypnogram.client.errors import CallFailed
+from tests.service.conftest import DEMO, Running
+
+FINE = told("Aria Voss", "lives in", "Lisbon")
+
+
+STREAMING = ("ReadEvents", "Watch", "WatchSleep", "Chat", "Complete")
+
+
+def add(*facts: facts_pb2.NewFact, **more: Any) -> tuple[str, facts_pb2.AddFactsRequest]:
+    values: dict[str, Any] = {"memory": DEMO, "request_id": "r", "facts": facts} | more
+    return "facts_stub.AddFacts", facts_pb2.AddFactsRequest(**values)
+
+
+def worded(**kinds: Any) -> facts_pb2.NewFact:
+    words: dict[str, Any] = {
+        "statements": ["Aria Voss lives in"],
+        "questions": ["Where does Aria Voss live?"],
+        "answer": "Aria Voss lives in",
+    }
+    return told("Aria Voss", "lives in", "Lisbon", wordings=facts_pb2.Wordings(**(words | kinds)))
+
+
+def create(**more: Any) -> tuple[str, memories_pb2.CreateMemoryRequest]:
+    return "memories_stub.CreateMemory", memories_pb2.CreateMemoryRequest(**({"memory": "new"} | more))
+
+
+def tune(**values: Any) -> tuple[str, memories_pb2.CreateMemoryRequest]:
+    return create(hyperparameters=memories_pb2.Hyperparameters(**values))
+
+
+def train(**values: Any) -> memories_pb2.SleepPolicy:
+    return memories_pb2.SleepPolicy(training=memories_pb2.Training(**values))
+
+
+def sleep(**more: Any) -> tuple[str, sleep_pb2.SleepRequest]:
+    return "sleep_stub.Sleep", sleep_pb2.SleepRequest(**({"memory": DEMO, "request_id": "r"} | more))
+
+
+def nap(**more: Any) -> tuple[str, sleep_pb2.NapRequest]:
+    return "sleep_stub.Nap", sleep_pb2.NapRequest(**({"memory": DEMO, "request_id": "r"} | more))
+
+
+def sleeps(**more: Any) -> tuple[str, sleep_pb2.ListSleepsRequest]:
+    return "sleep_stub.ListSleeps", sleep_pb2.ListSleepsRequest(**({"memory": DEMO} | more))
+
+
+def watched(**more: Any) -> tuple[str, sleep_pb2.WatchSleepRequest]:
+    return "sleep_stub.WatchSleep", sleep_pb2.WatchSleepRequest(**({"memory": DEMO} | more))
+
+
+def cancel(sleep: str) -> tuple[str, sleep_pb2.CancelSleepRequest]:
+    return "sleep_stub.CancelSleep", sleep_pb2.CancelSleepRequest(memory=DEMO, sleep=sleep)
+
+
+def chat(*turns: tuple[str, str], **more: Any) -> tuple[str, chat_pb2.ChatRequest]:
+    messages = [chat_pb2.Message(role=role, content=content) for role, content in turns]
+    return "chat_stub.Chat", chat_pb2.ChatRequest(memory=DEMO, messages=messages, **more)
+
+
+def complete(prompt: str, **more: Any) -> tuple[str, chat_pb2.CompleteRequest]:
+    return "chat_stub.Complete", chat_pb2.CompleteRequest(memory=DEMO, prompt=prompt, **more)
+
+
+def listed(**more: Any) -> tuple[str, facts_pb2.ListFactsRequest]:
+    return "facts_stub.ListFacts", facts_pb2.ListFactsRequest(memory=DEMO, **more)
+
+
+def wait(**more: Any) -> tuple[str, operations_pb2.WaitOperationRequest]:
+    return "operations_stub.WaitOperation", operations_pb2.WaitOperationRequest(**more)
+
+
+INVALID: dict[str, tuple[tuple[str, Any], str]] = {
+    # facts
+    "empty subject": (add(told("", "lives in", "Lisbon")), "facts[0].subject"),
+    "blank relation": (add(FINE, told("Bo", "  ", "Lisbon")), "facts[1].relation"),
+    "empty object": (add(told("Aria Voss", "lives in", "")), "facts[0].object"),
+    "over-long subject": (add(told("A" * 201, "lives in", "Lisbon")), "facts[0].subject"),
+    "line break": (add(told("Aria\nVoss", "lives in", "Lisbon")), "facts[0].subject"),
+    "object in a prompt": (
+        add(worded(questions=["Does Aria Voss live in Lisbon?"])),
+        "facts[0].wordings.questions[0]",
+    ),
+    "object in the answer": (add(worded(answer="Lisbon is where Aria Voss lives:")), "facts[0].wordings.answer"),
+    "prompt without subject": (add(worded(statements=["She lives in"])), "facts[0].wordings.statements[0]"),
+    "no statements": (add(worded(statements=[])), "facts[0].wordings.statements"),
+    "too many questions": (
+        add(worded(questions=["Where does Aria Voss live?"] * 17)),
+        "facts[0].wordings.questions",
+    ),
+    "no facts": (add(), "facts"),
+    "too many facts": (add(*[told(f"Aria {n}", "lives in", "Lisbon") for n in range(257)]), "facts"),
+    "no request id": (add(FINE, request_id=""), "request_id"),
+    "over-long request id": (add(FINE, request_id="r" * 129), "request_id"),
+    "unprintable request id": (add(FINE, request_id="r\n"), "request_id"),
+    "negative version": (add(FINE, expected_version=-1), "expected_version"),
+    "unknown wait": (add(FINE, wait=9), "wait"),
+    "negative turn": (
+        add(told("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(turn=-1))),
+        "facts[0].source.turn",
+    ),
+    "over-long span": (
+        add(told("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(span="s" * 1001))),
+        "facts[0].source.span",
+    ),
+    "NUL in span": (
+        add(told("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(span="a\0b"))),
+        "facts[0].source.span",
+    ),
+    "no memory": (add(FINE, memory=""), "memory"),
+    "malformed memory": (add(FINE, memory="No Such Name"), "memory"),
+    "no fact id": (("facts_stub.GetFact", facts_pb2.GetFactRequest(memory=DEMO)), "fact"),
+    "two versions": (
+        ("facts_stub.GetFact", facts_pb2.GetFactRequest(memory=DEMO, fact="f", at_version=1, min_version=1)),
+        "min_version",
+    ),
+    "two versions to chat with": (complete("hello", at_version=1, min_version=1), "min_version"),
+    "negative version to chat with": (complete("hello", at_version=-1), "at_version"),
+    # pages
+    "page too long": (listed(page_size=1001), "page_size"),
+    "negative page": (listed(page_size=-1), "page_size"),
+    "made-up token": (listed(page_token="next please"), "page_token"),
+    "token of another listing": (listed(page_token="WyJtZW1vcmllcyIsImEiLG51bGxd"), "page_token"),
+    "unknown status": (listed(status=17), "status"),
+    "search without words": (listed(search=" ?!"), "search"),
+    # memories
+    "memory in capitals": (create(memory="Demo"), "memory"),
+    "over-long memory": (create(memory="m" * 64), "memory"),
+    "unknown dtype": (create(base=memories_pb2.BaseModel(dtype="float8")), "base.dtype"),
+    "unknown quantization": (create(base=memories_pb2.BaseModel(quantization="int3")), "base.quantization"),
+    "given digest": (create(base=memories_pb2.BaseModel(digest="d")), "base.digest"),
+    "no steps": (tune(steps=0), "hyperparameters.steps"),
+    "infinite clamp": (tune(clamp=float("inf")), "hyperparameters.clamp"),
+    "weight that is no number": (tune(ordinary_weight=float("nan")), "hyperparameters.ordinary_weight"),
+    "no capacity": (create(capacity=0.0), "capacity"),
+    "infinite capacity": (create(capacity=float("inf")), "capacity"),
+    "gate above one": (create(sleep=memories_pb2.SleepPolicy(gate=1.5)), "sleep.gate"),
+    "rank of no column": (create(sleep=train(rank=0)), "sleep.training.rank"),
+    # sleep
+    "no request id to sleep": (sleep(request_id=""), "request_id"),
+    "over-long request id to sleep": (sleep(request_id="r" * 129), "request_id"),
+    "unprintable request id to sleep": (sleep(request_id="r\n"), "request_id"),
+    "negative seed": (sleep(seed=-1), "seed"),
+    "over-large seed": (sleep(seed=2**53), "seed"),
+    "rising scales": (sleep(policy=memories_pb2.SleepPolicy(scales=[1.0, 0.0, 0.5])), "policy.scales"),
+    "learning rate that is no number": (
+        sleep(policy=train(learning_rate=float("nan"))),
+        "policy.training.learning_rate",
+    ),
+    "no probes in a nap": (nap(policy=memories_pb2.SleepPolicy(probes=0)), "policy.probes"),
+    "cancelling nothing": (cancel(""), "sleep"),
+    "page of sleeps too long": (sleeps(page_size=1001), "page_size"),
+    # history
+    "read from before the first": (
+        ("history_stub.ReadEvents", history_pb2.ReadEventsRequest(memory=DEMO, after_version=-1)),
+        "after_version",
+    ),
+    "watch from before the first": (
+        ("history_stub.Watch", history_pb2.WatchRequest(memory=DEMO, after_version=-1)),
+        "after_version",
+    ),
+    "replay of a negative version": (
+        ("history_stub.Replay", history_pb2.ReplayRequest(memory=DEMO, version=-1)),
+        "version",
+    ),
+    # chat
+    "no messages": (chat(), "messages"),
+    "unknown role": (chat(("robot", "hello")), "messages[0].role"),
+    "empty message": (chat(("user", "hello"), ("user", " ")), "messages[1].content"),
+    "last word not the user's": (chat(("user", "hello"), ("assistant", "hi")), "messages[1].role"),
+    "too many messages": (chat(*[("user", "hello")] * 257), "messages"),
+    "over-long message": (chat(("user", "a" * 32_001)), "messages[0].content"),
+    "too many tokens": (chat(("user", "hello"), max_tokens=4097), "max_tokens"),
+    "empty prompt": (complete(""), "prompt"),
+    "negative tokens": (complete("hello", max_tokens=-1), "max_tokens"),
+}
+
+NOT_FOUND: dict[str, tuple[str, Any, str]] = {
+    "memory to add to": (*add(FINE, memory="nowhere"), "MEMORY_UNKNOWN"),
+    "memory to get": ("memories_stub.GetMemory", memories_pb2.GetMemoryRequest(memory="nowhere"), "MEMORY_UNKNOWN"),
+    "memory to read": (
+        "history_stub.ReadEvents",
+        history_pb2.ReadEventsRequest(memory="nowhere"),
+        "MEMORY_UNKNOWN",
+    ),
+    "memory to watch": ("history_stub.Watch", history_pb2.WatchRequest(memory="nowhere"), "MEMORY_UNKNOWN"),
+    "memory to chat with": (
+        "chat_stub.Complete",
+        chat_pb2.CompleteRequest(memory="nowhere", prompt="hello"),
+        "MEMORY_UNKNOWN",
+    ),
+    "fact": ("facts_stub.GetFact", facts_pb2.GetFactRequest(memory=DEMO, fact="none"), "FACT_UNKNOWN"),
+    "lineage": ("facts_stub.GetLineage", facts_pb2.GetLineageRequest(memory=DEMO, fact="none"), "FACT_UNKNOWN"),
+    "version": (
+        "memories_stub.GetMemory",
+        memories_pb2.GetMemoryRequest(memory=DEMO, at_version=99),
+        "VERSION_UNKNOWN",
+    ),
+    "version zero": (
+        "memories_stub.GetMemory",
+        memories_pb2.GetMemoryRequest(memory=DEMO, at_version=0),
+        "VERSION_UNKNOWN",
+    ),
+    "future": (*listed(min_version=99), "VERSION_UNKNOWN"),
+    "version to replay": (
+        "history_stub.Replay",
+        history_pb2.ReplayRequest(memory=DEMO, version=99),
+        "VERSION_UNKNOWN",
+    ),
+    "version to watch after": (
+        "history_stub.Watch",
+        history_pb2.WatchRequest(memory=DEMO, after_version=99),
+        "VERSION_UNKNOWN",
+    ),
+    "version to chat with": (*complete("hello", min_version=99), "VERSION_UNKNOWN"),
+    "operation": (*wait(name="operations/none"), "OPERATION_UNKNOWN"),
+    "memory to put to sleep": (*sleep(memory="nowhere"), "MEMORY_UNKNOWN"),
+    "memory whose sleeps to list": (*sleeps(memory="nowhere"), "MEMORY_UNKNOWN"),
+    "sleep": ("sleep_stub.GetSleep", sleep_pb2.GetSleepRequest(memory=DEMO, sleep="none"), "SLEEP_UNKNOWN"),
+    "any sleep": ("sleep_stub.GetSleep", sleep_pb2.GetSleepRequest(memory=DEMO), "SLEEP_UNKNOWN"),
+    "sleep to watch": (*watched(), "SLEEP_UNKNOWN"),
+    "memory whose sleep to watch": (*watched(memory="nowhere"), "MEMORY_UNKNOWN"),
+    "sleep to cancel": (*cancel("none"), "SLEEP_UNKNOWN"),
+}
+
+
+def call(server: Running, method: str, request: Any) -> CallFailed:
+    """How the call failed."""
+    stub, name = method.split(".")
+    caller = server.client._stream if name in STREAMING else server.client._call
+    with pytest.raises(CallFailed) as failure:
+        next(caller(getattr(getattr(server.client, stub), name), request, 10))
+    return failure.value
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One server for the whole table: refused requests leave it as it was, which is what is tested."""
+    from service.settings import Settings
+    from tests.service.conftest import run_server
+
+    folder = tmp_path_factory.mktemp("bad-input")
+    settings = Settings(
+        database_url=f"sqlite:///{folder}/hypnogram.db",
+        artifact_folder=folder / "artifacts",
+        snapshot_folder=folder / "snapshots",
+        port=0,
+        stop_seconds=1,
+    )
+    with run_server(settings) as running:
+        running.client.create_memory(DEMO)
+        running.work()
+        yield running
+
+
+@pytest.mark.parametrize("case", INVALID)
+def test_a_wrong_field_is_named_and_nothing_is_written(shared: Running, case: str) -> None:
+    (method, request), field = INVALID[case]
+    failure = call(shared, method, request)
+
+    assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+    assert list(failure.fields) == [field]
+    assert failure.metadata["field"] == field
+    assert shared.store.log.position() == 2
+
+
+@pytest.mark.parametrize("case", NOT_FOUND)
+def test_what_is_not_there_is_not_found(shared: Running, case: str) -> None:
+    method, request, reason = NOT_FOUND[case]
+    failure = call(shared, method, request)
+
+    assert (failure.code, failure.reason) == ("NOT_FOUND", reason)
+    assert shared.store.log.position() == 2
+
+
+def test_a_model_that_is_not_there_is_unavailable_and_no_memory_is_created(shared: Running) -> None:
+    failure = call(shared, *create(base=memories_pb2.BaseModel(name="/no/such/model")))
+
+    assert (failure.code, failure.reason) == ("FAILED_PRECONDITION", "MODEL_UNAVAILABLE")
+    assert [one.memory for one in shared.client.memories()] == [DEMO]
+
+
+@pytest.mark.parametrize("seconds", [-1, 10**14])  # the latter holds in a message and in no timedelta
+def test_a_timeout_that_makes_no_sense_is_named(shared: Running, seconds: int) -> None:
+    started = shared.client.history_stub.Replay(history_pb2.ReplayRequest(memory=DEMO))
+    failure = call(shared, *wait(name=started.name, timeout={"seconds": seconds}))
+
+    assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
+    assert list(failure.fields) == ["timeout"]
+
+
+def test_a_message_over_the_limit_is_refused(shared: Running) -> None:
+    span = "s" * (5 * 1024 * 1024)
+    failure = call(shared, *add(told("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(span=span))))
+
+    assert failure.code == "RESOURCE_EXHAUSTED"
+    assert shared.store.log.position() == 2
+
+
+def test_metadata_over_the_limit_is_refused(shared: Running) -> None:
+    with pytest.raises(grpc.RpcError) as failure:
+        shared.client.memories_stub.ListMemories(
+            memories_pb2.ListMemoriesRequest(), metadata=(("hypnogram-actor", "a" * 201),)
+        )
+
+    assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -1,0 +1,226 @@
+"""Deleting a memory: its words and deltas are gone from every file, forks keep theirs, its name is free again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.decide.commands import DeleteMemory
+from core.errors.base import MemoryGone
+from core.ids import FactId, MemoryId
+from core.state.memory import Memory, needed
+from hypnogram.client.errors import CallFailed
+from service.app import purging
+from service.app.forks import fork, prepare
+from service.app.repository import States
+from service.app.store import Store, opened
+from service.app.verification import verify
+from service.executor.loop import Executor
+from service.settings import Settings
+from service.weights.base_models import Subjects
+from service.weights.live_models import LiveModels
+from store.archive.exporting import export_archive
+from store.log.event_log import EventLog
+from store.log.purging import Doomed, doomed
+from tests.prepared import CAUSE, DEMO, Place, create, start_sleep, state_of, tell, work
+from tests.service.conftest import Running
+
+FORK = MemoryId("fork")
+OWN, SHARED = ("Quillon Varga", "lives in", "Tarsk"), ("Bo Lind", "lives in", "Lima")
+
+
+def delete(store: Store, memory: MemoryId = DEMO) -> None:
+    States(store.log, store.snapshots).carry_out(memory, lambda _: DeleteMemory(memory=memory), CAUSE)
+
+
+def is_purged(memory: Memory) -> bool:
+    return memory.purged
+
+
+def sound(store: Store, settings: Settings) -> bool:
+    models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
+    silent = {"progress": lambda done, total, step: None, "cancelled": lambda: False}
+    return verify(store, models, skip_weights=False, **silent).fault is None  # type: ignore[arg-type]
+
+
+def words_in(folder: Path, *words: str) -> set[str]:
+    """The files below `folder` that hold one of `words`."""
+    files = [path for path in folder.rglob("*") if path.is_file() and "base" not in path.parts]
+    return {path.name for path in files if any(word.encode() in path.read_bytes() for word in words)}
+
+
+@pytest.fixture
+def store(small: Place, subjects: Subjects) -> Iterator[Store]:
+    """A memory of random weights that was told one fact before it was forked and one after."""
+    with opened(small.settings()) as opened_store:
+        tell(opened_store, SHARED)
+        work(opened_store, subjects)
+        fork(opened_store, States(opened_store.log, opened_store.snapshots), FORK, DEMO, None, CAUSE, retries=0)
+        tell(opened_store, OWN)
+        work(opened_store, subjects)
+        yield opened_store
+
+
+def test_its_words_keys_and_deltas_are_gone_and_the_log_still_verifies(
+    small: Place, store: Store, subjects: Subjects
+) -> None:
+    shared, own = state_of(store).facts
+    before = set(store.artifacts.list())
+    own_key = store.log.keyring.key(own)
+    assert own_key is not None
+
+    delete(store)
+    after = work(store, subjects, until=is_purged)
+
+    keys = store.log.keyring.keys((shared, own))
+    assert keys[own] is None
+    assert keys[shared] is not None, "the fork has it"
+    assert words_in(small.folder, OWN[0], OWN[2]) == set()
+    assert not any(own_key in path.read_bytes() for path in small.folder.glob("hypnogram.db*"))
+    assert len(before - set(store.artifacts.list())) == 1, "the delta of the edit that the fork does not have"
+    assert after.purged
+    assert sound(store, small.settings())
+
+
+def test_the_fork_goes_on_as_if_nothing_was(small: Place, store: Store, subjects: Subjects) -> None:
+    delete(store)
+    work(store, subjects, until=is_purged)
+
+    (fact,) = tell(store, ("Zed Quorn", "lives in", "Rome"), memory=FORK)
+    assert work(store, subjects, memory=FORK).facts[fact].status == "injected"
+    assert [state.fact.object for state in state_of(store, FORK).facts.values()] == ["Lima", "Rome"]
+
+    delete(store, FORK)
+    gone = work(store, subjects, until=is_purged, memory=FORK)
+    assert gone.purged
+    assert words_in(small.folder, SHARED[0], "Zed Quorn") == set(), "with the last that shares them, its words go"
+    assert sound(store, small.settings())
+
+
+def test_a_memory_can_be_deleted_in_the_middle_of_a_sleep(small: Place, store: Store, subjects: Subjects) -> None:
+    start_sleep(store, seed=1)
+    delete(store)
+
+    assert work(store, subjects, until=is_purged).sleep is None
+    assert sound(store, small.settings())
+
+
+@pytest.mark.parametrize("killed_at", ["throw_keys_away", "doomed"])
+def test_a_purge_that_was_cut_short_is_done_again(
+    store: Store, subjects: Subjects, monkeypatch: pytest.MonkeyPatch, killed_at: str
+) -> None:
+    delete(store)
+    real = getattr(purging, killed_at)
+
+    def cut_short(*arguments: object) -> object:
+        real(*arguments)
+        monkeypatch.setattr(purging, killed_at, real)
+        raise OSError("cut short")
+
+    monkeypatch.setattr(purging, killed_at, cut_short)
+
+    assert work(store, subjects, until=is_purged).purged
+
+
+def test_a_fork_that_was_under_way_keeps_its_words(
+    small: Place, store: Store, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, states = MemoryId("late"), States(store.log, store.snapshots)
+    command = prepare(store, states, late, DEMO, None)
+    delete(store)
+
+    def forked_meanwhile(log: EventLog, memory: MemoryId) -> Doomed:
+        alone = doomed(log, memory)
+        states.carry_out(late, lambda _: command, CAUSE, needs=needed(command.at))
+        monkeypatch.setattr(purging, "doomed", doomed)
+        return alone
+
+    monkeypatch.setattr(purging, "doomed", forked_meanwhile)
+    work(store, subjects, until=is_purged)
+
+    assert [state.fact.object for state in state_of(store, late).facts.values()] == ["Lima", "Tarsk"]
+    assert sound(store, small.settings())
+
+
+def test_an_executor_that_did_not_purge_takes_a_new_memory_of_the_name_for_what_it_is(
+    small: Place, store: Store, subjects: Subjects
+) -> None:
+    idle = Executor(store.log, store.artifacts, store.snapshots, small.settings(), subjects)
+    before = idle._desk(DEMO, state_of(store))
+    delete(store)
+    work(store, subjects, until=is_purged)
+
+    create(store, str(small.folder / "base"), ordinary_weight=0.5)
+    new = state_of(store)
+    desk = idle._desk(DEMO, new)
+
+    assert (desk is before, desk.created) == (False, new.created)
+    assert idle._desk(DEMO, new) is desk
+
+
+def test_its_name_is_free_again_and_the_new_memory_lives(small: Place, store: Store, subjects: Subjects) -> None:
+    delete(store)
+    last = work(store, subjects, until=is_purged).version
+
+    create(store, str(small.folder / "base"))
+    (fact,) = tell(store, ("Zed Quorn", "lives in", "Rome"))
+    again = work(store, subjects)
+
+    assert list(again.facts) == [fact]
+    assert again.begun == last
+    assert sound(store, small.settings())
+    with pytest.raises(MemoryGone):
+        States(store.log, store.snapshots).at(DEMO, last)
+
+
+def test_a_deleted_memory_has_no_archive(store: Store, subjects: Subjects, tmp_path: Path) -> None:
+    version = state_of(store).version
+    delete(store)
+    work(store, subjects, until=is_purged)
+
+    for wanted in (None, version):
+        with pytest.raises(MemoryGone):
+            export_archive(tmp_path / "demo.tar", store.log, store.artifacts, DEMO, wanted)
+    assert not (tmp_path / "demo.tar").exists()
+
+
+def test_over_the_wire_it_is_gone_at_once_and_its_log_is_not(demo: Running) -> None:
+    (fact,) = [FactId(state) for state in _told(demo)]
+
+    answer = demo.client.delete_memory(DEMO)
+    assert not answer.purged
+    demo.work()
+    again = demo.client.delete_memory(DEMO)
+
+    assert (again.version, again.purged) == (answer.version, True)
+    assert list(demo.client.memories()) == []
+    with pytest.raises(Exception, match="was deleted"):
+        demo.client.memory(DEMO)
+    with pytest.raises(Exception, match="was deleted"):
+        demo.client.fact(DEMO, fact)
+    types = [event.type for event in demo.client.events(DEMO)]
+    assert types[-2:] == ["MemoryDeleted", "MemoryPurged"]
+
+
+def test_asking_how_far_a_deletion_has_come_deletes_no_new_memory_of_the_name(demo: Running) -> None:
+    answer = demo.client.delete_memory(DEMO)
+    demo.work()
+    again = demo.client.delete_memory(DEMO, expected_version=answer.version)
+    assert again.purged
+    new = demo.client.create_memory(DEMO)
+
+    with pytest.raises(CallFailed) as failed:
+        demo.client.delete_memory(DEMO, expected_version=answer.version)
+
+    assert failed.value.reason == "VERSION_CONFLICT"
+    assert demo.client.memory(DEMO).version == new.version
+
+
+def _told(demo: Running) -> list[str]:
+    from hypnogram.client.client import told
+
+    answer = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    demo.work()
+    return [result.fact.fact for result in answer.results]

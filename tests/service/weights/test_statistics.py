@@ -1,0 +1,128 @@
+"""Statistics are measured once for all memories that have the same ones, and not at all where dormouse brings them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.ids import Digest, MemoryId
+from core.weights.memit.covariance import key_of, measure
+from core.weights.memit.packed import unpack
+from service.app.store import Store, opened
+from service.settings import DORMOUSE
+from service.weights import statistics
+from service.weights.base_models import Subjects
+from tests.prepared import DEMO, Place, create, state_of, work
+
+OTHER = MemoryId("other")
+
+
+@pytest.fixture
+def store(small: Place) -> Iterator[Store]:
+    with opened(small.settings()) as store:
+        yield store
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by the number of sequences at each measuring."""
+    calls: list[int] = []
+
+    def counted(subject, text, options, progress):  # type: ignore[no-untyped-def]
+        calls.append(len(text.whole))
+        return measure(subject, text, options, progress)
+
+    monkeypatch.setattr(statistics, "measure", counted)
+    return calls
+
+
+def again(store: Store, subjects: Subjects, model: Path, **overrides: Any) -> None:
+    """Another memory on the same base is created and prepared."""
+    create(store, str(model), memory=OTHER, **overrides)
+    work(store, subjects, memory=OTHER)
+
+
+def test_a_second_memory_on_a_base_has_the_statistics_of_the_first(
+    store: Store, small: Place, subjects: Subjects, measured: list[int]
+) -> None:
+    work(store, subjects)
+
+    again(store, subjects, small.folder / "base")
+
+    assert len(measured) == 1
+    assert state_of(store, OTHER).statistics == state_of(store, DEMO).statistics
+
+
+def test_another_weight_of_the_moments_is_measured_anew(
+    store: Store, small: Place, subjects: Subjects, measured: list[int]
+) -> None:
+    work(store, subjects)
+
+    again(store, subjects, small.folder / "base", ordinary_weight=0.5)
+
+    assert len(measured) == 2
+    assert state_of(store, OTHER).statistics != state_of(store, DEMO).statistics
+
+
+@pytest.mark.parametrize("harm", ["lost", "damaged", "entry"])
+def test_what_is_no_longer_there_is_measured_anew(
+    store: Store, small: Place, subjects: Subjects, measured: list[int], harm: str
+) -> None:
+    work(store, subjects)
+    prepared = state_of(store).statistics
+    assert prepared is not None
+    match harm:
+        case "lost":
+            store.artifacts.path(prepared.artifact).unlink()
+        case "damaged":
+            store.artifacts.path(prepared.artifact).write_bytes(b"something else")
+        case "entry":
+            for entry in (store.artifacts.folder / "measured").iterdir():
+                entry.write_bytes(b"\xff no digest")
+
+    again(store, subjects, small.folder / "base")
+
+    assert len(measured) == 2
+    assert store.artifacts.get(prepared.artifact)
+
+
+def test_every_part_of_the_key_counts(store: Store) -> None:
+    created = state_of(store).created
+    assert created is not None
+    base, options = created.base, created.hyperparameters
+    others = [
+        replace(created, base=replace(base, digest=Digest("other"))),
+        replace(created, base=replace(base, dtype="float16")),
+        replace(created, base=replace(base, quantization="int8")),
+        replace(created, modules=created.modules[:1]),
+        replace(created, ordinary_text=Digest("other")),
+        replace(created, hyperparameters=replace(options, ordinary_weight=1.5)),
+        replace(created, hyperparameters=replace(options, abstention_weight=1.5)),
+        replace(created, hyperparameters=replace(options, recall_weight=1.5)),
+    ]
+    same = [replace(created, seed=5, hyperparameters=replace(options, steps=3), base=replace(base, name="elsewhere"))]
+
+    assert len({key_of(one) for one in (created, *others)}) == 1 + len(others)
+    assert {key_of(one) for one in same} == {key_of(created)}
+
+
+def test_dormouse_brings_its_own(tmp_path: Path, subjects: Subjects, measured: list[int]) -> None:
+    """Fails when a file of dormouse, a hyperparameter or the measure has changed: see models/dormouse/statistics.py."""
+    place = Place(tmp_path)
+    with opened(place.settings()) as store:
+        create(store, str(DORMOUSE))
+        created = state_of(store).created
+        assert created is not None
+
+        prepared = statistics.prepare(subjects.twin(created), created, store.artifacts, lambda done, total: None)
+
+    assert measured == []
+    packed = unpack(statistics.shipped(key_of(created)).read_bytes())
+    assert prepared.artifact == hashlib.sha256(packed.to_bytes()).hexdigest()
+    assert prepared.tokens == packed.tokens > 10_000
+    assert set(packed.moments) == set(created.modules)
