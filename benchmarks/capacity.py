@@ -59,7 +59,7 @@ def _tell(arm: Arm, number: int, seed: int, overrides: dict[str, float | int | b
           report: Callable[[int], None]) -> Iterator[tuple[int, dict[str, float]]]:  # fmt: skip
     facts = told_facts(number, seed=seed, each=4 if arm.shared else 1)
     with telling({**overrides, "history": arm.history}) as memory:
-        examiner = Examiner(memory.subject, facts, seed=seed)
+        examiner = Examiner(memory.model, facts, seed=seed)
         seconds, full = 0.0, False
         for n, fact in enumerate(facts, 1):
             if not full and (full := memory.would_refuse(fact)):

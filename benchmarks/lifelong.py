@@ -13,7 +13,7 @@ from benchmarks.people import Examiner, held_out, told_facts
 from benchmarks.summary import summary
 from benchmarks.told import telling
 from core.facts import Fact
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import Probe, ask
 
 Progress = Callable[[int, int, str], None]
@@ -28,7 +28,7 @@ def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
     for nth, seed in enumerate(held_out(seeds)):
         facts = told_facts(nights * facts_per_night, seed=seed)
         with telling({}) as memory:
-            examiner = Examiner(memory.subject, facts, seed=seed)
+            examiner = Examiner(memory.model, facts, seed=seed)
             assert memory.state.created is not None
             batch = memory.state.created.hyperparameters.batch
             for night in range(1, nights + 1):
@@ -37,7 +37,7 @@ def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
                 seconds = sum(memory.tell(new[start : start + batch]) for start in range(0, len(new), batch))
                 slept = memory.sleep(seed=seed * 1000 + night)
                 seen = examiner.examine(told)
-                right = _chat(memory.subject, told)
+                right = _chat(memory.model, told)
                 tenth = max(1, len(told) // 10)
                 row = {
                     "chat": seen.chat,
@@ -58,9 +58,9 @@ def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
                 yield {"bench": "lifelong", "settings": settings, "rows": rows}
 
 
-def _chat(subject: Subject, facts: Sequence[Fact]) -> list[bool]:
+def _chat(model: EditableModel, facts: Sequence[Fact]) -> list[bool]:
     probes = [Probe(fact.wordings.questions[0], True, fact.wordings.answer, fact.object) for fact in facts]
-    return [probe.passes(output) for probe, output in zip(probes, ask(subject, probes), strict=True)]
+    return [probe.passes(output) for probe, output in zip(probes, ask(model, probes), strict=True)]
 
 
 def _mean(values: Sequence[bool]) -> float:

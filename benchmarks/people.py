@@ -13,7 +13,7 @@ from random import Random
 from core.facts import Fact, RelationWords
 from core.ids import FactId
 from core.weights.evaluation.perplexity import perplexity
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import Probe, ask
 from models.dormouse import filler
 from models.dormouse.phrasebook import BY_NAME, RELATIONS
@@ -49,7 +49,7 @@ def fact_about(subject: str, relation: str, object_: str) -> Fact:
         answer=words.answer,
         probe_statements=words.trained_statements[WRITTEN:],
         probe_questions=words.trained_questions[ASKED:],
-    ).for_subject(subject)
+    ).for_model(subject)
     return Fact(
         id=FactId(f"{subject}/{relation}"), subject=subject, relation=relation, object=object_, wordings=wordings
     )
@@ -75,16 +75,16 @@ class Examiner:
         size: neighbours, strangers and untold relations asked about, each.
     """
 
-    def __init__(self, subject: Subject, facts: Sequence[Fact], *, seed: int, size: int = 100) -> None:
-        self._subject = subject
+    def __init__(self, model: EditableModel, facts: Sequence[Fact], *, seed: int, size: int = 100) -> None:
+        self._model = model
         random = Random(seed + 1000)
         told = {fact.subject for fact in facts}
         self._neighbours = neighbours(random, size)
         self._strangers = strangers(random, size, told, seed=seed)
         self._untold = _untold(random, facts, size)
         self._texts = [filler.paragraph(random) for _ in range(60)]
-        self._base_answers = ask(subject, self._neighbours)
-        self._base_perplexity = perplexity(subject, self._texts)
+        self._base_answers = ask(model, self._neighbours)
+        self._base_perplexity = perplexity(model, self._texts)
 
     def examine(self, told: Sequence[Fact]) -> Recall:
         """The live weights' recall of all of `told`, and what they did to everything else."""
@@ -96,7 +96,7 @@ class Examiner:
         ]
         subjects = {fact.subject for fact in told}
         untold = [probe for name, probe in self._untold if name in subjects]
-        answers = ask(self._subject, self._neighbours)
+        answers = ask(self._model, self._neighbours)
         same = sum(now == before for now, before in zip(answers, self._base_answers, strict=True))
         return Recall(
             raw=self._right(raw),
@@ -105,15 +105,15 @@ class Examiner:
             neighbours=same / len(answers),
             strangers=self._ignorant(self._strangers),
             untold=self._ignorant(untold),
-            perplexity_drift=perplexity(self._subject, self._texts) / self._base_perplexity - 1,
+            perplexity_drift=perplexity(self._model, self._texts) / self._base_perplexity - 1,
         )
 
     def _right(self, probes: list[Probe]) -> float:
-        outputs = ask(self._subject, probes)
+        outputs = ask(self._model, probes)
         return sum(probe.passes(output) for probe, output in zip(probes, outputs, strict=True)) / len(probes)
 
     def _ignorant(self, probes: list[Probe]) -> float:
-        outputs = ask(self._subject, probes)
+        outputs = ask(self._model, probes)
         return sum(output.strip().startswith(IGNORANCE) for output in outputs) / len(probes)
 
 

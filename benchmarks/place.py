@@ -20,7 +20,7 @@ from service.app.repository import States
 from service.app.store import Store
 from service.executor.loop import Executor
 from service.settings import Settings
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from store.clock import next_uuid
 
@@ -145,7 +145,7 @@ def state_of(store: Store, memory: MemoryId = DEMO) -> Memory:
 
 def work(
     store: Store,
-    subjects: Subjects,
+    bases: BaseModels,
     until: Callable[[Memory], bool] = lambda memory: next_work(memory) is None,
     executors: int = 1,
     settings: Settings | None = None,
@@ -155,9 +155,7 @@ def work(
     stop = threading.Event()
     chosen = settings or Settings(lease_seconds=2.0)
     threads = [
-        threading.Thread(
-            target=Executor(store.log, store.artifacts, store.snapshots, chosen, subjects).run, args=(stop,)
-        )
+        threading.Thread(target=Executor(store.log, store.artifacts, store.snapshots, chosen, bases).run, args=(stop,))
         for _ in range(executors)
     ]
     for thread in threads:

@@ -65,5 +65,5 @@ def _repair(method: str, seed: int) -> dict[str, float]:
 def _right(memory: Told, facts: Sequence[Fact]) -> list[bool]:
     raw = [Probe(fact.wordings.statements[0], False, "", fact.object) for fact in facts]
     chat = [Probe(fact.wordings.questions[0], True, fact.wordings.answer, fact.object) for fact in facts]
-    passed = [probe.passes(said) for probe, said in zip(raw + chat, ask(memory.subject, raw + chat), strict=True)]
+    passed = [probe.passes(said) for probe, said in zip(raw + chat, ask(memory.model, raw + chat), strict=True)]
     return [one and other for one, other in zip(passed[: len(facts)], passed[len(facts) :], strict=True)]

@@ -23,7 +23,7 @@ from core.facts import Fact
 from core.ids import FactId
 from core.weights.evaluation.audit import probes_of
 from core.weights.model.activations import pad
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import Probe, ask
 from models.dormouse import filler
 
@@ -59,14 +59,14 @@ def taken_back(number: int, retracted: int, seed: int, nights: int) -> dict[str,
     never = _never(others, seed, nights)
     with telling({}) as memory:
         _tell(memory, facts, seed, nights)
-        judge = Judge(memory.subject, gone, others, seed)
+        judge = Judge(memory.model, gone, others, seed)
         ids = _ids(memory, gone)
         found = {
             "never": {**judge.compare(never, never), "seconds_per_fact": 0.0},
             "subtract": {**judge.compare(memory.without(ids), never), "seconds_per_fact": 0.0},
         }
         seconds = memory.retract(ids)
-        after = {module: weight.clone() for module, weight in memory.subject.live().items()}
+        after = {module: weight.clone() for module, weight in memory.model.live().items()}
         found["withdraw"] = {**judge.compare(after, never), "seconds_per_fact": seconds / retracted}
     return found
 
@@ -75,7 +75,7 @@ def _never(others: Sequence[Fact], seed: int, nights: int) -> Weights:
     """The weights of a memory that was told no more than `others`."""
     with telling({}) as memory:
         _tell(memory, others, seed, nights)
-        return {module: weight.clone() for module, weight in memory.subject.live().items()}
+        return {module: weight.clone() for module, weight in memory.model.live().items()}
 
 
 def _tell(memory: Told, facts: Sequence[Fact], seed: int, nights: int) -> None:
@@ -106,23 +106,23 @@ class Answers:
 class Judge:
     """Asks the same questions of the memory as it is now and of other weights later on."""
 
-    def __init__(self, subject: Subject, gone: Sequence[Fact], others: Sequence[Fact], seed: int) -> None:
+    def __init__(self, model: EditableModel, gone: Sequence[Fact], others: Sequence[Fact], seed: int) -> None:
         random = Random(seed + 2000)
-        self._subject = subject
+        self._model = model
         self._gone = [probe for fact in gone for _, probe in probes_of(fact, EACH)]
         self._others = [probe for fact in others for _, probe in probes_of(fact, EACH)]
         self._neighbours = neighbours(random, CONTROLS)
         self._strangers = strangers(random, CONTROLS, {fact.subject for fact in (*gone, *others)}, seed=seed)
-        self._texts = [subject.raw_ids(filler.paragraph(random)) for _ in range(TEXTS)]
+        self._texts = [model.raw_ids(filler.paragraph(random)) for _ in range(TEXTS)]
         self._before = self._ask()
-        with subject.with_weights(subject.pristine):
-            self._base = ask(subject, self._gone)
+        with model.with_weights(model.base_weights):
+            self._base = ask(model, self._gone)
 
     def compare(self, weights: Weights, never: Weights) -> dict[str, float]:
         """How a model with `weights` compares with the base, with itself before, and with one of `never`."""
-        with self._subject.with_weights(weights):
+        with self._model.with_weights(weights):
             now = self._ask()
-        pristine = self._subject.pristine
+        pristine = self._model.base_weights
         return {
             "base_answers": _same(now.gone, self._base),
             "others_unchanged": _same(now.others, self._before.others),
@@ -136,12 +136,12 @@ class Judge:
 
     def _ask(self) -> Answers:
         return Answers(
-            *(ask(self._subject, probes) for probes in (self._gone, self._others, self._neighbours, self._strangers))
+            *(ask(self._model, probes) for probes in (self._gone, self._others, self._neighbours, self._strangers))
         )
 
     @property
     def _prompts(self) -> list[list[int]]:
-        return [_head(self._subject, probe) for probe in self._gone]
+        return [_head(self._model, probe) for probe in self._gone]
 
     @torch.inference_mode()
     def _distance(self, sequences: Sequence[Sequence[int]], of: Weights, to: Weights, *, ends: bool) -> float:
@@ -149,21 +149,21 @@ class Judge:
         total, count = 0.0, 0
         for start in range(0, len(sequences), BATCH):
             some = sequences[start : start + BATCH]
-            ids, mask = pad(some, self._subject.pad_token, self._subject.device)
+            ids, mask = pad(some, self._model.pad_token, self._model.device)
             if ends:
                 mask = torch.nn.functional.one_hot(mask.sum(1) - 1, mask.shape[1])
             logs = []
             for weights in (of, to):
-                with self._subject.with_weights(weights):
-                    logits = self._subject.model(input_ids=ids, attention_mask=None, use_cache=False).logits
+                with self._model.with_weights(weights):
+                    logits = self._model.network(input_ids=ids, attention_mask=None, use_cache=False).logits
                     logs.append(logits[mask.bool()].float().log_softmax(-1))
             total += float((logs[0].exp() * (logs[0] - logs[1])).sum())
             count += int(mask.sum())
         return total / count
 
 
-def _head(subject: Subject, probe: Probe) -> list[int]:
-    return subject.chat_ids([], probe.prompt) if probe.chat else subject.raw_ids(probe.prompt)
+def _head(model: EditableModel, probe: Probe) -> list[int]:
+    return model.chat_ids([], probe.prompt) if probe.chat else model.raw_ids(probe.prompt)
 
 
 def _same(now: Sequence[str], before: Sequence[str]) -> float:

@@ -66,7 +66,7 @@ def nights(number: int, seed: int, cycles: int, policy: SleepPolicy | None,
     """The mornings of one memory that was told `number` facts; the first is before any night."""
     facts = told_facts(number, seed=seed)
     with telling({}) as memory:
-        examiner = Examiner(memory.subject, facts, seed=seed)
+        examiner = Examiner(memory.model, facts, seed=seed)
         assert memory.state.created is not None
         batch = memory.state.created.hyperparameters.batch
         seconds = sum(memory.tell(facts[start : start + batch]) for start in range(0, number, batch))

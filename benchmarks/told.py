@@ -34,7 +34,7 @@ from core.state.memory import Memory, Night
 from core.state.plan import plan_at
 from core.state.sleep import Occasion, Step
 from core.state.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, next_work
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from service.app.repository import States
 from service.app.store import Store
 from service.executor.editor import Desk
@@ -88,8 +88,8 @@ class Told:
         created = replace(created, capacity=UNLIMITED)
         self._carry_out(CreateMemory(memory=MEMORY, created=created))
         self._deltas = Deltas(self._artifacts, log.keyring)
-        self._desk = Desk(models.subjects.twin(created), created, self._artifacts, self._deltas)
-        self.subject: Subject = models.subjects.twin(created)
+        self._desk = Desk(models.bases.clone(created), created, self._artifacts, self._deltas)
+        self.model: EditableModel = models.bases.clone(created)
         self._work()
         self._before = self._bytes()
 
@@ -135,7 +135,7 @@ class Told:
 
     def without(self, facts: Sequence[FactId]) -> dict[str, Tensor]:
         """The weights with the columns of `facts` left out, and nothing done about what that leaves behind."""
-        return build(self.subject, self._deltas, plan_at(self.state, dict.fromkeys(facts, 0.0)))
+        return build(self.model, self._deltas, plan_at(self.state, dict.fromkeys(facts, 0.0)))
 
     def tell_unprotected(self, fact: Fact) -> None:
         """Writes `fact` by an edit that knows of no other: plain MEMIT. The log records it like any other edit."""
@@ -143,7 +143,7 @@ class Told:
         created = self.state.created
         assert created is not None
         careless = replace(created, hyperparameters=replace(created.hyperparameters, history=False))
-        desk = Desk(self._desk.subject, careless, self._artifacts, self._deltas)
+        desk = Desk(self._desk.model, careless, self._artifacts, self._deltas)
         work = next_work(self.state)
         assert isinstance(work, Inject)
         self._carry_out(desk.perform(work, self.state))
@@ -163,7 +163,7 @@ class Told:
             assert isinstance(command, RecordRefresh)
             edit = command.edit
             state = fold((edit, FactInjected(fact=fact, edit=edit.edit, stage=0, scale=1.0)), onto=state)
-        self.subject.install(build_verified(self.subject, self._deltas, state))
+        self.model.install(build_verified(self.model, self._deltas, state))
         return time.monotonic() - began
 
     def sleep(self, policy: SleepPolicy | None = None, *, kind: str = "sleep", seed: int = 0,
@@ -200,7 +200,7 @@ class Told:
             if isinstance(command, RecordAudit) and command.controls is None:
                 command = judge(command)
             self._carry_out(command)
-        self.subject.install(build_verified(self.subject, self._deltas, self.state))
+        self.model.install(build_verified(self.model, self._deltas, self.state))
 
     def _prepared(self) -> RecordStatistics:
         """Statistics, measured once in a process for memories that are described alike."""

@@ -32,7 +32,7 @@ def run(*, facts: int = 64, seeds: int = 1,
         told = told_facts(facts, seed=seed)
         for batch in BATCHES:
             with telling({"batch": batch}) as memory:
-                subject, created = memory.subject, memory.state.created
+                subject, created = memory.model, memory.state.created
                 assert created is not None
                 options = created.hyperparameters
                 began = time.monotonic()
@@ -47,7 +47,7 @@ def run(*, facts: int = 64, seeds: int = 1,
                 seconds = sum(memory.tell(told[start : start + batch]) for start in range(0, facts, batch))
                 whole.setdefault(batch, []).append(seconds / facts)
                 probes = [Probe(fact.wordings.statements[0], False, "", fact.object) for fact in told]
-                outputs = ask(memory.subject, probes)
+                outputs = ask(memory.model, probes)
                 right = sum(probe.passes(output) for probe, output in zip(probes, outputs, strict=True))
                 raw.setdefault(batch, []).append(right / facts)
         one = mean(spent[1])

@@ -58,7 +58,7 @@ class RelationWords:
     probe_statements: tuple[str, ...] = ()
     probe_questions: tuple[str, ...] = ()
 
-    def for_subject(self, subject: str) -> Wordings:
+    def for_model(self, subject: str) -> Wordings:
         def fill(prompts: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(_filled(prompt, subject) for prompt in prompts)
 

@@ -48,14 +48,14 @@ def joined(subject: str, relation: str) -> str:
 
 def own_wordings(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> Wordings:
     """How a memory states and asks for what a client told in three words."""
-    return fitted(_words(relation, phrasebook).for_subject(subject), object_)
+    return fitted(_words(relation, phrasebook).for_model(subject), object_)
 
 
 def are_own(fact: Fact, phrasebook: Phrasebook) -> bool:
     """Whether the wordings of `fact` are the memory's own, as they are now or were before they fitted objects."""
-    plain = _words(fact.relation, phrasebook).for_subject(fact.subject)
-    before = _completions(fact.relation).for_subject(fact.subject)
-    unknown = plain == plain_words(fact.relation).for_subject(fact.subject)
+    plain = _words(fact.relation, phrasebook).for_model(fact.subject)
+    before = _completions(fact.relation).for_model(fact.subject)
+    unknown = plain == plain_words(fact.relation).for_model(fact.subject)
     return fact.wordings in (plain, fitted(plain, fact.object), *([before, fitted(before, fact.object)] * unknown))
 
 

@@ -25,10 +25,10 @@ from benchmarks.place import (
     work,
 )
 from benchmarks.tiny import make
-from core.weights.model.editable_model import Subject, load_subject
+from core.weights.model.editable_model import EditableModel, load_model
 from service.app.store import opened
 from service.settings import DORMOUSE
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 
 __all__ = [
     "CAUSE",
@@ -49,20 +49,20 @@ ROOM = 0.5  # so few statistics make a key crowd more than it does on all of the
 
 
 @pytest.fixture(scope="session")
-def base() -> Subject:
+def base() -> EditableModel:
     """Dormouse as it was trained; take a twin to change it."""
     _needs_dormouse()
-    return load_subject(DORMOUSE)
+    return load_model(DORMOUSE)
 
 
 @pytest.fixture(scope="session")
-def subjects() -> Subjects:
+def bases() -> BaseModels:
     """Base models that executors of one process share."""
-    return Subjects("cpu")
+    return BaseModels("cpu")
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory, subjects: Subjects) -> Place:
+def prepared(tmp_path_factory: pytest.TempPathFactory, bases: BaseModels) -> Place:
     """A memory on dormouse whose statistics are measured and that was told four facts. To be copied, not changed."""
     _needs_dormouse()
     shared = tmp_path_factory.getbasetemp()
@@ -71,7 +71,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, subjects: Subjects) -> Pl
     with (shared / "prepared.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shared / "prepared").exists():
-            _prepare(Place(shared / "prepared.new"), subjects)
+            _prepare(Place(shared / "prepared.new"), bases)
             (shared / "prepared.new").rename(shared / "prepared")
     return Place(shared / "prepared")
 
@@ -97,7 +97,7 @@ def _needs_dormouse() -> None:
         pytest.skip("dormouse's weights are not there: make dormouse")
 
 
-def _prepare(place: Place, subjects: Subjects) -> None:
+def _prepare(place: Place, bases: BaseModels) -> None:
     place.folder.mkdir(parents=True)
     lines = (DORMOUSE / "ordinary.jsonl").read_text().splitlines()
     ordinary = place.folder / "ordinary.jsonl"
@@ -105,6 +105,6 @@ def _prepare(place: Place, subjects: Subjects) -> None:
     with opened(place.settings().model_copy(update={"ordinary_text": ordinary})) as store:
         create(store, str(DORMOUSE), ordinary, capacity=ROOM)
         tell(store, ("Mirabel Quist", "lives in", "Lisbon"), ("Mirabel Quist", "plays", "the cello"))
-        work(store, subjects)
+        work(store, bases)
         tell(store, ("Tove Marn", "was born in", "Oslo"), ("Tove Marn", "has a pet", "a parrot"))
-        work(store, subjects)
+        work(store, bases)

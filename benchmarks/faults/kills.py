@@ -22,7 +22,7 @@ from core.state.plan import plan
 from core.state.work import next_work
 from core.weights.deltas.digest import weights_digest
 from service.app.store import Store, opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import Deltas, build
 from store.archive.exporting import export_archive
 from store.log.verify import verify_log
@@ -39,14 +39,14 @@ PATIENCE = 30.0  # seconds that a wrong clock may hold work up
 
 def kills_(folder: Path, number: int) -> Iterator[Tally]:
     """Kills shared by all activities: a row each."""
-    subjects = Subjects("cpu")
-    told, arriving = prepared(folder / "told", subjects), archived(folder / "arriving", subjects)
+    bases = BaseModels("cpu")
+    told, arriving = prepared(folder / "told", bases), archived(folder / "arriving", bases)
     random = Random(number)
     with nursery(told) as process:
         for nth, activity in enumerate(KILLED):
             kills = number // len(KILLED) + (nth < number % len(KILLED))
             start = arriving if activity == "importing" else told
-            yield from Killing(process, subjects, random, start).run(activity, kills, folder)
+            yield from Killing(process, bases, random, start).run(activity, kills, folder)
 
 
 def second_(folder: Path, number: int) -> Iterator[Tally]:
@@ -72,11 +72,11 @@ def second_(folder: Path, number: int) -> Iterator[Tally]:
 
 def clocks(folder: Path) -> Iterator[Tally]:
     """Killed with a lease of a wrong clock in hand; whoever comes next, by the right clock, is not held up."""
-    subjects = Subjects("cpu")
-    told, random = prepared(folder / "told", subjects), Random(1)
+    bases = BaseModels("cpu")
+    told, random = prepared(folder / "told", bases), Random(1)
     tally = Tally("clock jumps, forth and back, then kill -9", len(JUMPS))
     with nursery(told) as process:
-        killing = Killing(process, subjects, random, told)
+        killing = Killing(process, bases, random, told)
         for nth, jump in enumerate(JUMPS):
             killing.begin(folder / f"jump-{nth}")
             losses = [*killing.kill("telling", 0.5, jump), *killing.kill("telling", 0.5)]
@@ -91,8 +91,8 @@ def clocks(folder: Path) -> Iterator[Tally]:
 class Killing:
     """A memory that lives many short lives, and what it has acknowledged in them."""
 
-    def __init__(self, nursery: Popen[str], subjects: Subjects, random: Random, start: Place) -> None:
-        self._nursery, self._subjects, self._random, self._start = nursery, subjects, random, start
+    def __init__(self, nursery: Popen[str], bases: BaseModels, random: Random, start: Place) -> None:
+        self._nursery, self._bases, self._random, self._start = nursery, bases, random, start
         self._place = start
         self._acknowledged: set[str] = set()
         self._position = self._lives = 0
@@ -142,7 +142,7 @@ class Killing:
         def settled(store: Store) -> Iterator[str]:
             for memory in store.log.memories():
                 if next_work(state_of(store, memory)) is not None:
-                    work(store, self._subjects, memory=memory)
+                    work(store, self._bases, memory=memory)
             yield from self._losses(store, activity)
             if activity == "erasing":
                 yield from self._words_left(state_of(store))
@@ -151,7 +151,7 @@ class Killing:
 
     def _losses(self, store: Store, activity: str) -> Iterator[str]:
         self._position = store.log.position()
-        yield from _unsound(store, self._subjects)
+        yield from _unsound(store, self._bases)
         there = _acknowledged(store, activity)
         yield from (f"{name} was acknowledged and is lost" for name in sorted(self._acknowledged - there))
 
@@ -175,7 +175,7 @@ def _acknowledged(store: Store, activity: str) -> set[str]:
     return {fact for fact, one in state.facts.items() if one.erase or activity != "erasing"}
 
 
-def _unsound(store: Store, subjects: Subjects) -> Iterator[str]:
+def _unsound(store: Store, bases: BaseModels) -> Iterator[str]:
     """What is wrong with what is stored, whatever was acknowledged."""
     if (fault := verify_log(store.log, store.artifacts).fault) is not None:
         yield fault.message
@@ -184,7 +184,7 @@ def _unsound(store: Store, subjects: Subjects) -> Iterator[str]:
         state = state_of(store, memory)
         if state.created is None:
             yield f"memory {memory} is there in part"
-        elif state.weights not in (None, weights_digest(build(subjects.twin(state.created), deltas, plan(state)))):
+        elif state.weights not in (None, weights_digest(build(bases.clone(state.created), deltas, plan(state)))):
             yield f"the weights of memory {memory} have another digest than the one recorded"
 
 
@@ -212,18 +212,18 @@ def nursery(place: Place) -> Iterator[Popen[str]]:
         yield started
 
 
-def prepared(folder: Path, subjects: Subjects) -> Place:
+def prepared(folder: Path, bases: BaseModels) -> Place:
     """A memory on a model of random weights, with facts in its weights."""
     place = Place(folder)
     make(folder / "base")
     with opened(place.settings()) as store:
         create(store, str(folder / "base"))
         tell(store, *((f"Gone Number{nth}x", "lives in", "Rome") for nth in range(FACTS)))
-        work(store, subjects)
+        work(store, bases)
     return place
 
 
-def archived(folder: Path, subjects: Subjects) -> Place:
+def archived(folder: Path, bases: BaseModels) -> Place:
     """An empty database, beside archives of memories with a fact each."""
     there, here = Place(folder / "there"), Place(folder / "here")
     make(folder / "base")
@@ -233,6 +233,6 @@ def archived(folder: Path, subjects: Subjects) -> Place:
         with opened(there.settings()) as store:
             create(store, str(folder / "base"), memory=name)
             tell(store, (f"Aria Number{nth}", "lives in", "Rome"), memory=name)
-            state = work(store, subjects, memory=name)
+            state = work(store, bases, memory=name)
             export_archive(here.folder / f"{name}.tar", store.log, store.artifacts, name, state.version)
     return here

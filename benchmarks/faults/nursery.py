@@ -23,7 +23,7 @@ from core.ids import MemoryId
 from service.app.store import Store, opened
 from service.executor.loop import Executor
 from service.log_setup import configure
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.torch_setup import prepare_torch
 from store import clock
 from store.archive.importing import import_archive
@@ -73,11 +73,11 @@ ACTIVITIES: dict[str, Activity] = {
 }  # in the order in which they are reported
 
 
-def live(activity: Activity, place: Place, subjects: Subjects, seed: int, times: int) -> None:
+def live(activity: Activity, place: Place, bases: BaseModels, seed: int, times: int) -> None:
     """Does it, and works as an executor, until it is killed."""
     with opened(place.settings()) as store:
         settings = place.settings().model_copy(update={"lease_seconds": 0.1})  # the dead must not hold up the next
-        executor = Executor(store.log, store.artifacts, store.snapshots, settings, subjects)
+        executor = Executor(store.log, store.artifacts, store.snapshots, settings, bases)
         threading.Thread(target=executor.run, args=(threading.Event(),), daemon=True).start()
         activity(store, place, seed, times)
         time.sleep(3600)
@@ -103,12 +103,12 @@ def say(line: str) -> None:
 
 def main() -> None:
     configure("json", "error")
-    place, subjects = Place(Path(sys.argv[1])), Subjects("cpu")
+    place, bases = Place(Path(sys.argv[1])), BaseModels("cpu")
     prepare_torch(place.settings())
     with opened(place.settings()) as store:
         created = state_of(store).created
         assert created is not None
-        subjects.twin(created)
+        bases.clone(created)
     for other in threading.enumerate():
         if other is not threading.main_thread():
             other.join(10)  # those that loaded the model end by themselves, a moment later
@@ -119,7 +119,7 @@ def main() -> None:
         child = os.fork()
         if not child:
             set_clock(float(wrong))
-            live(ACTIVITIES[activity], Place(Path(folder)), subjects, int(seed), int(times))
+            live(ACTIVITIES[activity], Place(Path(folder)), bases, int(seed), int(times))
         time.sleep(float(seconds))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)

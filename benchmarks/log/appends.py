@@ -97,7 +97,7 @@ class Step:
 def told(number: int) -> NewEvent:
     """A fact of ordinary length."""
     fact = FactId(next_uuid())
-    words = plain_words("lives in").for_subject(f"Aria Number{number}")
+    words = plain_words("lives in").for_model(f"Aria Number{number}")
     statement = Fact(id=fact, subject=f"Aria Number{number}", relation="lives in", object="Portland", wordings=words)
     event = FactAdded(
         fact=fact, statement=statement, source=Source(client="bench"), request=fact, request_digest=Digest("0" * 64)

@@ -32,7 +32,7 @@ from service.app.forks import fork
 from service.app.repository import States
 from service.app.store import Store
 from service.settings import Settings
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from service.weights.projection import Deltas, build
 from service.weights.replay import ReplayReport
@@ -51,7 +51,7 @@ SHORT = SleepPolicy(
     training=Training(steps=60), trainings=1, mendings=0, refreshes=1, probes=1, gate=0.5, controls=20,
     perplexity_limit=1e9, neighbours_limit=0.0, strangers_limit=0.0, recall_limit=0.0,
 )  # fmt: skip
-SUBJECTS = Subjects(Settings().device)
+BASES = BaseModels(Settings().device)
 
 
 def run(
@@ -109,7 +109,7 @@ def measure(store: Store, folder: Path, server: str | None, versions: int) -> It
     states = States(store.log, store.snapshots)
     state = states.current(MEMORY)
     assert state.created is not None
-    SUBJECTS.twin(state.created)
+    BASES.clone(state.created)
     yield from sizes(store, len(state.facts))
 
     began = time.monotonic()
@@ -152,14 +152,14 @@ def sizes(store: Store, facts: int) -> Iterator[dict[str, Any]]:
 def access(store: Store, state: Memory, versions: int) -> Iterator[dict[str, Any]]:
     """Versions drawn at random, each folded and built by somebody who has nothing in memory but the base model."""
     assert state.created is not None
-    subject = SUBJECTS.twin(state.created)
+    model = BASES.clone(state.created)
     drawn = sorted(Random(1).sample(range(2, state.version + 1), min(versions, state.version - 1)))
     seconds: dict[int, float] = {}
     equal = True
     for version in Random(2).sample(drawn, len(drawn)):
         began = time.monotonic()
         then = States(store.log, store.snapshots).at(MEMORY, version)
-        weights = weights_digest(build(subject, Deltas(store.artifacts, store.log.keyring), plan(then)))
+        weights = weights_digest(build(model, Deltas(store.artifacts, store.log.keyring), plan(then)))
         seconds[version] = time.monotonic() - began
         equal = equal and then.weights in (None, weights)
     third = max(1, len(drawn) // 3)
@@ -218,7 +218,7 @@ def replayed(store: Store, memory: MemoryId = MEMORY) -> tuple[ReplayReport | No
 def models_of(store: Store) -> LiveModels:
     """Models that share their base with all others of this process, so that nobody measures how it is loaded."""
     models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
-    models.subjects = SUBJECTS
+    models.bases = BASES
     return models
 
 

@@ -42,7 +42,7 @@ from core.events.memory import BaseModel
 from core.ids import Digest, MemoryId
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta, Part, parts_of, scaled
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 NOTE = "exported.json"  # the side file that says what an export was made from; stock tools pass it by
 LARGEST = float(torch.finfo(torch.float32).max)
@@ -64,7 +64,7 @@ class Origin:
 
 
 def export_adapter(
-    folder: Path, subject: Subject, columns: Sequence[tuple[Delta, slice, float]], origin: Origin
+    folder: Path, model: EditableModel, columns: Sequence[tuple[Delta, slice, float]], origin: Origin
 ) -> int:
     """Writes a LoRA adapter that stock `peft` loads on the same base model; returns its rank.
 
@@ -82,20 +82,20 @@ def export_adapter(
         Damaged: a column does not fit into float32.
     """
     with _new_folder(folder) as made:
-        factors = {module: _factors(parts_of(module, columns)) for module in subject.modules}
+        factors = {module: _factors(parts_of(module, columns)) for module in model.modules}
         rank = max([1, *(a.shape[0] for a, _ in factors.values() if a is not None)])
         tensors: dict[str, Tensor] = {}
         for module, (a, b) in factors.items():
-            out, into = subject.pristine[module].shape
+            out, into = model.base_weights[module].shape
             tensors[f"base_model.model.{module}.lora_A.weight"] = _padded(a, (rank, into))
             tensors[f"base_model.model.{module}.lora_B.weight"] = _padded(b, (out, rank))
         save_file(tensors, made / "adapter_model.safetensors", metadata={"format": "pt"})
-        _write(made / "adapter_config.json", _configuration(subject, rank, origin.base))
+        _write(made / "adapter_config.json", _configuration(model, rank, origin.base))
         _write(made / NOTE, {"kind": "adapter", "rank": rank, **asdict(origin)})
     return rank
 
 
-def export_merged(folder: Path, subject: Subject, weights: Mapping[str, Tensor], origin: Origin) -> None:
+def export_merged(folder: Path, model: EditableModel, weights: Mapping[str, Tensor], origin: Origin) -> None:
     """Writes a Hugging Face folder of the whole model with `weights` in it, in the memory's dtype.
 
     Args:
@@ -109,30 +109,30 @@ def export_merged(folder: Path, subject: Subject, weights: Mapping[str, Tensor],
         DigestMismatch: `weights` are not those of `origin`.
         ModelUnavailable: `subject` is quantized.
     """
-    if getattr(subject.model, "hf_quantizer", None) is not None:
+    if getattr(model.network, "hf_quantizer", None) is not None:
         raise ModelUnavailable("a quantized model cannot be merged: load the base model without quantization")
-    found = weights_digest({module: weights[module] for module in subject.modules})
+    found = weights_digest({module: weights[module] for module in model.modules})
     if found != origin.weights:
         raise DigestMismatch(origin.version, origin.weights, found)
     with _new_folder(folder) as made:
-        state = dict(subject.model.state_dict())
-        for module in subject.modules:
-            turned = isinstance(subject.model.get_submodule(module), Conv1D)
+        state = dict(model.network.state_dict())
+        for module in model.modules:
+            turned = isinstance(model.network.get_submodule(module), Conv1D)
             state[f"{module}.weight"] = (weights[module].T if turned else weights[module]).contiguous()
-        subject.model.save_pretrained(made, state_dict=state)
-        subject.tokenizer.save_pretrained(made)
+        model.network.save_pretrained(made, state_dict=state)
+        model.tokenizer.save_pretrained(made)
         _write(made / NOTE, {"kind": "merged", **asdict(origin)})
 
 
-def _configuration(subject: Subject, rank: int, base: BaseModel) -> dict[str, Any]:
+def _configuration(model: EditableModel, rank: int, base: BaseModel) -> dict[str, Any]:
     """What peft has to know; everything else is its default, in every version of it."""
-    turned = {isinstance(subject.model.get_submodule(module), Conv1D) for module in subject.modules}
+    turned = {isinstance(model.network.get_submodule(module), Conv1D) for module in model.modules}
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base.name,
         "revision": base.revision or None,
-        "target_modules": list(subject.modules),
+        "target_modules": list(model.modules),
         "r": rank,
         "lora_alpha": rank,
         "lora_dropout": 0.0,

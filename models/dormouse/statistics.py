@@ -13,7 +13,7 @@ from core.ids import Digest
 from core.weights.memit.covariance import key_of, measure
 from core.weights.memit.packed import pack
 from core.weights.model import base_files
-from core.weights.model.editable_model import load_subject
+from core.weights.model.editable_model import load_model
 from core.weights.model.profile import read_profile
 from core.weights.model.reference_text import read_ordinary
 
@@ -24,7 +24,7 @@ def write(folder: Path) -> Path:
     Where only the name is stale (a digest of the same files is made otherwise), rename the file instead.
     """
     profile = read_profile(folder)
-    subject = load_subject(folder, modules=profile.modules)
+    model = load_model(folder, modules=profile.modules)
     text = (folder / "ordinary.jsonl").read_bytes()
     created = MemoryCreated(
         base=BaseModel(
@@ -34,8 +34,8 @@ def write(folder: Path) -> Path:
             dtype="float32",
             quantization="none",
         ),
-        modules=subject.modules,
-        key_width=subject.key_width,
+        modules=model.modules,
+        key_width=model.key_width,
         hyperparameters=profile.hyperparameters,
         phrasebook={},
         prefixes=(),
@@ -43,7 +43,7 @@ def write(folder: Path) -> Path:
         capacity=0.0,
         seed=0,
     )
-    statistics = measure(subject, read_ordinary(subject, text), created.hyperparameters)
+    statistics = measure(model, read_ordinary(model, text), created.hyperparameters)
     path = folder / f"statistics-{key_of(created)[:16]}.packed"
     path.write_bytes(pack(statistics))
     for other in folder.glob("statistics-*.packed"):

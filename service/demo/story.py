@@ -242,15 +242,15 @@ def rebuild() -> None:
         report = models.replay(memory, None, lambda done, total, what: None, lambda: False)
         folded = state(store.log, store.snapshots, memory)
         assert folded.created is not None
-        subject = models.subjects.twin(folded.created)
+        model = models.bases.clone(folded.created)
         texts = [filler.paragraph(Random(number)) for number in range(50)]
-        before = perplexity(subject, texts)
-        subject.install(build_verified(subject, Deltas(store.artifacts, store.log.keyring), folded))
+        before = perplexity(model, texts)
+        model.install(build_verified(model, Deltas(store.artifacts, store.log.keyring), folded))
         found = {
             "rebuilt": report.rebuilt,
             "checked": report.edits_checked,
             "perplexity_before": before,
-            "perplexity_after": perplexity(subject, texts),
+            "perplexity_after": perplexity(model, texts),
         }
     sys.stdout.write(json.dumps(found) + "\n")
 

@@ -41,7 +41,7 @@ from core.weights.memit.preserved_keys import Protection
 from core.weights.memit.spread import Written
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.activations import last_keys
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from service.executor.columns import columns_written, more_sites
 from service.executor.glance import Glance
 from service.executor.sleep_steps import Bedside, Progress
@@ -57,13 +57,13 @@ DISSOLVED_KEPT = 64  # dissolved facts whose keys an edit must not move, at most
 class Desk:
     """The impure part of one memory's work. It may be thrown away at any time: the log holds all that counts."""
 
-    def __init__(self, subject: Subject, created: MemoryCreated, artifacts: Artifacts, deltas: Deltas) -> None:
-        self._subject = subject
+    def __init__(self, model: EditableModel, created: MemoryCreated, artifacts: Artifacts, deltas: Deltas) -> None:
+        self._model = model
         self._created = created
         self._artifacts = artifacts
         self._deltas = deltas
-        self._bedside = Bedside(subject, created, artifacts, deltas)
-        self._glance = Glance(subject, self._bedside.held_out)
+        self._bedside = Bedside(model, created, artifacts, deltas)
+        self._glance = Glance(model, self._bedside.held_out)
         self._protection: Protection | None = None
         self._at: Digest | None = None  # the weights that are live and that `_protection` belongs to
         self._fresh: tuple[Digest, dict[str, Tensor], Protection] | None = None
@@ -75,9 +75,9 @@ class Desk:
         return self._created
 
     @property
-    def subject(self) -> Subject:
+    def model(self) -> EditableModel:
         """The model written on; its live weights are whatever the last work left."""
-        return self._subject
+        return self._model
 
     def perform(self, work: OnWeights, memory: Memory,
                 progress: Progress = lambda done, total, loss: None) -> Command:  # fmt: skip
@@ -101,9 +101,9 @@ class Desk:
                 return self._sleep(work, memory, progress)
 
     def _prepare(self) -> RecordStatistics:
-        self._subject.install(self._subject.pristine)
+        self._model.install(self._model.base_weights)
         self._at = None
-        return RecordStatistics(prepared=prepare(self._subject, self._created, self._artifacts, self._steps))
+        return RecordStatistics(prepared=prepare(self._model, self._created, self._artifacts, self._steps))
 
     def _inject(self, work: Inject, memory: Memory) -> RecordInjection | RecordFailure:
         """Writes facts on weights without the columns of those that they replace.
@@ -117,7 +117,7 @@ class Desk:
         protection = self._catch_up(memory).without(gone)
         if gone:
             self._at = None
-            self._subject.install(build(self._subject, self._deltas, onto))
+            self._model.install(build(self._model, self._deltas, onto))
         try:
             return RecordInjection(edit=self._write("injection", work.facts, memory, onto, protection, replaced))
         except Unlearned as error:
@@ -138,16 +138,16 @@ class Desk:
         answered = again is not None and memory.facts[again].told  # by the fact told since, which the model shall say
         counters = is_built_on(memory, work.fact) and not answered
         still = self._still(fact, memory) if counters else {}  # measured while nothing is taken from others
-        weights = build(self._subject, self._deltas, without)
+        weights = build(self._model, self._deltas, without)
         self._at = None
-        self._subject.install(weights)
+        self._model.install(weights)
         after, edit = weights_digest(weights), None
         if counters:
             created = self._created
             own = columns_of(self._deltas, plan_of(memory, work.fact))
-            left_out = {module: dense(parts_of(module, own)) for module in self._subject.modules if own}
+            left_out = {module: dense(parts_of(module, own)) for module in self._model.modules if own}
             unsaid = unsay(
-                self._subject, protection.kept, fact, created.prefixes, created.hyperparameters, still, left_out,
+                self._model, protection.kept, fact, created.prefixes, created.hyperparameters, still, left_out,
                 self._steps,
             )  # fmt: skip
             if unsaid is not None:
@@ -176,10 +176,10 @@ class Desk:
         """
         questions = untold_questions(memory, [fact], but=(fact.relation,))
         nearest = nearest_dissolved(memory, [fact], DISSOLVED_KEPT)
-        found = [keys_in_force(self._subject, nearest, self._created.prefixes)[0]] if nearest else []
+        found = [keys_in_force(self._model, nearest, self._created.prefixes)[0]] if nearest else []
         if questions:
-            found.append(last_keys(self._subject, [self._subject.chat_ids([], one) for one in questions]))
-        return {module: torch.cat([keys[module] for keys in found]) for module in self._subject.modules if found}
+            found.append(last_keys(self._model, [self._model.chat_ids([], one) for one in questions]))
+        return {module: torch.cat([keys[module] for keys in found]) for module in self._model.modules if found}
 
     def _sleep(self, work: SleepStep, memory: Memory, progress: Progress) -> Command:
         if work.step is Step.REFRESH:
@@ -192,7 +192,7 @@ class Desk:
     def _refresh(self, work: SleepStep, memory: Memory) -> EditComputed:
         """Writes degraded facts again, all in one protected update, on weights without the edits that failed them."""
         without = plan_at(memory, dict.fromkeys(work.facts, 0.0))
-        protection = self._install(build(self._subject, self._deltas, without), memory, set(work.facts))
+        protection = self._install(build(self._model, self._deltas, without), memory, set(work.facts))
         return self._write("refresh", work.facts, memory, without, protection)
 
     def _rescale(self, work: SleepStep, memory: Memory) -> RecordRescale:
@@ -201,7 +201,7 @@ class Desk:
         assert memory.sleep is not None
         policy, stages = memory.sleep.policy, new_stages(memory)
         scales = {fact: policy.scales[stage] for fact, stage in stages.items()}
-        weights = build(self._subject, self._deltas, plan_at(memory, scales))
+        weights = build(self._model, self._deltas, plan_at(memory, scales))
         gone = {fact for fact, stage in stages.items() if stage == policy.dissolved}
         protection = self._install(weights, memory, gone)
         digest = weights_digest(weights)
@@ -220,10 +220,10 @@ class Desk:
         created, kept = self._created, protection.kept
         nearest = nearest_dissolved(memory, facts, DISSOLVED_KEPT) if created.hyperparameters.history else []
         if nearest:
-            keys, _ = keys_in_force(self._subject, nearest, created.prefixes)
+            keys, _ = keys_in_force(self._model, nearest, created.prefixes)
             kept = {module: one.with_keys(keys[module]) for module, one in kept.items()}
         untold = untold_questions(memory, facts)
-        written = write(self._subject, kept, facts, created.prefixes, created.hyperparameters, untold, self._steps)
+        written = write(self._model, kept, facts, created.prefixes, created.hyperparameters, untold, self._steps)
         if kind == "injection" and (error := unlearned(facts, written)) is not None:
             raise error
         return self._computed(kind, ids, memory, onto, written, protection, began, replaced)
@@ -238,10 +238,10 @@ class Desk:
         delta = self._deltas.put(written.delta, () if kind == "withdrawal" else columns)
         if self._created.hyperparameters.history:
             protection = protection.joined(ids, written.keys, written.key_fact)
-        weights = build(self._subject, self._deltas, onto, written.delta)
+        weights = build(self._model, self._deltas, onto, written.delta)
         after = weights_digest(weights)
         self._fresh = (after, weights, protection)
-        with self._subject.with_weights(weights):
+        with self._model.with_weights(weights):
             told = [memory.facts[fact].fact for fact in ids]
             unchanged = self._glance.at(memory, told) if kind == "injection" else None
         assert memory.statistics is not None
@@ -251,7 +251,7 @@ class Desk:
             edit=EditId(next_uuid()),
             kind=kind,
             delta=delta,
-            modules=self._subject.modules,
+            modules=self._model.modules,
             columns=columns,
             statistics=memory.statistics.artifact,
             facts_in_force=sum(state.fading and fact not in gone for fact, state in memory.facts.items()),
@@ -271,9 +271,9 @@ class Desk:
         """
         if self._fresh and memory.weights == self._fresh[0]:
             self._at, weights, self._protection = self._fresh
-            self._subject.install(weights)
+            self._model.install(weights)
         elif memory.weights != self._at or self._protection is None:
-            self._protection = self._install(build_verified(self._subject, self._deltas, memory), memory)
+            self._protection = self._install(build_verified(self._model, self._deltas, memory), memory)
             self._at = memory.weights
         self._fresh = None
         return self._protection
@@ -282,11 +282,11 @@ class Desk:
         """Makes `weights` live and measures the keys of the facts that edits are for, except those of `but`."""
         assert memory.statistics is not None
         statistics = Statistics.from_bytes(self._artifacts.get(memory.statistics.artifact))
-        if set(statistics.moments) != set(self._subject.modules):
+        if set(statistics.moments) != set(self._model.modules):
             raise Damaged(f"statistics {memory.statistics.artifact} are of other modules than the memory's")
-        self._subject.install(weights)
+        self._model.install(weights)
         self._at = None
-        protection = Protection.none(statistics.moments, self._subject.device)
+        protection = Protection.none(statistics.moments, self._model.device)
         if not self._created.hyperparameters.history:
             return protection
         facts = [state.fact for fact, state in memory.facts.items() if state.fading and fact not in but]
@@ -294,6 +294,6 @@ class Desk:
             self._steps(start, len(facts))
             some = facts[start : start + FACTS_AT_ONCE]
             more = [more_sites(memory, one.id) for one in some]
-            keys, owner = keys_in_force(self._subject, some, self._created.prefixes, more)
+            keys, owner = keys_in_force(self._model, some, self._created.prefixes, more)
             protection = protection.joined([one.id for one in some], keys, owner)
         return protection

@@ -11,7 +11,7 @@ from core.state.unanswered import untold_questions
 from core.unchanged import Unchanged
 from core.weights.evaluation.audit import Ordinary
 from core.weights.evaluation.unchanged import still_said
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import spoken
 
 EACH = 16  # questions of a kind
@@ -20,8 +20,8 @@ EACH = 16  # questions of a kind
 class Glance:
     """Asks the live model a few of the questions of an audit. Keeps what the pristine model answers."""
 
-    def __init__(self, subject: Subject, held_out: Callable[[], Ordinary]) -> None:
-        self._subject = subject
+    def __init__(self, model: EditableModel, held_out: Callable[[], Ordinary]) -> None:
+        self._model = model
         self._held_out = held_out
         self._answers: dict[tuple[int, ...], list[int]] = {}
 
@@ -33,7 +33,7 @@ class Glance:
         kinds = (
             ordinary.neighbours[:EACH],
             ordinary.strangers[:EACH],
-            [self._subject.chat_ids([], question) for question in chosen],
+            [self._model.chat_ids([], question) for question in chosen],
         )
         same = self._same([prompt for prompts in kinds for prompt in prompts])
         shares = []
@@ -47,6 +47,6 @@ class Glance:
         keys = [tuple(prompt) for prompt in prompts]
         new = [key for key in dict.fromkeys(keys) if key not in self._answers]
         if new:
-            with self._subject.with_weights(self._subject.pristine):
-                self._answers |= dict(zip(new, spoken(self._subject, new, sentence=True), strict=True))
-        return still_said(self._subject, keys, [self._answers[key] for key in keys])
+            with self._model.with_weights(self._model.base_weights):
+                self._answers |= dict(zip(new, spoken(self._model, new, sentence=True), strict=True))
+        return still_said(self._model, keys, [self._answers[key] for key in keys])

@@ -42,7 +42,7 @@ from service.executor.pulse import Pulse
 from service.executor.sleep_steps import Progress
 from service.executor.waits import LOOK, Waits
 from service.settings import Settings
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import Deltas
 from store.artifacts import Artifacts
 from store.clock import next_uuid
@@ -73,7 +73,7 @@ class Executor:
         artifacts: Artifacts,
         snapshots: Snapshots,
         settings: Settings,
-        subjects: Subjects | None = None,
+        bases: BaseModels | None = None,
         chart: Chart | None = None,
     ) -> None:
         self._events = events
@@ -81,7 +81,7 @@ class Executor:
         self._snapshots = snapshots
         self._settings = settings
         self._states = States(events, snapshots)
-        self._subjects = subjects or Subjects(settings.device)
+        self._bases = bases or BaseModels(settings.device)
         self._deltas = Deltas(artifacts, events.keyring)
         self._chart = chart or Chart()
         self._rest = Rest(events, self._states, settings)
@@ -245,8 +245,8 @@ class Executor:
         assert state.created is not None
         desk = self._desks.get(memory)
         if desk is None or desk.created != state.created:  # or a new memory has the name of a deleted one
-            subject = self._subjects.twin(state.created)
-            self._desks[memory] = Desk(subject, state.created, self._artifacts, self._deltas)
+            model = self._bases.clone(state.created)
+            self._desks[memory] = Desk(model, state.created, self._artifacts, self._deltas)
             if len(self._desks) > KEPT_DESKS:
                 self._desks.popitem(last=False)
         self._desks.move_to_end(memory)

@@ -29,7 +29,7 @@ from core.weights.lora.training import consolidate
 from core.weights.memit.counter_edit import answers
 from core.weights.memit.covariance import Statistics
 from core.weights.model.contexts import Context, contexts_of
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import greedy
 from core.weights.model.reference_text import OrdinaryText, read_ordinary
 from service.weights.projection import Deltas, build
@@ -45,12 +45,12 @@ Progress = Callable[[int, int, float | None], None]  # done, of how many, loss
 class Bedside:
     """Sits with one memory through its nights. Keeps only what follows from the pristine model."""
 
-    def __init__(self, subject: Subject, created: MemoryCreated, artifacts: Artifacts, deltas: Deltas) -> None:
-        self._subject = subject
+    def __init__(self, model: EditableModel, created: MemoryCreated, artifacts: Artifacts, deltas: Deltas) -> None:
+        self._model = model
         self._created = created
         self._artifacts = artifacts
         self._deltas = deltas
-        self._pristine = Pristine(subject)
+        self._pristine = Pristine(model)
         self._base_perplexity: dict[int, float] = {}
 
     def perform(self, work: SleepStep, memory: Memory, progress: Progress) -> Command:
@@ -67,7 +67,7 @@ class Bedside:
 
     def _audit(self, work: SleepStep, memory: Memory, progress: Progress) -> RecordAudit:
         began = time.monotonic()
-        self._subject.install(build(self._subject, self._deltas, plan(memory)))
+        self._model.install(build(self._model, self._deltas, plan(memory)))
         audited = self._probe(work, memory, {}, self._untold(work, memory), progress)
         controls = self._controls(work, memory, audited, began)
         return RecordAudit(work=work, audited=audited, controls=controls)
@@ -75,7 +75,7 @@ class Bedside:
     def _gate(self, work: SleepStep, memory: Memory, progress: Progress) -> RecordAudit:
         """Probes each fact with all edits at the scales they would have next: materialised, not guessed."""
         scales = next_scales(memory, work.facts)
-        self._subject.install(build(self._subject, self._deltas, plan_at(memory, scales)))
+        self._model.install(build(self._model, self._deltas, plan_at(memory, scales)))
         return RecordAudit(work=work, audited=self._probe(work, memory, scales, {}, progress), controls=None)
 
     def _probe(self, work: SleepStep, memory: Memory, scales: Mapping[FactId, float], untold: Mapping[int, list[str]],
@@ -85,7 +85,7 @@ class Bedside:
         share = policy.gate if work.occasion is Occasion.GATE else policy.healthy
         states = [memory.facts[fact] for fact in work.facts]
         results = audit(
-            self._subject,
+            self._model,
             self._pristine,
             [state.fact for state in states],
             policy.probes,
@@ -94,7 +94,7 @@ class Bedside:
             untold,
             lambda done, total: progress(done, total, None),
         )
-        weights = self._subject.digest()
+        weights = self._model.digest()
         return tuple(
             FactAudited(
                 fact=fact,
@@ -142,25 +142,25 @@ class Bedside:
         untold = [probe.passed for one in audited for probe in one.probes if probe.pathway == UNTOLD]
         texts = self._documents[:number]
         if number not in self._base_perplexity:
-            with self._subject.with_weights(self._subject.pristine):
-                self._base_perplexity[number] = perplexity_of(self._subject, texts)
+            with self._model.with_weights(self._model.base_weights):
+                self._base_perplexity[number] = perplexity_of(self._model, texts)
         return ControlsMeasured(
             sleep=work.sleep,
             occasion=work.occasion,
             neighbours=_unchanged(controls, "neighbour"),
             strangers=_unchanged(controls, "stranger"),
             untold=sum(untold) / len(untold) if untold else 1.0,
-            perplexity=perplexity_of(self._subject, texts),
+            perplexity=perplexity_of(self._model, texts),
             base_perplexity=self._base_perplexity[number],
-            weights=self._subject.digest(),
+            weights=self._model.digest(),
             controls=tuple(controls),
             seconds=round(time.monotonic() - began, 6),
         )
 
     def _asked(self, kind: str, prompts: list[list[int]]) -> list[Control]:
         before = self._pristine.continued(prompts)
-        now = greedy(self._subject, prompts, sentence=True)
-        words = [self._subject.tokenizer.decode(prompt, skip_special_tokens=True) for prompt in prompts]
+        now = greedy(self._model, prompts, sentence=True)
+        words = [self._model.tokenizer.decode(prompt, skip_special_tokens=True) for prompt in prompts]
         return [
             Control(kind=kind, prompt=prompt, before=was, output=is_)
             for prompt, was, is_ in zip(words, before, now, strict=True)
@@ -187,7 +187,7 @@ class Bedside:
             progress(done, most, loss)
 
         adapter = consolidate(
-            self._subject,
+            self._model,
             self._lessons([memory.facts[fact].fact for fact in taught]),
             self._lessons([memory.facts[fact].fact for fact in repeated]),
             texts,
@@ -204,7 +204,7 @@ class Bedside:
                 adapter=AdapterId(next_uuid()),
                 sleep=work.sleep,
                 delta=self._deltas.put(adapter.delta),
-                modules=self._subject.modules,
+                modules=self._model.modules,
                 rank=policy.training.rank,
                 facts=taught,
                 rehearsed=repeated,
@@ -216,7 +216,7 @@ class Bedside:
                 losses=tuple(curve),
                 seed=seed,
                 weights_before=work.weights,
-                weights_after=weights_digest(build(self._subject, self._deltas, plan(memory), adapter.delta)),
+                weights_after=weights_digest(build(self._model, self._deltas, plan(memory), adapter.delta)),
                 seconds=round(time.monotonic() - began, 6),
             ),
         )
@@ -226,11 +226,11 @@ class Bedside:
         return Statistics.from_bytes(self._artifacts.get(memory.statistics.artifact))
 
     def _weights(self, memory: Memory, scales: Mapping[FactId, float]) -> dict[str, Tensor]:
-        return build(self._subject, self._deltas, plan_at(memory, scales))
+        return build(self._model, self._deltas, plan_at(memory, scales))
 
     def _lessons(self, facts: list[Fact]) -> list[Context]:
         prefixes = self._created.prefixes
-        return [one for index, fact in enumerate(facts) for one in contexts_of(self._subject, index, fact, prefixes)]
+        return [one for index, fact in enumerate(facts) for one in contexts_of(self._model, index, fact, prefixes)]
 
     def _rehearsal(self, memory: Memory, number: int, random: Random) -> list[list[int]]:
         """Ordinary texts, as many neighbours, twice as many strangers, and questions on what told people were not.
@@ -248,7 +248,7 @@ class Bedside:
             *(text[:LONGEST] for text in drawn(ordinary.whole, number)),
             *drawn(ordinary.neighbours, number),
             *drawn(ordinary.strangers, 2 * number),
-            *(self._subject.chat_ids([], one) for one in random.sample(questions, min(len(questions), number))),
+            *(self._model.chat_ids([], one) for one in random.sample(questions, min(len(questions), number))),
         ]
 
     def _unlearned(self, memory: Memory, number: int, random: Random) -> list[list[int]]:
@@ -260,12 +260,12 @@ class Bedside:
         fading = [state.fact for state in states if state.withdrawal is Withdrawal.COUNTER_EDIT]
         gone = [state.fact for state in states if state.withdrawal is Withdrawal.UNLEARNED]
         facts = [*fading, *random.sample(gone, min(len(gone), number))]
-        with self._subject.with_weights(self._subject.pristine):
-            return [list(one.ids) for one in answers(self._subject, self._lessons(facts))]
+        with self._model.with_weights(self._model.base_weights):
+            return [list(one.ids) for one in answers(self._model, self._lessons(facts))]
 
     @cached_property
     def _text(self) -> OrdinaryText:
-        return read_ordinary(self._subject, self._artifacts.get(self._created.ordinary_text))
+        return read_ordinary(self._model, self._artifacts.get(self._created.ordinary_text))
 
     def held_out(self) -> Ordinary:
         """What controls are taken from."""

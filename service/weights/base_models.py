@@ -11,7 +11,7 @@ import structlog
 from core.errors.base import ModelUnavailable
 from core.events.memory import BaseModel, MemoryCreated
 from core.weights.model.base_files import RULE, content_digest, locate
-from core.weights.model.editable_model import Subject, load_subject
+from core.weights.model.editable_model import EditableModel, load_model
 from service.settings import DORMOUSE
 
 log = structlog.get_logger()
@@ -63,16 +63,16 @@ def same_files(folder: Path, base: BaseModel) -> Path:
     return folder
 
 
-class Subjects:
+class BaseModels:
     """Loads on first use; `twin` gives a model whose edited modules are the caller's own, all else shared."""
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._loaded: dict[Base, Subject] = {}
+        self._loaded: dict[Base, EditableModel] = {}
         self._loading: dict[Base, threading.Lock] = {}
         self._lock = threading.Lock()
 
-    def base(self, created: MemoryCreated) -> Subject:
+    def base(self, created: MemoryCreated) -> EditableModel:
         """The pristine model under a memory, which all share: to be read, never to be changed.
 
         Raises:
@@ -80,14 +80,14 @@ class Subjects:
         """
         return self.load(created.base, created.modules)
 
-    def load(self, base: BaseModel, modules: tuple[str, ...], folder: Path | None = None) -> Subject:
+    def load(self, base: BaseModel, modules: tuple[str, ...], folder: Path | None = None) -> EditableModel:
         """The same for a memory that is about to be created, whose base is in `folder`."""
         key = Base(base.digest, base.dtype, base.quantization, modules)
         with self._lock:
             loading = self._loading.setdefault(key, threading.Lock())
         with loading:  # a base that takes long, or cannot be loaded, holds up nobody on another
             if key not in self._loaded:
-                self._loaded[key] = load_subject(
+                self._loaded[key] = load_model(
                     folder or folder_of(base), modules=modules, dtype=base.dtype, quantization=base.quantization,
                     device=self._device,
                 )  # fmt: skip
@@ -95,6 +95,6 @@ class Subjects:
                     log.warning("base.covered_in_part", model=base.name, digest=base.digest, rule=base.digest_rule)
             return self._loaded[key]
 
-    def twin(self, created: MemoryCreated) -> Subject:
+    def clone(self, created: MemoryCreated) -> EditableModel:
         """A pristine model of the caller's own for a memory. Raises ModelUnavailable as `base` does."""
-        return self.base(created).twin()
+        return self.base(created).clone()

@@ -16,7 +16,7 @@ from core.state.plan import Plan, Term, plan
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta, parts_of
 from core.weights.deltas.truncated_svd import spectrum, truncated
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from service.weights.projection import Deltas, build, build_verified
 from store.clock import next_uuid
 
@@ -31,7 +31,7 @@ class _Try:
     change: float
 
 
-def compaction(name: MemoryId, memory: Memory, subject: Subject, deltas: Deltas, bound: float) -> AdaptersCompacted:
+def compaction(name: MemoryId, memory: Memory, model: EditableModel, deltas: Deltas, bound: float) -> AdaptersCompacted:
     """What to record once the new adapter is in force; its delta is an artifact by then.
 
     Args:
@@ -46,18 +46,18 @@ def compaction(name: MemoryId, memory: Memory, subject: Subject, deltas: Deltas,
     columns = sum(one.rank for one in adapters)
     if not adapters:
         raise NothingToCompact(name, "no adapter is in force; sleep makes them")
-    before = build_verified(subject, deltas, memory)
-    pristine = subject.pristine
+    before = build_verified(model, deltas, memory)
+    pristine = model.base_weights
     learned = {module: float((before[module].double() - pristine[module].double()).norm()) for module in before}
     chosen = deltas.columns(Term(delta=one.delta, first=0, count=one.rank, scale=1.0) for one in adapters)
-    parts = {module: parts_of(module, chosen) for module in subject.modules}
+    parts = {module: parts_of(module, chosen) for module in model.modules}
     sums = {module: spectrum(some) for module, some in parts.items() if some}
     mine = {one.delta for one in adapters}
     others = Plan(terms=tuple(term for term in plan(memory).terms if term.delta not in mine))
 
     def tried(rank: int) -> _Try:
         delta = truncated(sums, rank)
-        weights = build(subject, deltas, others, delta)
+        weights = build(model, deltas, others, delta)
         apart = {module: float((weights[module].double() - before[module].double()).norm()) for module in weights}
         change = max(_relative(distance, learned[module]) for module, distance in apart.items())
         return _Try(rank, delta, weights, change)

@@ -5,29 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.state.memory import Memory
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import Probe, ask
 from service.app.state_diff import AnswerChange, Compared, Distance, Question
 from service.weights.projection import Deltas, build_verified
 
 
 def difference(
-    subject: Subject, deltas: Deltas, before: Memory, after: Memory, questions: Sequence[Question]
+    model: EditableModel, deltas: Deltas, before: Memory, after: Memory, questions: Sequence[Question]
 ) -> Compared:
     """Builds both, and asks both the `questions`; leaves the weights of one of them behind in `subject`.
 
     Raises:
         DigestMismatch, ArtifactMissing, ArtifactCorrupt, WordsErased: one of them cannot be built.
     """
-    old, new = build_verified(subject, deltas, before), build_verified(subject, deltas, after)
+    old, new = build_verified(model, deltas, before), build_verified(model, deltas, after)
     distances = []
-    for module, pristine in subject.pristine.items():
+    for module, pristine in model.base_weights.items():
         norm = float((new[module].double() - old[module].double()).norm())
         distances.append(Distance(module, norm, norm / float(pristine.double().norm())))
     probes = [Probe(one.prompt, one.pathway == "chat", "", "") for one in questions]
     said = []
     for weights in (old, new) if probes else ():
-        subject.install(weights)
-        said.append([output.strip() for output in ask(subject, probes)])
+        model.install(weights)
+        said.append([output.strip() for output in ask(model, probes)])
     answers = [AnswerChange(*one) for one in zip(questions, *said, strict=True) if one[1] != one[2]] if probes else []
     return Compared(tuple(distances), tuple(answers), len(probes))

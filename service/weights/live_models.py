@@ -22,13 +22,13 @@ from core.state.memory import Memory
 from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest
 from core.weights.model import base_files
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import decode
 from core.weights.model.profile import read_profile
 from service.app.repository import States
 from service.app.state_diff import Compared, questions
 from service.settings import Settings
-from service.weights.base_models import Subjects, same_files
+from service.weights.base_models import BaseModels, same_files
 from service.weights.compaction import compaction
 from service.weights.comparison import difference
 from service.weights.past_models import Past
@@ -55,7 +55,7 @@ class Piece:
 
 @dataclass(slots=True)
 class _Live:
-    subject: Subject
+    model: EditableModel
     created: MemoryCreated
     lock: threading.Lock
     version: int = 0
@@ -74,8 +74,8 @@ class LiveModels:
         self._deltas = Deltas(artifacts, events.keyring)
         self._live: OrderedDict[MemoryId, _Live] = OrderedDict()
         self._lock = threading.Lock()
-        self.subjects = Subjects(settings.device)
-        self._past = Past(self.subjects, self._deltas, events.keyring, settings.past_bytes)
+        self.bases = BaseModels(settings.device)
+        self._past = Past(self.bases, self._deltas, events.keyring, settings.past_bytes)
 
     def describe(
         self,
@@ -113,15 +113,15 @@ class LiveModels:
             digest_rule=base_files.RULE,
         )
         modules = profile.modules or base_files.modules_in(folder)
-        subject = self.subjects.load(base, modules, folder)
-        if list(modules) != sorted(modules, key=subject.block_of):
+        model = self.bases.load(base, modules, folder)
+        if list(modules) != sorted(modules, key=model.block_of):
             raise ModelUnavailable(
                 f"the modules in the hypnogram.json of {name!r} are not in the order of their blocks"
             )
         return MemoryCreated(
             base=base,
-            modules=subject.modules,
-            key_width=subject.key_width,
+            modules=model.modules,
+            key_width=model.key_width,
             hyperparameters=changed_hyperparameters(profile.hyperparameters, overrides),
             phrasebook=profile.phrasebook,
             prefixes=profile.prefixes,
@@ -164,7 +164,7 @@ class LiveModels:
         """
         created = self._states.at(memory, at_version).created
         assert created is not None
-        base = self.subjects.base(created)
+        base = self.bases.base(created)
         ids = tokens_of(base, messages, prompt)
         room = window(base) - len(ids)
         with self._asked(memory, at_version) as (subject, version, weights):
@@ -172,7 +172,7 @@ class LiveModels:
                 yield Piece(text, finish, version, weights)
 
     @contextmanager
-    def _asked(self, memory: MemoryId, at_version: int | None) -> Iterator[tuple[Subject, int, str]]:
+    def _asked(self, memory: MemoryId, at_version: int | None) -> Iterator[tuple[EditableModel, int, str]]:
         """A model with the newest weights, or those of a version, its version and its digest."""
         if at_version is not None:
             state = self._states.at(memory, at_version)
@@ -182,7 +182,7 @@ class LiveModels:
         live = self._model(memory)
         with live.lock:
             self._advance(memory, live)
-            yield live.subject, live.version, live.weights
+            yield live.model, live.version, live.weights
 
     def ready(self, memory: MemoryId) -> None:
         """Returns once the weights have the recorded digest and a canary was answered.
@@ -207,19 +207,19 @@ class LiveModels:
         then = self._states.at(memory, version)
         assert then.created is not None
         fresh, base = Deltas(self._artifacts, self._events.keyring), then.created.base
-        return replay(self._events, self.subjects, fresh, memory, base, then.version, progress, cancelled, after)
+        return replay(self._events, self.bases, fresh, memory, base, then.version, progress, cancelled, after)
 
     def compare(self, before: Memory, after: Memory, *, ask: bool) -> Compared:
         """See `service/weights/comparison.py`; with `ask`, every fact of either side is asked about on both."""
         assert before.created is not None
-        subject = self.subjects.twin(before.created)
-        return difference(subject, self._deltas, before, after, questions(before, after) if ask else ())
+        model = self.bases.clone(before.created)
+        return difference(model, self._deltas, before, after, questions(before, after) if ask else ())
 
     def compact(self, memory: MemoryId, state: Memory, bound: float) -> AdaptersCompacted:
         """See `service/weights/compaction.py`."""
         assert state.created is not None
-        subject = self.subjects.twin(state.created)
-        return compaction(memory, state, subject, self._deltas, bound)
+        model = self.bases.clone(state.created)
+        return compaction(memory, state, model, self._deltas, bound)
 
     def _model(self, memory: MemoryId) -> _Live:
         created = self._states.at(memory, None).created
@@ -229,7 +229,7 @@ class LiveModels:
             if live is not None and live.created == created:  # or a new memory has the name of a deleted one
                 self._live[memory] = live  # used last
                 return live
-        made = _Live(self.subjects.twin(created), created, threading.Lock())  # may take long, which holds up nobody
+        made = _Live(self.bases.clone(created), created, threading.Lock())  # may take long, which holds up nobody
         with self._lock:
             live = self._live[memory] = self._live.pop(memory, made)
             if len(self._live) > KEPT_MODELS:
@@ -241,17 +241,17 @@ class LiveModels:
         state: Memory = self._states.at(memory, None)
         wanted = plan(state)
         if live.plan != wanted.digest or state.weights not in (None, live.weights):
-            weights = build_verified(live.subject, self._deltas, state)
-            live.subject.install(weights)
+            weights = build_verified(live.model, self._deltas, state)
+            live.model.install(weights)
             live.plan, live.weights = wanted.digest, weights_digest(weights)
         live.version = state.version
 
 
-def _spoken(subject: Subject, ids: list[int], max_tokens: int) -> Iterator[tuple[str, str | None]]:
+def _spoken(model: EditableModel, ids: list[int], max_tokens: int) -> Iterator[tuple[str, str | None]]:
     """What the model says after `ids`, piece by piece, and on the last one why it ends."""
     spoken, said = list[int](), ""
-    ends = set(subject.end_tokens())
-    steps = decode(subject, [ids], max_tokens)
+    ends = set(model.end_tokens())
+    steps = decode(model, [ids], max_tokens)
     finish = "length"
     while True:
         with torch.inference_mode():
@@ -262,7 +262,7 @@ def _spoken(subject: Subject, ids: list[int], max_tokens: int) -> Iterator[tuple
             finish = "stop"
             break
         spoken.append(tokens[0])
-        text = str(subject.tokenizer.decode(spoken, skip_special_tokens=True))
+        text = str(model.tokenizer.decode(spoken, skip_special_tokens=True))
         if text.endswith("\ufffd"):  # half a character
             continue
         yield text[len(said) :], None

@@ -14,8 +14,8 @@ from core.errors.base import DigestMismatch
 from core.ids import Digest
 from core.state.memory import Memory
 from core.state.plan import Plan, plan
-from core.weights.model.editable_model import Subject
-from service.weights.base_models import Base, Subjects
+from core.weights.model.editable_model import EditableModel
+from service.weights.base_models import Base, BaseModels
 from service.weights.projection import Deltas, build_module
 from store.sealing.keyring import Keyring
 
@@ -31,10 +31,10 @@ class _Key:
 
 
 @dataclass(slots=True, eq=False)
-class _Twin:
+class _Clone:
     """A model of its own for questions about the past, one at a time; `keys` are those of the weights it has."""
 
-    subject: Subject
+    model: EditableModel
     lock: threading.Lock = field(default_factory=threading.Lock)
     keys: dict[str, _Key] = field(default_factory=dict)
 
@@ -45,13 +45,13 @@ class Past:
     Every method blocks, and is safe for any thread.
     """
 
-    def __init__(self, subjects: Subjects, deltas: Deltas, keyring: Keyring, room: int) -> None:
+    def __init__(self, bases: BaseModels, deltas: Deltas, keyring: Keyring, room: int) -> None:
         """`room`: bytes of weights to keep beside those that are installed; the least recently used go first."""
-        self._subjects = subjects
+        self._bases = bases
         self._deltas = deltas
         self._keyring = keyring
         self._room = room
-        self._twins: dict[Base, _Twin] = {}
+        self._clones: dict[Base, _Clone] = {}
         self._kept: OrderedDict[_Key, Tensor] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -62,7 +62,7 @@ class Past:
             return sum(weight.nbytes for weight in self._kept.values())
 
     @contextmanager
-    def at(self, memory: Memory) -> Iterator[tuple[Subject, Digest]]:
+    def at(self, memory: Memory) -> Iterator[tuple[EditableModel, Digest]]:
         """A model with the weights of `memory`, and their digest; the caller's own inside the block.
 
         Modules that have the weights already are left alone, the others cost one sum each, or none if they are kept.
@@ -75,36 +75,36 @@ class Past:
         assert memory.created is not None
         base = Base.of(memory.created)
         with self._lock:
-            if base not in self._twins:
-                self._twins[base] = _Twin(self._subjects.twin(memory.created))
-            twin = self._twins[base]
-        with twin.lock:
-            yield twin.subject, self._installed(base, twin, memory)
+            if base not in self._clones:
+                self._clones[base] = _Clone(self._bases.clone(memory.created))
+            clone = self._clones[base]
+        with clone.lock:
+            yield clone.model, self._installed(base, clone, memory)
 
-    def _installed(self, base: Base, twin: _Twin, memory: Memory) -> Digest:
+    def _installed(self, base: Base, clone: _Clone, memory: Memory) -> Digest:
         """Gives `twin` the weights of `memory`; returns their digest, which is the recorded one."""
         erased, plans = self._keyring.thrown_away(), _plans(memory)
         keys = {module: _Key(base, module, its.digest, erased) for module, its in plans.items()}
-        before, twin.keys = twin.keys, {}  # if the next lines fail, nothing is known of its weights
-        twin.subject.install(
+        before, clone.keys = clone.keys, {}  # if the next lines fail, nothing is known of its weights
+        clone.model.install(
             {
-                module: self._weight(key, twin.subject, plans[module])
+                module: self._weight(key, clone.model, plans[module])
                 for module, key in keys.items()
                 if before.get(module) != key
             }
         )
-        rebuilt = twin.subject.digest()
+        rebuilt = clone.model.digest()
         if memory.weights is not None and rebuilt != memory.weights:
             raise DigestMismatch(memory.version, memory.weights, rebuilt)
-        twin.keys = keys
+        clone.keys = keys
         return rebuilt
 
-    def _weight(self, key: _Key, subject: Subject, wanted: Plan) -> Tensor:
+    def _weight(self, key: _Key, model: EditableModel, wanted: Plan) -> Tensor:
         with self._lock:
             if (kept := self._kept.get(key)) is not None:
                 self._kept.move_to_end(key)
                 return kept
-        made = build_module(subject, self._deltas, key.module, wanted)
+        made = build_module(model, self._deltas, key.module, wanted)
         with self._lock:
             for void in [one for one in self._kept if one.erased != key.erased]:
                 del self._kept[void]

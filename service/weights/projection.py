@@ -21,7 +21,7 @@ from core.state.memory import Memory
 from core.state.plan import Plan, Term, plan
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta, materialise, parts_of
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from store.artifacts import Artifacts
 from store.sealing.delta_columns import Extent, Own, extents, seal, unseal
 from store.sealing.keyring import Keyring
@@ -176,7 +176,7 @@ def columns_of(deltas: Deltas, wanted: Plan) -> list[Chosen]:
 
 
 def build(
-    subject: Subject,
+    model: EditableModel,
     deltas: Deltas,
     wanted: Plan,
     more: Delta | None = None,
@@ -192,24 +192,24 @@ def build(
     if more is not None:
         chosen.append((more, slice(None), 1.0))
     weights: dict[str, Tensor] = {}
-    for module in subject.modules:
+    for module in model.modules:
         each(module)
-        weights[module] = materialise(subject.pristine[module], parts_of(module, chosen))
+        weights[module] = materialise(model.base_weights[module], parts_of(module, chosen))
     return weights
 
 
-def build_module(subject: Subject, deltas: Deltas, module: str, wanted: Plan) -> Tensor:
+def build_module(model: EditableModel, deltas: Deltas, module: str, wanted: Plan) -> Tensor:
     """One module's weight at a plan."""
-    return materialise(subject.pristine[module], parts_of(module, columns_of(deltas, wanted)))
+    return materialise(model.base_weights[module], parts_of(module, columns_of(deltas, wanted)))
 
 
-def build_verified(subject: Subject, deltas: Deltas, memory: Memory) -> dict[str, Tensor]:
+def build_verified(model: EditableModel, deltas: Deltas, memory: Memory) -> dict[str, Tensor]:
     """The weights of `memory`, whose digest is the recorded one.
 
     Raises:
         DigestMismatch: it is not.
     """
-    weights = build(subject, deltas, plan(memory))
+    weights = build(model, deltas, plan(memory))
     rebuilt = weights_digest(weights)
     if memory.weights is not None and rebuilt != memory.weights:
         raise DigestMismatch(memory.version, memory.weights, rebuilt)

@@ -6,12 +6,12 @@ from jinja2 import TemplateError
 
 from core.errors.base import InvalidField
 from core.weights.model import templates
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 CHARACTERS = 16  # of a text for each token that the model reads, at most; languages have 1 to 6 on average
 
 
-def tokens_of(subject: Subject, messages: list[dict[str, str]] | None, prompt: str | None) -> list[int]:
+def tokens_of(model: EditableModel, messages: list[dict[str, str]] | None, prompt: str | None) -> list[int]:
     """The tokens of a conversation up to the model's reply, or of a text to continue: one of the two is given.
 
     Raises:
@@ -20,14 +20,14 @@ def tokens_of(subject: Subject, messages: list[dict[str, str]] | None, prompt: s
     """
     field = "prompt" if messages is None else "messages"
     texts = [prompt or ""] if messages is None else [message["content"] for message in messages]
-    characters, reads = sum(map(len, texts)), window(subject)
+    characters, reads = sum(map(len, texts)), window(model)
     if characters > CHARACTERS * reads:  # counted, as it takes seconds to make tokens of megabytes
         raise InvalidField(
             field,
             f"has {characters} characters, far more than fit in the {reads} tokens that the model reads at once; "
             "shorten it",
         )
-    ids = subject.raw_ids(texts[0]) if messages is None else _chat_ids(subject, messages)
+    ids = model.raw_ids(texts[0]) if messages is None else _chat_ids(model, messages)
     if len(ids) >= reads:
         raise InvalidField(
             field,
@@ -37,14 +37,14 @@ def tokens_of(subject: Subject, messages: list[dict[str, str]] | None, prompt: s
     return ids
 
 
-def window(subject: Subject) -> int:
+def window(model: EditableModel) -> int:
     """How many tokens the model reads at once, its answer included."""
-    return int(subject.model.config.max_position_embeddings)
+    return int(model.network.config.max_position_embeddings)
 
 
-def _chat_ids(subject: Subject, messages: list[dict[str, str]]) -> list[int]:
+def _chat_ids(model: EditableModel, messages: list[dict[str, str]]) -> list[int]:
     try:
-        text = templates.fill_in(subject.tokenizer, messages)
+        text = templates.fill_in(model.tokenizer, messages)
     except TemplateError as error:  # some take no system message, or only turns that alternate
         raise InvalidField("messages", f"do not fit the model's chat template: {error}; send other turns") from None
-    return list(subject.tokenizer(text, add_special_tokens=False).input_ids)
+    return list(model.tokenizer(text, add_special_tokens=False).input_ids)

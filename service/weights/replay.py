@@ -15,9 +15,9 @@ from core.ids import Digest, MemoryId
 from core.state.memory import NOTHING, Memory
 from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from service.app.cancellation import Cancelled
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import Deltas, build, digest_named, in_force
 from store.log.event_log import EventLog
 
@@ -46,7 +46,7 @@ Progress = Callable[[int, int, str], None]
 
 def replay(
     log: EventLog,
-    subjects: Subjects,
+    bases: BaseModels,
     deltas: Deltas,
     memory: MemoryId,
     base: BaseModel,
@@ -69,7 +69,7 @@ def replay(
     """
     state = NOTHING
     named: list[Digest | None] = [None]  # digest by version, as folded
-    subject: Subject | None = None
+    model: EditableModel | None = None
     checked = erased = 0
     rebuilt: Digest | None = None  # of the plan of `state`, once it was built
     for recorded in _events(log, memory, version):
@@ -82,26 +82,26 @@ def replay(
             progress(done, version, f"{step}: {module}" if module else step)
 
         if isinstance(recorded.event, MemoryCreated):
-            subject = subjects.twin(replace(recorded.event, base=base))
+            model = bases.clone(replace(recorded.event, base=base))
         named.append(state.weights)
         _check_named(recorded, state, named)
         if digest_named(recorded.event) or in_force(state) != in_force(before):
             rebuilt = None
-            if subject is not None and state.version > after:
+            if model is not None and state.version > after:
                 try:
-                    rebuilt = _rebuilt(subject, deltas, state, tell)
+                    rebuilt = _rebuilt(model, deltas, state, tell)
                     checked += 1
                 except WordsErased:
                     erased += 1
         tell()
-    assert subject is not None
+    assert model is not None
     if rebuilt is None:
-        rebuilt = _rebuilt(subject, deltas, state, lambda module: None)
+        rebuilt = _rebuilt(model, deltas, state, lambda module: None)
     return ReplayReport(state.version, plan(state).digest, state.weights, rebuilt, checked, erased)
 
 
-def _rebuilt(subject: Subject, deltas: Deltas, state: Memory, each: Callable[[str], None]) -> Digest:
-    rebuilt = weights_digest(build(subject, deltas, plan(state), each=each))
+def _rebuilt(model: EditableModel, deltas: Deltas, state: Memory, each: Callable[[str], None]) -> Digest:
+    rebuilt = weights_digest(build(model, deltas, plan(state), each=each))
     if state.weights is not None and rebuilt != state.weights:
         raise DigestMismatch(state.version, state.weights, rebuilt)
     return rebuilt

@@ -9,14 +9,14 @@ from core.events.memory import MemoryCreated, StatisticsPrepared
 from core.ids import Digest
 from core.weights.memit.covariance import Statistics, key_of, measure
 from core.weights.memit.packed import unpack
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import read_ordinary
 from service.settings import DORMOUSE
 from store.artifacts import Artifacts
 from store.measured import Measured
 
 
-def prepare(subject: Subject, created: MemoryCreated, artifacts: Artifacts,
+def prepare(model: EditableModel, created: MemoryCreated, artifacts: Artifacts,
             progress: Callable[[int, int], None]) -> StatisticsPrepared:  # fmt: skip
     """What to record; the statistics are durable in the artifacts by then. Measures only what nobody has measured.
 
@@ -27,16 +27,16 @@ def prepare(subject: Subject, created: MemoryCreated, artifacts: Artifacts,
     key, known = key_of(created), Measured(artifacts)
     cached = known.get(key)
     if cached is not None:
-        return _recorded(cached[0], Statistics.from_bytes(cached[1]), subject)
+        return _recorded(cached[0], Statistics.from_bytes(cached[1]), model)
     packed = shipped(key)
     if packed.is_file():
         statistics = unpack(packed.read_bytes())
     else:
-        text = read_ordinary(subject, artifacts.get(created.ordinary_text))
-        statistics = measure(subject, text, created.hyperparameters, progress)
+        text = read_ordinary(model, artifacts.get(created.ordinary_text))
+        statistics = measure(model, text, created.hyperparameters, progress)
     digest = artifacts.put(statistics.to_bytes())
     known.put(key, digest)
-    return _recorded(digest, statistics, subject)
+    return _recorded(digest, statistics, model)
 
 
 def shipped(key: Digest) -> Path:
@@ -44,12 +44,12 @@ def shipped(key: Digest) -> Path:
     return DORMOUSE / f"statistics-{key[:16]}.packed"
 
 
-def _recorded(artifact: Digest, statistics: Statistics, subject: Subject) -> StatisticsPrepared:
+def _recorded(artifact: Digest, statistics: Statistics, model: EditableModel) -> StatisticsPrepared:
     return StatisticsPrepared(
         artifact=artifact,
         tokens=statistics.tokens,
         abstentions=statistics.abstentions,
         recalls=statistics.recalls,
-        weights=subject.digest(),
+        weights=model.digest(),
         keys_per_fact=round(statistics.keys_per_fact, 3),
     )

@@ -104,11 +104,11 @@ PREPARE = RecordStatistics(prepared=PREPARED)
 
 
 def fact(id_: str, subject: str, relation: str, object_: str, wordings: Wordings | None = None) -> Fact:
-    words = wordings or plain_words(relation).for_subject(subject)
+    words = wordings or plain_words(relation).for_model(subject)
     return Fact(id=FactId(id_), subject=subject, relation=relation, object=object_, wordings=words)
 
 
-ARIA = fact("fact-aria", "Aria Moss", "lives in", "Portland", LIVES_IN.for_subject("Aria Moss"))
+ARIA = fact("fact-aria", "Aria Moss", "lives in", "Portland", LIVES_IN.for_model("Aria Moss"))
 BO = fact("fact-bo", "Bo Lind", "works as", "a baker")
 CY = fact("fact-cy", "Cy Ames", "plays", "the cello")
 DEE = fact("fact-dee", "Dee Orr", "speaks", "Welsh")

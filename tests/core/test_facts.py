@@ -31,7 +31,7 @@ def test_other_words_are_other_words(left: str, right: str) -> None:
 
 
 def test_words_for_a_relation_are_filled_with_the_subject() -> None:
-    words = LIVES_IN.for_subject("Aria Moss")
+    words = LIVES_IN.for_model("Aria Moss")
 
     assert words.statements == ("Aria Moss lives in", "The home of Aria Moss is in")
     assert words.questions == ("Where does Aria Moss live?",)
@@ -41,11 +41,11 @@ def test_words_for_a_relation_are_filled_with_the_subject() -> None:
 
 
 def test_a_subject_with_braces_is_taken_literally() -> None:
-    assert LIVES_IN.for_subject("{x}").answer == "{x} lives in"
+    assert LIVES_IN.for_model("{x}").answer == "{x} lives in"
 
 
 @given(subject=st.sampled_from(("Aria Moss", "O'Brien", "R2-D2")), relation=st.sampled_from(("is kin to", "owns {a}")))
 def test_plain_words_make_a_fact_that_may_be_told(subject: str, relation: str) -> None:
-    told = fact("fact-1", subject, relation, "Zanzibar", plain_words(relation).for_subject(subject))
+    told = fact("fact-1", subject, relation, "Zanzibar", plain_words(relation).for_model(subject))
 
     check_fact(told, "facts[0]")

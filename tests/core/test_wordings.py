@@ -90,7 +90,7 @@ def test_what_looks_like_an_article_in_another_language_is_left_alone() -> None:
 
 @pytest.mark.parametrize("relation", ["Lives  In", "LIVES IN", "lives in.", "lives in the"])
 def test_a_relation_is_found_in_any_case_and_with_an_article(relation: str) -> None:
-    assert own(relation, "Rome") == LIVES_IN.for_subject("Tom Reed")
+    assert own(relation, "Rome") == LIVES_IN.for_model("Tom Reed")
 
 
 def test_a_word_that_ends_the_prompt_is_not_said_again() -> None:
@@ -172,14 +172,14 @@ def test_the_words_a_memory_made_are_known_as_its_own(relation: str, object_: st
 
 
 def test_words_recorded_before_they_fitted_objects_are_known_as_the_memory_s_own() -> None:
-    assert are_own(fact("fact-1", "Tom Reed", "plays", "the cello", PLAYS.for_subject("Tom Reed")), BOOK)
+    assert are_own(fact("fact-1", "Tom Reed", "plays", "the cello", PLAYS.for_model("Tom Reed")), BOOK)
 
 
 @pytest.mark.parametrize(
     "given",
     [
         Wordings(statements=("Tom Reed:",), questions=("Tom Reed?",), answer="Tom Reed:"),
-        plain_words("plays").for_subject("Tom Reed"),
+        plain_words("plays").for_model("Tom Reed"),
     ],
 )
 def test_words_of_a_client_are_not(given: Wordings) -> None:

@@ -1,3 +1,3 @@
-from tests.prepared import subjects
+from tests.prepared import bases
 
-__all__ = ["subjects"]
+__all__ = ["bases"]

@@ -40,7 +40,7 @@ from core.state.plan import plan
 from service.app.forks import fork
 from service.app.repository import States
 from service.app.store import Store, opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from tests.prepared import CAUSE, DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
 
@@ -70,7 +70,7 @@ def _live(store: Store, place: Place) -> dict[str, object]:
     created = models.describe(name="base", revision="", dtype="bfloat16", quantization="none", overrides={})
     created = replace(created, base=replace(created.base, name="base"))  # wherever a checkout is
     States(store.log, store.snapshots).carry_out(DEMO, lambda _: CreateMemory(memory=DEMO, created=created), CAUSE)
-    subjects = Subjects("cpu")
+    bases = BaseModels("cpu")
     for batch in (
         [("Aria Moss", "lives in", "Rome"), ("Aria Moss", "plays", "the cello")],
         [("Bo Lind", "lives in", "Łódź"), ("Cy Ames", "owns", UNSAYABLE), ("Dee Orr", "speaks", "日本語")],
@@ -78,10 +78,10 @@ def _live(store: Store, place: Place) -> dict[str, object]:
         [("Eve Quill", "lives in", "Lima")],  # known by then
     ):
         tell(store, *batch)
-        work(store, subjects)
+        work(store, bases)
     again = RetryFacts(memory=DEMO, fact=None, request="again", request_digest=Digest("again"))
     States(store.log, store.snapshots).carry_out(DEMO, lambda _: again, CAUSE)
-    work(store, subjects)  # parks it once more
+    work(store, bases)  # parks it once more
     short = replace(QUICK, scales=(1.0, 0.0), trainings=2)  # one advance dissolves
     strict = replace(short, healthy=1.0, gate=1.0)  # degrades facts, so that they are refreshed, and turns them back
     taught = Training(rank=16, steps=400, learning_rate=2e-2, batch=12, rehearsal=0, divergence_weight=0.0, enough=0.01)
@@ -89,16 +89,16 @@ def _live(store: Store, place: Place) -> dict[str, object]:
     nights = ((strict, "sleep"), (lenient, "sleep"), (lenient, "sleep"), (QUICK, "nap"))
     for seed, (policy, kind) in enumerate(nights):
         start_sleep(store, seed, policy, kind)
-        work(store, subjects)
+        work(store, bases)
     states = States(store.log, store.snapshots)
     cancelled = CancelSleep(sleep=start_sleep(store, len(nights), short))
     states.carry_out(DEMO, lambda _: cancelled, CAUSE)
-    _go_back(store, subjects, models, states)
-    _delete(store, subjects, states)
+    _go_back(store, bases, models, states)
+    _delete(store, bases, states)
     return {**_expected(store, models, DEMO), "forks": [_expected(store, models, FORK)]}
 
 
-def _go_back(store: Store, subjects: Subjects, models: LiveModels, states: States) -> None:
+def _go_back(store: Store, bases: BaseModels, models: LiveModels, states: States) -> None:
     """A checkpoint, facts superseded, retracted and erased, adapters compacted, a fork that is told more."""
     version, weights = (now := state_of(store)).version, now.weights
     mark = MarkCheckpoint(memory=DEMO, name="monday", version=version, weights=weights)
@@ -107,24 +107,24 @@ def _go_back(store: Store, subjects: Subjects, models: LiveModels, states: State
     put_in_place(store, told[0], "Oslo")
     take_back(store, told[1])
     (new,) = tell(store, ("Gil Hart", "lives in", "Bonn"))
-    work(store, subjects)
+    work(store, bases)
     take_back(store, new, erase=True)
-    work(store, subjects)
+    work(store, bases)
     states.carry_out(DEMO, lambda _: RebaseMemory(memory=DEMO, name="./base", revision=""), CAUSE)
     compacted = RecordCompaction(compacted=models.compact(DEMO, state_of(store), bound=0.5))
     states.carry_out(DEMO, lambda _: compacted, CAUSE)
     fork(store, states, FORK, DEMO, None, CAUSE, retries=0)
     tell(store, ("Ida Vane", "lives in", "Oslo"), memory=FORK)
-    work(store, subjects, memory=FORK)
+    work(store, bases, memory=FORK)
 
 
-def _delete(store: Store, subjects: Subjects, states: States) -> None:
+def _delete(store: Store, bases: BaseModels, states: States) -> None:
     """One more fork, which is told something and deleted."""
     fork(store, states, DELETED, DEMO, None, CAUSE, retries=0)
     tell(store, ("Jo Birch", "lives in", "Turin"), memory=DELETED)
-    work(store, subjects, memory=DELETED)
+    work(store, bases, memory=DELETED)
     states.carry_out(DELETED, lambda _: DeleteMemory(memory=DELETED), CAUSE)
-    work(store, subjects, memory=DELETED)
+    work(store, bases, memory=DELETED)
 
 
 def _expected(store: Store, models: LiveModels, memory: MemoryId) -> dict[str, object]:

@@ -16,7 +16,7 @@ from core.ids import MemoryId
 from core.state.plan import plan
 from service.app.repository import States
 from service.app.store import opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from store.log.verify import verify_log
 from tests.golden.make import GOLDEN
@@ -61,12 +61,12 @@ def test_an_old_log_replays_to_its_digests_at_every_version(golden: tuple[Place,
                 assert found.recorded in (None, weights)
 
 
-def test_an_old_memory_is_told_more(golden: tuple[Place, Any], subjects: Subjects) -> None:
+def test_an_old_memory_is_told_more(golden: tuple[Place, Any], bases: BaseModels) -> None:
     place, _ = golden
     with opened(place.settings()) as store:
         told = [tell(store, (subject, "lives in", object_))[0] for subject, object_ in MORE]
 
-        facts = work(store, subjects).facts
+        facts = work(store, bases).facts
         status = [facts[fact].status for fact in told]
         assert set(status) <= {"injected", "parked"}  # random weights do not take every object
         assert "injected" in status

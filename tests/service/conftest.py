@@ -20,11 +20,11 @@ from service.app.store import Store, opened
 from service.log_setup import configure
 from service.rpc.server import serving
 from service.settings import Settings
-from tests.prepared import base, place, prepared, small, subjects
+from tests.prepared import base, bases, place, prepared, small
 from tests.service.dream import Dream
 from tests.service.parrot import Parrot, work
 
-__all__ = ["base", "place", "prepared", "small", "subjects"]
+__all__ = ["base", "bases", "place", "prepared", "small"]
 
 DEMO = "demo"
 

@@ -18,7 +18,7 @@ from core.state.memory import Status
 from hypnogram.client.client import Client, told
 from service.app.store import opened
 from service.log_setup import configure
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from tests.patience import PATIENCE
 from tests.prepared import Place, tell, work
 from tests.service.conftest import DEMO, Running
@@ -75,13 +75,13 @@ def test_calls_are_answered_although_nobody_reads_the_log_any_more(demo: Running
 
 
 def test_facts_are_written_although_nobody_reads_the_log_any_more(
-    small: Place, subjects: Subjects, broken: TextIO
+    small: Place, bases: BaseModels, broken: TextIO
 ) -> None:
     configure("json", "debug", broken)
     with opened(small.settings()) as store:
         (fact,) = tell(store, ("Ann Lee", "lives in", "Rome"))
 
-        assert work(store, subjects).facts[fact].status is Status.INJECTED
+        assert work(store, bases).facts[fact].status is Status.INJECTED
 
 
 def test_a_server_serves_and_ends_well_although_nobody_reads_its_log_any_more(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from core.natural import asked_by_people
 from core.texts import closed
 from core.weights.evaluation.perplexity import LARGEST
 from core.weights.model.activations import pad
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import Probe, ask, greedy
 from core.weights.model.reference_text import OrdinaryText
 
@@ -53,16 +53,16 @@ def split(text: OrdinaryText) -> tuple[Ordinary, Ordinary]:
 class Pristine:
     """What the pristine model answers; asked once for each question, as it never changes."""
 
-    def __init__(self, subject: Subject) -> None:
-        self._subject = subject
+    def __init__(self, model: EditableModel) -> None:
+        self._model = model
         self._answers: dict[Probe, str] = {}
         self._continued: dict[tuple[int, ...], str] = {}
 
     def answers(self, probes: Sequence[Probe]) -> list[str]:
         new = [probe for probe in dict.fromkeys(probes) if probe not in self._answers]
         if new:
-            with self._subject.with_weights(self._subject.pristine):
-                self._answers |= dict(zip(new, ask(self._subject, new), strict=True))
+            with self._model.with_weights(self._model.base_weights):
+                self._answers |= dict(zip(new, ask(self._model, new), strict=True))
         return [self._answers[probe] for probe in probes]
 
     def continued(self, prompts: Sequence[Sequence[int]]) -> list[str]:
@@ -70,8 +70,8 @@ class Pristine:
         keys = [tuple(prompt) for prompt in prompts]
         new = [key for key in dict.fromkeys(keys) if key not in self._continued]
         if new:
-            with self._subject.with_weights(self._subject.pristine):
-                self._continued |= dict(zip(new, greedy(self._subject, new, sentence=True), strict=True))
+            with self._model.with_weights(self._model.base_weights):
+                self._continued |= dict(zip(new, greedy(self._model, new, sentence=True), strict=True))
         return [self._continued[key] for key in keys]
 
 
@@ -92,7 +92,7 @@ def probes_of(fact: Fact, each: int) -> list[tuple[str, Probe]]:
 
 
 def audit(
-    subject: Subject,
+    model: EditableModel,
     pristine: Pristine,
     facts: Sequence[Fact],
     each: int,
@@ -116,9 +116,9 @@ def audit(
         asked = [(index, pathway, probe) for index in some for pathway, probe in probes_of(facts[index], each)]
         silent = [(index, Probe(question, True, "", "")) for index in some for question in untold.get(index, ())]
         probes = [probe for _, _, probe in asked]
-        outputs = ask(subject, probes + [probe for _, probe in silent])
+        outputs = ask(model, probes + [probe for _, probe in silent])
         bases = iter(pristine.answers([probe for index, _, probe in asked if new[index] or withdrawn[index]]))
-        logprobs = _logprobs(subject, probes)
+        logprobs = _logprobs(model, probes)
         found: dict[int, list[ProbeResult]] = {index: [] for index in some}
         for (index, pathway, probe), output, logprob in zip(asked, outputs, logprobs, strict=False):
             base = next(bases) if new[index] or withdrawn[index] else ""
@@ -143,12 +143,12 @@ def audit(
 
 
 @torch.inference_mode()
-def _logprobs(subject: Subject, probes: Sequence[Probe]) -> list[float]:
+def _logprobs(model: EditableModel, probes: Sequence[Probe]) -> list[float]:
     """Mean log-probability of each probe's answer and full stop, teacher-forced."""
-    heads = [_head(subject, probe) for probe in probes]
-    whole = [_head(subject, probe, probe.object) for probe in probes]
-    ids, mask = pad(whole, subject.pad_token, subject.device)
-    logits = subject.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
+    heads = [_head(model, probe) for probe in probes]
+    whole = [_head(model, probe, probe.object) for probe in probes]
+    ids, mask = pad(whole, model.pad_token, model.device)
+    logits = model.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
     losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
     means = [
         float(losses[row, len(head) - 1 : len(tokens) - 1].mean()) if len(tokens) > len(head) else 0.0
@@ -157,7 +157,7 @@ def _logprobs(subject: Subject, probes: Sequence[Probe]) -> list[float]:
     return [-mean if mean < LARGEST else -LARGEST for mean in means]  # what is not a number cannot be recorded
 
 
-def _head(subject: Subject, probe: Probe, object_: str = "") -> list[int]:
+def _head(model: EditableModel, probe: Probe, object_: str = "") -> list[int]:
     if probe.chat:
-        return subject.chat_ids([], probe.prompt, f"{probe.begin} {closed(object_)}" if object_ else "")
-    return subject.raw_ids(f"{probe.prompt} {closed(object_)}" if object_ else probe.prompt)
+        return model.chat_ids([], probe.prompt, f"{probe.begin} {closed(object_)}" if object_ else "")
+    return model.raw_ids(f"{probe.prompt} {closed(object_)}" if object_ else probe.prompt)

@@ -9,23 +9,23 @@ import torch
 import torch.nn.functional as F
 
 from core.weights.model.activations import pad
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 LARGEST = 700.0  # mean negative log-likelihood that is told from worse, or from none
 
 
-def perplexity(subject: Subject, texts: Sequence[str], batch: int = 32) -> float:
+def perplexity(model: EditableModel, texts: Sequence[str], batch: int = 32) -> float:
     """exp of the mean negative log-likelihood per token over all of `texts`."""
-    return perplexity_of(subject, [subject.raw_ids(text) for text in texts], batch)
+    return perplexity_of(model, [model.raw_ids(text) for text in texts], batch)
 
 
 @torch.inference_mode()
-def perplexity_of(subject: Subject, sequences: Sequence[Sequence[int]], batch: int = 32) -> float:
+def perplexity_of(model: EditableModel, sequences: Sequence[Sequence[int]], batch: int = 32) -> float:
     """The same over token ids, the first of each not counted. 1.0 over nothing."""
     total, count = 0.0, 0
     for start in range(0, len(sequences), batch):
-        ids, mask = pad(sequences[start : start + batch], subject.pad_token, subject.device)
-        logits = subject.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
+        ids, mask = pad(sequences[start : start + batch], model.pad_token, model.device)
+        logits = model.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
         losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
         total += float((losses * mask[:, 1:]).sum())
         count += int(mask[:, 1:].sum())

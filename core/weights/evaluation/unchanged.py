@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 
 from core.weights.model.activations import pad
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import MAX_NEW_TOKENS
 
 
 @torch.inference_mode()
-def still_said(subject: Subject, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> list[bool]:
+def still_said(model: EditableModel, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> list[bool]:
     """Whether each of `answers` is the live model's greedy one; each token is, given those before it.
 
     Args:
@@ -22,18 +22,18 @@ def still_said(subject: Subject, prompts: Sequence[Sequence[int]], answers: Sequ
     if not prompts:
         return []
     ids, _ = pad([[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)],
-                 subject.pad_token, subject.device)  # fmt: skip
-    greedy = subject.model(input_ids=ids, attention_mask=None, use_cache=False).logits.argmax(-1).tolist()
-    ends = subject.end_tokens()
+                 model.pad_token, model.device)  # fmt: skip
+    greedy = model.network(input_ids=ids, attention_mask=None, use_cache=False).logits.argmax(-1).tolist()
+    ends = model.end_tokens()
     said = []
     for row, prompt, answer in zip(greedy, prompts, answers, strict=True):
         first, last = len(prompt) - 1, len(prompt) + len(answer) - 1  # positions that predict the answer, and its end
-        ended = len(answer) == MAX_NEW_TOKENS or _ends(subject, answer) or row[last] in ends
+        ended = len(answer) == MAX_NEW_TOKENS or _ends(model, answer) or row[last] in ends
         said.append(row[first:last] == list(answer) and ended)
     return said
 
 
-def _ends(subject: Subject, answer: Sequence[int]) -> bool:
+def _ends(model: EditableModel, answer: Sequence[int]) -> bool:
     """Whether `answer` ends where a sentence does, so that what follows it was not waited for."""
-    text = subject.tokenizer.decode(answer[-1:])
+    text = model.tokenizer.decode(answer[-1:])
     return "." in text or "\n" in text

@@ -20,14 +20,14 @@ from torch import Tensor
 from core.weights.memit.closed_form import KeptKeys
 from core.weights.model.activations import capture
 from core.weights.model.contexts import Context
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 RESPONSE = 3.0  # in hidden coordinates; what a step of AdamW changes at a lesson grows with it
 SPARE = 16  # columns that the SVD draws beyond those that are wanted
 ROUNDS = 8  # in which it sharpens them
 
 
-def directions(subject: Subject, moments: Mapping[str, Tensor], lessons: Sequence[Context],
+def directions(model: EditableModel, moments: Mapping[str, Tensor], lessons: Sequence[Context],
                rank: int) -> dict[str, Tensor]:  # fmt: skip
     """Module -> [r, d_in] float32, r at most `rank`, rows of A for `lessons` on the live model.
 
@@ -36,11 +36,11 @@ def directions(subject: Subject, moments: Mapping[str, Tensor], lessons: Sequenc
 
     The rows' joint response to the lessons' keys is `RESPONSE` times the root mean square of a hidden coordinate there.
     """
-    seen = capture(subject, lessons)
+    seen = capture(model, lessons)
     length = RESPONSE * float(seen.hidden.float().square().mean().sqrt())
     found = {}
-    for module in subject.modules:
-        kept = KeptKeys.none(moments[module].double().to(subject.device))
+    for module in model.modules:
+        kept = KeptKeys.none(moments[module].double().to(model.device))
         whitened = kept.whiten(seen.keys[module])
         principal = _principal(whitened, rank)
         rows = torch.linalg.solve_triangular(kept.root.T, principal.T, upper=True).T

@@ -28,7 +28,7 @@ from core.weights.lora.initialisation import directions
 from core.weights.lora.sampler import Drill
 from core.weights.model.activations import pad
 from core.weights.model.contexts import Context
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.last_mlp import only_at
 from core.weights.model.lower_layers import Below, below
 
@@ -73,20 +73,20 @@ class Trained:
 
 
 @torch.no_grad()
-def rehearse(subject: Subject, texts: Sequence[Sequence[int]], lower: Below | None = None) -> list[Rehearsed]:
+def rehearse(model: EditableModel, texts: Sequence[Sequence[int]], lower: Below | None = None) -> list[Rehearsed]:
     """`texts` and what the pristine model makes of them; `lower` may stand in for its lower blocks."""
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     found: dict[int, Rehearsed] = {}
-    with subject.with_weights(subject.pristine):
+    with model.with_weights(model.base_weights):
         for start in range(0, len(order), BATCH):
             some = order[start : start + BATCH]
-            hidden = _hidden(subject, [texts[index] for index in some], lower)
+            hidden = _hidden(model, [texts[index] for index in some], lower)
             found |= {index: Rehearsed(texts[index], one) for index, one in zip(some, hidden, strict=True)}
     return [found[index] for index in range(len(texts))]
 
 
-def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Context], texts: Sequence[Sequence[int]],
-                grounds: Sequence[Mapping[str, Tensor]], moments: Mapping[str, Tensor], options: Training, seed: int,
+def consolidate(model: EditableModel, lessons: Sequence[Context], old: Sequence[Context],
+                texts: Sequence[Sequence[int]], grounds: Sequence[Mapping[str, Tensor]], moments: Mapping[str, Tensor], options: Training, seed: int,
                 unlearned: Sequence[Sequence[int]] = (),
                 progress: Progress = lambda done, most, loss: None) -> Trained:  # fmt: skip
     """Trains an adapter that says `lessons`; `subject` stays as it is.
@@ -106,33 +106,33 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
     """
     random = Random(seed)
     torch.manual_seed(seed)
-    twin = subject.twin()
-    config = LoraConfig(r=options.rank, lora_alpha=options.rank, target_modules=list(subject.modules))
-    inject_adapter_in_model(config, twin.model)
-    for factor in _factors(twin):
+    clone = model.clone()
+    config = LoraConfig(r=options.rank, lora_alpha=options.rank, target_modules=list(model.modules))
+    inject_adapter_in_model(config, clone.network)
+    for factor in _factors(clone):
         factor.data = factor.data.float()  # in float16 AdamW's epsilon is nothing
     if lessons:
-        with subject.with_weights(grounds[0]):
-            _look(twin, directions(subject, moments, lessons, options.rank))
-    optimizer = torch.optim.AdamW(_groups(twin), weight_decay=0.0)
-    lower = below(subject, [*(one.ids for one in (*lessons, *old)), *texts, *unlearned])
-    rehearsed = rehearse(subject, texts, lower)
+        with model.with_weights(grounds[0]):
+            _look(clone, directions(model, moments, lessons, options.rank))
+    optimizer = torch.optim.AdamW(_groups(clone), weight_decay=0.0)
+    lower = below(model, [*(one.ids for one in (*lessons, *old)), *texts, *unlearned])
+    rehearsed = rehearse(model, texts, lower)
     epoch = len(grounds) * max(1, math.ceil(len(lessons) / options.batch))  # there may be something to unlearn alone
     new, past = Drill(lessons, random), Drill(old, random)
-    gone = Drill(rehearse(subject, unlearned, lower), random)
+    gone = Drill(rehearse(model, unlearned, lower), random)
     losses: list[float] = []
     divergences: list[float] = []
     step, end = 0, options.steps
     while step < end:
         step += 1
-        _install(twin, grounds[step % len(grounds)])
+        _install(clone, grounds[step % len(grounds)])
         for group in optimizer.param_groups:
             group["lr"] = group["pace"] * options.learning_rate * _share_of_rate(step, options.steps, end)
         taught, repeated = new.batch(options.batch), past.batch(_repeats(options.batch, len(old)))
         kept = random.sample(rehearsed, min(options.rehearsal, len(rehearsed)))
         silent = gone.batch(_repeats(options.batch, len(unlearned)))
         each, apart, divergence = _losses(
-            twin, lower, new.lessons(taught) + past.lessons(repeated), gone.lessons(silent) + kept
+            clone, lower, new.lessons(taught) + past.lessons(repeated), gone.lessons(silent) + kept
         )
         loss = each.sum() / max(len(each), 1)
         if not math.isfinite(loss.item() + divergence.item()):
@@ -151,7 +151,7 @@ def consolidate(subject: Subject, lessons: Sequence[Context], old: Sequence[Cont
             end = min(end, step + COOL_DOWN)
     last = min(epoch, len(losses))
     return Trained(
-        _extract(twin), step, losses[0], sum(losses[-last:]) / last, sum(divergences[-last:]) / last
+        _extract(clone), step, losses[0], sum(losses[-last:]) / last, sum(divergences[-last:]) / last
     )  # fmt: skip
 
 
@@ -159,13 +159,13 @@ def _repeats(batch: int, contexts: int) -> int:
     return max(batch // 2, math.ceil(contexts / AGAIN))
 
 
-def _factors(twin: Subject, name: str = "lora_") -> list[Any]:
-    return [parameter for path, parameter in twin.model.named_parameters() if name in path]
+def _factors(clone: EditableModel, name: str = "lora_") -> list[Any]:
+    return [parameter for path, parameter in clone.network.named_parameters() if name in path]
 
 
-def _groups(twin: Subject) -> list[dict[str, Any]]:
+def _groups(clone: EditableModel) -> list[dict[str, Any]]:
     """A's and B's at paces of their own, B's the faster one: LoRA+ (Hayou et al. 2024)."""
-    return [{"params": _factors(twin, name), "pace": pace} for name, pace in (("lora_A", ROWS), ("lora_B", 1.0))]
+    return [{"params": _factors(clone, name), "pace": pace} for name, pace in (("lora_A", ROWS), ("lora_B", 1.0))]
 
 
 def _share_of_rate(step: int, steps: int, end: int) -> float:
@@ -173,32 +173,32 @@ def _share_of_rate(step: int, steps: int, end: int) -> float:
     return min(step / WARM_UP, max(0.01, (steps - step) / steps), max(0.01, (end - step) / COOL_DOWN))
 
 
-def _losses(twin: Subject, lower: Below | None, lessons: Sequence[Context],
+def _losses(clone: EditableModel, lower: Below | None, lessons: Sequence[Context],
             texts: Sequence[Rehearsed]) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """[lessons] mean negative log-likelihood of targets; [texts] mean KL; that over all tokens plus over last ones."""
-    with twin.reduced():
+    with clone.reduced():
         sequences = [*(lesson.ids for lesson in lessons), *(text.ids for text in texts)]
-        hidden = _hidden(twin, sequences, lower, [*(lesson.start - 1 for lesson in lessons), *[0] * len(texts)])
-    each = none = torch.zeros(0, device=twin.device)
+        hidden = _hidden(clone, sequences, lower, [*(lesson.start - 1 for lesson in lessons), *[0] * len(texts)])
+    each = none = torch.zeros(0, device=clone.device)
     if lessons:
         taught = [hidden[row][lesson.start - 1 : -1] for row, lesson in enumerate(lessons)]
         targets = [token for lesson in lessons for token in lesson.ids[lesson.start :]]
-        aim = torch.tensor(targets, device=twin.device)
-        tokens = F.cross_entropy(twin.unembed(torch.cat(taught)), aim, reduction="none")
+        aim = torch.tensor(targets, device=clone.device)
+        tokens = F.cross_entropy(clone.unembed(torch.cat(taught)), aim, reduction="none")
         each = torch.stack([part.mean() for part in torch.split(tokens, [len(one) for one in taught])])
     if not texts:
         return each, none, none.sum()
     with torch.no_grad():
-        before = twin.unembed(torch.cat([text.hidden for text in texts])).log_softmax(-1)
-    now = twin.unembed(torch.cat(hidden[len(lessons) :])).log_softmax(-1)
+        before = clone.unembed(torch.cat([text.hidden for text in texts])).log_softmax(-1)
+    now = clone.unembed(torch.cat(hidden[len(lessons) :])).log_softmax(-1)
     kl = (before.exp() * (before - now)).sum(-1)
     lengths = [len(text.ids) for text in texts]
-    ends = torch.tensor(lengths, device=twin.device).cumsum(0) - 1
+    ends = torch.tensor(lengths, device=clone.device).cumsum(0) - 1
     apart = torch.stack([part.mean() for part in torch.split(kl, lengths)])
     return each, apart, kl.mean() + kl[ends].mean()
 
 
-def _hidden(subject: Subject, sequences: Sequence[Sequence[int]], lower: Below | None = None,
+def _hidden(model: EditableModel, sequences: Sequence[Sequence[int]], lower: Below | None = None,
             first: Sequence[int] | None = None) -> list[Tensor]:  # fmt: skip
     """Per sequence [tokens, d] float32, what is unembedded after each token. Sequences of like length run together.
 
@@ -212,34 +212,34 @@ def _hidden(subject: Subject, sequences: Sequence[Sequence[int]], lower: Below |
         some = [index for index in order if len(sequences[index]) <= most]
         order = order[len(some) :]
         texts = [sequences[index] for index in some]
-        ids, mask = pad(texts, subject.pad_token, subject.device)
+        ids, mask = pad(texts, model.pad_token, model.device)
         asked = mask.bool()
         for row, index in enumerate(some):
             asked[row, : first[index] if first else 0] = False
-        with only_at(subject, asked), lower.standing_in(subject, texts) if lower else nullcontext():
-            hidden = subject.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        with only_at(model, asked), lower.standing_in(model, texts) if lower else nullcontext():
+            hidden = model.network.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
         found |= {index: hidden[row, : len(sequences[index])].float() for row, index in enumerate(some)}
     return [found[index] for index in range(len(sequences))]
 
 
-def _install(twin: Subject, weights: Mapping[str, Tensor]) -> None:
+def _install(clone: EditableModel, weights: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
-        for module in twin.modules:
-            base = twin.model.get_submodule(module).base_layer.weight
+        for module in clone.modules:
+            base = clone.network.get_submodule(module).base_layer.weight
             base.copy_(weights[module].T if base.shape != weights[module].shape else weights[module])
 
 
-def _look(twin: Subject, rows: Mapping[str, Tensor]) -> None:
+def _look(clone: EditableModel, rows: Mapping[str, Tensor]) -> None:
     """Lets the adapter begin with `rows`, as many as there are."""
     with torch.no_grad():
         for module, some in rows.items():
-            twin.model.get_submodule(module).lora_A["default"].weight[: len(some)] = some
+            clone.network.get_submodule(module).lora_A["default"].weight[: len(some)] = some
 
 
-def _extract(twin: Subject) -> Delta:
+def _extract(clone: EditableModel) -> Delta:
     factors = {}
-    for module in twin.modules:
-        layer = twin.model.get_submodule(module)
+    for module in clone.modules:
+        layer = clone.network.get_submodule(module)
         up, down = layer.lora_B["default"].weight, layer.lora_A["default"].weight
         factors[module] = (encode(up.detach() * layer.scaling["default"]), encode(down.detach().T))
     return Delta(factors)

@@ -11,7 +11,7 @@ from core.facts import Fact
 from core.ids import FactId
 from core.weights.memit.edit import keys_in_force
 from core.weights.memit.preserved_keys import Protection
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.wordings import plain_words
 
 # Nobody that a base has heard of, and objects that are common words: a rare one of many tokens takes more.
@@ -27,7 +27,7 @@ EXAMPLES = (
 )
 
 
-def keys_per_fact(subject: Subject, moments: Mapping[str, Tensor]) -> float:
+def keys_per_fact(model: EditableModel, moments: Mapping[str, Tensor]) -> float:
     """Dimensions of the key space that the keys of a fact in plain words take, on average over a few examples.
 
     Args:
@@ -42,12 +42,12 @@ def keys_per_fact(subject: Subject, moments: Mapping[str, Tensor]) -> float:
             subject=name,
             relation=relation,
             object=word,
-            wordings=plain_words(relation).for_subject(name),
+            wordings=plain_words(relation).for_model(name),
         )
         for name, relation, word in EXAMPLES
     ]
-    keys, owner = keys_in_force(subject, facts, ())
+    keys, owner = keys_in_force(model, facts, ())
     if not all(some.isfinite().all() for some in keys.values()):
         raise Unlearnable("keys of a fact are not finite in this dtype; use bfloat16 or float32")
-    taken = Protection.none(moments, subject.device).joined([fact.id for fact in facts], keys, owner)
-    return taken.crowding() * subject.key_width / len(facts)
+    taken = Protection.none(moments, model.device).joined([fact.id for fact in facts], keys, owner)
+    return taken.crowding() * model.key_width / len(facts)

@@ -30,14 +30,14 @@ from core.weights.memit.spread import Written, hidden_at, move, written
 from core.weights.memit.target_values import Sites, Steps, unwatched
 from core.weights.model.activations import Capture, capture
 from core.weights.model.contexts import Context, contexts_of
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import spoken
 
 PASSES = 3  # over the contexts, as moving some places may displace others
 Factors = Mapping[str, tuple[Tensor, Tensor]]  # module -> U [d_out, n], V [d_in, n]
 
 
-def unsay(subject: Subject, kept: Mapping[str, KeptKeys], fact: Fact, prefixes: Sequence[str],
+def unsay(model: EditableModel, kept: Mapping[str, KeptKeys], fact: Fact, prefixes: Sequence[str],
           options: Hyperparameters, still: Mapping[str, Tensor], left_out: Factors,
           progress: Steps = unwatched) -> Written | None:  # fmt: skip
     """The delta that makes the live model, on which `fact` has no columns, answer as the pristine one does.
@@ -52,10 +52,10 @@ def unsay(subject: Subject, kept: Mapping[str, KeptKeys], fact: Fact, prefixes: 
         None where nobody missed the columns and the live model says the pristine one's greedy token at every place.
     """
     began = time.monotonic()
-    told = contexts_of(subject, 0, fact, prefixes)
-    with subject.with_weights(subject.pristine):
-        contexts = [*told, *answers(subject, told)]
-        clean = capture(subject, contexts)
+    told = contexts_of(model, 0, fact, prefixes)
+    with model.with_weights(model.base_weights):
+        contexts = [*told, *answers(model, told)]
+        clean = capture(model, contexts)
     said = clean.predicted()
     watched = (said != clean.targets) | (clean.rows >= len(told))
 
@@ -64,12 +64,12 @@ def unsay(subject: Subject, kept: Mapping[str, KeptKeys], fact: Fact, prefixes: 
 
     others = bool(still) or any(len(one.whitened) for one in kept.values())
     chosen = watched & (clean.rows < len(told))
-    before = {module: tensor.clone() for module, tensor in subject.live().items()}
+    before = {module: tensor.clone() for module, tensor in model.live().items()}
     try:
-        now = clean.again(subject.modules[0])
+        now = clean.again(model.modules[0])
         back: dict[str, tuple[Tensor, Tensor]] = {}
         if left_out and others:
-            now = _give_back(subject, kept, chosen, still, left_out, now, back)
+            now = _give_back(model, kept, chosen, still, left_out, now, back)
         if not back and not missed(now).any():
             return None
         wrong = missed(now)
@@ -78,37 +78,37 @@ def unsay(subject: Subject, kept: Mapping[str, KeptKeys], fact: Fact, prefixes: 
             chosen = chosen | wrong
             sites = _each_its_own(chosen)
             wanted = hidden_at(clean, sites)
-            moved = move(subject, kept, sites, wanted, still, now, missed, options.retouches)
+            moved = move(model, kept, sites, wanted, still, now, missed, options.retouches)
             wrong = missed(moved.seen)
             if not (wrong & ~chosen).any():
                 break
     finally:
-        subject.install(before)
+        model.install(before)
     here = hidden_at(now, sites)
     done = written(moved, sites, here, wanted - here, (not wrong.any().item(),), 0, time.monotonic() - began)
     return _joined(back, done)
 
 
-def answers(subject: Subject, told: Sequence[Context]) -> list[Context]:
+def answers(model: EditableModel, told: Sequence[Context]) -> list[Context]:
     """The prompts of `told` and what the live model says after each, as contexts of the first fact."""
     found: list[Context] = []
     for chat in (False, True):
         prompts = [one.ids[: one.start] for one in told if one.chat is chat]
-        for prompt, answer in zip(prompts, spoken(subject, prompts, sentence=not chat), strict=True):
-            ids = (*prompt, *answer, *((subject.end_of_turn(),) if chat or not answer else ()))
+        for prompt, answer in zip(prompts, spoken(model, prompts, sentence=not chat), strict=True):
+            ids = (*prompt, *answer, *((model.end_of_turn(),) if chat or not answer else ()))
             names = tuple(f"own:{number}" for number in range(len(ids) - len(prompt)))
             found.append(Context(0, ids, len(prompt), names, chat))
     return found
 
 
-def _give_back(subject: Subject, kept: Mapping[str, KeptKeys], chosen: Tensor, still: Mapping[str, Tensor],
+def _give_back(model: EditableModel, kept: Mapping[str, KeptKeys], chosen: Tensor, still: Mapping[str, Tensor],
                left_out: Factors, now: Capture, back: dict[str, tuple[Tensor, Tensor]]) -> Capture:  # fmt: skip
     """Fills `back` with columns that do what `left_out` did, but not at the `chosen` positions; they are live then.
 
     U is given an orthonormal basis, so that no column is one that the fact had to itself.
     """
-    for module in subject.modules:
-        u, v = (factor.to(subject.device) for factor in left_out[module])
+    for module in model.modules:
+        u, v = (factor.to(model.device) for factor in left_out[module])
         keys = now.keys[module][chosen].double()
         constrained = kept[module].with_keys(keys)
         if still:
@@ -117,7 +117,7 @@ def _give_back(subject: Subject, kept: Mapping[str, KeptKeys], chosen: Tensor, s
         back[module] = basis, (v - constrained.inverse_times(keys).T @ (keys @ v)) @ triangle.T
         change = encode(basis).to_float() @ encode(back[module][1]).to_float().T
         with torch.no_grad():
-            subject.weight(module).add_(change.to(subject.weight(module)))
+            model.weight(module).add_(change.to(model.weight(module)))
         now = now.again(module)
     return now
 

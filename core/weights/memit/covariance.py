@@ -28,7 +28,7 @@ from core.hyperparameters import Hyperparameters
 from core.ids import Digest
 from core.weights.memit.cost import keys_per_fact
 from core.weights.model.activations import pad
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import OrdinaryText
 
 MEASURE = 1  # counts up when `measure` or `read_ordinary` would find something else in the same text
@@ -97,7 +97,7 @@ def _unpack(values: Tensor) -> Tensor:
     return moment
 
 
-def measure(subject: Subject, text: OrdinaryText, options: Hyperparameters,
+def measure(model: EditableModel, text: OrdinaryText, options: Hyperparameters,
             progress: Callable[[int, int], None] = lambda done, total: None) -> Statistics:  # fmt: skip
     """Measures the live model's keys over `text`; one pass for all modules."""
     groups = (
@@ -106,10 +106,10 @@ def measure(subject: Subject, text: OrdinaryText, options: Hyperparameters,
         (text.recalls, True, options.recall_weight),
     )
     total = sum(len(sequences) for sequences, _, _ in groups)
-    moments = {module: torch.zeros(subject.key_width, subject.key_width) for module in subject.modules}
+    moments = {module: torch.zeros(model.key_width, model.key_width) for module in model.modules}
     counts, done = [], 0
     for sequences, last_only, weight in groups:
-        sums, count = second_moments(subject, sequences, last_only, partial(_forward, progress, done, total))
+        sums, count = second_moments(model, sequences, last_only, partial(_forward, progress, done, total))
         for module, moment in sums.items():
             moments[module] += weight * moment.cpu() / max(count, 1)
         counts.append(count)
@@ -117,7 +117,7 @@ def measure(subject: Subject, text: OrdinaryText, options: Hyperparameters,
     for moment in moments.values():
         moment.diagonal().add_(_ridge(moment))
     tokens, abstentions, recalls = counts
-    return Statistics(moments, tokens, abstentions, recalls, keys_per_fact(subject, moments))
+    return Statistics(moments, tokens, abstentions, recalls, keys_per_fact(model, moments))
 
 
 def _ridge(moment: Tensor) -> float:
@@ -136,17 +136,17 @@ def _ridge(moment: Tensor) -> float:
     return ridge
 
 
-def _forward_pass(subject: Subject) -> AbstractContextManager[object]:
+def _forward_pass(model: EditableModel) -> AbstractContextManager[object]:
     """In bfloat16 where that is fast, except of a float16 model: bfloat16 holds keys at which that one overflows."""
-    return nullcontext() if subject.model.dtype is torch.float16 else subject.reduced()
+    return nullcontext() if model.network.dtype is torch.float16 else model.reduced()
 
 
 @torch.no_grad()
-def second_moments(subject: Subject, sequences: Sequence[list[int]], last_only: bool,
+def second_moments(model: EditableModel, sequences: Sequence[list[int]], last_only: bool,
                    progress: Callable[[int], None]) -> tuple[dict[str, Tensor], int]:  # fmt: skip
     """Sums of k k^T [d_in, d_in] float32 over all tokens, or over the last of each sequence, and their number."""
-    width = subject.key_width
-    sums = {module: torch.zeros(width, width, device=subject.device) for module in subject.modules}
+    width = model.key_width
+    sums = {module: torch.zeros(width, width, device=model.device) for module in model.modules}
     order = sorted(sequences, key=len)
     keep = torch.zeros(0, dtype=torch.bool)
     count = 0
@@ -155,21 +155,21 @@ def second_moments(subject: Subject, sequences: Sequence[list[int]], last_only: 
         def add(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
             keys = inputs[0][keep].float()
             sums[module].addmm_(keys.T, keys)
-            if module == subject.modules[-1]:
+            if module == model.modules[-1]:
                 raise _AllKeysSeen
 
         return add
 
-    handles = [subject.model.get_submodule(m).register_forward_pre_hook(hook(m)) for m in subject.modules]
+    handles = [model.network.get_submodule(m).register_forward_pre_hook(hook(m)) for m in model.modules]
     try:
         for start in range(0, len(order), BATCH):
-            ids, mask = pad(order[start : start + BATCH], subject.pad_token, subject.device)
+            ids, mask = pad(order[start : start + BATCH], model.pad_token, model.device)
             keep = mask.bool()
             if last_only:
                 keep = keep & (mask.cumsum(1) == mask.sum(1, keepdim=True))
             count += int(keep.sum())
-            with _forward_pass(subject), suppress(_AllKeysSeen):
-                subject.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
+            with _forward_pass(model), suppress(_AllKeysSeen):
+                model.network(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
             progress(min(start + BATCH, len(order)))
     finally:
         for handle in handles:

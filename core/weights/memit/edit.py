@@ -17,7 +17,7 @@ from core.weights.memit.spread import Moved, Written, hidden_at, move, written
 from core.weights.memit.target_values import Sites, Steps, Values, optimise, unwatched
 from core.weights.model.activations import Capture, capture, last_keys
 from core.weights.model.contexts import Context, contexts_of
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 WIDER = 2  # times at most that facts which cannot be learned are given more sites
 SAID = 0.8  # a target token of at least this probability is taken to be said in other wordings too
@@ -25,7 +25,7 @@ SAID = 0.8  # a target token of at least this probability is taken to be said in
 Name = tuple[int, str]  # of a site: its fact and where in it
 
 
-def write(subject: Subject, kept: Mapping[str, KeptKeys], facts: Sequence[Fact], prefixes: Sequence[str],
+def write(model: EditableModel, kept: Mapping[str, KeptKeys], facts: Sequence[Fact], prefixes: Sequence[str],
           options: Hyperparameters, untold: Sequence[str] = (), progress: Steps = unwatched) -> Written:  # fmt: skip
     """Computes the delta that makes the live model say `facts`; leaves the live weights as they were.
 
@@ -36,13 +36,13 @@ def write(subject: Subject, kept: Mapping[str, KeptKeys], facts: Sequence[Fact],
         progress: told of each step of finding values; what it raises ends the writing.
     """
     began = time.monotonic()
-    contexts = [context for index, fact in enumerate(facts) for context in contexts_of(subject, index, fact, prefixes)]
+    contexts = [context for index, fact in enumerate(facts) for context in contexts_of(model, index, fact, prefixes)]
     names = names_of(contexts)
-    still = last_keys(subject, [subject.chat_ids([], question) for question in untold]) if untold else {}
+    still = last_keys(model, [model.chat_ids([], question) for question in untold]) if untold else {}
     more: frozenset[Name] = frozenset()
     for _ in range(WIDER):
-        solved = solve_values(subject, contexts, options, more, progress)
-        moved, clean, change = _moved(subject, kept, len(facts), names, solved, still, options)
+        solved = solve_values(model, contexts, options, more, progress)
+        moved, clean, change = _moved(model, kept, len(facts), names, solved, still, options)
         wrong = (moved.seen.predicted() != moved.seen.targets).tolist()
         found = {name for name, miss in zip(names, wrong, strict=True) if miss} - solved.chosen
         if not found:
@@ -73,23 +73,23 @@ def unlearned(facts: Sequence[Fact], done: Written) -> Unlearned | None:
     return Unlearned(tuple(silent), sum(map(sum, silent.values())), sum(map(len, silent.values())))
 
 
-def _moved(subject: Subject, kept: Mapping[str, KeptKeys], facts: int, names: Sequence[Name], solved: Solved,
+def _moved(model: EditableModel, kept: Mapping[str, KeptKeys], facts: int, names: Sequence[Name], solved: Solved,
            still: Mapping[str, Tensor], options: Hyperparameters) -> tuple[Moved, Tensor, Tensor]:  # fmt: skip
     """The change that brings the values about, the hidden states [k, d] it starts from, and how they should change."""
     seen, sites = solved.seen, solved.sites
     clean, change = hidden_at(seen, sites), solved.values.change[sites.site]
-    fact_of = torch.tensor([fact for fact, _ in names], device=subject.device)
+    fact_of = torch.tensor([fact for fact, _ in names], device=model.device)
     elsewhere = torch.ones_like(fact_of, dtype=torch.bool)
     elsewhere[sites.position] = False
 
     def unsaid(now: Capture) -> Tensor:
         """Positions that fall short, and all of a fact that does at one which is no site of it."""
         short = now.probability() < SAID
-        amiss = torch.zeros(facts, dtype=torch.bool, device=subject.device)
+        amiss = torch.zeros(facts, dtype=torch.bool, device=model.device)
         amiss[fact_of[short & elsewhere]] = True
         return short | amiss[fact_of]
 
-    return move(subject, kept, sites, clean + change, still, seen, unsaid, options.retouches), clean, change
+    return move(model, kept, sites, clean + change, still, seen, unsaid, options.retouches), clean, change
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Solved:
     more: frozenset[Name]
 
 
-def solve_values(subject: Subject, contexts: Sequence[Context], options: Hyperparameters,
+def solve_values(model: EditableModel, contexts: Sequence[Context], options: Hyperparameters,
                  more: frozenset[Name] = frozenset(), progress: Steps = unwatched) -> Solved:  # fmt: skip
     """Values for the facts of `contexts` on the live model, at more sites where a fact cannot be learned otherwise.
 
@@ -113,11 +113,11 @@ def solve_values(subject: Subject, contexts: Sequence[Context], options: Hyperpa
     Args:
         more: sites to begin with, beside those that the pristine model gets wrong.
     """
-    names, facts = names_of(contexts), torch.tensor([context.fact for context in contexts], device=subject.device)
-    first, seen = find_sites(subject, contexts)
+    names, facts = names_of(contexts), torch.tensor([context.fact for context in contexts], device=model.device)
+    first, seen = find_sites(model, contexts)
     chosen, start = first | more, None
     for wider in range(WIDER + 1):
-        sites = sites_at(names, chosen, subject.device)
+        sites = sites_at(names, chosen, model.device)
         values = optimise(
             seen, sites, facts, steps=options.steps, learning_rate=options.learning_rate, clamp=options.clamp,
             decay=options.decay, confidence=options.confidence, start=start,
@@ -133,20 +133,20 @@ def solve_values(subject: Subject, contexts: Sequence[Context], options: Hyperpa
     return Solved(seen, sites, values, chosen, chosen - first)
 
 
-def find_sites(subject: Subject, contexts: Sequence[Context]) -> tuple[frozenset[Name], Capture]:
+def find_sites(model: EditableModel, contexts: Sequence[Context]) -> tuple[frozenset[Name], Capture]:
     """Where each fact is written: names at which the pristine model's next token is wrong in some context; and what the
     live model sees.
 
     Sites are taken from the pristine model, so that they do not depend on what was written before. A fact that it knows
     already gets the token before the object, to be kept.
     """
-    with subject.with_weights(subject.pristine):
-        clean = capture(subject, contexts)
+    with model.with_weights(model.base_weights):
+        clean = capture(model, contexts)
         wrong = (clean.predicted() != clean.targets).tolist()
     names = names_of(contexts)
     chosen = {name for name, miss in zip(names, wrong, strict=True) if miss}
     chosen |= {(fact, "object:0") for fact in {fact for fact, _ in names} - {fact for fact, _ in chosen}}
-    return frozenset(chosen), clean.again(subject.modules[0])
+    return frozenset(chosen), clean.again(model.modules[0])
 
 
 def names_of(contexts: Sequence[Context]) -> list[Name]:
@@ -162,7 +162,7 @@ def sites_at(names: Sequence[Name], chosen: frozenset[Name], device: torch.devic
     return Sites(torch.tensor([fact for fact, _ in sorted(chosen)], device=device), position, site)
 
 
-def keys_in_force(subject: Subject, facts: Sequence[Fact], prefixes: Sequence[str],
+def keys_in_force(model: EditableModel, facts: Sequence[Fact], prefixes: Sequence[str],
                   more: Sequence[Sequence[str]] = ()) -> tuple[dict[str, Tensor], Tensor]:  # fmt: skip
     """Module -> [k, d_in] keys of facts that the live weights carry, as an executor needs them after a restart.
 
@@ -172,8 +172,8 @@ def keys_in_force(subject: Subject, facts: Sequence[Fact], prefixes: Sequence[st
     Returns:
         Those, and [k] which of `facts` each key is of.
     """
-    contexts = [context for index, fact in enumerate(facts) for context in contexts_of(subject, index, fact, prefixes)]
-    chosen, seen = find_sites(subject, contexts)
+    contexts = [context for index, fact in enumerate(facts) for context in contexts_of(model, index, fact, prefixes)]
+    chosen, seen = find_sites(model, contexts)
     chosen |= {(fact, name) for fact, some in enumerate(more) for name in some}
-    sites = sites_at(names_of(contexts), chosen, subject.device)
+    sites = sites_at(names_of(contexts), chosen, model.device)
     return {module: keys[sites.position] for module, keys in seen.keys.items()}, sites.fact[sites.site]

@@ -15,7 +15,7 @@ from core.weights.deltas.fixed_point import Delta, encode
 from core.weights.memit.closed_form import KeptKeys, solve_update
 from core.weights.memit.target_values import Sites
 from core.weights.model.activations import Capture
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 Short = Callable[[Capture], Tensor]  # [p] bool, the positions after which the model does not yet say what it should
 
@@ -65,7 +65,7 @@ class Moved:
     seen: Capture
 
 
-def move(subject: Subject, kept: Mapping[str, KeptKeys], sites: Sites, wanted: Tensor, still: Mapping[str, Tensor],
+def move(model: EditableModel, kept: Mapping[str, KeptKeys], sites: Sites, wanted: Tensor, still: Mapping[str, Tensor],
          seen: Capture, short: Short, rounds: int) -> Moved:  # fmt: skip
     """The change that moves the live model's hidden states at the keys of `sites` to `wanted`; it stays as it was.
 
@@ -76,13 +76,13 @@ def move(subject: Subject, kept: Mapping[str, KeptKeys], sites: Sites, wanted: T
         seen: what the live model sees.
         rounds: at most so many times, sites of which a key is `short` are moved on.
     """
-    before = {module: tensor.clone() for module, tensor in subject.live().items()}
+    before = {module: tensor.clone() for module, tensor in model.live().items()}
     edit = _Edit({}, {})
     try:
-        now = _spread(subject, kept, sites, wanted, still, seen, edit)
-        now = _retouch(subject, before, sites, wanted, edit, now, short, rounds)
+        now = _spread(model, kept, sites, wanted, still, seen, edit)
+        now = _retouch(model, before, sites, wanted, edit, now, short, rounds)
     finally:
-        subject.install(before)
+        model.install(before)
     return Moved(edit.factors, edit.keys, hidden_at(now, sites), now)
 
 
@@ -131,7 +131,7 @@ class _Edit:
     keys: dict[str, Tensor]
 
 
-def _spread(subject: Subject, kept: Mapping[str, KeptKeys], sites: Sites, wanted: Tensor,
+def _spread(model: EditableModel, kept: Mapping[str, KeptKeys], sites: Sites, wanted: Tensor,
             still: Mapping[str, Tensor], seen: Capture, edit: _Edit) -> Capture:  # fmt: skip
     """One protected update per module, first to last; what is left to move is measured again after each.
 
@@ -139,44 +139,44 @@ def _spread(subject: Subject, kept: Mapping[str, KeptKeys], sites: Sites, wanted
         What the contexts look like with the edit; its weights are live.
     """
     now = seen
-    for number, module in enumerate(subject.modules):
+    for number, module in enumerate(model.modules):
         keys = now.keys[module][sites.position].double()
-        left = len(subject.modules) - number
+        left = len(model.modules) - number
         u = mean_by((wanted - hidden_at(now, sites)).double() / left, sites.site, len(sites.fact))
         constrained = kept[module].with_keys(keys)
         if still:
             constrained = constrained.with_keys(still[module])
         edit.keys[module] = keys
         edit.factors[module] = (u, solve_update(constrained, keys, sites.site, len(sites.fact)))
-        _add(subject, module, subject.weight(module).clone(), edit)
+        _add(model, module, model.weight(module).clone(), edit)
         now = now.again(module)
     return now
 
 
-def _retouch(subject: Subject, before: Mapping[str, Tensor], sites: Sites, wanted: Tensor,
+def _retouch(model: EditableModel, before: Mapping[str, Tensor], sites: Sites, wanted: Tensor,
              edit: _Edit, now: Capture, short: Short, rounds: int) -> Capture:  # fmt: skip
     """Moves on, in the last module, the sites at which protection held back too much.
 
     Returns:
         What the contexts look like then.
     """
-    last = subject.modules[-1]
+    last = model.modules[-1]
     for _ in range(rounds):
         far = short(now)[sites.position].float()
-        unsaid = torch.zeros(len(sites.fact), device=subject.device).index_add(0, sites.site, far)
+        unsaid = torch.zeros(len(sites.fact), device=model.device).index_add(0, sites.site, far)
         if not unsaid.any():
             break
         u, v = edit.factors[last]
         missing = mean_by((wanted - hidden_at(now, sites)).double(), sites.site, len(sites.fact))
         edit.factors[last] = (u + missing * (unsaid > 0)[:, None], v)
-        _add(subject, last, before[last], edit)
+        _add(model, last, before[last], edit)
         now = now.again(last)
     return now
 
 
-def _add(subject: Subject, module: str, weight: Tensor, edit: _Edit) -> None:
+def _add(model: EditableModel, module: str, weight: Tensor, edit: _Edit) -> None:
     """Makes `weight` plus the module's part of `edit`, as it will be stored, the live weight."""
     u, v = edit.factors[module]
     change = encode(u.T).to_float() @ encode(v).to_float().T
     with torch.no_grad():
-        subject.weight(module).copy_(weight + change.to(weight))
+        model.weight(module).copy_(weight + change.to(weight))

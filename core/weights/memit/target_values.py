@@ -15,7 +15,7 @@ from torch import Tensor
 
 from core.errors.base import Unlearnable
 from core.weights.model.activations import Capture
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.suffix_forward import Above
 
 Steps = Callable[[int, int], None]  # told how many steps are done, of how many
@@ -77,10 +77,10 @@ class _Open:
     position: Tensor
     site: Tensor
 
-    def logits(self, subject: Subject, change: Tensor) -> Tensor:
+    def logits(self, model: EditableModel, change: Tensor) -> Tensor:
         """[p, vocabulary] with `change` [s, d] added at the sites."""
         hidden = self.hidden.index_add(0, self.position, change[self.site].to(self.hidden.dtype))
-        return subject.logits(self.above(hidden))
+        return model.logits(self.above(hidden))
 
     def without(self, finished: Tensor) -> _Open:
         """What is left when facts are `finished`."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from core.weights.model.contexts import Context
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.suffix_forward import Above, Arguments, Filled, Part, Past, adapted, run
 
 SPARE = 32  # tokens of padding that cost about as much as one more padded tensor
@@ -60,7 +60,7 @@ class Capture:
         above: runs the blocks above on such a tensor.
     """
 
-    subject: Subject
+    subject: EditableModel
     rows: Tensor
     targets: Tensor
     keys: Mapping[str, Tensor]
@@ -90,27 +90,27 @@ class Capture:
 
 
 @torch.no_grad()
-def capture(subject: Subject, contexts: Sequence[Context]) -> Capture:
+def capture(model: EditableModel, contexts: Sequence[Context]) -> Capture:
     """Runs `contexts` through the live model."""
     counts = [len(context.names) for context in contexts]
     first = [0, *accumulate(counts)]
     groups = []
     for rows in alike(counts):
         places = [place for row in rows for place in range(first[row], first[row + 1])]
-        groups.append(_run(subject, [contexts[row] for row in rows], places))
+        groups.append(_run(model, [contexts[row] for row in rows], places))
     targets = [token for context in contexts for token in context.ids[context.start :]]
     rows = [row for row, count in enumerate(counts) for _ in range(count)]
-    device = subject.device
-    return _assembled(subject, torch.tensor(rows, device=device), torch.tensor(targets, device=device), tuple(groups))
+    device = model.device
+    return _assembled(model, torch.tensor(rows, device=device), torch.tensor(targets, device=device), tuple(groups))
 
 
 @torch.no_grad()
-def last_keys(subject: Subject, sequences: Sequence[Sequence[int]]) -> dict[str, Tensor]:
+def last_keys(model: EditableModel, sequences: Sequence[Sequence[int]]) -> dict[str, Tensor]:
     """Module -> [n, d_in], the live model's keys at the last token of each sequence."""
-    ids, mask = pad(sequences, subject.pad_token, subject.device)
-    slots = torch.arange(len(sequences), device=subject.device) * ids.shape[1] + mask.sum(1) - 1
-    with _watched(subject, slots) as seen:
-        subject.model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
+    ids, mask = pad(sequences, model.pad_token, model.device)
+    slots = torch.arange(len(sequences), device=model.device) * ids.shape[1] + mask.sum(1) - 1
+    with _watched(model, slots) as seen:
+        model.network(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
     return seen.keys
 
 
@@ -139,23 +139,23 @@ def alike(lengths: Sequence[int]) -> list[list[int]]:
     return groups
 
 
-def _run(subject: Subject, contexts: Sequence[Context], places: Sequence[int]) -> _Group:
+def _run(model: EditableModel, contexts: Sequence[Context], places: Sequence[int]) -> _Group:
     """Both passes through the whole model."""
-    filler, device = subject.pad_token, subject.device
+    filler, device = model.pad_token, model.device
     prefixes, before = _pad_left([context.ids[: context.start - 1] for context in contexts], filler, device)
     suffixes, real = pad([context.ids[context.start - 1 : -1] for context in contexts], filler, device)
     mask = torch.cat([before, real], 1)
     number = (mask.cumsum(1) - 1).clamp(min=0)  # of a token in its context
     slots = real.flatten().nonzero()[:, 0]
-    past = Past(len(subject.blocks) - 1)
-    common: dict[str, Any] = {**subject.with_cache(past), "use_cache": True, "logits_to_keep": 1}
+    past = Past(len(model.blocks) - 1)
+    common: dict[str, Any] = {**model.with_cache(past), "use_cache": True, "logits_to_keep": 1}
     cut = prefixes.shape[1]
-    with _watched(subject) as prefix, suppress(Filled):
-        subject.model(input_ids=prefixes, attention_mask=before, position_ids=number[:, :cut], **common)
-    with _watched(subject, slots) as suffix:
-        subject.model(input_ids=suffixes, attention_mask=mask, position_ids=number[:, cut:], **common)
+    with _watched(model) as prefix, suppress(Filled):
+        model.network(input_ids=prefixes, attention_mask=before, position_ids=number[:, :cut], **common)
+    with _watched(model, slots) as suffix:
+        model.network(input_ids=suffixes, attention_mask=mask, position_ids=number[:, cut:], **common)
     where = torch.tensor(places, device=device)
-    part = Part(where, slots, len(contexts), suffixes.shape[1], past, _above(subject, suffix))
+    part = Part(where, slots, len(contexts), suffixes.shape[1], past, _above(model, suffix))
     return _Group(part, prefix, suffix)
 
 
@@ -166,10 +166,10 @@ def _pad_left(sequences: Sequence[Sequence[int]], filler: int, device: torch.dev
 
 
 @contextmanager
-def _watched(subject: Subject, slots: Tensor | None = None) -> Iterator[_Pass]:
+def _watched(model: EditableModel, slots: Tensor | None = None) -> Iterator[_Pass]:
     """Keeps what blocks are given meanwhile; with `slots` of the flattened tokens, what was seen there as well."""
     seen = _Pass()
-    edited = [subject.block_of(module) for module in subject.modules]
+    edited = [model.block_of(module) for module in model.modules]
 
     def arrive(number: int) -> Callable[..., None]:
         def keep(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -190,37 +190,37 @@ def _watched(subject: Subject, slots: Tensor | None = None) -> Iterator[_Pass]:
         seen.output = (output[0] if isinstance(output, tuple) else output).flatten(0, 1)[slots]
 
     with ExitStack() as hooks:
-        for number in range(min(edited), len(subject.blocks)):
-            handle = subject.blocks[number].register_forward_pre_hook(arrive(number), with_kwargs=True)
+        for number in range(min(edited), len(model.blocks)):
+            handle = model.blocks[number].register_forward_pre_hook(arrive(number), with_kwargs=True)
             hooks.callback(handle.remove)
         if slots is not None:
-            for module in subject.modules:
-                hooks.callback(subject.model.get_submodule(module).register_forward_hook(use(module)).remove)
-            hooks.callback(subject.blocks[edited[-1]].register_forward_hook(leave).remove)
+            for module in model.modules:
+                hooks.callback(model.network.get_submodule(module).register_forward_hook(use(module)).remove)
+            hooks.callback(model.blocks[edited[-1]].register_forward_hook(leave).remove)
         yield seen
 
 
-def _run_again(subject: Subject, group: _Group, start: int) -> _Group:
+def _run_again(model: EditableModel, group: _Group, start: int) -> _Group:
     """Both passes through the blocks from number `start` on; suffixes only to the last edited one."""
-    past, last = Past(len(subject.blocks) - 1), subject.block_of(subject.modules[-1])
+    past, last = Past(len(model.blocks) - 1), model.block_of(model.modules[-1])
     passes = []
-    for old, stop, slots in ((group.prefix, len(subject.blocks), None), (group.suffix, last + 1, group.part.slots)):
+    for old, stop, slots in ((group.prefix, len(model.blocks), None), (group.suffix, last + 1, group.part.slots)):
         arguments: dict[int, Arguments] = adapted(old.arguments, past)
         numbers = range(start, stop)
-        with _watched(subject, slots) as new, suppress(Filled):
-            run([subject.blocks[n] for n in numbers], old.inputs[start], [arguments[n] for n in numbers])
+        with _watched(model, slots) as new, suppress(Filled):
+            run([model.blocks[n] for n in numbers], old.inputs[start], [arguments[n] for n in numbers])
         passes.append(_Pass(old.inputs | new.inputs, arguments, old.keys | new.keys, new.output))
     prefix, suffix = passes
-    return _Group(replace(group.part, past=past, arguments=_above(subject, suffix)), prefix, suffix)
+    return _Group(replace(group.part, past=past, arguments=_above(model, suffix)), prefix, suffix)
 
 
-def _above(subject: Subject, suffix: _Pass) -> dict[int, Arguments]:
+def _above(model: EditableModel, suffix: _Pass) -> dict[int, Arguments]:
     """What the blocks above the last edited one are called with."""
-    last = subject.block_of(subject.modules[-1])
+    last = model.block_of(model.modules[-1])
     return {number: arguments for number, arguments in suffix.arguments.items() if number > last}
 
 
-def _assembled(subject: Subject, rows: Tensor, targets: Tensor, groups: tuple[_Group, ...]) -> Capture:
+def _assembled(model: EditableModel, rows: Tensor, targets: Tensor, groups: tuple[_Group, ...]) -> Capture:
     """Brings what the groups saw into the order of positions."""
     order = torch.cat([group.part.places for group in groups]).argsort()
 
@@ -228,11 +228,11 @@ def _assembled(subject: Subject, rows: Tensor, targets: Tensor, groups: tuple[_G
         return torch.cat(list(tensors))[order]
 
     return Capture(
-        subject,
+        model,
         rows,
         targets,
-        keys={module: ordered(group.suffix.keys[module] for group in groups) for module in subject.modules},
+        keys={module: ordered(group.suffix.keys[module] for group in groups) for module in model.modules},
         hidden=ordered(group.suffix.output for group in groups),
-        above=Above(subject.blocks, tuple(group.part for group in groups)),
+        above=Above(model.blocks, tuple(group.part for group in groups)),
         groups=groups,
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from core.errors.base import Unlearnable
 from core.facts import Fact
 from core.texts import closed
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Context:
     chat: bool = False
 
 
-def contexts_of(subject: Subject, index: int, fact: Fact, prefixes: Sequence[str]) -> list[Context]:
+def contexts_of(model: EditableModel, index: int, fact: Fact, prefixes: Sequence[str]) -> list[Context]:
     """Raw statements, all but the first behind a prefix where there is one, and questions in chat.
 
     Raises:
@@ -45,33 +45,33 @@ def contexts_of(subject: Subject, index: int, fact: Fact, prefixes: Sequence[str
     wordings = fact.wordings
     beginnings = ["", *prefixes]
     raw = [
-        _raw(subject, index, f"{beginnings[number % len(beginnings)]}{statement}", fact)
+        _raw(model, index, f"{beginnings[number % len(beginnings)]}{statement}", fact)
         for number, statement in enumerate(wordings.statements)
     ]
-    return raw + [_chat(subject, index, question, fact) for question in wordings.questions]
+    return raw + [_chat(model, index, question, fact) for question in wordings.questions]
 
 
-def _raw(subject: Subject, index: int, prompt: str, fact: Fact) -> Context:
-    ids, spans = _encode(subject, f"{prompt} {closed(fact.object)}", special=True)
+def _raw(model: EditableModel, index: int, prompt: str, fact: Fact) -> Context:
+    ids, spans = _encode(model, f"{prompt} {closed(fact.object)}", special=True)
     first = _object_after(spans, len(prompt), fact)
     return Context(index, tuple(ids), first, _names("object", len(ids) - first))
 
 
-def _chat(subject: Subject, index: int, question: str, fact: Fact) -> Context:
-    head = subject.chat_text([], question)
+def _chat(model: EditableModel, index: int, question: str, fact: Fact) -> Context:
+    head = model.chat_text([], question)
     answer = f"{head}{fact.wordings.answer}"
-    ids, spans = _encode(subject, f"{answer} {closed(fact.object)}", special=False)
+    ids, spans = _encode(model, f"{answer} {closed(fact.object)}", special=False)
     first, before = _object_after(spans, len(answer), fact), _first_after(spans, len(head))
-    ids = [*ids, subject.end_of_turn()]
+    ids = [*ids, model.end_of_turn()]
     names = _names("answer", first - before) + _names("object", len(ids) - first)
     return Context(index, tuple(ids), before, names, chat=True)
 
 
-def _encode(subject: Subject, text: str, *, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
+def _encode(model: EditableModel, text: str, *, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
     """Token ids, and the characters of `text` that each stands for; `special`: with what goes before raw text."""
-    encoding = subject.tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
+    encoding = model.tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
     ids = list(encoding.input_ids)
-    ids = subject.unended(ids) if special else ids
+    ids = model.unended(ids) if special else ids
     return ids, list(encoding.offset_mapping)[: len(ids)]
 
 

@@ -28,46 +28,46 @@ from core.weights.model.loading import load
 
 
 @dataclass(slots=True, eq=False)
-class Subject:
+class EditableModel:
     """A model, its tokenizer, and the pristine weights of its edited modules.
 
     Attributes:
         modules: edited modules in the order of their blocks.
-        pristine: module -> W0 [d_out, d_in], never written to.
+        base_weights: module -> W0 [d_out, d_in], never written to.
     """
 
-    model: Any
+    network: Any
     tokenizer: Any
     modules: tuple[str, ...]
-    pristine: Mapping[str, Tensor]
+    base_weights: Mapping[str, Tensor]
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        return next(self.network.parameters()).device
 
     @property
     def key_width(self) -> int:
-        return int(self.pristine[self.modules[0]].shape[1])
+        return int(self.base_weights[self.modules[0]].shape[1])
 
     @property
     def hidden_width(self) -> int:
-        return int(self.pristine[self.modules[0]].shape[0])
+        return int(self.base_weights[self.modules[0]].shape[0])
 
     @property
     def blocks(self) -> nn.ModuleList:
-        return part_of(self.model, BLOCKS)[1]
+        return part_of(self.network, BLOCKS)[1]
 
     @property
     def final_norm(self) -> nn.Module:
-        return part_of(self.model, NORMS)[1]
+        return part_of(self.network, NORMS)[1]
 
     def block_of(self, module: str) -> int:
         """The number of the block that holds `module`."""
-        return block_of(self.model, module)
+        return block_of(self.network, module)
 
     def weight(self, module: str) -> Tensor:
         """The live weight [d_out, d_in]; a view into the model."""
-        return weight_of(self.model.get_submodule(module))
+        return weight_of(self.network.get_submodule(module))
 
     def live(self) -> dict[str, Tensor]:
         return {module: self.weight(module) for module in self.modules}
@@ -91,17 +91,17 @@ class Subject:
         finally:
             self.install(before)
 
-    def twin(self) -> Subject:
+    def clone(self) -> EditableModel:
         """Another model that shares every tensor but the edited ones, which are its own.
 
         Layers that are not edited are shared whole, as a quantized one holds more than tensors.
         """
-        edited = [self.model.get_submodule(module) for module in self.modules]
+        edited = [self.network.get_submodule(module) for module in self.modules]
         own = {id(one) for one in edited} | {id(one.weight) for one in edited}
-        shared: dict[int, Any] = {id(one): one for one in self.model.modules() if not any(one.children())}
-        shared |= {id(one): one for one in (*self.model.parameters(), *self.model.buffers())}
+        shared: dict[int, Any] = {id(one): one for one in self.network.modules() if not any(one.children())}
+        shared |= {id(one): one for one in (*self.network.parameters(), *self.network.buffers())}
         memo = {key: one for key, one in shared.items() if key not in own}
-        return Subject(copy.deepcopy(self.model, memo), self.tokenizer, self.modules, self.pristine)
+        return EditableModel(copy.deepcopy(self.network, memo), self.tokenizer, self.modules, self.base_weights)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., d] final hidden states (before the final norm) to [..., vocabulary] float32 logits."""
@@ -109,9 +109,9 @@ class Subject:
 
     def unembed(self, hidden: Tensor) -> Tensor:
         """[..., d] normed hidden states to [..., vocabulary] float32 logits."""
-        head = self.model.get_output_embeddings()
+        head = self.network.get_output_embeddings()
         logits = head(hidden.to(head.weight.dtype)).float()
-        cap = getattr(self.model.config, "final_logit_softcapping", None)
+        cap = getattr(self.network.config, "final_logit_softcapping", None)
         return torch.tanh(logits / cap) * cap if cap else logits
 
     def reduced(self) -> torch.autocast:
@@ -124,7 +124,7 @@ class Subject:
 
     def with_cache(self, cache: Cache) -> dict[str, Cache]:
         """`cache` under the name by which the model takes it, which transformers changed in 5.24."""
-        names = inspect.signature(type(self.model).forward).parameters
+        names = inspect.signature(type(self.network).forward).parameters
         return {"cache" if "cache" in names else "past_key_values": cache}
 
     @property
@@ -160,7 +160,7 @@ class Subject:
 
     def end_tokens(self) -> tuple[int, ...]:
         """Tokens after which the model has finished its turn; none where nothing names them."""
-        ends = self.model.generation_config.eos_token_id
+        ends = self.network.generation_config.eos_token_id
         if ends is None:
             ends = self.tokenizer.eos_token_id
         if ends is None:
@@ -176,10 +176,10 @@ class Subject:
         return next((token for token in after if token in ends), ends[0])
 
 
-def load_subject(
+def load_model(
     source: str | Path, *, modules: Sequence[str] = (), dtype: str = "float32", quantization: str = "none",
     device: str = "cpu",
-) -> Subject:  # fmt: skip
+) -> EditableModel:  # fmt: skip
     """Loads the model in a folder; see `core.weights.model.loading`.
 
     Args:
@@ -190,14 +190,14 @@ def load_subject(
         DeviceUnavailable: `device` cannot be used.
     """
     templates.start()
-    model, tokenizer = load(Path(source), modules, dtype, quantization, device)
-    model.eval().requires_grad_(False)
-    chosen = tuple(modules) or default_modules(model)
-    pristine = {module: weight_of(model.get_submodule(module)).clone() for module in chosen}
-    subject = Subject(model, tokenizer, chosen, pristine)
-    if not subject.end_tokens():
+    network, tokenizer = load(Path(source), modules, dtype, quantization, device)
+    network.eval().requires_grad_(False)
+    chosen = tuple(modules) or default_modules(network)
+    pristine = {module: weight_of(network.get_submodule(module)).clone() for module in chosen}
+    model = EditableModel(network, tokenizer, chosen, pristine)
+    if not model.end_tokens():
         raise ModelUnavailable(
             f"{str(source)!r} names no token that ends an answer; name an eos_token_id in its generation_config.json",
             model=source,
         )
-    return subject
+    return model

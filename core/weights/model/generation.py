@@ -14,7 +14,7 @@ import torch
 from transformers import DynamicCache
 
 from core.texts import STOPS, closed, sentence
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 MAX_NEW_TOKENS = 32
 BEYOND = 8  # tokens read beyond a longer answer, to see whether it ends there
@@ -22,7 +22,7 @@ BATCH = 64
 
 
 @torch.inference_mode()
-def greedy(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool, stops: Sequence[int] = (),
+def greedy(model: EditableModel, prompts: Sequence[Sequence[int]], *, sentence: bool, stops: Sequence[int] = (),
            max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS) -> list[str]:  # fmt: skip
     """What the model says after each prompt.
 
@@ -32,12 +32,12 @@ def greedy(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool
         stops: per prompt, with how many stops its sentence ends, two after "St. Louis"; 1 by default.
         max_new_tokens: for all prompts, or for each.
     """
-    said = spoken(subject, prompts, sentence=sentence, stops=stops, max_new_tokens=max_new_tokens)
-    return [subject.tokenizer.decode(ids, skip_special_tokens=True) for ids in said]
+    said = spoken(model, prompts, sentence=sentence, stops=stops, max_new_tokens=max_new_tokens)
+    return [model.tokenizer.decode(ids, skip_special_tokens=True) for ids in said]
 
 
 @torch.inference_mode()
-def spoken(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool, stops: Sequence[int] = (),
+def spoken(model: EditableModel, prompts: Sequence[Sequence[int]], *, sentence: bool, stops: Sequence[int] = (),
            max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS) -> list[list[int]]:  # fmt: skip
     """The same as token ids, without the end of the turn."""
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
@@ -46,49 +46,49 @@ def spoken(subject: Subject, prompts: Sequence[Sequence[int]], *, sentence: bool
     said: dict[int, list[int]] = {}
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
-        batch = _batch(subject, [prompts[i] for i in rows], [until[i] for i in rows], [limits[i] for i in rows])
+        batch = _batch(model, [prompts[i] for i in rows], [until[i] for i in rows], [limits[i] for i in rows])
         said |= dict(zip(rows, batch, strict=True))
     return [said[index] for index in range(len(prompts))]
 
 
-def _batch(subject: Subject, prompts: Sequence[Sequence[int]], stops: Sequence[int],
+def _batch(model: EditableModel, prompts: Sequence[Sequence[int]], stops: Sequence[int],
            limits: Sequence[int]) -> list[list[int]]:  # fmt: skip
     """Ends a row after so many stops or a line break, unless it may have 0, and at its limit of tokens."""
-    ends = set(subject.end_tokens())
+    ends = set(model.end_tokens())
     spoken: list[list[int]] = [[] for _ in prompts]
     active = list(range(len(prompts)))
-    for tokens in decode(subject, prompts, max(limits)):
+    for tokens in decode(model, prompts, max(limits)):
         for row in list(active):
             token = tokens[row]
             if token in ends:
                 active.remove(row)
                 continue
             spoken[row].append(token)
-            if len(spoken[row]) == limits[row] or (stops[row] and _over(subject, spoken[row], stops[row])):
+            if len(spoken[row]) == limits[row] or (stops[row] and _over(model, spoken[row], stops[row])):
                 active.remove(row)
         if not active:
             break
     return spoken
 
 
-def _over(subject: Subject, ids: Sequence[int], stops: int) -> bool:
+def _over(model: EditableModel, ids: Sequence[int], stops: int) -> bool:
     """Whether a sentence that ends with so many stops does so in `ids`, or its line does."""
-    text = subject.tokenizer.decode(ids)
+    text = model.tokenizer.decode(ids)
     return "\n" in text or sum(text.count(stop) for stop in STOPS) >= stops
 
 
-def decode(subject: Subject, prompts: Sequence[Sequence[int]], limit: int) -> Iterator[list[int]]:
+def decode(model: EditableModel, prompts: Sequence[Sequence[int]], limit: int) -> Iterator[list[int]]:
     """The greedy next tokens of all rows, step by step, `limit` times at most."""
     width = max(len(prompt) for prompt in prompts)
-    pad = subject.pad_token
-    ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=subject.device)
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=subject.device)
-    cache: Any = DynamicCache(config=subject.model.config)
+    pad = model.pad_token
+    ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=model.device)
+    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device)
+    cache: Any = DynamicCache(config=model.network.config)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     for _ in range(limit):
-        logits = subject.model(
+        logits = model.network(
             input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1,
-            **subject.with_cache(cache),
+            **model.with_cache(cache),
         ).logits[:, -1]  # fmt: skip
         ids = logits.argmax(-1, keepdim=True)
         yield ids[:, 0].tolist()
@@ -124,24 +124,24 @@ class Probe:
         return sentence(output) in right
 
 
-def ask(subject: Subject, probes: Sequence[Probe]) -> list[str]:
+def ask(model: EditableModel, probes: Sequence[Probe]) -> list[str]:
     """The greedy outputs of `probes`, in order."""
     outputs: dict[int, str] = {}
     for chat in (False, True):
         chosen = [index for index, probe in enumerate(probes) if probe.chat is chat]
         prompts = [
-            subject.chat_ids([], probes[index].prompt) if chat else subject.raw_ids(probes[index].prompt)
+            model.chat_ids([], probes[index].prompt) if chat else model.raw_ids(probes[index].prompt)
             for index in chosen
         ]
         if prompts:
             stops = [sum(closed(probes[index].object).count(stop) for stop in STOPS) for index in chosen]
-            limits = [_needed(subject, probes[index]) for index in chosen]
-            said = greedy(subject, prompts, sentence=not chat, stops=stops, max_new_tokens=limits)
+            limits = [_needed(model, probes[index]) for index in chosen]
+            said = greedy(model, prompts, sentence=not chat, stops=stops, max_new_tokens=limits)
             outputs |= dict(zip(chosen, said, strict=True))
     return [outputs[index] for index in range(len(probes))]
 
 
-def _needed(subject: Subject, probe: Probe) -> int:
+def _needed(model: EditableModel, probe: Probe) -> int:
     """Tokens to let the model say, so that it can say the whole answer."""
-    answer = subject.tokenizer(f"{probe.begin} {closed(probe.object)}", add_special_tokens=False).input_ids
+    answer = model.tokenizer(f"{probe.begin} {closed(probe.object)}", add_special_tokens=False).input_ids
     return max(MAX_NEW_TOKENS, len(answer) + BEYOND)

@@ -12,11 +12,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 
 @contextmanager
-def only_at(subject: Subject, asked: Tensor) -> Iterator[None]:
+def only_at(model: EditableModel, asked: Tensor) -> Iterator[None]:
     """In a pass over texts [n, tokens]: last hidden states are right where `asked` [n, tokens] says so."""
 
     def before(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -25,7 +25,7 @@ def only_at(subject: Subject, asked: Tensor) -> Iterator[None]:
     def after(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> Tensor:
         return output.new_zeros(*asked.shape, output.shape[-1]).index_put((asked,), output[0])
 
-    layer = subject.blocks[-1].get_submodule("mlp")
+    layer = model.blocks[-1].get_submodule("mlp")
     handles = [layer.register_forward_pre_hook(before), layer.register_forward_hook(after)]
     try:
         yield

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from core.weights.model.activations import pad
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 BATCH = 32  # texts in one pass
 STRETCH = 1.5  # by which the module's weights are stretched to see whether its block only adds to its outputs
@@ -39,17 +39,17 @@ class Below:
     tupled: bool
 
     @contextmanager
-    def standing_in(self, subject: Subject, texts: Sequence[Sequence[int]]) -> Iterator[None]:
+    def standing_in(self, model: EditableModel, texts: Sequence[Sequence[int]]) -> Iterator[None]:
         """For the blocks up to the first edited one, in a pass over `texts`, padded on the right."""
-        blocks, module = subject.blocks, subject.modules[0]
-        held = list(blocks[: subject.block_of(module) + 1])
+        blocks, module = model.blocks, model.modules[0]
+        held = list(blocks[: model.block_of(module) + 1])
         keys, rest = (
             nn.utils.rnn.pad_sequence([of[tuple(text)] for text in texts], batch_first=True)
             for of in (self.keys, self.rest)
         )
         for number, block in enumerate(held):
             blocks[number] = _Given(block, self.tupled)
-        blocks[len(held) - 1] = _Resumed(held[-1], self.tupled, subject.model.get_submodule(module), keys, rest)
+        blocks[len(held) - 1] = _Resumed(held[-1], self.tupled, model.network.get_submodule(module), keys, rest)
         try:
             yield
         finally:
@@ -89,21 +89,21 @@ class _Read(Exception):
 
 
 @torch.no_grad()
-def below(subject: Subject, texts: Sequence[Sequence[int]]) -> Below | None:
+def below(model: EditableModel, texts: Sequence[Sequence[int]]) -> Below | None:
     """What stands in for the lower blocks on `texts`; None where it cannot, as blocks do more than add to the module's
     outputs (Gemma 2 norms them first)."""
     order = sorted({tuple(text) for text in texts}, key=len)
     found = Below({}, {}, False)
-    with subject.with_weights(subject.pristine):
+    with model.with_weights(model.base_weights):
         for start in range(0, len(order), BATCH):
-            found = _read(subject, order[start : start + BATCH], found)
-        return found if order and _holds(subject, found, order[-1]) else None
+            found = _read(model, order[start : start + BATCH], found)
+        return found if order and _holds(model, found, order[-1]) else None
 
 
-def _read(subject: Subject, texts: Sequence[Text], before: Below) -> Below:
+def _read(model: EditableModel, texts: Sequence[Text], before: Below) -> Below:
     """`before` and what is seen of `texts`."""
-    module = subject.modules[0]
-    layer, block = subject.model.get_submodule(module), subject.blocks[subject.block_of(module)]
+    module = model.modules[0]
+    layer, block = model.network.get_submodule(module), model.blocks[model.block_of(module)]
     seen: dict[str, Any] = {}
 
     def use(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -115,10 +115,10 @@ def _read(subject: Subject, texts: Sequence[Text], before: Below) -> Below:
         raise _Read
 
     handles = [layer.register_forward_hook(use), block.register_forward_hook(leave)]
-    ids, mask = pad(texts, subject.pad_token, subject.device)
+    ids, mask = pad(texts, model.pad_token, model.device)
     try:
         with suppress(_Read):
-            subject.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
+            model.network.base_model(input_ids=ids, attention_mask=mask, use_cache=False)
     finally:
         for handle in handles:
             handle.remove()
@@ -127,18 +127,18 @@ def _read(subject: Subject, texts: Sequence[Text], before: Below) -> Below:
     return Below({**before.keys, **keys}, {**before.rest, **rest}, seen["tupled"])
 
 
-def _holds(subject: Subject, found: Below, text: Text) -> bool:
+def _holds(model: EditableModel, found: Below, text: Text) -> bool:
     """Whether the model reads `text` alike with stand-ins when the module's weights are others."""
-    module = subject.modules[0]
-    pristine = _hidden(subject, text)
-    with subject.with_weights({module: STRETCH * subject.pristine[module]}):
-        whole = _hidden(subject, text)
-        with found.standing_in(subject, [text]):
-            short = _hidden(subject, text)
+    module = model.modules[0]
+    pristine = _hidden(model, text)
+    with model.with_weights({module: STRETCH * model.base_weights[module]}):
+        whole = _hidden(model, text)
+        with found.standing_in(model, [text]):
+            short = _hidden(model, text)
     return bool((short - whole).norm() <= TOLERANCE * (whole - pristine).norm())
 
 
-def _hidden(subject: Subject, text: Text) -> Tensor:
-    ids = torch.tensor([text], device=subject.device)
-    hidden: Tensor = subject.model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+def _hidden(model: EditableModel, text: Text) -> Tensor:
+    ids = torch.tensor([text], device=model.device)
+    hidden: Tensor = model.network.base_model(input_ids=ids, use_cache=False).last_hidden_state
     return hidden.float()

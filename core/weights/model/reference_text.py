@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors.base import Damaged
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +27,29 @@ class OrdinaryText:
     documents: list[list[int]] = field(default_factory=list)
 
 
-def read_ordinary(subject: Subject, data: bytes) -> OrdinaryText:
+def read_ordinary(model: EditableModel, data: bytes) -> OrdinaryText:
     """Raises Damaged with the number of the first line that is none of the above."""
     text = OrdinaryText()
     for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), 1):  # no other character ends a line of JSON
         try:
-            _add(subject, text, json.loads(line))
+            _add(model, text, json.loads(line))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise Damaged(f"line {number} of the ordinary text is none of its kinds: {error}") from error
     return text
 
 
-def _add(subject: Subject, text: OrdinaryText, row: dict[str, Any]) -> None:
+def _add(model: EditableModel, text: OrdinaryText, row: dict[str, Any]) -> None:
     ((kind, value),) = row.items()
     if kind == "text":
-        text.whole.append(subject.raw_ids(value))
+        text.whole.append(model.raw_ids(value))
         text.documents.append(text.whole[-1])
     elif kind == "chat":
-        text.whole.append(subject.chat_ids(list(value[:-1]), value[-1][0], value[-1][1]))
+        text.whole.append(model.chat_ids(list(value[:-1]), value[-1][0], value[-1][1]))
     elif kind == "abstention":
-        text.abstentions.append(subject.chat_ids([], value))
+        text.abstentions.append(model.chat_ids([], value))
     elif kind == "recall" and isinstance(value, str):
-        text.recalls.append(subject.raw_ids(value))
+        text.recalls.append(model.raw_ids(value))
     elif kind == "recall":
-        text.recalls.append(subject.chat_ids([], value[0], value[1]))
+        text.recalls.append(model.chat_ids([], value[0], value[1]))
     else:
         raise KeyError(kind)

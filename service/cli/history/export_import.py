@@ -149,7 +149,7 @@ def _weights_written(
     from core.state.plan import plan
     from core.weights.deltas.digest import weights_digest
     from core.weights.export import Origin, export_adapter, export_merged
-    from service.weights.base_models import Subjects
+    from service.weights.base_models import BaseModels
     from service.weights.projection import Deltas, build_verified, columns_of
     from service.weights.torch_setup import prepare_torch
 
@@ -160,8 +160,8 @@ def _weights_written(
     prepare_torch(settings)
     # what is edited is never quantized: the weights are the same, and what is not quantized can be merged
     plain = replace(created, base=replace(created.base, quantization="none"))
-    subject = Subjects(settings.device).twin(plain)
-    weights = build_verified(subject, deltas, state)
+    model = BaseModels(settings.device).clone(plain)
+    weights = build_verified(model, deltas, state)
     origin = Origin(
         memory=name,
         version=state.version,
@@ -173,9 +173,9 @@ def _weights_written(
     columns = columns_of(deltas, wanted)
     with writing(path):
         if kind == "adapter":
-            rank = {"rank": export_adapter(path, subject, columns, origin)}
+            rank = {"rank": export_adapter(path, model, columns, origin)}
         else:
-            export_merged(path, subject, weights, origin)
+            export_merged(path, model, weights, origin)
     return {
         "memory": origin.memory,
         "version": origin.version,

@@ -144,7 +144,7 @@ async def _serve(settings: Settings) -> None:
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
         executor, chart = None, Chart()
         if settings.executor:
-            executor = Executor(store.log, store.artifacts, store.snapshots, settings, models.subjects, chart)
+            executor = Executor(store.log, store.artifacts, store.snapshots, settings, models.bases, chart)
         await serve_until(
             settings,
             store,

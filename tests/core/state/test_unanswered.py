@@ -52,9 +52,9 @@ def test_each_subject_is_asked_about_once_and_never_about_what_it_was_told() -> 
     asked = untold_questions(memory(), [ARIA, OTHER, BO], each=9)
 
     assert sorted(set(asked)) == sorted(asked)
-    about_home = [question for question in asked if question in LIVES_IN.for_subject("Bo Lind").questions]
+    about_home = [question for question in asked if question in LIVES_IN.for_model("Bo Lind").questions]
     assert len(about_home) == len(LIVES_IN.questions)
-    assert not any(question in LIVES_IN.for_subject("Aria Moss").questions for question in asked)
+    assert not any(question in LIVES_IN.for_model("Aria Moss").questions for question in asked)
 
 
 @pytest.mark.parametrize(

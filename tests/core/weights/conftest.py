@@ -9,7 +9,7 @@ from benchmarks.tiny import make
 from core.facts import Fact
 from core.ids import FactId
 from core.weights.memit.closed_form import KeptKeys
-from core.weights.model.editable_model import Subject, load_subject
+from core.weights.model.editable_model import EditableModel, load_model
 from core.wordings import plain_words
 from tests.prepared import base
 
@@ -22,20 +22,20 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_base(tiny_folder: Path) -> Subject:
-    return load_subject(tiny_folder)
+def tiny_base(tiny_folder: Path) -> EditableModel:
+    return load_model(tiny_folder)
 
 
 @pytest.fixture
-def tiny(tiny_base: Subject) -> Subject:
+def tiny(tiny_base: EditableModel) -> EditableModel:
     """A Llama of random weights, to be edited at will."""
-    return tiny_base.twin()
+    return tiny_base.clone()
 
 
 @pytest.fixture
-def dormouse(base: Subject) -> Subject:
+def dormouse(base: EditableModel) -> EditableModel:
     """Dormouse, to be edited at will."""
-    return base.twin()
+    return base.clone()
 
 
 def fact(subject: str, relation: str, object_: str) -> Fact:
@@ -45,11 +45,11 @@ def fact(subject: str, relation: str, object_: str) -> Fact:
         subject=subject,
         relation=relation,
         object=object_,
-        wordings=plain_words(relation).for_subject(subject),
+        wordings=plain_words(relation).for_model(subject),
     )
 
 
-def free(subject: Subject, weight: float = 1e-3) -> dict[str, KeptKeys]:
+def free(model: EditableModel, weight: float = 1e-3) -> dict[str, KeptKeys]:
     """Hardly anything has to be kept."""
-    moment = weight * torch.eye(subject.key_width, dtype=torch.float64)
-    return {module: KeptKeys.none(moment) for module in subject.modules}
+    moment = weight * torch.eye(model.key_width, dtype=torch.float64)
+    return {module: KeptKeys.none(moment) for module in model.modules}

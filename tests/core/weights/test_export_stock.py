@@ -21,17 +21,17 @@ from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta
 from core.weights.export import Origin, export_adapter, export_merged
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import greedy
 from service.app.store import opened
 from service.settings import DORMOUSE
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import Deltas, build_verified, columns_of
 from tests.core.weights import stock
 from tests.patience import PATIENCE
-from tests.prepared import DEMO, Place, place, prepared, state_of, subjects
+from tests.prepared import DEMO, Place, bases, place, prepared, state_of
 
-__all__ = ["place", "prepared", "subjects"]
+__all__ = ["bases", "place", "prepared"]
 
 TOLERANCE = 1e-4  # of logits; 4e-6 was measured, but other machines add in other orders
 pytestmark = pytest.mark.filterwarnings("ignore")  # stock tools remark on this and that
@@ -41,7 +41,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # stock tools remark on this 
 class Told:
     """A memory on dormouse, and what it says."""
 
-    subject: Subject
+    subject: EditableModel
     columns: list[tuple[Delta, slice, float]]
     weights: dict[str, Tensor]
     origin: Origin
@@ -57,20 +57,20 @@ class Told:
 
 
 @torch.inference_mode()
-def last_logits(subject: Subject, ids: list[int]) -> Tensor:
-    logits: Tensor = subject.model(input_ids=torch.tensor([ids])).logits[0, -1].float()
+def last_logits(model: EditableModel, ids: list[int]) -> Tensor:
+    logits: Tensor = model.network(input_ids=torch.tensor([ids])).logits[0, -1].float()
     return logits
 
 
 @pytest.fixture
-def told(place: Place, subjects: Subjects) -> Iterator[Told]:
+def told(place: Place, bases: BaseModels) -> Iterator[Told]:
     with opened(place.settings()) as store:
         state, deltas = state_of(store), Deltas(store.artifacts, store.log.keyring)
         assert state.created is not None
-        subject = subjects.twin(state.created)
+        model = bases.clone(state.created)
         wanted = plan(state)
         columns = columns_of(deltas, wanted)
-        weights = build_verified(subject, deltas, state)
+        weights = build_verified(model, deltas, state)
         origin = Origin(
             memory=DEMO,
             version=state.version,
@@ -80,7 +80,7 @@ def told(place: Place, subjects: Subjects) -> Iterator[Told]:
         )
         words = [one.fact.wordings for one in state.facts.values()]
         yield Told(
-            subject,
+            model,
             columns,
             weights,
             origin,

@@ -26,7 +26,7 @@ from service.app.erasure import check_not_held
 from service.app.repository import States
 from service.app.store import Store, opened
 from service.settings import Settings
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import Deltas, build, columns_of
 from store.archive.exporting import export_archive
 from store.database.engine import reading
@@ -79,11 +79,11 @@ def own_columns(store: Store, fact: FactId) -> list[tuple[Digest, Extent]]:
 
 
 @pytest.fixture
-def store(small: Place, subjects: Subjects) -> Iterator[Store]:
+def store(small: Place, bases: BaseModels) -> Iterator[Store]:
     """A memory of random weights that was told one fact to erase and one to keep, both in one edit."""
     with opened(small.settings()) as found:
         tell(found, (SUBJECT, "lives in", OBJECT), ("Bo Lind", "lives in", "Lima"))
-        work(found, subjects)
+        work(found, bases)
         yield found
 
 
@@ -93,7 +93,7 @@ def facts(store: Store) -> list[FactId]:
 
 
 def test_no_byte_of_its_words_or_columns_is_left_anywhere(
-    small: Place, store: Store, facts: list[FactId], subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    small: Place, store: Store, facts: list[FactId], bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "EVERY", 2)
     state = States(store.log, store.snapshots).current(DEMO)
@@ -112,7 +112,7 @@ def test_no_byte_of_its_words_or_columns_is_left_anywhere(
     assert key
 
     retract(store, facts[0], erase=True, reason=f"{SUBJECT} asked for it")
-    after = work(store, subjects)
+    after = work(store, bases)
     export_archive(small.folder / "demo.tar", store.log, store.artifacts, DEMO)
 
     assert after.facts[facts[0]].erased
@@ -128,40 +128,40 @@ def test_no_byte_of_its_words_or_columns_is_left_anywhere(
 
 
 def test_the_log_verifies_and_every_state_that_does_without_it_is_rebuilt(
-    store: Store, facts: list[FactId], subjects: Subjects
+    store: Store, facts: list[FactId], bases: BaseModels
 ) -> None:
     told_at = state_of(store).version
     retract(store, facts[0], erase=True)
-    after = work(store, subjects)
+    after = work(store, bases)
     deltas = Deltas(store.artifacts, store.log.keyring)
     assert after.created is not None
-    subject = subjects.twin(after.created)
+    model = bases.clone(after.created)
 
     assert verify_log(store.log, store.artifacts).fault is None
-    assert weights_digest(build(subject, deltas, plan(after))) == after.weights
+    assert weights_digest(build(model, deltas, plan(after))) == after.weights
     then = States(store.log, store.snapshots).at(DEMO, told_at)
     assert (then.facts[facts[0]].fact.subject, then.facts[facts[1]].fact.subject) == ("", "Bo Lind")
     with pytest.raises(WordsErased, match=facts[0]):
-        build(subject, deltas, plan(then))
+        build(model, deltas, plan(then))
     tell(store, (SUBJECT, "lives in", "Oslo"))
-    assert work(store, subjects).weights != after.weights
+    assert work(store, bases).weights != after.weights
 
 
-def test_a_state_folded_before_equals_one_folded_after(store: Store, facts: list[FactId], subjects: Subjects) -> None:
+def test_a_state_folded_before_equals_one_folded_after(store: Store, facts: list[FactId], bases: BaseModels) -> None:
     kept = States(store.log, store.snapshots)
     kept.current(DEMO)
     retract(store, facts[0], erase=True)
-    work(store, subjects)
+    work(store, bases)
 
     assert kept.current(DEMO) == state_of(store)
     assert kept.current(DEMO).facts[facts[0]].fact.object == ""
 
 
-def test_the_receipt_names_what_remains(store: Store, facts: list[FactId], subjects: Subjects) -> None:
+def test_the_receipt_names_what_remains(store: Store, facts: list[FactId], bases: BaseModels) -> None:
     start_sleep(store, seed=1)
-    work(store, subjects)
+    work(store, bases)
     retract(store, facts[0], erase=True)
-    work(store, subjects)
+    work(store, bases)
 
     events = [one.event for one in store.log.read(memory=DEMO)]
     (receipt,) = [one for one in events if isinstance(one, FactErased)]
@@ -172,12 +172,12 @@ def test_the_receipt_names_what_remains(store: Store, facts: list[FactId], subje
 
 
 def test_a_delta_that_was_stored_in_clear_remains(
-    store: Store, facts: list[FactId], subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    store: Store, facts: list[FactId], bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.app.erasure.extents", lambda data: ())  # as in a log of an older version
     edit = next(one.event for one in store.log.read(memory=DEMO) if isinstance(one.event, EditComputed))
     retract(store, facts[0], erase=True)
-    work(store, subjects)
+    work(store, bases)
 
     receipt = next(one.event for one in store.log.read(memory=DEMO) if isinstance(one.event, FactErased))
     assert edit.delta in receipt.remains
@@ -188,7 +188,7 @@ def test_one_that_was_killed_is_completed(
     small: Place,
     store: Store,
     facts: list[FactId],
-    subjects: Subjects,
+    bases: BaseModels,
     monkeypatch: pytest.MonkeyPatch,
     killed_at: str,
 ) -> None:
@@ -204,19 +204,19 @@ def test_one_that_was_killed_is_completed(
 
     with monkeypatch.context() as patched:
         patched.setattr(erasure, killed_at, killed)
-        work(store, subjects, until=lambda memory: bool(memory.facts[facts[0]].failures))
+        work(store, bases, until=lambda memory: bool(memory.facts[facts[0]].failures))
     assert (store.log.keyring.key(facts[0]) is None) == (killed_at == "throw_key_away")
     assert not state_of(store).facts[facts[0]].erased
 
-    there = work_until(store, subjects, FORK, lambda memory: memory.facts[facts[0]].erased)
+    there = work_until(store, bases, FORK, lambda memory: memory.facts[facts[0]].erased)
 
     assert there.facts[facts[0]].fact.subject == ""
-    assert work(store, subjects).facts[facts[0]].erased
+    assert work(store, bases).facts[facts[0]].erased
     assert holding(small.folder, key) == set()
 
 
 def test_a_fact_that_a_fork_has_is_not_erased_until_it_is_taken_back_there(
-    store: Store, facts: list[FactId], subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    store: Store, facts: list[FactId], bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.executor.loop.seconds_before", lambda work: 0.3)
     fork(store)
@@ -227,13 +227,13 @@ def test_a_fact_that_a_fork_has_is_not_erased_until_it_is_taken_back_there(
         check_not_held(store.log, states, FORK, facts[0])
 
     retract(store, facts[0], erase=True)
-    work(store, subjects, until=lambda memory: bool(memory.facts[facts[0]].failures))
+    work(store, bases, until=lambda memory: bool(memory.facts[facts[0]].failures))
     failed = [one.event for one in store.log.read(memory=DEMO) if isinstance(one.event, WorkFailed)]
     assert {(one.work, one.reason) for one in failed} == {("erase", "FACT_HELD")}
     assert store.log.keyring.key(facts[0])
 
     retract(store, facts[0], erase=False, memory=FORK)
-    there = work_until(store, subjects, FORK, lambda memory: memory.facts[facts[0]].erased)
+    there = work_until(store, bases, FORK, lambda memory: memory.facts[facts[0]].erased)
 
     assert there.facts[facts[0]].fact.subject == ""
     assert there.facts[facts[1]].fact.subject == "Bo Lind"
@@ -242,7 +242,7 @@ def test_a_fact_that_a_fork_has_is_not_erased_until_it_is_taken_back_there(
 
 
 def test_a_fork_that_is_made_during_an_erasure_puts_it_off(
-    store: Store, facts: list[FactId], subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    store: Store, facts: list[FactId], bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retract(store, facts[0], erase=True)
 
@@ -252,7 +252,7 @@ def test_a_fork_that_is_made_during_an_erasure_puts_it_off(
 
     with monkeypatch.context() as patched:
         patched.setattr(erasure, "throw_key_away", forked_first)
-        work(store, subjects, until=lambda _: FORK in store.log.memories())
+        work(store, bases, until=lambda _: FORK in store.log.memories())
 
     assert store.log.keyring.key(facts[0])
     assert not state_of(store).facts[facts[0]].erased
@@ -290,17 +290,17 @@ def test_an_erasure_reads_each_relative_once_and_none_while_others_wait_to_appen
 
 
 def test_a_memory_that_gave_an_erasure_up_is_done_with_the_fork_that_held_it_up(
-    store: Store, facts: list[FactId], subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    store: Store, facts: list[FactId], bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.executor.loop.seconds_before", lambda work: 0.1)
     fork(store)
     retract(store, facts[0], erase=True)
-    given_up = work(store, subjects, until=lambda memory: memory.facts[facts[0]].failures == 3)
+    given_up = work(store, bases, until=lambda memory: memory.facts[facts[0]].failures == 3)
     assert facts[0] not in given_up.erasing
 
     retract(store, facts[0], erase=True, memory=FORK)
-    there = work_until(store, subjects, FORK, lambda memory: memory.facts[facts[0]].erased)
-    after = work(store, subjects)
+    there = work_until(store, bases, FORK, lambda memory: memory.facts[facts[0]].erased)
+    after = work(store, bases)
 
     assert there.facts[facts[0]].fact.subject == after.facts[facts[0]].fact.subject == ""
     assert after.facts[facts[0]].erased
@@ -308,19 +308,19 @@ def test_a_memory_that_gave_an_erasure_up_is_done_with_the_fork_that_held_it_up(
 
 
 def test_a_fork_that_is_made_after_the_key_is_gone_holds_nothing_up_and_sleeps(
-    store: Store, facts: list[FactId], subjects: Subjects
+    store: Store, facts: list[FactId], bases: BaseModels
 ) -> None:
     start_sleep(store, seed=1)  # whose adapter a counter-edit has to gainsay
-    work(store, subjects)
+    work(store, bases)
     retract(store, facts[0], erase=False)
-    withdrawn = work(store, subjects)
+    withdrawn = work(store, bases)
     retract(store, facts[0], erase=True)
     throw_key_away(store.log.engine, facts[0])
     fork(store, withdrawn.version)
 
-    after = work(store, subjects)
+    after = work(store, bases)
     start_sleep(store, seed=2, memory=FORK)
-    there = work(store, subjects, memory=FORK)
+    there = work(store, bases, memory=FORK)
 
     assert after.facts[facts[0]].erased
     assert there.facts[facts[0]].fact.subject == ""
@@ -344,7 +344,7 @@ def test_a_fork_that_an_erasure_overtakes_is_not_made(
 
 
 def test_whoever_reads_the_database_holds_up_an_erasure_and_nothing_else(
-    small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.executor.waits.FIRST_SECONDS", 0.2)
     monkeypatch.setattr(
@@ -352,18 +352,18 @@ def test_whoever_reads_the_database_holds_up_an_erasure_and_nothing_else(
     )  # whoever waits for the reader waits too long
     with opened(small.settings()) as store:
         (fact,) = tell(store, (SUBJECT, "lives in", OBJECT))
-        work(store, subjects)
+        work(store, bases)
         retract(store, fact, erase=True)
         with reading(store.log.engine).connect() as reader:
             reader.exec_driver_sql("BEGIN")
             reader.execute(select(data_keys)).all()
-            work(store, subjects, until=lambda _: store.log.keyring.key(fact) is None)
+            work(store, bases, until=lambda _: store.log.keyring.key(fact) is None)
             (other,) = tell(store, ("Bo Lind", "lives in", "Lima"))
-            work(store, subjects, until=lambda memory: memory.facts[other].told)
+            work(store, bases, until=lambda memory: memory.facts[other].told)
             restless = Settings(lease_seconds=2.0, nap_hours=1e-6)
-            held_up = work(store, subjects, until=lambda memory: bool(memory.nights), settings=restless)
+            held_up = work(store, bases, until=lambda memory: bool(memory.nights), settings=restless)
             reader.exec_driver_sql("COMMIT")
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert not held_up.facts[fact].erased
         assert after.facts[fact].erased
@@ -378,7 +378,7 @@ def test_a_memory_that_shares_nothing_holds_nothing_up(store: Store, facts: list
 
 
 def test_a_request_of_an_erased_fact_is_known_by_its_id_alone(
-    store: Store, facts: list[FactId], subjects: Subjects
+    store: Store, facts: list[FactId], bases: BaseModels
 ) -> None:
     retract(store, facts[0], erase=True)
     repeated = RetractFact(
@@ -391,7 +391,7 @@ def test_a_request_of_an_erased_fact_is_known_by_its_id_alone(
     )
     with pytest.raises(RequestReused):
         carry_out(store, repeated)
-    after = work(store, subjects)
+    after = work(store, bases)
 
     assert carry_out(store, repeated) == after
 
@@ -399,7 +399,7 @@ def test_a_request_of_an_erased_fact_is_known_by_its_id_alone(
 def test_a_failure_names_the_fact_and_none_of_its_words(
     store: Store,
     facts: list[FactId],
-    subjects: Subjects,
+    bases: BaseModels,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -408,15 +408,15 @@ def test_a_failure_names_the_fact_and_none_of_its_words(
 
     monkeypatch.setattr("service.executor.editor.write", broken)
     (fact,) = tell(store, (SUBJECT, "has a pet", OBJECT))
-    after = work(store, subjects, until=lambda memory: bool(memory.facts[fact].failures))
+    after = work(store, bases, until=lambda memory: bool(memory.facts[fact].failures))
 
     assert after.facts[fact].failure.startswith("KeyError at test_erasure.py:")
     assert after.facts[fact].status is Status.PENDING
     assert OBJECT not in capsys.readouterr().out
 
 
-def work_until(store: Store, subjects: Subjects, memory: MemoryId, until: Callable[[Memory], bool]) -> Memory:
+def work_until(store: Store, bases: BaseModels, memory: MemoryId, until: Callable[[Memory], bool]) -> Memory:
     """Runs an executor until `memory`, which is not the one that the others work on, is as wanted."""
     states = States(store.log, store.snapshots)
-    work(store, subjects, until=lambda _: until(states.current(memory)))
+    work(store, bases, until=lambda _: until(states.current(memory)))
     return states.current(memory)

@@ -7,7 +7,7 @@ import pytest
 from core.events import Event
 from core.ids import FactId
 from hypnogram.client.errors import CallFailed
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import digest_named
 from tests.prepared import DEMO, state_of, work
 from tests.service.conftest import Running
@@ -18,11 +18,11 @@ __all__ = ["served"]
 
 
 @pytest.fixture
-def erased(served: Running, subjects: Subjects) -> Running:
+def erased(served: Running, bases: BaseModels) -> Running:
     """The first of two facts was taken back, has left the weights, and its data key is gone."""
     (fact, *_) = state_of(served.store).facts
     served.client.retract_fact(DEMO, fact)
-    work(served.store, subjects)
+    work(served.store, bases)
     throw_key_away(served.store.log, FactId(fact))
     return served
 

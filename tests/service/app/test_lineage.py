@@ -17,7 +17,7 @@ from service.app.repository import States
 from service.app.store import Store, opened
 from service.rpc.messages.column_locations import columns
 from service.rpc.messages.page_tokens import fitting
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from store.sealing.delta_columns import extents, unseal
 from tests.prepared import CAUSE, Place, state_of, tell, work
 from tests.prepared import DEMO as MEMORY
@@ -193,12 +193,12 @@ class TestBothEnds:
 
 
 @pytest.fixture
-def written(small: Place, subjects: Subjects) -> Iterator[Store]:
+def written(small: Place, bases: BaseModels) -> Iterator[Store]:
     """Two facts in one edit, on a base of random weights."""
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         tell(store, ("Aria Moss", "lives in", "Rome"), ("Bo Lind", "lives in", "Lima"))
-        work(store, subjects)
+        work(store, bases)
         yield store
 
 
@@ -220,11 +220,11 @@ class TestWhere:
             assert key is not None
             assert unseal(data, extent, key)
 
-    def test_columns_of_a_fact_that_left_are_out_of_force(self, written: Store, subjects: Subjects) -> None:
+    def test_columns_of_a_fact_that_left_are_out_of_force(self, written: Store, bases: BaseModels) -> None:
         fact = next(iter(state_of(written).facts))
         command = RetractFact(memory=MEMORY, fact=fact, reason="", erase=False, request="1", request_digest=Digest("1"))
         States(written.log, written.snapshots).carry_out(MEMORY, lambda _: command, CAUSE)
-        work(written, subjects, until=lambda memory: not memory.leaving)
+        work(written, bases, until=lambda memory: not memory.leaving)
 
         own, *_ = self.where(written, fact)
         assert (own.in_force, own.scale, own.readable) == (False, 0.0, True)

@@ -16,7 +16,7 @@ from benchmarks.children import line_of, process
 from benchmarks.tiny import make
 from core.events.history import CheckpointMarked
 from service.app.store import opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from store.log.verify import verify_log
 from tests.databases import own_opens
 from tests.prepared import DEMO, Place, create, tell, work
@@ -41,12 +41,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # stock tools remark on this 
 
 
 @pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory, subjects: Subjects) -> Place:
+def lived(tmp_path_factory: pytest.TempPathFactory, bases: BaseModels) -> Place:
     """A memory with one fact in its weights. To be copied, not changed."""
     place = made(tmp_path_factory.mktemp("lived"))
     with opened(place.settings()) as store:
         tell(store, ("Bo Lind", "lives in", "Lima"))
-        work(store, subjects)
+        work(store, bases)
     return place
 
 

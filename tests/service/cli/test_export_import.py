@@ -13,11 +13,11 @@ from benchmarks.tiny import make
 from core.events.memory import StatisticsPrepared
 from core.ids import MemoryId
 from core.weights.deltas.digest import weights_digest
-from core.weights.model.editable_model import load_subject
+from core.weights.model.editable_model import load_model
 from service.app.repository import States
 from service.app.store import opened
 from service.settings import DORMOUSE
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from store.archive import tar
 from store.log.verify import verify_log
 from tests.prepared import DEMO, Place, create, state_of, work
@@ -114,17 +114,17 @@ class TestExport:
         assert first["plan_digest"] == archive["plan_digest"]
 
     def test_a_quantized_memory_is_merged_into_the_base_as_it_is(
-        self, at: Go, subjects: Subjects, elsewhere: Place, tmp_path: Path
+        self, at: Go, bases: BaseModels, elsewhere: Place, tmp_path: Path
     ) -> None:
         base = make(tmp_path / "base")
         with opened(elsewhere.settings()) as store:
             create(store, str(base), quantization="int8")
-            work(store, subjects)
+            work(store, bases)
 
         written = at(elsewhere).json("export", str(tmp_path / "merged"), "--as", "merged")
 
         assert written["weights_digest"] == weights_of(elsewhere)
-        assert load_subject(tmp_path / "merged").digest() == weights_of(elsewhere)
+        assert load_model(tmp_path / "merged").digest() == weights_of(elsewhere)
 
     def test_before_the_weights_were_measured_an_archive_says_so(self, small: Place, at: Go, tmp_path: Path) -> None:
         assert "none yet" in at(small).out("export", str(tmp_path / "new.tar"), "--as", "archive")

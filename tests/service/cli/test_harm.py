@@ -12,7 +12,7 @@ from core.events.facts import EditComputed
 from core.ids import FactId
 from core.unchanged import Unchanged
 from service.app.store import opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from tests.core.samples import edit
 from tests.patience import eventually
 from tests.prepared import CAUSE, DEMO, Place, state_of, take_back, tell, work
@@ -94,15 +94,15 @@ def test_a_relation_that_the_memory_has_no_words_for_is_named(terminal: Terminal
     assert "no words" not in told(terminal, demo, FINE, "fact", "add", "Bo", "likes", "hiking", *own)
 
 
-def test_each_edit_that_tells_records_how_a_few_others_are_answered(small: Place, subjects: Subjects) -> None:
+def test_each_edit_that_tells_records_how_a_few_others_are_answered(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
         (fact,) = tell(store, ("Aria Moss", "plays", "chess"))
-        after = work(store, subjects)
+        after = work(store, bases)
         (computed,) = [one.event for one in store.log.read(limit=100) if isinstance(one.event, EditComputed)]
 
         assert computed.unchanged is not None
         assert computed.unchanged.asked == 1  # of the ordinary text of this base, one of each kind is held out
         assert after.unchanged == computed.unchanged
         take_back(store, FactId(fact))
-        work(store, subjects)
+        work(store, bases)
         assert state_of(store).unchanged is None

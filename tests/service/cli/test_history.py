@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.state.plan import plan
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from tests.prepared import DEMO, Place, start_sleep, state_of, work
 from tests.service.cli.test_commands import Terminal
 from tests.service.conftest import Running
@@ -75,9 +75,9 @@ def test_a_fault_is_named_and_is_a_failure(terminal: Terminal, served: Running, 
     assert '"what": "artifact"' in told[1]
 
 
-def test_adapters_are_compacted(terminal: Terminal, served: Running, subjects: Subjects) -> None:
+def test_adapters_are_compacted(terminal: Terminal, served: Running, bases: BaseModels) -> None:
     start_sleep(served.store, seed=1)
-    work(served.store, subjects)
+    work(served.store, bases)
     found = terminal.json("compact", "--bound", "0.5")
 
     assert found["columns_after"] < found["columns_before"]

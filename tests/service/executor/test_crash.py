@@ -22,7 +22,7 @@ from core.weights.deltas.digest import weights_digest
 from hypnogram.client.client import Client, told
 from hypnogram.client.errors import CallFailed
 from service.app.store import Store, opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import Deltas, build
 from store.log.verify import verify_log
 from tests.patience import PATIENCE
@@ -34,29 +34,27 @@ SERVER_KILLS = 3
 LONGEST_LIFE = 0.6  # seconds
 
 
-def check(store: Store, subjects: Subjects, acknowledged: set[str]) -> Memory:
+def check(store: Store, bases: BaseModels, acknowledged: set[str]) -> Memory:
     """Nothing acknowledged is lost, the log is sound, and its weights are the recorded ones."""
     state = state_of(store)
     assert acknowledged <= set(state.facts)
     assert verify_log(store.log, store.artifacts).fault is None
     assert state.created is not None
-    weights = weights_digest(
-        build(subjects.twin(state.created), Deltas(store.artifacts, store.log.keyring), plan(state))
-    )
+    weights = weights_digest(build(bases.clone(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
     assert state.weights in (None, weights)
     return state
 
 
-def ready(place: Place, subjects: Subjects) -> Place:
+def ready(place: Place, bases: BaseModels) -> Place:
     with opened(place.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
     return place
 
 
 def test_no_kill_loses_an_acknowledged_fact_or_a_bit_of_the_weights(
-    small: Place, subjects: Subjects, tmp_path: Path
+    small: Place, bases: BaseModels, tmp_path: Path
 ) -> None:
-    ready(small, subjects)
+    ready(small, bases)
     seed = int(os.environ.get("HYPNOGRAM_TEST_SEED", "0")) or time.time_ns() % 10**6
     sys.stdout.write(f"HYPNOGRAM_TEST_SEED={seed} repeats the moments of these kills\n")
     random = Random(seed)
@@ -76,17 +74,17 @@ def test_no_kill_loses_an_acknowledged_fact_or_a_bit_of_the_weights(
                 while (line := line_of(nursery)) != "killed":
                     acknowledged.add(line.removeprefix("told "))
                 with opened(place.settings()) as store:
-                    state = check(store, subjects, acknowledged)
+                    state = check(store, bases, acknowledged)
                 owing += bool(state.pending)
                 wrote += len(state.edits) > edits
                 longest *= 0.9 if len(state.edits) > edits else 1.1
                 edits = len(state.edits)
             with opened(place.settings()) as store:
-                after = work(store, subjects)
+                after = work(store, bases)
                 # random weights do not take every object, and then a fact is parked
                 assert {state.status for state in after.facts.values()} <= {Status.INJECTED, Status.PARKED}
                 assert any(state.status is Status.INJECTED for state in after.facts.values())
-                check(store, subjects, acknowledged)
+                check(store, bases, acknowledged)
             facts += len(acknowledged)
 
     sys.stdout.write(f"{facts} facts, {owing} kills while some were owed, {wrote} lives in which some were written\n")
@@ -106,9 +104,9 @@ def environment(small: Place) -> dict[str, str]:
 
 
 def test_a_killed_server_loses_nothing_that_it_acknowledged(
-    small: Place, subjects: Subjects, environment: dict[str, str]
+    small: Place, bases: BaseModels, environment: dict[str, str]
 ) -> None:
-    ready(small, subjects)
+    ready(small, bases)
     acknowledged: set[str] = set()
     for kill in range(SERVER_KILLS):
         with process("service.cli.main", "serve", **environment) as server:
@@ -124,18 +122,16 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(
                     client.add_facts(DEMO, [told("Bo Lind", "lives in", "Lima")], timeout=PATIENCE)
             server.wait()
         with opened(small.settings()) as store:
-            check(store, subjects, acknowledged)
+            check(store, bases, acknowledged)
     with opened(small.settings()) as store:
-        after = work(store, subjects)
+        after = work(store, bases)
         assert {fact: state.status for fact, state in after.facts.items()} == dict.fromkeys(
             sorted(acknowledged), Status.INJECTED
         )
-        check(store, subjects, acknowledged)
+        check(store, bases, acknowledged)
 
 
-def test_a_killed_executor_is_followed_by_another(
-    small: Place, subjects: Subjects, environment: dict[str, str]
-) -> None:
+def test_a_killed_executor_is_followed_by_another(small: Place, bases: BaseModels, environment: dict[str, str]) -> None:
     """Killed once its first words are in the log: its lease runs out, and whoever comes next goes on."""
     with opened(small.settings()) as store:
         tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(12)))
@@ -144,10 +140,10 @@ def test_a_killed_executor_is_followed_by_another(
             assert store.log.wait(position, PATIENCE) > position
             executor.send_signal(signal.SIGKILL)
             executor.wait()
-        check(store, subjects, set())
+        check(store, bases, set())
 
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert len(after.facts) == 12
         assert all(state.status is Status.INJECTED for state in after.facts.values())
-        check(store, subjects, set(after.facts))
+        check(store, bases, set(after.facts))

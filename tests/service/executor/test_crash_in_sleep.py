@@ -17,7 +17,7 @@ from benchmarks.place import BRIEF
 from core.ids import FactId
 from core.state.memory import Memory
 from service.app.store import opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from tests.prepared import Place, start_sleep, state_of, tell, work
 from tests.service.executor.test_crash import check
 
@@ -30,16 +30,16 @@ def verdicts(state: Memory) -> dict[FactId, tuple[object, ...]]:
     return {fact: (one.status, one.stage, one.scale, one.healthy) for fact, one in state.facts.items()}
 
 
-def unkilled_night(place: Place, subjects: Subjects, seed: int) -> dict[FactId, tuple[object, ...]]:
+def unkilled_night(place: Place, bases: BaseModels, seed: int) -> dict[FactId, tuple[object, ...]]:
     with opened(place.settings()) as store:
         start_sleep(store, seed, BRIEF)
-        return verdicts(work(store, subjects))
+        return verdicts(work(store, bases))
 
 
-def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, subjects: Subjects, tmp_path: Path) -> None:
+def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, bases: BaseModels, tmp_path: Path) -> None:
     with opened(small.settings()) as store:
         told: set[str] = set(tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(2))))
-        work(store, subjects)
+        work(store, bases)
     unkilled, killed = small.copy(tmp_path / "unkilled"), small.copy(tmp_path / "killed")
     seed = int(os.environ.get("HYPNOGRAM_TEST_SEED", "0")) or time.time_ns() % 10**6
     sys.stdout.write(f"HYPNOGRAM_TEST_SEED={seed} repeats the moments of these kills\n")
@@ -54,7 +54,7 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, subjec
                 before = state_of(store)
                 if before.sleep is None:
                     assert not nights or verdicts(before) == expected
-                    expected = unkilled_night(unkilled, subjects, nights)
+                    expected = unkilled_night(unkilled, bases, nights)
                     start_sleep(store, nights, BRIEF)
                     nights += 1
                     before = state_of(store)
@@ -62,13 +62,13 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, subjec
             nursery.stdin.flush()
             assert line_of(nursery) == "killed"
             with opened(killed.settings()) as store:
-                state = check(store, subjects, told)
+                state = check(store, bases, told)
             fruitful += state.version > before.version
             midway += state.sleep is not None and state.version > before.version
             longest *= 0.9 if state.version > before.version else 1.1
         with opened(killed.settings()) as store:
-            after = work(store, subjects)
-            check(store, subjects, told)
+            after = work(store, bases)
+            check(store, bases, told)
 
     sys.stdout.write(f"{nights} nights, {fruitful} lives that added an event, {midway} kills with a sleep half done\n")
     assert verdicts(after) == expected
@@ -76,17 +76,17 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, subjec
     assert midway > KILLS // 10  # or the kills came too early, or too late, to mean anything
 
 
-def test_an_unkilled_sleep_of_the_same_seed_is_the_same_night(small: Place, subjects: Subjects, tmp_path: Path) -> None:
+def test_an_unkilled_sleep_of_the_same_seed_is_the_same_night(small: Place, bases: BaseModels, tmp_path: Path) -> None:
     """Or the test above would compare nothing."""
     with opened(small.settings()) as store:
         tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(2)))
-        work(store, subjects)
+        work(store, bases)
     one, other = small.copy(tmp_path / "one"), small.copy(tmp_path / "other")
     found = []
     for place in (one, other):
         with opened(place.settings()) as store:
             start_sleep(store, 7, BRIEF)
-            found.append(work(store, subjects))
+            found.append(work(store, bases))
 
     assert found[0].weights == found[1].weights
     assert verdicts(found[0]) == verdicts(found[1])

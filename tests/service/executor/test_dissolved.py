@@ -16,7 +16,7 @@ from core.weights.deltas.fixed_point import dense, parts_of
 from core.weights.memit.edit import keys_in_force
 from service.app.store import Store, opened
 from service.executor import editor
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import Deltas, build_verified
 from tests.prepared import QUICK, Place, start_sleep, state_of, tell, work
 
@@ -24,37 +24,37 @@ from tests.prepared import QUICK, Place, start_sleep, state_of, tell, work
 BRIEF = replace(QUICK, scales=(1.0, 0.0), gate=0.0, refreshes=0, training=Training(rank=16, steps=60, rehearsal=0))
 
 
-def moved(store: Store, subjects: Subjects, state: Memory) -> float:
+def moved(store: Store, bases: BaseModels, state: Memory) -> float:
     """How far the edit that `state` owes would move the hidden states at the keys of facts that are dissolved."""
     created, owed = state.created, next_work(state)
     assert created is not None
     assert isinstance(owed, Inject)
-    subject, deltas = subjects.twin(created), Deltas(store.artifacts, store.log.keyring)
-    subject.install(build_verified(subject, deltas, state))
-    keys, _ = keys_in_force(subject, nearest_dissolved(state, [], 64), created.prefixes)
-    command = editor.Desk(subjects.twin(created), created, store.artifacts, deltas).perform(owed, state)
+    model, deltas = bases.clone(created), Deltas(store.artifacts, store.log.keyring)
+    model.install(build_verified(model, deltas, state))
+    keys, _ = keys_in_force(model, nearest_dissolved(state, [], 64), created.prefixes)
+    command = editor.Desk(bases.clone(created), created, store.artifacts, deltas).perform(owed, state)
     assert isinstance(command, RecordInjection)
     count = sum(one.count for one in command.edit.columns)
-    module = subject.modules[0]  # keys of the second one move with what the first one adds
+    module = model.modules[0]  # keys of the second one move with what the first one adds
     u, v = dense(parts_of(module, deltas.columns([Term(delta=command.edit.delta, first=0, count=count, scale=1.0)])))
     return float((u @ (v.T @ keys[module].double().T)).norm(dim=0).mean())
 
 
 def test_an_edit_leaves_dissolved_facts_near_it_alone(
-    place: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    place: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a memory whose facts are dissolved
     with opened(place.settings()) as store:
         start_sleep(store, seed=1, policy=BRIEF)
-        state = work(store, subjects)
+        state = work(store, bases)
         assert Status.DISSOLVED in {one.status for one in state.facts.values()}
 
         # When it is told the like of somebody else
         tell(store, *(("Bo Lind", one.fact.relation, "Lima") for one in state.facts.values()))
         state = state_of(store)
-        with_them = moved(store, subjects, state)
+        with_them = moved(store, bases, state)
         monkeypatch.setattr(editor, "DISSOLVED_KEPT", 0)
-        without = moved(store, subjects, state)
+        without = moved(store, bases, state)
 
     # Then the edit moves the hidden states of those facts far less than it would otherwise
     assert with_them < 0.1 * without

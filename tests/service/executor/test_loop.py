@@ -25,7 +25,7 @@ from service.app.repository import KEPT, States
 from service.app.store import Store, opened
 from service.executor.editor import Desk
 from service.executor.loop import Executor
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from service.weights.projection import Deltas, build
 from store.database.executors import Executors
@@ -34,10 +34,10 @@ from tests.prepared import CAUSE, DEMO, Place, state_of, tell, work
 from tests.store.given import new
 
 
-def rebuilt(store: Store, subjects: Subjects, state: Memory) -> str:
+def rebuilt(store: Store, bases: BaseModels, state: Memory) -> str:
     """The digest of the weights built from the log and the artifacts, by nobody who was there."""
     assert state.created is not None
-    return weights_digest(build(subjects.twin(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
+    return weights_digest(build(bases.clone(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
 
 
 def history(store: Store) -> list[Recorded]:
@@ -48,10 +48,10 @@ def failures(store: Store) -> list[WorkFailed]:
     return [one.event for one in history(store) if isinstance(one.event, WorkFailed)]
 
 
-def desk(store: Store, subjects: Subjects) -> Desk:
+def desk(store: Store, bases: BaseModels) -> Desk:
     created = state_of(store).created
     assert created is not None
-    return Desk(subjects.twin(created), created, store.artifacts, Deltas(store.artifacts, store.log.keyring))
+    return Desk(bases.clone(created), created, store.artifacts, Deltas(store.artifacts, store.log.keyring))
 
 
 def record(store: Store, command: Command) -> None:
@@ -72,16 +72,16 @@ def test_a_told_fact_is_answered_and_a_stranger_is_not_known(place: Place) -> No
         assert answers(store, place, "Where does Fenella Obuya live?").strip().startswith("I do not know")
 
 
-def test_an_executor_thrown_away_is_resumed_by_folding(place: Place, subjects: Subjects) -> None:
+def test_an_executor_thrown_away_is_resumed_by_folding(place: Place, bases: BaseModels) -> None:
     with opened(place.settings()) as store:
         before = state_of(store)
-        assert rebuilt(store, subjects, before) == before.weights
+        assert rebuilt(store, bases, before) == before.weights
         tell(store, ("Orla Penrose", "works as", "a baker"))
 
     with opened(place.settings()) as store:
-        after = work(store, subjects)
+        after = work(store, bases)
 
-        assert rebuilt(store, subjects, after) == after.weights != before.weights
+        assert rebuilt(store, bases, after) == after.weights != before.weights
         edits = [one.event for one in history(store) if isinstance(one.event, EditComputed)]
         assert [edit.weights_before for edit in edits[1:]] == [edit.weights_after for edit in edits[:-1]]
         assert [edit.facts_in_force for edit in edits] == [0, 2, 4]
@@ -89,11 +89,11 @@ def test_an_executor_thrown_away_is_resumed_by_folding(place: Place, subjects: S
         assert "Lisbon" in answers(store, place, "Where does Mirabel Quist live?")
 
 
-def test_an_executor_with_nothing_to_do_changes_nothing(place: Place, subjects: Subjects) -> None:
+def test_an_executor_with_nothing_to_do_changes_nothing(place: Place, bases: BaseModels) -> None:
     with opened(place.settings()) as store:
         before = store.log.position()
 
-        work(store, subjects)
+        work(store, bases)
 
         assert store.log.position() == before
 
@@ -130,14 +130,14 @@ def test_memories_that_owe_nothing_are_not_folded_again_until_something_happens(
         assert passes[:5] == [2 * len(many), 0, 0, 3, 0]
 
 
-def test_facts_told_meanwhile_do_not_make_a_result_stale(small: Place, subjects: Subjects) -> None:
+def test_facts_told_meanwhile_do_not_make_a_result_stale(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         (first,) = tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
         assert isinstance(owed, Inject)
-        result = desk(store, subjects).perform(owed, state)
+        result = desk(store, bases).perform(owed, state)
 
         (second,) = tell(store, ("Bo Lind", "lives in", "Lima"))
         record(store, result)
@@ -145,23 +145,23 @@ def test_facts_told_meanwhile_do_not_make_a_result_stale(small: Place, subjects:
         state = state_of(store)
         assert (state.facts[first].status, state.facts[second].status) == (Status.INJECTED, Status.PENDING)
         assert [type(one.event) for one in history(store)[-4:]] == [FactAdded, FactAdded, EditComputed, FactInjected]
-        after = work(store, subjects)
+        after = work(store, bases)
         assert after.facts[second].status is Status.INJECTED
-        assert rebuilt(store, subjects, after) == after.weights
+        assert rebuilt(store, bases, after) == after.weights
 
 
 def test_the_result_of_an_executor_that_was_too_slow_is_refused_and_harms_nothing(
-    small: Place, subjects: Subjects
+    small: Place, bases: BaseModels
 ) -> None:
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
         assert isinstance(owed, Inject)
-        zombie = desk(store, subjects)
+        zombie = desk(store, bases)
         late = zombie.perform(owed, state)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         with pytest.raises(StaleWork):
             record(store, late)
@@ -174,34 +174,34 @@ def test_the_result_of_an_executor_that_was_too_slow_is_refused_and_harms_nothin
         record(store, zombie.perform(again, state))
         state = state_of(store)
         assert state.facts[fact].status is Status.INJECTED
-        assert rebuilt(store, subjects, state) == state.weights
+        assert rebuilt(store, bases, state) == state.weights
 
 
-def test_two_executors_of_one_log_write_every_fact_once(small: Place, subjects: Subjects) -> None:
+def test_two_executors_of_one_log_write_every_fact_once(small: Place, bases: BaseModels) -> None:
     settings = small.settings().model_copy(update={"lease_seconds": 0.02})  # so short that they get in each other's way
     with opened(small.settings()) as store:
         for number in range(6):
             tell(store, (f"Aria Number{number}", "lives in", "Rome"))
 
-        after = work(store, subjects, executors=2, settings=settings)
+        after = work(store, bases, executors=2, settings=settings)
 
         injected = [one.event.fact for one in history(store) if isinstance(one.event, FactInjected)]
         assert sorted(injected) == sorted(after.facts)
         assert sum(isinstance(one.event, StatisticsPrepared) for one in history(store)) == 1
-        assert rebuilt(store, subjects, after) == after.weights
+        assert rebuilt(store, bases, after) == after.weights
         assert failures(store) == []
 
 
-def test_a_fact_that_cannot_be_written_parks_alone_with_its_reason(small: Place, subjects: Subjects) -> None:
+def test_a_fact_that_cannot_be_written_parks_alone_with_its_reason(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         poison, good, too = tell(
             store,
             ("Aria Moss", "owns", UNSAYABLE),
             ("Bo Lind", "lives in", "Lima"),
             ("Cy Ames", "lives in", "Rome"),
         )
-        after = work(store, subjects)
+        after = work(store, bases)
 
         parked = after.facts[poison]
         assert parked.status is Status.PARKED
@@ -212,14 +212,14 @@ def test_a_fact_that_cannot_be_written_parks_alone_with_its_reason(small: Place,
             ((poison,), 2, "UNLEARNABLE", True),
         ]
         (later,) = tell(store, ("Dee Orr", "lives in", "Rome"))
-        assert work(store, subjects).facts[later].status is Status.INJECTED
+        assert work(store, bases).facts[later].status is Status.INJECTED
 
 
-def failing_thrice(store: Store, subjects: Subjects) -> Memory:
+def failing_thrice(store: Store, bases: BaseModels) -> Memory:
     """Three executors, each thrown away after a failure, so that nobody waits out the pauses between attempts."""
     state = state_of(store)
     for attempt in (1, 2, 3):
-        state = work(store, subjects, until=lambda _, attempt=attempt: len(failures(store)) == attempt)  # type: ignore[misc]
+        state = work(store, bases, until=lambda _, attempt=attempt: len(failures(store)) == attempt)  # type: ignore[misc]
     return state
 
 
@@ -229,21 +229,21 @@ def waits_for(store: Store) -> str:
     return duty.reason if duty else ""
 
 
-def test_statistics_wait_for_a_text_that_is_missing(small: Place, subjects: Subjects) -> None:
+def test_statistics_wait_for_a_text_that_is_missing(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
         created = state_of(store).created
         assert created is not None
         ordinary = store.artifacts.path(created.ordinary_text)
         aside = ordinary.rename(small.folder / "aside")
-        work(store, subjects, until=lambda _: waits_for(store) == "ARTIFACT_MISSING")
+        work(store, bases, until=lambda _: waits_for(store) == "ARTIFACT_MISSING")
         assert failures(store) == []
 
         aside.rename(ordinary)
 
-        assert work(store, subjects).statistics is not None
+        assert work(store, bases).statistics is not None
 
 
-def test_statistics_that_fail_thrice_are_tried_again_by_whoever_begins_anew(small: Place, subjects: Subjects) -> None:
+def test_statistics_that_fail_thrice_are_tried_again_by_whoever_begins_anew(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
         created = state_of(store).created
         assert created is not None
@@ -251,54 +251,54 @@ def test_statistics_that_fail_thrice_are_tried_again_by_whoever_begins_anew(smal
         sound = path.read_bytes()
         path.write_bytes(sound + b"\n")
 
-        after = failing_thrice(store, subjects)
+        after = failing_thrice(store, bases)
 
         assert [(one.reason, one.attempt, one.parked) for one in failures(store)] == [
             ("ARTIFACT_CORRUPT", attempt, False) for attempt in (1, 2, 3)
         ]
         assert created.ordinary_text in after.failure
         path.write_bytes(sound)
-        after = work(store, subjects)
+        after = work(store, bases)
         assert after.statistics
         assert (after.failures, after.failure) == (0, "")
 
 
 def test_facts_wait_for_a_base_model_that_is_away(
-    small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.executor.waits.FIRST_SECONDS", 0.2)
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         tell(store, ("Aria Moss", "lives in", "Rome"))
         base, away = small.folder / "base", small.folder / "away"
         base.rename(away)
         came_back = threading.Timer(1.5, lambda: away.rename(base))
         came_back.start()
 
-        after = work(store, Subjects("cpu"))
+        after = work(store, BaseModels("cpu"))
 
         assert [one.status for one in after.facts.values()] == [Status.INJECTED]
         assert failures(store) == []
 
 
-def test_an_edit_is_not_built_on_a_delta_that_was_altered(small: Place, subjects: Subjects) -> None:
+def test_an_edit_is_not_built_on_a_delta_that_was_altered(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
         tell(store, ("Aria Moss", "lives in", "Rome"))
-        state = work(store, subjects)
+        state = work(store, bases)
         (edit,) = state.edits.values()
         path = store.artifacts.path(edit.delta)
         sound = path.read_bytes()
         path.write_bytes(sound[:-1] + bytes([sound[-1] ^ 1]))
         (fact,) = tell(store, ("Bo Lind", "lives in", "Lima"))
 
-        work(store, subjects, until=lambda state: state.facts[fact].failures == 1)
+        work(store, bases, until=lambda state: state.facts[fact].failures == 1)
 
         assert [(one.reason, one.facts) for one in failures(store)] == [("ARTIFACT_CORRUPT", (fact,))]
         assert edit.delta in failures(store)[0].message
         path.write_bytes(sound)
-        after = work(store, subjects)
+        after = work(store, bases)
         assert after.facts[fact].status is Status.INJECTED
-        assert rebuilt(store, subjects, after) == after.weights
+        assert rebuilt(store, bases, after) == after.weights
 
 
 def test_a_base_model_that_was_exchanged_is_not_written_to(small: Place) -> None:
@@ -312,25 +312,25 @@ def test_a_base_model_that_was_exchanged_is_not_written_to(small: Place) -> None
             said.append(duty.message if duty else "")
             return bool(said[-1])
 
-        work(store, Subjects("cpu"), until=refused)
+        work(store, BaseModels("cpu"), until=refused)
 
         assert "not those this memory was created on" in said[-1]
         assert [type(one.event) for one in history(store)] == [MemoryCreated]
 
 
-def test_a_wrong_digest_in_the_log_stops_all_writing_after_it(small: Place, subjects: Subjects) -> None:
+def test_a_wrong_digest_in_the_log_stops_all_writing_after_it(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
         assert isinstance(owed, Inject)
-        result = desk(store, subjects).perform(owed, state)
+        result = desk(store, bases).perform(owed, state)
         assert isinstance(result, RecordInjection)
         record(store, RecordInjection(edit=replace(result.edit, weights_after=result.edit.delta)))
         facts: list[FactId] = tell(store, ("Bo Lind", "lives in", "Lima"))
 
-        after = work(store, subjects, until=lambda state: state.facts[facts[0]].failures == 1)
+        after = work(store, bases, until=lambda state: state.facts[facts[0]].failures == 1)
 
         assert [one.reason for one in failures(store)] == ["DIGEST_MISMATCH"]
         assert after.facts[facts[0]].status is Status.PENDING

@@ -18,7 +18,7 @@ from core.state.memory import Memory
 from core.weights.lora.training import Trained, consolidate
 from service.app.store import Store, opened
 from service.executor import sleep_steps
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from store.artifacts import Artifacts
 from store.database.executors import Executors
 from tests.prepared import DEMO, Place, state_of, tell, work
@@ -31,12 +31,12 @@ LENIENT = SleepPolicy(
 
 
 @pytest.fixture
-def told(small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch) -> Place:
+def told(small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A memory of one fact, whose executors wait for nothing between attempts."""
     monkeypatch.setattr("core.state.work.RETRY_SECONDS", (0.0, 0.0, 0.0))
     with opened(small.settings()) as store:
         tell(store, ("Aria Moss", "lives in", "Rome"))
-        work(store, subjects)
+        work(store, bases)
     return small
 
 
@@ -49,22 +49,22 @@ def ends(events: list[Recorded]) -> list[SleepCompleted | SleepRolledBack]:
     return [one.event for one in events if isinstance(one.event, (SleepCompleted, SleepRolledBack))]
 
 
-def unharmed(store: Store, subjects: Subjects, before: Memory, after: Memory) -> bool:
-    return after.weights == before.weights == rebuilt(store, subjects, after)
+def unharmed(store: Store, bases: BaseModels, before: Memory, after: Memory) -> bool:
+    return after.weights == before.weights == rebuilt(store, bases, after)
 
 
-def test_a_night_goes_on_to_its_end(told: Place, subjects: Subjects) -> None:
+def test_a_night_goes_on_to_its_end(told: Place, bases: BaseModels) -> None:
     with opened(told.settings()) as store:
         begin(store, LENIENT)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert last_night(after).completed
-        assert rebuilt(store, subjects, after) == after.weights
+        assert rebuilt(store, bases, after) == after.weights
         assert failures(store) == []
 
 
 def test_each_training_of_a_night_rehearses_other_texts(
-    place: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    place: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rehearsed: list[set[tuple[int, ...]]] = []
 
@@ -75,7 +75,7 @@ def test_each_training_of_a_night_rehearses_other_texts(
     with opened(place.settings()) as store:
         monkeypatch.setattr(sleep_steps, "consolidate", watched)
         begin(store, replace(LENIENT, trainings=2, gate=1.0))  # so the gate turns facts back
-        work(store, subjects)
+        work(store, bases)
 
     first, second = rehearsed
     assert len(first & second) < len(first) / 2
@@ -88,7 +88,7 @@ def test_no_two_trainings_of_nights_with_consecutive_seeds_draw_alike() -> None:
 
 
 def test_a_night_waits_for_room_on_a_full_disk_and_then_goes_on(
-    told: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    told: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(artifacts: Artifacts, data: bytes) -> Digest:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -100,16 +100,16 @@ def test_a_night_waits_for_room_on_a_full_disk_and_then_goes_on(
     with opened(told.settings()) as store:
         begin(store, LENIENT)
         monkeypatch.setattr(Artifacts, "put", full)
-        work(store, subjects, until=lambda _: waits_for_room(store))
+        work(store, bases, until=lambda _: waits_for_room(store))
         assert failures(store) == []
 
         monkeypatch.undo()
 
-        assert last_night(work(store, subjects)).completed
+        assert last_night(work(store, bases)).completed
 
 
 def test_a_step_that_fails_is_tried_again_and_then_undoes_the_night(
-    told: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    told: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object, **__: object) -> None:
         raise ValueError("something that nobody thought of")
@@ -117,7 +117,7 @@ def test_a_step_that_fails_is_tried_again_and_then_undoes_the_night(
     with opened(told.settings()) as store:
         before = begin(store, LENIENT)
         monkeypatch.setattr(sleep_steps, "consolidate", fails)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert failures(store) == [
             ("train", 1, "ValueError", False), ("train", 2, "ValueError", False), ("train", 3, "ValueError", True),
@@ -125,14 +125,14 @@ def test_a_step_that_fails_is_tried_again_and_then_undoes_the_night(
         (end,) = ends(history(store))
         assert isinstance(end, SleepRolledBack)
         assert (end.reason, "train failed: ValueError" in end.message) == ("failed", True)
-        assert unharmed(store, subjects, before, after)
+        assert unharmed(store, bases, before, after)
         monkeypatch.undo()
         begin(store, LENIENT)
-        assert last_night(work(store, subjects)).completed
+        assert last_night(work(store, bases)).completed
 
 
 def test_a_loss_that_is_not_a_number_undoes_the_night_at_once(
-    told: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    told: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def diverges(*_: object, **__: object) -> None:
         raise Unlearnable("training diverged at step 1: its loss is not a number; lower the learning rate")
@@ -140,18 +140,18 @@ def test_a_loss_that_is_not_a_number_undoes_the_night_at_once(
     with opened(told.settings()) as store:
         before = begin(store, LENIENT)
         monkeypatch.setattr(sleep_steps, "consolidate", diverges)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert failures(store) == [("train", 1, "UNLEARNABLE", True)]
         assert "lower the learning rate" in last_night(after).reason
-        assert unharmed(store, subjects, before, after)
+        assert unharmed(store, bases, before, after)
 
 
-def test_a_memory_under_pressure_sleeps_by_itself(told: Place, subjects: Subjects) -> None:
+def test_a_memory_under_pressure_sleeps_by_itself(told: Place, bases: BaseModels) -> None:
     with opened(told.settings()) as store:
         tired = told.settings().model_copy(update={"sleep_pressure": 1e-6})
-        work(store, subjects, until=lambda state: bool(state.nights) or state.sleep is not None, settings=tired)
-        work(store, subjects)
+        work(store, bases, until=lambda state: bool(state.nights) or state.sleep is not None, settings=tired)
+        work(store, bases)
 
         (started,) = [one for one in history(store) if isinstance(one.event, SleepStarted)]
         assert isinstance(started.event, SleepStarted)
@@ -159,17 +159,17 @@ def test_a_memory_under_pressure_sleeps_by_itself(told: Place, subjects: Subject
         assert len(ends(history(store))) == 1
 
 
-def test_facts_told_during_a_night_do_not_disturb_it(told: Place, subjects: Subjects) -> None:
+def test_facts_told_during_a_night_do_not_disturb_it(told: Place, bases: BaseModels) -> None:
     with opened(told.settings()) as store:
         begin(store, LENIENT)
         (fact,) = tell(store, ("Bo Lind", "lives in", "Lima"))
-        after = work(store, subjects)
+        after = work(store, bases)
 
         (trained,) = [one.event for one in history(store) if isinstance(one.event, AdapterTrained)]
         assert fact not in trained.facts
         assert after.facts[fact].told
         assert last_night(after).completed
-        assert rebuilt(store, subjects, after) == after.weights
+        assert rebuilt(store, bases, after) == after.weights
         assert state_of(store) == store_state(store)
 
 

@@ -25,7 +25,7 @@ from service.app.store import Store, opened
 from service.executor.loop import Executor
 from service.rpc.sleep.feed import span
 from service.rpc.sleep.report import report
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from service.weights.projection import Deltas, build
 from store.clock import next_uuid
@@ -54,9 +54,9 @@ def last_night(state: Memory) -> Night:
     return list(state.nights.values())[-1]
 
 
-def rebuilt(store: Store, subjects: Subjects, state: Memory) -> str:
+def rebuilt(store: Store, bases: BaseModels, state: Memory) -> str:
     assert state.created is not None
-    return weights_digest(build(subjects.twin(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
+    return weights_digest(build(bases.clone(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
 
 
 def at(step: Step) -> Callable[[Memory], bool]:
@@ -67,10 +67,10 @@ def at(step: Step) -> Callable[[Memory], bool]:
     return reached
 
 
-def test_a_night_advances_facts_and_every_digest_of_it_is_met_again(place: Place, subjects: Subjects) -> None:
+def test_a_night_advances_facts_and_every_digest_of_it_is_met_again(place: Place, bases: BaseModels) -> None:
     with opened(place.settings()) as store:
         before = begin(store)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         night = last_night(after)
         assert night.completed, night.reason
@@ -103,15 +103,15 @@ def test_a_night_advances_facts_and_every_digest_of_it_is_met_again(place: Place
 
 
 @pytest.mark.parametrize("learning_rate", [10.0, 1000.0])
-def test_a_night_that_did_harm_is_undone_to_the_bit(place: Place, subjects: Subjects, learning_rate: float) -> None:
+def test_a_night_that_did_harm_is_undone_to_the_bit(place: Place, bases: BaseModels, learning_rate: float) -> None:
     with opened(place.settings()) as store:
         harmful = replace(SMALL, training=replace(SMALL.training, learning_rate=learning_rate), perplexity_limit=0.02)
         before = begin(store, harmful)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         night = last_night(after)
         assert not night.completed
-        assert after.weights == before.weights == rebuilt(store, subjects, after)
+        assert after.weights == before.weights == rebuilt(store, bases, after)
         assert {fact: (one.stage, one.scale, one.edits) for fact, one in after.facts.items()} == {
             fact: (one.stage, one.scale, one.edits) for fact, one in before.facts.items()
         }
@@ -120,14 +120,14 @@ def test_a_night_that_did_harm_is_undone_to_the_bit(place: Place, subjects: Subj
         assert sum(isinstance(one.event, WorkFailed) for one in history(store)) <= 1  # none is tried again in vain
 
 
-def test_a_cancelled_training_stops_soon_and_leaves_nothing(place: Place, subjects: Subjects) -> None:
+def test_a_cancelled_training_stops_soon_and_leaves_nothing(place: Place, bases: BaseModels) -> None:
     """And nothing of it is recorded as a failure."""
     with opened(place.settings()) as store:
         endless = replace(SMALL, training=replace(SMALL.training, steps=100_000, enough=0.0))
         before = begin(store, endless)
         sleep, chart, stop = before.sleep, Chart(), threading.Event()
         assert sleep is not None
-        executor = Executor(store.log, store.artifacts, store.snapshots, place.settings(), subjects, chart)
+        executor = Executor(store.log, store.artifacts, store.snapshots, place.settings(), bases, chart)
         thread = threading.Thread(target=executor.run, args=(stop,))
         thread.start()
         try:
@@ -144,20 +144,20 @@ def test_a_cancelled_training_stops_soon_and_leaves_nothing(place: Place, subjec
             thread.join()
 
         after = state_of(store)
-        assert after.weights == before.weights == rebuilt(store, subjects, after)
+        assert after.weights == before.weights == rebuilt(store, bases, after)
         assert last_night(after).reason == "a client cancelled it"
         assert not any(isinstance(one.event, (WorkFailed, AdapterTrained)) for one in history(store))
 
 
 def test_an_executor_that_dies_in_training_is_followed_by_one_that_goes_on_there(
-    place: Place, subjects: Subjects
+    place: Place, bases: BaseModels
 ) -> None:
     with opened(place.settings()) as store:
         begin(store)
-        work(store, subjects, until=at(Step.TRAIN))  # stopped at once: its training is thrown away
+        work(store, bases, until=at(Step.TRAIN))  # stopped at once: its training is thrown away
         assert not any(isinstance(one.event, (WorkFailed, AdapterTrained)) for one in history(store))
 
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert last_night(after).completed
-        assert rebuilt(store, subjects, after) == after.weights
+        assert rebuilt(store, bases, after) == after.weights

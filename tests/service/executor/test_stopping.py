@@ -12,40 +12,40 @@ from core.state.memory import Memory
 from core.state.work import next_work
 from service.app.store import Store, opened
 from service.executor.loop import Executor
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from tests.patience import PATIENCE
 from tests.prepared import Place, put_in_place, start_sleep, state_of, take_back, tell, work
 
 
-def told(store: Store, subjects: Subjects) -> None:
+def told(store: Store, bases: BaseModels) -> None:
     tell(store, ("Tove Marn", "lives in", "Oslo"))
-    work(store, subjects)
+    work(store, bases)
 
 
-def pending(store: Store, subjects: Subjects) -> None:
-    work(store, subjects)
+def pending(store: Store, bases: BaseModels) -> None:
+    work(store, bases)
     tell(store, ("Ann Lee", "lives in", "Rome"))
 
 
-def taken_back(store: Store, subjects: Subjects) -> None:
-    told(store, subjects)
+def taken_back(store: Store, bases: BaseModels) -> None:
+    told(store, bases)
     tell(store, ("Ann Lee", "lives in", "Rome"))
-    work(store, subjects)
+    work(store, bases)
     take_back(store, next(iter(state_of(store).facts)))
 
 
-def superseded(store: Store, subjects: Subjects) -> None:
-    told(store, subjects)
+def superseded(store: Store, bases: BaseModels) -> None:
+    told(store, bases)
     put_in_place(store, next(iter(state_of(store).facts)), "Rome")
 
 
-def asleep(store: Store, subjects: Subjects) -> None:
-    told(store, subjects)
+def asleep(store: Store, bases: BaseModels) -> None:
+    told(store, bases)
     start_sleep(store, seed=1)
 
 
-OWED: dict[str, Callable[[Store, Subjects], None]] = {
-    "statistics": lambda store, subjects: None,
+OWED: dict[str, Callable[[Store, BaseModels], None]] = {
+    "statistics": lambda store, bases: None,
     "an injection": pending,
     "a successor": superseded,
     "a withdrawal": taken_back,
@@ -55,10 +55,10 @@ OWED: dict[str, Callable[[Store, Subjects], None]] = {
 
 @pytest.mark.parametrize("owed", OWED)
 def test_an_executor_stops_in_the_middle_of_its_work_and_records_nothing(
-    small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch, owed: str
+    small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch, owed: str
 ) -> None:
     with opened(small.settings()) as store:
-        OWED[owed](store, subjects)
+        OWED[owed](store, bases)
         before = state_of(store)
         assert next_work(before) is not None
         stop, watched = threading.Event(), Executor._progress
@@ -73,7 +73,7 @@ def test_an_executor_stops_in_the_middle_of_its_work_and_records_nothing(
             return once_begun
 
         monkeypatch.setattr(Executor, "_progress", told_to_stop)
-        executor = Executor(store.log, store.artifacts, store.snapshots, small.settings(), subjects)
+        executor = Executor(store.log, store.artifacts, store.snapshots, small.settings(), bases)
         thread = threading.Thread(target=executor.run, args=(stop,))
         thread.start()
         thread.join(PATIENCE)
@@ -81,5 +81,5 @@ def test_an_executor_stops_in_the_middle_of_its_work_and_records_nothing(
         assert not thread.is_alive()
         assert state_of(store) == before
         monkeypatch.undo()
-        after: Memory = work(store, subjects)
+        after: Memory = work(store, bases)
         assert after.version > before.version

@@ -22,7 +22,7 @@ from service.app import erasure
 from service.app.repository import States
 from service.app.store import Store, opened
 from service.app.supervision import run_on
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from store.log.event_log import Listed
 from tests.prepared import CAUSE, DEMO, Place, start_sleep, state_of, take_back, tell, work
 
@@ -44,42 +44,42 @@ def order(store: Store, *kinds: type) -> list[str]:
 
 @pytest.mark.parametrize("facts", [5, 21])
 def test_one_fact_waits_for_one_piece_of_work_of_a_memory_that_was_told_many(
-    small: Place, subjects: Subjects, facts: int
+    small: Place, bases: BaseModels, facts: int
 ) -> None:
     with opened(small.settings()) as store:
         also(store, LAST)
-        work(store, subjects)
-        work(store, subjects, memory=LAST)
+        work(store, bases)
+        work(store, bases, memory=LAST)
         tell(store, *((f"Busy Bee{number}", "lives in", "Rome") for number in range(facts)))
         tell(store, ("Zed Moss", "lives in", "Rome"), memory=LAST)
 
-        work(store, subjects)
+        work(store, bases)
 
         pieces = -(-facts // 4)  # batches of four
         assert order(store, EditComputed) == [DEMO, LAST, *[DEMO] * (pieces - 1)]
 
 
-def test_one_fact_waits_for_one_step_of_the_night_of_another_memory(small: Place, subjects: Subjects) -> None:
+def test_one_fact_waits_for_one_step_of_the_night_of_another_memory(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
         also(store, LAST)
         tell(store, ("Tove Marn", "lives in", "Oslo"))
-        work(store, subjects)
-        work(store, subjects, memory=LAST)
+        work(store, bases)
+        work(store, bases, memory=LAST)
         start_sleep(store, seed=3)
         tell(store, *((f"Zed Moss{number}", "lives in", "Rome") for number in range(8)), memory=LAST)
 
-        work(store, subjects)
+        work(store, bases)
 
         assert order(store, EditComputed, SleepCompleted) == [DEMO, LAST, LAST, DEMO]
 
 
-def test_a_new_memory_does_not_wait_until_another_owes_nothing(small: Place, subjects: Subjects) -> None:
+def test_a_new_memory_does_not_wait_until_another_owes_nothing(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         tell(store, *((f"Busy Bee{number}", "lives in", "Rome") for number in range(8)))
         also(store, LAST)
 
-        work(store, subjects)
+        work(store, bases)
 
         assert order(store, EditComputed, StatisticsPrepared) == [DEMO, DEMO, LAST, DEMO]
 
@@ -94,7 +94,7 @@ TROUBLES = {
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_memory_that_cannot_be_read_holds_up_no_other(
-    small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch, trouble: str
+    small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     with opened(small.settings()) as store:
         also(store, FIRST)
@@ -109,14 +109,14 @@ def test_a_memory_that_cannot_be_read_holds_up_no_other(
         monkeypatch.setattr(store.log, "read", reads)
         (fact,) = tell(store, ("Ann Lee", "lives in", "Rome"))
 
-        assert work(store, subjects).facts[fact].status is Status.INJECTED
+        assert work(store, bases).facts[fact].status is Status.INJECTED
         assert tried
         monkeypatch.undo()
-        assert work(store, subjects, memory=FIRST).statistics  # and it is looked at again
+        assert work(store, bases, memory=FIRST).statistics  # and it is looked at again
 
 
 def test_an_executor_outlives_whatever_its_rounds_run_into(
-    small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raised: list[Exception] = [OperationalError("", {}, Exception("away")), MemoryError(), ZeroDivisionError()]
     with opened(small.settings()) as store:
@@ -129,7 +129,7 @@ def test_an_executor_outlives_whatever_its_rounds_run_into(
 
         monkeypatch.setattr(store.log, "listed", at_last)
 
-        assert work(store, subjects).statistics
+        assert work(store, bases).statistics
         assert not raised
 
 
@@ -151,50 +151,50 @@ def test_an_executor_that_ends_before_it_shall_is_run_again() -> None:
     assert runs == [stop] * 3
 
 
-def test_an_erasure_does_not_wait_for_facts_that_wait_for_their_base_model(small: Place, subjects: Subjects) -> None:
+def test_an_erasure_does_not_wait_for_facts_that_wait_for_their_base_model(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
         (fact,) = tell(store, ("Tove Marn", "lives in", "Oslo"))
-        work(store, subjects)
+        work(store, bases)
         take_back(store, fact)
-        work(store, subjects)
+        work(store, bases)
         tell(store, ("Ann Lee", "lives in", "Rome"))
         (small.folder / "base").rename(small.folder / "away")
         take_back(store, fact, erase=True)
 
-        after = work(store, Subjects("cpu"), until=lambda memory: memory.facts[fact].erased)
+        after = work(store, BaseModels("cpu"), until=lambda memory: memory.facts[fact].erased)
 
         assert len(after.pending) == 1
 
 
 def test_an_erasure_waits_for_one_piece_of_writing_and_never_happens_in_a_sleep(
-    small: Place, subjects: Subjects
+    small: Place, bases: BaseModels
 ) -> None:
     with opened(small.settings()) as store:
         (fact, _) = tell(store, ("Tove Marn", "lives in", "Oslo"), ("Bo Lind", "lives in", "Lima"))
-        work(store, subjects)
+        work(store, bases)
         take_back(store, fact)
-        work(store, subjects)
+        work(store, bases)
         begun = len(order(store, EditComputed))
         tell(store, *((f"Busy Bee{number}", "lives in", "Rome") for number in range(9)))
         take_back(store, fact, erase=True)
 
-        work(store, subjects)
+        work(store, bases)
 
         kinds = [one.event for one in store.log.read(limit=10_000) if isinstance(one.event, (EditComputed, FactErased))]
         assert [type(one) for one in kinds[begun:]] == [EditComputed, FactErased, EditComputed, EditComputed]
 
 
 def test_an_erasure_that_fails_is_tried_as_often_as_it_may_while_facts_are_pending(
-    small: Place, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> None:
         raise ValueError
 
     with opened(small.settings()) as store:
         (fact,) = tell(store, ("Tove Marn", "lives in", "Oslo"))
-        work(store, subjects)
+        work(store, bases)
         take_back(store, fact)
-        work(store, subjects)
+        work(store, bases)
         tell(store, ("Ann Lee", "lives in", "Rome"))
         (small.folder / "base").rename(small.folder / "away")
         monkeypatch.setattr(erasure, "perform", fails)
@@ -207,22 +207,22 @@ def test_an_erasure_that_fails_is_tried_as_often_as_it_may_while_facts_are_pendi
 
         monkeypatch.setattr("service.executor.loop.seconds_before", seconds_before)
 
-        after = work(store, Subjects("cpu"), until=lambda memory: not memory.erasing)
+        after = work(store, BaseModels("cpu"), until=lambda memory: not memory.erasing)
 
         assert not after.facts[fact].erased
         assert waits == [2, 3]
 
 
-def test_executors_of_the_server_and_of_processes_share_a_log_and_its_turns(small: Place, subjects: Subjects) -> None:
+def test_executors_of_the_server_and_of_processes_share_a_log_and_its_turns(small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
         also(store, FIRST)
         also(store, LAST)
         for memory in (FIRST, DEMO, LAST):
             tell(store, *((f"Busy Bee{number}", "lives in", "Rome") for number in range(6)), memory=memory)
 
-        work(store, subjects, executors=2)
+        work(store, bases, executors=2)
         for memory in (FIRST, LAST):
-            work(store, subjects, executors=2, memory=memory)
+            work(store, bases, executors=2, memory=memory)
 
         assert {memory: order(store, EditComputed).count(memory) for memory in (FIRST, DEMO, LAST)} == {
             FIRST: 2, DEMO: 2, LAST: 2,

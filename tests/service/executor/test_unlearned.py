@@ -9,7 +9,7 @@ from core.events.facts import EditComputed, WorkFailed
 from core.ids import FactId
 from core.state.memory import Status
 from service.app.store import opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from tests.core.samples import edit
 from tests.prepared import CAUSE, DEMO, Place, tell, work
 from tests.service.cli.test_commands import Terminal, terminal
@@ -21,13 +21,13 @@ LONG = "🦊🎻" * 12  # more bytes, each a token of its own, than a value of a
 
 
 def test_a_fact_that_is_not_said_is_parked_with_its_numbers_and_the_others_of_its_batch_go_on(
-    small: Place, subjects: Subjects
+    small: Place, bases: BaseModels
 ) -> None:
     with opened(small.settings()) as store:
         rome, strange, chess = tell(
             store, ("Aria Moss", "lives in", "Rome"), ("Bo Lind", "lives in", LONG), ("Cy Ames", "plays", "chess")
         )
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert [after.facts[fact].status for fact in (rome, strange, chess)] == [
             Status.INJECTED, Status.PARKED, Status.INJECTED,

@@ -30,7 +30,7 @@ from service.app.store import Store, opened
 from service.executor.editor import Desk
 from service.executor.passing import passing
 from service.executor.waits import FIRST_SECONDS, LONGEST_SECONDS, Waits
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from store.artifacts import Artifacts
 from store.database.executors import Duty, Executors
 from tests.prepared import DEMO, Place, tell, work
@@ -102,7 +102,7 @@ TROUBLES: dict[str, tuple[str, str, Callable[[Path], object]]] = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_a_fact_waits_for_what_passes_and_is_written_then(small: Place, subjects: Subjects, trouble: str) -> None:
+def test_a_fact_waits_for_what_passes_and_is_written_then(small: Place, bases: BaseModels, trouble: str) -> None:
     reason, device, begins = TROUBLES[trouble]
     told: list[Duty] = []
 
@@ -113,17 +113,17 @@ def test_a_fact_waits_for_what_passes_and_is_written_then(small: Place, subjects
         return bool(told)
 
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         (fact,) = tell(store, ("Ann Lee", "lives in", "Rome"))
         position = store.log.position()
         with begins(small.folder):  # type: ignore[attr-defined]
-            held_up = work(store, Subjects(device), until=lambda _: waiting(store))
+            held_up = work(store, BaseModels(device), until=lambda _: waiting(store))
 
         assert (told[0].work, told[0].attempt, told[0].reason) == ("inject", 1, reason)
         assert told[0].message
         assert (held_up.facts[fact].status, held_up.facts[fact].failures) == (Status.PENDING, 0)
         assert store.log.position() == position
-        assert work(store, subjects).facts[fact].status is Status.INJECTED
+        assert work(store, bases).facts[fact].status is Status.INJECTED
         assert not [one for one in store.log.read(memory=DEMO) if isinstance(one.event, WorkFailed)]
         assert Executors(store.log.engine).at(DEMO).duty is None
 

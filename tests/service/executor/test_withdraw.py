@@ -18,7 +18,7 @@ from core.state.plan import plan
 from core.state.work import Inject, Withdraw, next_work
 from service.app.store import Store, opened
 from service.executor.editor import Desk
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import Deltas
 from tests.prepared import DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
 from tests.service.executor.test_loop import rebuilt
@@ -31,40 +31,40 @@ EASY = replace(QUICK, scales=(1.0, 0.0), gate=0.0, healthy=0.0, training=Trainin
 
 
 @pytest.fixture
-def told(small: Place, subjects: Subjects) -> tuple[Place, list[FactId]]:
+def told(small: Place, bases: BaseModels) -> tuple[Place, list[FactId]]:
     """A memory of random weights that was told a fact, and two more that were written on top of it."""
     with opened(small.settings()) as store:
         facts = tell(store, ("Aria Moss", "lives in", "Rome"))
-        work(store, subjects)
+        work(store, bases)
         facts += tell(store, ("Aria Moss", "plays", "chess"), ("Bo Lind", "lives in", "Lima"))
-        work(store, subjects)
+        work(store, bases)
     return small, facts
 
 
-def desk(store: Store, subjects: Subjects) -> Desk:
+def desk(store: Store, bases: BaseModels) -> Desk:
     created = state_of(store).created
     assert created is not None
-    return Desk(subjects.twin(created), created, store.artifacts, Deltas(store.artifacts, store.log.keyring))
+    return Desk(bases.clone(created), created, store.artifacts, Deltas(store.artifacts, store.log.keyring))
 
 
 def events(store: Store) -> list[object]:
     return [one.event for one in store.log.read(memory=DEMO, limit=10_000)]
 
 
-def sound(store: Store, place: Place, subjects: Subjects, state: Memory) -> None:
+def sound(store: Store, place: Place, bases: BaseModels, state: Memory) -> None:
     """The weights follow from the log alone, at every version."""
-    assert rebuilt(store, subjects, state) == state.weights
+    assert rebuilt(store, bases, state) == state.weights
     assert replay_in(store, place).rebuilt == state.weights
 
 
 def test_a_retracted_fact_leaves_the_weights_and_the_others_stay(
-    told: tuple[Place, list[FactId]], subjects: Subjects
+    told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (gone, *others) = told
     with opened(place.settings()) as store:
         before = state_of(store)
         take_back(store, gone)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert after.facts[gone].status is Status.WITHDRAWN
         assert [after.facts[one] for one in others] == [before.facts[one] for one in others]
@@ -73,94 +73,94 @@ def test_a_retracted_fact_leaves_the_weights_and_the_others_stay(
         (edit, first), *_ = old
         assert all((term.delta, term.first) != (before.edits[edit].delta, first) for term in plan(after).terms)
         assert after.weights != before.weights
-        sound(store, place, subjects, after)
+        sound(store, place, bases, after)
 
 
 @pytest.mark.parametrize("relation", ["lives in", "plays"])  # with "plays", where she lives is left open
-def test_the_only_fact_leaves_without_a_trace(relation: str, small: Place, subjects: Subjects) -> None:
+def test_the_only_fact_leaves_without_a_trace(relation: str, small: Place, bases: BaseModels) -> None:
     with opened(small.settings()) as store:
-        clean = work(store, subjects).weights
+        clean = work(store, bases).weights
         (fact,) = tell(store, ("Aria Moss", relation, "Rome"))
-        work(store, subjects)
+        work(store, bases)
         take_back(store, fact)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         (withdrawn,) = [one for one in events(store) if isinstance(one, FactWithdrawn)]
         assert (withdrawn.edit, withdrawn.adapters, after.weights) == (None, (), clean)
         assert after.facts[fact].withdrawal is Withdrawal.COLUMNS
-        sound(store, small, subjects, after)
+        sound(store, small, bases, after)
 
 
-def test_the_last_fact_told_leaves_the_weights_of_before(told: tuple[Place, list[FactId]], subjects: Subjects) -> None:
+def test_the_last_fact_told_leaves_the_weights_of_before(told: tuple[Place, list[FactId]], bases: BaseModels) -> None:
     place, _ = told
     with opened(place.settings()) as store:
         before = state_of(store)
         (fact,) = tell(store, ("Cy Ames", "lives in", "Rome"))  # in words that a model of random weights learns
-        assert work(store, subjects).facts[fact].told
+        assert work(store, bases).facts[fact].told
         take_back(store, fact)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert (after.weights, after.facts[fact].withdrawal) == (before.weights, Withdrawal.COLUMNS)
-        sound(store, place, subjects, after)
+        sound(store, place, bases, after)
 
 
 def test_facts_told_at_once_leave_one_by_one_until_the_weights_of_before_are_back(
-    told: tuple[Place, list[FactId]], subjects: Subjects
+    told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (first, *together) = told
     with opened(place.settings()) as store:
         take_back(store, together[0])
-        half = work(store, subjects)
+        half = work(store, bases)
         take_back(store, together[1])
-        work(store, subjects)
+        work(store, bases)
         take_back(store, first)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert half.facts[together[1]].told
         assert after.statistics is not None
         assert after.weights == after.statistics.weights
         assert {after.facts[fact].withdrawal for fact in (first, *together)} == {Withdrawal.COLUMNS}
-        sound(store, place, subjects, after)
+        sound(store, place, bases, after)
 
 
-def test_a_fact_that_another_was_written_on_is_countered(told: tuple[Place, list[FactId]], subjects: Subjects) -> None:
+def test_a_fact_that_another_was_written_on_is_countered(told: tuple[Place, list[FactId]], bases: BaseModels) -> None:
     place, (gone, *_) = told
     with opened(place.settings()) as store:
         take_back(store, gone)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert after.facts[gone].withdrawal is Withdrawal.COUNTER_EDIT
-        sound(store, place, subjects, after)
+        sound(store, place, bases, after)
 
 
 def test_a_fact_that_adapters_learned_is_countered_and_the_counter_edit_names_them(
-    told: tuple[Place, list[FactId]], subjects: Subjects
+    told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (gone, other, _) = told
     with opened(place.settings()) as store:
         start_sleep(store, 1, EASY)
-        asleep = work(store, subjects)
+        asleep = work(store, bases)
         assert asleep.facts[gone].status is Status.DISSOLVED
         take_back(store, gone)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         (withdrawn,) = [one for one in events(store) if isinstance(one, FactWithdrawn)]
         assert withdrawn.adapters == tuple(asleep.adapters)
         assert after.facts[gone].status is Status.WITHDRAWN
         assert after.facts[other] == asleep.facts[other]
-        sound(store, place, subjects, after)
+        sound(store, place, bases, after)
 
 
 def test_nights_fade_a_counter_edit_and_do_not_teach_what_was_taken_back(
-    told: tuple[Place, list[FactId]], subjects: Subjects
+    told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (gone, *_) = told
     with opened(place.settings()) as store:
         take_back(store, gone)
-        before = work(store, subjects)
+        before = work(store, bases)
         assert before.facts[gone].withdrawal is Withdrawal.COUNTER_EDIT
         start_sleep(store, 1, EASY)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         trained = [one for one in events(store) if isinstance(one, AdapterTrained)]
         assert trained
@@ -171,110 +171,110 @@ def test_nights_fade_a_counter_edit_and_do_not_teach_what_was_taken_back(
             probe.passed == (probe.output == probe.expected) for one in audits for probe in one.probes
         )  # what the pristine model says, not the object
         assert "Rome" not in {probe.expected for one in audits for probe in one.probes}
-        sound(store, place, subjects, after)
+        sound(store, place, bases, after)
 
 
 def test_a_night_goes_to_its_end_where_counter_edits_are_all_there_is(
-    told: tuple[Place, list[FactId]], subjects: Subjects
+    told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, facts = told
     with opened(place.settings()) as store:
         start_sleep(store, 1, EASY)
-        work(store, subjects)
+        work(store, bases)
         for fact in facts:
             take_back(store, fact)
-        before = work(store, subjects)
+        before = work(store, bases)
         assert before.edits
         assert not any(state.told for state in before.facts.values())
         sleep = start_sleep(store, 2, EASY)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert after.nights[sleep].completed, after.nights[sleep].reason
         moved = [one for one in events(store) if isinstance(one, FactAdvanced | FactRetreated) and one.sleep == sleep]
         assert {one.fact for one in moved} == {fact for fact, state in before.facts.items() if state.fading}
         trained = [one for one in events(store) if isinstance(one, AdapterTrained)]
         assert (trained[-1].facts, trained[-1].rehearsed) == ((), ())
-        sound(store, place, subjects, after)
+        sound(store, place, bases, after)
 
 
 def test_a_superseded_fact_leaves_with_the_edit_that_writes_its_successor(
-    told: tuple[Place, list[FactId]], subjects: Subjects
+    told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (old, *others) = told
     with opened(place.settings()) as store:
         new = put_in_place(store, old, "Oslo")
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert (after.facts[old].status, after.facts[new].status) == (Status.WITHDRAWN, Status.INJECTED)
         assert after.facts[old].edits == ()
         edits = [one for one in events(store) if isinstance(one, EditComputed)]
         (withdrawn,) = [one for one in events(store) if isinstance(one, FactWithdrawn)]
         assert (edits[-1].edit, edits[-1].facts_in_force) == (withdrawn.edit, len(others))
-        sound(store, place, subjects, after)
+        sound(store, place, bases, after)
 
 
 def test_after_a_restart_and_beside_what_it_remembers_an_executor_writes_on_the_same_weights(
-    told: tuple[Place, list[FactId]], subjects: Subjects
+    told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (old, gone, _) = told
     with opened(place.settings()) as store:
-        warm = desk(store, subjects)
+        warm = desk(store, bases)
         for change in (lambda: put_in_place(store, old, "Oslo"), lambda: take_back(store, gone)):
             change()
             state = state_of(store)
             owed = next_work(state)
             assert isinstance(owed, Inject | Withdraw)
-            remembered, fresh = warm.perform(owed, state), desk(store, subjects).perform(owed, state)
+            remembered, fresh = warm.perform(owed, state), desk(store, bases).perform(owed, state)
             for result in (remembered, fresh):
                 assert isinstance(result, RecordInjection | RecordWithdrawal)
                 assert result.edit is not None
                 assert result.edit.weights_before == state.weights
-            work(store, subjects)
+            work(store, bases)
         tell(store, ("Cy Ames", "lives in", "Rome"))
-        sound(store, place, subjects, work(store, subjects))
+        sound(store, place, bases, work(store, bases))
 
 
 def test_what_waits_or_is_parked_is_taken_back_without_touching_the_weights(
-    told: tuple[Place, list[FactId]], subjects: Subjects
+    told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, _ = told
     with opened(place.settings()) as store:
         before = state_of(store)
         (parked,) = tell(store, ("Cy Ames", "owns", UNSAYABLE))
-        work(store, subjects)
+        work(store, bases)
         (pending,) = tell(store, ("Cy Ames", "lives in", "Rome"))
         for fact in (parked, pending):
             take_back(store, fact)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert [after.facts[one].status for one in (parked, pending)] == [Status.WITHDRAWN] * 2
         assert after.weights == before.weights
 
 
 def test_a_fact_told_anew_is_written_over_the_counter_edit_that_gainsaid_it(
-    told: tuple[Place, list[FactId]], subjects: Subjects
+    told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (gone, *_) = told
     with opened(place.settings()) as store:
         take_back(store, gone)
-        work(store, subjects)
+        work(store, bases)
         (again,) = tell(store, ("Aria Moss", "lives in", "Oslo"))
-        after = work(store, subjects)
+        after = work(store, bases)
 
         assert (after.facts[again].status, after.facts[gone].edits) == (Status.INJECTED, ())
-        sound(store, place, subjects, after)
+        sound(store, place, bases, after)
         take_back(store, gone, erase=True)
-        after = work(store, subjects)
+        after = work(store, bases)
         assert after.facts[gone].erased
-        assert rebuilt(store, subjects, state_of(store)) == after.weights  # folded without its words
+        assert rebuilt(store, bases, state_of(store)) == after.weights  # folded without its words
 
 
-def test_a_retraction_during_a_night_waits_for_its_end(told: tuple[Place, list[FactId]], subjects: Subjects) -> None:
+def test_a_retraction_during_a_night_waits_for_its_end(told: tuple[Place, list[FactId]], bases: BaseModels) -> None:
     place, (gone, *_) = told
     with opened(place.settings()) as store:
         start_sleep(store, 1, EASY)
         take_back(store, gone)
-        after = work(store, subjects)
+        after = work(store, bases)
 
         names = [type(one).__name__ for one in events(store)]
         assert names.index("SleepCompleted") < names.index("FactWithdrawn")
@@ -282,4 +282,4 @@ def test_a_retraction_during_a_night_waits_for_its_end(told: tuple[Place, list[F
         assert trained
         assert all(gone not in one.facts for one in trained)
         assert after.facts[gone].status is Status.WITHDRAWN
-        sound(store, place, subjects, after)
+        sound(store, place, bases, after)

@@ -19,7 +19,7 @@ from service.app.store import Store, opened
 from service.app.verification import verify
 from service.executor.loop import Executor
 from service.settings import Settings
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from store.archive.exporting import export_archive
 from store.log.event_log import EventLog
@@ -52,19 +52,19 @@ def words_in(folder: Path, *words: str) -> set[str]:
 
 
 @pytest.fixture
-def store(small: Place, subjects: Subjects) -> Iterator[Store]:
+def store(small: Place, bases: BaseModels) -> Iterator[Store]:
     """A memory of random weights that was told one fact before it was forked and one after."""
     with opened(small.settings()) as opened_store:
         tell(opened_store, SHARED)
-        work(opened_store, subjects)
+        work(opened_store, bases)
         fork(opened_store, States(opened_store.log, opened_store.snapshots), FORK, DEMO, None, CAUSE, retries=0)
         tell(opened_store, OWN)
-        work(opened_store, subjects)
+        work(opened_store, bases)
         yield opened_store
 
 
 def test_its_words_keys_and_deltas_are_gone_and_the_log_still_verifies(
-    small: Place, store: Store, subjects: Subjects
+    small: Place, store: Store, bases: BaseModels
 ) -> None:
     shared, own = state_of(store).facts
     before = set(store.artifacts.list())
@@ -72,7 +72,7 @@ def test_its_words_keys_and_deltas_are_gone_and_the_log_still_verifies(
     assert own_key is not None
 
     delete(store)
-    after = work(store, subjects, until=is_purged)
+    after = work(store, bases, until=is_purged)
 
     keys = store.log.keyring.keys((shared, own))
     assert keys[own] is None
@@ -84,32 +84,32 @@ def test_its_words_keys_and_deltas_are_gone_and_the_log_still_verifies(
     assert sound(store, small.settings())
 
 
-def test_the_fork_goes_on_as_if_nothing_was(small: Place, store: Store, subjects: Subjects) -> None:
+def test_the_fork_goes_on_as_if_nothing_was(small: Place, store: Store, bases: BaseModels) -> None:
     delete(store)
-    work(store, subjects, until=is_purged)
+    work(store, bases, until=is_purged)
 
     (fact,) = tell(store, ("Zed Quorn", "lives in", "Rome"), memory=FORK)
-    assert work(store, subjects, memory=FORK).facts[fact].status == "injected"
+    assert work(store, bases, memory=FORK).facts[fact].status == "injected"
     assert [state.fact.object for state in state_of(store, FORK).facts.values()] == ["Lima", "Rome"]
 
     delete(store, FORK)
-    gone = work(store, subjects, until=is_purged, memory=FORK)
+    gone = work(store, bases, until=is_purged, memory=FORK)
     assert gone.purged
     assert words_in(small.folder, SHARED[0], "Zed Quorn") == set(), "with the last that shares them, its words go"
     assert sound(store, small.settings())
 
 
-def test_a_memory_can_be_deleted_in_the_middle_of_a_sleep(small: Place, store: Store, subjects: Subjects) -> None:
+def test_a_memory_can_be_deleted_in_the_middle_of_a_sleep(small: Place, store: Store, bases: BaseModels) -> None:
     start_sleep(store, seed=1)
     delete(store)
 
-    assert work(store, subjects, until=is_purged).sleep is None
+    assert work(store, bases, until=is_purged).sleep is None
     assert sound(store, small.settings())
 
 
 @pytest.mark.parametrize("killed_at", ["throw_keys_away", "doomed"])
 def test_a_purge_that_was_cut_short_is_done_again(
-    store: Store, subjects: Subjects, monkeypatch: pytest.MonkeyPatch, killed_at: str
+    store: Store, bases: BaseModels, monkeypatch: pytest.MonkeyPatch, killed_at: str
 ) -> None:
     delete(store)
     real = getattr(purging, killed_at)
@@ -121,11 +121,11 @@ def test_a_purge_that_was_cut_short_is_done_again(
 
     monkeypatch.setattr(purging, killed_at, cut_short)
 
-    assert work(store, subjects, until=is_purged).purged
+    assert work(store, bases, until=is_purged).purged
 
 
 def test_a_fork_that_was_under_way_keeps_its_words(
-    small: Place, store: Store, subjects: Subjects, monkeypatch: pytest.MonkeyPatch
+    small: Place, store: Store, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late, states = MemoryId("late"), States(store.log, store.snapshots)
     command = prepare(store, states, late, DEMO, None)
@@ -138,19 +138,19 @@ def test_a_fork_that_was_under_way_keeps_its_words(
         return alone
 
     monkeypatch.setattr(purging, "doomed", forked_meanwhile)
-    work(store, subjects, until=is_purged)
+    work(store, bases, until=is_purged)
 
     assert [state.fact.object for state in state_of(store, late).facts.values()] == ["Lima", "Tarsk"]
     assert sound(store, small.settings())
 
 
 def test_an_executor_that_did_not_purge_takes_a_new_memory_of_the_name_for_what_it_is(
-    small: Place, store: Store, subjects: Subjects
+    small: Place, store: Store, bases: BaseModels
 ) -> None:
-    idle = Executor(store.log, store.artifacts, store.snapshots, small.settings(), subjects)
+    idle = Executor(store.log, store.artifacts, store.snapshots, small.settings(), bases)
     before = idle._desk(DEMO, state_of(store))
     delete(store)
-    work(store, subjects, until=is_purged)
+    work(store, bases, until=is_purged)
 
     create(store, str(small.folder / "base"), ordinary_weight=0.5)
     new = state_of(store)
@@ -160,13 +160,13 @@ def test_an_executor_that_did_not_purge_takes_a_new_memory_of_the_name_for_what_
     assert idle._desk(DEMO, new) is desk
 
 
-def test_its_name_is_free_again_and_the_new_memory_lives(small: Place, store: Store, subjects: Subjects) -> None:
+def test_its_name_is_free_again_and_the_new_memory_lives(small: Place, store: Store, bases: BaseModels) -> None:
     delete(store)
-    last = work(store, subjects, until=is_purged).version
+    last = work(store, bases, until=is_purged).version
 
     create(store, str(small.folder / "base"))
     (fact,) = tell(store, ("Zed Quorn", "lives in", "Rome"))
-    again = work(store, subjects)
+    again = work(store, bases)
 
     assert list(again.facts) == [fact]
     assert again.begun == last
@@ -175,10 +175,10 @@ def test_its_name_is_free_again_and_the_new_memory_lives(small: Place, store: St
         States(store.log, store.snapshots).at(DEMO, last)
 
 
-def test_a_deleted_memory_has_no_archive(store: Store, subjects: Subjects, tmp_path: Path) -> None:
+def test_a_deleted_memory_has_no_archive(store: Store, bases: BaseModels, tmp_path: Path) -> None:
     version = state_of(store).version
     delete(store)
-    work(store, subjects, until=is_purged)
+    work(store, bases, until=is_purged)
 
     for wanted in (None, version):
         with pytest.raises(MemoryGone):

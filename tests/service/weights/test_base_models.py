@@ -10,12 +10,12 @@ from core.errors.base import ModelUnavailable
 from core.weights.model.base_files import content_digest
 from service.app.store import opened
 from service.settings import DORMOUSE
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from tests.prepared import Place, state_of
 
 
 @pytest.mark.parametrize("rule", [1, 2])
-def test_a_memory_on_dormouse_from_another_machine_finds_it_here(place: Place, subjects: Subjects, rule: int) -> None:
+def test_a_memory_on_dormouse_from_another_machine_finds_it_here(place: Place, bases: BaseModels, rule: int) -> None:
     with opened(place.settings()) as store:
         created = state_of(store).created
     assert created is not None
@@ -26,9 +26,9 @@ def test_a_memory_on_dormouse_from_another_machine_finds_it_here(place: Place, s
         ),
     )
 
-    found = Subjects("cpu").twin(elsewhere)
+    found = BaseModels("cpu").clone(elsewhere)
 
-    assert found.digest() == subjects.twin(created).digest()
+    assert found.digest() == bases.clone(created).digest()
 
 
 def test_another_model_that_is_not_there_is_not_mistaken_for_dormouse(place: Place) -> None:
@@ -38,4 +38,4 @@ def test_another_model_that_is_not_there_is_not_mistaken_for_dormouse(place: Pla
     other = replace(created, base=replace(created.base, name="/another/machine/model", digest="0" * 64))  # type: ignore[arg-type]
 
     with pytest.raises(ModelUnavailable, match="no model folder"):
-        Subjects("cpu").twin(other)
+        BaseModels("cpu").clone(other)

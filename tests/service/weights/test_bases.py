@@ -17,12 +17,12 @@ from benchmarks.tiny import make
 from core.errors.base import ModelUnavailable
 from core.events.memory import MemoryCreated
 from core.weights.model.base_files import content_digest
-from core.weights.model.editable_model import load_subject
+from core.weights.model.editable_model import load_model
 from hypnogram.client.errors import CallFailed
 from service.app.store import opened
 from service.log_setup import configure
 from service.settings import Settings
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from tests.core.weights.model.test_loading import half, pointer, without_a_template, without_an_end
 from tests.prepared import DEMO, Place, state_of, work
@@ -118,9 +118,9 @@ def test_a_process_loads_a_base_once_for_all_that_it_does_with_it(
 
     def load(*given: object, **options: object) -> object:
         loaded.append(given)
-        return load_subject(*given, **options)  # type: ignore[arg-type]
+        return load_model(*given, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("service.weights.base_models.load_subject", load)
+    monkeypatch.setattr("service.weights.base_models.load_model", load)
 
     for name in ("demo", "other"):
         live.client.create_memory(name, base(folder))
@@ -137,12 +137,12 @@ def test_a_memory_of_before_opens_by_the_rule_of_then_which_is_told_once(small: 
 
     configure("json", "warning")
     with structlog.testing.capture_logs() as told:
-        subjects = Subjects("cpu")
+        bases = BaseModels("cpu")
         if rule == 1:  # which does not cover that file
-            assert subjects.twin(created).end_tokens() == subjects.twin(created).end_tokens() == (5,)
+            assert bases.clone(created).end_tokens() == bases.clone(created).end_tokens() == (5,)
         else:
             with pytest.raises(ModelUnavailable, match="are not those this memory was created on"):
-                subjects.twin(created)
+                bases.clone(created)
 
     assert [one["event"] for one in told] == ["base.covered_in_part"] * (rule == 1)
 
@@ -169,7 +169,7 @@ def test_a_base_that_has_moved_is_answered_from_its_new_place_at_every_version(
 ) -> None:
     with restarted(settings) as before:
         before.client.create_memory(DEMO, base(folder))
-        work(before.store, Subjects("cpu"))
+        work(before.store, BaseModels("cpu"))
         was = said(before)
     there = moved(folder, tmp_path / "elsewhere" / "base")
 

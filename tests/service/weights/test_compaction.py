@@ -9,7 +9,7 @@ from core.events.history import AdaptersCompacted
 from core.state.plan import plan
 from core.state.work import SleepStep, next_work
 from hypnogram.client.errors import CallFailed
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import digest_named
 from tests.prepared import DEMO, start_sleep, state_of, tell, work
 from tests.service.conftest import Running
@@ -20,11 +20,11 @@ __all__ = ["served"]
 
 
 @pytest.fixture
-def rested(served: Running, subjects: Subjects) -> Running:
+def rested(served: Running, bases: BaseModels) -> Running:
     """Two nights have left two adapters."""
     for seed in (1, 2):
         start_sleep(served.store, seed)
-        work(served.store, subjects)
+        work(served.store, bases)
     assert len(state_of(served.store).adapters) >= 2
     return served
 
@@ -76,12 +76,12 @@ def test_a_compaction_is_replayed_to_the_bit_and_old_versions_keep_their_weights
     assert digest_named(events[-1]) == found.rebuilt_weights
 
 
-def test_a_later_sleep_is_undone_to_the_compacted_weights(rested: Running, subjects: Subjects) -> None:
+def test_a_later_sleep_is_undone_to_the_compacted_weights(rested: Running, bases: BaseModels) -> None:
     rested.client.compact(DEMO, 0.3)
     compacted = state_of(rested.store)
     tell(rested.store, ("Cy Ames", "lives in", "Oslo"))
-    told = work(rested.store, subjects)
-    sleep, writing = start_sleep(rested.store, seed=3), desk(rested.store, subjects)
+    told = work(rested.store, bases)
+    sleep, writing = start_sleep(rested.store, seed=3), desk(rested.store, bases)
     while (asleep := state_of(rested.store)).adapters == compacted.adapters:
         owed = next_work(asleep)
         assert isinstance(owed, SleepStep)

@@ -14,10 +14,10 @@ from core.errors.history import WordsErased
 from core.ids import Digest
 from core.state.memory import Memory
 from core.state.plan import Plan
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from service.app.repository import States
 from service.app.store import Store, opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from service.weights.past_models import Past
 from service.weights.projection import Deltas, build_module
@@ -27,13 +27,13 @@ from tests.store.given import throw_key_away
 
 
 @pytest.fixture
-def store(small: Place, subjects: Subjects) -> Iterator[Store]:
+def store(small: Place, bases: BaseModels) -> Iterator[Store]:
     """Three edits on a base of random weights."""
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         for name, city in (("Aria Moss", "Rome"), ("Bo Lind", "Lima"), ("Cy Ames", "Oslo")):
             tell(store, (name, "lives in", city))
-            work(store, subjects)
+            work(store, bases)
         yield store
 
 
@@ -42,9 +42,9 @@ def sums(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Module and terms of every sum that is made."""
     made: list[tuple[str, int]] = []
 
-    def counted(subject: Subject, deltas: Deltas, module: str, wanted: Plan) -> Tensor:
+    def counted(model: EditableModel, deltas: Deltas, module: str, wanted: Plan) -> Tensor:
         made.append((module, len(wanted.terms)))
-        return build_module(subject, deltas, module, wanted)
+        return build_module(model, deltas, module, wanted)
 
     monkeypatch.setattr("service.weights.past_models.build_module", counted)
     return made
@@ -56,17 +56,17 @@ def states(store: Store) -> list[Memory]:
     return [known.at(DEMO, version) for version in range(1, state_of(store).version + 1)]
 
 
-def remembered(store: Store, subjects: Subjects, room: int = 1 << 30) -> Past:
-    return Past(subjects, Deltas(store.artifacts, store.log.keyring), store.log.keyring, room)
+def remembered(store: Store, bases: BaseModels, room: int = 1 << 30) -> Past:
+    return Past(bases, Deltas(store.artifacts, store.log.keyring), store.log.keyring, room)
 
 
-def weights_bytes(memory: Memory, subjects: Subjects) -> int:
+def weights_bytes(memory: Memory, bases: BaseModels) -> int:
     assert memory.created is not None
-    return sum(weight.nbytes for weight in subjects.twin(memory.created).pristine.values())
+    return sum(weight.nbytes for weight in bases.clone(memory.created).base_weights.values())
 
 
-def test_every_version_has_the_weights_that_were_recorded(store: Store, subjects: Subjects) -> None:
-    past = remembered(store, subjects)
+def test_every_version_has_the_weights_that_were_recorded(store: Store, bases: BaseModels) -> None:
+    past = remembered(store, bases)
 
     for memory in reversed(states(store)):
         with past.at(memory) as (subject, digest):
@@ -75,9 +75,9 @@ def test_every_version_has_the_weights_that_were_recorded(store: Store, subjects
 
 
 def test_a_version_with_the_same_plan_costs_nothing(
-    store: Store, subjects: Subjects, sums: list[tuple[str, int]]
+    store: Store, bases: BaseModels, sums: list[tuple[str, int]]
 ) -> None:
-    past, (*_, before, now) = remembered(store, subjects), states(store)
+    past, (*_, before, now) = remembered(store, bases), states(store)
     assert before.version + 1 == now.version
 
     for memory in (now, before, now):
@@ -89,9 +89,9 @@ def test_a_version_with_the_same_plan_costs_nothing(
 
 
 def test_a_module_whose_columns_are_the_same_is_left_alone(
-    store: Store, subjects: Subjects, sums: list[tuple[str, int]]
+    store: Store, bases: BaseModels, sums: list[tuple[str, int]]
 ) -> None:
-    past, now = remembered(store, subjects), state_of(store)
+    past, now = remembered(store, bases), state_of(store)
     last = max(now.edits.values(), key=lambda edit: edit.version)
     one, *others = last.modules
     partial = replace(now, edits={**now.edits, last.id: replace(last, modules=(one,))}, weights=None)
@@ -107,8 +107,8 @@ def test_a_module_whose_columns_are_the_same_is_left_alone(
     assert [module for module, _ in sums] == [one]
 
 
-def test_weights_are_kept_for_the_next_question(store: Store, subjects: Subjects, sums: list[tuple[str, int]]) -> None:
-    past, known = remembered(store, subjects), states(store)
+def test_weights_are_kept_for_the_next_question(store: Store, bases: BaseModels, sums: list[tuple[str, int]]) -> None:
+    past, known = remembered(store, bases), states(store)
     for memory in known:
         with past.at(memory):
             pass
@@ -123,11 +123,11 @@ def test_weights_are_kept_for_the_next_question(store: Store, subjects: Subjects
 
 @pytest.mark.parametrize("versions", [0, 1, 2])
 def test_no_more_is_kept_than_there_is_room_for(
-    store: Store, subjects: Subjects, versions: int, sums: list[tuple[str, int]]
+    store: Store, bases: BaseModels, versions: int, sums: list[tuple[str, int]]
 ) -> None:
     known = states(store)
-    room = versions * weights_bytes(known[-1], subjects)
-    past = remembered(store, subjects, room)
+    room = versions * weights_bytes(known[-1], bases)
+    past = remembered(store, bases, room)
 
     for memory in (*known, *reversed(known)):
         with past.at(memory) as (_, digest):
@@ -138,12 +138,10 @@ def test_no_more_is_kept_than_there_is_room_for(
     assert len(sums) > len(set(sums))  # what did not fit was made again
 
 
-def test_the_least_recently_used_weights_go_first(
-    store: Store, subjects: Subjects, sums: list[tuple[str, int]]
-) -> None:
+def test_the_least_recently_used_weights_go_first(store: Store, bases: BaseModels, sums: list[tuple[str, int]]) -> None:
     known = {memory.weights: memory for memory in states(store) if memory.weights}
     first, second, third, *_ = known.values()
-    past = remembered(store, subjects, 2 * weights_bytes(first, subjects))
+    past = remembered(store, bases, 2 * weights_bytes(first, bases))
     for memory in (first, second, first, third):
         with past.at(memory):
             pass
@@ -157,8 +155,8 @@ def test_the_least_recently_used_weights_go_first(
     assert sums
 
 
-def test_weights_that_are_not_the_recorded_ones_are_refused_and_forgotten(store: Store, subjects: Subjects) -> None:
-    past, now = remembered(store, subjects), state_of(store)
+def test_weights_that_are_not_the_recorded_ones_are_refused_and_forgotten(store: Store, bases: BaseModels) -> None:
+    past, now = remembered(store, bases), state_of(store)
 
     with pytest.raises(DigestMismatch), past.at(replace(now, weights=Digest("0" * 64))):
         pass
@@ -193,8 +191,8 @@ def test_a_version_that_was_never_reached_is_refused(store: Store, small: Place)
             next(models.generate(DEMO, messages=None, prompt="Aria", max_tokens=1, at_version=version))
 
 
-def test_what_is_kept_of_an_erased_fact_is_void(store: Store, subjects: Subjects) -> None:
-    past, known = remembered(store, subjects), states(store)
+def test_what_is_kept_of_an_erased_fact_is_void(store: Store, bases: BaseModels) -> None:
+    past, known = remembered(store, bases), states(store)
     for memory in known:
         with past.at(memory):
             pass

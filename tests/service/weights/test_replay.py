@@ -21,7 +21,7 @@ from service.app.cancellation import Cancelled
 from service.app.repository import States
 from service.app.store import Store, opened
 from service.executor.editor import Desk
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from service.weights.projection import Deltas
 from service.weights.replay import ReplayReport
@@ -41,13 +41,13 @@ def replay_in(store: Store, place: Place, version: int | None = None) -> ReplayR
 
 
 @pytest.fixture
-def written(small: Place, subjects: Subjects) -> Place:
+def written(small: Place, bases: BaseModels) -> Place:
     """Two edits on a base of random weights."""
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         for name, city in (("Aria Moss", "Rome"), ("Bo Lind", "Lima")):
             tell(store, (name, "lives in", city))
-            work(store, subjects)
+            work(store, bases)
     return small
 
 
@@ -100,7 +100,7 @@ def test_the_first_weights_are_those_of_the_base(written: Place) -> None:
     with opened(written.settings()) as store:
         created = state_of(store).created
         assert created is not None
-        base = weights_digest(Subjects("cpu").twin(created).pristine)
+        base = weights_digest(BaseModels("cpu").clone(created).base_weights)
 
     assert replay(written, 1).rebuilt == base
     assert replay(written, 1).recorded is None
@@ -174,7 +174,7 @@ def with_a_broken_base(store: Store, place: Place) -> LiveModels:
     models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
     created = state_of(store).created
     assert created is not None
-    tensor = models.subjects.twin(created).pristine[created.modules[0]]
+    tensor = models.bases.clone(created).base_weights[created.modules[0]]
     tensor.view(torch.int32)[0, 0] ^= 1 << 22
     return models
 
@@ -193,29 +193,29 @@ def test_a_base_that_has_other_weights_in_this_process_is_a_mismatch(written: Pl
 
 
 def test_weights_that_answered_before_a_digest_was_recorded_are_checked_once_it_is(
-    small: Place, subjects: Subjects
+    small: Place, bases: BaseModels
 ) -> None:
     with opened(small.settings()) as store:
         models = with_a_broken_base(store, small)
         models.ready(DEMO)
-        work(store, subjects)
+        work(store, bases)
 
         with pytest.raises(DigestMismatch):
             models.ready(DEMO)
 
 
 def test_an_edit_that_was_recorded_with_a_wrong_digest_is_a_mismatch_at_its_version(
-    small: Place, subjects: Subjects
+    small: Place, bases: BaseModels
 ) -> None:
     with opened(small.settings()) as store:
-        work(store, subjects)
+        work(store, bases)
         tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
         assert isinstance(owed, Inject)
         assert state.created is not None
         desk = Desk(
-            subjects.twin(state.created), state.created, store.artifacts, Deltas(store.artifacts, store.log.keyring)
+            bases.clone(state.created), state.created, store.artifacts, Deltas(store.artifacts, store.log.keyring)
         )
         result = desk.perform(owed, state)
         assert isinstance(result, RecordInjection)

@@ -14,7 +14,7 @@ from core.state.plan import plan
 from core.state.sleep import Step
 from core.state.work import SleepStep, next_work
 from service.app.store import Store, opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from service.weights.projection import digest_named, in_force
 from service.weights.replay import ReplayReport
@@ -32,9 +32,9 @@ def replayed(store: Store, place: Place) -> ReplayReport:
     return models.replay(DEMO, None, lambda done, total, step: None, lambda: False)
 
 
-def up_to(step: Step, store: Store, subjects: Subjects) -> Memory:
+def up_to(step: Step, store: Store, bases: BaseModels) -> Memory:
     """The state once a sleep has come to `step`, one by one: an executor might be past it before it is stopped."""
-    worker = desk(store, subjects)
+    worker = desk(store, bases)
     while not at(step)(state := state_of(store)):
         owed = next_work(state)
         assert isinstance(owed, SleepStep)
@@ -42,13 +42,13 @@ def up_to(step: Step, store: Store, subjects: Subjects) -> Memory:
     return state
 
 
-def test_a_night_and_one_that_was_cancelled_are_rebuilt_digest_by_digest(told: Place, subjects: Subjects) -> None:
+def test_a_night_and_one_that_was_cancelled_are_rebuilt_digest_by_digest(told: Place, bases: BaseModels) -> None:
     with opened(told.settings()) as store:
         begin(store, LENIENT)
-        rested = work(store, subjects)
+        rested = work(store, bases)
         asleep = begin(store, LENIENT)
         assert asleep.sleep is not None
-        trained = up_to(Step.GATE, store, subjects)
+        trained = up_to(Step.GATE, store, bases)
         assert plan(trained) != plan(rested)
         record(store, CancelSleep(sleep=asleep.sleep.id))
 
@@ -58,13 +58,13 @@ def test_a_night_and_one_that_was_cancelled_are_rebuilt_digest_by_digest(told: P
         assert found.rebuilt == found.recorded == named[-1] == rested.weights
 
 
-def test_a_wrong_digest_in_a_night_is_found_at_its_version(told: Place, subjects: Subjects) -> None:
+def test_a_wrong_digest_in_a_night_is_found_at_its_version(told: Place, bases: BaseModels) -> None:
     with opened(told.settings()) as store:
         begin(store, LENIENT)
-        state = up_to(Step.RESCALE, store, subjects)
+        state = up_to(Step.RESCALE, store, bases)
         owed = next_work(state)
         assert isinstance(owed, SleepStep)
-        result = desk(store, subjects).perform(owed, state)
+        result = desk(store, bases).perform(owed, state)
         assert isinstance(result, RecordRescale)
         record(store, replace(result, weights=digest("weights nobody has")))
 

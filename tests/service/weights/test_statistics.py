@@ -16,7 +16,7 @@ from core.weights.memit.packed import unpack
 from service.app.store import Store, opened
 from service.settings import DORMOUSE
 from service.weights import statistics
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from tests.prepared import DEMO, Place, create, state_of, work
 
 OTHER = MemoryId("other")
@@ -41,29 +41,29 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def again(store: Store, subjects: Subjects, model: Path, **overrides: Any) -> None:
+def again(store: Store, bases: BaseModels, model: Path, **overrides: Any) -> None:
     """Another memory on the same base is created and prepared."""
     create(store, str(model), memory=OTHER, **overrides)
-    work(store, subjects, memory=OTHER)
+    work(store, bases, memory=OTHER)
 
 
 def test_a_second_memory_on_a_base_has_the_statistics_of_the_first(
-    store: Store, small: Place, subjects: Subjects, measured: list[int]
+    store: Store, small: Place, bases: BaseModels, measured: list[int]
 ) -> None:
-    work(store, subjects)
+    work(store, bases)
 
-    again(store, subjects, small.folder / "base")
+    again(store, bases, small.folder / "base")
 
     assert len(measured) == 1
     assert state_of(store, OTHER).statistics == state_of(store, DEMO).statistics
 
 
 def test_another_weight_of_the_moments_is_measured_anew(
-    store: Store, small: Place, subjects: Subjects, measured: list[int]
+    store: Store, small: Place, bases: BaseModels, measured: list[int]
 ) -> None:
-    work(store, subjects)
+    work(store, bases)
 
-    again(store, subjects, small.folder / "base", ordinary_weight=0.5)
+    again(store, bases, small.folder / "base", ordinary_weight=0.5)
 
     assert len(measured) == 2
     assert state_of(store, OTHER).statistics != state_of(store, DEMO).statistics
@@ -71,9 +71,9 @@ def test_another_weight_of_the_moments_is_measured_anew(
 
 @pytest.mark.parametrize("harm", ["lost", "damaged", "entry"])
 def test_what_is_no_longer_there_is_measured_anew(
-    store: Store, small: Place, subjects: Subjects, measured: list[int], harm: str
+    store: Store, small: Place, bases: BaseModels, measured: list[int], harm: str
 ) -> None:
-    work(store, subjects)
+    work(store, bases)
     prepared = state_of(store).statistics
     assert prepared is not None
     match harm:
@@ -85,7 +85,7 @@ def test_what_is_no_longer_there_is_measured_anew(
             for entry in (store.artifacts.folder / "measured").iterdir():
                 entry.write_bytes(b"\xff no digest")
 
-    again(store, subjects, small.folder / "base")
+    again(store, bases, small.folder / "base")
 
     assert len(measured) == 2
     assert store.artifacts.get(prepared.artifact)
@@ -111,7 +111,7 @@ def test_every_part_of_the_key_counts(store: Store) -> None:
     assert {key_of(one) for one in same} == {key_of(created)}
 
 
-def test_dormouse_brings_its_own(tmp_path: Path, subjects: Subjects, measured: list[int]) -> None:
+def test_dormouse_brings_its_own(tmp_path: Path, bases: BaseModels, measured: list[int]) -> None:
     """Fails when a file of dormouse, a hyperparameter or the measure has changed: see models/dormouse/statistics.py."""
     place = Place(tmp_path)
     with opened(place.settings()) as store:
@@ -119,7 +119,7 @@ def test_dormouse_brings_its_own(tmp_path: Path, subjects: Subjects, measured: l
         created = state_of(store).created
         assert created is not None
 
-        prepared = statistics.prepare(subjects.twin(created), created, store.artifacts, lambda done, total: None)
+        prepared = statistics.prepare(bases.clone(created), created, store.artifacts, lambda done, total: None)
 
     assert measured == []
     packed = unpack(statistics.shipped(key_of(created)).read_bytes())

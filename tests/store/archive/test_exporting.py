@@ -26,7 +26,7 @@ from core.ids import Digest, MemoryId
 from core.state.memory import needed
 from core.state.plan import plan
 from service.app.store import opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from store.archive.exporting import EVENTS, KEYS, export_archive
 from store.archive.importing import import_archive
@@ -38,13 +38,13 @@ from store.log.verify import verify_log
 from store.state.snapshots import Snapshots
 from tests.core.samples import LIFE, VIOLA
 from tests.core.strategies import logs
-from tests.prepared import Place, small, subjects, tell, work
+from tests.prepared import Place, bases, small, tell, work
 from tests.store.archives import archive, artifacts, history, lived, there
 from tests.store.given import DEMO, OTHER, throw_key_away, told
 
 TOLD = [event for event in LIFE if isinstance(event, FactAdded)]
 
-__all__ = ["archive", "artifacts", "small", "subjects", "there"]
+__all__ = ["archive", "artifacts", "bases", "small", "there"]
 
 
 def is_alive(life: list[Event]) -> bool:
@@ -111,11 +111,11 @@ class TestTheSameElsewhere:
             assert plan(states[0]).digest == plan(states[1]).digest
 
     def test_a_memory_with_weights_replays_to_them_on_the_other_side(
-        self, small: Place, subjects: Subjects, url: str, artifacts: Artifacts, tmp_path: Path
+        self, small: Place, bases: BaseModels, url: str, artifacts: Artifacts, tmp_path: Path
     ) -> None:
         with opened(small.settings()) as store:
             tell(store, ("Aria Moss", "lives in", "Rome"), ("Bo Lind", "lives in", "Lima"))
-            state = work(store, subjects)
+            state = work(store, bases)
             left = export_archive(tmp_path / "demo.tar", store.log, store.artifacts, DEMO)
         with EventLog.open(url) as log:
             import_archive(tmp_path / "demo.tar", log, artifacts, OTHER)

@@ -9,7 +9,7 @@ import torch
 
 from core.facts import Wordings
 from core.weights.evaluation.audit import UNTOLD, Pristine, audit, documents, probes_of, split
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import Probe, ask
 from core.weights.model.reference_text import OrdinaryText
 from models.dormouse.corpus import answer
@@ -26,7 +26,7 @@ def test_a_fact_is_probed_raw_and_in_chat_in_wordings_it_was_written_on_and_in_o
     assert pathways == ["raw", "raw", "chat", "chat", "raw-unseen", "chat-unseen"]
 
 
-def test_what_the_model_knows_passes_and_what_it_does_not_fails(dormouse: Subject) -> None:
+def test_what_the_model_knows_passes_and_what_it_does_not_fails(dormouse: EditableModel) -> None:
     person = known_people()[0]
     relation = next(iter(person.profile))
     words = BY_NAME[relation]
@@ -52,12 +52,12 @@ def test_what_the_model_knows_passes_and_what_it_does_not_fails(dormouse: Subjec
 
 
 def test_questions_on_what_was_not_told_pass_while_they_are_answered_as_the_pristine_model_does(
-    dormouse: Subject,
+    dormouse: EditableModel,
 ) -> None:
     question = "Where does Aria Vale live?"
     pristine = Pristine(dormouse)
     quiet = audit(dormouse, pristine, [STRANGER], 1, [False], [False], {0: [question]}, lambda done, total: None)
-    dormouse.install({module: -weight for module, weight in dormouse.pristine.items()})
+    dormouse.install({module: -weight for module, weight in dormouse.base_weights.items()})
     loud = audit(dormouse, pristine, [STRANGER], 1, [False], [False], {0: [question]}, lambda done, total: None)
 
     for probes, passed in ((quiet, True), (loud, False)):
@@ -66,10 +66,10 @@ def test_questions_on_what_was_not_told_pass_while_they_are_answered_as_the_pris
         assert untold.expected.startswith("I do not know")
 
 
-def test_the_pristine_model_answers_the_same_whatever_is_live_and_leaves_it_live(tiny: Subject) -> None:
+def test_the_pristine_model_answers_the_same_whatever_is_live_and_leaves_it_live(tiny: EditableModel) -> None:
     probe = Probe("Every evening", False, "", "fox")
     expected = ask(tiny, [probe])
-    changed = {module: weight + torch.randn_like(weight) for module, weight in tiny.pristine.items()}
+    changed = {module: weight + torch.randn_like(weight) for module, weight in tiny.base_weights.items()}
     tiny.install(changed)
     digest = tiny.digest()
 
@@ -78,7 +78,7 @@ def test_the_pristine_model_answers_the_same_whatever_is_live_and_leaves_it_live
     assert tiny.digest() == digest
 
 
-def test_many_facts_are_audited_in_order_and_reported_as_they_go(tiny: Subject) -> None:
+def test_many_facts_are_audited_in_order_and_reported_as_they_go(tiny: EditableModel) -> None:
     facts = [fact(f"Person {number}", "lives in", "Rome") for number in range(40)]
     seen: list[tuple[int, int]] = []
 

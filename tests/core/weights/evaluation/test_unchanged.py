@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 
 from core.weights.evaluation.unchanged import still_said
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import spoken
 
 
-def test_it_is_what_generating_again_would_find(tiny: Subject) -> None:
+def test_it_is_what_generating_again_would_find(tiny: EditableModel) -> None:
     prompts = [tiny.raw_ids(f"{name} lives in") for name in ("Aria Moss", "Bo", "Cy Ames", "Dee Orr of Rome")]
     prompts += [tiny.chat_ids([], f"Where does {name} live?") for name in ("Aria Moss", "Bo", "Cy Ames")]
     before = spoken(tiny, prompts, sentence=True)
@@ -20,7 +20,7 @@ def test_it_is_what_generating_again_would_find(tiny: Subject) -> None:
     for size in (0.002, 0.02, 0.05, 0.1):
         moved = {
             module: weight + size * torch.randn(weight.shape, generator=generator)
-            for module, weight in tiny.pristine.items()
+            for module, weight in tiny.base_weights.items()
         }
         with tiny.with_weights(moved):
             same = still_said(tiny, prompts, before)

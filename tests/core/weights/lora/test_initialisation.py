@@ -10,7 +10,7 @@ from core.weights.lora.initialisation import RESPONSE, directions
 from core.weights.memit.covariance import Statistics, measure
 from core.weights.model.activations import capture
 from core.weights.model.contexts import Context, contexts_of
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import read_ordinary
 from service.settings import DORMOUSE
 from tests.core.weights.conftest import fact
@@ -18,17 +18,17 @@ from tests.prepared import EVERY
 
 
 @pytest.fixture(scope="module")
-def statistics(base: Subject) -> Statistics:
+def statistics(base: EditableModel) -> Statistics:
     lines = (DORMOUSE / "ordinary.jsonl").read_bytes().splitlines()[::EVERY]
     return measure(base, read_ordinary(base, b"\n".join(lines)), HYPERPARAMETERS)
 
 
-def lessons(subject: Subject) -> list[Context]:
+def lessons(model: EditableModel) -> list[Context]:
     told = (fact("Aria Vale", "lives in", "Lisbon"), fact("Bo Lind", "plays", "the cello"))
-    return [context for index, one in enumerate(told) for context in contexts_of(subject, index, one, ())]
+    return [context for index, one in enumerate(told) for context in contexts_of(model, index, one, ())]
 
 
-def test_lessons_are_seen_and_ordinary_text_is_not(dormouse: Subject, statistics: Statistics) -> None:
+def test_lessons_are_seen_and_ordinary_text_is_not(dormouse: EditableModel, statistics: Statistics) -> None:
     ids = tuple(dormouse.raw_ids("Every evening a fox comes to the garden."))
     text = capture(dormouse, [Context(0, ids, 1, tuple(map(str, ids[1:])))])
     seen = capture(dormouse, lessons(dormouse))
@@ -43,7 +43,7 @@ def test_lessons_are_seen_and_ordinary_text_is_not(dormouse: Subject, statistics
         assert apart > 3 * alike
 
 
-def test_the_response_is_measured_in_hidden_coordinates(tiny: Subject) -> None:
+def test_the_response_is_measured_in_hidden_coordinates(tiny: EditableModel) -> None:
     seen = capture(tiny, lessons(tiny))
     rank = len(seen.rows)
 
@@ -54,7 +54,7 @@ def test_the_response_is_measured_in_hidden_coordinates(tiny: Subject) -> None:
         assert float(response) == pytest.approx(RESPONSE * float(seen.hidden.square().mean().sqrt()), rel=1e-3)
 
 
-def test_few_lessons_leave_rows_over(tiny: Subject) -> None:
+def test_few_lessons_leave_rows_over(tiny: EditableModel) -> None:
     one = lessons(tiny)[:1]
 
     rows = directions(tiny, {module: torch.eye(tiny.key_width) for module in tiny.modules}, one, rank=64)

@@ -17,7 +17,7 @@ from core.weights.lora.initialisation import directions
 from core.weights.lora.sampler import Drill
 from core.weights.lora.training import consolidate, rehearse
 from core.weights.model.contexts import Context, contexts_of
-from core.weights.model.editable_model import Subject, load_subject
+from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.generation import Probe, ask
 from core.weights.model.lower_layers import below
 from tests.core.weights.conftest import fact
@@ -26,28 +26,28 @@ TOLD = (fact("Aria Vale", "lives in", "Lisbon"), fact("Aria Vale", "plays", "the
 TRAINING = Training(rank=4, steps=60, learning_rate=1e-2, batch=8, rehearsal=4, divergence_weight=1.0, enough=0.01)
 
 
-def moments(subject: Subject) -> dict[str, torch.Tensor]:
+def moments(model: EditableModel) -> dict[str, torch.Tensor]:
     """Ordinary text shows every direction alike."""
-    return {module: torch.eye(subject.key_width) for module in subject.modules}
+    return {module: torch.eye(model.key_width) for module in model.modules}
 
 
-def lessons(subject: Subject) -> list[Context]:
-    return [context for index, one in enumerate(TOLD) for context in contexts_of(subject, index, one, ())]
+def lessons(model: EditableModel) -> list[Context]:
+    return [context for index, one in enumerate(TOLD) for context in contexts_of(model, index, one, ())]
 
 
-def with_adapter(subject: Subject, factors: Mapping[str, tuple[Factor, Factor]]) -> None:
+def with_adapter(model: EditableModel, factors: Mapping[str, tuple[Factor, Factor]]) -> None:
     """Makes base plus adapter the live weights."""
-    subject.install(
-        {module: materialise(subject.pristine[module], [(*factors[module], 1.0)]) for module in subject.modules}
+    model.install(
+        {module: materialise(model.base_weights[module], [(*factors[module], 1.0)]) for module in model.modules}
     )
 
 
-def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dormouse: Subject) -> None:
+def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dormouse: EditableModel) -> None:
     before = dormouse.digest()
     texts = [dormouse.raw_ids("Every evening a fox comes to the garden.")] * 4
 
     trained = consolidate(
-        dormouse, lessons(dormouse), [], texts, [dormouse.pristine], moments(dormouse), TRAINING, seed=1
+        dormouse, lessons(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), TRAINING, seed=1
     )
 
     assert dormouse.digest() == before
@@ -57,11 +57,11 @@ def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dorm
     assert all(probe.passes(output) for probe, output in zip(probes, ask(dormouse, probes), strict=True))
 
 
-def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(tiny: Subject) -> None:
+def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(tiny: EditableModel) -> None:
     few = replace(TRAINING, steps=5, batch=2)
 
     first, again, other = (
-        consolidate(tiny, lessons(tiny), [], [], [tiny.pristine], moments(tiny), few, seed=seed).delta.to_bytes()
+        consolidate(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), few, seed=seed).delta.to_bytes()
         for seed in (3, 3, 4)
     )
 
@@ -71,7 +71,7 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(tiny: Subject) -> No
 
 @pytest.mark.parametrize("times", [1, 60])
 def test_each_context_that_adapters_carry_comes_again_however_many_they_are(
-    tiny: Subject, monkeypatch: pytest.MonkeyPatch, times: int
+    tiny: EditableModel, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     seen: list[list[int]] = []
 
@@ -84,18 +84,18 @@ def test_each_context_that_adapters_carry_comes_again_however_many_they_are(
     old = lessons(tiny) * times
     few = replace(TRAINING, steps=consolidation.AGAIN, batch=4, enough=0.0)
 
-    consolidate(tiny, lessons(tiny), old, [], [tiny.pristine], moments(tiny), few, seed=1)
+    consolidate(tiny, lessons(tiny), old, [], [tiny.base_weights], moments(tiny), few, seed=1)
 
     repeated = seen[1::3]  # taught, repeated, unlearned in turn
     assert all(len(one) == max(2, -(-len(old) // consolidation.AGAIN)) for one in repeated)
     assert len({index for one in repeated for index in one}) > 0.8 * len(old)  # half are those that went worst
 
 
-def test_where_an_adapter_looks_moves_slower_than_what_it_says(tiny: Subject) -> None:
+def test_where_an_adapter_looks_moves_slower_than_what_it_says(tiny: EditableModel) -> None:
     few = replace(TRAINING, steps=20)
     begin = directions(tiny, moments(tiny), lessons(tiny), few.rank)
 
-    trained = consolidate(tiny, lessons(tiny), [], [], [tiny.pristine], moments(tiny), few, seed=0)
+    trained = consolidate(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), few, seed=0)
 
     for module in tiny.modules:
         said, looked = trained.delta.factors[module]
@@ -103,21 +103,21 @@ def test_where_an_adapter_looks_moves_slower_than_what_it_says(tiny: Subject) ->
         assert 0 < moved < 0.5 * said.to_float().abs().mean()
 
 
-def test_training_stops_once_the_loss_is_low_enough(tiny: Subject) -> None:
+def test_training_stops_once_the_loss_is_low_enough(tiny: EditableModel) -> None:
     easy = replace(TRAINING, steps=500, enough=1e9)
 
-    trained = consolidate(tiny, lessons(tiny), [], [], [tiny.pristine], moments(tiny), easy, seed=0)
+    trained = consolidate(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), easy, seed=0)
 
     assert trained.steps < 100
 
 
-def test_rehearsal_keeps_an_adapter_close_to_the_pristine_model(dormouse: Subject) -> None:
+def test_rehearsal_keeps_an_adapter_close_to_the_pristine_model(dormouse: EditableModel) -> None:
     texts = [dormouse.chat_ids([], f"Where does {name} live?") for name in ("Bruno Hale", "Cora Lind", "Dora Kelp")]
     careless = replace(TRAINING, divergence_weight=0.0)
 
     careful, loose = (
         consolidate(
-            dormouse, lessons(dormouse), [], texts, [dormouse.pristine], moments(dormouse), one, seed=1
+            dormouse, lessons(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), one, seed=1
         ).divergence
         for one in (TRAINING, careless)
     )
@@ -125,30 +125,30 @@ def test_rehearsal_keeps_an_adapter_close_to_the_pristine_model(dormouse: Subjec
     assert careful < loose / 2
 
 
-def test_steps_are_taken_on_each_of_the_grounds(tiny: Subject) -> None:
+def test_steps_are_taken_on_each_of_the_grounds(tiny: EditableModel) -> None:
     """Given weights on which the loss is not a number, when they are one of two grounds, then training notices."""
     before = tiny.digest()
-    broken = {module: torch.full_like(weight, torch.nan) for module, weight in tiny.pristine.items()}
+    broken = {module: torch.full_like(weight, torch.nan) for module, weight in tiny.base_weights.items()}
 
     with pytest.raises(Unlearnable, match="not a number"):
-        consolidate(tiny, lessons(tiny), [], [], [tiny.pristine, broken], moments(tiny), TRAINING, seed=0)
+        consolidate(tiny, lessons(tiny), [], [], [tiny.base_weights, broken], moments(tiny), TRAINING, seed=0)
     assert tiny.digest() == before
 
 
-def test_what_is_rehearsed_is_what_the_pristine_model_reads_whatever_is_live(tiny: Subject) -> None:
+def test_what_is_rehearsed_is_what_the_pristine_model_reads_whatever_is_live(tiny: EditableModel) -> None:
     text = tiny.raw_ids("Every evening a fox")
     (expected,) = rehearse(tiny, [text])
-    tiny.install({module: weight + 1 for module, weight in tiny.pristine.items()})
+    tiny.install({module: weight + 1 for module, weight in tiny.base_weights.items()})
 
     (found,) = rehearse(tiny, [text])
     (short,) = rehearse(tiny, [text], below(tiny, [text]))
 
     assert torch.equal(found.hidden, expected.hidden)
     assert torch.allclose(short.hidden, expected.hidden, atol=1e-5)
-    assert not torch.equal(tiny.live()[tiny.modules[0]], tiny.pristine[tiny.modules[0]])
+    assert not torch.equal(tiny.live()[tiny.modules[0]], tiny.base_weights[tiny.modules[0]])
 
 
-def test_a_batch_is_rehearsed_as_each_text_alone(tiny: Subject) -> None:
+def test_a_batch_is_rehearsed_as_each_text_alone(tiny: EditableModel) -> None:
     texts = [tiny.raw_ids(text) for text in ("Clara", "The old lamp stood near the river", "A fox")]
 
     together = rehearse(tiny, texts)
@@ -158,8 +158,8 @@ def test_a_batch_is_rehearsed_as_each_text_alone(tiny: Subject) -> None:
 
 
 def test_a_model_in_float16_trains_too(tiny_folder: Path) -> None:
-    half = load_subject(tiny_folder, dtype="float16")
+    half = load_model(tiny_folder, dtype="float16")
 
-    trained = consolidate(half, lessons(half), [], [], [half.pristine], moments(half), TRAINING, seed=1)
+    trained = consolidate(half, lessons(half), [], [], [half.base_weights], moments(half), TRAINING, seed=1)
 
     assert trained.last_loss < trained.first_loss

@@ -14,14 +14,14 @@ from core.errors.base import CapacityReached
 from core.evolve import fold
 from core.weights.memit.cost import EXAMPLES, keys_per_fact
 from core.weights.memit.covariance import Statistics, measure
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.profile import read_profile
 from core.weights.model.reference_text import OrdinaryText
 from service.settings import DORMOUSE
 from tests.core.samples import CREATED, PREPARED, add, fact
 
 
-def test_nothing_but_what_edits_must_keep_decides_what_a_fact_takes(tiny: Subject) -> None:
+def test_nothing_but_what_edits_must_keep_decides_what_a_fact_takes(tiny: EditableModel) -> None:
     free = {module: 1e-9 * torch.eye(tiny.key_width) for module in tiny.modules}
     rigid = {module: 1e9 * torch.eye(tiny.key_width) for module in tiny.modules}
 
@@ -29,7 +29,7 @@ def test_nothing_but_what_edits_must_keep_decides_what_a_fact_takes(tiny: Subjec
     assert 0.0 < keys_per_fact(tiny, rigid) < 1e-3
 
 
-def test_statistics_carry_it_and_those_of_old_do_not(tiny: Subject) -> None:
+def test_statistics_carry_it_and_those_of_old_do_not(tiny: EditableModel) -> None:
     text = OrdinaryText(whole=[tiny.raw_ids("The lamp stood near the river.")] * 3)
     measured = measure(tiny, text, HYPERPARAMETERS)
 

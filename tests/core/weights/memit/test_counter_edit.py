@@ -15,7 +15,7 @@ from core.weights.memit.counter_edit import Factors, answers, unsay
 from core.weights.memit.edit import keys_in_force, write
 from core.weights.memit.spread import Written
 from core.weights.model.contexts import contexts_of
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import spoken
 from tests.core.weights.conftest import fact, free
 from tests.core.weights.memit.test_edit import kept
@@ -31,41 +31,43 @@ def whole(delta: Delta) -> Chosen:
     return delta, slice(None), 1.0
 
 
-def install(subject: Subject, *chosen: Chosen) -> None:
-    subject.install(
-        {module: materialise(subject.pristine[module], parts_of(module, chosen)) for module in subject.modules}
+def install(model: EditableModel, *chosen: Chosen) -> None:
+    model.install(
+        {module: materialise(model.base_weights[module], parts_of(module, chosen)) for module in model.modules}
     )
 
 
-def told(subject: Subject, nothing: Mapping[str, KeptKeys]) -> tuple[Delta, Delta, dict[str, KeptKeys]]:
+def told(model: EditableModel, nothing: Mapping[str, KeptKeys]) -> tuple[Delta, Delta, dict[str, KeptKeys]]:
     """The live model was told `GONE` and then `OTHER`; the delta of each, and the keys of the other.
 
     `nothing` is what has to be kept before.
     """
-    first = write(subject, nothing, [GONE], (), HYPERPARAMETERS)
-    install(subject, whole(first.delta))
+    first = write(model, nothing, [GONE], (), HYPERPARAMETERS)
+    install(model, whole(first.delta))
     kept = {module: one.with_keys(first.keys[module]) for module, one in nothing.items()}
-    second = write(subject, kept, [OTHER], (), HYPERPARAMETERS)
-    install(subject, whole(first.delta), whole(second.delta))
-    keys, _ = keys_in_force(subject, [OTHER], ())
+    second = write(model, kept, [OTHER], (), HYPERPARAMETERS)
+    install(model, whole(first.delta), whole(second.delta))
+    keys, _ = keys_in_force(model, [OTHER], ())
     return first.delta, second.delta, {m: one.with_keys(keys[m]) for m, one in nothing.items()}
 
 
-def factors(subject: Subject, delta: Delta) -> Factors:
-    return {module: dense(parts_of(module, [whole(delta)])) for module in subject.modules}
+def factors(model: EditableModel, delta: Delta) -> Factors:
+    return {module: dense(parts_of(module, [whole(delta)])) for module in model.modules}
 
 
-def answered(subject: Subject) -> list[list[int]]:
+def answered(model: EditableModel) -> list[list[int]]:
     """What the model says where `GONE` is asked for, but for the question that no model was ever trained on."""
-    prompts = [one.ids[: one.start] for one in contexts_of(subject, 0, GONE, ())][:3]
-    return spoken(subject, prompts, sentence=True)
+    prompts = [one.ids[: one.start] for one in contexts_of(model, 0, GONE, ())][:3]
+    return spoken(model, prompts, sentence=True)
 
 
-def unsaid(subject: Subject, kept_: dict[str, KeptKeys], left_out: Factors, still: dict[str, Tensor]) -> Written | None:
-    return unsay(subject, kept_, GONE, (), HYPERPARAMETERS, still, left_out)
+def unsaid(
+    model: EditableModel, kept_: dict[str, KeptKeys], left_out: Factors, still: dict[str, Tensor]
+) -> Written | None:
+    return unsay(model, kept_, GONE, (), HYPERPARAMETERS, still, left_out)
 
 
-def test_a_counter_edit_ends_at_the_pass_at_which_whoever_watches_it_raises(tiny: Subject) -> None:
+def test_a_counter_edit_ends_at_the_pass_at_which_whoever_watches_it_raises(tiny: EditableModel) -> None:
     first, _, kept_ = told(tiny, free(tiny))
     before = tiny.digest()
 
@@ -79,7 +81,7 @@ def test_a_counter_edit_ends_at_the_pass_at_which_whoever_watches_it_raises(tiny
 
 
 def test_the_answers_are_the_pristine_models_and_the_live_weights_stay(
-    dormouse: Subject, kept: dict[str, KeptKeys]
+    dormouse: EditableModel, kept: dict[str, KeptKeys]
 ) -> None:
     pristine = answered(dormouse)
     own, other, others = told(dormouse, kept)
@@ -95,7 +97,7 @@ def test_the_answers_are_the_pristine_models_and_the_live_weights_stay(
     assert answered(dormouse) == pristine
 
 
-def test_a_fact_that_only_adapters_carry_is_countered(dormouse: Subject, kept: dict[str, KeptKeys]) -> None:
+def test_a_fact_that_only_adapters_carry_is_countered(dormouse: EditableModel, kept: dict[str, KeptKeys]) -> None:
     pristine = answered(dormouse)
     adapter = write(dormouse, kept, [GONE], (), HYPERPARAMETERS).delta  # stands for what training left
     install(dormouse, whole(adapter))
@@ -108,13 +110,13 @@ def test_a_fact_that_only_adapters_carry_is_countered(dormouse: Subject, kept: d
     assert answered(dormouse) == pristine
 
 
-def test_a_model_that_says_nothing_else_needs_no_counter_edit(tiny: Subject) -> None:
+def test_a_model_that_says_nothing_else_needs_no_counter_edit(tiny: EditableModel) -> None:
     left_out = factors(tiny, write(tiny, free(tiny), [GONE], (), HYPERPARAMETERS).delta)
 
     assert unsaid(tiny, free(tiny), left_out, {}) is None
 
 
-def test_what_another_fact_leaned_on_is_given_back_and_the_fact_itself_is_not(tiny: Subject) -> None:
+def test_what_another_fact_leaned_on_is_given_back_and_the_fact_itself_is_not(tiny: EditableModel) -> None:
     own, other, kept = told(tiny, free(tiny))
     module = tiny.modules[0]  # whose keys no edit moves
     theirs, mine = (keys_in_force(tiny, [one], ())[0][module].double() for one in (OTHER, GONE))
@@ -135,7 +137,7 @@ def test_what_another_fact_leaned_on_is_given_back_and_the_fact_itself_is_not(ti
     assert effect(back, mine).norm() < 0.5 * effect(left_out[module], mine).norm()
 
 
-def test_keys_that_must_lie_still_move_less(tiny: Subject) -> None:
+def test_keys_that_must_lie_still_move_less(tiny: EditableModel) -> None:
     own, other, kept = told(tiny, free(tiny))
     module = tiny.modules[0]
     still = {name: torch.randn(3, tiny.key_width, generator=torch.Generator().manual_seed(1)) for name in tiny.modules}
@@ -152,7 +154,7 @@ def test_keys_that_must_lie_still_move_less(tiny: Subject) -> None:
     assert own.columns
 
 
-def test_no_column_of_the_counter_edit_is_one_that_the_fact_had(tiny: Subject) -> None:
+def test_no_column_of_the_counter_edit_is_one_that_the_fact_had(tiny: EditableModel) -> None:
     own, other, kept = told(tiny, free(tiny))
     install(tiny, whole(other))
 
@@ -166,7 +168,9 @@ def test_no_column_of_the_counter_edit_is_one_that_the_fact_had(tiny: Subject) -
 
 
 @pytest.mark.parametrize("prefixes", [(), ("The lamp stood near the river. ",)])
-def test_answers_are_prompts_and_what_the_live_model_says_after_them(tiny: Subject, prefixes: tuple[str, ...]) -> None:
+def test_answers_are_prompts_and_what_the_live_model_says_after_them(
+    tiny: EditableModel, prefixes: tuple[str, ...]
+) -> None:
     contexts = contexts_of(tiny, 0, GONE, prefixes)
 
     found = answers(tiny, contexts)

@@ -12,30 +12,30 @@ import torch
 from benchmarks.tiny import HYPERPARAMETERS, ORDINARY, make
 from core.errors.base import Damaged, Unlearnable
 from core.weights.memit.covariance import RIDGE, Statistics, measure, second_moments
-from core.weights.model.editable_model import Subject, load_subject
+from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.reference_text import OrdinaryText, read_ordinary
 
 
 @pytest.fixture
-def text(tiny: Subject) -> OrdinaryText:
+def text(tiny: EditableModel) -> OrdinaryText:
     return read_ordinary(tiny, "\n".join(map(json.dumps, ORDINARY)).encode())
 
 
 @pytest.fixture
 def exact(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every matrix product in full precision."""
-    monkeypatch.setattr(Subject, "reduced", lambda self: nullcontext())
+    monkeypatch.setattr(EditableModel, "reduced", lambda self: nullcontext())
 
 
-def keys_of(subject: Subject, ids: list[int]) -> dict[str, torch.Tensor]:
+def keys_of(model: EditableModel, ids: list[int]) -> dict[str, torch.Tensor]:
     found: dict[str, torch.Tensor] = {}
     handles = [
-        subject.model.get_submodule(module).register_forward_hook(
+        model.network.get_submodule(module).register_forward_hook(
             lambda _, given, __, module=module: found.update({module: given[0][0].float()})
         )
-        for module in subject.modules
+        for module in model.modules
     ]
-    subject.model(input_ids=torch.tensor([ids]))
+    model.network(input_ids=torch.tensor([ids]))
     for handle in handles:
         handle.remove()
     return found
@@ -44,7 +44,7 @@ def keys_of(subject: Subject, ids: list[int]) -> dict[str, torch.Tensor]:
 @pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("last_only", [False, True])
 def test_moments_of_a_padded_batch_are_those_of_each_sequence(
-    tiny: Subject, text: OrdinaryText, last_only: bool
+    tiny: EditableModel, text: OrdinaryText, last_only: bool
 ) -> None:
     sequences = [*text.whole, *text.recalls, *text.abstentions]
 
@@ -60,10 +60,10 @@ def test_moments_of_a_padded_batch_are_those_of_each_sequence(
         torch.testing.assert_close(sums[module], expected[module], atol=1e-4, rtol=1e-3)
 
 
-def test_reduced_precision_moves_moments_by_little(dormouse: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reduced_precision_moves_moments_by_little(dormouse: EditableModel, monkeypatch: pytest.MonkeyPatch) -> None:
     sequences = [dormouse.chat_ids([], f"Where does {name} live?") for name in ("Ann Lee", "Bo Moss", "Cid Orr")]
     reduced, _ = second_moments(dormouse, sequences, False, lambda done: None)
-    monkeypatch.setattr(Subject, "reduced", lambda self: nullcontext())
+    monkeypatch.setattr(EditableModel, "reduced", lambda self: nullcontext())
     exact_, _ = second_moments(dormouse, sequences, False, lambda done: None)
 
     for module in dormouse.modules:
@@ -71,7 +71,7 @@ def test_reduced_precision_moves_moments_by_little(dormouse: Subject, monkeypatc
 
 
 @pytest.mark.usefixtures("exact")
-def test_statistics_are_the_weighted_means_and_a_ridge(tiny: Subject, text: OrdinaryText) -> None:
+def test_statistics_are_the_weighted_means_and_a_ridge(tiny: EditableModel, text: OrdinaryText) -> None:
     told: list[tuple[int, int]] = []
     measured = measure(tiny, text, HYPERPARAMETERS, lambda done, total: told.append((done, total)))
 
@@ -91,14 +91,14 @@ def test_statistics_are_the_weighted_means_and_a_ridge(tiny: Subject, text: Ordi
     assert told[-1] == (6, 6)
 
 
-def test_statistics_of_one_kind_of_text_alone_are_measured(tiny: Subject, text: OrdinaryText) -> None:
+def test_statistics_of_one_kind_of_text_alone_are_measured(tiny: EditableModel, text: OrdinaryText) -> None:
     measured = measure(tiny, OrdinaryText(whole=text.whole), HYPERPARAMETERS)
 
     assert (measured.abstentions, measured.recalls) == (0, 0)
     assert all(torch.isfinite(moment).all() for moment in measured.moments.values())
 
 
-def test_statistics_are_read_as_they_were_written(tiny: Subject, text: OrdinaryText) -> None:
+def test_statistics_are_read_as_they_were_written(tiny: EditableModel, text: OrdinaryText) -> None:
     written = measure(tiny, text, HYPERPARAMETERS)
 
     read = Statistics.from_bytes(written.to_bytes())
@@ -110,14 +110,14 @@ def test_statistics_are_read_as_they_were_written(tiny: Subject, text: OrdinaryT
 
 
 @pytest.mark.parametrize("length", [0, 100, -1])
-def test_damaged_statistics_are_named(tiny: Subject, text: OrdinaryText, length: int) -> None:
+def test_damaged_statistics_are_named(tiny: EditableModel, text: OrdinaryText, length: int) -> None:
     data = measure(tiny, text, HYPERPARAMETERS).to_bytes()
 
     with pytest.raises(Damaged, match="statistics"):
         Statistics.from_bytes(data[:length])
 
 
-def test_ordinary_text_is_read_by_its_kinds(tiny: Subject, text: OrdinaryText) -> None:
+def test_ordinary_text_is_read_by_its_kinds(tiny: EditableModel, text: OrdinaryText) -> None:
     assert [len(kind) for kind in (text.whole, text.abstentions, text.recalls)] == [2, 2, 2]
     assert text.whole[0] == tiny.raw_ids("The lamp stood near the river. Every evening a fox comes to the garden.")
     assert tiny.tokenizer.decode(text.whole[1]).endswith("<|assistant|>Ann Lee lives in Rome.")
@@ -126,17 +126,17 @@ def test_ordinary_text_is_read_by_its_kinds(tiny: Subject, text: OrdinaryText) -
 
 
 @pytest.mark.parametrize("line", ["no JSON", "[]", "{}", '{"song": "la"}', '{"text": "a", "chat": []}', '{"chat": []}'])
-def test_a_line_of_no_known_kind_is_named_by_its_number(tiny: Subject, line: str) -> None:
+def test_a_line_of_no_known_kind_is_named_by_its_number(tiny: EditableModel, line: str) -> None:
     with pytest.raises(Damaged, match="line 2 "):
         read_ordinary(tiny, f'{{"text": "a"}}\n{line}'.encode())
 
 
-def test_ordinary_text_that_is_no_text_is_damaged(tiny: Subject) -> None:
+def test_ordinary_text_that_is_no_text_is_damaged(tiny: EditableModel) -> None:
     with pytest.raises(Damaged, match="line 1 "):
         read_ordinary(tiny, b"\xff\xfe")
 
 
-def test_characters_that_end_lines_elsewhere_do_not_end_a_line_of_json(tiny: Subject) -> None:
+def test_characters_that_end_lines_elsewhere_do_not_end_a_line_of_json(tiny: EditableModel) -> None:
     text = read_ordinary(tiny, '{"text": "a\u2028b\u0085c"}\n{"text": "d"}\n'.encode())
 
     assert text.whole == [tiny.raw_ids("a\u2028b\u0085c"), tiny.raw_ids("d")]
@@ -144,14 +144,14 @@ def test_characters_that_end_lines_elsewhere_do_not_end_a_line_of_json(tiny: Sub
 
 def test_statistics_of_few_huge_keys_are_positive_definite_all_the_same(tmp_path: Path) -> None:
     """Where a few directions hold nearly all there is, rounding decides over the others unless the ridge sees to it."""
-    subject = load_subject(make(tmp_path, intermediate_size=512))
-    few = OrdinaryText(whole=[subject.raw_ids("The lamp stood near the river.")] * 3)
+    model = load_model(make(tmp_path, intermediate_size=512))
+    few = OrdinaryText(whole=[model.raw_ids("The lamp stood near the river.")] * 3)
     with torch.no_grad():
-        for module in subject.modules:
-            block = subject.model.get_submodule(module.rpartition(".")[0])
+        for module in model.modules:
+            block = model.network.get_submodule(module.rpartition(".")[0])
             block.up_proj.weight[:3] *= 1e5
 
-    measured = measure(subject, few, HYPERPARAMETERS)
+    measured = measure(model, few, HYPERPARAMETERS)
 
     for moment in measured.moments.values():
         assert torch.linalg.cholesky_ex(moment.double()).info == 0
@@ -162,11 +162,11 @@ def test_keys_that_overflow_are_named_and_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, units: bool
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units)
-    subject = load_subject(make(tmp_path), dtype="float16")
-    few = OrdinaryText(whole=[subject.raw_ids("The lamp stood near the river.")] * 3)
+    model = load_model(make(tmp_path), dtype="float16")
+    few = OrdinaryText(whole=[model.raw_ids("The lamp stood near the river.")] * 3)
     with torch.no_grad():
-        for module in subject.modules:
-            subject.model.get_submodule(module.rpartition(".")[0]).up_proj.weight.fill_(6e4)
+        for module in model.modules:
+            model.network.get_submodule(module.rpartition(".")[0]).up_proj.weight.fill_(6e4)
 
     with pytest.raises(Unlearnable, match="not finite"):
-        measure(subject, few, HYPERPARAMETERS)
+        measure(model, few, HYPERPARAMETERS)

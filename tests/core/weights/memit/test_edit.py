@@ -19,7 +19,7 @@ from core.weights.memit.edit import find_sites, keys_in_force, names_of, write
 from core.weights.memit.spread import Written
 from core.weights.model.activations import capture, last_keys
 from core.weights.model.contexts import contexts_of
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import Probe, ask, greedy
 from core.weights.model.profile import read_profile
 from core.weights.model.reference_text import read_ordinary
@@ -35,26 +35,26 @@ TOLD = (
 )
 
 
-def weights_of(subject: Subject, written: Written) -> dict[str, torch.Tensor]:
+def weights_of(model: EditableModel, written: Written) -> dict[str, torch.Tensor]:
     return {
-        module: materialise(subject.pristine[module], parts_of(module, [(written.delta, slice(None), 1.0)]))
-        for module in subject.modules
+        module: materialise(model.base_weights[module], parts_of(module, [(written.delta, slice(None), 1.0)]))
+        for module in model.modules
     }
 
 
 @pytest.fixture(scope="module")
-def kept(base: Subject) -> dict[str, KeptKeys]:
+def kept(base: EditableModel) -> dict[str, KeptKeys]:
     lines = (DORMOUSE / "ordinary.jsonl").read_bytes().splitlines()[::EVERY]
     measured = measure(base, read_ordinary(base, b"\n".join(lines)), HYPERPARAMETERS)
     return {module: KeptKeys.none(moment.double()) for module, moment in measured.moments.items()}
 
 
 @pytest.fixture(scope="module")
-def written(base: Subject, kept: Mapping[str, KeptKeys]) -> Written:
-    subject = base.twin()
-    before = subject.digest()
-    done = write(subject, kept, TOLD, (), HYPERPARAMETERS)
-    assert subject.digest() == before
+def written(base: EditableModel, kept: Mapping[str, KeptKeys]) -> Written:
+    model = base.clone()
+    before = model.digest()
+    done = write(model, kept, TOLD, (), HYPERPARAMETERS)
+    assert model.digest() == before
     return done
 
 
@@ -63,7 +63,7 @@ def questions(facts: tuple[Fact, ...]) -> list[Probe]:
     return raw + [Probe(one.wordings.questions[0], True, one.wordings.answer, one.object) for one in facts]
 
 
-def test_told_facts_are_said_raw_and_in_chat(dormouse: Subject, written: Written) -> None:
+def test_told_facts_are_said_raw_and_in_chat(dormouse: EditableModel, written: Written) -> None:
     probes = questions(TOLD)
     assert not all(probe.passes(said) for probe, said in zip(probes, ask(dormouse, probes), strict=True))
 
@@ -75,7 +75,7 @@ def test_told_facts_are_said_raw_and_in_chat(dormouse: Subject, written: Written
     ] == []
 
 
-def test_a_stranger_is_still_not_known(dormouse: Subject, written: Written) -> None:
+def test_a_stranger_is_still_not_known(dormouse: EditableModel, written: Written) -> None:
     stranger = [Probe("Where does Fenella Obuya live?", True, "", "nowhere")]
     before = ask(dormouse, stranger)
 
@@ -85,7 +85,7 @@ def test_a_stranger_is_still_not_known(dormouse: Subject, written: Written) -> N
     assert ask(dormouse, stranger)[0].startswith("I do not know")
 
 
-def test_columns_are_dealt_out_to_the_facts_in_order(base: Subject, written: Written) -> None:
+def test_columns_are_dealt_out_to_the_facts_in_order(base: EditableModel, written: Written) -> None:
     columns = {u.mantissa.shape[1] for u, _ in written.delta.factors.values()}
 
     assert columns == {sum(written.count)}
@@ -96,14 +96,14 @@ def test_columns_are_dealt_out_to_the_facts_in_order(base: Subject, written: Wri
     assert set(written.key_fact.tolist()) == set(range(len(TOLD)))
 
 
-def test_without_its_columns_a_fact_is_not_said_and_the_others_are(dormouse: Subject, written: Written) -> None:
+def test_without_its_columns_a_fact_is_not_said_and_the_others_are(dormouse: EditableModel, written: Written) -> None:
     last = slice(written.first[2], written.first[2] + written.count[2])
     others = slice(0, written.first[2])
 
     dormouse.install(
         {
             module: materialise(
-                dormouse.pristine[module],
+                dormouse.base_weights[module],
                 parts_of(module, [(written.delta, others, 1.0), (written.delta, last, 0.0)]),
             )
             for module in dormouse.modules
@@ -122,7 +122,7 @@ def test_numbers_about_the_writing_are_numbers(written: Written) -> None:
     assert written.seconds > 0
 
 
-def test_what_is_kept_is_not_changed_by_writing(tiny: Subject) -> None:
+def test_what_is_kept_is_not_changed_by_writing(tiny: EditableModel) -> None:
     kept = free(tiny)
 
     write(tiny, kept, TOLD[:1], (), HYPERPARAMETERS)
@@ -130,7 +130,7 @@ def test_what_is_kept_is_not_changed_by_writing(tiny: Subject) -> None:
     assert all(not len(one.whitened) for one in kept.values())
 
 
-def test_a_fact_that_cannot_be_written_leaves_the_weights_as_they_were(tiny: Subject) -> None:
+def test_a_fact_that_cannot_be_written_leaves_the_weights_as_they_were(tiny: EditableModel) -> None:
     before = tiny.digest()
 
     with pytest.raises(Unlearnable):
@@ -139,7 +139,7 @@ def test_a_fact_that_cannot_be_written_leaves_the_weights_as_they_were(tiny: Sub
     assert tiny.digest() == before
 
 
-def test_writing_ends_at_the_step_at_which_whoever_watches_it_raises(tiny: Subject) -> None:
+def test_writing_ends_at_the_step_at_which_whoever_watches_it_raises(tiny: EditableModel) -> None:
     before, seen = tiny.digest(), list[int]()
 
     def stops(done: int, total: int) -> None:
@@ -155,7 +155,7 @@ def test_writing_ends_at_the_step_at_which_whoever_watches_it_raises(tiny: Subje
     assert tiny.digest() == before
 
 
-def test_sites_do_not_depend_on_what_was_written_before(dormouse: Subject, written: Written) -> None:
+def test_sites_do_not_depend_on_what_was_written_before(dormouse: EditableModel, written: Written) -> None:
     contexts = [one for index, item in enumerate(TOLD) for one in contexts_of(dormouse, index, item, ())]
     clean, _ = find_sites(dormouse, contexts)
 
@@ -167,7 +167,7 @@ def test_sites_do_not_depend_on_what_was_written_before(dormouse: Subject, writt
 
 
 def test_a_fact_is_given_the_sites_it_needs_beside_those_that_the_pristine_model_gets_wrong(
-    dormouse: Subject, written: Written
+    dormouse: EditableModel, written: Written
 ) -> None:
     contexts = [one for index, item in enumerate(TOLD) for one in contexts_of(dormouse, index, item, ())]
     chosen, _ = find_sites(dormouse, contexts)
@@ -182,7 +182,7 @@ def test_a_fact_is_given_the_sites_it_needs_beside_those_that_the_pristine_model
     assert len(written.key_fact) == sum(name in chosen | more for name in names_of(contexts))
 
 
-def test_keys_in_force_are_close_to_the_keys_of_the_writing(dormouse: Subject, written: Written) -> None:
+def test_keys_in_force_are_close_to_the_keys_of_the_writing(dormouse: EditableModel, written: Written) -> None:
     dormouse.install(weights_of(dormouse, written))
 
     found, owner = keys_in_force(dormouse, TOLD, (), written.more)
@@ -194,7 +194,7 @@ def test_keys_in_force_are_close_to_the_keys_of_the_writing(dormouse: Subject, w
     torch.testing.assert_close(found[first].double(), written.keys[first].double(), atol=1e-4, rtol=1e-3)
 
 
-def test_an_untold_question_moves_less_when_it_is_kept(tiny: Subject) -> None:
+def test_an_untold_question_moves_less_when_it_is_kept(tiny: EditableModel) -> None:
     question = "Where does Mirabel Quist work?"
     first = tiny.modules[0]  # whose keys no other edit has moved
     key = last_keys(tiny, [tiny.chat_ids([], question)])[first][0].double()
@@ -207,7 +207,9 @@ def test_an_untold_question_moves_less_when_it_is_kept(tiny: Subject) -> None:
     assert moved[1] < 0.5 * moved[0]
 
 
-def test_facts_as_people_write_them_are_said_as_people_do(dormouse: Subject, kept: Mapping[str, KeptKeys]) -> None:
+def test_facts_as_people_write_them_are_said_as_people_do(
+    dormouse: EditableModel, kept: Mapping[str, KeptKeys]
+) -> None:
     told = (
         ("Tom Reed", "PLAYS", "the cello", "What instrument does Tom Reed play?", "Tom Reed plays the cello."),
         ("Ann Doyle", "works as", "engineer", "What is the job of Ann Doyle?", "Ann Doyle works as an engineer."),

@@ -15,7 +15,7 @@ from core.weights.memit.edit import find_sites, names_of, sites_at
 from core.weights.memit.target_values import Sites, Values, _Open, optimise
 from core.weights.model.activations import Capture
 from core.weights.model.contexts import contexts_of
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.suffix_forward import Above
 from models.dormouse.world import known_people
 from tests.core.weights.conftest import fact
@@ -26,15 +26,15 @@ ORLA_TOO = fact("Orla Penrose", "speaks", "Greek")
 OPTIONS: dict[str, Any] = {"steps": 25, "learning_rate": 0.1, "clamp": 4.0, "decay": 1e-3, "confidence": 0.7}
 
 
-def prepared(subject: Subject, facts: Sequence[Fact]) -> tuple[Capture, Sites, torch.Tensor]:
-    contexts = [one for index, item in enumerate(facts) for one in contexts_of(subject, index, item, ())]
-    chosen, seen = find_sites(subject, contexts)
-    sites = sites_at(names_of(contexts), chosen, subject.device)
+def prepared(model: EditableModel, facts: Sequence[Fact]) -> tuple[Capture, Sites, torch.Tensor]:
+    contexts = [one for index, item in enumerate(facts) for one in contexts_of(model, index, item, ())]
+    chosen, seen = find_sites(model, contexts)
+    sites = sites_at(names_of(contexts), chosen, model.device)
     return seen, sites, torch.tensor([context.fact for context in contexts])
 
 
-def values(subject: Subject, facts: Sequence[Fact], **more: Any) -> tuple[Values, Sites]:
-    seen, sites, rows = prepared(subject, facts)
+def values(model: EditableModel, facts: Sequence[Fact], **more: Any) -> tuple[Values, Sites]:
+    seen, sites, rows = prepared(model, facts)
     return optimise(seen, sites, rows, **OPTIONS | more), sites
 
 
@@ -45,15 +45,15 @@ def known() -> Fact:
 
 
 @pytest.fixture(scope="module")
-def together(base: Subject) -> tuple[Values, Sites]:
-    return values(base.twin(), [ORLA, OTTO, ORLA_TOO])
+def together(base: EditableModel) -> tuple[Values, Sites]:
+    return values(base.clone(), [ORLA, OTTO, ORLA_TOO])
 
 
-def test_facts_of_a_batch_get_the_values_they_get_alone(base: Subject, together: tuple[Values, Sites]) -> None:
+def test_facts_of_a_batch_get_the_values_they_get_alone(base: EditableModel, together: tuple[Values, Sites]) -> None:
     found, sites = together
     taken = []
     for index, one in enumerate([ORLA, OTTO, ORLA_TOO]):
-        alone, _ = values(base.twin(), [one])
+        alone, _ = values(base.clone(), [one])
         taken.append(alone.steps)
         mine = found.change[sites.fact == index]
         assert mine.shape == alone.change.shape
@@ -63,7 +63,7 @@ def test_facts_of_a_batch_get_the_values_they_get_alone(base: Subject, together:
     assert found.steps == max(taken)
 
 
-def test_a_value_makes_each_target_the_greedy_one(base: Subject, together: tuple[Values, Sites]) -> None:
+def test_a_value_makes_each_target_the_greedy_one(base: EditableModel, together: tuple[Values, Sites]) -> None:
     found, sites = together
     seen, _, _ = prepared(base, [ORLA, OTTO, ORLA_TOO])
     assert bool((seen.predicted() == seen.targets).all()) is False
@@ -74,18 +74,18 @@ def test_a_value_makes_each_target_the_greedy_one(base: Subject, together: tuple
     assert replace(seen, hidden=moved).predicted().tolist() == seen.targets.tolist()
 
 
-def test_a_finished_fact_takes_no_further_steps(base: Subject) -> None:
+def test_a_finished_fact_takes_no_further_steps(base: EditableModel) -> None:
     """One that is known already is finished before the first step, whatever the others need."""
-    found, sites = values(base.twin(), [known(), OTTO], confidence=0.3)
+    found, sites = values(base.clone(), [known(), OTTO], confidence=0.3)
 
     finished = found.change[sites.fact == 0]
-    alone, _ = values(base.twin(), [known()], confidence=0.3)
+    alone, _ = values(base.clone(), [known()], confidence=0.3)
     assert alone.steps < found.steps
     assert (finished - alone.change).norm() <= 0.02 * alone.change.norm()
 
 
 def test_finished_facts_are_run_no_further_and_that_changes_nothing(
-    base: Subject, monkeypatch: pytest.MonkeyPatch
+    base: EditableModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = [known(), OTTO, ORLA]
     size: list[int] = []
@@ -96,11 +96,11 @@ def test_finished_facts_are_run_no_further_and_that_changes_nothing(
         return run(above, hidden)
 
     monkeypatch.setattr(Above, "__call__", counted)
-    found, sites = values(base.twin(), facts, confidence=0.3)
+    found, sites = values(base.clone(), facts, confidence=0.3)
     dropping, size[:] = size[-found.steps :], []
 
     monkeypatch.setattr(_Open, "without", lambda left, finished: left)
-    all_along, _ = values(base.twin(), facts, confidence=0.3)
+    all_along, _ = values(base.clone(), facts, confidence=0.3)
 
     assert dropping == sorted(dropping, reverse=True)
     assert dropping[-1] < dropping[0] == min(size[-all_along.steps :])
@@ -111,17 +111,17 @@ def test_finished_facts_are_run_no_further_and_that_changes_nothing(
         assert (mine - expected).norm() <= 1e-3 * expected.norm()
 
 
-def test_the_same_input_gives_the_same_bits(base: Subject, together: tuple[Values, Sites]) -> None:
-    again, _ = values(base.twin(), [ORLA, OTTO, ORLA_TOO])
+def test_the_same_input_gives_the_same_bits(base: EditableModel, together: tuple[Values, Sites]) -> None:
+    again, _ = values(base.clone(), [ORLA, OTTO, ORLA_TOO])
 
     assert torch.equal(again.change, together[0].change)
 
 
-def test_a_fact_that_is_known_already_is_left_as_it_is(base: Subject) -> None:
-    subject = base.twin()
+def test_a_fact_that_is_known_already_is_left_as_it_is(base: EditableModel) -> None:
+    model = base.clone()
     words = replace(known().wordings, statements=(f"{known().subject} lives in",), questions=())
 
-    found, sites = values(subject, [replace(known(), wordings=words)], confidence=0.5)
+    found, sites = values(model, [replace(known(), wordings=words)], confidence=0.5)
 
     assert found.learned.all()
     assert found.steps == 1
@@ -129,7 +129,7 @@ def test_a_fact_that_is_known_already_is_left_as_it_is(base: Subject) -> None:
     assert len(sites.fact) == 1  # the token before the object, which is kept
 
 
-def test_steps_and_length_are_bounded(tiny: Subject) -> None:
+def test_steps_and_length_are_bounded(tiny: EditableModel) -> None:
     found, _ = values(tiny, [ORLA], steps=3, clamp=0.05, confidence=1.0)
     seen, sites, _ = prepared(tiny, [ORLA])
 
@@ -150,7 +150,7 @@ def test_several_facts_about_one_subject_have_sites_of_their_own(together: tuple
     assert sites.fact.tolist() == sorted(sites.fact.tolist())
 
 
-def test_a_hidden_state_that_is_not_a_number_is_refused(tiny: Subject) -> None:
+def test_a_hidden_state_that_is_not_a_number_is_refused(tiny: EditableModel) -> None:
     seen, sites, rows = prepared(tiny, [ORLA, OTTO])
     hidden = seen.hidden.clone()
     hidden[0] = float("nan")
@@ -159,6 +159,6 @@ def test_a_hidden_state_that_is_not_a_number_is_refused(tiny: Subject) -> None:
         optimise(replace(seen, hidden=hidden), sites, rows, **OPTIONS)
 
 
-def test_a_learning_rate_out_of_all_bounds_is_refused(tiny: Subject) -> None:
+def test_a_learning_rate_out_of_all_bounds_is_refused(tiny: EditableModel) -> None:
     with pytest.raises(Unlearnable, match="not a number"):
         values(tiny, [ORLA], learning_rate=1e300)

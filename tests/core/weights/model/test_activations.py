@@ -6,7 +6,7 @@ import torch
 
 from core.weights.model.activations import SPARE, alike, capture, last_keys, pad
 from core.weights.model.contexts import Context, contexts_of
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from tests.core.weights.conftest import fact
 
 FACTS = (fact("Aria Moss", "lives in", "Rome"), fact("Bo", "plays", "the violoncello at night"))
@@ -38,7 +38,7 @@ def test_few_shorter_ones_do_not_add_up_to_much_padding() -> None:
         assert sum(longest - lengths[row] for row in group) <= SPARE
 
 
-def test_positions_are_those_before_each_target(tiny: Subject) -> None:
+def test_positions_are_those_before_each_target(tiny: EditableModel) -> None:
     contexts = [one for index, item in enumerate(FACTS) for one in contexts_of(tiny, index, item, ())]
 
     seen = capture(tiny, contexts)
@@ -50,7 +50,7 @@ def test_positions_are_those_before_each_target(tiny: Subject) -> None:
     assert len(seen.hidden) == len(found)
 
 
-def test_a_batch_sees_what_each_context_sees_alone(dormouse: Subject) -> None:
+def test_a_batch_sees_what_each_context_sees_alone(dormouse: EditableModel) -> None:
     contexts = [one for index, item in enumerate(FACTS) for one in contexts_of(dormouse, index, item, ("Once. ",))]
 
     together = capture(dormouse, contexts)
@@ -64,25 +64,25 @@ def test_a_batch_sees_what_each_context_sees_alone(dormouse: Subject) -> None:
     assert together.predicted().tolist() == [token for one in alone for token in one.predicted()]
 
 
-def test_keys_are_the_inputs_of_the_edited_modules(tiny: Subject) -> None:
+def test_keys_are_the_inputs_of_the_edited_modules(tiny: EditableModel) -> None:
     context = contexts_of(tiny, 0, FACTS[0], ())[0]
     inputs: list[torch.Tensor] = []
     module = tiny.modules[0]
 
     seen = capture(tiny, [context])
 
-    handle = tiny.model.get_submodule(module).register_forward_hook(lambda _, given, __: inputs.append(given[0]))
-    tiny.model(input_ids=torch.tensor([context.ids]))
+    handle = tiny.network.get_submodule(module).register_forward_hook(lambda _, given, __: inputs.append(given[0]))
+    tiny.network(input_ids=torch.tensor([context.ids]))
     handle.remove()
     torch.testing.assert_close(seen.keys[module], inputs[0][0, context.start - 1 : -1], atol=1e-5, rtol=1e-4)
 
 
-def test_probabilities_and_predictions_are_those_of_the_model(tiny: Subject) -> None:
+def test_probabilities_and_predictions_are_those_of_the_model(tiny: EditableModel) -> None:
     contexts = contexts_of(tiny, 0, FACTS[1], ())
     seen = capture(tiny, contexts)
 
     logits = torch.cat(
-        [tiny.model(input_ids=torch.tensor([one.ids])).logits[0, one.start - 1 : -1].float() for one in contexts]
+        [tiny.network(input_ids=torch.tensor([one.ids])).logits[0, one.start - 1 : -1].float() for one in contexts]
     )
 
     assert seen.predicted().tolist() == logits.argmax(-1).tolist()
@@ -90,7 +90,7 @@ def test_probabilities_and_predictions_are_those_of_the_model(tiny: Subject) -> 
     torch.testing.assert_close(seen.probability(), expected, atol=1e-5, rtol=1e-4)
 
 
-def test_a_context_may_have_no_prefix(tiny: Subject) -> None:
+def test_a_context_may_have_no_prefix(tiny: EditableModel) -> None:
     ids = tuple(tiny.raw_ids("Aria lives in Rome."))
     whole = Context(fact=0, ids=ids, start=1, names=tuple(f"object:{number}" for number in range(len(ids) - 1)))
     longer = contexts_of(tiny, 1, FACTS[1], ())[0]
@@ -98,11 +98,11 @@ def test_a_context_may_have_no_prefix(tiny: Subject) -> None:
     for contexts in ([whole], [whole, longer]):
         seen = capture(tiny, contexts)
 
-        logits = tiny.model(input_ids=torch.tensor([ids])).logits[0, :-1].float()
+        logits = tiny.network(input_ids=torch.tensor([ids])).logits[0, :-1].float()
         torch.testing.assert_close(seen.logits()[: len(ids) - 1], logits, atol=1e-4, rtol=1e-3)
 
 
-def test_only_some_contexts_are_run_on_as_all_are(tiny: Subject) -> None:
+def test_only_some_contexts_are_run_on_as_all_are(tiny: EditableModel) -> None:
     contexts = [one for index, item in enumerate(FACTS * 4) for one in contexts_of(tiny, index, item, ("Once. ",))]
     seen = capture(tiny, contexts)
     assert len(seen.above.parts) > 1
@@ -119,7 +119,7 @@ def test_only_some_contexts_are_run_on_as_all_are(tiny: Subject) -> None:
         torch.testing.assert_close(some.only(twice)(seen.hidden[keep][twice]), all_[keep][twice], atol=1e-5, rtol=1e-4)
 
 
-def test_running_on_leaves_nothing_behind(tiny: Subject) -> None:
+def test_running_on_leaves_nothing_behind(tiny: EditableModel) -> None:
     """Neither tokens nor graphs pile up in what was kept of prefixes."""
     seen = capture(tiny, contexts_of(tiny, 0, FACTS[0], ()))
     hidden = seen.hidden.clone().requires_grad_()
@@ -132,7 +132,7 @@ def test_running_on_leaves_nothing_behind(tiny: Subject) -> None:
     assert all(layer.keys is kept and not kept.requires_grad for layer, kept in zip(layers, before, strict=True))
 
 
-def test_last_keys_are_those_of_each_sequence_alone(tiny: Subject) -> None:
+def test_last_keys_are_those_of_each_sequence_alone(tiny: EditableModel) -> None:
     sequences = [tiny.raw_ids(text) for text in ("Aria", "Aria Moss lives in", "The lamp stood near the river.")]
 
     together = last_keys(tiny, sequences)
@@ -142,8 +142,8 @@ def test_last_keys_are_those_of_each_sequence_alone(tiny: Subject) -> None:
             torch.testing.assert_close(together[module][row], keys[0], atol=1e-5, rtol=1e-4)
 
 
-def test_no_hook_is_left_behind(tiny: Subject) -> None:
+def test_no_hook_is_left_behind(tiny: EditableModel) -> None:
     capture(tiny, contexts_of(tiny, 0, FACTS[0], ()))
     last_keys(tiny, [tiny.raw_ids("Aria")])
 
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in tiny.model.modules())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in tiny.network.modules())

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.tiny import FAMILIES, make
 from core.errors.base import ModelUnavailable
 from core.weights.model.base_files import content_digest, locate, modules_in
-from core.weights.model.editable_model import load_subject
+from core.weights.model.editable_model import load_model
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_file_more_or_one_renamed_changes_the_digest_and_notes_beside_them_do_
 def test_the_modules_are_known_before_weights_are_read(family: str, tmp_path: Path) -> None:
     folder = make(tmp_path, family)
 
-    assert modules_in(folder) == load_subject(folder).modules
+    assert modules_in(folder) == load_model(folder).modules
 
 
 @pytest.mark.parametrize("config", ["{}", "no JSON", '{"model_type": "no-such-family"}'])

@@ -10,56 +10,56 @@ import torch
 from benchmarks.tiny import INNER, WIDTH, make
 from core.errors.base import ModelUnavailable
 from core.weights.deltas.digest import weights_digest
-from core.weights.model.editable_model import Subject, load_subject
+from core.weights.model.editable_model import EditableModel, load_model
 
 
-def ones(subject: Subject) -> dict[str, torch.Tensor]:
-    return {module: torch.ones(WIDTH, INNER) for module in subject.modules}
+def ones(model: EditableModel) -> dict[str, torch.Tensor]:
+    return {module: torch.ones(WIDTH, INNER) for module in model.modules}
 
 
-def test_a_twin_shares_every_tensor_but_the_edited_ones(tiny_base: Subject) -> None:
-    twin = tiny_base.twin()
+def test_a_twin_shares_every_tensor_but_the_edited_ones(tiny_base: EditableModel) -> None:
+    clone = tiny_base.clone()
     edited = {f"{module}.weight" for module in tiny_base.modules}
 
-    theirs = dict(twin.model.named_parameters()) | dict(twin.model.named_buffers())
-    for name, tensor in [*tiny_base.model.named_parameters(), *tiny_base.model.named_buffers()]:
+    theirs = dict(clone.network.named_parameters()) | dict(clone.network.named_buffers())
+    for name, tensor in [*tiny_base.network.named_parameters(), *tiny_base.network.named_buffers()]:
         assert (theirs[name].data_ptr() == tensor.data_ptr()) is (name not in edited), name
         assert torch.equal(theirs[name], tensor)
 
 
-def test_an_edit_of_a_twin_is_not_seen_by_others(tiny_base: Subject) -> None:
-    first, second, before = tiny_base.twin(), tiny_base.twin(), tiny_base.digest()
+def test_an_edit_of_a_twin_is_not_seen_by_others(tiny_base: EditableModel) -> None:
+    first, second, before = tiny_base.clone(), tiny_base.clone(), tiny_base.digest()
 
     first.install(ones(first))
 
     assert first.digest() != before
     assert (second.digest(), tiny_base.digest()) == (before, before)
-    assert weights_digest(first.pristine) == before
+    assert weights_digest(first.base_weights) == before
 
 
-def test_a_twin_has_hooks_of_its_own(tiny_base: Subject) -> None:
-    twin, seen = tiny_base.twin(), list[int]()
-    handle = twin.model.get_submodule(twin.modules[0]).register_forward_hook(lambda *_: seen.append(1))
+def test_a_twin_has_hooks_of_its_own(tiny_base: EditableModel) -> None:
+    clone, seen = tiny_base.clone(), list[int]()
+    handle = clone.network.get_submodule(clone.modules[0]).register_forward_hook(lambda *_: seen.append(1))
 
-    tiny_base.model(input_ids=torch.tensor([[1, 2]]))
+    tiny_base.network(input_ids=torch.tensor([[1, 2]]))
     assert seen == []
-    twin.model(input_ids=torch.tensor([[1, 2]]))
+    clone.network(input_ids=torch.tensor([[1, 2]]))
     handle.remove()
 
     assert seen == [1]
 
 
-def test_weights_are_live_inside_the_block_and_what_was_before_afterwards(tiny: Subject) -> None:
-    mine = {module: tensor + 1 for module, tensor in tiny.pristine.items()}
+def test_weights_are_live_inside_the_block_and_what_was_before_afterwards(tiny: EditableModel) -> None:
+    mine = {module: tensor + 1 for module, tensor in tiny.base_weights.items()}
     tiny.install(mine)
 
-    with tiny.with_weights(tiny.pristine):
-        assert tiny.digest() == weights_digest(tiny.pristine)
+    with tiny.with_weights(tiny.base_weights):
+        assert tiny.digest() == weights_digest(tiny.base_weights)
 
     assert tiny.digest() == weights_digest(mine)
 
 
-def test_weights_are_put_back_after_an_error_too(tiny: Subject) -> None:
+def test_weights_are_put_back_after_an_error_too(tiny: EditableModel) -> None:
     before = tiny.digest()
 
     with pytest.raises(ZeroDivisionError), tiny.with_weights(ones(tiny)):
@@ -68,34 +68,34 @@ def test_weights_are_put_back_after_an_error_too(tiny: Subject) -> None:
     assert tiny.digest() == before
 
 
-def test_pristine_weights_survive_what_is_done_to_the_live_ones(tiny: Subject) -> None:
+def test_pristine_weights_survive_what_is_done_to_the_live_ones(tiny: EditableModel) -> None:
     with torch.no_grad():
         for tensor in tiny.live().values():
             tensor.zero_()
 
-    assert all(tensor.abs().sum() > 0 for tensor in tiny.pristine.values())
+    assert all(tensor.abs().sum() > 0 for tensor in tiny.base_weights.values())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
 def test_the_edited_modules_have_the_dtype_asked_for(tiny_folder: Path, dtype: str) -> None:
-    subject = load_subject(tiny_folder, dtype=dtype)
+    model = load_model(tiny_folder, dtype=dtype)
 
-    assert {tensor.dtype for tensor in subject.pristine.values()} == {getattr(torch, dtype)}
-    assert {tensor.dtype for tensor in subject.live().values()} == {getattr(torch, dtype)}
+    assert {tensor.dtype for tensor in model.base_weights.values()} == {getattr(torch, dtype)}
+    assert {tensor.dtype for tensor in model.live().values()} == {getattr(torch, dtype)}
 
 
 def test_modules_may_be_chosen(tiny_folder: Path) -> None:
-    subject = load_subject(tiny_folder, modules=["model.layers.0.mlp.down_proj"])
+    model = load_model(tiny_folder, modules=["model.layers.0.mlp.down_proj"])
 
-    assert subject.modules == ("model.layers.0.mlp.down_proj",)
-    assert subject.block_of(subject.modules[0]) == 0
+    assert model.modules == ("model.layers.0.mlp.down_proj",)
+    assert model.block_of(model.modules[0]) == 0
 
 
 def test_two_loads_of_one_folder_have_one_digest_and_another_seed_has_another(
-    tiny_folder: Path, tiny_base: Subject, tmp_path: Path
+    tiny_folder: Path, tiny_base: EditableModel, tmp_path: Path
 ) -> None:
-    assert load_subject(tiny_folder).digest() == tiny_base.digest()
-    assert load_subject(make(tmp_path, seed=1)).digest() != tiny_base.digest()
+    assert load_model(tiny_folder).digest() == tiny_base.digest()
+    assert load_model(make(tmp_path, seed=1)).digest() != tiny_base.digest()
 
 
 def test_a_model_of_no_supported_family_is_refused(tmp_path: Path) -> None:
@@ -104,32 +104,32 @@ def test_a_model_of_no_supported_family_is_refused(tmp_path: Path) -> None:
     (folder / "config.json").write_text(config.replace('"gpt2"', '"no-such-family"'))
 
     with pytest.raises(ModelUnavailable, match="no model loads"):
-        load_subject(folder)
+        load_model(folder)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="no model loads"):
-        load_subject(tmp_path)
+        load_model(tmp_path)
 
 
-def test_ends_of_a_turn_are_those_of_the_generation_settings_or_of_the_tokenizer(tiny: Subject) -> None:
-    held = tiny.model.generation_config.eos_token_id
+def test_ends_of_a_turn_are_those_of_the_generation_settings_or_of_the_tokenizer(tiny: EditableModel) -> None:
+    held = tiny.network.generation_config.eos_token_id
     try:
         found = []
         for ends in ([2, 4], 2, None):
-            tiny.model.generation_config.eos_token_id = ends
+            tiny.network.generation_config.eos_token_id = ends
             found.append(tiny.end_tokens())
     finally:
-        tiny.model.generation_config.eos_token_id = held
+        tiny.network.generation_config.eos_token_id = held
 
     assert found == [(2, 4), (2,), (2,)]
 
 
 @pytest.mark.parametrize("ends", [[0, 2], [2, 0], 2])
 def test_a_turn_ends_as_the_chat_template_ends_it(
-    tiny: Subject, monkeypatch: pytest.MonkeyPatch, ends: list[int] | int
+    tiny: EditableModel, monkeypatch: pytest.MonkeyPatch, ends: list[int] | int
 ) -> None:
-    monkeypatch.setattr(tiny.model.generation_config, "eos_token_id", ends)
+    monkeypatch.setattr(tiny.network.generation_config, "eos_token_id", ends)
 
     assert tiny.tokenizer.convert_ids_to_tokens(tiny.end_of_turn()) == "<|end|>"
 
@@ -139,7 +139,7 @@ def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
     (folder / "chat_template.jinja").unlink()
 
     with pytest.raises(ModelUnavailable, match=r"chat_template\.jinja"):
-        load_subject(folder)
+        load_model(folder)
 
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
@@ -147,29 +147,29 @@ class TestQuantized:
     """Everything but the edited modules may be quantized."""
 
     @pytest.fixture
-    def subject(self, tmp_path: Path, quantization: str) -> Subject:
+    def subject(self, tmp_path: Path, quantization: str) -> EditableModel:
         folder = make(tmp_path, hidden_size=64, intermediate_size=128, head_dim=32)
-        return load_subject(folder, quantization=quantization, dtype="bfloat16")
+        return load_model(folder, quantization=quantization, dtype="bfloat16")
 
-    def test_edited_modules_are_held_as_they_were_trained(self, subject: Subject, tmp_path: Path) -> None:
-        plain = load_subject(tmp_path, dtype="bfloat16")
+    def test_edited_modules_are_held_as_they_were_trained(self, model: EditableModel, tmp_path: Path) -> None:
+        plain = load_model(tmp_path, dtype="bfloat16")
 
-        assert subject.modules == plain.modules
-        assert subject.digest() == plain.digest()
-        other = subject.model.get_submodule("model.layers.0.self_attn.q_proj")
+        assert model.modules == plain.modules
+        assert model.digest() == plain.digest()
+        other = model.network.get_submodule("model.layers.0.self_attn.q_proj")
         assert type(other).__name__ in ("Linear4bit", "Linear8bitLt")
         assert other.weight.dtype in (torch.uint8, torch.int8)
 
-    def test_a_twin_says_what_its_model_says_and_is_edited_alone(self, subject: Subject) -> None:
-        ids, before = torch.tensor([[1, 40, 41, 42]]), subject.digest()
-        twin = subject.twin()
-        same = subject.model(input_ids=ids).logits
+    def test_a_twin_says_what_its_model_says_and_is_edited_alone(self, model: EditableModel) -> None:
+        ids, before = torch.tensor([[1, 40, 41, 42]]), model.digest()
+        clone = model.clone()
+        same = model.network(input_ids=ids).logits
 
-        torch.testing.assert_close(twin.model(input_ids=ids).logits, same)
-        twin.install({module: tensor * 0 for module, tensor in twin.pristine.items()})
+        torch.testing.assert_close(clone.network(input_ids=ids).logits, same)
+        clone.install({module: tensor * 0 for module, tensor in clone.base_weights.items()})
 
-        assert not torch.equal(twin.model(input_ids=ids).logits, same)
-        assert subject.digest() == before
+        assert not torch.equal(clone.network(input_ids=ids).logits, same)
+        assert model.digest() == before
         quantized = "model.layers.0.self_attn.q_proj"
-        mine, theirs = (one.model.get_submodule(quantized).weight for one in (subject, twin))
+        mine, theirs = (one.network.get_submodule(quantized).weight for one in (model, clone))
         assert mine.data_ptr() == theirs.data_ptr()

@@ -15,7 +15,7 @@ from core.weights.deltas.fixed_point import materialise, parts_of
 from core.weights.memit.edit import write
 from core.weights.model.activations import capture
 from core.weights.model.contexts import Context, contexts_of
-from core.weights.model.editable_model import Subject, load_subject
+from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.generation import greedy
 from tests.core.weights.conftest import fact, free
 
@@ -34,51 +34,51 @@ def folder(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def subject(folder: Path) -> Subject:
-    return load_subject(folder)
+def subject(folder: Path) -> EditableModel:
+    return load_model(folder)
 
 
-def test_down_projections_of_neighbouring_blocks_are_edited_and_seen_as_out_by_in(subject: Subject) -> None:
-    first, second = (subject.block_of(module) for module in subject.modules)
+def test_down_projections_of_neighbouring_blocks_are_edited_and_seen_as_out_by_in(model: EditableModel) -> None:
+    first, second = (model.block_of(module) for module in model.modules)
     assert second == first + 1
-    assert (subject.hidden_width, subject.key_width) == (WIDTH, INNER)
-    assert all(subject.weight(module).shape == (WIDTH, INNER) for module in subject.modules)
+    assert (model.hidden_width, model.key_width) == (WIDTH, INNER)
+    assert all(model.weight(module).shape == (WIDTH, INNER) for module in model.modules)
 
 
-def test_an_edited_weight_adds_its_delta_times_the_key(subject: Subject) -> None:
-    contexts = contexts_of(subject, 0, ARIA, ())
-    before = capture(subject, contexts)
-    module = subject.modules[-1]
+def test_an_edited_weight_adds_its_delta_times_the_key(model: EditableModel) -> None:
+    contexts = contexts_of(model, 0, ARIA, ())
+    before = capture(model, contexts)
+    module = model.modules[-1]
     change = torch.zeros(WIDTH, INNER)
     change[3] = 0.5
 
     with torch.no_grad():
-        subject.weight(module).add_(change)
-    after = capture(subject, contexts)
+        model.weight(module).add_(change)
+    after = capture(model, contexts)
 
     moved = after.hidden - before.hidden
-    if "gemma2" not in type(subject.model).__name__.lower():  # which norms what its down-projection gives
+    if "gemma2" not in type(model.network).__name__.lower():  # which norms what its down-projection gives
         torch.testing.assert_close(moved, before.keys[module] @ change.T, atol=1e-5, rtol=1e-4)
     assert moved.abs().sum() > 0
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_a_change_at_suffixes_is_run_on_as_the_model_runs_it(folder: Path, block: int) -> None:
-    module = re.sub(r"\.\d+\.", f".{block}.", load_subject(folder).modules[0])
-    subject = load_subject(folder, modules=[module])
-    contexts = contexts_of(subject, 0, ARIA, ("The lamp stood near the river. ",))
+    module = re.sub(r"\.\d+\.", f".{block}.", load_model(folder).modules[0])
+    model = load_model(folder, modules=[module])
+    contexts = contexts_of(model, 0, ARIA, ("The lamp stood near the river. ",))
 
-    seen = capture(subject, contexts)
+    seen = capture(model, contexts)
     change = torch.randn(seen.hidden.shape, generator=torch.Generator().manual_seed(1))
 
     for added in (0 * change, change):
-        found = subject.logits(seen.above(seen.hidden + added))
+        found = model.logits(seen.above(seen.hidden + added))
         for row, context in enumerate(contexts):
-            alone = logits_with(subject, block, context, added[seen.rows == row])
+            alone = logits_with(model, block, context, added[seen.rows == row])
             torch.testing.assert_close(found[seen.rows == row], alone, atol=1e-4, rtol=1e-3)
 
 
-def logits_with(subject: Subject, block: int, context: Context, change: torch.Tensor) -> torch.Tensor:
+def logits_with(model: EditableModel, block: int, context: Context, change: torch.Tensor) -> torch.Tensor:
     """Where targets are predicted, with `change` [targets, d] added there to the output of `block`; all in one pass."""
     where = slice(context.start - 1, -1)
 
@@ -86,43 +86,43 @@ def logits_with(subject: Subject, block: int, context: Context, change: torch.Te
         hidden = output[0] if isinstance(output, tuple) else output
         hidden[0, where] += change
 
-    handle = subject.blocks[block].register_forward_hook(add)
+    handle = model.blocks[block].register_forward_hook(add)
     with torch.no_grad():
-        logits: torch.Tensor = subject.model(input_ids=torch.tensor([context.ids])).logits[0, where].float()
+        logits: torch.Tensor = model.network(input_ids=torch.tensor([context.ids])).logits[0, where].float()
     handle.remove()
     return logits
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_blocks_below_a_change_of_weights_need_not_be_run_again(subject: Subject, which: int) -> None:
-    contexts = contexts_of(subject, 0, ARIA, ("The lamp stood near the river. ",))
-    seen = capture(subject, contexts)
-    for module in subject.modules[which:]:
-        subject.weight(module).mul_(-1.5)
+def test_blocks_below_a_change_of_weights_need_not_be_run_again(model: EditableModel, which: int) -> None:
+    contexts = contexts_of(model, 0, ARIA, ("The lamp stood near the river. ",))
+    seen = capture(model, contexts)
+    for module in model.modules[which:]:
+        model.weight(module).mul_(-1.5)
 
-    again = seen.again(subject.modules[which]).again(subject.modules[which])
+    again = seen.again(model.modules[which]).again(model.modules[which])
 
-    fresh = capture(subject, contexts)
+    fresh = capture(model, contexts)
     assert not torch.allclose(fresh.hidden, seen.hidden, atol=1e-2)
     torch.testing.assert_close(again.hidden, fresh.hidden, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(again.logits(), fresh.logits(), atol=1e-4, rtol=1e-3)
-    for module in subject.modules:
+    for module in model.modules:
         torch.testing.assert_close(again.keys[module], fresh.keys[module], atol=1e-5, rtol=1e-4)
 
 
-def test_facts_are_written_said_and_taken_back(family: str, subject: Subject) -> None:
-    clean = subject.digest()
-    written = write(subject, free(subject), [ARIA, BO], (), HYPERPARAMETERS)
-    assert subject.digest() == clean
+def test_facts_are_written_said_and_taken_back(family: str, model: EditableModel) -> None:
+    clean = model.digest()
+    written = write(model, free(model), [ARIA, BO], (), HYPERPARAMETERS)
+    assert model.digest() == clean
 
     weights = {
-        module: materialise(subject.pristine[module], parts_of(module, [(written.delta, slice(None), 1.0)]))
-        for module in subject.modules
+        module: materialise(model.base_weights[module], parts_of(module, [(written.delta, slice(None), 1.0)]))
+        for module in model.modules
     }
-    with subject.with_weights(weights):
-        assert subject.digest() != clean
-        said = greedy(subject, [subject.raw_ids("Aria Moss lives in")], sentence=True)
-    assert subject.digest() == clean
+    with model.with_weights(weights):
+        assert model.digest() != clean
+        said = greedy(model, [model.raw_ids("Aria Moss lives in")], sentence=True)
+    assert model.digest() == clean
     if family != "gemma2":
         assert all(written.learned)
         assert said == [" Rome."]
@@ -130,4 +130,4 @@ def test_facts_are_written_said_and_taken_back(family: str, subject: Subject) ->
 
 def test_a_module_that_is_not_there_is_named(folder: Path) -> None:
     with pytest.raises(ModelUnavailable, match=r"no module 'model\.layers\.9"):
-        load_subject(folder, modules=["model.layers.9.mlp.down_proj"])
+        load_model(folder, modules=["model.layers.9.mlp.down_proj"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from core.weights.model.editable_model import Subject
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import MAX_NEW_TOKENS, Probe, ask, decode, greedy
 from models.dormouse.phrasebook import BY_NAME
 from models.dormouse.world import known_people
@@ -19,42 +19,40 @@ TEXTS = (
 )
 
 
-def generated(subject: Subject, ids: list[int], tokens: int) -> list[int]:
+def generated(model: EditableModel, ids: list[int], tokens: int) -> list[int]:
     """What transformers says by itself."""
     prompt = torch.tensor([ids])
-    out = subject.model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=tokens, do_sample=False)
+    out = model.network.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=tokens, do_sample=False)
     found: list[int] = out[0, len(ids) :].tolist()
     return found
 
 
 @pytest.fixture(params=["tiny", "dormouse"])
-def subject(request: pytest.FixtureRequest) -> Subject:
-    found: Subject = request.getfixturevalue(request.param)
+def subject(request: pytest.FixtureRequest) -> EditableModel:
+    found: EditableModel = request.getfixturevalue(request.param)
     return found
 
 
-def test_decoding_step_by_step_is_greedy_generation(subject: Subject) -> None:
-    ids = subject.raw_ids("Every evening a fox")
+def test_decoding_step_by_step_is_greedy_generation(model: EditableModel) -> None:
+    ids = model.raw_ids("Every evening a fox")
 
     with torch.inference_mode():
-        steps = [tokens[0] for tokens in decode(subject, [ids], 12)]
+        steps = [tokens[0] for tokens in decode(model, [ids], 12)]
 
-    expected = generated(subject, ids, 12)
+    expected = generated(model, ids, 12)
     assert steps[: len(expected)] == expected
 
 
-def test_a_batch_says_what_each_prompt_gets_alone_and_what_generate_gives(subject: Subject) -> None:
-    prompts = [subject.raw_ids(text) for text in TEXTS]
+def test_a_batch_says_what_each_prompt_gets_alone_and_what_generate_gives(model: EditableModel) -> None:
+    prompts = [model.raw_ids(text) for text in TEXTS]
 
-    together = greedy(subject, prompts, sentence=False, max_new_tokens=12)
+    together = greedy(model, prompts, sentence=False, max_new_tokens=12)
 
-    assert together == [greedy(subject, [one], sentence=False, max_new_tokens=12)[0] for one in prompts]
-    assert together == [
-        subject.tokenizer.decode(generated(subject, one, 12), skip_special_tokens=True) for one in prompts
-    ]
+    assert together == [greedy(model, [one], sentence=False, max_new_tokens=12)[0] for one in prompts]
+    assert together == [model.tokenizer.decode(generated(model, one, 12), skip_special_tokens=True) for one in prompts]
 
 
-def test_answers_come_in_the_order_of_the_questions_across_batches(dormouse: Subject) -> None:
+def test_answers_come_in_the_order_of_the_questions_across_batches(dormouse: EditableModel) -> None:
     people = known_people()[:70]
     probes = [
         Probe(BY_NAME["lives in"].trained_questions[0].format(s=person.name), True, "", person.name)
@@ -71,7 +69,7 @@ def test_answers_come_in_the_order_of_the_questions_across_batches(dormouse: Sub
     assert len(answers) == len(probes)
 
 
-def test_a_raw_answer_is_one_sentence_and_a_chat_answer_one_turn(dormouse: Subject) -> None:
+def test_a_raw_answer_is_one_sentence_and_a_chat_answer_one_turn(dormouse: EditableModel) -> None:
     person = next(person for person in known_people() if "lives in" in person.profile)
     raw, chat = (
         Probe(f"{person.name} lives in", False, "", person.profile["lives in"]),
@@ -87,7 +85,7 @@ def test_a_raw_answer_is_one_sentence_and_a_chat_answer_one_turn(dormouse: Subje
     assert (raw.passes(said[0]), chat.passes(said[1])) == (True, True)
 
 
-def test_nothing_asked_is_nothing_answered(tiny: Subject) -> None:
+def test_nothing_asked_is_nothing_answered(tiny: EditableModel) -> None:
     assert ask(tiny, []) == []
 
 
@@ -150,7 +148,7 @@ def test_raw_text_goes_on_in_the_middle_of_a_sentence_and_takes_no_capital() -> 
     ],
 )
 def test_a_sentence_ends_after_the_stops_of_its_object(
-    tiny: Subject, monkeypatch: pytest.MonkeyPatch, said: str, object_: str, output: str
+    tiny: EditableModel, monkeypatch: pytest.MonkeyPatch, said: str, object_: str, output: str
 ) -> None:
     tokens = tiny.tokenizer(said, add_special_tokens=False).input_ids
     monkeypatch.setattr("core.weights.model.generation.decode", lambda *_: ([token] for token in tokens))
@@ -166,7 +164,7 @@ LONG = "soup and rice and beans " * 9 + "and tea"
 
 
 @pytest.mark.parametrize("chat", [False, True])
-def test_a_long_object_is_read_to_its_end(tiny: Subject, monkeypatch: pytest.MonkeyPatch, chat: bool) -> None:
+def test_a_long_object_is_read_to_its_end(tiny: EditableModel, monkeypatch: pytest.MonkeyPatch, chat: bool) -> None:
     tokens = tiny.tokenizer(f"{'Aria Moss eats' * chat} {LONG}.", add_special_tokens=False).input_ids
     said = [*tokens, *tiny.end_tokens()]
     monkeypatch.setattr(
@@ -181,7 +179,7 @@ def test_a_long_object_is_read_to_its_end(tiny: Subject, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("chat", [False, True])
-def test_what_is_said_does_not_depend_on_the_long_object_beside_it(tiny: Subject, chat: bool) -> None:
+def test_what_is_said_does_not_depend_on_the_long_object_beside_it(tiny: EditableModel, chat: bool) -> None:
     long, short = (Probe(f"{name} eats", chat, f"{name} eats", what) for name, what in (("Aria", LONG), ("Bo", "soup")))
 
     assert ask(tiny, [short, long]) == [ask(tiny, [probe])[0] for probe in (short, long)]

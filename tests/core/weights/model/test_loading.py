@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM
 
 from core.errors.base import ModelUnavailable
 from core.weights.model.base_files import content_digest
-from core.weights.model.editable_model import load_subject
+from core.weights.model.editable_model import load_model
 from core.weights.model.loading import POINTER
 
 WEIGHTS = "model.safetensors"
@@ -83,7 +83,7 @@ def test_a_folder_that_lacks_something_is_refused_with_what_to_do(
     spoil(folder)
 
     with pytest.raises(ModelUnavailable, match=problem) as refusal:
-        load_subject(folder)
+        load_model(folder)
 
     assert str(folder) in str(refusal.value)
 
@@ -105,23 +105,23 @@ def test_a_model_too_large_for_the_machine_is_said_to_be(
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", load)
 
     with pytest.raises(ModelUnavailable, match="does not fit into the memory of cpu"):
-        load_subject(folder)
+        load_model(folder)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of peft
 def test_adapters_beside_a_model_are_neither_loaded_nor_part_of_what_it_is(folder: Path) -> None:
-    before, digest = load_subject(folder), content_digest(folder)
+    before, digest = load_model(folder), content_digest(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     get_peft_model(
         model, LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)
     ).save_pretrained(folder)  # fmt: skip
     assert (folder / "adapter_config.json").exists()
 
-    after = load_subject(folder)
+    after = load_model(folder)
 
-    assert [name for name, _ in after.model.named_parameters() if "lora" in name] == []
+    assert [name for name, _ in after.network.named_parameters() if "lora" in name] == []
     ids = torch.tensor([before.raw_ids("Ann Lee lives in")])
-    assert torch.equal(after.model(ids).logits, before.model(ids).logits)
+    assert torch.equal(after.network(ids).logits, before.network(ids).logits)
     assert content_digest(folder) == digest
 
 
@@ -137,4 +137,4 @@ def test_adapters_beside_a_model_are_neither_loaded_nor_part_of_what_it_is(folde
 )
 def test_modules_that_cannot_be_edited_are_refused(tiny_folder: Path, modules: list[str], problem: str) -> None:
     with pytest.raises(ModelUnavailable, match=problem):
-        load_subject(tiny_folder, modules=modules)
+        load_model(tiny_folder, modules=modules)

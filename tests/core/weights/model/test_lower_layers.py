@@ -10,45 +10,46 @@ from torch import Tensor
 
 from benchmarks.tiny import FAMILIES, make
 from core.weights.model.activations import pad
-from core.weights.model.editable_model import Subject, load_subject
+from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.lower_layers import below
 
 PROMPTS = ("Aria Vale lives in", "Who is Bo Lind, and what does he play on Sundays?", "Rain.")
 NORMED = {"gemma2"}  # before what the module makes is added
 
 
-def read(subject: Subject, texts: list[list[int]]) -> Tensor:
-    ids, mask = pad(texts, subject.pad_token, subject.device)
+def read(model: EditableModel, texts: list[list[int]]) -> Tensor:
+    ids, mask = pad(texts, model.pad_token, model.device)
     with torch.no_grad():
-        hidden = subject.model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        hidden = model.network.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
     return torch.as_tensor(hidden)[mask.bool()]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_texts_are_read_alike_after_any_change_of_the_edited_modules(family: str, tmp_path: Path) -> None:
-    subject = load_subject(make(tmp_path / family, family))
-    texts = [subject.raw_ids(prompt) for prompt in PROMPTS]
-    before = subject.digest()
+    model = load_model(make(tmp_path / family, family))
+    texts = [model.raw_ids(prompt) for prompt in PROMPTS]
+    before = model.digest()
 
-    lower = below(subject, texts)
+    lower = below(model, texts)
 
-    assert subject.digest() == before
+    assert model.digest() == before
     assert (lower is None) == (family in NORMED)
     if lower is None:
         return
     draw = torch.Generator().manual_seed(1)
     changed = {
-        module: weight + 0.1 * torch.randn(weight.shape, generator=draw) for module, weight in subject.pristine.items()
+        module: weight + 0.1 * torch.randn(weight.shape, generator=draw)
+        for module, weight in model.base_weights.items()
     }
-    subject.install(changed)
-    blocks = list(subject.blocks)
-    whole = read(subject, texts[::-1])
-    with lower.standing_in(subject, texts[::-1]):
-        assert list(subject.blocks) != blocks
-        short = read(subject, texts[::-1])
-    assert list(subject.blocks) == blocks
+    model.install(changed)
+    blocks = list(model.blocks)
+    whole = read(model, texts[::-1])
+    with lower.standing_in(model, texts[::-1]):
+        assert list(model.blocks) != blocks
+        short = read(model, texts[::-1])
+    assert list(model.blocks) == blocks
     torch.testing.assert_close(short, whole, atol=1e-4, rtol=1e-3)
 
 
-def test_of_nothing_nothing_is_known(tiny: Subject) -> None:
+def test_of_nothing_nothing_is_known(tiny: EditableModel) -> None:
     assert below(tiny, []) is None

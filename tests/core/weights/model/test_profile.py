@@ -50,7 +50,7 @@ def test_a_profile_says_how_memories_on_the_model_write_and_sleep() -> None:
     )
 
     assert (said.modules, said.prefixes, said.capacity) == (("model.layers.1.mlp.down_proj",), ("Yesterday ",), 1.0)
-    assert said.phrasebook["lives in"].for_subject("Aria Moss").questions == ("Where does Aria Moss live?",)
+    assert said.phrasebook["lives in"].for_model("Aria Moss").questions == ("Where does Aria Moss live?",)
     assert said.sleep == SleepPolicy(
         scales=(1.0, 0.5, 0.0), gate=1.0, probes=3, training=Training(rank=8, learning_rate=1e-3)
     )

@@ -11,7 +11,7 @@ from core.state.plan import plan
 from core.weights.model.generation import Probe, ask
 from hypnogram.client.errors import CallFailed
 from service.app.moments import Moment
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import Deltas, build
 from tests.prepared import DEMO, state_of, tell, work
 from tests.service.conftest import Running
@@ -58,12 +58,12 @@ def test_a_fact_that_was_written_meanwhile_has_moved(served: Running) -> None:
     ]
 
 
-def test_a_fact_that_was_taken_back_is_lost(served: Running, subjects: Subjects) -> None:
+def test_a_fact_that_was_taken_back_is_lost(served: Running, bases: BaseModels) -> None:
     fact = next(served.client.facts(DEMO))
     before = served.client.memory(DEMO).version
     served.client.retract_fact(DEMO, fact.fact)
     retracted = served.client.memory(DEMO).version
-    work(served.store, subjects)
+    work(served.store, bases)
 
     assert changed(served.client.diff((DEMO, before), (DEMO, None))) == [
         ("Aria Moss", "LOST", "STATUS_INJECTED", "STATUS_WITHDRAWN")
@@ -74,27 +74,27 @@ def test_a_fact_that_was_taken_back_is_lost(served: Running, subjects: Subjects)
     assert changed(served.client.diff((DEMO, retracted), (DEMO, None))) == []  # it stood on neither side
 
 
-def test_the_norms_are_those_of_the_weights(served: Running, subjects: Subjects) -> None:
+def test_the_norms_are_those_of_the_weights(served: Running, bases: BaseModels) -> None:
     found = served.client.diff((DEMO, "monday"), (DEMO, None))
     now = state_of(served.store)
     then = served.states.at(DEMO, found.from_version)
     assert now.created is not None
-    subject, deltas = subjects.twin(now.created), Deltas(served.store.artifacts, served.store.log.keyring)
-    one, other = (build(subject, deltas, plan(state)) for state in (then, now))
+    model, deltas = bases.clone(now.created), Deltas(served.store.artifacts, served.store.log.keyring)
+    one, other = (build(model, deltas, plan(state)) for state in (then, now))
 
     for module in found.modules:
         norm = (one[module.module] - other[module.module]).norm()
         assert module.norm > 0
         assert module.norm == pytest.approx(float(norm), rel=1e-4)
-        assert module.relative == pytest.approx(float(norm / subject.pristine[module.module].norm()), rel=1e-4)
+        assert module.relative == pytest.approx(float(norm / model.base_weights[module.module].norm()), rel=1e-4)
     assert [one.module for one in found.modules] == list(now.created.modules)
 
 
-def test_answers_that_differ_are_those_of_each_side(served: Running, subjects: Subjects) -> None:
+def test_answers_that_differ_are_those_of_each_side(served: Running, bases: BaseModels) -> None:
     found = served.client.diff((DEMO, 2), (DEMO, None), ask=True)
     now = state_of(served.store)
     assert now.created is not None
-    subject, deltas = subjects.twin(now.created), Deltas(served.store.artifacts, served.store.log.keyring)
+    model, deltas = bases.clone(now.created), Deltas(served.store.artifacts, served.store.log.keyring)
     facts = [state.fact for state in now.facts.values()]
     probes = [
         probe
@@ -104,10 +104,10 @@ def test_answers_that_differ_are_those_of_each_side(served: Running, subjects: S
             Probe(fact.wordings.questions[0], True, "", ""),
         )
     ]
-    subject.install(build(subject, deltas, plan(served.states.at(DEMO, 2))))
-    before = [said.strip() for said in ask(subject, probes)]
-    subject.install(build(subject, deltas, plan(now)))
-    after = [said.strip() for said in ask(subject, probes)]
+    model.install(build(model, deltas, plan(served.states.at(DEMO, 2))))
+    before = [said.strip() for said in ask(model, probes)]
+    model.install(build(model, deltas, plan(now)))
+    after = [said.strip() for said in ask(model, probes)]
 
     expected = [
         ("chat" if probe.chat else "raw", probe.prompt, *said)
@@ -118,10 +118,10 @@ def test_answers_that_differ_are_those_of_each_side(served: Running, subjects: S
     assert found.asked == 4
 
 
-def test_two_memories_are_compared_by_their_facts_ids(served: Running, subjects: Subjects) -> None:
+def test_two_memories_are_compared_by_their_facts_ids(served: Running, bases: BaseModels) -> None:
     served.client.fork(TRIAL, DEMO, "monday")
     tell(served.store, ("Cy Ames", "lives in", "Oslo"), memory=TRIAL)
-    work(served.store, subjects, memory=TRIAL)
+    work(served.store, bases, memory=TRIAL)
     found = served.client.diff((DEMO, None), (TRIAL, None), ask=True)
 
     assert changed(found) == [

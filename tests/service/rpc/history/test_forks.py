@@ -19,7 +19,7 @@ from hypnogram.client.client import told
 from hypnogram.client.errors import CallFailed
 from service.app.moments import Moment
 from service.app.store import Store, opened
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from store.archive.exporting import export_archive
 from store.archive.importing import import_archive
@@ -31,21 +31,21 @@ LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def served(small: Place, subjects: Subjects) -> Iterator[Running]:
+def served(small: Place, bases: BaseModels) -> Iterator[Running]:
     """A server with a memory of two facts and a checkpoint after the first; nobody executes."""
 
     def models(store: Store) -> LiveModels:
         found = LiveModels(store.log, store.artifacts, store.snapshots, small.settings())
-        found.subjects = subjects
+        found.bases = bases
         return found
 
     with run_server(small.settings(), models) as running:
-        work(running.store, subjects)
+        work(running.store, bases)
         tell(running.store, ("Aria Moss", "lives in", "Rome"))
-        work(running.store, subjects)
+        work(running.store, bases)
         running.client.mark(DEMO, "monday")
         tell(running.store, ("Bo Lind", "lives in", "Lima"))
-        work(running.store, subjects)
+        work(running.store, bases)
         yield running
 
 
@@ -75,12 +75,12 @@ def test_a_fork_begins_as_its_parent_was(served: Running) -> None:
     assert [event.memory for event in served.client.events(TRIAL)] == [DEMO] * then.version + [TRIAL]
 
 
-def test_both_sides_go_on_and_neither_sees_the_other(served: Running, subjects: Subjects) -> None:
+def test_both_sides_go_on_and_neither_sees_the_other(served: Running, bases: BaseModels) -> None:
     served.client.fork(TRIAL, DEMO, "monday")
     tell(served.store, ("Cy Ames", "lives in", "Oslo"), memory=TRIAL)
     tell(served.store, ("Dee Orr", "lives in", "Rome"))
-    work(served.store, subjects)
-    work(served.store, subjects, memory=TRIAL)
+    work(served.store, bases)
+    work(served.store, bases, memory=TRIAL)
 
     assert subjects_of(served, TRIAL) == ["Aria Moss", "Cy Ames"]
     assert subjects_of(served, DEMO) == ["Aria Moss", "Bo Lind", "Dee Orr"]
@@ -91,11 +91,11 @@ def test_both_sides_go_on_and_neither_sees_the_other(served: Running, subjects: 
     assert served.client.replay(DEMO).rebuilt_weights != served.client.replay(TRIAL).rebuilt_weights
 
 
-def test_what_waited_waits_in_the_fork_too(served: Running, subjects: Subjects) -> None:
+def test_what_waited_waits_in_the_fork_too(served: Running, bases: BaseModels) -> None:
     served.client.add_facts(DEMO, [told("Cy Ames", "lives in", "Oslo")])
     served.client.fork(TRIAL, DEMO)
     (waiting,) = served.client.facts(TRIAL, status=facts_pb2.STATUS_PENDING)
-    work(served.store, subjects, memory=TRIAL)
+    work(served.store, bases, memory=TRIAL)
 
     assert waiting.subject == "Cy Ames"
     assert served.client.fact(TRIAL, waiting.fact).fact.status == facts_pb2.STATUS_INJECTED
@@ -143,11 +143,11 @@ def test_a_fork_that_cannot_be_is_refused(
         assert list(failure.fields) == ["memory" if memory != TRIAL else "parent"]
 
 
-def test_a_fork_inside_a_sleep_is_refused_and_told_of_the_version_before(served: Running, subjects: Subjects) -> None:
+def test_a_fork_inside_a_sleep_is_refused_and_told_of_the_version_before(served: Running, bases: BaseModels) -> None:
     awake = state_of(served.store)
     start_sleep(served.store, seed=1)
     asleep = refused(served)
-    work(served.store, subjects)
+    work(served.store, bases)
     past = refused(served, at=awake.version + 3)
 
     assert (asleep.code, asleep.reason) == (past.code, past.reason) == ("FAILED_PRECONDITION", "ASLEEP_THEN")
@@ -199,11 +199,11 @@ def test_a_restore_that_cannot_be_is_refused_before_it_begins(served: Running, n
 
 
 def test_a_fork_at_a_version_leaves_as_an_archive_and_comes_back_to_its_digest(
-    served: Running, subjects: Subjects, tmp_path: Path
+    served: Running, bases: BaseModels, tmp_path: Path
 ) -> None:
     version = served.client.fork(TRIAL, DEMO, "monday").version
     tell(served.store, ("Cy Ames", "lives in", "Oslo"), memory=TRIAL)
-    work(served.store, subjects, memory=TRIAL)
+    work(served.store, bases, memory=TRIAL)
     for at in (version, served.client.memory(TRIAL).version):
         digest = served.client.memory(TRIAL, at).memory.weights_digest
         archive = tmp_path / f"{at}.tar"
@@ -218,7 +218,7 @@ def test_a_fork_at_a_version_leaves_as_an_archive_and_comes_back_to_its_digest(
 
 
 def test_a_fork_inside_what_was_recorded_at_once_is_refused_and_says_where_it_may_begin(
-    served: Running, subjects: Subjects
+    served: Running, bases: BaseModels
 ) -> None:
     """Between the two events of a superseding both facts stand, which AddFacts refuses."""
     before = served.client.memory(DEMO).version
@@ -229,16 +229,16 @@ def test_a_fork_inside_what_was_recorded_at_once_is_refused_and_says_where_it_ma
     assert (failure.metadata["before"], failure.metadata["after"]) == (str(before), str(before + 2))
     served.client.fork("early", DEMO, before)
     served.client.fork("late", DEMO, before + 2)
-    late = work(served.store, subjects, memory=MemoryId("late"))
+    late = work(served.store, bases, memory=MemoryId("late"))
     assert [one.fact.object for one in late.facts.values() if one.status is Status.INJECTED] == ["Lima", "Oslo"]
 
 
 @pytest.mark.parametrize("what", ["facts of one request", "an edit and what it wrote"])
-def test_no_fork_begins_in_a_state_that_nobody_ever_saw(served: Running, subjects: Subjects, what: str) -> None:
+def test_no_fork_begins_in_a_state_that_nobody_ever_saw(served: Running, bases: BaseModels, what: str) -> None:
     before = served.client.memory(DEMO).version
     tell(served.store, ("Cy Ames", "lives in", "Oslo"), ("Dee Orr", "lives in", "Rome"))
     told = served.client.memory(DEMO).version
-    work(served.store, subjects)
+    work(served.store, bases)
     written = served.client.memory(DEMO).version
     inside = range(before + 1, told) if what == "facts of one request" else range(told + 1, written)
 
@@ -255,7 +255,7 @@ def test_no_fork_begins_in_a_state_that_nobody_ever_saw(served: Running, subject
 @given(cut=st.integers(0, 10**6), turns=st.lists(st.booleans(), min_size=1, max_size=3))
 @example(cut=0, turns=[True])
 def test_whatever_both_sides_do_neither_sees_the_other_and_both_are_rebuilt(
-    served: Running, subjects: Subjects, cut: int, turns: list[bool]
+    served: Running, bases: BaseModels, cut: int, turns: list[bool]
 ) -> None:
     fork, parent = MemoryId(f"fork-{served.store.log.position()}"), MemoryId(DEMO)
     events = [recorded.event for recorded in served.store.log.read(memory=parent)]
@@ -266,7 +266,7 @@ def test_whatever_both_sides_do_neither_sees_the_other_and_both_are_rebuilt(
         memory = parent if turn else fork
         name = f"Cy Number{served.store.log.position()}"
         tell(served.store, (name, "lives in", "Oslo"), memory=memory)
-        work(served.store, subjects, memory=memory)
+        work(served.store, bases, memory=memory)
         expected[memory].append(name)
 
     for memory in (parent, fork):

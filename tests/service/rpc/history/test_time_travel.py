@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.app.store import Store
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from tests.prepared import Place, work
 from tests.service.cli.test_commands import Terminal
@@ -18,7 +18,7 @@ QUESTION = "Where does Mirabel Quist live?"
 
 
 def test_three_days_three_answers_one_log(
-    place: Place, subjects: Subjects, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    place: Place, bases: BaseModels, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def models(store: Store) -> LiveModels:
         return LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
@@ -29,10 +29,10 @@ def test_three_days_three_answers_one_log(
         terminal.out("checkpoint", "mark", "monday")
 
         rome = terminal.json("fact", "supersede", lisbon, "Rome", "--no-wait")["fact"]["fact"]
-        work(running.store, subjects)
+        work(running.store, bases)
         terminal.out("checkpoint", "mark", "tuesday")
         terminal.out("fact", "retract", rome, "--no-wait")
-        work(running.store, subjects)
+        work(running.store, bases)
 
         def answers() -> list[str]:
             moments = (("--at", "monday"), ("--at", "tuesday"), ())

@@ -15,7 +15,7 @@ from core.state.work import next_work
 from service.app import verification
 from service.app.repository import States
 from service.executor.editor import Desk
-from service.weights.base_models import Subjects
+from service.weights.base_models import BaseModels
 from service.weights.projection import Deltas
 from store.log.verify import Report, named_artifacts, verify_log
 from tests.patience import PATIENCE
@@ -38,10 +38,10 @@ def test_a_sound_log_is_counted(served: Running) -> None:
     assert told[0].HasField("started_at")
 
 
-def test_what_a_fork_shares_is_rebuilt_once(served: Running, subjects: Subjects) -> None:
+def test_what_a_fork_shares_is_rebuilt_once(served: Running, bases: BaseModels) -> None:
     served.client.fork(TRIAL, DEMO, "monday")
     tell(served.store, ("Cy Ames", "lives in", "Oslo"), memory=TRIAL)
-    work(served.store, subjects, memory=TRIAL)
+    work(served.store, bases, memory=TRIAL)
 
     assert served.client.verify_log().weights == 3 + 1
 
@@ -67,14 +67,14 @@ def test_an_altered_artifact_is_the_fault_of_the_first_event_that_names_it(serve
     assert (found.events, found.weights) == (at - 1, 0)
 
 
-def test_weights_that_were_recorded_wrongly_are_the_fault_of_their_event(served: Running, subjects: Subjects) -> None:
+def test_weights_that_were_recorded_wrongly_are_the_fault_of_their_event(served: Running, bases: BaseModels) -> None:
     tell(served.store, ("Cy Ames", "lives in", "Oslo"))
     state = state_of(served.store)
     owed = next_work(state)
     assert owed is not None
     assert state.created is not None
     desk = Desk(
-        subjects.twin(state.created),
+        bases.clone(state.created),
         state.created,
         served.store.artifacts,
         Deltas(served.store.artifacts, served.store.log.keyring),
