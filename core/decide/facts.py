@@ -19,7 +19,7 @@ from core.events.history import FactsRepeated, FactWithdrawn
 from core.facts import Fact
 from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
-from core.state.memory import Memory, Status, said_key
+from core.state.memory import Memory, Status, statement_key
 from core.state.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, still_owed
 from core.texts import sentence
 from core.wordings import are_own
@@ -77,8 +77,8 @@ def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
     for index, one in enumerate(told):
         path = f"facts[{index}]"
         check_fact(one.fact, path, _own(memory, one.fact))
-        key = said_key(one.fact.subject, one.fact.relation)
-        known = memory.said.get(key)
+        key = statement_key(one.fact.subject, one.fact.relation)
+        known = memory.by_statement.get(key)
         before = memory.facts[known].fact if known is not None else new[key].fact if key in new else None
         if before is None:
             new[key] = one
@@ -122,7 +122,7 @@ def record_injection(memory: Memory, edit: EditComputed) -> tuple[Event, ...]:
     for one in edit.columns:
         events.append(FactInjected(fact=one.fact, edit=edit.edit, stage=0, scale=one.scale))
         predecessor = memory.facts[one.fact].predecessor
-        if predecessor is not None and memory.facts[predecessor].told:
+        if predecessor is not None and memory.facts[predecessor].in_weights:
             events.append(_replaced(memory, predecessor, edit))
     return tuple(events)
 

@@ -20,7 +20,7 @@ from core.events import Event
 from core.events.facts import FactAdded
 from core.events.history import CheckpointMarked, FactErased, FactRetracted, FactSuperseded, MemoryForked, MemoryRebased
 from core.ids import CHECKPOINT_NAME, FactId, MemoryId
-from core.state.memory import FactState, Memory, Status, said_key
+from core.state.memory import FactState, Memory, Status, statement_key
 from core.state.work import still_owed
 from core.texts import sentence
 
@@ -94,8 +94,10 @@ def retract(memory: Memory, command: RetractFact) -> tuple[Event, ...]:
     state = memory.facts.get(command.fact)
     if state is None:
         raise FactUnknown(command.memory, command.fact)
-    failed = state.told and command.fact not in memory.leaving  # its withdrawal did, and may be asked for again
-    erasing = command.erase and not state.erased and command.fact not in memory.erasing
+    failed = (
+        state.in_weights and command.fact not in memory.pending_withdrawal
+    )  # its withdrawal did, and may be asked for again
+    erasing = command.erase and not state.erased and command.fact not in memory.pending_erasure
     if state.retracted and not failed and not erasing:
         raise RetractedAlready(command.memory, command.fact, state.retracted, _in_place_of(memory, state))
     return (
@@ -147,4 +149,6 @@ def _in_place_of(memory: Memory, state: FactState) -> FactId | None:
         state = memory.facts[state.successor]
     if not state.retracted:
         return state.fact.id
-    return memory.said.get(said_key(state.fact.subject, state.fact.relation)) if state.fact.subject else None
+    return (
+        memory.by_statement.get(statement_key(state.fact.subject, state.fact.relation)) if state.fact.subject else None
+    )

@@ -8,7 +8,7 @@ from core.decide.commands import AddFacts, RetractFact, RetryFacts, SupersedeFac
 from core.errors.base import InvalidField, RequestReused
 from core.facts import Fact
 from core.ids import FactId
-from core.state.memory import Memory, Request, said_key
+from core.state.memory import Memory, Request, statement_key
 from core.texts import sentence
 
 MAX_REQUEST_ID = 128  # characters
@@ -55,14 +55,14 @@ def _may_be(memory: Memory, earlier: Request, command: AddFacts | SupersedeFact 
 def _says(memory: Memory, fact: FactId, told: Fact) -> bool:
     """Whether `fact` says what `told` does, as far as anybody can tell: of one that was erased nobody can."""
     known = memory.facts[fact].fact
-    same = said_key(known.subject, known.relation) == said_key(told.subject, told.relation)
+    same = statement_key(known.subject, known.relation) == statement_key(told.subject, told.relation)
     return not known.subject or (same and sentence(known.object) == sentence(told.object))
 
 
 def known_facts(memory: Memory, told: Sequence[ToldFact]) -> tuple[FactId, ...]:
     """The facts in `memory` that say what each of `told` does, as far as it knows them."""
-    keys = [said_key(one.fact.subject, one.fact.relation) for one in told]
-    return tuple(memory.said[key] for key in keys if key in memory.said)
+    keys = [statement_key(one.fact.subject, one.fact.relation) for one in told]
+    return tuple(memory.by_statement[key] for key in keys if key in memory.by_statement)
 
 
 def facts_of(then: Memory, request: str, keys: Sequence[tuple[str, str]]) -> list[FactId]:
@@ -70,13 +70,13 @@ def facts_of(then: Memory, request: str, keys: Sequence[tuple[str, str]]) -> lis
 
     Args:
         then: the memory as it was when the request had been carried out, without the words erased since.
-        keys: `said_key` of each fact that comes with the request now.
+        keys: `statement_key` of each fact that comes with the request now.
 
     Raises:
         RequestReused: it came with other facts, which only shows here once one of them was erased.
     """
     added = then.requests[request].facts
-    found = {key: then.said[key] for key in keys if key in then.said}
+    found = {key: then.by_statement[key] for key in keys if key in then.by_statement}
     missing = [key for key in dict.fromkeys(keys) if key not in found]
     erased = [one.fact.id for one in then.facts.values() if not one.fact.subject and not one.retracted]
     own = [one for one in erased if one in added]  # in the order of the request

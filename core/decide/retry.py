@@ -35,5 +35,5 @@ def given_up(memory: Memory, fact: FactId) -> bool:
     state = memory.facts[fact]
     if state.status is Status.PARKED:
         return True
-    stays = state.lingers or (state.erase and bool(state.retracted) and not state.erased)
+    stays = state.awaits_withdrawal or (state.erase and bool(state.retracted) and not state.erased)
     return stays and not will_leave(memory, fact)

@@ -47,7 +47,7 @@ def start(memory: Memory, command: StartSleep) -> tuple[Event, ...]:
         raise SleepInProgress(memory.sleep.id, memory.sleep.started.kind)
     if memory.created is None or memory.statistics is None:
         raise NotReady("its statistics are not prepared yet; wait until they are (`hypnogram status`), then try again")
-    if not any(state.told or state.fading for state in memory.facts.values()):
+    if not any(state.in_weights or state.carried_by_edit for state in memory.facts.values()):
         raise NotReady("no fact is in its weights yet, so there is nothing to sleep on; tell it facts first")
     check_policy(command.policy)
     if command.kind == "sleep":  # a nap moves no fact on
@@ -67,7 +67,7 @@ def start(memory: Memory, command: StartSleep) -> tuple[Event, ...]:
 
 def _check_stages(memory: Memory, policy: SleepPolicy) -> None:
     """Raises InvalidField when a fact that an edit carries is at a stage from which `policy` knows no next one."""
-    carried = [state.stage for state in memory.facts.values() if state.fading]
+    carried = [state.stage for state in memory.facts.values() if state.carried_by_edit]
     if (highest := max(carried, default=0)) >= policy.dissolved:
         raise InvalidField(
             "policy.scales",

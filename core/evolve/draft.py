@@ -32,9 +32,9 @@ class Draft:
         self.failure = memory.failure
         self.facts = dict(memory.facts)
         self.pending = dict(memory.pending)
-        self.leaving = dict(memory.leaving)
-        self.erasing = dict(memory.erasing)
-        self.said = dict(memory.said)
+        self.pending_withdrawal = dict(memory.pending_withdrawal)
+        self.pending_erasure = dict(memory.pending_erasure)
+        self.by_statement = dict(memory.by_statement)
         self.requests = dict(memory.requests)
         self.edits = dict(memory.edits)
         self.adapters = dict(memory.adapters)
@@ -61,9 +61,9 @@ class Draft:
             failure=self.failure,
             facts=MappingProxyType(self.facts),
             pending=MappingProxyType(self.pending),
-            leaving=MappingProxyType(self.leaving),
-            erasing=MappingProxyType(self.erasing),
-            said=MappingProxyType(self.said),
+            pending_withdrawal=MappingProxyType(self.pending_withdrawal),
+            pending_erasure=MappingProxyType(self.pending_erasure),
+            by_statement=MappingProxyType(self.by_statement),
             requests=MappingProxyType(self.requests),
             edits=MappingProxyType(self.edits),
             adapters=MappingProxyType(self.adapters),

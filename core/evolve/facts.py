@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.events.facts import EditComputed, FactAdded, WorkFailed
 from core.evolve.draft import Draft
 from core.evolve.history import leave
-from core.state.memory import Edit, FactState, Request, Status, Withdrawal, said_key
+from core.state.memory import Edit, FactState, Request, Status, Withdrawal, statement_key
 from core.state.work import Erase, Withdraw
 
 
@@ -31,7 +31,7 @@ def fact_added(draft: Draft, event: FactAdded) -> None:
         fact = replace(fact, id=event.fact)
     draft.facts[event.fact] = FactState(fact=fact, source=event.source, added=draft.version, erase=blank)
     draft.pending[event.fact] = None
-    draft.said[said_key(fact.subject, fact.relation)] = event.fact
+    draft.by_statement[statement_key(fact.subject, fact.relation)] = event.fact
     earlier = draft.requests.get(event.request)
     draft.requests[event.request] = Request(
         digest=event.request_digest, facts=(*earlier.facts, event.fact) if earlier else (event.fact,)
@@ -47,9 +47,9 @@ def work_failed(draft: Draft, event: WorkFailed) -> None:
     for fact in event.facts:
         draft.change(fact, failures=event.attempt, failure=event.message)
         if event.parked and event.work == Withdraw.name:
-            draft.leaving.pop(fact, None)
+            draft.pending_withdrawal.pop(fact, None)
         elif event.parked and event.work == Erase.name:
-            draft.erasing.pop(fact, None)
+            draft.pending_erasure.pop(fact, None)
         elif event.parked:
             draft.change(fact, status=Status.PARKED)
             draft.pending.pop(fact, None)

@@ -21,7 +21,7 @@ from core.events.history import (
 from core.evolve.draft import Draft
 from core.facts import Fact, Source, Wordings
 from core.ids import Digest, FactId
-from core.state.memory import Adapter, Checkpoint, Request, Status, Withdrawal, said_key
+from core.state.memory import Adapter, Checkpoint, Request, Status, Withdrawal, statement_key
 
 
 def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
@@ -60,14 +60,14 @@ def leave(draft: Draft, fact: FactId, how: Withdrawal) -> None:
     """The columns that carried `fact` are out of force, and it is withdrawn."""
     draft.carried_by((), {fact: 0.0})
     draft.change(fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
-    draft.leaving.pop(fact, None)
+    draft.pending_withdrawal.pop(fact, None)
 
 
 def _retracted(draft: Draft, event: FactRetracted) -> None:
     if event.request:
         draft.requests[event.request] = Request(digest=event.request_digest, facts=(event.fact,), retracts=True)
     if event.erase:
-        draft.erasing[event.fact] = None
+        draft.pending_erasure[event.fact] = None
         draft.change(event.fact, erase=True, failures=0, failure="")
     if draft.facts[event.fact].status is not Status.WITHDRAWN:
         _taken_back(draft, event.fact)
@@ -83,25 +83,25 @@ def _retried(draft: Draft, event: FactRetried) -> None:
     if state.status is Status.PARKED:
         draft.change(event.fact, status=Status.PENDING)
         draft.pending[event.fact] = None
-    elif state.told:
-        draft.leaving[event.fact] = None
+    elif state.in_weights:
+        draft.pending_withdrawal[event.fact] = None
     else:
-        draft.erasing[event.fact] = None
+        draft.pending_erasure[event.fact] = None
 
 
 def _taken_back(draft: Draft, fact: FactId) -> None:
     state = draft.facts[fact]
-    key = said_key(state.fact.subject, state.fact.relation)
-    if draft.said.get(key) == fact:
-        del draft.said[key]
+    key = statement_key(state.fact.subject, state.fact.relation)
+    if draft.by_statement.get(key) == fact:
+        del draft.by_statement[key]
     draft.pending.pop(fact, None)
     if draft.sleep is not None:
         draft.sleep = draft.sleep.taken_back(fact)
     draft.change(fact, retracted=state.retracted or draft.version, failures=0, failure="")
-    if state.edits and not state.told:  # a fork or an archive ends between its edit and its FactInjected
+    if state.edits and not state.in_weights:  # a fork or an archive ends between its edit and its FactInjected
         draft.change(fact, status=Status.INJECTED)
-    if draft.facts[fact].told:
-        draft.leaving[fact] = None
+    if draft.facts[fact].in_weights:
+        draft.pending_withdrawal[fact] = None
     else:
         draft.change(fact, status=Status.WITHDRAWN, withdrawal=Withdrawal.NEVER_WRITTEN)
 
@@ -116,12 +116,12 @@ def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:
     else:
         how = Withdrawal.COUNTER_EDIT
         draft.change(event.fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
-        draft.leaving.pop(event.fact, None)
+        draft.pending_withdrawal.pop(event.fact, None)
     draft.weights, draft.crowding = event.weights_after, event.crowding
 
 
 def _erased(draft: Draft, fact: FactId) -> None:
-    draft.erasing.pop(fact, None)
+    draft.pending_erasure.pop(fact, None)
     draft.change(fact, fact=_blank(fact), source=Source(), erased=True, failures=0, failure="")
     for name, request in draft.requests.items():
         if fact in request.facts:

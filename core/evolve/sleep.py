@@ -63,7 +63,9 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
             draft.carried_by((), {event.fact: 0.0})
             if draft.facts[event.fact].status is Status.WITHDRAWN:  # its counter-edit is what dissolved
                 draft.change(event.fact, withdrawal=Withdrawal.UNLEARNED)
-                draft.leaving.pop(event.fact, None)  # what the evening found said again has been unlearned since
+                draft.pending_withdrawal.pop(
+                    event.fact, None
+                )  # what the evening found said again has been unlearned since
             else:
                 draft.change(event.fact, status=Status.DISSOLVED)
             draft.sleep = replace(draft.asleep, dissolved=(*draft.asleep.dissolved, event.fact))
@@ -81,7 +83,7 @@ def _sleep_started(draft: Draft, event: SleepStarted) -> None:
     draft.undo = Undo(
         version=draft.version - 1,
         facts=MappingProxyType(dict(draft.facts)),
-        leaving=MappingProxyType(dict(draft.leaving)),
+        pending_withdrawal=MappingProxyType(dict(draft.pending_withdrawal)),
         edits=MappingProxyType(dict(draft.edits)),
         adapters=MappingProxyType(dict(draft.adapters)),
         weights=draft.weights,
@@ -99,11 +101,11 @@ def _fact_audited(draft: Draft, event: FactAudited) -> None:
     if gate or not state.retracted:
         draft.audited(event)
     if not gate:
-        draft.change(event.fact, healthy=event.healthy, known=event.known)
+        draft.change(event.fact, healthy=event.healthy, known_to_base=event.known)
     if withdrawn and not gate:  # one that the model says again has to be withdrawn again
-        draft.leaving.pop(event.fact, None)
+        draft.pending_withdrawal.pop(event.fact, None)
         if not event.healthy:
-            draft.leaving[event.fact] = None
+            draft.pending_withdrawal[event.fact] = None
 
 
 def _unchanged(measured: ControlsMeasured) -> Unchanged:
@@ -116,7 +118,7 @@ def _roll_back(draft: Draft) -> None:
     assert undo is not None
     for fact, before in undo.facts.items():  # facts told during the sleep stay, and so does what was taken back
         now = draft.facts[fact]
-        if not (now.status is Status.WITHDRAWN and not before.told and not before.edits):
+        if not (now.status is Status.WITHDRAWN and not before.in_weights and not before.edits):
             draft.facts[fact] = replace(
                 before,
                 fact=now.fact,  # without its words, once it is erased
@@ -131,9 +133,9 @@ def _roll_back(draft: Draft) -> None:
                 erased=now.erased,
             )
     # what audits said of withdrawn facts, they said of weights that are undone
-    leaving = [fact for fact in undo.leaving if draft.facts[fact].status is Status.WITHDRAWN]
-    leaving += [fact for fact in draft.leaving if draft.facts[fact].status is not Status.WITHDRAWN]
-    draft.leaving = dict.fromkeys(leaving)
+    leaving = [fact for fact in undo.pending_withdrawal if draft.facts[fact].status is Status.WITHDRAWN]
+    leaving += [fact for fact in draft.pending_withdrawal if draft.facts[fact].status is not Status.WITHDRAWN]
+    draft.pending_withdrawal = dict.fromkeys(leaving)
     draft.edits, draft.adapters = dict(undo.edits), dict(undo.adapters)
     draft.weights, draft.crowding = undo.weights, undo.crowding
     draft.unchanged = undo.unchanged

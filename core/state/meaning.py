@@ -38,7 +38,7 @@ def told_about(memory: Memory, subjects: Sequence[str]) -> Mapping[tuple[str, st
     """The live facts about `subjects`, by subject as it is compared and by meaning."""
     meanings, wanted = _meanings(memory), set(map(same_words, subjects))
     told: dict[tuple[str, str], list[FactId]] = {}
-    for (subject, relation), fact in memory.said.items():
+    for (subject, relation), fact in memory.by_statement.items():
         if subject in wanted:
             told.setdefault((subject, meanings.of(relation)), []).append(fact)
     return told

@@ -42,7 +42,7 @@ class FactState:
     Attributes:
         edits: whose columns of this fact are in force, at `scale`; once it is withdrawn, its counter-edit.
         healthy: the verdict of its last audit; None before the first.
-        known: whether the pristine model says it by itself, as far as audits have asked.
+        known_to_base: whether the base model says it by itself, as far as audits have asked.
         retracted: the version at which it was taken back or superseded; 0 while it stands.
         successor, predecessor: the fact that superseded it, and the one that it superseded.
         withdrawal: how it left the weights; None while it has not.
@@ -59,7 +59,7 @@ class FactState:
     failures: int = 0
     failure: str = ""
     healthy: bool | None = None
-    known: bool = False
+    known_to_base: bool = False
     retracted: int = 0
     successor: FactId | None = None
     predecessor: FactId | None = None
@@ -68,17 +68,17 @@ class FactState:
     erased: bool = False
 
     @property
-    def told(self) -> bool:
+    def in_weights(self) -> bool:
         """Whether the weights carry it, by an edit or by adapters."""
         return self.status in (Status.INJECTED, Status.DISSOLVED)
 
     @property
-    def lingers(self) -> bool:
+    def awaits_withdrawal(self) -> bool:
         """Whether it was taken back and the weights carry it still."""
-        return bool(self.retracted) and self.told
+        return bool(self.retracted) and self.in_weights
 
     @property
-    def fading(self) -> bool:
+    def carried_by_edit(self) -> bool:
         """Whether nights move it on: an edit carries it, or a counter-edit its absence, and there are words to ask.
 
         Those of a withdrawn fact that shall be erased may be gone before the log says so.
@@ -154,7 +154,7 @@ class Undo:
 
     version: int
     facts: Mapping[FactId, FactState]
-    leaving: Mapping[FactId, None]
+    pending_withdrawal: Mapping[FactId, None]
     edits: Mapping[EditId, Edit]
     adapters: Mapping[AdapterId, Adapter]
     weights: Digest | None
@@ -166,16 +166,22 @@ class Undo:
 class Memory:
     """Everything the log says about one memory up to `version`.
 
-    `failures` counts the attempts that failed at what is owed for the memory as a whole, its statistics or its purge;
-    `failure` is what the last one said. `pending` holds, in the order told, the facts that wait to be written;
-    `leaving` those that were taken back and are still in the weights; `erasing` those whose words shall be destroyed;
-    `said` finds a live fact by subject and relation; `weights` is the digest of the edited modules, None until the
-    clean ones were measured; `crowding` is the share of the key space that keys in force hold; `unchanged` says how
-    everything else was answered when it was asked last, None where it was not since the weights changed; `sleep` is
-    the one in progress, `undo` what it may give back, `slept` the version at which the last one completed;
-    `checkpoints` are versions by name; `forked` says where the memory came from, None for one that was created.
-    `deleted` is the version at which it was deleted, `purged` says that its words and deltas are destroyed; `begun`
-    is the last version of a deleted memory that had the name before.
+    Attributes:
+        failures, failure: attempts that failed at what the memory as a whole is owed (its statistics, its purge), and
+            what the last one said.
+        pending: facts that wait to be written, in the order they were added.
+        pending_withdrawal: retracted or superseded facts that the weights still carry.
+        pending_erasure: facts whose words are to be destroyed.
+        by_statement: the live fact of a subject and relation, as `statement_key` compares them.
+        weights: digest of the edited modules; None until the base weights were measured.
+        crowding: share of the key space that keys in force occupy.
+        unchanged: how other questions were answered when last asked; None if the weights have changed since.
+        sleep, undo: the sleep in progress, and what rolling it back restores.
+        slept: version at which the last sleep completed.
+        checkpoints: versions by name.
+        forked: the memory and version this one came from; None if it was created.
+        deleted, purged: version of its deletion (0 for none), and whether its words and deltas are destroyed.
+        begun: last version of a deleted memory that had the same name.
     """
 
     version: int = 0
@@ -185,9 +191,9 @@ class Memory:
     failure: str = ""
     facts: Mapping[FactId, FactState] = field(default_factory=lambda: MappingProxyType({}))
     pending: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
-    leaving: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
-    erasing: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
-    said: Mapping[tuple[str, str], FactId] = field(default_factory=lambda: MappingProxyType({}))
+    pending_withdrawal: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
+    pending_erasure: Mapping[FactId, None] = field(default_factory=lambda: MappingProxyType({}))
+    by_statement: Mapping[tuple[str, str], FactId] = field(default_factory=lambda: MappingProxyType({}))
     requests: Mapping[str, Request] = field(default_factory=lambda: MappingProxyType({}))
     edits: Mapping[EditId, Edit] = field(default_factory=lambda: MappingProxyType({}))
     adapters: Mapping[AdapterId, Adapter] = field(default_factory=lambda: MappingProxyType({}))
@@ -210,7 +216,9 @@ NOTHING = Memory()
 
 def needed(memory: Memory) -> list[FactId]:
     """The facts whose words and columns `memory` has to read yet: all but those that have left for good."""
-    return [fact for fact, state in memory.facts.items() if state.status is not Status.WITHDRAWN or state.fading]
+    return [
+        fact for fact, state in memory.facts.items() if state.status is not Status.WITHDRAWN or state.carried_by_edit
+    ]
 
 
 def learned(memory: Memory, fact: FactId) -> bool | None:
@@ -220,10 +228,10 @@ def learned(memory: Memory, fact: FactId) -> bool | None:
     """
     state = memory.facts[fact]
     own = [columns for edit in state.edits for columns in memory.edits[edit].columns if columns.fact == fact]
-    return all(columns.learned for columns in own) if own and state.told else None
+    return all(columns.learned for columns in own) if own and state.in_weights else None
 
 
-def said_key(subject: str, relation: str) -> tuple[str, str]:
+def statement_key(subject: str, relation: str) -> tuple[str, str]:
     """Under which key a live fact about `subject` and `relation` is found."""
     return same_words(subject), same_words(relation)
 
@@ -234,12 +242,12 @@ def replaced_by(memory: Memory, fact: FactId) -> tuple[FactId, ...]:
     The fact it supersedes, and withdrawn ones about the same subject and relation: their counter-edits gainsay it.
     """
     new = memory.facts[fact]
-    key = said_key(new.fact.subject, new.fact.relation)
-    found = [new.predecessor] if new.predecessor is not None and memory.facts[new.predecessor].told else []
+    key = statement_key(new.fact.subject, new.fact.relation)
+    found = [new.predecessor] if new.predecessor is not None and memory.facts[new.predecessor].in_weights else []
     for edit in memory.edits.values():
         old = edit.columns[0].fact  # a counter-edit is for one fact
         state = memory.facts[old]
         counters = state.status is Status.WITHDRAWN and edit.id in state.edits
-        if counters and old != fact and said_key(state.fact.subject, state.fact.relation) == key:
+        if counters and old != fact and statement_key(state.fact.subject, state.fact.relation) == key:
             found.append(old)
     return tuple(found)

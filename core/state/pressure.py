@@ -35,7 +35,7 @@ def pressure(memory: Memory) -> Pressure:
     """The pressure of `memory`."""
     if memory.created is None:
         return Pressure()
-    told = [state for state in memory.facts.values() if state.told]
+    told = [state for state in memory.facts.values() if state.in_weights]
     absorbed = [
         columns.absorbed
         for edit in memory.edits.values()

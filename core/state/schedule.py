@@ -44,13 +44,13 @@ def due(memory: Memory, schedule: Schedule, hours_since_sleep: float, hours_sinc
     """
     if memory.sleep is not None or memory.statistics is None or memory.pending:
         return None
-    asked = [state for state in memory.facts.values() if state.told or state.fading]
+    asked = [state for state in memory.facts.values() if state.in_weights or state.carried_by_edit]
     if not asked:
         return None
     written = max((edit.version for edit in memory.edits.values()), default=0)
     night = max((night.ended for night in memory.nights.values()), default=0)
     sleep = max((night.ended for night in memory.nights.values() if night.kind == "sleep"), default=0)
-    unfinished = any(state.fading or state.healthy is False for state in asked)
+    unfinished = any(state.carried_by_edit or state.healthy is False for state in asked)
     now = pressure(memory).total
     if schedule.sleep_pressure and now >= schedule.sleep_pressure and written > sleep:
         return Due(kind="sleep", trigger="pressure")

@@ -122,7 +122,7 @@ def next_work(memory: Memory) -> Work | None:
 
 def _leaves_now(memory: Memory) -> Withdraw | None:
     """The first fact that has to go and whose successor, if it has one, is not about to take its place."""
-    for fact in memory.leaving:
+    for fact in memory.pending_withdrawal:
         state = memory.facts[fact]
         if state.successor not in memory.pending and memory.weights is not None:
             return Withdraw(fact=fact, weights=memory.weights, attempt=state.failures + 1)
@@ -136,7 +136,7 @@ def erasure_due(memory: Memory) -> Erase | None:
     """
     if memory.sleep is not None:
         return None
-    for fact in memory.erasing:
+    for fact in memory.pending_erasure:
         if _is_out(memory, fact):
             return Erase(fact=fact, attempt=memory.facts[fact].failures + 1)
     return None
@@ -144,22 +144,22 @@ def erasure_due(memory: Memory) -> Erase | None:
 
 def will_leave(memory: Memory, fact: FactId) -> bool:
     """Whether an executor is yet to take `fact` out of the weights, or to erase it once it is out."""
-    return fact in memory.leaving or (fact in memory.erasing and _is_out(memory, fact))
+    return fact in memory.pending_withdrawal or (fact in memory.pending_erasure and _is_out(memory, fact))
 
 
 def _is_out(memory: Memory, fact: FactId) -> bool:
     """Whether the weights do without `fact`; one whose withdrawal failed for good they still carry."""
-    return fact not in memory.leaving and not memory.facts[fact].told
+    return fact not in memory.pending_withdrawal and not memory.facts[fact].in_weights
 
 
 def _sleep_step(memory: Memory) -> SleepStep:
     sleep, weights = memory.sleep, memory.weights
     assert sleep is not None
     assert weights is not None
-    carried = tuple(fact for fact, state in memory.facts.items() if state.fading)
-    step = sleep.step(tuple(fact for fact in carried if not memory.facts[fact].lingers))
+    carried = tuple(fact for fact, state in memory.facts.items() if state.carried_by_edit)
+    step = sleep.step(tuple(fact for fact in carried if not memory.facts[fact].awaits_withdrawal))
     facts = {
-        Step.AUDIT: tuple(fact for fact, state in memory.facts.items() if state.told or state.fading),
+        Step.AUDIT: tuple(fact for fact, state in memory.facts.items() if state.in_weights or state.carried_by_edit),
         Step.REFRESH: sleep.degraded,
         Step.END: (),
     }.get(step, carried)
@@ -183,9 +183,9 @@ def still_owed(memory: Memory, work: Inject | SleepStep | Withdraw | Erase | Pur
     if isinstance(work, SleepStep):
         return memory.sleep is not None and _sleep_step(memory) == work
     if isinstance(work, Erase):
-        return memory.sleep is None and work.fact in memory.erasing and _is_out(memory, work.fact)
+        return memory.sleep is None and work.fact in memory.pending_erasure and _is_out(memory, work.fact)
     if isinstance(work, Withdraw):
-        return memory.sleep is None and memory.weights == work.weights and work.fact in memory.leaving
+        return memory.sleep is None and memory.weights == work.weights and work.fact in memory.pending_withdrawal
     return (
         memory.sleep is None and memory.weights == work.weights and all(fact in memory.pending for fact in work.facts)
     )

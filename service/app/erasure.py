@@ -66,7 +66,7 @@ def check_not_held(log: EventLog, states: States, memory: MemoryId, fact: FactId
 def _check_not_held(other: MemoryId, there: Memory, fact: FactId) -> None:
     if fact in there.facts:
         state = there.facts[fact]
-        if state.told or state.status is Status.PENDING:
+        if state.in_weights or state.status is Status.PENDING:
             raise FactHeld(fact, other)
 
 
@@ -96,7 +96,7 @@ def _owes(there: Memory, fact: FactId) -> bool:
     Where its words are gone, because the memory was forked without the key, nothing can be recorded of it any more.
     """
     state = there.facts[fact]
-    return state.erased or fact in there.erasing or not state.fact.subject
+    return state.erased or fact in there.pending_erasure or not state.fact.subject
 
 
 def _take_back(states: States, memory: MemoryId, there: Memory, fact: FactId) -> Memory:

@@ -26,7 +26,7 @@ from core.events.memory import MemoryCreated
 from core.facts import Fact
 from core.ids import Digest, EditId, FactId
 from core.state.built_on import is_built_on
-from core.state.memory import Memory, replaced_by, said_key
+from core.state.memory import Memory, replaced_by, statement_key
 from core.state.nearest import nearest_dissolved
 from core.state.plan import Plan, plan_at, plan_of
 from core.state.sleep import Step
@@ -134,8 +134,10 @@ class Desk:
         fact = memory.facts[work.fact].fact
         without = plan_at(memory, {work.fact: 0.0})
         protection = self._catch_up(memory).without((work.fact,))
-        again = memory.said.get(said_key(fact.subject, fact.relation))
-        answered = again is not None and memory.facts[again].told  # by the fact told since, which the model shall say
+        again = memory.by_statement.get(statement_key(fact.subject, fact.relation))
+        answered = (
+            again is not None and memory.facts[again].in_weights
+        )  # by the fact told since, which the model shall say
         counters = is_built_on(memory, work.fact) and not answered
         still = self._still(fact, memory) if counters else {}  # measured while nothing is taken from others
         weights = build(self._model, self._deltas, without)
@@ -254,7 +256,7 @@ class Desk:
             modules=self._model.modules,
             columns=columns,
             statistics=memory.statistics.artifact,
-            facts_in_force=sum(state.fading and fact not in gone for fact, state in memory.facts.items()),
+            facts_in_force=sum(state.carried_by_edit and fact not in gone for fact, state in memory.facts.items()),
             weights_before=memory.weights,
             weights_after=after,
             crowding=protection.crowding(),
@@ -289,7 +291,7 @@ class Desk:
         protection = Protection.none(statistics.moments, self._model.device)
         if not self._created.hyperparameters.history:
             return protection
-        facts = [state.fact for fact, state in memory.facts.items() if state.fading and fact not in but]
+        facts = [state.fact for fact, state in memory.facts.items() if state.carried_by_edit and fact not in but]
         for start in range(0, len(facts), FACTS_AT_ONCE):
             self._steps(start, len(facts))
             some = facts[start : start + FACTS_AT_ONCE]

@@ -17,7 +17,7 @@ from core.events.sleep import AdapterTrained, Control, ControlsMeasured, FactAud
 from core.facts import Fact
 from core.ids import AdapterId, FactId
 from core.state.gate import known, passes
-from core.state.memory import FactState, Memory, Status, Withdrawal, said_key
+from core.state.memory import FactState, Memory, Status, Withdrawal, statement_key
 from core.state.plan import plan, plan_at
 from core.state.sleep import Occasion, Step
 from core.state.unanswered import untold_questions
@@ -102,7 +102,7 @@ class Bedside:
                 occasion=work.occasion,
                 scale=scales.get(fact, state.scale),
                 healthy=passes(probes, share),
-                known=state.known or known(probes),
+                known=state.known_to_base or known(probes),
                 passed=sum(probe.passed for probe in probes if probe.pathway != UNTOLD),
                 asked=sum(probe.pathway != UNTOLD for probe in probes),
                 weights=weights,
@@ -242,7 +242,7 @@ class Bedside:
         def drawn(texts: list[list[int]], count: int) -> list[list[int]]:
             return random.sample(texts, min(len(texts), count))
 
-        told = [state.fact for state in memory.facts.values() if state.told]
+        told = [state.fact for state in memory.facts.values() if state.in_weights]
         questions = untold_questions(memory, told, each=MAX_PROMPTS)
         return [
             *(text[:LONGEST] for text in drawn(ordinary.whole, number)),
@@ -292,7 +292,7 @@ def _carried_by_adapters(state: FactState) -> bool:
 
 
 def _said_again(memory: Memory, state: FactState) -> bool:
-    return said_key(state.fact.subject, state.fact.relation) in memory.said
+    return statement_key(state.fact.subject, state.fact.relation) in memory.by_statement
 
 
 def _unchanged(controls: list[Control], kind: str) -> float:

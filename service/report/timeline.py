@@ -126,7 +126,9 @@ def _take_in(told: Story, recorded: Recorded, before: Memory) -> None:
     if state.crowding != before.crowding or not told.crowding:
         told.crowding.append((version, state.crowding))
     if isinstance(event, FactAudited) and event.occasion != Occasion.GATE and not event.healthy:
-        told.degraded += [(version, event.fact)] * state.facts[event.fact].told  # the line of one taken back has ended
+        told.degraded += [(version, event.fact)] * state.facts[
+            event.fact
+        ].in_weights  # the line of one taken back has ended
     if isinstance(event, ControlsMeasured) and state.sleep is not None:
         told.audits.append(_audit(event, version, state))
     moved = False

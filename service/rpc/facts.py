@@ -15,7 +15,7 @@ from core.events.codec import canonical
 from core.facts import Fact
 from core.ids import FactId, MemoryId
 from core.state.meaning import may_contradict
-from core.state.memory import FactState, Memory, Status, said_key
+from core.state.memory import FactState, Memory, Status, statement_key
 from core.state.work import will_leave
 from core.texts import same_words
 from service.app.erasure import check_not_held
@@ -53,7 +53,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             return AddFacts(request=request_id, request_digest=digest, facts=told)
 
         state = await self._carry_out(memory, command, request_id, expected)
-        keys = [said_key(one.subject, one.relation) for one in request.facts]
+        keys = [statement_key(one.subject, one.relation) for one in request.facts]
         ids = await asyncio.to_thread(self._answered, memory, state, request_id, keys)
         if wait:
             state = await self._once(memory, lambda now: not any(_is_pending(now, one) for one in ids))

@@ -159,11 +159,11 @@ def _remove(paths: Iterator[Path]) -> None:
 
 
 def _to_json(state: Memory) -> object:
-    """`state` as JSON. Objects keep their order, which means something; keys of `said` are pairs, JSON's are texts."""
-    said = [[*key, fact] for key, fact in state.said.items()]
-    return {**to_json(replace(state, said=MappingProxyType({}))), "said": said}
+    """`state` as JSON. The order of objects matters. Keys of `by_statement` are pairs, so it becomes a list."""
+    said = [[*key, fact] for key, fact in state.by_statement.items()]
+    return {**to_json(replace(state, by_statement=MappingProxyType({}))), "by_statement": said}
 
 
 def _from_json(value: dict[str, Any]) -> Memory:
-    said = {(subject, relation): FactId(fact) for subject, relation, fact in value.pop("said")}
-    return fold((), onto=replace(from_json(Memory, value), said=said))
+    said = {(subject, relation): FactId(fact) for subject, relation, fact in value.pop("by_statement")}
+    return fold((), onto=replace(from_json(Memory, value), by_statement=said))

@@ -329,7 +329,7 @@ def given_back(memory: Memory) -> tuple[object, ...]:
     facts: dict[FactId, FactState] = {
         fact: replace(state, retracted=0, successor=None, predecessor=None, erase=False, failures=0, failure="")
         for fact, state in memory.facts.items()
-        if state.told or state.fading
+        if state.in_weights or state.carried_by_edit
     }
     adapters = dict(memory.adapters)
     return facts, dict(memory.edits), adapters, memory.weights, memory.crowding, plan(memory).digest, memory.slept

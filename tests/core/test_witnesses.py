@@ -58,7 +58,7 @@ QUESTIONS: dict[str, Question] = {
     "a successor and a new fact pending": lambda before, attempt, after: (
         len({after.facts[fact].predecessor is None for fact in after.pending}) == 2
     ),
-    "an erasure while facts are pending": lambda before, attempt, after: bool(after.erasing and after.pending),
+    "an erasure while facts are pending": lambda before, attempt, after: bool(after.pending_erasure and after.pending),
     "a nap": lambda before, attempt, after: (
         isinstance(attempt.command, StartSleep) and attempt.command.kind == "nap" and bool(attempt.events)
     ),

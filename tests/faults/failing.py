@@ -194,7 +194,7 @@ def _faults(store: Store, acknowledged: dict[MemoryId, int], folder: Path) -> It
 
 def _unfinished(life: Life, folder: Path) -> Iterator[str]:
     state = life.states.current(DEMO)
-    if next_work(state) is not None or not state.facts[ARIA.id].erased or not state.facts[NEW.id].told:
+    if next_work(state) is not None or not state.facts[ARIA.id].erased or not state.facts[NEW.id].in_weights:
         yield "work is left over"
     if not any(night.completed for night in state.nights.values()):
         yield "the night did not end"

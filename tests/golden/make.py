@@ -103,7 +103,7 @@ def _go_back(store: Store, bases: BaseModels, models: LiveModels, states: States
     version, weights = (now := state_of(store)).version, now.weights
     mark = MarkCheckpoint(memory=DEMO, name="monday", version=version, weights=weights)
     states.carry_out(DEMO, lambda _: mark, CAUSE)
-    told = [fact for fact, state in now.facts.items() if state.told]
+    told = [fact for fact, state in now.facts.items() if state.in_weights]
     put_in_place(store, told[0], "Oslo")
     take_back(store, told[1])
     (new,) = tell(store, ("Gil Hart", "lives in", "Bonn"))

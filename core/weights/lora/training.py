@@ -86,7 +86,8 @@ def rehearse(model: EditableModel, texts: Sequence[Sequence[int]], lower: Below 
 
 
 def consolidate(model: EditableModel, lessons: Sequence[Context], old: Sequence[Context],
-                texts: Sequence[Sequence[int]], grounds: Sequence[Mapping[str, Tensor]], moments: Mapping[str, Tensor], options: Training, seed: int,
+                texts: Sequence[Sequence[int]], grounds: Sequence[Mapping[str, Tensor]],
+                moments: Mapping[str, Tensor], options: Training, seed: int,
                 unlearned: Sequence[Sequence[int]] = (),
                 progress: Progress = lambda done, most, loss: None) -> Trained:  # fmt: skip
     """Trains an adapter that says `lessons`; `subject` stays as it is.

@@ -132,7 +132,7 @@ def fact_message(memory: Memory, id_: FactId) -> facts_pb2.Fact:
         failures=state.failures,
         failure=state.failure,
         healthy=state.healthy,
-        known=state.known,
+        known=state.known_to_base,
         retracted_version=state.retracted,
         successor=state.successor or "",
         predecessor=state.predecessor or "",
@@ -240,7 +240,7 @@ def step_at(memory: Memory) -> str:
 
 def _counts(memory: Memory) -> memories_pb2.FactCounts:
     of = Counter(state.status for state in memory.facts.values())
-    stages = Counter(state.stage for state in memory.facts.values() if state.told)
+    stages = Counter(state.stage for state in memory.facts.values() if state.in_weights)
     last = max(stages, default=0)
     if memory.created is not None:
         last = max(last, memory.created.sleep.dissolved)

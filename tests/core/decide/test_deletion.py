@@ -32,7 +32,7 @@ def test_a_deleted_memory_keeps_nothing_and_owes_its_purge_alone(made: list[Atte
     after = deleted(before)
 
     assert (after.deleted, after.purged) == (before.version + 1, False)
-    kept = (after.facts, after.requests, after.said, after.checkpoints, plan(after).terms)
+    kept = (after.facts, after.requests, after.by_statement, after.checkpoints, plan(after).terms)
     assert not any(kept)
     assert next_work(after) == Purge(attempt=1)
     command = data.draw(commands(before, kinds=NIGHTLY))

@@ -14,7 +14,7 @@ from core.events.history import FactsRepeated
 from core.evolve import fold
 from core.facts import Fact
 from core.ids import FactId
-from core.state.memory import Memory, said_key
+from core.state.memory import Memory, statement_key
 from tests.core.samples import ARIA, BO, CREATED, CY, DEE, add, added, fact
 from tests.core.sleep_samples import do, retract, start, supersede
 
@@ -40,7 +40,7 @@ def then(*erased: Fact) -> Memory:
 
 
 def again(memory: Memory, *facts: Fact) -> list[FactId]:
-    return facts_of(memory, "r", [said_key(one.subject, one.relation) for one in facts])
+    return facts_of(memory, "r", [statement_key(one.subject, one.relation) for one in facts])
 
 
 @pytest.mark.parametrize("erased", [(), (ARIA,), (BO,), (CY,), (BO, CY)])

@@ -108,7 +108,7 @@ def test_a_fact_that_an_edit_carried_leaves_with_its_columns() -> None:
     assert (memory.weights, memory.crowding) == (weights_of(memory), 0.0625)
     assert plan(memory) != plan(AWAKE)
     assert all(memory.facts[one.id] == AWAKE.facts[one.id] for one in (BO, CY))
-    assert (list(memory.leaving), next_work(memory)) == ([], None)
+    assert (list(memory.pending_withdrawal), next_work(memory)) == ([], None)
 
 
 def test_a_fact_that_adapters_carry_leaves_by_a_counter_edit() -> None:
@@ -121,8 +121,8 @@ def test_a_fact_that_adapters_carry_leaves_by_a_counter_edit() -> None:
     assert isinstance(event, FactWithdrawn)
     assert (edit.kind, event.edit, event.adapters) == ("withdrawal", edit.edit, tuple(ADAPTED.adapters))
     assert (state.status, state.edits, state.scale) == (Status.WITHDRAWN, (edit.edit,), 1.0)
-    assert state.fading
-    assert not state.told
+    assert state.carried_by_edit
+    assert not state.in_weights
     assert edit.delta in plan(memory).deltas
     assert memory.weights == weights_of(memory)
 
@@ -144,7 +144,7 @@ def test_a_fact_told_where_a_counter_edit_gainsays_it_puts_that_out_of_force() -
     memory = do(memory, inject(memory, again))
 
     old = memory.facts[ARIA.id]
-    assert (old.status, old.edits, old.fading) == (Status.WITHDRAWN, (), False)
+    assert (old.status, old.edits, old.carried_by_edit) == (Status.WITHDRAWN, (), False)
     assert memory.facts[again.id].status is Status.INJECTED
     assert memory.weights == weights_of(memory)
 
@@ -170,7 +170,7 @@ def test_a_pending_fact_is_withdrawn_at_once() -> None:
     memory = do(AWAKE, add(DEE, request="new"), retract(DEE))
 
     assert memory.facts[DEE.id].status is Status.WITHDRAWN
-    assert (list(memory.pending), list(memory.leaving), next_work(memory)) == ([], [], None)
+    assert (list(memory.pending), list(memory.pending_withdrawal), next_work(memory)) == ([], [], None)
 
 
 def test_a_pending_fact_whose_columns_are_in_the_weights_leaves_them_first() -> None:
@@ -272,7 +272,7 @@ def test_a_withdrawal_that_fails_is_tried_again_and_then_parked() -> None:
         memory = do(memory, fail(memory))
 
     state = memory.facts[ARIA.id]
-    assert (state.status, state.failure, state.lingers) == (Status.INJECTED, "it broke", True)
+    assert (state.status, state.failure, state.awaits_withdrawal) == (Status.INJECTED, "it broke", True)
     assert next_work(memory) is None
 
 
@@ -299,7 +299,7 @@ def test_a_fact_to_be_erased_is_erased_once_it_has_left_and_not_before() -> None
     assert event == FactErased(fact=ARIA.id, remains=(digest("adapter", 1),))
     state = memory.facts[ARIA.id]
     assert (state.erased, state.fact.subject, state.fact.object, state.source) == (True, "", "", Source())
-    assert (list(memory.erasing), next_work(memory)) == ([], None)
+    assert (list(memory.pending_erasure), next_work(memory)) == ([], None)
 
 
 def test_erasing_comes_after_writing_and_is_due_all_the_same() -> None:
@@ -330,7 +330,7 @@ def test_an_erased_fact_keeps_its_counter_edit_and_nights_leave_it_alone() -> No
 
     assert plan(memory) == before
     assert memory.facts[BO.id].edits
-    assert not memory.facts[BO.id].fading
+    assert not memory.facts[BO.id].carried_by_edit
 
 
 def test_what_was_retracted_may_be_erased_later_but_not_twice() -> None:

@@ -57,7 +57,7 @@ def test_a_parked_fact_is_pending_again_with_all_its_attempts() -> None:
     work = next_work(memory)
     assert isinstance(work, Inject)
     assert (work.facts, work.attempt) == ((DEE.id,), 1)
-    assert do(memory, inject(memory, DEE)).facts[DEE.id].told
+    assert do(memory, inject(memory, DEE)).facts[DEE.id].in_weights
 
 
 def test_a_withdrawal_that_was_given_up_is_owed_again_with_all_its_attempts() -> None:
@@ -95,7 +95,7 @@ def test_all_that_was_given_up_is_tried_again_in_one_request() -> None:
 
     memory = do(memory, retry())
 
-    assert (list(memory.pending), list(memory.leaving)) == ([DEE.id], [ARIA.id])
+    assert (list(memory.pending), list(memory.pending_withdrawal)) == ([DEE.id], [ARIA.id])
     assert memory.requests["retry-None"].facts == (ARIA.id, DEE.id)
     assert decide(memory, retry()) == ()
 
@@ -172,7 +172,7 @@ def test_what_is_tried_again_in_a_sleep_is_owed_after_it_even_when_that_is_undon
     undone = do(asleep, audit(asleep, controls={"perplexity": float("nan")}))
 
     assert undone.sleep is None
-    assert (list(undone.pending), list(undone.leaving)) == ([DEE.id], [ARIA.id])
+    assert (list(undone.pending), list(undone.pending_withdrawal)) == ([DEE.id], [ARIA.id])
     assert [undone.facts[one.id].failures for one in (DEE, ARIA)] == [0, 0]
     assert undone.facts[DEE.id].status is Status.PENDING
 

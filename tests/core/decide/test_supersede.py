@@ -41,7 +41,7 @@ def test_each_knows_the_other_and_the_new_one_is_what_is_said() -> None:
 
     assert (old.successor, old.retracted, old.status) == (MOVED.id, SUPERSEDED.version, Status.INJECTED)
     assert (new.predecessor, new.status) == (ARIA.id, Status.PENDING)
-    assert SUPERSEDED.said["aria moss", "lives in"] == MOVED.id
+    assert SUPERSEDED.by_statement["aria moss", "lives in"] == MOVED.id
 
 
 def test_the_old_one_stays_in_the_weights_until_the_new_one_is_written() -> None:
@@ -64,7 +64,7 @@ def test_one_edit_moves_the_answer(before: Memory) -> None:
     old = memory.facts[ARIA.id]
     assert (old.status, old.edits, old.scale, old.withdrawal) == (Status.WITHDRAWN, (), 0.0, Withdrawal.SUPERSEDED)
     assert memory.weights == weights_of(memory)
-    assert (list(memory.leaving), next_work(memory)) == ([], None)
+    assert (list(memory.pending_withdrawal), next_work(memory)) == ([], None)
 
 
 def test_the_columns_of_the_old_one_are_out_of_force_at_the_version_of_the_edit() -> None:

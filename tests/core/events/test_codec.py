@@ -64,7 +64,7 @@ def test_whole_numbers_among_floats_are_written_as_floats() -> None:
 
 def test_a_state_in_the_middle_of_a_sleep_survives_json() -> None:
     for version in range(len(LIFE) + 1):
-        memory = replace(fold(LIFE[:version]), said={})  # whose keys JSON cannot hold; the store sees to that
+        memory = replace(fold(LIFE[:version]), by_statement={})  # whose keys JSON cannot hold; the store sees to that
 
         assert from_json(Memory, json.loads(json.dumps(to_json(memory)))) == memory
 

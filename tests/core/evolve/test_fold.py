@@ -92,7 +92,7 @@ def test_folding_leaves_the_state_it_starts_from_alone() -> None:
 def test_a_state_cannot_be_changed_in_place() -> None:
     memory = fold(LIFE)
 
-    for mapping in (memory.facts, memory.pending, memory.said, memory.requests, memory.edits):
+    for mapping in (memory.facts, memory.pending, memory.by_statement, memory.requests, memory.edits):
         assert isinstance(mapping, MappingProxyType)
     with pytest.raises(AttributeError):
         memory.version = 0  # type: ignore[misc]
@@ -108,5 +108,5 @@ def test_nothing_stays_nothing() -> None:
 def test_a_memory_finds_a_fact_by_what_it_says() -> None:
     memory = fold(LIFE)
 
-    assert memory.said["aria moss", "lives in"] == ARIA.id
-    assert memory.said["bo lind", "works as"] == BO.id
+    assert memory.by_statement["aria moss", "lives in"] == ARIA.id
+    assert memory.by_statement["bo lind", "works as"] == BO.id

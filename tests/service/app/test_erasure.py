@@ -296,7 +296,7 @@ def test_a_memory_that_gave_an_erasure_up_is_done_with_the_fork_that_held_it_up(
     fork(store)
     retract(store, facts[0], erase=True)
     given_up = work(store, bases, until=lambda memory: memory.facts[facts[0]].failures == 3)
-    assert facts[0] not in given_up.erasing
+    assert facts[0] not in given_up.pending_erasure
 
     retract(store, facts[0], erase=True, memory=FORK)
     there = work_until(store, bases, FORK, lambda memory: memory.facts[facts[0]].erased)
@@ -359,7 +359,7 @@ def test_whoever_reads_the_database_holds_up_an_erasure_and_nothing_else(
             reader.execute(select(data_keys)).all()
             work(store, bases, until=lambda _: store.log.keyring.key(fact) is None)
             (other,) = tell(store, ("Bo Lind", "lives in", "Lima"))
-            work(store, bases, until=lambda memory: memory.facts[other].told)
+            work(store, bases, until=lambda memory: memory.facts[other].in_weights)
             restless = Settings(lease_seconds=2.0, nap_hours=1e-6)
             held_up = work(store, bases, until=lambda memory: bool(memory.nights), settings=restless)
             reader.exec_driver_sql("COMMIT")

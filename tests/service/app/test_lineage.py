@@ -224,7 +224,7 @@ class TestWhere:
         fact = next(iter(state_of(written).facts))
         command = RetractFact(memory=MEMORY, fact=fact, reason="", erase=False, request="1", request_digest=Digest("1"))
         States(written.log, written.snapshots).carry_out(MEMORY, lambda _: command, CAUSE)
-        work(written, bases, until=lambda memory: not memory.leaving)
+        work(written, bases, until=lambda memory: not memory.pending_withdrawal)
 
         own, *_ = self.where(written, fact)
         assert (own.in_force, own.scale, own.readable) == (False, 0.0, True)

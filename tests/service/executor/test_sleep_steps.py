@@ -167,7 +167,7 @@ def test_facts_told_during_a_night_do_not_disturb_it(told: Place, bases: BaseMod
 
         (trained,) = [one.event for one in history(store) if isinstance(one.event, AdapterTrained)]
         assert fact not in trained.facts
-        assert after.facts[fact].told
+        assert after.facts[fact].in_weights
         assert last_night(after).completed
         assert rebuilt(store, bases, after) == after.weights
         assert state_of(store) == store_state(store)

@@ -207,7 +207,7 @@ def test_an_erasure_that_fails_is_tried_as_often_as_it_may_while_facts_are_pendi
 
         monkeypatch.setattr("service.executor.loop.seconds_before", seconds_before)
 
-        after = work(store, BaseModels("cpu"), until=lambda memory: not memory.erasing)
+        after = work(store, BaseModels("cpu"), until=lambda memory: not memory.pending_erasure)
 
         assert not after.facts[fact].erased
         assert waits == [2, 3]

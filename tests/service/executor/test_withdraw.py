@@ -96,7 +96,7 @@ def test_the_last_fact_told_leaves_the_weights_of_before(told: tuple[Place, list
     with opened(place.settings()) as store:
         before = state_of(store)
         (fact,) = tell(store, ("Cy Ames", "lives in", "Rome"))  # in words that a model of random weights learns
-        assert work(store, bases).facts[fact].told
+        assert work(store, bases).facts[fact].in_weights
         take_back(store, fact)
         after = work(store, bases)
 
@@ -116,7 +116,7 @@ def test_facts_told_at_once_leave_one_by_one_until_the_weights_of_before_are_bac
         take_back(store, first)
         after = work(store, bases)
 
-        assert half.facts[together[1]].told
+        assert half.facts[together[1]].in_weights
         assert after.statistics is not None
         assert after.weights == after.statistics.weights
         assert {after.facts[fact].withdrawal for fact in (first, *together)} == {Withdrawal.COLUMNS}
@@ -185,13 +185,13 @@ def test_a_night_goes_to_its_end_where_counter_edits_are_all_there_is(
             take_back(store, fact)
         before = work(store, bases)
         assert before.edits
-        assert not any(state.told for state in before.facts.values())
+        assert not any(state.in_weights for state in before.facts.values())
         sleep = start_sleep(store, 2, EASY)
         after = work(store, bases)
 
         assert after.nights[sleep].completed, after.nights[sleep].reason
         moved = [one for one in events(store) if isinstance(one, FactAdvanced | FactRetreated) and one.sleep == sleep]
-        assert {one.fact for one in moved} == {fact for fact, state in before.facts.items() if state.fading}
+        assert {one.fact for one in moved} == {fact for fact, state in before.facts.items() if state.carried_by_edit}
         trained = [one for one in events(store) if isinstance(one, AdapterTrained)]
         assert (trained[-1].facts, trained[-1].rehearsed) == ((), ())
         sound(store, place, bases, after)

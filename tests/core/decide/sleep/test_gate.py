@@ -110,11 +110,11 @@ def test_a_fact_is_known_when_the_pristine_model_passes_all_it_was_asked(asked: 
 
 def test_known_facts_are_marked_and_go_through_the_gate_like_others() -> None:
     memory = do(ASLEEP, audit(ASLEEP, known=[ARIA.id]))
-    assert [state.known for state in memory.facts.values()] == [True, False, False]
+    assert [state.known_to_base for state in memory.facts.values()] == [True, False, False]
 
     memory = rescaled(memory)
 
-    assert [state.known for state in memory.facts.values()] == [True, False, False]
+    assert [state.known_to_base for state in memory.facts.values()] == [True, False, False]
     assert [state.stage for state in memory.facts.values()] == [1, 1, 1]
 
 
@@ -226,7 +226,7 @@ def test_a_dissolved_fact_leaves_the_plan_to_adapters_alone() -> None:
 
     for state in memory.facts.values():
         assert (state.status, state.stage, state.scale, state.edits) == (Status.DISSOLVED, 2, 0.0, ())
-        assert state.told
+        assert state.in_weights
     assert not memory.edits
     adapters = sorted(adapter.delta for adapter in memory.adapters.values())
     assert plan(memory).terms == tuple(Term(delta=one, first=0, count=2, scale=1.0) for one in adapters)

@@ -173,7 +173,7 @@ def test_a_nap_is_an_audit_and_its_end_and_changes_no_weights() -> None:
     memory = fold([ended], onto=memory)
     assert (plan(memory), memory.weights, memory.crowding) == (plan(AWAKE), AWAKE.weights, AWAKE.crowding)
     assert [state.healthy for state in memory.facts.values()] == [True, False, True]
-    assert [state.known for state in memory.facts.values()] == [True, False, False]
+    assert [state.known_to_base for state in memory.facts.values()] == [True, False, False]
     assert (memory.sleep, memory.undo) == (None, None)
 
 

@@ -125,7 +125,7 @@ def test_an_undone_sleep_leaves_open_what_was_before_it(evening: list[FactId], d
 
     memory = do(memory, end(memory))
 
-    assert list(memory.leaving) == [*([BO.id] if owes else []), ARIA.id]
+    assert list(memory.pending_withdrawal) == [*([BO.id] if owes else []), ARIA.id]
 
 
 def test_a_sleep_leaves_alone_a_fact_whose_words_may_be_gone_already() -> None:

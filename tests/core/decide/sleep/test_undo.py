@@ -147,7 +147,7 @@ def test_what_is_taken_back_at_any_moment_of_a_sleep_that_is_undone_stays_taken_
 
         assert given_back(after) == given_back(before)
         assert after.facts[BO.id].retracted == memory.version + 1
-        assert list(after.leaving) == [BO.id]
+        assert list(after.pending_withdrawal) == [BO.id]
         assert isinstance(next_work(after), Withdraw)
 
 
@@ -164,7 +164,7 @@ def test_what_a_log_says_was_erased_during_a_sleep_that_is_undone_stays_erased(b
         state = after.facts[BO.id]
         assert (state.erased, state.erase) == (True, True)
         assert (state.fact.subject, state.fact.object, state.source) == ("", "", Source())
-        assert BO.id not in after.erasing
+        assert BO.id not in after.pending_erasure
 
 
 def test_facts_told_during_a_sleep_that_completes_are_written_after_it() -> None:
