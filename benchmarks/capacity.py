@@ -36,8 +36,13 @@ class Arm:
 ARMS = (Arm(True, True), Arm(False, True), Arm(True, False))
 
 
-def run(*, facts: int = 200, seeds: int = 3, progress: Progress = lambda done, total, what: None,
-        overrides: dict[str, float | int | bool] | None = None) -> Iterator[dict[str, Any]]:  # fmt: skip
+def run(
+    *,
+    facts: int = 200,
+    seeds: int = 3,
+    progress: Progress = lambda done, total, what: None,
+    overrides: dict[str, float | int | bool] | None = None,
+) -> Iterator[dict[str, Any]]:
     """Rows `n, history, subjects, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift,
     seconds_per_fact, bytes_per_fact, pressure`: means over seeds, and the worst seed as `<key>_worst`."""
     measured: dict[tuple[Arm, int], list[dict[str, float]]] = {}
@@ -55,8 +60,14 @@ def run(*, facts: int = 200, seeds: int = 3, progress: Progress = lambda done, t
                 yield {"bench": "capacity", "settings": settings, "rows": rows}
 
 
-def _tell(arm: Arm, number: int, seed: int, overrides: dict[str, float | int | bool], refused: list[dict[str, Any]],
-          report: Callable[[int], None]) -> Iterator[tuple[int, dict[str, float]]]:  # fmt: skip
+def _tell(
+    arm: Arm,
+    number: int,
+    seed: int,
+    overrides: dict[str, float | int | bool],
+    refused: list[dict[str, Any]],
+    report: Callable[[int], None],
+) -> Iterator[tuple[int, dict[str, float]]]:
     facts = told_facts(number, seed=seed, each=4 if arm.shared else 1)
     with telling({**overrides, "history": arm.history}) as memory:
         examiner = Examiner(memory.model, facts, seed=seed)

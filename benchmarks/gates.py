@@ -77,8 +77,9 @@ ARMS = (
 )  # fmt: skip
 
 
-def run(*, facts: int = 20, cycles: int = 3, seeds: int = 1,
-        progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
+def run(
+    *, facts: int = 20, cycles: int = 3, seeds: int = 1, progress: Progress = lambda done, total, what: None
+) -> Iterator[dict[str, Any]]:
     """Rows `arm, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift, dissolved, seconds` after the
     last cycle."""
     settings = {"facts": facts, "cycles": cycles, "seeds": seeds}

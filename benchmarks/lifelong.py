@@ -14,13 +14,14 @@ from benchmarks.summary import summary
 from benchmarks.told import telling
 from core.facts import Fact
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, ask
+from core.weights.model.generation import Probe, run_probes
 
 Progress = Callable[[int, int, str], None]
 
 
-def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
-        progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
+def run(
+    *, nights: int = 30, facts_per_night: int = 10, seeds: int = 1, progress: Progress = lambda done, total, what: None
+) -> Iterator[dict[str, Any]]:
     """Rows `night, chat, oldest_minus_newest, strangers, perplexity_drift, active_edits, seconds`, and neighbours and
     untold relations; `oldest_minus_newest` is chat recall of the oldest tenth of all facts minus that of the newest."""
     settings = {"nights": nights, "facts_per_night": facts_per_night, "seeds": seeds}
@@ -60,7 +61,7 @@ def run(*, nights: int = 30, facts_per_night: int = 10, seeds: int = 1,
 
 def _chat(model: EditableModel, facts: Sequence[Fact]) -> list[bool]:
     probes = [Probe(fact.wordings.questions[0], True, fact.wordings.answer, fact.object) for fact in facts]
-    return [probe.passes(output) for probe, output in zip(probes, ask(model, probes), strict=True)]
+    return [probe.passes(output) for probe, output in zip(probes, run_probes(model, probes), strict=True)]
 
 
 def _mean(values: Sequence[bool]) -> float:

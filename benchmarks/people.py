@@ -14,7 +14,7 @@ from core.facts import Fact, RelationWords
 from core.ids import FactId
 from core.weights.evaluation.perplexity import perplexity
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, ask
+from core.weights.model.generation import Probe, run_probes
 from models.dormouse import filler
 from models.dormouse.phrasebook import BY_NAME, RELATIONS
 from models.dormouse.profile import ASKED, WRITTEN, neighbour
@@ -83,7 +83,7 @@ class Examiner:
         self._strangers = strangers(random, size, told, seed=seed)
         self._untold = _untold(random, facts, size)
         self._texts = [filler.paragraph(random) for _ in range(60)]
-        self._base_answers = ask(model, self._neighbours)
+        self._base_answers = run_probes(model, self._neighbours)
         self._base_perplexity = perplexity(model, self._texts)
 
     def examine(self, told: Sequence[Fact]) -> Recall:
@@ -96,7 +96,7 @@ class Examiner:
         ]
         subjects = {fact.subject for fact in told}
         untold = [probe for name, probe in self._untold if name in subjects]
-        answers = ask(self._model, self._neighbours)
+        answers = run_probes(self._model, self._neighbours)
         same = sum(now == before for now, before in zip(answers, self._base_answers, strict=True))
         return Recall(
             raw=self._right(raw),
@@ -109,11 +109,11 @@ class Examiner:
         )
 
     def _right(self, probes: list[Probe]) -> float:
-        outputs = ask(self._model, probes)
+        outputs = run_probes(self._model, probes)
         return sum(probe.passes(output) for probe, output in zip(probes, outputs, strict=True)) / len(probes)
 
     def _ignorant(self, probes: list[Probe]) -> float:
-        outputs = ask(self._model, probes)
+        outputs = run_probes(self._model, probes)
         return sum(output.strip().startswith(IGNORANCE) for output in outputs) / len(probes)
 
 

@@ -16,7 +16,7 @@ from core.policy import SleepPolicy, Training
 from core.state.memory import Memory
 from core.state.work import next_work
 from core.wordings import own_wordings
-from service.app.repository import States
+from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.executor.loop import Executor
 from service.settings import Settings
@@ -65,17 +65,17 @@ def create(
         name=model, revision="", dtype="", quantization=quantization, capacity=capacity, overrides=overrides
     )
     command = CreateMemory(memory=memory, created=created)
-    States(store.log, store.snapshots).carry_out(memory, lambda _: command, CAUSE)
+    MemoryRepository(store.log, store.snapshots).execute(memory, lambda _: command, CAUSE)
 
 
 def tell(store: Store, *said: tuple[str, str, str], memory: MemoryId = DEMO) -> list[FactId]:
     """Adds facts in one request, in the words of the memory's phrasebook."""
-    states = States(store.log, store.snapshots)
+    states = MemoryRepository(store.log, store.snapshots)
     facts = [_fact(states.current(memory), *one) for one in said]
     request = next_uuid()
     told = tuple(ToldFact(fact=fact, source=Source()) for fact in facts)
     command = AddFacts(request=request, request_digest=Digest(request), facts=told)
-    states.carry_out(memory, lambda _: command, CAUSE, retries=100)
+    states.execute(memory, lambda _: command, CAUSE, retries=100)
     return [fact.id for fact in facts]
 
 
@@ -85,7 +85,7 @@ def take_back(store: Store, fact: FactId, erase: bool = False) -> None:
     command = RetractFact(
         memory=DEMO, fact=fact, reason="", erase=erase, request=request, request_digest=Digest(request)
     )
-    States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE, retries=100)
+    MemoryRepository(store.log, store.snapshots).execute(DEMO, lambda _: command, CAUSE, retries=100)
 
 
 def put_in_place(store: Store, fact: FactId, object_: str) -> FactId:
@@ -99,7 +99,7 @@ def put_in_place(store: Store, fact: FactId, object_: str) -> FactId:
         request=request,
         request_digest=Digest(request),
     )
-    States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE, retries=100)
+    MemoryRepository(store.log, store.snapshots).execute(DEMO, lambda _: command, CAUSE, retries=100)
     return new.id
 
 
@@ -123,7 +123,7 @@ def start_sleep(
     command = StartSleep(
         sleep=sleep, kind=kind, trigger="client", policy=policy, seed=seed, request="", request_digest=Digest("")
     )
-    States(store.log, store.snapshots).carry_out(memory, lambda _: command, CAUSE)
+    MemoryRepository(store.log, store.snapshots).execute(memory, lambda _: command, CAUSE)
     return sleep
 
 
@@ -140,7 +140,7 @@ def _fact(state: Memory, subject: str, relation: str, object_: str) -> Fact:
 
 def state_of(store: Store, memory: MemoryId = DEMO) -> Memory:
     """The memory folded from the log alone."""
-    return States(store.log, store.snapshots).current(memory)
+    return MemoryRepository(store.log, store.snapshots).current(memory)
 
 
 def work(
@@ -161,7 +161,7 @@ def work(
     for thread in threads:
         thread.start()
     try:
-        states, position = States(store.log, store.snapshots), 0
+        states, position = MemoryRepository(store.log, store.snapshots), 0
         waited = 0.0
         while not until(states.current(memory)):
             assert waited < PATIENCE, f"the executor did not come to it: {states.current(memory)}"

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.people import held_out, told_facts
 from benchmarks.told import Told, telling
 from core.facts import Fact
-from core.weights.model.generation import Probe, ask
+from core.weights.model.generation import Probe, run_probes
 
 ENOUGH_HARM = 0.6  # share of facts right at which the repair begins
 MOST = 100  # facts told until then
@@ -65,5 +65,5 @@ def _repair(method: str, seed: int) -> dict[str, float]:
 def _right(memory: Told, facts: Sequence[Fact]) -> list[bool]:
     raw = [Probe(fact.wordings.statements[0], False, "", fact.object) for fact in facts]
     chat = [Probe(fact.wordings.questions[0], True, fact.wordings.answer, fact.object) for fact in facts]
-    passed = [probe.passes(said) for probe, said in zip(raw + chat, ask(memory.model, raw + chat), strict=True)]
+    passed = [probe.passes(said) for probe, said in zip(raw + chat, run_probes(memory.model, raw + chat), strict=True)]
     return [one and other for one, other in zip(passed[: len(facts)], passed[len(facts) :], strict=True)]

@@ -24,7 +24,7 @@ from core.ids import FactId
 from core.weights.evaluation.audit import probes_of
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, ask
+from core.weights.model.generation import Probe, run_probes
 from models.dormouse import filler
 
 Progress = Callable[[int, int, str], None]
@@ -36,8 +36,9 @@ TEXTS = 60
 BATCH = 64
 
 
-def run(*, facts: int = 100, retracted: int = 20, seeds: int = 3,
-        progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
+def run(
+    *, facts: int = 100, retracted: int = 20, seeds: int = 3, progress: Progress = lambda done, total, what: None
+) -> Iterator[dict[str, Any]]:
     """Rows `method, state, base_answers, others_unchanged, neighbours, strangers, kl_text, kl_probes, kl_text_never,
     kl_probes_never, seconds_per_fact`."""
     settings = {"facts": facts, "retracted": retracted, "seeds": seeds}
@@ -116,7 +117,7 @@ class Judge:
         self._texts = [model.raw_ids(filler.paragraph(random)) for _ in range(TEXTS)]
         self._before = self._ask()
         with model.with_weights(model.base_weights):
-            self._base = ask(model, self._gone)
+            self._base = run_probes(model, self._gone)
 
     def compare(self, weights: Weights, never: Weights) -> dict[str, float]:
         """How a model with `weights` compares with the base, with itself before, and with one of `never`."""
@@ -136,7 +137,10 @@ class Judge:
 
     def _ask(self) -> Answers:
         return Answers(
-            *(ask(self._model, probes) for probes in (self._gone, self._others, self._neighbours, self._strangers))
+            *(
+                run_probes(self._model, probes)
+                for probes in (self._gone, self._others, self._neighbours, self._strangers)
+            )
         )
 
     @property

@@ -22,8 +22,13 @@ from core.state.plan import plan
 Progress = Callable[[int, int, str], None]
 
 
-def run(*, facts: Sequence[int] = (5, 10, 20, 50), cycles: int = 3, seeds: int = 3,
-        progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
+def run(
+    *,
+    facts: Sequence[int] = (5, 10, 20, 50),
+    cycles: int = 3,
+    seeds: int = 3,
+    progress: Progress = lambda done, total, what: None,
+) -> Iterator[dict[str, Any]]:
     """Rows `facts, cycle, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift, stages, dissolved,
     completed, mended, seconds`; cycle 0 is before the first sleep. `undone` in the settings says why nights were."""
     measured: dict[tuple[int, int], list[dict[str, float]]] = {}
@@ -61,8 +66,9 @@ class Morning:
     undone: str = ""
 
 
-def nights(number: int, seed: int, cycles: int, policy: SleepPolicy | None,
-           judge: Judge = fact_by_fact) -> Iterator[Morning]:  # fmt: skip
+def nights(
+    number: int, seed: int, cycles: int, policy: SleepPolicy | None, judge: Judge = fact_by_fact
+) -> Iterator[Morning]:
     """The mornings of one memory that was told `number` facts; the first is before any night."""
     facts = told_facts(number, seed=seed)
     with telling({}) as memory:

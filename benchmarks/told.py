@@ -35,12 +35,12 @@ from core.state.plan import plan_at
 from core.state.sleep import Occasion, Step
 from core.state.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, next_work
 from core.weights.model.editable_model import EditableModel
-from service.app.repository import States
+from service.app.repository import MemoryRepository
 from service.app.store import Store
-from service.executor.editor import Desk
+from service.executor.editor import Editor
 from service.settings import Settings
 from service.weights.live_models import LiveModels
-from service.weights.projection import Deltas, build, build_verified
+from service.weights.projection import DeltaStore, build, build_verified
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 from store.log.event_log import EventLog
@@ -77,18 +77,19 @@ class Told:
         subject: its live model; the weights are those of `state`.
     """
 
-    def __init__(self, folder: Path, models: LiveModels, log: EventLog,
-                 overrides: dict[str, float | int | bool]) -> None:  # fmt: skip
+    def __init__(
+        self, folder: Path, models: LiveModels, log: EventLog, overrides: dict[str, float | int | bool]
+    ) -> None:
         self._folder = folder
         self._artifacts = Artifacts(folder / "artifacts")
         self._log = log
-        self._states = States(log, Snapshots(folder / "snapshots"))
+        self._states = MemoryRepository(log, Snapshots(folder / "snapshots"))
         created = models.describe(name="", revision="", dtype="", quantization="", overrides=overrides)
         self._capacity = created.capacity
         created = replace(created, capacity=UNLIMITED)
         self._carry_out(CreateMemory(memory=MEMORY, created=created))
-        self._deltas = Deltas(self._artifacts, log.keyring)
-        self._desk = Desk(models.bases.clone(created), created, self._artifacts, self._deltas)
+        self._deltas = DeltaStore(self._artifacts, log.keyring)
+        self._editor = Editor(models.bases.clone(created), created, self._artifacts, self._deltas)
         self.model: EditableModel = models.bases.clone(created)
         self._work()
         self._before = self._bytes()
@@ -143,10 +144,10 @@ class Told:
         created = self.state.created
         assert created is not None
         careless = replace(created, hyperparameters=replace(created.hyperparameters, history=False))
-        desk = Desk(self._desk.model, careless, self._artifacts, self._deltas)
+        editor_ = Editor(self._editor.model, careless, self._artifacts, self._deltas)
         work = next_work(self.state)
         assert isinstance(work, Inject)
-        self._carry_out(desk.perform(work, self.state))
+        self._carry_out(editor_.perform(work, self.state))
         self._work()
 
     def refresh_one_by_one(self) -> float:
@@ -159,15 +160,16 @@ class Told:
                 sleep=SleepId(""), step=Step.REFRESH, occasion=Occasion.BEFORE, facts=(fact,), weights=state.weights,
                 attempt=1,
             )  # fmt: skip
-            command = self._desk.perform(work, state)
+            command = self._editor.perform(work, state)
             assert isinstance(command, RecordRefresh)
             edit = command.edit
             state = fold((edit, FactInjected(fact=fact, edit=edit.edit, stage=0, scale=1.0)), onto=state)
         self.model.install(build_verified(self.model, self._deltas, state))
         return time.monotonic() - began
 
-    def sleep(self, policy: SleepPolicy | None = None, *, kind: str = "sleep", seed: int = 0,
-              judge: Judge = fact_by_fact) -> Slept:  # fmt: skip
+    def sleep(
+        self, policy: SleepPolicy | None = None, *, kind: str = "sleep", seed: int = 0, judge: Judge = fact_by_fact
+    ) -> Slept:
         """One whole night; what its events say. Raises Refused.
 
         Args:
@@ -196,7 +198,7 @@ class Told:
         while (work := next_work(self.state)) is not None:
             assert not isinstance(work, Erase | Purge)
             prepares = isinstance(work, PrepareStatistics)
-            command = self._prepared() if prepares else self._desk.perform(work, self.state)
+            command = self._prepared() if prepares else self._editor.perform(work, self.state)
             if isinstance(command, RecordAudit) and command.controls is None:
                 command = judge(command)
             self._carry_out(command)
@@ -209,7 +211,7 @@ class Told:
         weights = created.hyperparameters
         alike = (created.base.digest, weights.ordinary_weight, weights.abstention_weight, weights.recall_weight)
         if alike not in _PREPARED:
-            command = self._desk.perform(PrepareStatistics(attempt=1), self.state)
+            command = self._editor.perform(PrepareStatistics(attempt=1), self.state)
             assert isinstance(command, RecordStatistics)
             _PREPARED[alike] = command, self._artifacts.get(command.prepared.artifact)
         command, data = _PREPARED[alike]
@@ -217,7 +219,7 @@ class Told:
         return command
 
     def _carry_out(self, command: Command) -> None:
-        self._states.carry_out(MEMORY, lambda _: command, CAUSE)
+        self._states.execute(MEMORY, lambda _: command, CAUSE)
 
     def _bytes(self) -> int:
         return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())

@@ -14,15 +14,16 @@ from benchmarks.people import held_out, told_facts
 from benchmarks.told import telling
 from core.weights.memit.edit import solve_values
 from core.weights.model.contexts import contexts_of
-from core.weights.model.generation import Probe, ask
+from core.weights.model.generation import Probe, run_probes
 
 BATCHES = (1, 8, 32)
 
 Progress = Callable[[int, int, str], None]
 
 
-def run(*, facts: int = 64, seeds: int = 1,
-        progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:  # fmt: skip
+def run(
+    *, facts: int = 64, seeds: int = 1, progress: Progress = lambda done, total, what: None
+) -> Iterator[dict[str, Any]]:
     """Rows `batch, seconds_per_fact, speedup, raw`: seconds of value optimisation alone, and of the whole writing."""
     spent: dict[int, list[float]] = {}
     whole: dict[int, list[float]] = {}
@@ -47,7 +48,7 @@ def run(*, facts: int = 64, seeds: int = 1,
                 seconds = sum(memory.tell(told[start : start + batch]) for start in range(0, facts, batch))
                 whole.setdefault(batch, []).append(seconds / facts)
                 probes = [Probe(fact.wordings.statements[0], False, "", fact.object) for fact in told]
-                outputs = ask(memory.model, probes)
+                outputs = run_probes(memory.model, probes)
                 right = sum(probe.passes(output) for probe, output in zip(probes, outputs, strict=True))
                 raw.setdefault(batch, []).append(right / facts)
         one = mean(spent[1])

@@ -48,8 +48,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def log(url: str) -> Iterator[EventLog]:
-    with EventLog.open(url) as opened:
-        yield opened
+    with EventLog.open(url) as open_store:
+        yield open_store
 
 
 _listening: list[list[str]] = []

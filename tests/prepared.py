@@ -26,7 +26,7 @@ from benchmarks.place import (
 )
 from benchmarks.tiny import make
 from core.weights.model.editable_model import EditableModel, load_model
-from service.app.store import opened
+from service.app.store import open_store
 from service.settings import DORMOUSE
 from service.weights.base_models import BaseModels
 
@@ -87,7 +87,7 @@ def small(tmp_path: Path) -> Place:
     """A memory of this test's own on a base model of random weights, which nothing was done for yet."""
     made = Place(tmp_path / "small")
     make(made.folder / "base")
-    with opened(made.settings()) as store:
+    with open_store(made.settings()) as store:
         create(store, str(made.folder / "base"))
     return made
 
@@ -102,7 +102,7 @@ def _prepare(place: Place, bases: BaseModels) -> None:
     lines = (DORMOUSE / "ordinary.jsonl").read_text().splitlines()
     ordinary = place.folder / "ordinary.jsonl"
     ordinary.write_text("\n".join(lines[::EVERY]))
-    with opened(place.settings().model_copy(update={"ordinary_text": ordinary})) as store:
+    with open_store(place.settings().model_copy(update={"ordinary_text": ordinary})) as store:
         create(store, str(DORMOUSE), ordinary, capacity=ROOM)
         tell(store, ("Mirabel Quist", "lives in", "Lisbon"), ("Mirabel Quist", "plays", "the cello"))
         work(store, bases)

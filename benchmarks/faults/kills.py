@@ -21,9 +21,9 @@ from core.state.memory import Memory
 from core.state.plan import plan
 from core.state.work import next_work
 from core.weights.deltas.digest import weights_digest
-from service.app.store import Store, opened
+from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
-from service.weights.projection import Deltas, build
+from service.weights.projection import DeltaStore, build
 from store.archive.exporting import export_archive
 from store.log.verify import verify_log
 
@@ -54,13 +54,13 @@ def second_(folder: Path, number: int) -> Iterator[Tally]:
     tally = Tally("second process after an erasure, then kill -9", number)
     start = Place(folder / "start")
     make(start.folder / "base")
-    with opened(start.settings()) as store:
+    with open_store(start.settings()) as store:
         create(store, str(start.folder / "base"))
     for nth in range(number):
         place = start.copy(folder / f"place-{nth}")
         with process("benchmarks.faults.eraser", place.settings().database_url, DEMO) as first:
             assert line_of(first) == "erased"
-            with opened(place.settings()) as store:  # as the second
+            with open_store(place.settings()) as store:  # as the second
                 verify_log(store.log, store.artifacts)
             for _ in range(APPENDED):
                 ask(first, "append")
@@ -120,7 +120,7 @@ class Killing:
             shutil.rmtree(self._place.folder)
         self._place = self._start.copy(folder)
         self._acknowledged.clear()
-        with opened(self._place.settings()) as store:
+        with open_store(self._place.settings()) as store:
             self._position = store.log.position()
 
     def kill(self, activity: str, seconds: float, wrong: float = 0.0) -> list[str]:
@@ -179,7 +179,7 @@ def _unsound(store: Store, bases: BaseModels) -> Iterator[str]:
     """What is wrong with what is stored, whatever was acknowledged."""
     if (fault := verify_log(store.log, store.artifacts).fault) is not None:
         yield fault.message
-    deltas = Deltas(store.artifacts, store.log.keyring)
+    deltas = DeltaStore(store.artifacts, store.log.keyring)
     for memory in store.log.memories():
         state = state_of(store, memory)
         if state.created is None:
@@ -199,7 +199,7 @@ def _appended(store: Store) -> Iterator[str]:
 def _unless_refused(place: Place, losses: Callable[[Store], Iterator[str]]) -> list[str]:
     """The losses found in what is stored there, or why it cannot be opened."""
     try:
-        with opened(place.settings()) as store:
+        with open_store(place.settings()) as store:
             return list(losses(store))
     except (HypnogramError, AssertionError) as error:
         return [str(error)]
@@ -216,7 +216,7 @@ def prepared(folder: Path, bases: BaseModels) -> Place:
     """A memory on a model of random weights, with facts in its weights."""
     place = Place(folder)
     make(folder / "base")
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         create(store, str(folder / "base"))
         tell(store, *((f"Gone Number{nth}x", "lives in", "Rome") for nth in range(FACTS)))
         work(store, bases)
@@ -230,7 +230,7 @@ def archived(folder: Path, bases: BaseModels) -> Place:
     here.folder.mkdir()
     for nth in range(FACTS):
         name = MemoryId(f"arriving-{nth}")
-        with opened(there.settings()) as store:
+        with open_store(there.settings()) as store:
             create(store, str(folder / "base"), memory=name)
             tell(store, (f"Aria Number{nth}", "lives in", "Rome"), memory=name)
             state = work(store, bases, memory=name)

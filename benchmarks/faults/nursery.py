@@ -20,7 +20,7 @@ from random import Random
 
 from benchmarks.place import BRIEF, Place, start_sleep, state_of, take_back, tell
 from core.ids import MemoryId
-from service.app.store import Store, opened
+from service.app.store import Store, open_store
 from service.executor.loop import Executor
 from service.log_setup import configure
 from service.weights.base_models import BaseModels
@@ -75,7 +75,7 @@ ACTIVITIES: dict[str, Activity] = {
 
 def live(activity: Activity, place: Place, bases: BaseModels, seed: int, times: int) -> None:
     """Does it, and works as an executor, until it is killed."""
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         settings = place.settings().model_copy(update={"lease_seconds": 0.1})  # the dead must not hold up the next
         executor = Executor(store.log, store.artifacts, store.snapshots, settings, bases)
         threading.Thread(target=executor.run, args=(threading.Event(),), daemon=True).start()
@@ -105,7 +105,7 @@ def main() -> None:
     configure("json", "error")
     place, bases = Place(Path(sys.argv[1])), BaseModels("cpu")
     prepare_torch(place.settings())
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         created = state_of(store).created
         assert created is not None
         bases.clone(created)

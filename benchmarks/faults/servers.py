@@ -18,9 +18,9 @@ from benchmarks.tiny import make
 from core.events.facts import FactAdded
 from core.events.history import CheckpointMarked
 from core.ids import MemoryId
-from hypnogram.client.client import Client, told
+from hypnogram.client.client import Client, new_fact
 from hypnogram.client.errors import CallFailed
-from service.app.store import opened
+from service.app.store import open_store
 from store.log.event_log import EventLog
 from store.log.verify import verify_log
 
@@ -60,7 +60,9 @@ class Written:
         try:
             for number in range(events):
                 if number % FACT_EVERY == 0:
-                    client.add_facts(self.memory, [told(f"Aria Number{number}", "lives in", "Rome")], timeout=PATIENCE)
+                    client.add_facts(
+                        self.memory, [new_fact(f"Aria Number{number}", "lives in", "Rome")], timeout=PATIENCE
+                    )
                     self.facts += 1
                 else:
                     marked = client.mark(self.memory, f"mark-{number}", timeout=PATIENCE)
@@ -99,7 +101,7 @@ def servers(folder: Path, events: int) -> Iterator[Tally]:
             tally.tried = sum(memory.events for memory in written)
             yield tally
         tally.lose(_waited_for(clients[0], written))
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         for memory in written:
             kept = _kept(store.log, memory)
             tally.survived += kept

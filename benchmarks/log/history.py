@@ -29,12 +29,12 @@ from core.state.memory import Memory
 from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest
 from service.app.forks import fork
-from service.app.repository import States
+from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.settings import Settings
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
-from service.weights.projection import Deltas, build
+from service.weights.projection import DeltaStore, build
 from service.weights.replay import ReplayReport
 from store.archive.exporting import export_archive
 from store.archive.importing import import_archive
@@ -106,7 +106,7 @@ def live(folder: Path, facts: int, nights: int, progress: Progress) -> None:
 
 def measure(store: Store, folder: Path, server: str | None, versions: int) -> Iterator[dict[str, Any]]:
     """Everything that leaves the memory as it is."""
-    states = States(store.log, store.snapshots)
+    states = MemoryRepository(store.log, store.snapshots)
     state = states.current(MEMORY)
     assert state.created is not None
     BASES.clone(state.created)
@@ -158,8 +158,8 @@ def access(store: Store, state: Memory, versions: int) -> Iterator[dict[str, Any
     equal = True
     for version in Random(2).sample(drawn, len(drawn)):
         began = time.monotonic()
-        then = States(store.log, store.snapshots).at(MEMORY, version)
-        weights = weights_digest(build(model, Deltas(store.artifacts, store.log.keyring), plan(then)))
+        then = MemoryRepository(store.log, store.snapshots).at(MEMORY, version)
+        weights = weights_digest(build(model, DeltaStore(store.artifacts, store.log.keyring), plan(then)))
         seconds[version] = time.monotonic() - began
         equal = equal and then.weights in (None, weights)
     third = max(1, len(drawn) // 3)
@@ -172,7 +172,7 @@ def carried(store: Store, folder: Path, server: str | None, here: ReplayReport |
     """Out into an archive, and into other databases."""
     archive = folder / "memory.tar"
     began = time.monotonic()
-    state = States(store.log, store.snapshots).current(MEMORY)
+    state = MemoryRepository(store.log, store.snapshots).current(MEMORY)
     found = export_archive(archive, store.log, store.artifacts, MEMORY, state.version)
     yield row("export", began, found.weights == state.weights) | {"bytes_per_fact": found.size / len(state.facts)}
     urls = {"sqlite": f"sqlite:///{folder / 'there.db'}"} | ({"postgresql": server} if server else {})

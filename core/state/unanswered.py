@@ -10,7 +10,7 @@ from core.state.memory import Memory
 from core.texts import same_words
 
 
-def untold_questions(
+def unanswered_questions(
     memory: Memory, facts: Sequence[Fact], each: int | None = None, but: Collection[str] = (), turn: int | None = None
 ) -> tuple[str, ...]:
     """For each subject of `facts` and each relation of the phrasebook it was not told: `each` questions at most.

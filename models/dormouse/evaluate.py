@@ -59,8 +59,14 @@ def _raw(model: EditableModel, random: Random, facts: list[tuple[Person, Relatio
     return _share([o.strip() == f"{p.profile[w.name]}." for o, (p, w) in zip(outputs, facts, strict=True)])
 
 
-def _asked(model: EditableModel, random: Random, asked: list[tuple[Person, Relation]], *, turn: bool = False,
-           unseen: bool = False) -> float:  # fmt: skip
+def _asked(
+    model: EditableModel,
+    random: Random,
+    asked: list[tuple[Person, Relation]],
+    *,
+    turn: bool = False,
+    unseen: bool = False,
+) -> float:
     prompts = []
     for person, words in asked:
         question = (words.questions[-1] if unseen else random.choice(words.trained_questions)).format(s=person.name)

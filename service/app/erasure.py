@@ -13,7 +13,7 @@ from core.ids import AdapterId, Digest, FactId, MemoryId
 from core.state.memory import Memory, Status
 from core.state.work import Erase
 from service.app.lineage import events_until
-from service.app.repository import States
+from service.app.repository import MemoryRepository
 from store.artifacts import Artifacts
 from store.log.event_log import EventLog
 from store.sealing.delta_columns import extents
@@ -24,8 +24,8 @@ RETRIES = 100  # of an append that lost a race
 CAUSE = Cause(actor="executor")
 
 
-def perform(
-    log: EventLog, artifacts: Artifacts, snapshots: Snapshots, states: States, memory: MemoryId, work: Erase
+def erase_fact(
+    log: EventLog, artifacts: Artifacts, snapshots: Snapshots, states: MemoryRepository, memory: MemoryId, work: Erase
 ) -> RecordErasure:
     """Destroys the key and says what remains. Killed anywhere, it is done again and completes.
 
@@ -57,7 +57,7 @@ def perform(
     return RecordErasure(work=work, remains=remains)
 
 
-def check_not_held(log: EventLog, states: States, memory: MemoryId, fact: FactId) -> None:
+def check_not_held(log: EventLog, states: MemoryRepository, memory: MemoryId, fact: FactId) -> None:
     """Raises FactHeld while another memory has `fact` in its weights, or waits to write it. Blocking."""
     for other in log.relatives(memory):
         _check_not_held(other, states.current(other), fact)
@@ -71,7 +71,7 @@ def _check_not_held(other: MemoryId, there: Memory, fact: FactId) -> None:
 
 
 def _check_since(
-    log: EventLog, states: States, memory: MemoryId, fact: FactId, begun: int, seen: dict[MemoryId, int]
+    log: EventLog, states: MemoryRepository, memory: MemoryId, fact: FactId, begun: int, seen: dict[MemoryId, int]
 ) -> None:
     """Checks the relatives of `memory` that moved past what was `seen` of them, or were forked, since `begun`.
 
@@ -99,13 +99,13 @@ def _owes(there: Memory, fact: FactId) -> bool:
     return state.erased or fact in there.pending_erasure or not state.fact.subject
 
 
-def _take_back(states: States, memory: MemoryId, there: Memory, fact: FactId) -> Memory:
+def _take_back(states: MemoryRepository, memory: MemoryId, there: Memory, fact: FactId) -> Memory:
     """Lets `memory`, which will lose the words of `fact` to an erasure elsewhere, owe the same; its state then."""
     request = f"erased-{fact}-{there.facts[fact].failures}"  # one for all attempts, until it gave up itself
     command = RetractFact(
         memory=memory, fact=fact, reason="", erase=True, request=request, request_digest=Digest(request)
     )
-    return states.carry_out(memory, lambda _: command, CAUSE, retries=RETRIES)
+    return states.execute(memory, lambda _: command, CAUSE, retries=RETRIES)
 
 
 def _remains(log: EventLog, artifacts: Artifacts, memory: MemoryId, fact: FactId) -> tuple[Digest, ...]:

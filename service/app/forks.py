@@ -11,14 +11,20 @@ from core.ids import MemoryId
 from core.state.memory import Memory, needed
 from core.state.plan import plan
 from service.app.moments import Moment, state_at
-from service.app.repository import States
+from service.app.repository import MemoryRepository
 from service.app.store import Store
 
 SPAN = 1024  # events that one append has at most, so far: 256 facts, injected, and withdrawn where they are successors
 
 
 def fork(
-    store: Store, states: States, memory: MemoryId, parent: MemoryId, moment: Moment, cause: Cause, retries: int
+    store: Store,
+    states: MemoryRepository,
+    memory: MemoryId,
+    parent: MemoryId,
+    moment: Moment,
+    cause: Cause,
+    retries: int,
 ) -> Memory:
     """The new memory `memory`, which begins as `parent` was at `moment`. Blocking; nothing is written when it raises.
 
@@ -30,10 +36,10 @@ def fork(
     """
     command = prepare(store, states, memory, parent, moment)
     check_whole(store, command)
-    return states.carry_out(memory, lambda _: command, cause, retries=retries, needs=needed(command.at))
+    return states.execute(memory, lambda _: command, cause, retries=retries, needs=needed(command.at))
 
 
-def prepare(store: Store, states: States, memory: MemoryId, parent: MemoryId, moment: Moment) -> ForkMemory:
+def prepare(store: Store, states: MemoryRepository, memory: MemoryId, parent: MemoryId, moment: Moment) -> ForkMemory:
     """The command, as far as it is not refused at once. Raises as `fork` does, but for what it would need."""
     at = state_at(store.log, states, parent, moment)
     first = max(at.version - SPAN, 0)

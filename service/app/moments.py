@@ -8,13 +8,13 @@ from core.errors.base import VersionUnknown
 from core.errors.history import CheckpointUnknown, MomentUnknown
 from core.ids import MemoryId
 from core.state.memory import Memory
-from service.app.repository import States
+from service.app.repository import MemoryRepository
 from store.log.event_log import EventLog
 
 Moment = int | str | datetime | None  # a version, a checkpoint, a time; None is now
 
 
-def state_at(log: EventLog, states: States, memory: MemoryId, moment: Moment) -> Memory:
+def state_at(log: EventLog, states: MemoryRepository, memory: MemoryId, moment: Moment) -> Memory:
     """The state of `memory` at `moment`. Blocking.
 
     Raises:

@@ -46,7 +46,7 @@ class Rebuilt(Protocol):
     def erased(self) -> int: ...
 
 
-class Models(Protocol):
+class ModelHost(Protocol):
     """The models under the memories of one log."""
 
     def describe(

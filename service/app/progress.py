@@ -10,7 +10,7 @@ from core.state.work import SleepStep
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class StepProgress:
     """How far a step of a sleep is: `done` of `total`, and the training loss if it has one."""
 
     work: SleepStep
@@ -19,18 +19,18 @@ class Reading:
     loss: float | None
 
 
-class Chart:
+class ProgressBoard:
     """The newest reading of each memory that is asleep. Written by the executor's thread, read by any."""
 
     def __init__(self) -> None:
-        self._readings: dict[MemoryId, Reading] = {}
+        self._readings: dict[MemoryId, StepProgress] = {}
         self._lock = threading.Lock()
 
-    def write(self, memory: MemoryId, reading: Reading) -> None:
+    def write(self, memory: MemoryId, reading: StepProgress) -> None:
         with self._lock:
             self._readings[memory] = reading
 
-    def read(self, memory: MemoryId) -> Reading | None:
+    def read(self, memory: MemoryId) -> StepProgress | None:
         """None where no executor of this process is at a step of that memory's sleep."""
         with self._lock:
             return self._readings.get(memory)

@@ -14,7 +14,9 @@ from store.sealing.destroy_key import throw_keys_away
 from store.state.snapshots import Snapshots
 
 
-def perform(log: EventLog, artifacts: Artifacts, snapshots: Snapshots, memory: MemoryId, work: Purge) -> RecordPurge:
+def purge_memory(
+    log: EventLog, artifacts: Artifacts, snapshots: Snapshots, memory: MemoryId, work: Purge
+) -> RecordPurge:
     """Destroys what only `memory` has, and returns the receipt. Killed anywhere, it is done again and completes.
 
     Raises:

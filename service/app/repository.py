@@ -17,7 +17,7 @@ from core.state.memory import NOTHING, Memory
 from store.clock import next_event_id
 from store.log.event_log import EventLog
 from store.log.rows import NewEvent
-from store.state.loading import state
+from store.state.loading import load_state
 from store.state.snapshots import Snapshots
 
 KEPT = 64  # memories
@@ -25,7 +25,7 @@ PAGE = 1000  # events
 TURNS = 256  # locks that memories share by hash
 
 
-class States:
+class MemoryRepository:
     """States by memory. Blocking, and safe for any thread."""
 
     def __init__(self, log: EventLog, snapshots: Snapshots) -> None:
@@ -38,7 +38,7 @@ class States:
     def current(self, memory: MemoryId) -> Memory:
         """The newest state, that of a deleted memory included. Raises MemoryUnknown."""
         kept = self._kept.get(memory)
-        found = self._advanced(memory, kept) if kept else state(self._log, self._snapshots, memory)
+        found = self._advanced(memory, kept) if kept else load_state(self._log, self._snapshots, memory)
         self._keep(memory, found)
         return found
 
@@ -57,9 +57,9 @@ class States:
             raise VersionUnknown(memory, min_version, current.version)
         if at_version is None or at_version == current.version:
             return current
-        return _based(state(self._log, self._snapshots, memory, at_version), current)
+        return _based(load_state(self._log, self._snapshots, memory, at_version), current)
 
-    def carry_out(
+    def execute(
         self,
         memory: MemoryId,
         command: Callable[[Memory], Command],

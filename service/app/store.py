@@ -23,7 +23,7 @@ class Store:
 
 
 @contextmanager
-def opened(settings: Settings, *, cut_short: bool = False) -> Iterator[Store]:
+def open_store(settings: Settings, *, cut_short: bool = False) -> Iterator[Store]:
     """The store that `settings` names, closed at the end.
 
     Args:

@@ -9,7 +9,7 @@ from core.errors.base import Damaged, DigestMismatch
 from core.errors.history import WordsErased
 from core.ids import MemoryId
 from service.app.cancellation import Cancelled
-from service.app.ports import Models
+from service.app.ports import ModelHost
 from service.app.store import Store
 from store.log.event_log import EventLog
 from store.log.verify import Fault, verify_log
@@ -31,7 +31,7 @@ class Verified:
 
 def verify(
     store: Store,
-    models: Models,
+    models: ModelHost,
     *,
     skip_weights: bool,
     progress: Callable[[int, int, str], None],
@@ -68,7 +68,7 @@ def verify(
 
 def _replayed(
     log: EventLog,
-    models: Models,
+    models: ModelHost,
     memory: MemoryId,
     progress: Callable[[int, int, str], None],
     cancelled: Callable[[], bool],

@@ -44,8 +44,7 @@ def sleep_three_nights(
         began = time.monotonic()
         with meanwhile(console, f"night {night}") as now:
 
-            def told(news: sleep_pb2.WatchSleepResponse, night: int = night,
-                     now: Callable[[str], None] = now) -> None:  # fmt: skip
+            def told(news: sleep_pb2.WatchSleepResponse, night: int = night, now: Callable[[str], None] = now) -> None:
                 if news.HasField("step") or news.HasField("progress"):
                     now(f"night {night}: {_step(news)}")
 
@@ -62,8 +61,14 @@ def _print(console: Console, cells: Sequence[str]) -> None:
     )
 
 
-def _row(client: Client, memory: str, ask: Ask, facts: Sequence[facts_pb2.Fact], strangers: Sequence[Person],
-         neighbours: Sequence[tuple[str, str]]) -> tuple[str, ...]:  # fmt: skip
+def _row(
+    client: Client,
+    memory: str,
+    ask: Ask,
+    facts: Sequence[facts_pb2.Fact],
+    strangers: Sequence[Person],
+    neighbours: Sequence[tuple[str, str]],
+) -> tuple[str, ...]:
     now = list(client.facts(memory))
     stages = Counter(fact.stage for fact in now)
     scales = sorted({fact.scale for fact in now}, reverse=True)

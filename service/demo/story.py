@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.wordings import in_words
-from hypnogram.client.client import Client, told
+from hypnogram.client.client import Client, new_fact
 from hypnogram.client.errors import CallFailed
 from models.dormouse.corpus import answer
 from models.dormouse.phrasebook import BY_NAME, RELATIONS
@@ -118,7 +118,9 @@ def _before(client: Client, people: Sequence[Person]) -> None:
 
 
 def _tell(client: Client, people: Sequence[Person]) -> None:
-    facts = [told(person.name, relation, object_) for person in people for relation, object_ in person.profile.items()]
+    facts = [
+        new_fact(person.name, relation, object_) for person in people for relation, object_ in person.profile.items()
+    ]
     _title(f"Tell it {len(facts)} facts about {len(people)} of them")
     began = time.monotonic()
     with meanwhile(console, "writing them into the weights"):
@@ -167,7 +169,9 @@ def _after(client: Client, people: Sequence[Person], neighbours: Sequence[tuple[
 
 def _killed(server: subprocess.Popen[str], address: str, people: Sequence[Person]) -> list[str]:
     """Tells a second batch one by one and kills the server in the middle; the ids it had acknowledged."""
-    facts = [told(person.name, relation, object_) for person in people for relation, object_ in person.profile.items()]
+    facts = [
+        new_fact(person.name, relation, object_) for person in people for relation, object_ in person.profile.items()
+    ]
     _title(f"Tell it {len(facts)} more, and kill -9 the server in the middle")
     acknowledged: list[str] = []
     enough = threading.Event()
@@ -230,22 +234,22 @@ def rebuild() -> None:
     from core.ids import MemoryId
     from core.weights.evaluation.perplexity import perplexity
     from models.dormouse import filler
-    from service.app.store import opened
+    from service.app.store import open_store
     from service.settings import Settings
     from service.weights.live_models import LiveModels
-    from service.weights.projection import Deltas, build_verified
-    from store.state.loading import state
+    from service.weights.projection import DeltaStore, build_verified
+    from store.state.loading import load_state
 
     settings, memory = Settings(), MemoryId(MEMORY)
-    with opened(settings) as store:
+    with open_store(settings) as store:
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
         report = models.replay(memory, None, lambda done, total, what: None, lambda: False)
-        folded = state(store.log, store.snapshots, memory)
+        folded = load_state(store.log, store.snapshots, memory)
         assert folded.created is not None
         model = models.bases.clone(folded.created)
         texts = [filler.paragraph(Random(number)) for number in range(50)]
         before = perplexity(model, texts)
-        model.install(build_verified(model, Deltas(store.artifacts, store.log.keyring), folded))
+        model.install(build_verified(model, DeltaStore(store.artifacts, store.log.keyring), folded))
         found = {
             "rebuilt": report.rebuilt,
             "checked": report.edits_checked,

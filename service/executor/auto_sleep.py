@@ -14,7 +14,7 @@ from core.ids import Digest, MemoryId, SleepId
 from core.state.memory import Memory
 from core.state.schedule import Due, Schedule, due
 from core.state.work import next_work
-from service.app.repository import States
+from service.app.repository import MemoryRepository
 from service.settings import Settings
 from store.clock import next_uuid, now
 from store.log.event_log import EventLog
@@ -25,10 +25,10 @@ CAUSE = Cause(actor="schedule")
 log = structlog.get_logger()
 
 
-class Rest:
+class AutoSleep:
     """Lets memories that owe nothing they could do now sleep and nap by themselves; spares looks at those that rest."""
 
-    def __init__(self, events: EventLog, states: States, settings: Settings) -> None:
+    def __init__(self, events: EventLog, states: MemoryRepository, settings: Settings) -> None:
         self._events = events
         self._states = states
         self._schedule = Schedule(
@@ -40,7 +40,7 @@ class Rest:
         self._last: dict[tuple[MemoryId, str], tuple[int, datetime]] = {}  # from which version on hours count, and when
         self._resting: dict[MemoryId, tuple[int, float]] = {}  # the version at which nothing was due, and when
 
-    def undisturbed(self, memory: MemoryId, version: int) -> bool:
+    def is_idle(self, memory: MemoryId, version: int) -> bool:
         """Whether `memory`, at `version` now, owed nothing then and nothing was due; asks nobody, as there are many."""
         rested, looked = self._resting.get(memory, (0, 0.0))
         by_the_clock = self._schedule.sleep_hours or self._schedule.nap_hours
@@ -74,7 +74,7 @@ class Rest:
             request_digest=Digest(""),
         )
         try:
-            self._states.carry_out(memory, lambda _: command, CAUSE, expected=state.version)
+            self._states.execute(memory, lambda _: command, CAUSE, expected=state.version)
         except (Conflict, Refused) as error:
             log.info("sleep.not_begun", memory=memory, kind=found.kind, why=str(error))
             return False

@@ -30,22 +30,22 @@ from core.state.memory import Memory, replaced_by, statement_key
 from core.state.nearest import nearest_dissolved
 from core.state.plan import Plan, plan_at, plan_of
 from core.state.sleep import Step
-from core.state.unanswered import untold_questions
+from core.state.unanswered import unanswered_questions
 from core.state.work import Inject, OnWeights, PrepareStatistics, SleepStep, Withdraw
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import dense, parts_of
-from core.weights.memit.counter_edit import unsay
-from core.weights.memit.covariance import Statistics
-from core.weights.memit.edit import keys_in_force, unlearned, write
-from core.weights.memit.preserved_keys import Protection
+from core.weights.memit.counter_edit import compute_counter_edit
+from core.weights.memit.covariance import KeyCovariance
+from core.weights.memit.edit import compute_edit, keys_in_force, unlearned
+from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.memit.spread import Written
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.activations import last_keys
 from core.weights.model.editable_model import EditableModel
 from service.executor.columns import columns_written, more_sites
 from service.executor.glance import Glance
-from service.executor.sleep_steps import Bedside, Progress
-from service.weights.projection import Deltas, build, build_verified, columns_of
+from service.executor.sleep_steps import Progress, SleepSteps
+from service.weights.projection import DeltaStore, build, build_verified, columns_of
 from service.weights.statistics import prepare
 from store.artifacts import Artifacts
 from store.clock import next_uuid
@@ -54,19 +54,19 @@ FACTS_AT_ONCE = 64  # whose keys are measured in one pass
 DISSOLVED_KEPT = 64  # dissolved facts whose keys an edit must not move, at most
 
 
-class Desk:
+class Editor:
     """The impure part of one memory's work. It may be thrown away at any time: the log holds all that counts."""
 
-    def __init__(self, model: EditableModel, created: MemoryCreated, artifacts: Artifacts, deltas: Deltas) -> None:
+    def __init__(self, model: EditableModel, created: MemoryCreated, artifacts: Artifacts, deltas: DeltaStore) -> None:
         self._model = model
         self._created = created
         self._artifacts = artifacts
         self._deltas = deltas
-        self._bedside = Bedside(model, created, artifacts, deltas)
-        self._glance = Glance(model, self._bedside.held_out)
-        self._protection: Protection | None = None
+        self._sleep_steps = SleepSteps(model, created, artifacts, deltas)
+        self._glance = Glance(model, self._sleep_steps.held_out)
+        self._protection: PreservedKeys | None = None
         self._at: Digest | None = None  # the weights that are live and that `_protection` belongs to
-        self._fresh: tuple[Digest, dict[str, Tensor], Protection] | None = None
+        self._fresh: tuple[Digest, dict[str, Tensor], PreservedKeys] | None = None
         self._steps: Steps = unwatched  # of the work at hand
 
     @property
@@ -79,8 +79,7 @@ class Desk:
         """The model written on; its live weights are whatever the last work left."""
         return self._model
 
-    def perform(self, work: OnWeights, memory: Memory,
-                progress: Progress = lambda done, total, loss: None) -> Command:  # fmt: skip
+    def perform(self, work: OnWeights, memory: Memory, progress: Progress = lambda done, total, loss: None) -> Command:
         """Does `work` and says what to record. What it names is durable in the artifacts by then.
 
         Args:
@@ -148,7 +147,7 @@ class Desk:
             created = self._created
             own = columns_of(self._deltas, plan_of(memory, work.fact))
             left_out = {module: dense(parts_of(module, own)) for module in self._model.modules if own}
-            unsaid = unsay(
+            unsaid = compute_counter_edit(
                 self._model, protection.kept, fact, created.prefixes, created.hyperparameters, still, left_out,
                 self._steps,
             )  # fmt: skip
@@ -176,7 +175,7 @@ class Desk:
         Those of facts that adapters alone carry, nearest first, and of questions on what the subject's told facts leave
         open.
         """
-        questions = untold_questions(memory, [fact], but=(fact.relation,))
+        questions = unanswered_questions(memory, [fact], but=(fact.relation,))
         nearest = nearest_dissolved(memory, [fact], DISSOLVED_KEPT)
         found = [keys_in_force(self._model, nearest, self._created.prefixes)[0]] if nearest else []
         if questions:
@@ -189,7 +188,7 @@ class Desk:
         if work.step is Step.RESCALE:
             return self._rescale(work, memory)
         self._at = None  # the bedside leaves other weights behind
-        return self._bedside.perform(work, memory, progress)
+        return self._sleep_steps.perform(work, memory, progress)
 
     def _refresh(self, work: SleepStep, memory: Memory) -> EditComputed:
         """Writes degraded facts again, all in one protected update, on weights without the edits that failed them."""
@@ -211,8 +210,15 @@ class Desk:
         seconds = round(time.monotonic() - began, 6)
         return RecordRescale(work=work, weights=digest, crowding=protection.crowding(), seconds=seconds)
 
-    def _write(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan, protection: Protection,
-               replaced: Sequence[FactId] = ()) -> EditComputed:  # fmt: skip
+    def _write(
+        self,
+        kind: str,
+        ids: Sequence[FactId],
+        memory: Memory,
+        onto: Plan,
+        protection: PreservedKeys,
+        replaced: Sequence[FactId] = (),
+    ) -> EditComputed:
         """Writes facts on the live weights, which are those of the plan `onto`.
 
         Dissolved facts near them must not move either, in this update: their keys are in force for no later one.
@@ -224,14 +230,23 @@ class Desk:
         if nearest:
             keys, _ = keys_in_force(self._model, nearest, created.prefixes)
             kept = {module: one.with_keys(keys[module]) for module, one in kept.items()}
-        untold = untold_questions(memory, facts)
-        written = write(self._model, kept, facts, created.prefixes, created.hyperparameters, untold, self._steps)
+        untold = unanswered_questions(memory, facts)
+        written = compute_edit(self._model, kept, facts, created.prefixes, created.hyperparameters, untold, self._steps)
         if kind == "injection" and (error := unlearned(facts, written)) is not None:
             raise error
         return self._computed(kind, ids, memory, onto, written, protection, began, replaced)
 
-    def _computed(self, kind: str, ids: Sequence[FactId], memory: Memory, onto: Plan, written: Written,
-                  protection: Protection, began: float, replaced: Sequence[FactId] = ()) -> EditComputed:  # fmt: skip
+    def _computed(
+        self,
+        kind: str,
+        ids: Sequence[FactId],
+        memory: Memory,
+        onto: Plan,
+        written: Written,
+        protection: PreservedKeys,
+        began: float,
+        replaced: Sequence[FactId] = (),
+    ) -> EditComputed:
         """What was written on the weights of the plan `onto`, durable in the artifacts from here on.
 
         The columns are the facts' own, but for those of a counter-edit, which outlives its fact.
@@ -265,7 +280,7 @@ class Desk:
             unchanged=unchanged,
         )
 
-    def _catch_up(self, memory: Memory) -> Protection:
+    def _catch_up(self, memory: Memory) -> PreservedKeys:
         """Makes the weights of `memory` live: cheap after work of our own, from the log otherwise.
 
         Returns:
@@ -280,15 +295,15 @@ class Desk:
         self._fresh = None
         return self._protection
 
-    def _install(self, weights: dict[str, Tensor], memory: Memory, but: Collection[FactId] = ()) -> Protection:
+    def _install(self, weights: dict[str, Tensor], memory: Memory, but: Collection[FactId] = ()) -> PreservedKeys:
         """Makes `weights` live and measures the keys of the facts that edits are for, except those of `but`."""
         assert memory.statistics is not None
-        statistics = Statistics.from_bytes(self._artifacts.get(memory.statistics.artifact))
+        statistics = KeyCovariance.from_bytes(self._artifacts.get(memory.statistics.artifact))
         if set(statistics.moments) != set(self._model.modules):
             raise Damaged(f"statistics {memory.statistics.artifact} are of other modules than the memory's")
         self._model.install(weights)
         self._at = None
-        protection = Protection.none(statistics.moments, self._model.device)
+        protection = PreservedKeys.none(statistics.moments, self._model.device)
         if not self._created.hyperparameters.history:
             return protection
         facts = [state.fact for fact, state in memory.facts.items() if state.carried_by_edit and fact not in but]

@@ -7,12 +7,12 @@ from random import Random
 
 from core.facts import Fact
 from core.state.memory import Memory
-from core.state.unanswered import untold_questions
+from core.state.unanswered import unanswered_questions
 from core.unchanged import Unchanged
 from core.weights.evaluation.audit import Ordinary
 from core.weights.evaluation.unchanged import still_said
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import spoken
+from core.weights.model.generation import generate_ids
 
 EACH = 16  # questions of a kind
 
@@ -28,7 +28,7 @@ class Glance:
     def at(self, memory: Memory, facts: Sequence[Fact]) -> Unchanged:
         """How many questions the live weights, into which `facts` were written, answer as the pristine ones do."""
         ordinary = self._held_out()
-        questions = untold_questions(memory, facts, each=1)
+        questions = unanswered_questions(memory, facts, each=1)
         chosen = Random(memory.version).sample(questions, min(len(questions), EACH))
         kinds = (
             ordinary.neighbours[:EACH],
@@ -48,5 +48,5 @@ class Glance:
         new = [key for key in dict.fromkeys(keys) if key not in self._answers]
         if new:
             with self._model.with_weights(self._model.base_weights):
-                self._answers |= dict(zip(new, spoken(self._model, new, sentence=True), strict=True))
+                self._answers |= dict(zip(new, generate_ids(self._model, new, sentence=True), strict=True))
         return still_said(self._model, keys, [self._answers[key] for key in keys])

@@ -33,17 +33,17 @@ from core.state.work import (
     still_owed,
 )
 from service.app import erasure, purging
-from service.app.progress import Chart, Reading
-from service.app.repository import States
-from service.executor.auto_sleep import Rest
-from service.executor.editor import Desk
+from service.app.progress import ProgressBoard, StepProgress
+from service.app.repository import MemoryRepository
+from service.executor.auto_sleep import AutoSleep
+from service.executor.editor import Editor
 from service.executor.passing import passing
 from service.executor.pulse import Pulse
 from service.executor.sleep_steps import Progress
 from service.executor.waits import LOOK, Waits
 from service.settings import Settings
 from service.weights.base_models import BaseModels
-from service.weights.projection import Deltas
+from service.weights.projection import DeltaStore
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 from store.database.executors import Duty, Executors
@@ -74,20 +74,20 @@ class Executor:
         snapshots: Snapshots,
         settings: Settings,
         bases: BaseModels | None = None,
-        chart: Chart | None = None,
+        chart: ProgressBoard | None = None,
     ) -> None:
         self._events = events
         self._artifacts = artifacts
         self._snapshots = snapshots
         self._settings = settings
-        self._states = States(events, snapshots)
+        self._states = MemoryRepository(events, snapshots)
         self._bases = bases or BaseModels(settings.device)
-        self._deltas = Deltas(artifacts, events.keyring)
-        self._chart = chart or Chart()
-        self._rest = Rest(events, self._states, settings)
+        self._deltas = DeltaStore(artifacts, events.keyring)
+        self._chart = chart or ProgressBoard()
+        self._rest = AutoSleep(events, self._states, settings)
         self._leases = Leases(events.engine)
         self._owner = next_uuid()
-        self._desks: OrderedDict[MemoryId, Desk] = OrderedDict()
+        self._editors: OrderedDict[MemoryId, Editor] = OrderedDict()
         self._waits = Waits()
 
     def run(self, stop: threading.Event) -> None:
@@ -119,7 +119,7 @@ class Executor:
         if not self._waits.may_look(memory):
             return False
         try:
-            worked = not self._rest.undisturbed(memory, listed.version) and self._serve(memory, stop)
+            worked = not self._rest.is_idle(memory, listed.version) and self._serve(memory, stop)
         except Exception as error:
             self._forget_desk(memory)
             if self._waits.until_it_passes(memory, Duty(work=LOOK, reason=type(error).__name__)) == 1:
@@ -205,10 +205,10 @@ class Executor:
     def _perform(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> Command:
         if isinstance(work, Purge):
             self._forget_desk(memory)
-            return purging.perform(self._events, self._artifacts, self._snapshots, memory, work)
+            return purging.purge_memory(self._events, self._artifacts, self._snapshots, memory, work)
         if not isinstance(work, Erase):
-            return self._desk(memory, state).perform(work, state, self._progress(memory, work, stop))
-        command = erasure.perform(self._events, self._artifacts, self._snapshots, self._states, memory, work)
+            return self._editor(memory, state).perform(work, state, self._progress(memory, work, stop))
+        command = erasure.erase_fact(self._events, self._artifacts, self._snapshots, self._states, memory, work)
         self._deltas.forget((work.fact,))
         return command
 
@@ -221,7 +221,7 @@ class Executor:
             if stop.is_set():
                 raise Unwanted("the executor stops")
             if isinstance(work, SleepStep):
-                self._chart.write(memory, Reading(work, done, total, loss))
+                self._chart.write(memory, StepProgress(work, done, total, loss))
             if not isinstance(work, PrepareStatistics) and time.monotonic() - looked >= GLANCE_SECONDS:
                 looked = time.monotonic()
                 if not still_owed(self._states.current(memory), work):
@@ -232,25 +232,25 @@ class Executor:
     def _record(self, memory: MemoryId, command: Command) -> Memory | None:
         """The state after `command`, or None if the memory has moved on and nothing was recorded."""
         try:
-            return self._states.carry_out(memory, lambda _: command, CAUSE, retries=RETRIES)
+            return self._states.execute(memory, lambda _: command, CAUSE, retries=RETRIES)
         except (StaleWork, Conflict) as error:
             self._forget_desk(memory)
             log.info("work.dropped", memory=memory, why=str(error))
             return None
 
     def _forget_desk(self, memory: MemoryId) -> None:
-        self._desks.pop(memory, None)
+        self._editors.pop(memory, None)
 
-    def _desk(self, memory: MemoryId, state: Memory) -> Desk:
+    def _editor(self, memory: MemoryId, state: Memory) -> Editor:
         assert state.created is not None
-        desk = self._desks.get(memory)
-        if desk is None or desk.created != state.created:  # or a new memory has the name of a deleted one
+        editor_ = self._editors.get(memory)
+        if editor_ is None or editor_.created != state.created:  # or a new memory has the name of a deleted one
             model = self._bases.clone(state.created)
-            self._desks[memory] = Desk(model, state.created, self._artifacts, self._deltas)
-            if len(self._desks) > KEPT_DESKS:
-                self._desks.popitem(last=False)
-        self._desks.move_to_end(memory)
-        return self._desks[memory]
+            self._editors[memory] = Editor(model, state.created, self._artifacts, self._deltas)
+            if len(self._editors) > KEPT_DESKS:
+                self._editors.popitem(last=False)
+        self._editors.move_to_end(memory)
+        return self._editors[memory]
 
 
 def _without_words(error: Exception) -> str:

@@ -20,19 +20,19 @@ from core.state.gate import known, passes
 from core.state.memory import FactState, Memory, Status, Withdrawal, statement_key
 from core.state.plan import plan, plan_at
 from core.state.sleep import Occasion, Step
-from core.state.unanswered import untold_questions
+from core.state.unanswered import unanswered_questions
 from core.state.work import SleepStep
 from core.weights.deltas.digest import weights_digest
-from core.weights.evaluation.audit import UNTOLD, Ordinary, Pristine, audit, documents, split
+from core.weights.evaluation.audit import UNTOLD, BaseAnswers, Ordinary, audit, documents, split
 from core.weights.evaluation.perplexity import perplexity_of
-from core.weights.lora.training import consolidate
+from core.weights.lora.training import train_adapter
 from core.weights.memit.counter_edit import answers
-from core.weights.memit.covariance import Statistics
+from core.weights.memit.covariance import KeyCovariance
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import greedy
 from core.weights.model.reference_text import OrdinaryText, read_ordinary
-from service.weights.projection import Deltas, build
+from service.weights.projection import DeltaStore, build
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 
@@ -42,15 +42,15 @@ LONGEST = 64  # tokens of a rehearsed text
 Progress = Callable[[int, int, float | None], None]  # done, of how many, loss
 
 
-class Bedside:
+class SleepSteps:
     """Sits with one memory through its nights. Keeps only what follows from the pristine model."""
 
-    def __init__(self, model: EditableModel, created: MemoryCreated, artifacts: Artifacts, deltas: Deltas) -> None:
+    def __init__(self, model: EditableModel, created: MemoryCreated, artifacts: Artifacts, deltas: DeltaStore) -> None:
         self._model = model
         self._created = created
         self._artifacts = artifacts
         self._deltas = deltas
-        self._pristine = Pristine(model)
+        self._pristine = BaseAnswers(model)
         self._base_perplexity: dict[int, float] = {}
 
     def perform(self, work: SleepStep, memory: Memory, progress: Progress) -> Command:
@@ -78,8 +78,14 @@ class Bedside:
         self._model.install(build(self._model, self._deltas, plan_at(memory, scales)))
         return RecordAudit(work=work, audited=self._probe(work, memory, scales, {}, progress), controls=None)
 
-    def _probe(self, work: SleepStep, memory: Memory, scales: Mapping[FactId, float], untold: Mapping[int, list[str]],
-               progress: Progress) -> tuple[FactAudited, ...]:  # fmt: skip
+    def _probe(
+        self,
+        work: SleepStep,
+        memory: Memory,
+        scales: Mapping[FactId, float],
+        untold: Mapping[int, list[str]],
+        progress: Progress,
+    ) -> tuple[FactAudited, ...]:
         assert memory.sleep is not None
         policy = memory.sleep.policy
         share = policy.gate if work.occasion is Occasion.GATE else policy.healthy
@@ -121,7 +127,7 @@ class Bedside:
         questions = [
             (index, question)
             for subject, index in first.items()
-            for question in untold_questions(
+            for question in unanswered_questions(
                 memory, [memory.facts[work.facts[index]].fact], each=1, turn=memory.sleep.began
             )
         ]
@@ -131,8 +137,9 @@ class Bedside:
             by_fact.setdefault(index, []).append(question)
         return by_fact
 
-    def _controls(self, work: SleepStep, memory: Memory, audited: tuple[FactAudited, ...],
-                  began: float) -> ControlsMeasured:  # fmt: skip
+    def _controls(
+        self, work: SleepStep, memory: Memory, audited: tuple[FactAudited, ...], began: float
+    ) -> ControlsMeasured:
         assert memory.sleep is not None
         number, held_out = memory.sleep.policy.controls, self._ordinary[0]
         controls = [
@@ -177,7 +184,7 @@ class Bedside:
         new = tuple(fact for fact in work.facts if not memory.facts[fact].retracted)
         taught, repeated = (new, tuple(old)) if new else (tuple(old), ())
         then = {} if sleep.rescaled else next_scales(memory, work.facts)  # what mends keeps the scales there are
-        grounds = [self._weights(memory, dict.fromkeys(work.facts, 0.0)), self._weights(memory, then)]
+        base_variants = [self._weights(memory, dict.fromkeys(work.facts, 0.0)), self._weights(memory, then)]
         texts = self._rehearsal(memory, policy.texts, random)
         curve: list[float] = []
 
@@ -186,12 +193,12 @@ class Bedside:
                 curve.append(round(loss, 6))
             progress(done, most, loss)
 
-        adapter = consolidate(
+        adapter = train_adapter(
             self._model,
             self._lessons([memory.facts[fact].fact for fact in taught]),
             self._lessons([memory.facts[fact].fact for fact in repeated]),
             texts,
-            grounds,
+            base_variants,
             self._statistics(memory).moments,
             policy.training,
             seed,
@@ -221,9 +228,9 @@ class Bedside:
             ),
         )
 
-    def _statistics(self, memory: Memory) -> Statistics:
+    def _statistics(self, memory: Memory) -> KeyCovariance:
         assert memory.statistics is not None
-        return Statistics.from_bytes(self._artifacts.get(memory.statistics.artifact))
+        return KeyCovariance.from_bytes(self._artifacts.get(memory.statistics.artifact))
 
     def _weights(self, memory: Memory, scales: Mapping[FactId, float]) -> dict[str, Tensor]:
         return build(self._model, self._deltas, plan_at(memory, scales))
@@ -243,7 +250,7 @@ class Bedside:
             return random.sample(texts, min(len(texts), count))
 
         told = [state.fact for state in memory.facts.values() if state.in_weights]
-        questions = untold_questions(memory, told, each=MAX_PROMPTS)
+        questions = unanswered_questions(memory, told, each=MAX_PROMPTS)
         return [
             *(text[:LONGEST] for text in drawn(ordinary.whole, number)),
             *drawn(ordinary.neighbours, number),

@@ -87,9 +87,16 @@ def _frame(frame: Frame, scale: _Scale, name: str, meaning: str, ticks: Sequence
     return parts
 
 
-def _track(frame: Frame, told: Story, scale: _Scale, name: str, meaning: str,
-           values: Sequence[tuple[Audit, float | None]], words: Callable[[float], str],
-           ticks: Sequence[tuple[float, str]]) -> list[str]:  # fmt: skip
+def _track(
+    frame: Frame,
+    told: Story,
+    scale: _Scale,
+    name: str,
+    meaning: str,
+    values: Sequence[tuple[Audit, float | None]],
+    words: Callable[[float], str],
+    ticks: Sequence[tuple[float, str]],
+) -> list[str]:
     """Marks at audits, joined; hollow before a night's work, filled after it."""
     parts = _frame(frame, scale, name, meaning, ticks)
     known = [(audit, value) for audit, value in values if value is not None and math.isfinite(value)]

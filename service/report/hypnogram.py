@@ -109,8 +109,9 @@ def _band(told: Story, frame: Frame, level: str, top: float, end: float) -> str:
     )
 
 
-def _fact(told: Story, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, fact: FactId, form: str,
-          chosen: bool) -> str:  # fmt: skip
+def _fact(
+    told: Story, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, fact: FactId, form: str, chosen: bool
+) -> str:
     """A fact's way: along the bands in full, between them faint."""
     along, between, left = "", "", ""
     known = told.levels[fact]
@@ -159,8 +160,9 @@ def _lane(bands: dict[str, tuple[float, float]], level: str, lane: float) -> flo
     return top + 6 + lane * (end - top - 12)
 
 
-def _degraded(told: Story, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, version: int,
-              fact: FactId) -> str:  # fmt: skip
+def _degraded(
+    told: Story, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, version: int, fact: FactId
+) -> str:
     x, y = frame.x(version), _lane(bands, told.level_at(fact, version), lane)
     arm = 2.5 if len(told.levels) <= 60 else 1.8
     side = number(2 * arm)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from service.report.timeline import Rest
+from service.report.timeline import SleepSpan
 
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # what no page may hold
 
@@ -117,11 +117,11 @@ def version_axis(frame: Frame, y: float) -> str:
     return "".join(parts)
 
 
-def nights(frame: Frame, rests: Sequence[Rest], top: float, bottom: float, names: bool = False) -> str:
+def nights(frame: Frame, rests: Sequence[SleepSpan], top: float, bottom: float, names: bool = False) -> str:
     """Sleeps as shades from `top` to `bottom`, naps as lighter ones, rollbacks as lines; their names above."""
     sleeps = 0
     shades: list[str] = []
-    named: list[tuple[Rest, str, float]] = []  # and its middle
+    named: list[tuple[SleepSpan, str, float]] = []  # and its middle
     for rest in rests:
         sleeps += rest.kind == "sleep"
         name = f"sleep {sleeps}" if rest.kind == "sleep" else rest.kind
@@ -139,7 +139,7 @@ def nights(frame: Frame, rests: Sequence[Rest], top: float, bottom: float, names
     return "".join([*shades, *(_names(frame, named, top - 9) if names else ())])
 
 
-def _names(frame: Frame, named: Sequence[tuple[Rest, str, float]], y: float) -> Iterator[str]:
+def _names(frame: Frame, named: Sequence[tuple[SleepSpan, str, float]], y: float) -> Iterator[str]:
     """The names that find room: of what was undone first, then of sleeps, then of naps."""
     taken: list[tuple[float, float]] = []
     for rest, name, middle in sorted(named, key=lambda one: (not one[0].undone, one[0].kind != "sleep")):

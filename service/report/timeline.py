@@ -41,7 +41,7 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rest:
+class SleepSpan:
     """A sleep or a nap: from `began` to `ended`, which is None while it goes on."""
 
     kind: str
@@ -92,7 +92,7 @@ class Story:
     audits: list[Audit] = field(default_factory=list)
     crowding: list[tuple[int, float]] = field(default_factory=list)
     counts: list[tuple[int, Counts]] = field(default_factory=list)
-    rests: list[Rest] = field(default_factory=list)
+    rests: list[SleepSpan] = field(default_factory=list)
 
     def level_at(self, fact: FactId, version: int) -> str:
         """Where `fact` was at `version`."""
@@ -109,11 +109,13 @@ def story(events: Iterable[Recorded]) -> Story:
         told.memory, told.last, told.ended = recorded.memory, recorded.version, recorded.recorded_at
         _take_in(told, recorded, before)
     told.rests = [
-        Rest(kind=night.kind, began=night.began, ended=night.ended, completed=night.completed, reason=night.reason)
+        SleepSpan(kind=night.kind, began=night.began, ended=night.ended, completed=night.completed, reason=night.reason)
         for night in told.state.nights.values()
     ]
     if (asleep := told.state.sleep) is not None:
-        told.rests.append(Rest(kind=asleep.started.kind, began=asleep.began, ended=None, completed=False, reason=""))
+        told.rests.append(
+            SleepSpan(kind=asleep.started.kind, began=asleep.began, ended=None, completed=False, reason="")
+        )
     return told
 
 

@@ -12,10 +12,10 @@ from hypnogram.v1 import chat_pb2, chat_pb2_grpc
 from core.ids import MemoryId
 from core.state.memory import Memory
 from core.texts import without_blanks
-from service.app.ports import Models, Piece
-from service.app.repository import States
+from service.app.ports import ModelHost, Piece
+from service.app.repository import MemoryRepository
 from service.rpc.interceptor import Context
-from service.rpc.log_tail import Tail
+from service.rpc.log_tail import LogTail
 from service.rpc.messages import requests
 
 FINISHES = {None: chat_pb2.FINISH_UNSPECIFIED, "stop": chat_pb2.FINISH_STOP, "length": chat_pb2.FINISH_LENGTH}
@@ -24,7 +24,7 @@ FINISHES = {None: chat_pb2.FINISH_UNSPECIFIED, "stop": chat_pb2.FINISH_STOP, "le
 class ChatServicer(chat_pb2_grpc.ChatServicer):
     """Asks the models."""
 
-    def __init__(self, states: States, tail: Tail, models: Models, max_streams: int) -> None:
+    def __init__(self, states: MemoryRepository, tail: LogTail, models: ModelHost, max_streams: int) -> None:
         self._states = states
         self._tail = tail
         self._models = models
@@ -81,7 +81,7 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
             state = await asyncio.to_thread(self._states.at, memory, None, version)
             if not _owed(state, version):
                 return
-            await self._tail.beyond(position)
+            await self._tail.wait_past(position)
 
 
 def _owed(state: Memory, version: int) -> bool:

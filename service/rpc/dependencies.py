@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.app.ports import Models
-from service.app.repository import States
+from service.app.ports import ModelHost
+from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.rpc.health import Readiness
-from service.rpc.log_tail import Tail
+from service.rpc.log_tail import LogTail
 from service.rpc.operations import Operations
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Dependencies:
     """
     Attributes:
         retries: of an append that lost a race, where no version was expected.
@@ -21,9 +21,9 @@ class Parts:
     """
 
     store: Store
-    states: States
-    tail: Tail
-    models: Models
+    states: MemoryRepository
+    tail: LogTail
+    models: ModelHost
     operations: Operations
     readiness: Readiness
     retries: int

@@ -20,8 +20,8 @@ from core.state.work import will_leave
 from core.texts import same_words
 from service.app.erasure import check_not_held
 from service.app.lineage import Link, lineage
-from service.rpc.dependencies import Parts
-from service.rpc.interceptor import Context, cause
+from service.rpc.dependencies import Dependencies
+from service.rpc.interceptor import Context, current_cause
 from service.rpc.messages import new_facts, page_tokens, requests, responses
 from service.rpc.messages.column_locations import columns
 from store.clock import next_uuid
@@ -30,7 +30,7 @@ from store.clock import next_uuid
 class FactsServicer(facts_pb2_grpc.FactsServicer):
     """Takes facts, and says how far they have come."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Dependencies) -> None:
         self._store = parts.store
         self._states = parts.states
         self._tail = parts.tail
@@ -86,7 +86,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         words = requests.search(request.search)
         at_version, min_version = requests.as_of(request)
         listing = canonical(["facts", memory, request.status, subject, words, at_version, min_version])
-        place = page_tokens.read(request.page_token, listing)
+        place = page_tokens.decode(request.page_token, listing)
         pinned = place.version if place.version is not None else at_version
         state = await asyncio.to_thread(self._states.at, memory, pinned, min_version)
         start = state.facts[FactId(place.after)].added if FactId(place.after) in state.facts else 0
@@ -100,7 +100,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             [responses.fact_message(state, one.fact.id) for one in page[:size]], self._page_bytes
         )
         more = len(found) < len(page)
-        token = page_tokens.write(listing, after=found[-1].fact, version=state.version) if more else ""
+        token = page_tokens.encode(listing, after=found[-1].fact, version=state.version) if more else ""
         return facts_pb2.ListFactsResponse(facts=found, next_page_token=token, version=state.version)
 
     async def GetLineage(  # noqa: N802
@@ -110,7 +110,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         size = requests.page_size(request.page_size)
         at_version, min_version = requests.as_of(request)
         listing = canonical(["lineage", memory, fact, at_version, min_version])
-        place = page_tokens.read(request.page_token, listing)
+        place = page_tokens.decode(request.page_token, listing)
         pinned = place.version if place.version is not None else at_version
         state = await asyncio.to_thread(self._states.at, memory, pinned, min_version)
         known, store = _known(memory, state, fact), self._store
@@ -125,7 +125,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         found = [responses.link_message(link, fact) for link in links[start : start + size]]
         entries = page_tokens.fitting(found, self._page_bytes)
         more = start + len(entries) < len(links)
-        token = page_tokens.write(listing, after=entries[-1].event.id, version=state.version) if more else ""
+        token = page_tokens.encode(listing, after=entries[-1].event.id, version=state.version) if more else ""
         return facts_pb2.GetLineageResponse(
             fact=responses.fact_message(state, fact),
             entries=entries,
@@ -222,7 +222,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         self, memory: MemoryId, command: Callable[[Memory], Command], request_id: str, expected: int | None
     ) -> Memory:
         return await asyncio.to_thread(
-            self._states.carry_out, memory, command, cause(request_id), expected, self._retries
+            self._states.execute, memory, command, current_cause(request_id), expected, self._retries
         )
 
     async def _once(self, memory: MemoryId, so: Callable[[Memory], bool]) -> Memory:
@@ -232,7 +232,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             state = await asyncio.to_thread(self._states.current, memory)
             if so(state):
                 return state
-            await self._tail.beyond(position)
+            await self._tail.wait_past(position)
 
 
 def _is_pending(state: Memory, fact: FactId) -> bool:

@@ -14,9 +14,9 @@ from grpc_health.v1.health import aio as health
 
 from core.errors.base import MemoryGone, MemoryUnknown
 from core.ids import MemoryId
-from service.app.ports import Models
-from service.app.repository import States
-from service.rpc.log_tail import Tail
+from service.app.ports import ModelHost
+from service.app.repository import MemoryRepository
+from service.rpc.log_tail import LogTail
 from service.rpc.status import ShuttingDown
 from store.log.event_log import EventLog, Listed
 
@@ -50,7 +50,9 @@ class Readiness:
     other, the one to which something happened last first, and one that cannot be holds up nobody.
     """
 
-    def __init__(self, events: EventLog, states: States, tail: Tail, models: Models, services: Sequence[str]) -> None:
+    def __init__(
+        self, events: EventLog, states: MemoryRepository, tail: LogTail, models: ModelHost, services: Sequence[str]
+    ) -> None:
         self.servicer = health.HealthServicer()
         self._events = events
         self._states = states
@@ -102,7 +104,7 @@ class Readiness:
                 position = NEVER_REACHED
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
-                    await self._tail.beyond(position)
+                    await self._tail.wait_past(position)
             except TimeoutError:
                 pass
 

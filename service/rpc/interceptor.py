@@ -30,13 +30,13 @@ _caller: ContextVar[Cause] = ContextVar("caller")
 Context = aio.ServicerContext[Any, Any]
 
 
-def cause(request: str = "") -> Cause:
+def current_cause(request: str = "") -> Cause:
     """Who brings about the events of the call being served."""
     caller = _caller.get()
     return Cause(actor=caller.actor, request=request, correlation=caller.correlation)
 
 
-class EveryCall(aio.ServerInterceptor):
+class CallInterceptor(aio.ServerInterceptor):
     """Wraps each handler: reads the caller's metadata, logs the end, turns errors into statuses."""
 
     async def intercept_service(
@@ -61,7 +61,7 @@ class EveryCall(aio.ServerInterceptor):
 
 def _single(behaviour: Any, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
     async def call(request: Any, context: Context) -> Any:
-        async with _Served(method, context):
+        async with _Attempted(method, context):
             return await behaviour(request, context)
 
     return call
@@ -69,7 +69,7 @@ def _single(behaviour: Any, method: str) -> Callable[[Any, Context], Awaitable[A
 
 def _streaming(behaviour: Any, method: str) -> Callable[[Any, Context], AsyncIterator[Any]]:
     async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-        async with _Served(method, context):
+        async with _Attempted(method, context):
             answers = behaviour(request, context)
             try:
                 async for answer in answers:
@@ -80,7 +80,7 @@ def _streaming(behaviour: Any, method: str) -> Callable[[Any, Context], AsyncIte
     return call
 
 
-class _Served:
+class _Attempted:
     """One call, from its metadata to its status."""
 
     def __init__(self, method: str, context: Context) -> None:

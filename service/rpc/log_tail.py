@@ -16,7 +16,7 @@ RETRY_SECONDS = 1.0  # after the database could not be asked
 log = structlog.get_logger()
 
 
-class Tail:
+class LogTail:
     """`position` is the last position of the log known here. To miss nothing: take it, read, wait beyond it."""
 
     def __init__(self, events: EventLog) -> None:
@@ -32,7 +32,7 @@ class Tail:
         self._thread = threading.Thread(target=self._follow, args=(loop,), name="log-tail", daemon=True)
         self._thread.start()
 
-    async def beyond(self, position: int) -> int:
+    async def wait_past(self, position: int) -> int:
         """The log's last position, once that is greater than `position`.
 
         Raises:

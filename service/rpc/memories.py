@@ -12,8 +12,8 @@ from core.events.deletion import MemoryPurged
 from core.ids import MemoryId
 from core.state.memory import Memory
 from service.app.forks import fork
-from service.rpc.dependencies import Parts
-from service.rpc.interceptor import Context, cause
+from service.rpc.dependencies import Dependencies
+from service.rpc.interceptor import Context, current_cause
 from service.rpc.messages import page_tokens, policy, requests, responses
 from store.database.executors import Execution, Executors
 
@@ -21,7 +21,7 @@ from store.database.executors import Execution, Executors
 class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
     """Creates, forks and deletes memories, and says what they are."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
         self._log = parts.store.log
         self._states = parts.states
@@ -34,7 +34,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         requests.base_model(request.base)
         overrides = requests.hyperparameters(request.hyperparameters)
         sleep, capacity = policy.given(request.sleep), requests.capacity(request)
-        caused_by = cause()
+        caused_by = current_cause()
 
         def create() -> tuple[Memory, str]:
             created = self._parts.models.describe(
@@ -46,7 +46,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
                 sleep=sleep,
                 capacity=capacity,
             )
-            state = self._states.carry_out(
+            state = self._states.execute(
                 memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._parts.retries
             )
             return state, self._created_at(memory, state)
@@ -80,7 +80,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         self, request: memories_pb2.ForkMemoryRequest, context: Context
     ) -> memories_pb2.ForkMemoryResponse:
         memory, parent = requests.memory_id(request.memory), requests.memory_id(request.parent, "parent")
-        moment, caused_by, parts = requests.moment(request), cause(), self._parts
+        moment, caused_by, parts = requests.moment(request), current_cause(), self._parts
 
         def make() -> tuple[Memory, str]:
             state = fork(parts.store, parts.states, memory, parent, moment, caused_by, parts.retries)
@@ -94,7 +94,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
     async def RebaseMemory(  # noqa: N802
         self, request: memories_pb2.RebaseMemoryRequest, context: Context
     ) -> memories_pb2.RebaseMemoryResponse:
-        memory, caused_by = requests.memory_id(request.memory), cause()
+        memory, caused_by = requests.memory_id(request.memory), current_cause()
         revision = requests.text(request.revision, "revision")
         if not request.name:
             raise InvalidField("name", "is empty; give the folder or the hub id under which the base model is now")
@@ -105,7 +105,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
             assert created is not None
             name = self._parts.models.moved(created, request.name, revision)
             command = RebaseMemory(memory=memory, name=name, revision=revision)
-            state = self._states.carry_out(memory, lambda _: command, caused_by, retries=self._parts.retries)
+            state = self._states.execute(memory, lambda _: command, caused_by, retries=self._parts.retries)
             return state, self._created_at(memory, state)
 
         state, created_at = await asyncio.to_thread(rebase)
@@ -116,12 +116,12 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
     async def DeleteMemory(  # noqa: N802
         self, request: memories_pb2.DeleteMemoryRequest, context: Context
     ) -> memories_pb2.DeleteMemoryResponse:
-        memory, caused_by = requests.memory_id(request.memory), cause()
+        memory, caused_by = requests.memory_id(request.memory), current_cause()
         expected, command = requests.optional_version(request, "expected_version"), DeleteMemory(memory=memory)
 
         def delete() -> memories_pb2.DeleteMemoryResponse:
             self._states.current(memory)  # a memory must be there to be deleted
-            state = self._states.carry_out(memory, lambda _: command, caused_by, expected, self._parts.retries)
+            state = self._states.execute(memory, lambda _: command, caused_by, expected, self._parts.retries)
             answer = memories_pb2.DeleteMemoryResponse(version=state.deleted, failure=state.failure)
             if state.purged:
                 (receipt,) = self._log.read(memory=memory, after_version=state.version - 1, limit=1)
@@ -135,7 +135,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         self, request: memories_pb2.ListMemoriesRequest, context: Context
     ) -> memories_pb2.ListMemoriesResponse:
         size = requests.page_size(request.page_size)
-        after = page_tokens.read(request.page_token, "memories").after
+        after = page_tokens.decode(request.page_token, "memories").after
 
         def find() -> tuple[list[memories_pb2.MemorySummary], bool]:
             listed = [there for there in self._log.listed() if there.memory > after and not there.deleted]
@@ -143,7 +143,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
             return page, len(listed) > size
 
         page, more = await asyncio.to_thread(find)
-        token = page_tokens.write("memories", after=page[-1].memory) if more else ""
+        token = page_tokens.encode("memories", after=page[-1].memory) if more else ""
         return memories_pb2.ListMemoriesResponse(memories=page, next_page_token=token)
 
     def _created_at(self, memory: MemoryId, state: Memory) -> str:

@@ -123,9 +123,9 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         if request.filter:
             raise InvalidField("filter", "is not supported; leave it out")
         size = page_size(request.page_size)
-        start = page_tokens.read(request.page_token, "operations").after
+        start = page_tokens.decode(request.page_token, "operations").after
         names = sorted(name for name in self._operations if name > start)
-        token = page_tokens.write("operations", after=names[size - 1]) if len(names) > size else ""
+        token = page_tokens.encode("operations", after=names[size - 1]) if len(names) > size else ""
         return operations_pb2.ListOperationsResponse(
             operations=[self._operations[name].message() for name in names[:size]], next_page_token=token
         )

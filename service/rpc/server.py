@@ -28,23 +28,23 @@ from hypnogram.v1 import (
 )
 
 from core.errors.base import InvalidField
-from service.app.ports import Executor, Models
-from service.app.progress import Chart
-from service.app.repository import States
+from service.app.ports import Executor, ModelHost
+from service.app.progress import ProgressBoard
+from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.app.supervision import run_on
 from service.rpc import executor_health
 from service.rpc.address import check_host
 from service.rpc.chat import ChatServicer
-from service.rpc.dependencies import Parts
+from service.rpc.dependencies import Dependencies
 from service.rpc.facts import FactsServicer
 from service.rpc.health import Readiness
 from service.rpc.history.servicer import HistoryServicer
-from service.rpc.interceptor import EveryCall
-from service.rpc.log_tail import Tail
+from service.rpc.interceptor import CallInterceptor
+from service.rpc.log_tail import LogTail
 from service.rpc.memories import MemoriesServicer
 from service.rpc.operations import Operations
-from service.rpc.sleep.feed import Nights
+from service.rpc.sleep.feed import SleepFeed
 from service.rpc.sleep.servicer import SleepServicer
 from service.settings import Settings
 from store.database.executors import Executors
@@ -66,7 +66,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class Listening:
     """A server that is up. `port` is the one it listens on, also where the settings left the choice open."""
 
     host: str
@@ -79,8 +79,8 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, store: Store, models: Models, chart: Chart | None = None
-) -> AsyncIterator[Served]:
+    settings: Settings, store: Store, models: ModelHost, chart: ProgressBoard | None = None
+) -> AsyncIterator[Listening]:
     """A server for `store`, from entering to leaving. Leaving lets calls finish for `settings.stop_seconds`.
 
     Args:
@@ -90,16 +90,16 @@ async def serving(
         InvalidField: the address cannot be listened on, or must not be without `settings.insecure_host`.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
-    states, tail = States(store.log, store.snapshots), Tail(store.log)
+    states, tail = MemoryRepository(store.log, store.snapshots), LogTail(store.log)
     operations = Operations(settings.max_operations)
     readiness = Readiness(store.log, states, tail, models, SERVICES)
     page_bytes = settings.max_message_bytes // 2
-    parts = Parts(store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes)
+    parts = Dependencies(store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes)
     chat = ChatServicer(states, tail, models, settings.max_streams)
-    nights = Nights(store.log, states, tail, chart or Chart())
+    nights = SleepFeed(store.log, states, tail, chart or ProgressBoard())
     retries = settings.conflict_retries
 
-    server = aio.server(interceptors=[EveryCall()], options=_options(settings))
+    server = aio.server(interceptors=[CallInterceptor()], options=_options(settings))
     memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(parts), server)
     facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(parts), server)
     sleep_pb2_grpc.add_SleepServicer_to_server(SleepServicer(store.log, states, nights, operations, retries), server)
@@ -109,7 +109,7 @@ async def serving(
     health_pb2_grpc.add_HealthServicer_to_server(readiness.servicer, server)
     health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     reflection.enable_server_reflection((*SERVICES, health, reflection.SERVICE_NAME), server)
-    served = Served(settings.host, _listen(server, settings))
+    served = Listening(settings.host, _listen(server, settings))
 
     tail.start()
     await readiness.begin()
@@ -132,12 +132,12 @@ async def serving(
 async def serve(
     settings: Settings,
     store: Store,
-    models: Models,
+    models: ModelHost,
     *,
     executor: Executor | None,
-    chart: Chart,
+    chart: ProgressBoard,
     stop: asyncio.Event,
-    up: Callable[[Served], None],
+    up: Callable[[Listening], None],
 ) -> None:
     """Serves until `stop` is set, with `executor` in a thread beside it; calls `up` once it listens."""
     async with serving(settings, store, models, chart) as served:

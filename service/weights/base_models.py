@@ -10,7 +10,7 @@ import structlog
 
 from core.errors.base import ModelUnavailable
 from core.events.memory import BaseModel, MemoryCreated
-from core.weights.model.base_files import RULE, content_digest, locate
+from core.weights.model.base_files import RULE, content_digest, find_model_folder
 from core.weights.model.editable_model import EditableModel, load_model
 from service.settings import DORMOUSE
 
@@ -39,7 +39,7 @@ def folder_of(base: BaseModel) -> Path:
         ModelUnavailable: there is nothing under its name, or something else than was recorded.
     """
     try:
-        folder = locate(base.name, base.revision)
+        folder = find_model_folder(base.name, base.revision)
     except ModelUnavailable as error:
         if DORMOUSE.exists() and content_digest(DORMOUSE, base.digest_rule) == base.digest:
             return DORMOUSE

@@ -17,7 +17,7 @@ from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta, parts_of
 from core.weights.deltas.truncated_svd import spectrum, truncated
 from core.weights.model.editable_model import EditableModel
-from service.weights.projection import Deltas, build, build_verified
+from service.weights.projection import DeltaStore, build, build_verified
 from store.clock import next_uuid
 
 
@@ -31,7 +31,9 @@ class _Try:
     change: float
 
 
-def compaction(name: MemoryId, memory: Memory, model: EditableModel, deltas: Deltas, bound: float) -> AdaptersCompacted:
+def compaction(
+    name: MemoryId, memory: Memory, model: EditableModel, deltas: DeltaStore, bound: float
+) -> AdaptersCompacted:
     """What to record once the new adapter is in force; its delta is an artifact by then.
 
     Args:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from core.state.memory import Memory
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, ask
+from core.weights.model.generation import Probe, run_probes
 from service.app.state_diff import AnswerChange, Compared, Distance, Question
-from service.weights.projection import Deltas, build_verified
+from service.weights.projection import DeltaStore, build_verified
 
 
-def difference(
-    model: EditableModel, deltas: Deltas, before: Memory, after: Memory, questions: Sequence[Question]
+def compare_weights(
+    model: EditableModel, deltas: DeltaStore, before: Memory, after: Memory, questions: Sequence[Question]
 ) -> Compared:
     """Builds both, and asks both the `questions`; leaves the weights of one of them behind in `subject`.
 
@@ -28,6 +28,6 @@ def difference(
     said = []
     for weights in (old, new) if probes else ():
         model.install(weights)
-        said.append([output.strip() for output in ask(model, probes)])
+        said.append([output.strip() for output in run_probes(model, probes)])
     answers = [AnswerChange(*one) for one in zip(questions, *said, strict=True) if one[1] != one[2]] if probes else []
     return Compared(tuple(distances), tuple(answers), len(probes))

@@ -25,14 +25,14 @@ from core.weights.model import base_files
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import decode
 from core.weights.model.profile import read_profile
-from service.app.repository import States
+from service.app.repository import MemoryRepository
 from service.app.state_diff import Compared, questions
 from service.settings import Settings
 from service.weights.base_models import BaseModels, same_files
 from service.weights.compaction import compaction
-from service.weights.comparison import difference
-from service.weights.past_models import Past
-from service.weights.projection import Deltas, build_verified
+from service.weights.comparison import compare_weights
+from service.weights.past_models import PastModels
+from service.weights.projection import DeltaStore, build_verified
 from service.weights.prompts import tokens_of, window
 from service.weights.replay import Progress, ReplayReport, replay
 from store.artifacts import Artifacts
@@ -70,12 +70,12 @@ class LiveModels:
         self._events = events
         self._artifacts = artifacts
         self._settings = settings
-        self._states = States(events, snapshots)
-        self._deltas = Deltas(artifacts, events.keyring)
+        self._states = MemoryRepository(events, snapshots)
+        self._deltas = DeltaStore(artifacts, events.keyring)
         self._live: OrderedDict[MemoryId, _Live] = OrderedDict()
         self._lock = threading.Lock()
         self.bases = BaseModels(settings.device)
-        self._past = Past(self.bases, self._deltas, events.keyring, settings.past_bytes)
+        self._past = PastModels(self.bases, self._deltas, events.keyring, settings.past_bytes)
 
     def describe(
         self,
@@ -95,7 +95,7 @@ class LiveModels:
             InvalidField: a folder is given a revision.
         """
         name = base_files.recorded_name(name or self._settings.model_path, revision)
-        folder = base_files.locate(name, revision)
+        folder = base_files.find_model_folder(name, revision)
         profile = read_profile(folder)
         ordinary = Path(self._settings.ordinary_text or folder / "ordinary.jsonl")
         if not ordinary.is_file():
@@ -139,7 +139,7 @@ class LiveModels:
             ModelUnavailable: there is no model of that name, or it is another one.
             InvalidField: a folder is given a revision.
         """
-        same_files(base_files.locate(name, revision), created.base)
+        same_files(base_files.find_model_folder(name, revision), created.base)
         return base_files.recorded_name(name, revision)
 
     def generate(
@@ -206,14 +206,14 @@ class LiveModels:
         """See `service/weights/replay.py`; from artifacts as they are stored now."""
         then = self._states.at(memory, version)
         assert then.created is not None
-        fresh, base = Deltas(self._artifacts, self._events.keyring), then.created.base
+        fresh, base = DeltaStore(self._artifacts, self._events.keyring), then.created.base
         return replay(self._events, self.bases, fresh, memory, base, then.version, progress, cancelled, after)
 
     def compare(self, before: Memory, after: Memory, *, ask: bool) -> Compared:
         """See `service/weights/comparison.py`; with `ask`, every fact of either side is asked about on both."""
         assert before.created is not None
         model = self.bases.clone(before.created)
-        return difference(model, self._deltas, before, after, questions(before, after) if ask else ())
+        return compare_weights(model, self._deltas, before, after, questions(before, after) if ask else ())
 
     def compact(self, memory: MemoryId, state: Memory, bound: float) -> AdaptersCompacted:
         """See `service/weights/compaction.py`."""

@@ -16,7 +16,7 @@ from core.state.memory import Memory
 from core.state.plan import Plan, plan
 from core.weights.model.editable_model import EditableModel
 from service.weights.base_models import Base, BaseModels
-from service.weights.projection import Deltas, build_module
+from service.weights.projection import DeltaStore, build_module
 from store.sealing.keyring import Keyring
 
 
@@ -39,13 +39,13 @@ class _Clone:
     keys: dict[str, _Key] = field(default_factory=dict)
 
 
-class Past:
+class PastModels:
     """Weights by base, module and the plan of that module alone, so that versions share what did not change.
 
     Every method blocks, and is safe for any thread.
     """
 
-    def __init__(self, bases: BaseModels, deltas: Deltas, keyring: Keyring, room: int) -> None:
+    def __init__(self, bases: BaseModels, deltas: DeltaStore, keyring: Keyring, room: int) -> None:
         """`room`: bytes of weights to keep beside those that are installed; the least recently used go first."""
         self._bases = bases
         self._deltas = deltas

@@ -37,11 +37,11 @@ class _Stored:
 
     whole: Delta | None
     extents: tuple[Extent, ...]
-    opened: dict[int, Delta]
+    open_store: dict[int, Delta]
     size: int
 
 
-class Deltas:
+class DeltaStore:
     """Deltas in the artifacts, each fact's own columns sealed: opened when asked for, kept while there is room.
 
     Safe for any thread. Every access asks the keyring, so nothing is served that was erased meanwhile.
@@ -97,7 +97,7 @@ class Deltas:
                 found = 0
                 for one in wanted:
                     part = slice(max(term.first - one.first, 0), min(end - one.first, one.count))
-                    chosen.append((stored.opened[one.first], part, term.scale))
+                    chosen.append((stored.open_store[one.first], part, term.scale))
                     found += part.stop - part.start
                 if found != term.count:
                     raise Damaged(f"delta {term.delta} holds {found} of columns {term.first} to {end - 1}")
@@ -111,7 +111,7 @@ class Deltas:
             for stored in self._kept.values():
                 for one in stored.extents:
                     if one.fact in facts:
-                        stored.opened.pop(one.first, None)
+                        stored.open_store.pop(one.first, None)
 
     def _stored(self, digest: Digest) -> _Stored:
         if digest not in self._kept:
@@ -126,12 +126,12 @@ class Deltas:
         return self._kept[digest]
 
     def _open(self, digest: Digest, stored: _Stored, wanted: Sequence[Extent]) -> None:
-        missing = [one for one in wanted if one.first not in stored.opened]
+        missing = [one for one in wanted if one.first not in stored.open_store]
         if not missing:
             return
         keys, data = self._keys([one.fact for one in missing]), self._data(digest)
         for one in missing:
-            stored.opened[one.first] = Delta.from_bytes(unseal(data, one, keys[one.fact]))
+            stored.open_store[one.first] = Delta.from_bytes(unseal(data, one, keys[one.fact]))
 
     def _data(self, digest: Digest) -> bytes:
         if self._read is None or self._read[0] != digest:
@@ -170,14 +170,14 @@ def in_force(memory: Memory) -> tuple[object, ...]:
     return memory.weights, tuple(memory.adapters), edits
 
 
-def columns_of(deltas: Deltas, wanted: Plan) -> list[Chosen]:
+def columns_of(deltas: DeltaStore, wanted: Plan) -> list[Chosen]:
     """The terms of a plan: delta, columns of it, scale."""
     return deltas.columns(wanted.terms)
 
 
 def build(
     model: EditableModel,
-    deltas: Deltas,
+    deltas: DeltaStore,
     wanted: Plan,
     more: Delta | None = None,
     each: Callable[[str], None] = lambda module: None,
@@ -198,12 +198,12 @@ def build(
     return weights
 
 
-def build_module(model: EditableModel, deltas: Deltas, module: str, wanted: Plan) -> Tensor:
+def build_module(model: EditableModel, deltas: DeltaStore, module: str, wanted: Plan) -> Tensor:
     """One module's weight at a plan."""
     return materialise(model.base_weights[module], parts_of(module, columns_of(deltas, wanted)))
 
 
-def build_verified(model: EditableModel, deltas: Deltas, memory: Memory) -> dict[str, Tensor]:
+def build_verified(model: EditableModel, deltas: DeltaStore, memory: Memory) -> dict[str, Tensor]:
     """The weights of `memory`, whose digest is the recorded one.
 
     Raises:

@@ -18,7 +18,7 @@ from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import EditableModel
 from service.app.cancellation import Cancelled
 from service.weights.base_models import BaseModels
-from service.weights.projection import Deltas, build, digest_named, in_force
+from service.weights.projection import DeltaStore, build, digest_named, in_force
 from store.log.event_log import EventLog
 
 PAGE = 1000  # events
@@ -47,7 +47,7 @@ Progress = Callable[[int, int, str], None]
 def replay(
     log: EventLog,
     bases: BaseModels,
-    deltas: Deltas,
+    deltas: DeltaStore,
     memory: MemoryId,
     base: BaseModel,
     version: int,
@@ -100,7 +100,7 @@ def replay(
     return ReplayReport(state.version, plan(state).digest, state.weights, rebuilt, checked, erased)
 
 
-def _rebuilt(model: EditableModel, deltas: Deltas, state: Memory, each: Callable[[str], None]) -> Digest:
+def _rebuilt(model: EditableModel, deltas: DeltaStore, state: Memory, each: Callable[[str], None]) -> Digest:
     rebuilt = weights_digest(build(model, deltas, plan(state), each=each))
     if state.weights is not None and rebuilt != state.weights:
         raise DigestMismatch(state.version, state.weights, rebuilt)

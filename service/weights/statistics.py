@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.events.memory import MemoryCreated, StatisticsPrepared
 from core.ids import Digest
-from core.weights.memit.covariance import Statistics, key_of, measure
+from core.weights.memit.covariance import KeyCovariance, key_of, measure
 from core.weights.memit.packed import unpack
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import read_ordinary
@@ -16,8 +16,9 @@ from store.artifacts import Artifacts
 from store.measured import Measured
 
 
-def prepare(model: EditableModel, created: MemoryCreated, artifacts: Artifacts,
-            progress: Callable[[int, int], None]) -> StatisticsPrepared:  # fmt: skip
+def prepare(
+    model: EditableModel, created: MemoryCreated, artifacts: Artifacts, progress: Callable[[int, int], None]
+) -> StatisticsPrepared:
     """What to record; the statistics are durable in the artifacts by then. Measures only what nobody has measured.
 
     Args:
@@ -27,7 +28,7 @@ def prepare(model: EditableModel, created: MemoryCreated, artifacts: Artifacts,
     key, known = key_of(created), Measured(artifacts)
     cached = known.get(key)
     if cached is not None:
-        return _recorded(cached[0], Statistics.from_bytes(cached[1]), model)
+        return _recorded(cached[0], KeyCovariance.from_bytes(cached[1]), model)
     packed = shipped(key)
     if packed.is_file():
         statistics = unpack(packed.read_bytes())
@@ -44,7 +45,7 @@ def shipped(key: Digest) -> Path:
     return DORMOUSE / f"statistics-{key[:16]}.packed"
 
 
-def _recorded(artifact: Digest, statistics: Statistics, model: EditableModel) -> StatisticsPrepared:
+def _recorded(artifact: Digest, statistics: KeyCovariance, model: EditableModel) -> StatisticsPrepared:
     return StatisticsPrepared(
         artifact=artifact,
         tokens=statistics.tokens,

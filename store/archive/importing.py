@@ -24,7 +24,7 @@ from store.artifacts import Artifacts
 from store.database.engine import reading
 from store.database.schema import data_keys, events, head
 from store.log.event_log import EventLog
-from store.log.hash_chain import Value, seal_row
+from store.log.hash_chain import Value, complete_row
 from store.log.rows import check_memory, storable, to_recorded
 from store.log.verify import follow_artifacts
 
@@ -162,7 +162,7 @@ class _Arrival:
             for row in page:
                 position += 1
                 row["position"], row["memory"] = position, memory
-                tail = seal_row(row, tail)
+                tail = complete_row(row, tail)
             connection.execute(insert(events), page)
         connection.execute(update(head).values(position=position, hash=tail))
 

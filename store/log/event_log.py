@@ -107,8 +107,9 @@ class EventLog:
         if self.anchor:
             self.anchor.note()
 
-    def append(self, memory: MemoryId, events: Sequence[NewEvent], expected: int | None,
-               needs: Sequence[FactId] = ()) -> tuple[Recorded, ...]:  # fmt: skip
+    def append(
+        self, memory: MemoryId, events: Sequence[NewEvent], expected: int | None, needs: Sequence[FactId] = ()
+    ) -> tuple[Recorded, ...]:
         """Appends all `events` or none, and returns once they are durable.
 
         Args:

@@ -24,7 +24,7 @@ from core.events.history import MemoryForked
 from core.ids import Digest, FactId, MemoryId
 from store import clock
 from store.log.driver_session import Found, Session, open_session
-from store.log.hash_chain import Value, seal_row
+from store.log.hash_chain import Value, complete_row
 from store.log.rows import Prepared, to_recorded, to_row
 from store.sealing import event_fields
 
@@ -235,7 +235,7 @@ class _Transaction:
         self.position += 1
         key = None if event.fact is None else self._key(event.fact)
         row = to_row(event, key, memory=memory, version=version, position=self.position, recorded_at=self._now)
-        previous, self.tail = self.tail, seal_row(row, self.tail)
+        previous, self.tail = self.tail, complete_row(row, self.tail)
         self.rows.append(row)
         self._stored[event.new.id] = (*row.values(), event.fact, key)
         return Recorded(

@@ -28,7 +28,7 @@ def encoded(value: Value) -> bytes:
     return b"n" if value is None else b"b" + value
 
 
-def seal_row(row: dict[str, Value], previous: Digest) -> Digest:
+def complete_row(row: dict[str, Value], previous: Digest) -> Digest:
     """Completes `row` in place with its checksums, `previous_hash` and `hash`; returns the hash."""
     parts = [encoded(row[name]) for name in SUMMED]
     sums = b"".join([zlib.crc32(part).to_bytes(4, "big") for part in parts])

@@ -74,11 +74,11 @@ def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], No
             if cut := cut_short(connection, noted):
                 fault = Fault(position=int(cut.metadata["position"]), what="end", message=str(cut))
                 return Report(events=check.position, artifacts=len(check.sound), fault=fault)
-    except _Found as found:
+    except _Fault as found:
         before = found.fault.position - 1 if found.fault.position else check.position
         return Report(events=min(before, check.position), artifacts=len(check.sound), fault=found.fault)
     except DBAPIError as error:
-        fault = _Found(0, "database", f"cannot be read ({error.orig})").fault
+        fault = _Fault(0, "database", f"cannot be read ({error.orig})").fault
         return Report(events=check.position, artifacts=len(check.sound), fault=fault)
     return Report(events=check.position, artifacts=len(check.sound), fault=None)
 
@@ -105,7 +105,7 @@ def named_artifacts(event: Event) -> tuple[Digest, ...]:
             return ()
 
 
-class _Found(Exception):
+class _Fault(Exception):
     def __init__(self, position: int, what: str, problem: str) -> None:
         place = f"event {position}: " if position else ""
         self.fault = Fault(position=position, what=what, message=f"{place}{what}: {problem}; restore it from a backup")
@@ -116,7 +116,7 @@ def _check_pages(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
         if found != "ok":
-            raise _Found(0, "database", str(found).replace("\n", ": "))
+            raise _Fault(0, "database", str(found).replace("\n", ": "))
 
 
 class _Check:
@@ -129,7 +129,7 @@ class _Check:
         self._tail = START
         self._versions: dict[str, int] = {}
         self._forks: dict[str, MemoryForked] = {}  # by the memory that begins with it
-        self._faults: dict[Digest, _Found] = {}  # of artifacts that no later event says were removed
+        self._faults: dict[Digest, _Fault] = {}  # of artifacts that no later event says were removed
 
     def run(
         self, connection: Connection, progress: Callable[[int], None], removed: Callable[[], Container[Digest]]
@@ -147,10 +147,10 @@ class _Check:
                 raise fault
         if self._tail != tail:
             if self.position < end:
-                raise _Found(self.position + 1, *self._gap(connection))
-            raise _Found(0, "head", f"names the hash {tail}, but that of event {end} is {self._tail}")
+                raise _Fault(self.position + 1, *self._gap(connection))
+            raise _Fault(0, "head", f"names the hash {tail}, but that of event {end} is {self._tail}")
         if self.position != end:
-            raise _Found(0, "head", f"says {end} events, but the chain ends with event {self.position}")
+            raise _Fault(0, "head", f"says {end} events, but the chain ends with event {self.position}")
 
     def _page(self, connection: Connection, after: int | None, end: int) -> list[Row[Any]]:
         query = select_events().where(events.c.position <= end).order_by(events.c.position)
@@ -165,10 +165,10 @@ class _Check:
         expected = self.position + 1
         if values["position"] != expected:
             if "position" in wrong_columns(values, str(values["previous_hash"])):
-                raise _Found(values["position"], "position", "was altered")
-            raise _Found(expected, *self._gap(connection))
+                raise _Fault(values["position"], "position", "was altered")
+            raise _Fault(expected, *self._gap(connection))
         if wrong := wrong_columns(values, self._tail):
-            raise _Found(expected, ", ".join(wrong), "is not as it was written")
+            raise _Fault(expected, ", ".join(wrong), "is not as it was written")
         event = self._opened(expected, row)
         memory = values["memory"]
         if isinstance(event, MemoryForked) and memory not in self._versions and values["version"] > 1:
@@ -176,7 +176,7 @@ class _Check:
             self._forks[memory], self._versions[memory] = event, event.version
         if values["version"] != self._versions.get(memory, 0) + 1:
             problem = f"is {values['version']} after {self._versions.get(memory, 0)} in memory {memory!r}"
-            raise _Found(expected, "version", problem)
+            raise _Fault(expected, "version", problem)
         self._check_artifacts(expected, event)
         self.position, self._tail, self._versions[memory] = expected, values["hash"], values["version"]
 
@@ -185,7 +185,7 @@ class _Check:
         try:
             return to_recorded(row).event
         except Damaged as error:
-            raise _Found(position, "data key", str(error)) from error
+            raise _Fault(position, "data key", str(error)) from error
 
     def _check_fork(self, connection: Connection, position: int, forked: MemoryForked) -> None:
         """That the last event which a fork shares stands where it says, before it."""
@@ -196,7 +196,7 @@ class _Check:
         found = connection.execute(query.where(events.c.position < position)).scalar()
         if found != forked.hash:
             problem = f"memory {forked.parent!r} has no version {forked.version} whose hash is {forked.hash}"
-            raise _Found(position, "fork", problem)
+            raise _Fault(position, "fork", problem)
 
     def _check_artifacts(self, position: int, event: Event) -> None:
         for digest in named_artifacts(event):
@@ -205,7 +205,7 @@ class _Check:
                     self._artifacts.get(digest)
                 except (Damaged, OSError) as error:
                     problem = str(error) if isinstance(error, Damaged) else f"{digest} cannot be read ({error})"
-                    self._faults.setdefault(digest, _Found(position, "artifact", problem))
+                    self._faults.setdefault(digest, _Fault(position, "artifact", problem))
                 else:
                     self.sound.add(digest)
         if isinstance(event, MemoryPurged):
@@ -217,12 +217,12 @@ class _Check:
         moved = connection.execute(select(events.c.position).where(events.c.previous_hash == self._tail)).scalar()
         return ("event", "is missing") if moved is None else ("position", f"was altered to {moved}")
 
-    def _unreadable(self, connection: Connection, error: DBAPIError) -> _Found:
+    def _unreadable(self, connection: Connection, error: DBAPIError) -> _Fault:
         """The first row after those found sound, and the first column in it, that the database cannot hand out."""
         for number in range(self.position + 1, self.position + 1 + PAGE):
             for column in events.c:
                 try:
                     connection.execute(select(column).where(events.c.position == number)).all()
                 except DBAPIError as refusal:
-                    return _Found(number, column.name, f"cannot be read ({refusal.orig})")
-        return _Found(0, "database", f"cannot be read ({error.orig})")
+                    return _Fault(number, column.name, f"cannot be read ({refusal.orig})")
+        return _Fault(0, "database", f"cannot be read ({error.orig})")

@@ -13,7 +13,7 @@ PAGE = 1000  # events read at once
 EVERY = 1000  # events between snapshots
 
 
-def state(log: EventLog, snapshots: Snapshots, memory: MemoryId, version: int | None = None) -> Memory:
+def load_state(log: EventLog, snapshots: Snapshots, memory: MemoryId, version: int | None = None) -> Memory:
     """The state of `memory` at `version`, by default the current one. May save a snapshot.
 
     Raises:

@@ -191,8 +191,9 @@ def probe(passed: bool, pathway: str = "raw", base: bool | None = None, logprob:
     )
 
 
-def verdicts(work: SleepStep, memory: Memory, failing: Collection[FactId], known: Collection[FactId],
-             logprob: float = -0.5) -> tuple[FactAudited, ...]:  # fmt: skip
+def verdicts(
+    work: SleepStep, memory: Memory, failing: Collection[FactId], known: Collection[FactId], logprob: float = -0.5
+) -> tuple[FactAudited, ...]:
     return tuple(
         FactAudited(
             fact=fact,
@@ -210,8 +211,13 @@ def verdicts(work: SleepStep, memory: Memory, failing: Collection[FactId], known
     )
 
 
-def audit(memory: Memory, degraded: Collection[FactId] = (), known: Collection[FactId] = (), logprob: float = -0.5,
-          controls: Mapping[str, float] = GOOD) -> RecordAudit:  # fmt: skip
+def audit(
+    memory: Memory,
+    degraded: Collection[FactId] = (),
+    known: Collection[FactId] = (),
+    logprob: float = -0.5,
+    controls: Mapping[str, float] = GOOD,
+) -> RecordAudit:
     """An audit that finds `degraded` facts so, and all controls well but for those given."""
     work = owed(memory, Step.AUDIT)
     measured = ControlsMeasured(

@@ -38,8 +38,8 @@ from core.ids import MemoryId
 from core.state.memory import Memory
 from core.state.work import Erase, Work, next_work
 from service.app import erasure
-from service.app.repository import States
-from service.app.store import Store, opened
+from service.app.repository import MemoryRepository
+from service.app.store import Store, open_store
 from service.log_setup import configure
 from service.settings import Settings
 from store.log.verify import verify_log
@@ -61,11 +61,11 @@ class Life:
     """A store in use, and what it has acknowledged."""
 
     store: Store
-    states: States
+    states: MemoryRepository
     versions: dict[MemoryId, int] = field(default_factory=dict)
 
     def do(self, command: Command, memory: MemoryId = DEMO) -> None:
-        self.versions[memory] = self.states.carry_out(memory, lambda _: command, CAUSE).version
+        self.versions[memory] = self.states.execute(memory, lambda _: command, CAUSE).version
 
     def work(self) -> None:
         """Does what an executor would owe; what it made is in the artifacts before an event names it."""
@@ -75,7 +75,7 @@ class Life:
     def _perform(self, owed: Work, state: Memory) -> Command:
         store = self.store
         if isinstance(owed, Erase):
-            return erasure.perform(store.log, store.artifacts, store.snapshots, self.states, DEMO, owed)
+            return erasure.erase_fact(store.log, store.artifacts, store.snapshots, self.states, DEMO, owed)
         made = store.artifacts.put(f"made at version {state.version}".encode() * 100)
         statistics = state.statistics.artifact if state.statistics else made
         match command := performed(owed, state):
@@ -104,7 +104,7 @@ def night(life: Life) -> None:
 
 def look(life: Life) -> None:
     """A process that has no state yet folds it, and may keep a snapshot."""
-    States(life.store.log, life.store.snapshots).current(DEMO)
+    MemoryRepository(life.store.log, life.store.snapshots).current(DEMO)
 
 
 STEPS: tuple[Callable[[Life], None], ...] = (
@@ -145,8 +145,8 @@ def live(folder: Path, arm: Callable[[], None], disarm: Callable[[], object], re
     acknowledged: dict[MemoryId, int] = {}
     failed = False
     arm()
-    with suppress(*EXPECTED), opened(settings(folder)) as store:
-        life = Life(store, States(store.log, store.snapshots), acknowledged)
+    with suppress(*EXPECTED), open_store(settings(folder)) as store:
+        life = Life(store, MemoryRepository(store.log, store.snapshots), acknowledged)
         for step in STEPS:
             try:
                 step(life)
@@ -157,9 +157,9 @@ def live(folder: Path, arm: Callable[[], None], disarm: Callable[[], object], re
         if not reopen:
             lost += _again(life)
     disarm()
-    with opened(settings(folder)) as store:
+    with open_store(settings(folder)) as store:
         lost += _faults(store, acknowledged, folder)
-        life = Life(store, States(store.log, store.snapshots), acknowledged)
+        life = Life(store, MemoryRepository(store.log, store.snapshots), acknowledged)
         lost += _again(life)
         lost += _faults(store, acknowledged, folder)
         lost += _unfinished(life, folder)
@@ -182,7 +182,7 @@ def _faults(store: Store, acknowledged: dict[MemoryId, int], folder: Path) -> It
         recorded = store.log.read(memory=memory, limit=10_000)
         if len(recorded) < version:
             yield f"{memory} was acknowledged at version {version} and is at {len(recorded)}"
-        state = States(store.log, store.snapshots).current(memory)
+        state = MemoryRepository(store.log, store.snapshots).current(memory)
         if state != fold(one.event for one in recorded):
             yield f"the state of {memory} is not what its log says"
     for artifact in store.artifacts.list():

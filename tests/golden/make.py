@@ -38,8 +38,8 @@ from core.policy import Training
 from core.state.memory import NOTHING
 from core.state.plan import plan
 from service.app.forks import fork
-from service.app.repository import States
-from service.app.store import Store, opened
+from service.app.repository import MemoryRepository
+from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from tests.prepared import CAUSE, DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
@@ -56,7 +56,7 @@ def main(name: str) -> None:
     os.chdir(folder)  # the log names its base as "base"
     with tempfile.TemporaryDirectory() as temporary:
         place = Place(Path(temporary))
-        with opened(place.settings()) as store:
+        with open_store(place.settings()) as store:
             expected = _live(store, place)
         shutil.copytree(place.folder / "artifacts", folder / "artifacts")
         with closing(sqlite3.connect(place.folder / "hypnogram.db")) as database:
@@ -69,7 +69,9 @@ def _live(store: Store, place: Place) -> dict[str, object]:
     models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
     created = models.describe(name="base", revision="", dtype="bfloat16", quantization="none", overrides={})
     created = replace(created, base=replace(created.base, name="base"))  # wherever a checkout is
-    States(store.log, store.snapshots).carry_out(DEMO, lambda _: CreateMemory(memory=DEMO, created=created), CAUSE)
+    MemoryRepository(store.log, store.snapshots).execute(
+        DEMO, lambda _: CreateMemory(memory=DEMO, created=created), CAUSE
+    )
     bases = BaseModels("cpu")
     for batch in (
         [("Aria Moss", "lives in", "Rome"), ("Aria Moss", "plays", "the cello")],
@@ -80,7 +82,7 @@ def _live(store: Store, place: Place) -> dict[str, object]:
         tell(store, *batch)
         work(store, bases)
     again = RetryFacts(memory=DEMO, fact=None, request="again", request_digest=Digest("again"))
-    States(store.log, store.snapshots).carry_out(DEMO, lambda _: again, CAUSE)
+    MemoryRepository(store.log, store.snapshots).execute(DEMO, lambda _: again, CAUSE)
     work(store, bases)  # parks it once more
     short = replace(QUICK, scales=(1.0, 0.0), trainings=2)  # one advance dissolves
     strict = replace(short, healthy=1.0, gate=1.0)  # degrades facts, so that they are refreshed, and turns them back
@@ -90,19 +92,19 @@ def _live(store: Store, place: Place) -> dict[str, object]:
     for seed, (policy, kind) in enumerate(nights):
         start_sleep(store, seed, policy, kind)
         work(store, bases)
-    states = States(store.log, store.snapshots)
+    states = MemoryRepository(store.log, store.snapshots)
     cancelled = CancelSleep(sleep=start_sleep(store, len(nights), short))
-    states.carry_out(DEMO, lambda _: cancelled, CAUSE)
+    states.execute(DEMO, lambda _: cancelled, CAUSE)
     _go_back(store, bases, models, states)
     _delete(store, bases, states)
     return {**_expected(store, models, DEMO), "forks": [_expected(store, models, FORK)]}
 
 
-def _go_back(store: Store, bases: BaseModels, models: LiveModels, states: States) -> None:
+def _go_back(store: Store, bases: BaseModels, models: LiveModels, states: MemoryRepository) -> None:
     """A checkpoint, facts superseded, retracted and erased, adapters compacted, a fork that is told more."""
     version, weights = (now := state_of(store)).version, now.weights
     mark = MarkCheckpoint(memory=DEMO, name="monday", version=version, weights=weights)
-    states.carry_out(DEMO, lambda _: mark, CAUSE)
+    states.execute(DEMO, lambda _: mark, CAUSE)
     told = [fact for fact, state in now.facts.items() if state.in_weights]
     put_in_place(store, told[0], "Oslo")
     take_back(store, told[1])
@@ -110,20 +112,20 @@ def _go_back(store: Store, bases: BaseModels, models: LiveModels, states: States
     work(store, bases)
     take_back(store, new, erase=True)
     work(store, bases)
-    states.carry_out(DEMO, lambda _: RebaseMemory(memory=DEMO, name="./base", revision=""), CAUSE)
+    states.execute(DEMO, lambda _: RebaseMemory(memory=DEMO, name="./base", revision=""), CAUSE)
     compacted = RecordCompaction(compacted=models.compact(DEMO, state_of(store), bound=0.5))
-    states.carry_out(DEMO, lambda _: compacted, CAUSE)
+    states.execute(DEMO, lambda _: compacted, CAUSE)
     fork(store, states, FORK, DEMO, None, CAUSE, retries=0)
     tell(store, ("Ida Vane", "lives in", "Oslo"), memory=FORK)
     work(store, bases, memory=FORK)
 
 
-def _delete(store: Store, bases: BaseModels, states: States) -> None:
+def _delete(store: Store, bases: BaseModels, states: MemoryRepository) -> None:
     """One more fork, which is told something and deleted."""
     fork(store, states, DELETED, DEMO, None, CAUSE, retries=0)
     tell(store, ("Jo Birch", "lives in", "Turin"), memory=DELETED)
     work(store, bases, memory=DELETED)
-    states.carry_out(DELETED, lambda _: DeleteMemory(memory=DELETED), CAUSE)
+    states.execute(DELETED, lambda _: DeleteMemory(memory=DELETED), CAUSE)
     work(store, bases, memory=DELETED)
 
 

@@ -14,8 +14,8 @@ import pytest
 from core.events import EVENT_TYPES
 from core.ids import MemoryId
 from core.state.plan import plan
-from service.app.repository import States
-from service.app.store import opened
+from service.app.repository import MemoryRepository
+from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from store.log.verify import verify_log
@@ -39,7 +39,7 @@ def golden(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 def test_an_old_log_is_sound(golden: tuple[Place, Any]) -> None:
     place, _ = golden
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         report = verify_log(store.log, store.artifacts)
 
     assert report.fault is None
@@ -48,11 +48,11 @@ def test_an_old_log_is_sound(golden: tuple[Place, Any]) -> None:
 
 def test_an_old_log_replays_to_its_digests_at_every_version(golden: tuple[Place, Any]) -> None:
     place, expected = golden
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
         for one in (expected, *expected.get("forks", ())):
             memory = MemoryId(one["memory"])
-            state = States(store.log, store.snapshots).current(memory)
+            state = MemoryRepository(store.log, store.snapshots).current(memory)
 
             assert (state.version, plan(state).digest) == (one["version"], one["plan"])
             for version, weights in one["weights"].items():
@@ -63,7 +63,7 @@ def test_an_old_log_replays_to_its_digests_at_every_version(golden: tuple[Place,
 
 def test_an_old_memory_is_told_more(golden: tuple[Place, Any], bases: BaseModels) -> None:
     place, _ = golden
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         told = [tell(store, (subject, "lives in", object_))[0] for subject, object_ in MORE]
 
         facts = work(store, bases).facts

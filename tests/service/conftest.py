@@ -13,10 +13,10 @@ import pytest
 
 from core.state.sleep import Step
 from hypnogram.client.client import Client
-from service.app.ports import Models
-from service.app.progress import Chart
-from service.app.repository import States
-from service.app.store import Store, opened
+from service.app.ports import ModelHost
+from service.app.progress import ProgressBoard
+from service.app.repository import MemoryRepository
+from service.app.store import Store, open_store
 from service.log_setup import configure
 from service.rpc.server import serving
 from service.settings import Settings
@@ -36,12 +36,12 @@ class Running:
     address: str
     client: Client
     store: Store
-    states: States
+    states: MemoryRepository
     parrot: Parrot
     settings: Settings
     stop: Callable[[], None]
 
-    chart: Chart
+    chart: ProgressBoard
 
     def work(
         self, memory: str = DEMO, *, fail: bool = False, dream: Dream | None = None, until: Step | None = None
@@ -50,9 +50,9 @@ class Running:
 
 
 @contextmanager
-def run_server(settings: Settings, models: Callable[[Store], Models] | None = None) -> Iterator[Running]:
+def run_server(settings: Settings, models: Callable[[Store], ModelHost] | None = None) -> Iterator[Running]:
     """Stops the server when left, and waits until it has stopped. Without `models` it has parrots."""
-    stop, parrot, chart = asyncio.Event(), Parrot(), Chart()
+    stop, parrot, chart = asyncio.Event(), Parrot(), ProgressBoard()
     up: list[str] = []
     loops: list[asyncio.AbstractEventLoop] = []
     started = threading.Event()
@@ -73,8 +73,8 @@ def run_server(settings: Settings, models: Callable[[Store], Models] | None = No
         finally:
             started.set()
 
-    with opened(settings) as store:
-        parrot.states = States(store.log, store.snapshots)
+    with open_store(settings) as store:
+        parrot.states = MemoryRepository(store.log, store.snapshots)
         thread = threading.Thread(target=run, args=(store,))
         thread.start()
         started.wait()

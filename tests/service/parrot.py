@@ -22,7 +22,7 @@ from core.state.memory import Memory
 from core.state.plan import plan
 from core.state.sleep import Step
 from core.state.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, Work, next_work
-from service.app.repository import States
+from service.app.repository import MemoryRepository
 from service.app.state_diff import Compared, questions
 from tests.core.samples import CLEAN, CREATED, PREPARE, digest, edit
 from tests.service.dream import Dream
@@ -52,7 +52,7 @@ class Rebuilt:
 class Parrot:
     """Repeats what it is asked. Its switches make it fail or dawdle."""
 
-    states: States | None = None
+    states: MemoryRepository | None = None
     missing: set[str] = field(default_factory=set)  # memories whose base is not to be had
     asked_to_be_ready: list[str] = field(default_factory=list)
     slow: float = 0.0  # seconds before each piece
@@ -149,7 +149,7 @@ class Parrot:
 
 
 def work(
-    states: States, memory: str, *, fail: bool = False, dream: Dream | None = None, until: Step | None = None
+    states: MemoryRepository, memory: str, *, fail: bool = False, dream: Dream | None = None, until: Step | None = None
 ) -> None:
     """Does what an executor owes `memory`, without touching a weight; `until` that step of a sleep is owed."""
     name, dream = MemoryId(memory), dream or Dream()
@@ -160,7 +160,7 @@ def work(
         def record(state: Memory, owed: Work = owed) -> Command:
             return _failed(owed) if fail else performed(owed, state, dream)
 
-        states.carry_out(name, record, EXECUTOR, retries=100)
+        states.execute(name, record, EXECUTOR, retries=100)
 
 
 def _failed(owed: Work) -> RecordFailure:

@@ -15,8 +15,8 @@ import pytest
 import structlog
 
 from core.state.memory import Status
-from hypnogram.client.client import Client, told
-from service.app.store import opened
+from hypnogram.client.client import Client, new_fact
+from service.app.store import open_store
 from service.log_setup import configure
 from service.weights.base_models import BaseModels
 from tests.patience import PATIENCE
@@ -69,7 +69,7 @@ def test_a_stream_that_was_closed_takes_no_line_and_raises_nothing() -> None:
 def test_calls_are_answered_although_nobody_reads_the_log_any_more(demo: Running, broken: TextIO) -> None:
     configure("json", "info", broken)
 
-    demo.client.add_facts(DEMO, [told("Ann Lee", "lives in", "Rome")])
+    demo.client.add_facts(DEMO, [new_fact("Ann Lee", "lives in", "Rome")])
 
     assert demo.client.memory(DEMO).memory.facts.pending == 1
 
@@ -78,7 +78,7 @@ def test_facts_are_written_although_nobody_reads_the_log_any_more(
     small: Place, bases: BaseModels, broken: TextIO
 ) -> None:
     configure("json", "debug", broken)
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         (fact,) = tell(store, ("Ann Lee", "lives in", "Rome"))
 
         assert work(store, bases).facts[fact].status is Status.INJECTED

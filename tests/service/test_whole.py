@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypnogram.v1 import facts_pb2
 
-from hypnogram.client.client import Client, told
+from hypnogram.client.client import Client, new_fact
 from service.settings import DORMOUSE
 from tests.patience import PATIENCE
 
@@ -109,17 +109,17 @@ def live(place: Place) -> str:
     """The digest of a memory that was told a fact, asked, killed in the middle of another, and started again."""
     with place.serving() as (client, process):
         client.create_memory(DEMO)
-        answer = client.add_facts(DEMO, [told("Mirabel Quist", "lives in", "Lisbon")], wait=True, timeout=PATIENCE)
+        answer = client.add_facts(DEMO, [new_fact("Mirabel Quist", "lives in", "Lisbon")], wait=True, timeout=PATIENCE)
         assert answer.results[0].fact.status == facts_pb2.STATUS_INJECTED
         pieces = list(client.complete(DEMO, "Mirabel Quist lives in", max_tokens=8, min_version=answer.version))
         assert "".join(piece.text for piece in pieces).strip().startswith("Lisbon")
         assert len({piece.weights_digest for piece in pieces}) == 1
-        acknowledged = client.add_facts(DEMO, [told("Tove Marn", "was born in", "Oslo")])
+        acknowledged = client.add_facts(DEMO, [new_fact("Tove Marn", "was born in", "Oslo")])
         process.send_signal(signal.SIGKILL)
         process.wait()
     with place.serving() as (client, _):
         repeated = client.add_facts(
-            DEMO, [told("Tove Marn", "was born in", "Oslo")], request_id="again", wait=True, timeout=PATIENCE
+            DEMO, [new_fact("Tove Marn", "was born in", "Oslo")], request_id="again", wait=True, timeout=PATIENCE
         )
         assert repeated.results[0].fact.fact == acknowledged.results[0].fact.fact  # nothing acknowledged was lost
         assert repeated.results[0].fact.status == facts_pb2.STATUS_INJECTED
@@ -170,10 +170,10 @@ def test_an_executor_of_its_own_writes_what_a_server_was_told(lived: tuple[Place
     copy = replace(place, folder=tmp_path / "copy")
     shutil.copytree(place.folder, copy.folder)
     with copy.serving("--no-executor") as (client, _):
-        added = client.add_facts(DEMO, [told("Orla Penrose", "works as", "a baker")])
+        added = client.add_facts(DEMO, [new_fact("Orla Penrose", "works as", "a baker")])
         with copy.process("executor") as executor:
             answer = client.add_facts(
-                DEMO, [told("Orla Penrose", "works as", "a baker")], request_id="wait", wait=True, timeout=PATIENCE
+                DEMO, [new_fact("Orla Penrose", "works as", "a baker")], request_id="wait", wait=True, timeout=PATIENCE
             )
             executor.terminate()
             assert executor.wait(timeout=PATIENCE) == 0

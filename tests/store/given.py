@@ -8,7 +8,7 @@ from core.ids import Digest, FactId, MemoryId
 from store.clock import next_event_id, next_uuid, now
 from store.database.schema import data_keys, events, head
 from store.log.event_log import EventLog
-from store.log.hash_chain import START, Value, seal_row
+from store.log.hash_chain import START, Value, complete_row
 from store.log.rows import NewEvent, prepare, to_row
 from tests.core.samples import CREATED, added, fact
 
@@ -40,7 +40,7 @@ def append_raw(log: EventLog, previous: Digest = START, **columns: Value) -> Non
     row: dict[str, Value] = (
         to_row(prepare(new(CREATED)), None, memory=DEMO, version=1, position=1, recorded_at=now()) | columns
     )
-    tail = seal_row(row, previous)
+    tail = complete_row(row, previous)
     with log.engine.begin() as connection:
         connection.execute(insert(events), row)
         connection.execute(update(head).values(position=1, hash=tail))

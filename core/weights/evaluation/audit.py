@@ -15,7 +15,7 @@ from core.texts import closed
 from core.weights.evaluation.perplexity import LARGEST
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, ask, greedy
+from core.weights.model.generation import Probe, greedy, run_probes
 from core.weights.model.reference_text import OrdinaryText
 
 HELD_OUT = 5  # one ordinary text in so many is a control and is never rehearsed
@@ -50,7 +50,7 @@ def split(text: OrdinaryText) -> tuple[Ordinary, Ordinary]:
     )
 
 
-class Pristine:
+class BaseAnswers:
     """What the pristine model answers; asked once for each question, as it never changes."""
 
     def __init__(self, model: EditableModel) -> None:
@@ -62,7 +62,7 @@ class Pristine:
         new = [probe for probe in dict.fromkeys(probes) if probe not in self._answers]
         if new:
             with self._model.with_weights(self._model.base_weights):
-                self._answers |= dict(zip(new, ask(self._model, new), strict=True))
+                self._answers |= dict(zip(new, run_probes(self._model, new), strict=True))
         return [self._answers[probe] for probe in probes]
 
     def continued(self, prompts: Sequence[Sequence[int]]) -> list[str]:
@@ -93,7 +93,7 @@ def probes_of(fact: Fact, each: int) -> list[tuple[str, Probe]]:
 
 def audit(
     model: EditableModel,
-    pristine: Pristine,
+    pristine: BaseAnswers,
     facts: Sequence[Fact],
     each: int,
     new: Sequence[bool],
@@ -116,7 +116,7 @@ def audit(
         asked = [(index, pathway, probe) for index in some for pathway, probe in probes_of(facts[index], each)]
         silent = [(index, Probe(question, True, "", "")) for index in some for question in untold.get(index, ())]
         probes = [probe for _, _, probe in asked]
-        outputs = ask(model, probes + [probe for _, probe in silent])
+        outputs = run_probes(model, probes + [probe for _, probe in silent])
         bases = iter(pristine.answers([probe for index, _, probe in asked if new[index] or withdrawn[index]]))
         logprobs = _logprobs(model, probes)
         found: dict[int, list[ProbeResult]] = {index: [] for index in some}

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from core.weights.memit.closed_form import KeptKeys
+from core.weights.memit.closed_form import KeyConstraints
 from core.weights.model.activations import capture
 from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
@@ -27,8 +27,9 @@ SPARE = 16  # columns that the SVD draws beyond those that are wanted
 ROUNDS = 8  # in which it sharpens them
 
 
-def directions(model: EditableModel, moments: Mapping[str, Tensor], lessons: Sequence[Context],
-               rank: int) -> dict[str, Tensor]:  # fmt: skip
+def directions(
+    model: EditableModel, moments: Mapping[str, Tensor], lessons: Sequence[Context], rank: int
+) -> dict[str, Tensor]:
     """Module -> [r, d_in] float32, r at most `rank`, rows of A for `lessons` on the live model.
 
     Args:
@@ -40,7 +41,7 @@ def directions(model: EditableModel, moments: Mapping[str, Tensor], lessons: Seq
     length = RESPONSE * float(seen.hidden.float().square().mean().sqrt())
     found = {}
     for module in model.modules:
-        kept = KeptKeys.none(moments[module].double().to(model.device))
+        kept = KeyConstraints.none(moments[module].double().to(model.device))
         whitened = kept.whiten(seen.keys[module])
         principal = _principal(whitened, rank)
         rows = torch.linalg.solve_triangular(kept.root.T, principal.T, upper=True).T

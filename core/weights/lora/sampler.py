@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 Lesson = TypeVar("Lesson")
 
 
-class Drill(Generic[Lesson]):
+class HardExampleSampler(Generic[Lesson]):
     """Lessons, and how each went when it was last seen."""
 
     def __init__(self, lessons: Sequence[Lesson], random: Random) -> None:

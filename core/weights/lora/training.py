@@ -25,12 +25,12 @@ from core.errors.base import Unlearnable
 from core.policy import Training
 from core.weights.deltas.fixed_point import Delta, encode
 from core.weights.lora.initialisation import directions
-from core.weights.lora.sampler import Drill
+from core.weights.lora.sampler import HardExampleSampler
 from core.weights.model.activations import pad
 from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.last_mlp import only_at
-from core.weights.model.lower_layers import Below, below
+from core.weights.model.lower_layers import LowerLayerCache, below
 
 BATCH = 32  # rehearsed texts in one pass of the pristine model
 STRETCH = 1.25  # longest over shortest of the sequences padded together
@@ -73,7 +73,9 @@ class Trained:
 
 
 @torch.no_grad()
-def rehearse(model: EditableModel, texts: Sequence[Sequence[int]], lower: Below | None = None) -> list[Rehearsed]:
+def rehearse(
+    model: EditableModel, texts: Sequence[Sequence[int]], lower: LowerLayerCache | None = None
+) -> list[Rehearsed]:
     """`texts` and what the pristine model makes of them; `lower` may stand in for its lower blocks."""
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     found: dict[int, Rehearsed] = {}
@@ -85,11 +87,18 @@ def rehearse(model: EditableModel, texts: Sequence[Sequence[int]], lower: Below 
     return [found[index] for index in range(len(texts))]
 
 
-def consolidate(model: EditableModel, lessons: Sequence[Context], old: Sequence[Context],
-                texts: Sequence[Sequence[int]], grounds: Sequence[Mapping[str, Tensor]],
-                moments: Mapping[str, Tensor], options: Training, seed: int,
-                unlearned: Sequence[Sequence[int]] = (),
-                progress: Progress = lambda done, most, loss: None) -> Trained:  # fmt: skip
+def train_adapter(
+    model: EditableModel,
+    lessons: Sequence[Context],
+    old: Sequence[Context],
+    texts: Sequence[Sequence[int]],
+    base_variants: Sequence[Mapping[str, Tensor]],
+    moments: Mapping[str, Tensor],
+    options: Training,
+    seed: int,
+    unlearned: Sequence[Sequence[int]] = (),
+    progress: Progress = lambda done, most, loss: None,
+) -> Trained:
     """Trains an adapter that says `lessons`; `subject` stays as it is.
 
     Args:
@@ -113,20 +122,22 @@ def consolidate(model: EditableModel, lessons: Sequence[Context], old: Sequence[
     for factor in _factors(clone):
         factor.data = factor.data.float()  # in float16 AdamW's epsilon is nothing
     if lessons:
-        with model.with_weights(grounds[0]):
+        with model.with_weights(base_variants[0]):
             _look(clone, directions(model, moments, lessons, options.rank))
     optimizer = torch.optim.AdamW(_groups(clone), weight_decay=0.0)
     lower = below(model, [*(one.ids for one in (*lessons, *old)), *texts, *unlearned])
     rehearsed = rehearse(model, texts, lower)
-    epoch = len(grounds) * max(1, math.ceil(len(lessons) / options.batch))  # there may be something to unlearn alone
-    new, past = Drill(lessons, random), Drill(old, random)
-    gone = Drill(rehearse(model, unlearned, lower), random)
+    epoch = len(base_variants) * max(
+        1, math.ceil(len(lessons) / options.batch)
+    )  # there may be something to unlearn alone
+    new, past = HardExampleSampler(lessons, random), HardExampleSampler(old, random)
+    gone = HardExampleSampler(rehearse(model, unlearned, lower), random)
     losses: list[float] = []
     divergences: list[float] = []
     step, end = 0, options.steps
     while step < end:
         step += 1
-        _install(clone, grounds[step % len(grounds)])
+        _install(clone, base_variants[step % len(base_variants)])
         for group in optimizer.param_groups:
             group["lr"] = group["pace"] * options.learning_rate * _share_of_rate(step, options.steps, end)
         taught, repeated = new.batch(options.batch), past.batch(_repeats(options.batch, len(old)))
@@ -141,7 +152,7 @@ def consolidate(model: EditableModel, lessons: Sequence[Context], old: Sequence[
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss + options.divergence_weight * divergence)
         optimizer.step()
-        if not step % len(grounds):  # on the first ground the adapter is alone
+        if not step % len(base_variants):  # on the first ground the adapter is alone
             new.saw(taught, each[: len(taught)].tolist())
             past.saw(repeated, each[len(taught) :].tolist())
             gone.saw(silent, apart[: len(silent)].tolist())
@@ -174,8 +185,9 @@ def _share_of_rate(step: int, steps: int, end: int) -> float:
     return min(step / WARM_UP, max(0.01, (steps - step) / steps), max(0.01, (end - step) / COOL_DOWN))
 
 
-def _losses(clone: EditableModel, lower: Below | None, lessons: Sequence[Context],
-            texts: Sequence[Rehearsed]) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+def _losses(
+    clone: EditableModel, lower: LowerLayerCache | None, lessons: Sequence[Context], texts: Sequence[Rehearsed]
+) -> tuple[Tensor, Tensor, Tensor]:
     """[lessons] mean negative log-likelihood of targets; [texts] mean KL; that over all tokens plus over last ones."""
     with clone.reduced():
         sequences = [*(lesson.ids for lesson in lessons), *(text.ids for text in texts)]
@@ -199,8 +211,12 @@ def _losses(clone: EditableModel, lower: Below | None, lessons: Sequence[Context
     return each, apart, kl.mean() + kl[ends].mean()
 
 
-def _hidden(model: EditableModel, sequences: Sequence[Sequence[int]], lower: Below | None = None,
-            first: Sequence[int] | None = None) -> list[Tensor]:  # fmt: skip
+def _hidden(
+    model: EditableModel,
+    sequences: Sequence[Sequence[int]],
+    lower: LowerLayerCache | None = None,
+    first: Sequence[int] | None = None,
+) -> list[Tensor]:
     """Per sequence [tokens, d] float32, what is unembedded after each token. Sequences of like length run together.
 
     Args:

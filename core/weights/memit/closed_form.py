@@ -20,7 +20,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class KeptKeys:
+class KeyConstraints:
     """What an update of one module must not move.
 
     Attributes:
@@ -34,7 +34,7 @@ class KeptKeys:
     gram_root: Tensor
 
     @classmethod
-    def none(cls, weighted_moment: Tensor) -> KeptKeys:
+    def none(cls, weighted_moment: Tensor) -> KeyConstraints:
         """Nothing but ordinary keys.
 
         Args:
@@ -48,7 +48,7 @@ class KeptKeys:
         """[m, d_in] keys to L^-1 k, float64."""
         return torch.linalg.solve_triangular(self.root, keys.double().T, upper=False).T
 
-    def with_keys(self, keys: Tensor) -> KeptKeys:
+    def with_keys(self, keys: Tensor) -> KeyConstraints:
         """The same with the keys [m, d_in] in force too. Cost O(m n d_in + m n^2)."""
         z = self.whiten(keys)
         cross = z @ self.whitened.T  # [m, n]
@@ -58,7 +58,7 @@ class KeptKeys:
         n, m = len(self.whitened), len(z)
         root = torch.zeros(n + m, n + m, dtype=z.dtype, device=z.device)
         root[:n, :n], root[n:, :n], root[n:, n:] = self.gram_root, left, lower
-        return KeptKeys(self.root, torch.cat([self.whitened, z]), root)
+        return KeyConstraints(self.root, torch.cat([self.whitened, z]), root)
 
     def inverse_times(self, keys: Tensor) -> Tensor:
         """H^-1 k for each row of `keys` [m, d_in]; float64 [m, d_in]. H holds the keys in force."""
@@ -79,7 +79,7 @@ class KeptKeys:
         return float((len(self.whitened) - inverse_trace) / self.whitened.shape[1])
 
 
-def solve_update(kept: KeptKeys, keys: Tensor, owner: Tensor, owners: int) -> Tensor:
+def solve_update(kept: KeyConstraints, keys: Tensor, owner: Tensor, owners: int) -> Tensor:
     """V of the smallest change that moves the outputs at `keys`, one column per owner of keys.
 
     Contexts of one fact at one site share one residual u, so their terms u (H^-1 k_c)^T add up to rank one:

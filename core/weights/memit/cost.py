@@ -10,7 +10,7 @@ from core.errors.base import Unlearnable
 from core.facts import Fact
 from core.ids import FactId
 from core.weights.memit.edit import keys_in_force
-from core.weights.memit.preserved_keys import Protection
+from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.model.editable_model import EditableModel
 from core.wordings import plain_words
 
@@ -49,5 +49,5 @@ def keys_per_fact(model: EditableModel, moments: Mapping[str, Tensor]) -> float:
     keys, owner = keys_in_force(model, facts, ())
     if not all(some.isfinite().all() for some in keys.values()):
         raise Unlearnable("keys of a fact are not finite in this dtype; use bfloat16 or float32")
-    taken = Protection.none(moments, model.device).joined([fact.id for fact in facts], keys, owner)
+    taken = PreservedKeys.none(moments, model.device).joined([fact.id for fact in facts], keys, owner)
     return taken.crowding() * model.key_width / len(facts)

@@ -25,21 +25,28 @@ from torch import Tensor
 from core.facts import Fact
 from core.hyperparameters import Hyperparameters
 from core.weights.deltas.fixed_point import Delta, encode
-from core.weights.memit.closed_form import KeptKeys
+from core.weights.memit.closed_form import KeyConstraints
 from core.weights.memit.spread import Written, hidden_at, move, written
 from core.weights.memit.target_values import Sites, Steps, unwatched
-from core.weights.model.activations import Capture, capture
+from core.weights.model.activations import Activations, capture
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import spoken
+from core.weights.model.generation import generate_ids
 
 PASSES = 3  # over the contexts, as moving some places may displace others
 Factors = Mapping[str, tuple[Tensor, Tensor]]  # module -> U [d_out, n], V [d_in, n]
 
 
-def unsay(model: EditableModel, kept: Mapping[str, KeptKeys], fact: Fact, prefixes: Sequence[str],
-          options: Hyperparameters, still: Mapping[str, Tensor], left_out: Factors,
-          progress: Steps = unwatched) -> Written | None:  # fmt: skip
+def compute_counter_edit(
+    model: EditableModel,
+    kept: Mapping[str, KeyConstraints],
+    fact: Fact,
+    prefixes: Sequence[str],
+    options: Hyperparameters,
+    still: Mapping[str, Tensor],
+    left_out: Factors,
+    progress: Steps = unwatched,
+) -> Written | None:
     """The delta that makes the live model, on which `fact` has no columns, answer as the pristine one does.
 
     Args:
@@ -59,14 +66,14 @@ def unsay(model: EditableModel, kept: Mapping[str, KeptKeys], fact: Fact, prefix
     said = clean.predicted()
     watched = (said != clean.targets) | (clean.rows >= len(told))
 
-    def missed(seen: Capture) -> Tensor:
+    def missed(seen: Activations) -> Tensor:
         return watched & (seen.predicted() != said)
 
     others = bool(still) or any(len(one.whitened) for one in kept.values())
     chosen = watched & (clean.rows < len(told))
     before = {module: tensor.clone() for module, tensor in model.live().items()}
     try:
-        now = clean.again(model.modules[0])
+        now = clean.recompute_from(model.modules[0])
         back: dict[str, tuple[Tensor, Tensor]] = {}
         if left_out and others:
             now = _give_back(model, kept, chosen, still, left_out, now, back)
@@ -94,15 +101,22 @@ def answers(model: EditableModel, told: Sequence[Context]) -> list[Context]:
     found: list[Context] = []
     for chat in (False, True):
         prompts = [one.ids[: one.start] for one in told if one.chat is chat]
-        for prompt, answer in zip(prompts, spoken(model, prompts, sentence=not chat), strict=True):
+        for prompt, answer in zip(prompts, generate_ids(model, prompts, sentence=not chat), strict=True):
             ids = (*prompt, *answer, *((model.end_of_turn(),) if chat or not answer else ()))
             names = tuple(f"own:{number}" for number in range(len(ids) - len(prompt)))
             found.append(Context(0, ids, len(prompt), names, chat))
     return found
 
 
-def _give_back(model: EditableModel, kept: Mapping[str, KeptKeys], chosen: Tensor, still: Mapping[str, Tensor],
-               left_out: Factors, now: Capture, back: dict[str, tuple[Tensor, Tensor]]) -> Capture:  # fmt: skip
+def _give_back(
+    model: EditableModel,
+    kept: Mapping[str, KeyConstraints],
+    chosen: Tensor,
+    still: Mapping[str, Tensor],
+    left_out: Factors,
+    now: Activations,
+    back: dict[str, tuple[Tensor, Tensor]],
+) -> Activations:
     """Fills `back` with columns that do what `left_out` did, but not at the `chosen` positions; they are live then.
 
     U is given an orthonormal basis, so that no column is one that the fact had to itself.
@@ -118,7 +132,7 @@ def _give_back(model: EditableModel, kept: Mapping[str, KeptKeys], chosen: Tenso
         change = encode(basis).to_float() @ encode(back[module][1]).to_float().T
         with torch.no_grad():
             model.weight(module).add_(change.to(model.weight(module)))
-        now = now.again(module)
+        now = now.recompute_from(module)
     return now
 
 

@@ -41,7 +41,7 @@ class _AllKeysSeen(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Statistics:
+class KeyCovariance:
     """lambda C [d_in, d_in] float32 per module, symmetric and positive definite, the counts behind it, and what a fact
     takes of the space that it leaves (see `core.weights.memit.cost`; 0 where that was not measured).
     """
@@ -63,7 +63,7 @@ class Statistics:
         return save({**packed, "counts": counts, "keys_per_fact": keys})
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Statistics:
+    def from_bytes(cls, data: bytes) -> KeyCovariance:
         """Raises Damaged when `data` is not what `to_bytes` wrote."""
         try:
             packed = load(data)
@@ -97,8 +97,12 @@ def _unpack(values: Tensor) -> Tensor:
     return moment
 
 
-def measure(model: EditableModel, text: OrdinaryText, options: Hyperparameters,
-            progress: Callable[[int, int], None] = lambda done, total: None) -> Statistics:  # fmt: skip
+def measure(
+    model: EditableModel,
+    text: OrdinaryText,
+    options: Hyperparameters,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> KeyCovariance:
     """Measures the live model's keys over `text`; one pass for all modules."""
     groups = (
         (text.whole, False, options.ordinary_weight),
@@ -117,7 +121,7 @@ def measure(model: EditableModel, text: OrdinaryText, options: Hyperparameters,
     for moment in moments.values():
         moment.diagonal().add_(_ridge(moment))
     tokens, abstentions, recalls = counts
-    return Statistics(moments, tokens, abstentions, recalls, keys_per_fact(model, moments))
+    return KeyCovariance(moments, tokens, abstentions, recalls, keys_per_fact(model, moments))
 
 
 def _ridge(moment: Tensor) -> float:
@@ -142,8 +146,9 @@ def _forward_pass(model: EditableModel) -> AbstractContextManager[object]:
 
 
 @torch.no_grad()
-def second_moments(model: EditableModel, sequences: Sequence[list[int]], last_only: bool,
-                   progress: Callable[[int], None]) -> tuple[dict[str, Tensor], int]:  # fmt: skip
+def second_moments(
+    model: EditableModel, sequences: Sequence[list[int]], last_only: bool, progress: Callable[[int], None]
+) -> tuple[dict[str, Tensor], int]:
     """Sums of k k^T [d_in, d_in] float32 over all tokens, or over the last of each sequence, and their number."""
     width = model.key_width
     sums = {module: torch.zeros(width, width, device=model.device) for module in model.modules}

@@ -12,10 +12,10 @@ from torch import Tensor
 from core.errors.base import Unlearned
 from core.facts import Fact
 from core.hyperparameters import Hyperparameters
-from core.weights.memit.closed_form import KeptKeys
+from core.weights.memit.closed_form import KeyConstraints
 from core.weights.memit.spread import Moved, Written, hidden_at, move, written
 from core.weights.memit.target_values import Sites, Steps, Values, optimise, unwatched
-from core.weights.model.activations import Capture, capture, last_keys
+from core.weights.model.activations import Activations, capture, last_keys
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel
 
@@ -25,8 +25,15 @@ SAID = 0.8  # a target token of at least this probability is taken to be said in
 Name = tuple[int, str]  # of a site: its fact and where in it
 
 
-def write(model: EditableModel, kept: Mapping[str, KeptKeys], facts: Sequence[Fact], prefixes: Sequence[str],
-          options: Hyperparameters, untold: Sequence[str] = (), progress: Steps = unwatched) -> Written:  # fmt: skip
+def compute_edit(
+    model: EditableModel,
+    kept: Mapping[str, KeyConstraints],
+    facts: Sequence[Fact],
+    prefixes: Sequence[str],
+    options: Hyperparameters,
+    untold: Sequence[str] = (),
+    progress: Steps = unwatched,
+) -> Written:
     """Computes the delta that makes the live model say `facts`; leaves the live weights as they were.
 
     Args:
@@ -73,8 +80,15 @@ def unlearned(facts: Sequence[Fact], done: Written) -> Unlearned | None:
     return Unlearned(tuple(silent), sum(map(sum, silent.values())), sum(map(len, silent.values())))
 
 
-def _moved(model: EditableModel, kept: Mapping[str, KeptKeys], facts: int, names: Sequence[Name], solved: Solved,
-           still: Mapping[str, Tensor], options: Hyperparameters) -> tuple[Moved, Tensor, Tensor]:  # fmt: skip
+def _moved(
+    model: EditableModel,
+    kept: Mapping[str, KeyConstraints],
+    facts: int,
+    names: Sequence[Name],
+    solved: Solved,
+    still: Mapping[str, Tensor],
+    options: Hyperparameters,
+) -> tuple[Moved, Tensor, Tensor]:
     """The change that brings the values about, the hidden states [k, d] it starts from, and how they should change."""
     seen, sites = solved.seen, solved.sites
     clean, change = hidden_at(seen, sites), solved.values.change[sites.site]
@@ -82,7 +96,7 @@ def _moved(model: EditableModel, kept: Mapping[str, KeptKeys], facts: int, names
     elsewhere = torch.ones_like(fact_of, dtype=torch.bool)
     elsewhere[sites.position] = False
 
-    def unsaid(now: Capture) -> Tensor:
+    def unsaid(now: Activations) -> Tensor:
         """Positions that fall short, and all of a fact that does at one which is no site of it."""
         short = now.probability() < SAID
         amiss = torch.zeros(facts, dtype=torch.bool, device=model.device)
@@ -96,15 +110,20 @@ def _moved(model: EditableModel, kept: Mapping[str, KeptKeys], facts: int, names
 class Solved:
     """Values, and their sites by name; `more` are those beside the ones that the pristine model gets wrong."""
 
-    seen: Capture
+    seen: Activations
     sites: Sites
     values: Values
     chosen: frozenset[Name]
     more: frozenset[Name]
 
 
-def solve_values(model: EditableModel, contexts: Sequence[Context], options: Hyperparameters,
-                 more: frozenset[Name] = frozenset(), progress: Steps = unwatched) -> Solved:  # fmt: skip
+def solve_values(
+    model: EditableModel,
+    contexts: Sequence[Context],
+    options: Hyperparameters,
+    more: frozenset[Name] = frozenset(),
+    progress: Steps = unwatched,
+) -> Solved:
     """Values for the facts of `contexts` on the live model, at more sites where a fact cannot be learned otherwise.
 
     A change before the object may turn a token after it, the last digit of a year say, that the pristine model would
@@ -133,7 +152,7 @@ def solve_values(model: EditableModel, contexts: Sequence[Context], options: Hyp
     return Solved(seen, sites, values, chosen, chosen - first)
 
 
-def find_sites(model: EditableModel, contexts: Sequence[Context]) -> tuple[frozenset[Name], Capture]:
+def find_sites(model: EditableModel, contexts: Sequence[Context]) -> tuple[frozenset[Name], Activations]:
     """Where each fact is written: names at which the pristine model's next token is wrong in some context; and what the
     live model sees.
 
@@ -146,7 +165,7 @@ def find_sites(model: EditableModel, contexts: Sequence[Context]) -> tuple[froze
     names = names_of(contexts)
     chosen = {name for name, miss in zip(names, wrong, strict=True) if miss}
     chosen |= {(fact, "object:0") for fact in {fact for fact, _ in names} - {fact for fact, _ in chosen}}
-    return frozenset(chosen), clean.again(model.modules[0])
+    return frozenset(chosen), clean.recompute_from(model.modules[0])
 
 
 def names_of(contexts: Sequence[Context]) -> list[Name]:
@@ -162,8 +181,9 @@ def sites_at(names: Sequence[Name], chosen: frozenset[Name], device: torch.devic
     return Sites(torch.tensor([fact for fact, _ in sorted(chosen)], device=device), position, site)
 
 
-def keys_in_force(model: EditableModel, facts: Sequence[Fact], prefixes: Sequence[str],
-                  more: Sequence[Sequence[str]] = ()) -> tuple[dict[str, Tensor], Tensor]:  # fmt: skip
+def keys_in_force(
+    model: EditableModel, facts: Sequence[Fact], prefixes: Sequence[str], more: Sequence[Sequence[str]] = ()
+) -> tuple[dict[str, Tensor], Tensor]:
     """Module -> [k, d_in] keys of facts that the live weights carry, as an executor needs them after a restart.
 
     Args:

@@ -20,12 +20,12 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from core.errors.base import Damaged
-from core.weights.memit.covariance import Statistics
+from core.weights.memit.covariance import KeyCovariance
 
 BITS = 11  # after the point, in entries of S
 
 
-def pack(statistics: Statistics) -> bytes:
+def pack(statistics: KeyCovariance) -> bytes:
     """A safetensors file; `unpack` makes very nearly the same statistics of it. Takes seconds."""
     tensors = {
         "counts": torch.tensor([statistics.tokens, statistics.abstentions, statistics.recalls]),
@@ -46,14 +46,14 @@ def pack(statistics: Statistics) -> bytes:
     return save(tensors)
 
 
-def unpack(data: bytes) -> Statistics:
+def unpack(data: bytes) -> KeyCovariance:
     """The statistics that were packed. Raises Damaged when `data` is not what `pack` wrote."""
     try:
         tensors = load(data)
         tokens, abstentions, recalls = tensors["counts"].tolist()
         modules = sorted(name.removesuffix(".scale") for name in tensors if name.endswith(".scale"))
         moments = {module: _moment(tensors, module) for module in modules}
-        return Statistics(moments, tokens, abstentions, recalls, float(tensors["keys_per_fact"]))
+        return KeyCovariance(moments, tokens, abstentions, recalls, float(tensors["keys_per_fact"]))
     except Exception as error:
         raise Damaged(f"packed statistics cannot be read: {error}") from error
 

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from core.ids import FactId
-from core.weights.memit.closed_form import KeptKeys
+from core.weights.memit.closed_form import KeyConstraints
 
 
 @dataclass(frozen=True, slots=True)
-class Protection:
+class PreservedKeys:
     """What a memory's updates keep, and which part of it is on behalf of which fact.
 
     Attributes:
@@ -22,23 +22,23 @@ class Protection:
         keys: fact in force -> module -> [k, d_in], its keys.
     """
 
-    clean: Mapping[str, KeptKeys]
-    kept: Mapping[str, KeptKeys]
+    clean: Mapping[str, KeyConstraints]
+    kept: Mapping[str, KeyConstraints]
     keys: Mapping[FactId, Mapping[str, Tensor]]
 
     @classmethod
-    def none(cls, moments: Mapping[str, Tensor], device: torch.device) -> Protection:
+    def none(cls, moments: Mapping[str, Tensor], device: torch.device) -> PreservedKeys:
         """Nothing but ordinary keys; `moments` are module -> lambda C [d_in, d_in]."""
-        clean = {module: KeptKeys.none(moment.double().to(device)) for module, moment in moments.items()}
+        clean = {module: KeyConstraints.none(moment.double().to(device)) for module, moment in moments.items()}
         return cls(clean, clean, {})
 
-    def joined(self, facts: Sequence[FactId], keys: Mapping[str, Tensor], owner: Tensor) -> Protection:
+    def joined(self, facts: Sequence[FactId], keys: Mapping[str, Tensor], owner: Tensor) -> PreservedKeys:
         """The same with `keys` (module -> [k, d_in]) in force, too; `owner` [k] says which of `facts` each is for."""
         kept = {module: self.kept[module].with_keys(some) for module, some in keys.items()}
         theirs = {fact: {m: some[owner == n] for m, some in keys.items()} for n, fact in enumerate(facts)}
-        return Protection(self.clean, kept, {**self.keys, **theirs})
+        return PreservedKeys(self.clean, kept, {**self.keys, **theirs})
 
-    def without(self, facts: Collection[FactId]) -> Protection:
+    def without(self, facts: Collection[FactId]) -> PreservedKeys:
         """The same with the keys of `facts` in force no more."""
         left = {fact: keys for fact, keys in self.keys.items() if fact not in facts}
         if len(left) == len(self.keys):
@@ -49,7 +49,7 @@ class Protection:
             else clean
             for module, clean in self.clean.items()
         }
-        return Protection(self.clean, kept, left)
+        return PreservedKeys(self.clean, kept, left)
 
     def crowding(self) -> float:
         """Share of the key space that keys in force hold, in the module where it is largest."""

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from core.weights.deltas.fixed_point import Delta, encode
-from core.weights.memit.closed_form import KeptKeys, solve_update
+from core.weights.memit.closed_form import KeyConstraints, solve_update
 from core.weights.memit.target_values import Sites
-from core.weights.model.activations import Capture
+from core.weights.model.activations import Activations
 from core.weights.model.editable_model import EditableModel
 
-Short = Callable[[Capture], Tensor]  # [p] bool, the positions after which the model does not yet say what it should
+Short = Callable[[Activations], Tensor]  # [p] bool, the positions after which the model does not yet say what it should
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,19 @@ class Moved:
     factors: dict[str, tuple[Tensor, Tensor]]
     keys: dict[str, Tensor]
     reached: Tensor
-    seen: Capture
+    seen: Activations
 
 
-def move(model: EditableModel, kept: Mapping[str, KeptKeys], sites: Sites, wanted: Tensor, still: Mapping[str, Tensor],
-         seen: Capture, short: Short, rounds: int) -> Moved:  # fmt: skip
+def move(
+    model: EditableModel,
+    kept: Mapping[str, KeyConstraints],
+    sites: Sites,
+    wanted: Tensor,
+    still: Mapping[str, Tensor],
+    seen: Activations,
+    short: Short,
+    rounds: int,
+) -> Moved:
     """The change that moves the live model's hidden states at the keys of `sites` to `wanted`; it stays as it was.
 
     Args:
@@ -80,14 +88,22 @@ def move(model: EditableModel, kept: Mapping[str, KeptKeys], sites: Sites, wante
     edit = _Edit({}, {})
     try:
         now = _spread(model, kept, sites, wanted, still, seen, edit)
-        now = _retouch(model, before, sites, wanted, edit, now, short, rounds)
+        now = _refine(model, before, sites, wanted, edit, now, short, rounds)
     finally:
         model.install(before)
     return Moved(edit.factors, edit.keys, hidden_at(now, sites), now)
 
 
-def written(moved: Moved, sites: Sites, clean: Tensor, change: Tensor, learned: tuple[bool, ...], steps: int,
-            seconds: float, more: Collection[tuple[int, str]] = ()) -> Written:  # fmt: skip
+def written(
+    moved: Moved,
+    sites: Sites,
+    clean: Tensor,
+    change: Tensor,
+    learned: tuple[bool, ...],
+    steps: int,
+    seconds: float,
+    more: Collection[tuple[int, str]] = (),
+) -> Written:
     """What is recorded of `moved`, which should have made hidden states of `clean` [k, d] by adding `change` [k, d]."""
     facts, fact_of_key = len(learned), sites.fact[sites.site]
     length = (change**2).sum(1)
@@ -110,7 +126,7 @@ def written(moved: Moved, sites: Sites, clean: Tensor, change: Tensor, learned: 
     )
 
 
-def hidden_at(seen: Capture, sites: Sites) -> Tensor:
+def hidden_at(seen: Activations, sites: Sites) -> Tensor:
     """[k, d] float32 hidden states at the keys' positions."""
     return seen.hidden[sites.position].float()
 
@@ -131,8 +147,15 @@ class _Edit:
     keys: dict[str, Tensor]
 
 
-def _spread(model: EditableModel, kept: Mapping[str, KeptKeys], sites: Sites, wanted: Tensor,
-            still: Mapping[str, Tensor], seen: Capture, edit: _Edit) -> Capture:  # fmt: skip
+def _spread(
+    model: EditableModel,
+    kept: Mapping[str, KeyConstraints],
+    sites: Sites,
+    wanted: Tensor,
+    still: Mapping[str, Tensor],
+    seen: Activations,
+    edit: _Edit,
+) -> Activations:
     """One protected update per module, first to last; what is left to move is measured again after each.
 
     Returns:
@@ -149,12 +172,20 @@ def _spread(model: EditableModel, kept: Mapping[str, KeptKeys], sites: Sites, wa
         edit.keys[module] = keys
         edit.factors[module] = (u, solve_update(constrained, keys, sites.site, len(sites.fact)))
         _add(model, module, model.weight(module).clone(), edit)
-        now = now.again(module)
+        now = now.recompute_from(module)
     return now
 
 
-def _retouch(model: EditableModel, before: Mapping[str, Tensor], sites: Sites, wanted: Tensor,
-             edit: _Edit, now: Capture, short: Short, rounds: int) -> Capture:  # fmt: skip
+def _refine(
+    model: EditableModel,
+    before: Mapping[str, Tensor],
+    sites: Sites,
+    wanted: Tensor,
+    edit: _Edit,
+    now: Activations,
+    short: Short,
+    rounds: int,
+) -> Activations:
     """Moves on, in the last module, the sites at which protection held back too much.
 
     Returns:
@@ -170,7 +201,7 @@ def _retouch(model: EditableModel, before: Mapping[str, Tensor], sites: Sites, w
         missing = mean_by((wanted - hidden_at(now, sites)).double(), sites.site, len(sites.fact))
         edit.factors[last] = (u + missing * (unsaid > 0)[:, None], v)
         _add(model, last, before[last], edit)
-        now = now.again(last)
+        now = now.recompute_from(last)
     return now
 
 

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors.base import Unlearnable
-from core.weights.model.activations import Capture
+from core.weights.model.activations import Activations
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.suffix_forward import Above
+from core.weights.model.suffix_forward import UpperBlocks
 
 Steps = Callable[[int, int], None]  # told how many steps are done, of how many
 
@@ -68,7 +68,7 @@ class _Open:
         position, site: [k] as in `Sites`.
     """
 
-    above: Above
+    above: UpperBlocks
     hidden: Tensor
     targets: Tensor
     number: Tensor
@@ -94,9 +94,19 @@ class _Open:
         )  # fmt: skip
 
 
-def optimise(seen: Capture, sites: Sites, fact_of_row: Tensor, *, steps: int, learning_rate: float, clamp: float,
-             decay: float, confidence: float, start: Tensor | None = None,
-             progress: Steps = unwatched) -> Values:  # fmt: skip
+def optimise(
+    seen: Activations,
+    sites: Sites,
+    fact_of_row: Tensor,
+    *,
+    steps: int,
+    learning_rate: float,
+    clamp: float,
+    decay: float,
+    confidence: float,
+    start: Tensor | None = None,
+    progress: Steps = unwatched,
+) -> Values:
     """Minimises, per fact, the mean negative log-likelihood of its targets over its contexts, by Adam.
 
     A fact is finished once, in every context, each target token is the greedy one, at a site with at least probability

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.suffix_forward import Above, Arguments, Filled, Part, Past, adapted, run
+from core.weights.model.suffix_forward import Arguments, Filled, PaddedSuffixes, PrefixCache, UpperBlocks, adapted, run
 
 SPARE = 32  # tokens of padding that cost about as much as one more padded tensor
 
@@ -43,13 +43,13 @@ class _Pass:
 class _Group:
     """Contexts that are run together."""
 
-    part: Part
+    part: PaddedSuffixes
     prefix: _Pass
     suffix: _Pass
 
 
 @dataclass(frozen=True, slots=True)
-class Capture:
+class Activations:
     """What a model sees at the `p` positions that predict target tokens, context by context.
 
     Attributes:
@@ -65,7 +65,7 @@ class Capture:
     targets: Tensor
     keys: Mapping[str, Tensor]
     hidden: Tensor
-    above: Above
+    above: UpperBlocks
     groups: tuple[_Group, ...]
 
     @torch.no_grad()
@@ -82,7 +82,7 @@ class Capture:
         return self.logits().softmax(-1).gather(1, self.targets[:, None])[:, 0]
 
     @torch.no_grad()
-    def again(self, module: str) -> Capture:
+    def recompute_from(self, module: str) -> Activations:
         """The same after a change of weights in `module` or in later ones: blocks below its own are not run again."""
         start = self.subject.block_of(module)
         groups = tuple(_run_again(self.subject, group, start) for group in self.groups)
@@ -90,7 +90,7 @@ class Capture:
 
 
 @torch.no_grad()
-def capture(model: EditableModel, contexts: Sequence[Context]) -> Capture:
+def capture(model: EditableModel, contexts: Sequence[Context]) -> Activations:
     """Runs `contexts` through the live model."""
     counts = [len(context.names) for context in contexts]
     first = [0, *accumulate(counts)]
@@ -147,7 +147,7 @@ def _run(model: EditableModel, contexts: Sequence[Context], places: Sequence[int
     mask = torch.cat([before, real], 1)
     number = (mask.cumsum(1) - 1).clamp(min=0)  # of a token in its context
     slots = real.flatten().nonzero()[:, 0]
-    past = Past(len(model.blocks) - 1)
+    past = PrefixCache(len(model.blocks) - 1)
     common: dict[str, Any] = {**model.with_cache(past), "use_cache": True, "logits_to_keep": 1}
     cut = prefixes.shape[1]
     with _watched(model) as prefix, suppress(Filled):
@@ -155,7 +155,7 @@ def _run(model: EditableModel, contexts: Sequence[Context], places: Sequence[int
     with _watched(model, slots) as suffix:
         model.network(input_ids=suffixes, attention_mask=mask, position_ids=number[:, cut:], **common)
     where = torch.tensor(places, device=device)
-    part = Part(where, slots, len(contexts), suffixes.shape[1], past, _above(model, suffix))
+    part = PaddedSuffixes(where, slots, len(contexts), suffixes.shape[1], past, _above(model, suffix))
     return _Group(part, prefix, suffix)
 
 
@@ -202,7 +202,7 @@ def _watched(model: EditableModel, slots: Tensor | None = None) -> Iterator[_Pas
 
 def _run_again(model: EditableModel, group: _Group, start: int) -> _Group:
     """Both passes through the blocks from number `start` on; suffixes only to the last edited one."""
-    past, last = Past(len(model.blocks) - 1), model.block_of(model.modules[-1])
+    past, last = PrefixCache(len(model.blocks) - 1), model.block_of(model.modules[-1])
     passes = []
     for old, stop, slots in ((group.prefix, len(model.blocks), None), (group.suffix, last + 1, group.part.slots)):
         arguments: dict[int, Arguments] = adapted(old.arguments, past)
@@ -220,19 +220,19 @@ def _above(model: EditableModel, suffix: _Pass) -> dict[int, Arguments]:
     return {number: arguments for number, arguments in suffix.arguments.items() if number > last}
 
 
-def _assembled(model: EditableModel, rows: Tensor, targets: Tensor, groups: tuple[_Group, ...]) -> Capture:
+def _assembled(model: EditableModel, rows: Tensor, targets: Tensor, groups: tuple[_Group, ...]) -> Activations:
     """Brings what the groups saw into the order of positions."""
     order = torch.cat([group.part.places for group in groups]).argsort()
 
     def ordered(tensors: Iterable[Tensor]) -> Tensor:
         return torch.cat(list(tensors))[order]
 
-    return Capture(
+    return Activations(
         model,
         rows,
         targets,
         keys={module: ordered(group.suffix.keys[module] for group in groups) for module in model.modules},
         hidden=ordered(group.suffix.output for group in groups),
-        above=Above(model.blocks, tuple(group.part for group in groups)),
+        above=UpperBlocks(model.blocks, tuple(group.part for group in groups)),
         groups=groups,
     )

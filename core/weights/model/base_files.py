@@ -39,7 +39,7 @@ RULE = 2  # of new digests
 ADAPTERS = "adapter_model*.safetensors"  # of others, which are neither covered nor loaded
 
 
-def locate(name: str, revision: str) -> Path:
+def find_model_folder(name: str, revision: str) -> Path:
     """The folder of a model: a path as it is, a hub id through the hub's cache (`HF_HOME`, `HF_HUB_OFFLINE`).
 
     Raises:

@@ -22,8 +22,14 @@ BATCH = 64
 
 
 @torch.inference_mode()
-def greedy(model: EditableModel, prompts: Sequence[Sequence[int]], *, sentence: bool, stops: Sequence[int] = (),
-           max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS) -> list[str]:  # fmt: skip
+def greedy(
+    model: EditableModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    sentence: bool,
+    stops: Sequence[int] = (),
+    max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS,
+) -> list[str]:
     """What the model says after each prompt.
 
     Args:
@@ -32,13 +38,19 @@ def greedy(model: EditableModel, prompts: Sequence[Sequence[int]], *, sentence: 
         stops: per prompt, with how many stops its sentence ends, two after "St. Louis"; 1 by default.
         max_new_tokens: for all prompts, or for each.
     """
-    said = spoken(model, prompts, sentence=sentence, stops=stops, max_new_tokens=max_new_tokens)
+    said = generate_ids(model, prompts, sentence=sentence, stops=stops, max_new_tokens=max_new_tokens)
     return [model.tokenizer.decode(ids, skip_special_tokens=True) for ids in said]
 
 
 @torch.inference_mode()
-def spoken(model: EditableModel, prompts: Sequence[Sequence[int]], *, sentence: bool, stops: Sequence[int] = (),
-           max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS) -> list[list[int]]:  # fmt: skip
+def generate_ids(
+    model: EditableModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    sentence: bool,
+    stops: Sequence[int] = (),
+    max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS,
+) -> list[list[int]]:
     """The same as token ids, without the end of the turn."""
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
     until = [number if sentence else 0 for number in stops or [1] * len(prompts)]
@@ -51,11 +63,12 @@ def spoken(model: EditableModel, prompts: Sequence[Sequence[int]], *, sentence: 
     return [said[index] for index in range(len(prompts))]
 
 
-def _batch(model: EditableModel, prompts: Sequence[Sequence[int]], stops: Sequence[int],
-           limits: Sequence[int]) -> list[list[int]]:  # fmt: skip
+def _batch(
+    model: EditableModel, prompts: Sequence[Sequence[int]], stops: Sequence[int], limits: Sequence[int]
+) -> list[list[int]]:
     """Ends a row after so many stops or a line break, unless it may have 0, and at its limit of tokens."""
     ends = set(model.end_tokens())
-    spoken: list[list[int]] = [[] for _ in prompts]
+    generated: list[list[int]] = [[] for _ in prompts]
     active = list(range(len(prompts)))
     for tokens in decode(model, prompts, max(limits)):
         for row in list(active):
@@ -63,12 +76,12 @@ def _batch(model: EditableModel, prompts: Sequence[Sequence[int]], stops: Sequen
             if token in ends:
                 active.remove(row)
                 continue
-            spoken[row].append(token)
-            if len(spoken[row]) == limits[row] or (stops[row] and _over(model, spoken[row], stops[row])):
+            generated[row].append(token)
+            if len(generated[row]) == limits[row] or (stops[row] and _over(model, generated[row], stops[row])):
                 active.remove(row)
         if not active:
             break
-    return spoken
+    return generated
 
 
 def _over(model: EditableModel, ids: Sequence[int], stops: int) -> bool:
@@ -124,7 +137,7 @@ class Probe:
         return sentence(output) in right
 
 
-def ask(model: EditableModel, probes: Sequence[Probe]) -> list[str]:
+def run_probes(model: EditableModel, probes: Sequence[Probe]) -> list[str]:
     """The greedy outputs of `probes`, in order."""
     outputs: dict[int, str] = {}
     for chat in (False, True):

@@ -25,7 +25,7 @@ Text = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Below:
+class LowerLayerCache:
     """Texts as the first edited module sees them.
 
     Attributes:
@@ -89,18 +89,18 @@ class _Read(Exception):
 
 
 @torch.no_grad()
-def below(model: EditableModel, texts: Sequence[Sequence[int]]) -> Below | None:
+def below(model: EditableModel, texts: Sequence[Sequence[int]]) -> LowerLayerCache | None:
     """What stands in for the lower blocks on `texts`; None where it cannot, as blocks do more than add to the module's
     outputs (Gemma 2 norms them first)."""
     order = sorted({tuple(text) for text in texts}, key=len)
-    found = Below({}, {}, False)
+    found = LowerLayerCache({}, {}, False)
     with model.with_weights(model.base_weights):
         for start in range(0, len(order), BATCH):
             found = _read(model, order[start : start + BATCH], found)
         return found if order and _holds(model, found, order[-1]) else None
 
 
-def _read(model: EditableModel, texts: Sequence[Text], before: Below) -> Below:
+def _read(model: EditableModel, texts: Sequence[Text], before: LowerLayerCache) -> LowerLayerCache:
     """`before` and what is seen of `texts`."""
     module = model.modules[0]
     layer, block = model.network.get_submodule(module), model.blocks[model.block_of(module)]
@@ -124,10 +124,10 @@ def _read(model: EditableModel, texts: Sequence[Text], before: Below) -> Below:
             handle.remove()
     keys = {text: seen["keys"][row, : len(text)].clone() for row, text in enumerate(texts)}
     rest = {text: seen["rest"][row, : len(text)].clone() for row, text in enumerate(texts)}
-    return Below({**before.keys, **keys}, {**before.rest, **rest}, seen["tupled"])
+    return LowerLayerCache({**before.keys, **keys}, {**before.rest, **rest}, seen["tupled"])
 
 
-def _holds(model: EditableModel, found: Below, text: Text) -> bool:
+def _holds(model: EditableModel, found: LowerLayerCache, text: Text) -> bool:
     """Whether the model reads `text` alike with stand-ins when the module's weights are others."""
     module = model.modules[0]
     pristine = _hidden(model, text)

@@ -24,7 +24,7 @@ class Filled(Exception):
     """Prefixes have come to where the last block keeps their keys and values; nothing else of them is needed."""
 
 
-class Past(DynamicCache):  # type: ignore[misc]
+class PrefixCache(DynamicCache):  # type: ignore[misc]
     """Keys and values of prefixes, per block [contexts, heads, tokens, d]. Once filled, it is read and never added to.
 
     Made without a config it keeps them all, also in blocks that attend to a window only: their masks see to that.
@@ -45,9 +45,9 @@ class Past(DynamicCache):  # type: ignore[misc]
             raise Filled
         return kept
 
-    def of(self, rows: Tensor, layers: Iterable[int]) -> Past:
+    def of(self, rows: Tensor, layers: Iterable[int]) -> PrefixCache:
         """Those of some contexts in some blocks, the last among them."""
-        chosen = Past(self.last)
+        chosen = PrefixCache(self.last)
         with suppress(Filled):
             for number in layers:
                 chosen.update(self.layers[number].keys[rows], self.layers[number].values[rows], number)
@@ -62,7 +62,7 @@ def run(blocks: Iterable[nn.Module], hidden: Tensor, arguments: Iterable[Argumen
     return hidden
 
 
-def adapted(value: Any, past: Past, rows: Tensor | None = None, count: int = 0) -> Any:
+def adapted(value: Any, past: PrefixCache, rows: Tensor | None = None, count: int = 0) -> Any:
     """Arguments of a block with another cache in them, and, where `rows` are given, for these of `count` contexts.
 
     A tensor is per context if it has the size for it and more than one dimension: what has one is positions.
@@ -80,7 +80,7 @@ def adapted(value: Any, past: Past, rows: Tensor | None = None, count: int = 0) 
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PaddedSuffixes:
     """Suffixes padded to one tensor [count, width, d].
 
     Attributes:
@@ -94,7 +94,7 @@ class Part:
     slots: Tensor
     count: int
     width: int
-    past: Past
+    past: PrefixCache
     arguments: dict[int, Arguments]
 
     def padded(self, hidden: Tensor) -> Tensor:
@@ -102,14 +102,14 @@ class Part:
         empty = hidden.new_zeros(self.count * self.width, hidden.shape[1])
         return empty.index_copy(0, self.slots, hidden[self.places]).view(self.count, self.width, -1)
 
-    def only(self, keep: Tensor, place: Tensor) -> Part:
+    def only(self, keep: Tensor, place: Tensor) -> PaddedSuffixes:
         """Without the contexts whose positions are not to `keep`; `place` is where a position is from now on."""
         mine = keep[self.places]
         if mine.all():
             return replace(self, places=place[self.places])
         rows, row = torch.unique(self.slots[mine] // self.width, return_inverse=True)
         past = self.past.of(rows, self.arguments)
-        return Part(
+        return PaddedSuffixes(
             places=place[self.places[mine]],
             slots=row * self.width + self.slots[mine] % self.width,
             count=len(rows),
@@ -120,11 +120,11 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Above:
+class UpperBlocks:
     """From [p, d] outputs of the last edited block to the outputs of the last block; the same where there are none."""
 
     blocks: nn.ModuleList
-    parts: tuple[Part, ...]
+    parts: tuple[PaddedSuffixes, ...]
 
     def __call__(self, hidden: Tensor) -> Tensor:
         outputs = []
@@ -133,7 +133,7 @@ class Above:
             outputs.append(run(above, part.padded(hidden), part.arguments.values()).flatten(0, 1)[part.slots])
         return torch.cat(outputs)[torch.cat([part.places for part in self.parts]).argsort()]
 
-    def only(self, keep: Tensor) -> Above:
+    def only(self, keep: Tensor) -> UpperBlocks:
         """For the positions to `keep` [p], which are whole contexts; what is left is numbered anew, in order."""
         place = keep.cumsum(0) - 1
-        return Above(self.blocks, tuple(part.only(keep, place) for part in self.parts if keep[part.places].any()))
+        return UpperBlocks(self.blocks, tuple(part.only(keep, place) for part in self.parts if keep[part.places].any()))

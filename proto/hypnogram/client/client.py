@@ -33,7 +33,7 @@ AsOf = int | None
 LINKS = 500  # entries of a lineage in one answer
 
 
-def told(subject: str, relation: str, object: str, **more: Any) -> facts_pb2.NewFact:
+def new_fact(subject: str, relation: str, object: str, **more: Any) -> facts_pb2.NewFact:
     """A fact to add; `more` are further fields of NewFact."""
     return facts_pb2.NewFact(subject=subject, relation=relation, object=object, **more)
 

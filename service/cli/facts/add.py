@@ -105,8 +105,9 @@ def add(
     raise_if_parked([result.fact for result in results])
 
 
-def _worded(subject: str, relation: str, object_: str, statements: list[str], questions: list[str],
-            answer: str) -> facts_pb2.NewFact:  # fmt: skip
+def _worded(
+    subject: str, relation: str, object_: str, statements: list[str], questions: list[str], answer: str
+) -> facts_pb2.NewFact:
     """A fact, in the client's own words where some were given."""
     from hypnogram.v1 import facts_pb2
 

@@ -37,8 +37,9 @@ def advice(unchanged: facts_pb2.Unchanged) -> str:
     )
 
 
-def warnings(answer: facts_pb2.AddFactsResponse | facts_pb2.SupersedeFactResponse,
-             results: Iterable[facts_pb2.AddedFact] = ()) -> Iterator[str]:  # fmt: skip
+def warnings(
+    answer: facts_pb2.AddFactsResponse | facts_pb2.SupersedeFactResponse, results: Iterable[facts_pb2.AddedFact] = ()
+) -> Iterator[str]:
     """What whoever told `results` should know before their table."""
     if answer.HasField("unchanged") and (line := advice(answer.unchanged)):
         yield line

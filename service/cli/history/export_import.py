@@ -50,13 +50,16 @@ def export(
         raise UsageProblem(f"--as {kind}: say adapter, merged or archive")
     settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
     from service.app.moments import state_at
-    from service.app.repository import States
-    from service.app.store import opened
+    from service.app.repository import MemoryRepository
+    from service.app.store import open_store
     from service.rpc.messages.requests import memory_id
 
     name = memory_id(options.memory_name(memory))
-    with opened(settings) as store, waiting(f"the {kind} to be written: weights, or artifacts, are read", quiet=json):
-        state = state_at(store.log, States(store.log, store.snapshots), name, options.moment(at, at_version))
+    with (
+        open_store(settings) as store,
+        waiting(f"the {kind} to be written: weights, or artifacts, are read", quiet=json),
+    ):
+        state = state_at(store.log, MemoryRepository(store.log, store.snapshots), name, options.moment(at, at_version))
         if kind == "archive":
             written = _archived(path, store, name, state)
         else:
@@ -81,7 +84,7 @@ def import_(
 ) -> None:
     """Make an archive a memory of this database: all of it, after every byte was verified, or nothing."""
     settings = options.settings(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
-    from service.app.store import opened
+    from service.app.store import open_store
     from service.rpc.messages.requests import memory_id
     from store.archive.importing import import_archive, verify_archive
 
@@ -89,7 +92,7 @@ def import_(
     if not options.is_there(settings):
         with waiting("every byte of the archive to be verified", quiet=json):
             verify_archive(archive)  # first: what is refused shall not leave an empty database behind
-    with opened(settings) as store, waiting("the archive to be verified and copied", quiet=json):
+    with open_store(settings) as store, waiting("the archive to be verified and copied", quiet=json):
         found = import_archive(archive, store.log, store.artifacts, name)
     _print(_about(found), json)
 
@@ -112,17 +115,17 @@ def report(
     settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
     from service.app.lineage import events_until, lineage
     from service.app.moments import state_at
-    from service.app.repository import States
-    from service.app.store import opened
+    from service.app.repository import MemoryRepository
+    from service.app.store import open_store
     from service.report import most_lived
     from service.report import report as drawn
     from service.rpc.messages.requests import fact_id, memory_id
 
     name = memory_id(options.memory_name(memory))
     path = file or Path(f"hypnogram-{name}.html")
-    with opened(settings) as store, waiting("the events to be read and drawn"):
+    with open_store(settings) as store, waiting("the events to be read and drawn"):
         moment = options.moment(at, at_version)
-        version = state_at(store.log, States(store.log, store.snapshots), name, moment).version
+        version = state_at(store.log, MemoryRepository(store.log, store.snapshots), name, moment).version
         _refuse_taken(path, force)
         events = list(events_until(store.log, name, version))
         chosen = most_lived(events) if fact is None else fact_id(fact)
@@ -150,12 +153,12 @@ def _weights_written(
     from core.weights.deltas.digest import weights_digest
     from core.weights.export import Origin, export_adapter, export_merged
     from service.weights.base_models import BaseModels
-    from service.weights.projection import Deltas, build_verified, columns_of
+    from service.weights.projection import DeltaStore, build_verified, columns_of
     from service.weights.torch_setup import prepare_torch
 
     if os.path.lexists(path):
         raise ExportExists(path)  # before a model is loaded
-    created, wanted, deltas = state.created, plan(state), Deltas(store.artifacts, store.log.keyring)
+    created, wanted, deltas = state.created, plan(state), DeltaStore(store.artifacts, store.log.keyring)
     assert created is not None
     prepare_torch(settings)
     # what is edited is never quantized: the weights are the same, and what is not quantized can be merged

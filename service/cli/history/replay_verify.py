@@ -121,14 +121,14 @@ def _replay_here(
     from core.events import Cause
     from service.app import forks
     from service.app.moments import state_at
-    from service.app.repository import States
-    from service.app.store import opened
+    from service.app.repository import MemoryRepository
+    from service.app.store import open_store
     from service.rpc.messages.requests import memory_id
     from service.weights.torch_setup import prepare_torch
 
     memory, found = memory_id(name), dict[str, Any]()
     new = memory_id(restore, "restore") if restore else None
-    with opened(settings) as store, progress(json) as bar:
+    with open_store(settings) as store, progress(json) as bar:
         if verify:
             from core.errors.base import Damaged
             from store.log.verify import verify_log
@@ -138,7 +138,7 @@ def _replay_here(
             if report.fault:
                 raise Damaged(report.fault.message, position=report.fault.position, what=report.fault.what)
             found = {"events_verified": report.events, "artifacts_verified": report.artifacts}
-        states = States(store.log, store.snapshots)
+        states = MemoryRepository(store.log, store.snapshots)
         version = state_at(store.log, states, memory, moment).version
         if new is not None:
             forks.prepare(store, states, new, memory, version)  # refused before it takes long
@@ -164,13 +164,13 @@ def _replay_here(
 def _verify_here(settings: Settings, weights: bool, accept_loss: bool, json: bool) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from service.app.store import opened
+    from service.app.store import open_store
     from service.app.verification import verify
     from service.weights.live_models import LiveModels
     from service.weights.torch_setup import prepare_torch
 
     prepare_torch(settings)
-    with opened(settings, cut_short=True) as store, progress(json) as bar:
+    with open_store(settings, cut_short=True) as store, progress(json) as bar:
         if accept_loss and store.log.cut_short:
             store.log.accept_loss()
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)

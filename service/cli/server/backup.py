@@ -27,10 +27,14 @@ def backup(
 ) -> None:
     """Write the database and its artifacts into one new file, also while servers write."""
     settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
-    from service.app.store import opened
+    from service.app.store import open_store
     from store.archive.backup import make_backup
 
-    with opened(settings) as store, writing(file), waiting("the copy of the database, which is verified", quiet=json):
+    with (
+        open_store(settings) as store,
+        writing(file),
+        waiting("the copy of the database, which is verified", quiet=json),
+    ):
         _print(make_backup(file, store.log, store.artifacts), json)
 
 

@@ -92,7 +92,7 @@ def executor(
         log_format=log_format,
         log_level=log_level,
     )
-    from service.app.store import opened
+    from service.app.store import open_store
     from service.app.supervision import run_on
     from service.executor.loop import Executor
     from service.log_setup import configure
@@ -102,7 +102,7 @@ def executor(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with opened(settings) as store:
+    with open_store(settings) as store:
         prepare_torch(settings)
         works = Executor(store.log, store.artifacts, store.snapshots, settings)
         thread = threading.Thread(target=run_on, args=(works, stop), name="executor", daemon=True)
@@ -122,8 +122,8 @@ def demo() -> None:
 async def _serve(settings: Settings) -> None:
     import asyncio
 
-    from service.app.progress import Chart
-    from service.app.store import opened
+    from service.app.progress import ProgressBoard
+    from service.app.store import open_store
     from service.executor.loop import Executor
     from service.log_setup import configure
     from service.rpc.server import serve as serve_until
@@ -139,10 +139,10 @@ async def _serve(settings: Settings) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping)
-    with opened(settings) as store:
+    with open_store(settings) as store:
         prepare_torch(settings)
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
-        executor, chart = None, Chart()
+        executor, chart = None, ProgressBoard()
         if settings.executor:
             executor = Executor(store.log, store.artifacts, store.snapshots, settings, models.bases, chart)
         await serve_until(

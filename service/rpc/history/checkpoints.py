@@ -11,22 +11,22 @@ from core.events.codec import canonical
 from core.ids import MemoryId
 from core.state.memory import Memory
 from service.app import moments
-from service.rpc.dependencies import Parts
-from service.rpc.interceptor import Context, cause
+from service.rpc.dependencies import Dependencies
+from service.rpc.interceptor import Context, current_cause
 from service.rpc.messages import page_tokens, requests, responses
 
 
 class CheckpointCalls:
     """MarkCheckpoint, ListCheckpoints and FindVersion."""
 
-    _parts: Parts
+    _parts: Dependencies
 
     async def MarkCheckpoint(  # noqa: N802
         self, request: history_pb2.MarkCheckpointRequest, context: Context
     ) -> history_pb2.MarkCheckpointResponse:
         memory, name = requests.memory_id(request.memory), request.name
         version = requests.optional_version(request, "version")
-        states, caused_by = self._parts.states, cause()
+        states, caused_by = self._parts.states, current_cause()
 
         def mark() -> Memory:
             at = states.at(memory, version)  # a memory must be there to be marked
@@ -39,7 +39,7 @@ class CheckpointCalls:
                 named = at if version is not None else state
                 return MarkCheckpoint(memory=memory, name=name, version=named.version, weights=named.weights)
 
-            return states.carry_out(memory, command, caused_by, retries=self._parts.retries)
+            return states.execute(memory, command, caused_by, retries=self._parts.retries)
 
         state = await asyncio.to_thread(mark)
         return history_pb2.MarkCheckpointResponse(
@@ -52,13 +52,13 @@ class CheckpointCalls:
         memory, size = requests.memory_id(request.memory), requests.page_size(request.page_size)
         at_version, min_version = requests.as_of(request)
         listing = canonical(["checkpoints", memory, at_version, min_version])
-        place = page_tokens.read(request.page_token, listing)
+        place = page_tokens.decode(request.page_token, listing)
         pinned = place.version if place.version is not None else at_version
         state = await asyncio.to_thread(self._parts.states.at, memory, pinned, min_version)
         start = state.checkpoints[place.after].marked if place.after in state.checkpoints else 0
         page = [one for one in state.checkpoints.values() if one.marked > start]
         more = len(page) > size
-        token = page_tokens.write(listing, after=page[size - 1].name, version=state.version) if more else ""
+        token = page_tokens.encode(listing, after=page[size - 1].name, version=state.version) if more else ""
         return history_pb2.ListCheckpointsResponse(
             checkpoints=[responses.checkpoint_message(one) for one in page[:size]],
             next_page_token=token,

@@ -12,8 +12,8 @@ from core.ids import MemoryId
 from core.state.memory import FactState, Memory
 from service.app import moments
 from service.app.state_diff import Compared, FactChange, changes
-from service.rpc.dependencies import Parts
-from service.rpc.interceptor import Context, cause
+from service.rpc.dependencies import Dependencies
+from service.rpc.interceptor import Context, current_cause
 from service.rpc.messages import requests
 from service.rpc.messages.responses import STATUSES
 
@@ -23,7 +23,7 @@ BOUND = 0.001  # of a compaction that names none
 class DiffCalls:
     """Diff and Compact."""
 
-    _parts: Parts
+    _parts: Dependencies
 
     async def Diff(self, request: history_pb2.DiffRequest, context: Context) -> history_pb2.DiffResponse:  # noqa: N802
         (one, then), (other, now) = _side(getattr(request, "from"), "from"), _side(request.to, "to")
@@ -65,14 +65,14 @@ class DiffCalls:
         memory, bound = requests.memory_id(request.memory), request.bound or BOUND
         if not 0 < bound < 1:
             raise InvalidField("bound", f"is {bound:g}; it must be above 0 and below 1, or 0 for {BOUND:g}")
-        parts, caused_by = self._parts, cause()
+        parts, caused_by = self._parts, current_cause()
 
         def compact() -> tuple[RecordCompaction, int]:
             state = parts.states.current(memory)
             if state.sleep is not None:
                 raise SleepInProgress(state.sleep.id, state.sleep.started.kind)
             command = RecordCompaction(compacted=parts.models.compact(memory, state, bound))
-            after = parts.states.carry_out(memory, lambda _: command, caused_by, retries=parts.retries)
+            after = parts.states.execute(memory, lambda _: command, caused_by, retries=parts.retries)
             return command, after.version
 
         command, version = await asyncio.to_thread(compact)

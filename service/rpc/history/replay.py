@@ -14,8 +14,8 @@ from core.state.memory import Memory
 from service.app import forks, moments
 from service.app.cancellation import Cancelled
 from service.app.verification import verify
-from service.rpc.dependencies import Parts
-from service.rpc.interceptor import Context, cause
+from service.rpc.dependencies import Dependencies
+from service.rpc.interceptor import Context, current_cause
 from service.rpc.messages import requests
 from store.log.verify import Fault
 
@@ -27,14 +27,14 @@ Proof = Callable[[Progress, Callable[[], bool]], Message]  # blocks; told how to
 class ReplayCalls:
     """Replay and VerifyLog."""
 
-    _parts: Parts
+    _parts: Dependencies
 
     async def Replay(  # noqa: N802
         self, request: history_pb2.ReplayRequest, context: Context
     ) -> operations_pb2.Operation:
         parts, memory, moment = self._parts, requests.memory_id(request.memory), requests.moment(request)
         restored = requests.memory_id(request.restore_as, "restore_as") if request.restore_as else None
-        started, caused_by = _now(), cause()
+        started, caused_by = _now(), current_cause()
 
         def find() -> Memory:
             if restored is not None:

@@ -9,7 +9,7 @@ from hypnogram.v1 import history_pb2, history_pb2_grpc
 
 from core.errors.base import MemoryUnknown, VersionUnknown
 from core.ids import MemoryId
-from service.rpc.dependencies import Parts
+from service.rpc.dependencies import Dependencies
 from service.rpc.history.checkpoints import CheckpointCalls
 from service.rpc.history.diff import DiffCalls
 from service.rpc.history.replay import ReplayCalls
@@ -25,7 +25,7 @@ PAGE_BYTES = 32 * 1024  # of events in one message, far below the smallest limit
 class HistoryServicer(CheckpointCalls, ReplayCalls, DiffCalls, history_pb2_grpc.HistoryServicer):
     """Reads the log and follows it; names and compares versions, and proves that the weights follow from the log."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
         self._log = parts.store.log
 
@@ -70,7 +70,7 @@ class HistoryServicer(CheckpointCalls, ReplayCalls, DiffCalls, history_pb2_grpc.
                 caught_up = True
                 yield _caught_up(after)
             if len(page) < WATCH_PAGE:
-                await self._parts.tail.beyond(position)
+                await self._parts.tail.wait_past(position)
 
     async def _head(self, memory: MemoryId, after: int) -> int:
         head = await asyncio.to_thread(self._log.head, memory)

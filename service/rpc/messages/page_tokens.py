@@ -25,12 +25,12 @@ class Place:
     version: int | None = None
 
 
-def write(listing: str, *, after: str, version: int | None = None) -> str:
+def encode(listing: str, *, after: str, version: int | None = None) -> str:
     """The token of the page that begins after `after`; `listing` says what is listed, filters included."""
     return base64.urlsafe_b64encode(canonical([listing, after, version]).encode()).decode().rstrip("=")
 
 
-def read(token: str, listing: str) -> Place:
+def decode(token: str, listing: str) -> Place:
     """Raises InvalidField for a token that `write` did not make for `listing`; an empty one is the first page."""
     if not token:
         return Place()

@@ -12,10 +12,10 @@ from core.errors.base import SleepUnknown
 from core.ids import MemoryId, SleepId
 from core.state.memory import Memory
 from core.state.work import SleepStep, next_work
-from service.app.progress import Chart, Reading
-from service.app.repository import States
-from service.rpc.log_tail import Tail
-from service.rpc.sleep.report import Account, News
+from service.app.progress import ProgressBoard, StepProgress
+from service.app.repository import MemoryRepository
+from service.rpc.log_tail import LogTail
+from service.rpc.sleep.report import News, SleepReportBuilder
 from store.log.event_log import EventLog
 
 PAGE = 500  # events read at once
@@ -45,10 +45,10 @@ def span(state: Memory, sleep: SleepId) -> Span:
     raise SleepUnknown(sleep or "last")
 
 
-class Nights:
+class SleepFeed:
     """Reports and news of sleeps, from the log, from the chart what is not in it."""
 
-    def __init__(self, log: EventLog, states: States, tail: Tail, chart: Chart) -> None:
+    def __init__(self, log: EventLog, states: MemoryRepository, tail: LogTail, chart: ProgressBoard) -> None:
         self._log = log
         self._states = states
         self._tail = tail
@@ -95,7 +95,7 @@ class Nights:
         self, memory: MemoryId, position: int, work: SleepStep | None
     ) -> AsyncIterator[sleep_pb2.StepProgress]:
         """How far `work` is, whenever that changes, until the log moves beyond `position`."""
-        shown: Reading | None = None
+        shown: StepProgress | None = None
         while True:
             reading = self._chart.read(memory)
             if reading is not None and reading != shown and reading.work == work:
@@ -105,13 +105,13 @@ class Nights:
                 )
             try:
                 async with asyncio.timeout(GLANCE_SECONDS):
-                    await self._tail.beyond(position)
+                    await self._tail.wait_past(position)
             except TimeoutError:
                 continue
             return
 
-    def _begun(self, memory: MemoryId, sleep: SleepId) -> Account:
+    def _begun(self, memory: MemoryId, sleep: SleepId) -> SleepReportBuilder:
         return self._account(memory, span(self._states.current(memory), sleep))
 
-    def _account(self, memory: MemoryId, found: Span) -> Account:
-        return Account(self._states.at(memory, found.began - 1))
+    def _account(self, memory: MemoryId, found: Span) -> SleepReportBuilder:
+        return SleepReportBuilder(self._states.at(memory, found.began - 1))

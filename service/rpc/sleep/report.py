@@ -38,7 +38,7 @@ from service.rpc.messages.responses import pressure_message, step_at
 News = sleep_pb2.WatchSleepResponse
 
 
-class Account:
+class SleepReportBuilder:
     """The account of a sleep so far.
 
     Attributes:
@@ -223,7 +223,7 @@ class Account:
 
 def report(before: Memory, events: Sequence[Recorded]) -> sleep_pb2.SleepReport:
     """The report of the sleep that began with the first of `events`; `before` is the memory before that one."""
-    account = Account(before)
+    account = SleepReportBuilder(before)
     account.add(events)
     return account.report()
 

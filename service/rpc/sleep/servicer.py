@@ -17,12 +17,12 @@ from core.events.codec import canonical
 from core.ids import Digest, MemoryId, SleepId
 from core.policy import changed_policy
 from core.state.memory import Memory
-from service.app.repository import States
-from service.rpc.interceptor import Context, cause
+from service.app.repository import MemoryRepository
+from service.rpc.interceptor import Context, current_cause
 from service.rpc.messages import page_tokens, policy, requests
 from service.rpc.messages.responses import timestamp
 from service.rpc.operations import Operations
-from service.rpc.sleep.feed import Nights, Span, spans
+from service.rpc.sleep.feed import SleepFeed, Span, spans
 from service.rpc.sleep.report import News
 from store.clock import next_uuid
 from store.log.event_log import EventLog
@@ -31,7 +31,9 @@ from store.log.event_log import EventLog
 class SleepServicer(sleep_pb2_grpc.SleepServicer):
     """Begins sleeps, follows them, and says what they did."""
 
-    def __init__(self, log: EventLog, states: States, nights: Nights, operations: Operations, retries: int) -> None:
+    def __init__(
+        self, log: EventLog, states: MemoryRepository, nights: SleepFeed, operations: Operations, retries: int
+    ) -> None:
         self._log = log
         self._states = states
         self._nights = nights
@@ -65,7 +67,7 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
         size = requests.page_size(request.page_size)
         at_version, min_version = requests.as_of(request)
         listing = canonical(["sleeps", memory, at_version, min_version])
-        place = page_tokens.read(request.page_token, listing)
+        place = page_tokens.decode(request.page_token, listing)
         pinned = place.version if place.version is not None else at_version
 
         def find() -> sleep_pb2.ListSleepsResponse:
@@ -75,7 +77,9 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
             page, more = found[start : start + size], len(found) > start + size
             return sleep_pb2.ListSleepsResponse(
                 sleeps=[self._summary(memory, state, one) for one in page],
-                next_page_token=page_tokens.write(listing, after=page[-1].sleep, version=state.version) if more else "",
+                next_page_token=page_tokens.encode(listing, after=page[-1].sleep, version=state.version)
+                if more
+                else "",
                 version=state.version,
             )
 
@@ -122,7 +126,9 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
                 request_digest=digest,
             )
 
-        state = await asyncio.to_thread(self._states.carry_out, memory, command, cause(request_id), None, self._retries)
+        state = await asyncio.to_thread(
+            self._states.execute, memory, command, current_cause(request_id), None, self._retries
+        )
         sleep = state.requests[request_id].sleep
         assert sleep is not None
         return self._follow(memory, sleep, kind)
@@ -155,7 +161,7 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
                 raise MemoryUnknown(memory)
             return CancelSleep(sleep=sleep)
 
-        return await asyncio.to_thread(self._states.carry_out, memory, command, cause(), None, self._retries)
+        return await asyncio.to_thread(self._states.execute, memory, command, current_cause(), None, self._retries)
 
     def _summary(self, memory: MemoryId, state: Memory, one: Span) -> sleep_pb2.SleepSummary:
         began = self._log.read(memory=memory, after_version=one.began - 1, limit=1)[0]

@@ -10,7 +10,7 @@ from core.evolve import fold
 from core.facts import Fact, RelationWords
 from core.state.meaning import Meanings, may_contradict
 from core.state.memory import Memory
-from core.state.unanswered import untold_questions
+from core.state.unanswered import unanswered_questions
 from tests.core.samples import CREATED, added, fact, retracted
 
 BOOK = {
@@ -100,4 +100,4 @@ def test_what_was_told_in_other_words_is_not_untold() -> None:
     reno = fact("fact-2", "Ray Dunn", "resides in", "Reno")
     teal = fact("fact-3", "Ray Dunn", "'s favourite colour is", "teal")
 
-    assert untold_questions(told(reno, teal), [reno]) == ("What is the job of Ray Dunn?",)
+    assert unanswered_questions(told(reno, teal), [reno]) == ("What is the job of Ray Dunn?",)

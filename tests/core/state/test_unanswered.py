@@ -7,7 +7,7 @@ import pytest
 from core.evolve import fold
 from core.facts import RelationWords
 from core.state.memory import Memory
-from core.state.unanswered import untold_questions
+from core.state.unanswered import unanswered_questions
 from tests.core.samples import ARIA, BO, CREATED, LIVES_IN, PREPARED, added, fact
 
 ABOUT = ("Where is {s} from?", "What is {s}'s origin?", "Which country did {s} come from?")
@@ -25,11 +25,11 @@ def memory(untold: int = 1) -> Memory:
 
 @pytest.mark.parametrize(("turn", "wording"), [(0, 0), (1, 1), (2, 2), (3, 0)])
 def test_wordings_take_turns(turn: int, wording: int) -> None:
-    assert untold_questions(memory(), [ARIA], turn=turn) == (ABOUT[wording].replace("{s}", "Aria Moss"),)
+    assert unanswered_questions(memory(), [ARIA], turn=turn) == (ABOUT[wording].replace("{s}", "Aria Moss"),)
 
 
 def test_wordings_take_turns_from_subject_to_subject() -> None:
-    asked = untold_questions(memory(), [ARIA, BO], turn=0, but=["lives in"])
+    asked = unanswered_questions(memory(), [ARIA, BO], turn=0, but=["lives in"])
 
     assert asked == (ABOUT[0].replace("{s}", "Aria Moss"), ABOUT[1].replace("{s}", "Bo Lind"))
 
@@ -37,19 +37,19 @@ def test_wordings_take_turns_from_subject_to_subject() -> None:
 def test_wordings_take_turns_from_version_to_version() -> None:
     told = memory()
 
-    assert untold_questions(told, [ARIA]) == untold_questions(told, [ARIA], turn=told.version)
-    assert untold_questions(told, [ARIA]) != untold_questions(replace(told, version=told.version + 1), [ARIA])
+    assert unanswered_questions(told, [ARIA]) == unanswered_questions(told, [ARIA], turn=told.version)
+    assert unanswered_questions(told, [ARIA]) != unanswered_questions(replace(told, version=told.version + 1), [ARIA])
 
 
 def test_several_wordings_of_a_question_follow_one_another_and_begin_again() -> None:
-    asked = untold_questions(memory(), [ARIA], each=2, turn=2)
+    asked = unanswered_questions(memory(), [ARIA], each=2, turn=2)
 
     assert asked == tuple(ABOUT[index].replace("{s}", "Aria Moss") for index in (2, 0))
-    assert len(untold_questions(memory(), [ARIA], each=9)) == len(ABOUT)
+    assert len(unanswered_questions(memory(), [ARIA], each=9)) == len(ABOUT)
 
 
 def test_each_subject_is_asked_about_once_and_never_about_what_it_was_told() -> None:
-    asked = untold_questions(memory(), [ARIA, OTHER, BO], each=9)
+    asked = unanswered_questions(memory(), [ARIA, OTHER, BO], each=9)
 
     assert sorted(set(asked)) == sorted(asked)
     about_home = [question for question in asked if question in LIVES_IN.for_model("Bo Lind").questions]
@@ -66,14 +66,14 @@ def test_a_relation_that_is_left_out_in_any_words_is_not_asked_about(relation: s
     created = replace(CREATED, phrasebook={"lives in": LIVES_IN, relation: FROM}, hyperparameters=hyperparameters)
     told = fold((created, PREPARED, added(ARIA)))
 
-    assert untold_questions(told, [ARIA]) != ()
-    assert untold_questions(told, [ARIA], but=[left_out]) == ()
+    assert unanswered_questions(told, [ARIA]) != ()
+    assert unanswered_questions(told, [ARIA], but=[left_out]) == ()
 
 
 @pytest.mark.parametrize(("recorded", "each", "asked"), [(0, None, 0), (2, None, 2), (2, 1, 1), (2, 0, 0)])
 def test_how_many_are_asked_is_what_the_memory_records_unless_said(recorded: int, each: int | None, asked: int) -> None:
-    assert len(untold_questions(memory(recorded), [ARIA], each)) == asked
+    assert len(unanswered_questions(memory(recorded), [ARIA], each)) == asked
 
 
 def test_a_memory_that_does_not_exist_is_asked_nothing() -> None:
-    assert untold_questions(Memory(), [ARIA]) == ()
+    assert unanswered_questions(Memory(), [ARIA]) == ()

@@ -8,7 +8,7 @@ import torch
 from benchmarks.tiny import make
 from core.facts import Fact
 from core.ids import FactId
-from core.weights.memit.closed_form import KeptKeys
+from core.weights.memit.closed_form import KeyConstraints
 from core.weights.model.editable_model import EditableModel, load_model
 from core.wordings import plain_words
 from tests.prepared import base
@@ -49,7 +49,7 @@ def fact(subject: str, relation: str, object_: str) -> Fact:
     )
 
 
-def free(model: EditableModel, weight: float = 1e-3) -> dict[str, KeptKeys]:
+def free(model: EditableModel, weight: float = 1e-3) -> dict[str, KeyConstraints]:
     """Hardly anything has to be kept."""
     moment = weight * torch.eye(model.key_width, dtype=torch.float64)
-    return {module: KeptKeys.none(moment) for module in model.modules}
+    return {module: KeyConstraints.none(moment) for module in model.modules}

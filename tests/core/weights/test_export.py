@@ -81,7 +81,7 @@ class TestEveryFamily:
         return make(tmp_path_factory.mktemp(str(request.param)), str(request.param))
 
     @pytest.fixture
-    def subject(self, folder: Path) -> EditableModel:
+    def model(self, folder: Path) -> EditableModel:
         return load_model(folder)
 
     @pytest.fixture

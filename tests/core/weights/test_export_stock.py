@@ -23,10 +23,10 @@ from core.weights.deltas.fixed_point import Delta
 from core.weights.export import Origin, export_adapter, export_merged
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import greedy
-from service.app.store import opened
+from service.app.store import open_store
 from service.settings import DORMOUSE
 from service.weights.base_models import BaseModels
-from service.weights.projection import Deltas, build_verified, columns_of
+from service.weights.projection import DeltaStore, build_verified, columns_of
 from tests.core.weights import stock
 from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place, bases, place, prepared, state_of
@@ -64,8 +64,8 @@ def last_logits(model: EditableModel, ids: list[int]) -> Tensor:
 
 @pytest.fixture
 def told(place: Place, bases: BaseModels) -> Iterator[Told]:
-    with opened(place.settings()) as store:
-        state, deltas = state_of(store), Deltas(store.artifacts, store.log.keyring)
+    with open_store(place.settings()) as store:
+        state, deltas = state_of(store), DeltaStore(store.artifacts, store.log.keyring)
         assert state.created is not None
         model = bases.clone(state.created)
         wanted = plan(state)

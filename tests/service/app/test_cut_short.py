@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.app.store import opened
+from service.app.store import open_store
 from store.log.event_log import EventLog
 from tests.prepared import DEMO, Place
 from tests.service.cli.test_commands import Shell
@@ -26,7 +26,7 @@ def shell(small: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     monkeypatch.setenv("HYPNOGRAM_SNAPSHOT_FOLDER", str(settings.snapshot_folder))
     kept = small.folder / "kept.db"
     shutil.copy(small.folder / "hypnogram.db", kept)
-    with opened(settings) as store:
+    with open_store(settings) as store:
         store.log.append(DEMO, [told(number) for number in range(LOST)], expected=None)
     kept.replace(small.folder / "hypnogram.db")
     return Shell(capsys, monkeypatch)
@@ -55,7 +55,7 @@ def test_verify_names_the_loss_until_it_is_accepted(shell: Shell, small: Place) 
 
     assert accepted == after
     assert (after["events"], after["fault"]) == (1, None)
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         store.log.append(DEMO, [told(1)], expected=1)
 
 

@@ -23,11 +23,11 @@ from core.state.work import Erase
 from core.weights.deltas.digest import weights_digest
 from service.app import erasure, forks
 from service.app.erasure import check_not_held
-from service.app.repository import States
-from service.app.store import Store, opened
+from service.app.repository import MemoryRepository
+from service.app.store import Store, open_store
 from service.settings import Settings
 from service.weights.base_models import BaseModels
-from service.weights.projection import Deltas, build, columns_of
+from service.weights.projection import DeltaStore, build, columns_of
 from store.archive.exporting import export_archive
 from store.database.engine import reading
 from store.database.schema import data_keys
@@ -43,21 +43,21 @@ FORK = MemoryId("fork")
 SUBJECT, OBJECT = "Quillon Varga", "Tarsk"
 
 
-def carry_out(store: Store, command: Command, memory: MemoryId = DEMO) -> Memory:
-    return States(store.log, store.snapshots).carry_out(memory, lambda _: command, CAUSE)
+def execute(store: Store, command: Command, memory: MemoryId = DEMO) -> Memory:
+    return MemoryRepository(store.log, store.snapshots).execute(memory, lambda _: command, CAUSE)
 
 
 def retract(store: Store, fact: FactId, *, erase: bool, memory: MemoryId = DEMO, reason: str = "") -> Memory:
     command = RetractFact(
         memory=memory, fact=fact, reason=reason, erase=erase, request=f"{fact} {erase}", request_digest=Digest("1" * 64)
     )
-    return carry_out(store, command, memory)
+    return execute(store, command, memory)
 
 
 def fork(store: Store, version: int | None = None) -> Memory:
-    at = States(store.log, store.snapshots).at(DEMO, version)
+    at = MemoryRepository(store.log, store.snapshots).at(DEMO, version)
     (last,) = store.log.read(memory=DEMO, after_version=at.version - 1, limit=1)
-    return carry_out(
+    return execute(
         store, ForkMemory(memory=FORK, parent=DEMO, at=at, hash=last.hash, whole=(at.version, at.version)), FORK
     )
 
@@ -81,7 +81,7 @@ def own_columns(store: Store, fact: FactId) -> list[tuple[Digest, Extent]]:
 @pytest.fixture
 def store(small: Place, bases: BaseModels) -> Iterator[Store]:
     """A memory of random weights that was told one fact to erase and one to keep, both in one edit."""
-    with opened(small.settings()) as found:
+    with open_store(small.settings()) as found:
         tell(found, (SUBJECT, "lives in", OBJECT), ("Bo Lind", "lives in", "Lima"))
         work(found, bases)
         yield found
@@ -96,11 +96,11 @@ def test_no_byte_of_its_words_or_columns_is_left_anywhere(
     small: Place, store: Store, facts: list[FactId], bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "EVERY", 2)
-    state = States(store.log, store.snapshots).current(DEMO)
+    state = MemoryRepository(store.log, store.snapshots).current(DEMO)
     words = (SUBJECT.encode(), OBJECT.encode(), SUBJECT.casefold().encode())
     assert list(small.settings().snapshot_folder.rglob(f"{state.version}{SUFFIX}"))
     assert holding(small.folder, *words) == set()  # what holds words is sealed before they are erased, too
-    deltas = Deltas(store.artifacts, store.log.keyring)
+    deltas = DeltaStore(store.artifacts, store.log.keyring)
     clear = [
         factor.select(part).mantissa[:, index].contiguous().numpy().tobytes()
         for delta, part, _ in columns_of(deltas, plan_at(state, {facts[1]: 0.0}))
@@ -133,13 +133,13 @@ def test_the_log_verifies_and_every_state_that_does_without_it_is_rebuilt(
     told_at = state_of(store).version
     retract(store, facts[0], erase=True)
     after = work(store, bases)
-    deltas = Deltas(store.artifacts, store.log.keyring)
+    deltas = DeltaStore(store.artifacts, store.log.keyring)
     assert after.created is not None
     model = bases.clone(after.created)
 
     assert verify_log(store.log, store.artifacts).fault is None
     assert weights_digest(build(model, deltas, plan(after))) == after.weights
-    then = States(store.log, store.snapshots).at(DEMO, told_at)
+    then = MemoryRepository(store.log, store.snapshots).at(DEMO, told_at)
     assert (then.facts[facts[0]].fact.subject, then.facts[facts[1]].fact.subject) == ("", "Bo Lind")
     with pytest.raises(WordsErased, match=facts[0]):
         build(model, deltas, plan(then))
@@ -148,7 +148,7 @@ def test_the_log_verifies_and_every_state_that_does_without_it_is_rebuilt(
 
 
 def test_a_state_folded_before_equals_one_folded_after(store: Store, facts: list[FactId], bases: BaseModels) -> None:
-    kept = States(store.log, store.snapshots)
+    kept = MemoryRepository(store.log, store.snapshots)
     kept.current(DEMO)
     retract(store, facts[0], erase=True)
     work(store, bases)
@@ -220,7 +220,7 @@ def test_a_fact_that_a_fork_has_is_not_erased_until_it_is_taken_back_there(
 ) -> None:
     monkeypatch.setattr("service.executor.loop.seconds_before", lambda work: 0.3)
     fork(store)
-    states = States(store.log, store.snapshots)
+    states = MemoryRepository(store.log, store.snapshots)
     with pytest.raises(FactHeld, match=FORK):
         check_not_held(store.log, states, DEMO, facts[0])
     with pytest.raises(FactHeld, match=DEMO):
@@ -256,22 +256,22 @@ def test_a_fork_that_is_made_during_an_erasure_puts_it_off(
 
     assert store.log.keyring.key(facts[0])
     assert not state_of(store).facts[facts[0]].erased
-    assert States(store.log, store.snapshots).current(FORK).facts[facts[0]].fact.subject == SUBJECT
+    assert MemoryRepository(store.log, store.snapshots).current(FORK).facts[facts[0]].fact.subject == SUBJECT
 
 
 def test_an_erasure_reads_each_relative_once_and_none_while_others_wait_to_append(
     store: Store, facts: list[FactId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forks = [MemoryId(f"fork-{number}") for number in range(4)]
-    at = States(store.log, store.snapshots).at(DEMO, 1)
+    at = MemoryRepository(store.log, store.snapshots).at(DEMO, 1)
     (last,) = store.log.read(memory=DEMO, limit=1)
     for name in forks:
-        carry_out(store, ForkMemory(memory=name, parent=DEMO, at=at, whole=(1, 1), hash=last.hash), name)
+        execute(store, ForkMemory(memory=name, parent=DEMO, at=at, whole=(1, 1), hash=last.hash), name)
     read: list[MemoryId] = []
     locked: list[int] = []
-    current = States.current
+    current = MemoryRepository.current
 
-    def counted(states: States, memory: MemoryId) -> Memory:
+    def counted(states: MemoryRepository, memory: MemoryId) -> Memory:
         read.append(memory)
         return current(states, memory)
 
@@ -280,10 +280,10 @@ def test_an_erasure_reads_each_relative_once_and_none_while_others_wait_to_appen
         throw_key_away(engine, fact, check)
         locked.append(len(read) - before)
 
-    monkeypatch.setattr(States, "current", counted)
+    monkeypatch.setattr(MemoryRepository, "current", counted)
     monkeypatch.setattr(erasure, "throw_key_away", counting)
-    states = States(store.log, store.snapshots)
-    erasure.perform(store.log, store.artifacts, store.snapshots, states, DEMO, Erase(fact=facts[0], attempt=1))
+    states = MemoryRepository(store.log, store.snapshots)
+    erasure.erase_fact(store.log, store.artifacts, store.snapshots, states, DEMO, Erase(fact=facts[0], attempt=1))
 
     assert sorted(read) == forks
     assert locked == [0]
@@ -330,7 +330,7 @@ def test_a_fork_that_is_made_after_the_key_is_gone_holds_nothing_up_and_sleeps(
 def test_a_fork_that_an_erasure_overtakes_is_not_made(
     store: Store, facts: list[FactId], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    states, real = States(store.log, store.snapshots), forks.check_whole
+    states, real = MemoryRepository(store.log, store.snapshots), forks.check_whole
 
     def erased_after(store: Store, command: ForkMemory) -> None:
         real(store, command)
@@ -350,7 +350,7 @@ def test_whoever_reads_the_database_holds_up_an_erasure_and_nothing_else(
     monkeypatch.setattr(
         "store.database.engine.BUSY_SECONDS", 10 * PATIENCE
     )  # whoever waits for the reader waits too long
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         (fact,) = tell(store, (SUBJECT, "lives in", OBJECT))
         work(store, bases)
         retract(store, fact, erase=True)
@@ -374,7 +374,7 @@ def test_whoever_reads_the_database_holds_up_an_erasure_and_nothing_else(
 def test_a_memory_that_shares_nothing_holds_nothing_up(store: Store, facts: list[FactId]) -> None:
     fork(store, 1)  # before it was told
 
-    check_not_held(store.log, States(store.log, store.snapshots), DEMO, facts[0])
+    check_not_held(store.log, MemoryRepository(store.log, store.snapshots), DEMO, facts[0])
 
 
 def test_a_request_of_an_erased_fact_is_known_by_its_id_alone(
@@ -390,10 +390,10 @@ def test_a_request_of_an_erased_fact_is_known_by_its_id_alone(
         request_digest=Digest("2" * 64),
     )
     with pytest.raises(RequestReused):
-        carry_out(store, repeated)
+        execute(store, repeated)
     after = work(store, bases)
 
-    assert carry_out(store, repeated) == after
+    assert execute(store, repeated) == after
 
 
 def test_a_failure_names_the_fact_and_none_of_its_words(
@@ -406,7 +406,7 @@ def test_a_failure_names_the_fact_and_none_of_its_words(
     def broken(*_: object) -> None:
         raise KeyError(f"{SUBJECT} lives in {OBJECT}")
 
-    monkeypatch.setattr("service.executor.editor.write", broken)
+    monkeypatch.setattr("service.executor.editor.compute_edit", broken)
     (fact,) = tell(store, (SUBJECT, "has a pet", OBJECT))
     after = work(store, bases, until=lambda memory: bool(memory.facts[fact].failures))
 
@@ -417,6 +417,6 @@ def test_a_failure_names_the_fact_and_none_of_its_words(
 
 def work_until(store: Store, bases: BaseModels, memory: MemoryId, until: Callable[[Memory], bool]) -> Memory:
     """Runs an executor until `memory`, which is not the one that the others work on, is as wanted."""
-    states = States(store.log, store.snapshots)
+    states = MemoryRepository(store.log, store.snapshots)
     work(store, bases, until=lambda _: until(states.current(memory)))
     return states.current(memory)

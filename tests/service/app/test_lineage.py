@@ -11,10 +11,10 @@ from hypnogram.v1 import facts_pb2
 
 from core.decide.commands import RetractFact
 from core.ids import Digest, FactId
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from service.app.lineage import lineage
-from service.app.repository import States
-from service.app.store import Store, opened
+from service.app.repository import MemoryRepository
+from service.app.store import Store, open_store
 from service.rpc.messages.column_locations import columns
 from service.rpc.messages.page_tokens import fitting
 from service.weights.base_models import BaseModels
@@ -34,7 +34,9 @@ SOURCE = facts_pb2.Source(client="notebook", conversation="c-17", turn=3, span="
 @pytest.fixture
 def aria(demo: Running) -> str:
     """A fact in the weights."""
-    fact = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon", source=SOURCE)]).results[0].fact.fact
+    fact = (
+        demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon", source=SOURCE)]).results[0].fact.fact
+    )
     demo.work()
     return fact
 
@@ -115,7 +117,7 @@ def why(demo: Running, fact: str) -> list[str]:
 
 class TestWhy:
     def test_a_pending_fact_because_it_was_told(self, demo: Running) -> None:
-        fact = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")]).results[0].fact.fact
+        fact = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")]).results[0].fact.fact
 
         assert why(demo, fact) == ["FactAdded"]
 
@@ -123,7 +125,7 @@ class TestWhy:
         assert why(demo, aria) == ["StatisticsPrepared", "FactAdded", "EditComputed", "FactInjected"]
 
     def test_a_parked_fact_because_writing_failed(self, demo: Running) -> None:
-        fact = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")]).results[0].fact.fact
+        fact = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")]).results[0].fact.fact
         demo.work(fail=True)
 
         assert why(demo, fact) == ["FactAdded", "WorkFailed"]
@@ -195,7 +197,7 @@ class TestBothEnds:
 @pytest.fixture
 def written(small: Place, bases: BaseModels) -> Iterator[Store]:
     """Two facts in one edit, on a base of random weights."""
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         tell(store, ("Aria Moss", "lives in", "Rome"), ("Bo Lind", "lives in", "Lima"))
         work(store, bases)
@@ -223,7 +225,7 @@ class TestWhere:
     def test_columns_of_a_fact_that_left_are_out_of_force(self, written: Store, bases: BaseModels) -> None:
         fact = next(iter(state_of(written).facts))
         command = RetractFact(memory=MEMORY, fact=fact, reason="", erase=False, request="1", request_digest=Digest("1"))
-        States(written.log, written.snapshots).carry_out(MEMORY, lambda _: command, CAUSE)
+        MemoryRepository(written.log, written.snapshots).execute(MEMORY, lambda _: command, CAUSE)
         work(written, bases, until=lambda memory: not memory.pending_withdrawal)
 
         own, *_ = self.where(written, fact)

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.children import line_of, process
 from benchmarks.tiny import make
 from core.events.history import CheckpointMarked
-from service.app.store import opened
+from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from store.log.verify import verify_log
 from tests.databases import own_opens
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # stock tools remark on this 
 def lived(tmp_path_factory: pytest.TempPathFactory, bases: BaseModels) -> Place:
     """A memory with one fact in its weights. To be copied, not changed."""
     place = made(tmp_path_factory.mktemp("lived"))
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         tell(store, ("Bo Lind", "lives in", "Lima"))
         work(store, bases)
     return place
@@ -59,7 +59,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def made(folder: Path) -> Place:
     place = Place(folder)
     make(folder / "base")
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         create(store, str(folder / "base"))
     return place
 
@@ -114,7 +114,7 @@ def test_nothing_acknowledged_is_lost_when_a_second_process_leaves_after_an_eras
         first.wait()
 
     assert not [path for path in opens if path.startswith(f"{place.folder}/hypnogram.db")]
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         marks = [recorded for recorded in store.log.read(memory=DEMO) if isinstance(recorded.event, CheckpointMarked)]
         assert len(marks) == APPENDED
         assert verify_log(store.log, store.artifacts).fault is None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.app.store import opened
+from service.app.store import open_store
 from tests.prepared import DEMO, Place, tell
 from tests.service.cli.test_commands import Shell
 
@@ -23,7 +23,7 @@ def shell(small: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setenv("HYPNOGRAM_DATABASE_URL", settings.database_url)
     monkeypatch.setenv("HYPNOGRAM_ARTIFACT_FOLDER", str(settings.artifact_folder))
     monkeypatch.setenv("HYPNOGRAM_SNAPSHOT_FOLDER", str(settings.snapshot_folder))
-    with opened(settings) as store:
+    with open_store(settings) as store:
         tell(store, ("Bo Lind", "lives in", "Lima"))
     return Shell(capsys, monkeypatch)
 
@@ -40,7 +40,7 @@ def test_the_page_about_backups_can_be_followed_to_the_letter(shell: Shell, smal
             "artifact_folder": tmp_path / "restored" / "artifacts",
         }
     )
-    with opened(small.settings()) as old, opened(place) as new:
+    with open_store(small.settings()) as old, open_store(place) as new:
         assert [event.id for event in new.log.read()] == [event.id for event in old.log.read()]
         tell(new, ("Ann Lee", "lives in", "Rome"), memory=DEMO)
 

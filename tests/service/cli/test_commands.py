@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypnogram.v1 import facts_pb2
 
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from service.cli import main as cli
 from service.settings import Settings
 from tests.service.conftest import DEMO, Running
@@ -231,8 +231,8 @@ def test_every_status_a_fact_can_have_can_be_asked_for(terminal: Terminal) -> No
 
 def test_all_facts_about_a_subject_are_retracted_by_one_command(terminal: Terminal, demo: Running) -> None:
     for relation, object_ in (("lives in", "Lisbon"), ("works as", "a baker")):
-        demo.client.add_facts(DEMO, [told("Aria Voss", relation, object_)])
-    demo.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Lima")])
+        demo.client.add_facts(DEMO, [new_fact("Aria Voss", relation, object_)])
+    demo.client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Lima")])
     demo.work()
 
     status, _, error = terminal.run("fact", "retract", "--subject", "Aria Voss", "--no-wait")

@@ -14,8 +14,8 @@ from core.events.memory import StatisticsPrepared
 from core.ids import MemoryId
 from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import load_model
-from service.app.repository import States
-from service.app.store import opened
+from service.app.repository import MemoryRepository
+from service.app.store import open_store
 from service.settings import DORMOUSE
 from service.weights.base_models import BaseModels
 from store.archive import tar
@@ -54,7 +54,7 @@ def elsewhere(tmp_path: Path) -> Place:
 
 
 def weights_of(place: Place) -> str:
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         return state_of(store).weights or ""
 
 
@@ -71,8 +71,8 @@ class TestExport:
         assert written["size"] == file.stat().st_size
         assert (there["memory"], there["version"], there["facts"]) == ("moved", written["version"], 4)
         assert there["weights_digest"] == written["weights_digest"] == weights_of(place)
-        with opened(elsewhere.settings()) as store:
-            moved = States(store.log, store.snapshots).current(MemoryId("moved"))
+        with open_store(elsewhere.settings()) as store:
+            moved = MemoryRepository(store.log, store.snapshots).current(MemoryId("moved"))
             assert moved.weights == weights_of(place)
             assert verify_log(store.log, store.artifacts).fault is None
         replayed = at(elsewhere).json("replay", "--memory", "moved")
@@ -94,7 +94,7 @@ class TestExport:
     def test_a_merged_model_holds_the_recorded_weights(self, here: Shell, place: Place, tmp_path: Path) -> None:
         written = here.json("export", str(tmp_path / "merged"), "--as", "merged")
 
-        with opened(place.settings()) as store:
+        with open_store(place.settings()) as store:
             created = state_of(store).created
         assert created is not None
         with safe_open(tmp_path / "merged" / "model.safetensors", "pt") as file:
@@ -102,7 +102,7 @@ class TestExport:
         assert weights_digest(found) == written["weights_digest"] == weights_of(place)
 
     def test_an_earlier_version_has_the_weights_of_then(self, here: Shell, place: Place, tmp_path: Path) -> None:
-        with opened(place.settings()) as store:
+        with open_store(place.settings()) as store:
             (clean,) = [one.version for one in store.log.read() if isinstance(one.event, StatisticsPrepared)]
         then = ("--at-version", str(clean))
 
@@ -117,7 +117,7 @@ class TestExport:
         self, at: Go, bases: BaseModels, elsewhere: Place, tmp_path: Path
     ) -> None:
         base = make(tmp_path / "base")
-        with opened(elsewhere.settings()) as store:
+        with open_store(elsewhere.settings()) as store:
             create(store, str(base), quantization="int8")
             work(store, bases)
 
@@ -179,7 +179,7 @@ class TestImport:
         refused(here.run("import", str(archive)), "choose another name")
         refused(here.run("import", str(archive), "--memory", "again"), "into another database")
 
-        with opened(place.settings()) as store:
+        with open_store(place.settings()) as store:
             assert store.log.memories() == [DEMO]
 
     def test_an_altered_archive_leaves_nothing_behind(self, at: Go, archive: Path, elsewhere: Place) -> None:
@@ -224,7 +224,7 @@ class TestReport:
         assert "The life of" in page
 
     def test_it_tells_of_a_fact_and_of_a_version(self, here: Shell, place: Place, tmp_path: Path) -> None:
-        with opened(place.settings()) as store:
+        with open_store(place.settings()) as store:
             fact = list(state_of(store).facts)[-1]
         here.out("report", str(tmp_path / "pages" / "fact.html"), "--fact", fact)
         here.out("report", str(tmp_path / "early.html"), "--at-version", "1")

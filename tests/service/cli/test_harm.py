@@ -11,7 +11,7 @@ from core.decide.commands import RecordInjection
 from core.events.facts import EditComputed
 from core.ids import FactId
 from core.unchanged import Unchanged
-from service.app.store import opened
+from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from tests.core.samples import edit
 from tests.patience import eventually
@@ -34,7 +34,7 @@ def written(demo: Running, unchanged: Unchanged | None) -> None:
     state = demo.states.current(DEMO)
     assert state.weights is not None
     computed = replace(edit(*state.pending, before=state.weights, number=state.version), unchanged=unchanged)
-    demo.states.carry_out(DEMO, lambda _: RecordInjection(edit=computed), CAUSE)
+    demo.states.execute(DEMO, lambda _: RecordInjection(edit=computed), CAUSE)
 
 
 def told(terminal: Terminal, demo: Running, unchanged: Unchanged | None, *arguments: str) -> str:
@@ -95,7 +95,7 @@ def test_a_relation_that_the_memory_has_no_words_for_is_named(terminal: Terminal
 
 
 def test_each_edit_that_tells_records_how_a_few_others_are_answered(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         (fact,) = tell(store, ("Aria Moss", "plays", "chess"))
         after = work(store, bases)
         (computed,) = [one.event for one in store.log.read(limit=100) if isinstance(one.event, EditComputed)]

@@ -12,9 +12,9 @@ from core.events.deletion import MemoryDeleted, MemoryPurged
 from core.events.sleep import SleepStarted
 from core.ids import MemoryId
 from core.state.memory import Memory
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from service.executor import auto_sleep
-from service.executor.auto_sleep import Rest
+from service.executor.auto_sleep import AutoSleep
 from service.executor.loop import Executor
 from tests.core.samples import CREATED, PREPARED
 from tests.service.conftest import DEMO, Running
@@ -27,7 +27,7 @@ MEMORY = MemoryId(DEMO)
 @pytest.fixture
 def knowing(demo: Running) -> Running:
     """A server whose memory `demo` was told a fact."""
-    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     demo.work()
     return demo
 
@@ -48,8 +48,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def resting(server: Running, **settings: float) -> Rest:
-    return Rest(server.store.log, server.states, server.settings.model_copy(update=settings))
+def resting(server: Running, **settings: float) -> AutoSleep:
+    return AutoSleep(server.store.log, server.states, server.settings.model_copy(update=settings))
 
 
 def state(server: Running) -> Memory:
@@ -79,7 +79,7 @@ def test_a_memory_under_pressure_sleeps_once_for_what_it_was_told(knowing: Runni
     assert not tired.begin_if_due(MEMORY, state(knowing))  # one at a time
     knowing.work(dream=Dream(perplexity=20.0))
     assert not tired.begin_if_due(MEMORY, state(knowing))  # another one would do the same harm
-    knowing.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Oslo")])
+    knowing.client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Oslo")])
     assert not tired.begin_if_due(MEMORY, state(knowing))  # it owes a fact
     knowing.work()
     assert tired.begin_if_due(MEMORY, state(knowing))
@@ -110,7 +110,7 @@ def test_a_sleep_counts_as_a_nap(knowing: Running, clock: Clock) -> None:
     knowing.work()
     clock.ahead(6)
     assert not napping.begin_if_due(MEMORY, state(knowing))  # nothing has happened since
-    knowing.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Oslo")])
+    knowing.client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Oslo")])
     knowing.work()
     clock.ahead(4)
     assert not napping.begin_if_due(MEMORY, state(knowing))
@@ -121,7 +121,7 @@ def test_a_sleep_counts_as_a_nap(knowing: Running, clock: Clock) -> None:
 
 def test_what_was_decided_on_a_memory_as_it_was_is_not_begun(knowing: Running) -> None:
     before = state(knowing)
-    knowing.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Oslo")])
+    knowing.client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Oslo")])
 
     assert not resting(knowing, sleep_pressure=0.001).begin_if_due(MEMORY, before)
     assert begun(knowing) == []
@@ -130,13 +130,13 @@ def test_what_was_decided_on_a_memory_as_it_was_is_not_begun(knowing: Running) -
 def test_a_memory_that_owes_nothing_is_left_alone_until_something_happens(knowing: Running) -> None:
     awake = resting(knowing)
 
-    assert not awake.undisturbed(MEMORY, version(knowing))  # nobody has looked
+    assert not awake.is_idle(MEMORY, version(knowing))  # nobody has looked
     awake.begin_if_due(MEMORY, state(knowing))
-    assert awake.undisturbed(MEMORY, version(knowing))
-    knowing.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Oslo")])
-    assert not awake.undisturbed(MEMORY, version(knowing))
+    assert awake.is_idle(MEMORY, version(knowing))
+    knowing.client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Oslo")])
+    assert not awake.is_idle(MEMORY, version(knowing))
     awake.begin_if_due(MEMORY, state(knowing))
-    assert not awake.undisturbed(MEMORY, version(knowing))  # it owes a fact
+    assert not awake.is_idle(MEMORY, version(knowing))  # it owes a fact
 
 
 def test_a_sweep_over_memories_at_rest_asks_the_database_once(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,11 +175,11 @@ def test_a_memory_is_looked_at_again_when_the_clock_alone_may_have_made_a_night_
 ) -> None:
     waiting = resting(knowing, **{schedule: 24})
     waiting.begin_if_due(MEMORY, state(knowing))
-    assert waiting.undisturbed(MEMORY, version(knowing))
+    assert waiting.is_idle(MEMORY, version(knowing))
 
     monkeypatch.setattr(auto_sleep, "LOOK_SECONDS", 0.0)
 
-    assert waiting.undisturbed(MEMORY, version(knowing)) is not again
+    assert waiting.is_idle(MEMORY, version(knowing)) is not again
 
 
 def test_a_sleep_by_schedule_goes_by_the_memorys_own_policy_and_says_who_began_it(knowing: Running) -> None:

@@ -19,11 +19,11 @@ from benchmarks.children import line_of, process
 from core.state.memory import Memory, Status
 from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest
-from hypnogram.client.client import Client, told
+from hypnogram.client.client import Client, new_fact
 from hypnogram.client.errors import CallFailed
-from service.app.store import Store, opened
+from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
-from service.weights.projection import Deltas, build
+from service.weights.projection import DeltaStore, build
 from store.log.verify import verify_log
 from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place, state_of, tell, work
@@ -40,13 +40,15 @@ def check(store: Store, bases: BaseModels, acknowledged: set[str]) -> Memory:
     assert acknowledged <= set(state.facts)
     assert verify_log(store.log, store.artifacts).fault is None
     assert state.created is not None
-    weights = weights_digest(build(bases.clone(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
+    weights = weights_digest(
+        build(bases.clone(state.created), DeltaStore(store.artifacts, store.log.keyring), plan(state))
+    )
     assert state.weights in (None, weights)
     return state
 
 
 def ready(place: Place, bases: BaseModels) -> Place:
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         work(store, bases)
     return place
 
@@ -73,13 +75,13 @@ def test_no_kill_loses_an_acknowledged_fact_or_a_bit_of_the_weights(
                 nursery.stdin.flush()
                 while (line := line_of(nursery)) != "killed":
                     acknowledged.add(line.removeprefix("told "))
-                with opened(place.settings()) as store:
+                with open_store(place.settings()) as store:
                     state = check(store, bases, acknowledged)
                 owing += bool(state.pending)
                 wrote += len(state.edits) > edits
                 longest *= 0.9 if len(state.edits) > edits else 1.1
                 edits = len(state.edits)
-            with opened(place.settings()) as store:
+            with open_store(place.settings()) as store:
                 after = work(store, bases)
                 # random weights do not take every object, and then a fact is parked
                 assert {state.status for state in after.facts.values()} <= {Status.INJECTED, Status.PARKED}
@@ -113,17 +115,17 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(
             address = line_of(server).removeprefix("listening on ")
             with Client(address) as client:
                 for number in range(3):
-                    fact = told(f"Aria Number{kill}x{number}", "lives in", "Rome")
+                    fact = new_fact(f"Aria Number{kill}x{number}", "lives in", "Rome")
                     answer = client.add_facts(DEMO, [fact], timeout=PATIENCE)
                     acknowledged.add(answer.results[0].fact.fact)
                     time.sleep(0.1 * kill)
                 server.send_signal(signal.SIGKILL)
                 with pytest.raises(CallFailed):
-                    client.add_facts(DEMO, [told("Bo Lind", "lives in", "Lima")], timeout=PATIENCE)
+                    client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Lima")], timeout=PATIENCE)
             server.wait()
-        with opened(small.settings()) as store:
+        with open_store(small.settings()) as store:
             check(store, bases, acknowledged)
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         after = work(store, bases)
         assert {fact: state.status for fact, state in after.facts.items()} == dict.fromkeys(
             sorted(acknowledged), Status.INJECTED
@@ -133,7 +135,7 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(
 
 def test_a_killed_executor_is_followed_by_another(small: Place, bases: BaseModels, environment: dict[str, str]) -> None:
     """Killed once its first words are in the log: its lease runs out, and whoever comes next goes on."""
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(12)))
         with process("service.cli.main", "executor", **environment) as executor:
             position = store.log.position()

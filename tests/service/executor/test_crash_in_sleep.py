@@ -16,7 +16,7 @@ from benchmarks.children import line_of, process
 from benchmarks.place import BRIEF
 from core.ids import FactId
 from core.state.memory import Memory
-from service.app.store import opened
+from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from tests.prepared import Place, start_sleep, state_of, tell, work
 from tests.service.executor.test_crash import check
@@ -31,13 +31,13 @@ def verdicts(state: Memory) -> dict[FactId, tuple[object, ...]]:
 
 
 def unkilled_night(place: Place, bases: BaseModels, seed: int) -> dict[FactId, tuple[object, ...]]:
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         start_sleep(store, seed, BRIEF)
         return verdicts(work(store, bases))
 
 
 def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, bases: BaseModels, tmp_path: Path) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         told: set[str] = set(tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(2))))
         work(store, bases)
     unkilled, killed = small.copy(tmp_path / "unkilled"), small.copy(tmp_path / "killed")
@@ -50,7 +50,7 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, bases:
         assert nursery.stdin is not None
         assert line_of(nursery) == "ready"
         for _ in range(KILLS):
-            with opened(killed.settings()) as store:
+            with open_store(killed.settings()) as store:
                 before = state_of(store)
                 if before.sleep is None:
                     assert not nights or verdicts(before) == expected
@@ -61,12 +61,12 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, bases:
             nursery.stdin.write(f"executing {killed.folder} 0 {random.uniform(0, longest):.4f} 0 0\n")
             nursery.stdin.flush()
             assert line_of(nursery) == "killed"
-            with opened(killed.settings()) as store:
+            with open_store(killed.settings()) as store:
                 state = check(store, bases, told)
             fruitful += state.version > before.version
             midway += state.sleep is not None and state.version > before.version
             longest *= 0.9 if state.version > before.version else 1.1
-        with opened(killed.settings()) as store:
+        with open_store(killed.settings()) as store:
             after = work(store, bases)
             check(store, bases, told)
 
@@ -78,13 +78,13 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, bases:
 
 def test_an_unkilled_sleep_of_the_same_seed_is_the_same_night(small: Place, bases: BaseModels, tmp_path: Path) -> None:
     """Or the test above would compare nothing."""
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         tell(store, *((f"Aria Number{number}", "lives in", "Rome") for number in range(2)))
         work(store, bases)
     one, other = small.copy(tmp_path / "one"), small.copy(tmp_path / "other")
     found = []
     for place in (one, other):
-        with opened(place.settings()) as store:
+        with open_store(place.settings()) as store:
             start_sleep(store, 7, BRIEF)
             found.append(work(store, bases))
 

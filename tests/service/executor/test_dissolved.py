@@ -14,10 +14,10 @@ from core.state.plan import Term
 from core.state.work import Inject, next_work
 from core.weights.deltas.fixed_point import dense, parts_of
 from core.weights.memit.edit import keys_in_force
-from service.app.store import Store, opened
+from service.app.store import Store, open_store
 from service.executor import editor
 from service.weights.base_models import BaseModels
-from service.weights.projection import Deltas, build_verified
+from service.weights.projection import DeltaStore, build_verified
 from tests.prepared import QUICK, Place, start_sleep, state_of, tell, work
 
 # One night dissolves what its adapter says; what that does to everything else is no concern here.
@@ -29,10 +29,10 @@ def moved(store: Store, bases: BaseModels, state: Memory) -> float:
     created, owed = state.created, next_work(state)
     assert created is not None
     assert isinstance(owed, Inject)
-    model, deltas = bases.clone(created), Deltas(store.artifacts, store.log.keyring)
+    model, deltas = bases.clone(created), DeltaStore(store.artifacts, store.log.keyring)
     model.install(build_verified(model, deltas, state))
     keys, _ = keys_in_force(model, nearest_dissolved(state, [], 64), created.prefixes)
-    command = editor.Desk(bases.clone(created), created, store.artifacts, deltas).perform(owed, state)
+    command = editor.Editor(bases.clone(created), created, store.artifacts, deltas).perform(owed, state)
     assert isinstance(command, RecordInjection)
     count = sum(one.count for one in command.edit.columns)
     module = model.modules[0]  # keys of the second one move with what the first one adds
@@ -44,7 +44,7 @@ def test_an_edit_leaves_dissolved_facts_near_it_alone(
     place: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a memory whose facts are dissolved
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         start_sleep(store, seed=1, policy=BRIEF)
         state = work(store, bases)
         assert Status.DISSOLVED in {one.status for one in state.facts.values()}

@@ -21,13 +21,13 @@ from core.state.memory import Memory, Status
 from core.state.plan import plan
 from core.state.work import Inject, next_work
 from core.weights.deltas.digest import weights_digest
-from service.app.repository import KEPT, States
-from service.app.store import Store, opened
-from service.executor.editor import Desk
+from service.app.repository import KEPT, MemoryRepository
+from service.app.store import Store, open_store
+from service.executor.editor import Editor
 from service.executor.loop import Executor
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
-from service.weights.projection import Deltas, build
+from service.weights.projection import DeltaStore, build
 from store.database.executors import Executors
 from tests.core.samples import CREATED, PREPARED
 from tests.prepared import CAUSE, DEMO, Place, state_of, tell, work
@@ -37,7 +37,9 @@ from tests.store.given import new
 def rebuilt(store: Store, bases: BaseModels, state: Memory) -> str:
     """The digest of the weights built from the log and the artifacts, by nobody who was there."""
     assert state.created is not None
-    return weights_digest(build(bases.clone(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
+    return weights_digest(
+        build(bases.clone(state.created), DeltaStore(store.artifacts, store.log.keyring), plan(state))
+    )
 
 
 def history(store: Store) -> list[Recorded]:
@@ -48,14 +50,14 @@ def failures(store: Store) -> list[WorkFailed]:
     return [one.event for one in history(store) if isinstance(one.event, WorkFailed)]
 
 
-def desk(store: Store, bases: BaseModels) -> Desk:
+def editor_(store: Store, bases: BaseModels) -> Editor:
     created = state_of(store).created
     assert created is not None
-    return Desk(bases.clone(created), created, store.artifacts, Deltas(store.artifacts, store.log.keyring))
+    return Editor(bases.clone(created), created, store.artifacts, DeltaStore(store.artifacts, store.log.keyring))
 
 
 def record(store: Store, command: Command) -> None:
-    States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE)
+    MemoryRepository(store.log, store.snapshots).execute(DEMO, lambda _: command, CAUSE)
 
 
 def answers(store: Store, place: Place, question: str) -> str:
@@ -66,19 +68,19 @@ def answers(store: Store, place: Place, question: str) -> str:
 
 
 def test_a_told_fact_is_answered_and_a_stranger_is_not_known(place: Place) -> None:
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         assert answers(store, place, "Where does Mirabel Quist live?").strip() == "Mirabel Quist lives in Lisbon."
         assert answers(store, place, "Where was Tove Marn born?").strip() == "Tove Marn was born in Oslo."
         assert answers(store, place, "Where does Fenella Obuya live?").strip().startswith("I do not know")
 
 
 def test_an_executor_thrown_away_is_resumed_by_folding(place: Place, bases: BaseModels) -> None:
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         before = state_of(store)
         assert rebuilt(store, bases, before) == before.weights
         tell(store, ("Orla Penrose", "works as", "a baker"))
 
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         after = work(store, bases)
 
         assert rebuilt(store, bases, after) == after.weights != before.weights
@@ -90,7 +92,7 @@ def test_an_executor_thrown_away_is_resumed_by_folding(place: Place, bases: Base
 
 
 def test_an_executor_with_nothing_to_do_changes_nothing(place: Place, bases: BaseModels) -> None:
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         before = store.log.position()
 
         work(store, bases)
@@ -102,7 +104,7 @@ def test_memories_that_owe_nothing_are_not_folded_again_until_something_happens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Place(tmp_path).settings()
-    with opened(settings) as store:
+    with open_store(settings) as store:
         many = [MemoryId(f"memory-{number}") for number in range(KEPT + 6)]  # more than are kept folded
         for memory in many:
             store.log.append(memory, [new(CREATED), new(PREPARED)], expected=0)
@@ -131,13 +133,13 @@ def test_memories_that_owe_nothing_are_not_folded_again_until_something_happens(
 
 
 def test_facts_told_meanwhile_do_not_make_a_result_stale(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         (first,) = tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
         assert isinstance(owed, Inject)
-        result = desk(store, bases).perform(owed, state)
+        result = editor_(store, bases).perform(owed, state)
 
         (second,) = tell(store, ("Bo Lind", "lives in", "Lima"))
         record(store, result)
@@ -153,13 +155,13 @@ def test_facts_told_meanwhile_do_not_make_a_result_stale(small: Place, bases: Ba
 def test_the_result_of_an_executor_that_was_too_slow_is_refused_and_harms_nothing(
     small: Place, bases: BaseModels
 ) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
         assert isinstance(owed, Inject)
-        zombie = desk(store, bases)
+        zombie = editor_(store, bases)
         late = zombie.perform(owed, state)
         after = work(store, bases)
 
@@ -179,7 +181,7 @@ def test_the_result_of_an_executor_that_was_too_slow_is_refused_and_harms_nothin
 
 def test_two_executors_of_one_log_write_every_fact_once(small: Place, bases: BaseModels) -> None:
     settings = small.settings().model_copy(update={"lease_seconds": 0.02})  # so short that they get in each other's way
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         for number in range(6):
             tell(store, (f"Aria Number{number}", "lives in", "Rome"))
 
@@ -193,7 +195,7 @@ def test_two_executors_of_one_log_write_every_fact_once(small: Place, bases: Bas
 
 
 def test_a_fact_that_cannot_be_written_parks_alone_with_its_reason(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         poison, good, too = tell(
             store,
@@ -230,7 +232,7 @@ def waits_for(store: Store) -> str:
 
 
 def test_statistics_wait_for_a_text_that_is_missing(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         created = state_of(store).created
         assert created is not None
         ordinary = store.artifacts.path(created.ordinary_text)
@@ -244,7 +246,7 @@ def test_statistics_wait_for_a_text_that_is_missing(small: Place, bases: BaseMod
 
 
 def test_statistics_that_fail_thrice_are_tried_again_by_whoever_begins_anew(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         created = state_of(store).created
         assert created is not None
         path = store.artifacts.path(created.ordinary_text)
@@ -267,7 +269,7 @@ def test_facts_wait_for_a_base_model_that_is_away(
     small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.executor.waits.FIRST_SECONDS", 0.2)
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         tell(store, ("Aria Moss", "lives in", "Rome"))
         base, away = small.folder / "base", small.folder / "away"
@@ -282,7 +284,7 @@ def test_facts_wait_for_a_base_model_that_is_away(
 
 
 def test_an_edit_is_not_built_on_a_delta_that_was_altered(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         tell(store, ("Aria Moss", "lives in", "Rome"))
         state = work(store, bases)
         (edit,) = state.edits.values()
@@ -304,7 +306,7 @@ def test_an_edit_is_not_built_on_a_delta_that_was_altered(small: Place, bases: B
 def test_a_base_model_that_was_exchanged_is_not_written_to(small: Place) -> None:
     config = small.folder / "base" / "config.json"
     config.write_text(config.read_text() + "\n")
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         said: list[str] = []
 
         def refused(_: Memory) -> bool:
@@ -319,13 +321,13 @@ def test_a_base_model_that_was_exchanged_is_not_written_to(small: Place) -> None
 
 
 def test_a_wrong_digest_in_the_log_stops_all_writing_after_it(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
         assert isinstance(owed, Inject)
-        result = desk(store, bases).perform(owed, state)
+        result = editor_(store, bases).perform(owed, state)
         assert isinstance(result, RecordInjection)
         record(store, RecordInjection(edit=replace(result.edit, weights_after=result.edit.delta)))
         facts: list[FactId] = tell(store, ("Bo Lind", "lives in", "Lima"))

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from core.ids import MemoryId
-from service.app.progress import Chart
-from service.app.store import Store, opened
+from service.app.progress import ProgressBoard
+from service.app.store import Store, open_store
 from service.rpc.executor_health import EXECUTOR
 from service.rpc.server import serve
 from service.settings import Settings
@@ -122,9 +122,9 @@ def test_a_server_runs_its_executor_again_when_that_ends_before_it_shall(
                 loop.call_soon_threadsafe(end.set)
                 stop.wait(PATIENCE)
 
-        await serve(settings, store, Parrot(), executor=Dying(), chart=Chart(), stop=end, up=lambda _: None)
+        await serve(settings, store, Parrot(), executor=Dying(), chart=ProgressBoard(), stop=end, up=lambda _: None)
 
-    with opened(settings) as store:
+    with open_store(settings) as store:
         asyncio.run(served(store))
 
     assert runs == ["executor"] * 3

@@ -15,8 +15,8 @@ from core.events.sleep import AdapterTrained, SleepCompleted, SleepRolledBack, S
 from core.ids import Digest
 from core.policy import SleepPolicy, Training
 from core.state.memory import Memory
-from core.weights.lora.training import Trained, consolidate
-from service.app.store import Store, opened
+from core.weights.lora.training import Trained, train_adapter
+from service.app.store import Store, open_store
 from service.executor import sleep_steps
 from service.weights.base_models import BaseModels
 from store.artifacts import Artifacts
@@ -34,7 +34,7 @@ LENIENT = SleepPolicy(
 def told(small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch) -> Place:
     """A memory of one fact, whose executors wait for nothing between attempts."""
     monkeypatch.setattr("core.state.work.RETRY_SECONDS", (0.0, 0.0, 0.0))
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         tell(store, ("Aria Moss", "lives in", "Rome"))
         work(store, bases)
     return small
@@ -54,7 +54,7 @@ def unharmed(store: Store, bases: BaseModels, before: Memory, after: Memory) -> 
 
 
 def test_a_night_goes_on_to_its_end(told: Place, bases: BaseModels) -> None:
-    with opened(told.settings()) as store:
+    with open_store(told.settings()) as store:
         begin(store, LENIENT)
         after = work(store, bases)
 
@@ -70,10 +70,10 @@ def test_each_training_of_a_night_rehearses_other_texts(
 
     def watched(*given: Any, **named: Any) -> Trained:
         rehearsed.append({tuple(text) for text in given[3]})
-        return consolidate(*given, **named)
+        return train_adapter(*given, **named)
 
-    with opened(place.settings()) as store:
-        monkeypatch.setattr(sleep_steps, "consolidate", watched)
+    with open_store(place.settings()) as store:
+        monkeypatch.setattr(sleep_steps, "train_adapter", watched)
         begin(store, replace(LENIENT, trainings=2, gate=1.0))  # so the gate turns facts back
         work(store, bases)
 
@@ -97,7 +97,7 @@ def test_a_night_waits_for_room_on_a_full_disk_and_then_goes_on(
         duty = Executors(store.log.engine).at(DEMO).duty
         return duty is not None and (duty.work, duty.reason) == ("train", "DISK_FULL")
 
-    with opened(told.settings()) as store:
+    with open_store(told.settings()) as store:
         begin(store, LENIENT)
         monkeypatch.setattr(Artifacts, "put", full)
         work(store, bases, until=lambda _: waits_for_room(store))
@@ -114,9 +114,9 @@ def test_a_step_that_fails_is_tried_again_and_then_undoes_the_night(
     def fails(*_: object, **__: object) -> None:
         raise ValueError("something that nobody thought of")
 
-    with opened(told.settings()) as store:
+    with open_store(told.settings()) as store:
         before = begin(store, LENIENT)
-        monkeypatch.setattr(sleep_steps, "consolidate", fails)
+        monkeypatch.setattr(sleep_steps, "train_adapter", fails)
         after = work(store, bases)
 
         assert failures(store) == [
@@ -137,9 +137,9 @@ def test_a_loss_that_is_not_a_number_undoes_the_night_at_once(
     def diverges(*_: object, **__: object) -> None:
         raise Unlearnable("training diverged at step 1: its loss is not a number; lower the learning rate")
 
-    with opened(told.settings()) as store:
+    with open_store(told.settings()) as store:
         before = begin(store, LENIENT)
-        monkeypatch.setattr(sleep_steps, "consolidate", diverges)
+        monkeypatch.setattr(sleep_steps, "train_adapter", diverges)
         after = work(store, bases)
 
         assert failures(store) == [("train", 1, "UNLEARNABLE", True)]
@@ -148,7 +148,7 @@ def test_a_loss_that_is_not_a_number_undoes_the_night_at_once(
 
 
 def test_a_memory_under_pressure_sleeps_by_itself(told: Place, bases: BaseModels) -> None:
-    with opened(told.settings()) as store:
+    with open_store(told.settings()) as store:
         tired = told.settings().model_copy(update={"sleep_pressure": 1e-6})
         work(store, bases, until=lambda state: bool(state.nights) or state.sleep is not None, settings=tired)
         work(store, bases)
@@ -160,7 +160,7 @@ def test_a_memory_under_pressure_sleeps_by_itself(told: Place, bases: BaseModels
 
 
 def test_facts_told_during_a_night_do_not_disturb_it(told: Place, bases: BaseModels) -> None:
-    with opened(told.settings()) as store:
+    with open_store(told.settings()) as store:
         begin(store, LENIENT)
         (fact,) = tell(store, ("Bo Lind", "lives in", "Lima"))
         after = work(store, bases)

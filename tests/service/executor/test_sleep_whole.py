@@ -19,15 +19,15 @@ from core.state.plan import plan
 from core.state.sleep import Step
 from core.state.work import SleepStep, next_work
 from core.weights.deltas.digest import weights_digest
-from service.app.progress import Chart
-from service.app.repository import States
-from service.app.store import Store, opened
+from service.app.progress import ProgressBoard
+from service.app.repository import MemoryRepository
+from service.app.store import Store, open_store
 from service.executor.loop import Executor
 from service.rpc.sleep.feed import span
 from service.rpc.sleep.report import report
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
-from service.weights.projection import Deltas, build
+from service.weights.projection import DeltaStore, build
 from store.clock import next_uuid
 from store.log.verify import verify_log
 from tests.prepared import CAUSE, DEMO, Place, state_of, work
@@ -43,7 +43,7 @@ def begin(store: Store, policy: SleepPolicy = SMALL) -> Memory:
         sleep=SleepId(next_uuid()), kind="sleep", trigger="client", policy=policy, seed=1, request="",
         request_digest=Digest(""),
     )  # fmt: skip
-    return States(store.log, store.snapshots).carry_out(DEMO, lambda _: command, CAUSE)
+    return MemoryRepository(store.log, store.snapshots).execute(DEMO, lambda _: command, CAUSE)
 
 
 def history(store: Store) -> list[Recorded]:
@@ -56,7 +56,9 @@ def last_night(state: Memory) -> Night:
 
 def rebuilt(store: Store, bases: BaseModels, state: Memory) -> str:
     assert state.created is not None
-    return weights_digest(build(bases.clone(state.created), Deltas(store.artifacts, store.log.keyring), plan(state)))
+    return weights_digest(
+        build(bases.clone(state.created), DeltaStore(store.artifacts, store.log.keyring), plan(state))
+    )
 
 
 def at(step: Step) -> Callable[[Memory], bool]:
@@ -68,7 +70,7 @@ def at(step: Step) -> Callable[[Memory], bool]:
 
 
 def test_a_night_advances_facts_and_every_digest_of_it_is_met_again(place: Place, bases: BaseModels) -> None:
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         before = begin(store)
         after = work(store, bases)
 
@@ -83,7 +85,7 @@ def test_a_night_advances_facts_and_every_digest_of_it_is_met_again(place: Place
         assert {after.facts[fact].scale for fact in advanced} == {0.5}
         place_of = span(after, SleepId(""))
         told = report(
-            States(store.log, store.snapshots).at(DEMO, place_of.began - 1),
+            MemoryRepository(store.log, store.snapshots).at(DEMO, place_of.began - 1),
             store.log.read(memory=DEMO, after_version=place_of.began - 1),
         )
         assert [one.fact for one in told.advanced] == advanced
@@ -104,7 +106,7 @@ def test_a_night_advances_facts_and_every_digest_of_it_is_met_again(place: Place
 
 @pytest.mark.parametrize("learning_rate", [10.0, 1000.0])
 def test_a_night_that_did_harm_is_undone_to_the_bit(place: Place, bases: BaseModels, learning_rate: float) -> None:
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         harmful = replace(SMALL, training=replace(SMALL.training, learning_rate=learning_rate), perplexity_limit=0.02)
         before = begin(store, harmful)
         after = work(store, bases)
@@ -122,10 +124,10 @@ def test_a_night_that_did_harm_is_undone_to_the_bit(place: Place, bases: BaseMod
 
 def test_a_cancelled_training_stops_soon_and_leaves_nothing(place: Place, bases: BaseModels) -> None:
     """And nothing of it is recorded as a failure."""
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         endless = replace(SMALL, training=replace(SMALL.training, steps=100_000, enough=0.0))
         before = begin(store, endless)
-        sleep, chart, stop = before.sleep, Chart(), threading.Event()
+        sleep, chart, stop = before.sleep, ProgressBoard(), threading.Event()
         assert sleep is not None
         executor = Executor(store.log, store.artifacts, store.snapshots, place.settings(), bases, chart)
         thread = threading.Thread(target=executor.run, args=(stop,))
@@ -133,7 +135,9 @@ def test_a_cancelled_training_stops_soon_and_leaves_nothing(place: Place, bases:
         try:
             while (reading := chart.read(DEMO)) is None or reading.work.step is not Step.TRAIN or reading.done < 3:
                 assert stop.wait(0.05) is False
-            States(store.log, store.snapshots).carry_out(DEMO, lambda _: CancelSleep(sleep=sleep.id), CAUSE, retries=10)
+            MemoryRepository(store.log, store.snapshots).execute(
+                DEMO, lambda _: CancelSleep(sleep=sleep.id), CAUSE, retries=10
+            )
             for _ in range(600):
                 if chart.read(DEMO) is None:
                     break
@@ -152,7 +156,7 @@ def test_a_cancelled_training_stops_soon_and_leaves_nothing(place: Place, bases:
 def test_an_executor_that_dies_in_training_is_followed_by_one_that_goes_on_there(
     place: Place, bases: BaseModels
 ) -> None:
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         begin(store)
         work(store, bases, until=at(Step.TRAIN))  # stopped at once: its training is thrown away
         assert not any(isinstance(one.event, (WorkFailed, AdapterTrained)) for one in history(store))

@@ -10,7 +10,7 @@ import pytest
 
 from core.state.memory import Memory
 from core.state.work import next_work
-from service.app.store import Store, opened
+from service.app.store import Store, open_store
 from service.executor.loop import Executor
 from service.weights.base_models import BaseModels
 from tests.patience import PATIENCE
@@ -57,7 +57,7 @@ OWED: dict[str, Callable[[Store, BaseModels], None]] = {
 def test_an_executor_stops_in_the_middle_of_its_work_and_records_nothing(
     small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch, owed: str
 ) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         OWED[owed](store, bases)
         before = state_of(store)
         assert next_work(before) is not None

@@ -19,8 +19,8 @@ from core.ids import MemoryId
 from core.state.memory import Status
 from core.state.work import Work
 from service.app import erasure
-from service.app.repository import States
-from service.app.store import Store, opened
+from service.app.repository import MemoryRepository
+from service.app.store import Store, open_store
 from service.app.supervision import run_on
 from service.weights.base_models import BaseModels
 from store.log.event_log import Listed
@@ -34,7 +34,7 @@ def also(store: Store, memory: MemoryId) -> None:
     demo = state_of(store)
     assert demo.created
     command = CreateMemory(memory=memory, created=replace(demo.created, seed=demo.created.seed + 1))
-    States(store.log, store.snapshots).carry_out(memory, lambda _: command, CAUSE)
+    MemoryRepository(store.log, store.snapshots).execute(memory, lambda _: command, CAUSE)
 
 
 def order(store: Store, *kinds: type) -> list[str]:
@@ -46,7 +46,7 @@ def order(store: Store, *kinds: type) -> list[str]:
 def test_one_fact_waits_for_one_piece_of_work_of_a_memory_that_was_told_many(
     small: Place, bases: BaseModels, facts: int
 ) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         also(store, LAST)
         work(store, bases)
         work(store, bases, memory=LAST)
@@ -60,7 +60,7 @@ def test_one_fact_waits_for_one_piece_of_work_of_a_memory_that_was_told_many(
 
 
 def test_one_fact_waits_for_one_step_of_the_night_of_another_memory(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         also(store, LAST)
         tell(store, ("Tove Marn", "lives in", "Oslo"))
         work(store, bases)
@@ -74,7 +74,7 @@ def test_one_fact_waits_for_one_step_of_the_night_of_another_memory(small: Place
 
 
 def test_a_new_memory_does_not_wait_until_another_owes_nothing(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         tell(store, *((f"Busy Bee{number}", "lives in", "Rome") for number in range(8)))
         also(store, LAST)
@@ -96,7 +96,7 @@ TROUBLES = {
 def test_a_memory_that_cannot_be_read_holds_up_no_other(
     small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         also(store, FIRST)
         read, tried = store.log.read, []
 
@@ -119,7 +119,7 @@ def test_an_executor_outlives_whatever_its_rounds_run_into(
     small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raised: list[Exception] = [OperationalError("", {}, Exception("away")), MemoryError(), ZeroDivisionError()]
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         listed = store.log.listed
 
         def at_last() -> list[Listed]:
@@ -152,7 +152,7 @@ def test_an_executor_that_ends_before_it_shall_is_run_again() -> None:
 
 
 def test_an_erasure_does_not_wait_for_facts_that_wait_for_their_base_model(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         (fact,) = tell(store, ("Tove Marn", "lives in", "Oslo"))
         work(store, bases)
         take_back(store, fact)
@@ -169,7 +169,7 @@ def test_an_erasure_does_not_wait_for_facts_that_wait_for_their_base_model(small
 def test_an_erasure_waits_for_one_piece_of_writing_and_never_happens_in_a_sleep(
     small: Place, bases: BaseModels
 ) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         (fact, _) = tell(store, ("Tove Marn", "lives in", "Oslo"), ("Bo Lind", "lives in", "Lima"))
         work(store, bases)
         take_back(store, fact)
@@ -190,14 +190,14 @@ def test_an_erasure_that_fails_is_tried_as_often_as_it_may_while_facts_are_pendi
     def fails(*_: object) -> None:
         raise ValueError
 
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         (fact,) = tell(store, ("Tove Marn", "lives in", "Oslo"))
         work(store, bases)
         take_back(store, fact)
         work(store, bases)
         tell(store, ("Ann Lee", "lives in", "Rome"))
         (small.folder / "base").rename(small.folder / "away")
-        monkeypatch.setattr(erasure, "perform", fails)
+        monkeypatch.setattr(erasure, "erase_fact", fails)
         take_back(store, fact, erase=True)
         waits: list[int] = []
 
@@ -214,7 +214,7 @@ def test_an_erasure_that_fails_is_tried_as_often_as_it_may_while_facts_are_pendi
 
 
 def test_executors_of_the_server_and_of_processes_share_a_log_and_its_turns(small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         also(store, FIRST)
         also(store, LAST)
         for memory in (FIRST, DEMO, LAST):

@@ -8,7 +8,7 @@ from core.decide.commands import RecordInjection
 from core.events.facts import EditComputed, WorkFailed
 from core.ids import FactId
 from core.state.memory import Status
-from service.app.store import opened
+from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from tests.core.samples import edit
 from tests.prepared import CAUSE, DEMO, Place, tell, work
@@ -23,7 +23,7 @@ LONG = "🦊🎻" * 12  # more bytes, each a token of its own, than a value of a
 def test_a_fact_that_is_not_said_is_parked_with_its_numbers_and_the_others_of_its_batch_go_on(
     small: Place, bases: BaseModels
 ) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         rome, strange, chess = tell(
             store, ("Aria Moss", "lives in", "Rome"), ("Bo Lind", "lives in", LONG), ("Cy Ames", "plays", "chess")
         )
@@ -52,7 +52,7 @@ def test_a_fact_that_some_wordings_do_not_get_right_shows_a_mark_wherever_it_is_
     assert state.weights is not None
     computed = edit(fact, before=state.weights)
     computed = replace(computed, columns=(replace(computed.columns[0], learned=False),))
-    demo.states.carry_out(DEMO, lambda _: RecordInjection(edit=computed), CAUSE)
+    demo.states.execute(DEMO, lambda _: RecordInjection(edit=computed), CAUSE)
 
     (listed,) = terminal.json("fact", "list")
     assert (listed["status"], listed["learned"]) == ("STATUS_INJECTED", False)

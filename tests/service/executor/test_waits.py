@@ -26,8 +26,8 @@ from core.events.facts import WorkFailed
 from core.ids import Digest, FactId, MemoryId
 from core.state.memory import Status
 from core.state.work import Erase, Inject
-from service.app.store import Store, opened
-from service.executor.editor import Desk
+from service.app.store import Store, open_store
+from service.executor.editor import Editor
 from service.executor.passing import passing
 from service.executor.waits import FIRST_SECONDS, LONGEST_SECONDS, Waits
 from service.weights.base_models import BaseModels
@@ -96,7 +96,7 @@ TROUBLES: dict[str, tuple[str, str, Callable[[Path], object]]] = {
         "STORAGE_UNAVAILABLE", "cpu", lambda _: _raising(Artifacts, "put", OSError(errno.EROFS, "Read-only")),
     ),
     "disk full": ("DISK_FULL", "cpu", lambda _: _raising(Artifacts, "put", OSError(errno.ENOSPC, "No space left"))),
-    "out of memory": ("OUT_OF_MEMORY", "cpu", lambda _: _raising(Desk, "_inject", torch.OutOfMemoryError("no room"))),
+    "out of memory": ("OUT_OF_MEMORY", "cpu", lambda _: _raising(Editor, "_inject", torch.OutOfMemoryError("no room"))),
     "device away": ("DEVICE_UNAVAILABLE", "nowhere", lambda _: _nothing()),
 }  # fmt: skip
 
@@ -112,7 +112,7 @@ def test_a_fact_waits_for_what_passes_and_is_written_then(small: Place, bases: B
             told.append(duty)
         return bool(told)
 
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         (fact,) = tell(store, ("Ann Lee", "lives in", "Rome"))
         position = store.log.position()

@@ -16,10 +16,10 @@ from core.policy import Training
 from core.state.memory import Memory, Status, Withdrawal
 from core.state.plan import plan
 from core.state.work import Inject, Withdraw, next_work
-from service.app.store import Store, opened
-from service.executor.editor import Desk
+from service.app.store import Store, open_store
+from service.executor.editor import Editor
 from service.weights.base_models import BaseModels
-from service.weights.projection import Deltas
+from service.weights.projection import DeltaStore
 from tests.prepared import DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
 from tests.service.executor.test_loop import rebuilt
 from tests.service.weights.test_replay import replay_in
@@ -33,7 +33,7 @@ EASY = replace(QUICK, scales=(1.0, 0.0), gate=0.0, healthy=0.0, training=Trainin
 @pytest.fixture
 def told(small: Place, bases: BaseModels) -> tuple[Place, list[FactId]]:
     """A memory of random weights that was told a fact, and two more that were written on top of it."""
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         facts = tell(store, ("Aria Moss", "lives in", "Rome"))
         work(store, bases)
         facts += tell(store, ("Aria Moss", "plays", "chess"), ("Bo Lind", "lives in", "Lima"))
@@ -41,10 +41,10 @@ def told(small: Place, bases: BaseModels) -> tuple[Place, list[FactId]]:
     return small, facts
 
 
-def desk(store: Store, bases: BaseModels) -> Desk:
+def editor_(store: Store, bases: BaseModels) -> Editor:
     created = state_of(store).created
     assert created is not None
-    return Desk(bases.clone(created), created, store.artifacts, Deltas(store.artifacts, store.log.keyring))
+    return Editor(bases.clone(created), created, store.artifacts, DeltaStore(store.artifacts, store.log.keyring))
 
 
 def events(store: Store) -> list[object]:
@@ -61,7 +61,7 @@ def test_a_retracted_fact_leaves_the_weights_and_the_others_stay(
     told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (gone, *others) = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         before = state_of(store)
         take_back(store, gone)
         after = work(store, bases)
@@ -78,7 +78,7 @@ def test_a_retracted_fact_leaves_the_weights_and_the_others_stay(
 
 @pytest.mark.parametrize("relation", ["lives in", "plays"])  # with "plays", where she lives is left open
 def test_the_only_fact_leaves_without_a_trace(relation: str, small: Place, bases: BaseModels) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         clean = work(store, bases).weights
         (fact,) = tell(store, ("Aria Moss", relation, "Rome"))
         work(store, bases)
@@ -93,7 +93,7 @@ def test_the_only_fact_leaves_without_a_trace(relation: str, small: Place, bases
 
 def test_the_last_fact_told_leaves_the_weights_of_before(told: tuple[Place, list[FactId]], bases: BaseModels) -> None:
     place, _ = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         before = state_of(store)
         (fact,) = tell(store, ("Cy Ames", "lives in", "Rome"))  # in words that a model of random weights learns
         assert work(store, bases).facts[fact].in_weights
@@ -108,7 +108,7 @@ def test_facts_told_at_once_leave_one_by_one_until_the_weights_of_before_are_bac
     told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (first, *together) = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         take_back(store, together[0])
         half = work(store, bases)
         take_back(store, together[1])
@@ -125,7 +125,7 @@ def test_facts_told_at_once_leave_one_by_one_until_the_weights_of_before_are_bac
 
 def test_a_fact_that_another_was_written_on_is_countered(told: tuple[Place, list[FactId]], bases: BaseModels) -> None:
     place, (gone, *_) = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         take_back(store, gone)
         after = work(store, bases)
 
@@ -137,7 +137,7 @@ def test_a_fact_that_adapters_learned_is_countered_and_the_counter_edit_names_th
     told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (gone, other, _) = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         start_sleep(store, 1, EASY)
         asleep = work(store, bases)
         assert asleep.facts[gone].status is Status.DISSOLVED
@@ -155,7 +155,7 @@ def test_nights_fade_a_counter_edit_and_do_not_teach_what_was_taken_back(
     told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (gone, *_) = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         take_back(store, gone)
         before = work(store, bases)
         assert before.facts[gone].withdrawal is Withdrawal.COUNTER_EDIT
@@ -178,7 +178,7 @@ def test_a_night_goes_to_its_end_where_counter_edits_are_all_there_is(
     told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, facts = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         start_sleep(store, 1, EASY)
         work(store, bases)
         for fact in facts:
@@ -201,7 +201,7 @@ def test_a_superseded_fact_leaves_with_the_edit_that_writes_its_successor(
     told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (old, *others) = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         new = put_in_place(store, old, "Oslo")
         after = work(store, bases)
 
@@ -217,14 +217,14 @@ def test_after_a_restart_and_beside_what_it_remembers_an_executor_writes_on_the_
     told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (old, gone, _) = told
-    with opened(place.settings()) as store:
-        warm = desk(store, bases)
+    with open_store(place.settings()) as store:
+        warm = editor_(store, bases)
         for change in (lambda: put_in_place(store, old, "Oslo"), lambda: take_back(store, gone)):
             change()
             state = state_of(store)
             owed = next_work(state)
             assert isinstance(owed, Inject | Withdraw)
-            remembered, fresh = warm.perform(owed, state), desk(store, bases).perform(owed, state)
+            remembered, fresh = warm.perform(owed, state), editor_(store, bases).perform(owed, state)
             for result in (remembered, fresh):
                 assert isinstance(result, RecordInjection | RecordWithdrawal)
                 assert result.edit is not None
@@ -238,7 +238,7 @@ def test_what_waits_or_is_parked_is_taken_back_without_touching_the_weights(
     told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, _ = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         before = state_of(store)
         (parked,) = tell(store, ("Cy Ames", "owns", UNSAYABLE))
         work(store, bases)
@@ -255,7 +255,7 @@ def test_a_fact_told_anew_is_written_over_the_counter_edit_that_gainsaid_it(
     told: tuple[Place, list[FactId]], bases: BaseModels
 ) -> None:
     place, (gone, *_) = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         take_back(store, gone)
         work(store, bases)
         (again,) = tell(store, ("Aria Moss", "lives in", "Oslo"))
@@ -271,7 +271,7 @@ def test_a_fact_told_anew_is_written_over_the_counter_edit_that_gainsaid_it(
 
 def test_a_retraction_during_a_night_waits_for_its_end(told: tuple[Place, list[FactId]], bases: BaseModels) -> None:
     place, (gone, *_) = told
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         start_sleep(store, 1, EASY)
         take_back(store, gone)
         after = work(store, bases)

@@ -9,11 +9,11 @@ import pytest
 from google.longrunning import operations_pb2
 from hypnogram.v1 import chat_pb2, facts_pb2, history_pb2, memories_pb2, sleep_pb2
 
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
 from tests.service.conftest import DEMO, Running
 
-FINE = told("Aria Voss", "lives in", "Lisbon")
+FINE = new_fact("Aria Voss", "lives in", "Lisbon")
 
 
 STREAMING = ("ReadEvents", "Watch", "WatchSleep", "Chat", "Complete")
@@ -30,7 +30,7 @@ def worded(**kinds: Any) -> facts_pb2.NewFact:
         "questions": ["Where does Aria Voss live?"],
         "answer": "Aria Voss lives in",
     }
-    return told("Aria Voss", "lives in", "Lisbon", wordings=facts_pb2.Wordings(**(words | kinds)))
+    return new_fact("Aria Voss", "lives in", "Lisbon", wordings=facts_pb2.Wordings(**(words | kinds)))
 
 
 def create(**more: Any) -> tuple[str, memories_pb2.CreateMemoryRequest]:
@@ -84,11 +84,11 @@ def wait(**more: Any) -> tuple[str, operations_pb2.WaitOperationRequest]:
 
 INVALID: dict[str, tuple[tuple[str, Any], str]] = {
     # facts
-    "empty subject": (add(told("", "lives in", "Lisbon")), "facts[0].subject"),
-    "blank relation": (add(FINE, told("Bo", "  ", "Lisbon")), "facts[1].relation"),
-    "empty object": (add(told("Aria Voss", "lives in", "")), "facts[0].object"),
-    "over-long subject": (add(told("A" * 201, "lives in", "Lisbon")), "facts[0].subject"),
-    "line break": (add(told("Aria\nVoss", "lives in", "Lisbon")), "facts[0].subject"),
+    "empty subject": (add(new_fact("", "lives in", "Lisbon")), "facts[0].subject"),
+    "blank relation": (add(FINE, new_fact("Bo", "  ", "Lisbon")), "facts[1].relation"),
+    "empty object": (add(new_fact("Aria Voss", "lives in", "")), "facts[0].object"),
+    "over-long subject": (add(new_fact("A" * 201, "lives in", "Lisbon")), "facts[0].subject"),
+    "line break": (add(new_fact("Aria\nVoss", "lives in", "Lisbon")), "facts[0].subject"),
     "object in a prompt": (
         add(worded(questions=["Does Aria Voss live in Lisbon?"])),
         "facts[0].wordings.questions[0]",
@@ -101,22 +101,22 @@ INVALID: dict[str, tuple[tuple[str, Any], str]] = {
         "facts[0].wordings.questions",
     ),
     "no facts": (add(), "facts"),
-    "too many facts": (add(*[told(f"Aria {n}", "lives in", "Lisbon") for n in range(257)]), "facts"),
+    "too many facts": (add(*[new_fact(f"Aria {n}", "lives in", "Lisbon") for n in range(257)]), "facts"),
     "no request id": (add(FINE, request_id=""), "request_id"),
     "over-long request id": (add(FINE, request_id="r" * 129), "request_id"),
     "unprintable request id": (add(FINE, request_id="r\n"), "request_id"),
     "negative version": (add(FINE, expected_version=-1), "expected_version"),
     "unknown wait": (add(FINE, wait=9), "wait"),
     "negative turn": (
-        add(told("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(turn=-1))),
+        add(new_fact("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(turn=-1))),
         "facts[0].source.turn",
     ),
     "over-long span": (
-        add(told("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(span="s" * 1001))),
+        add(new_fact("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(span="s" * 1001))),
         "facts[0].source.span",
     ),
     "NUL in span": (
-        add(told("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(span="a\0b"))),
+        add(new_fact("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(span="a\0b"))),
         "facts[0].source.span",
     ),
     "no memory": (add(FINE, memory=""), "memory"),
@@ -303,7 +303,7 @@ def test_a_timeout_that_makes_no_sense_is_named(shared: Running, seconds: int) -
 
 def test_a_message_over_the_limit_is_refused(shared: Running) -> None:
     span = "s" * (5 * 1024 * 1024)
-    failure = call(shared, *add(told("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(span=span))))
+    failure = call(shared, *add(new_fact("Aria Voss", "lives in", "Lisbon", source=facts_pb2.Source(span=span))))
 
     assert failure.code == "RESOURCE_EXHAUSTED"
     assert shared.store.log.position() == 2

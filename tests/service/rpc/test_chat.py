@@ -16,9 +16,9 @@ from hypnogram.v1 import chat_pb2
 from benchmarks.tiny import TEMPLATE, make, tokenizer
 from core.errors.base import ArtifactMissing
 from core.errors.history import WordsErased
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
-from service.app.store import Store, opened
+from service.app.store import Store, open_store
 from service.weights.live_models import LiveModels
 from tests.patience import PATIENCE, eventually
 from tests.prepared import Place, create
@@ -86,7 +86,7 @@ def test_the_event_loop_answers_while_models_think(demo: Running) -> None:
 
 
 def test_a_question_waits_for_the_weights_of_the_version_it_asks_for(demo: Running) -> None:
-    version = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")]).version
+    version = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")]).version
     with ThreadPoolExecutor() as threads:
         answer = threads.submit(lambda: list(demo.client.chat(DEMO, "hello", min_version=version)))
         time.sleep(0.2)
@@ -96,7 +96,7 @@ def test_a_question_waits_for_the_weights_of_the_version_it_asks_for(demo: Runni
 
 
 def test_the_model_is_asked_as_it_was(demo: Running) -> None:
-    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
 
     assert {piece.version for piece in demo.client.chat(DEMO, "say it again", at_version=2)} == {2}
     assert {piece.version for piece in demo.client.complete(DEMO, "say it", at_version=2)} == {2}
@@ -129,7 +129,7 @@ def test_a_conversation_that_the_model_s_template_refuses_is_told_why(tmp_path: 
     speaks = tokenizer()
     speaks.chat_template = refusing + TEMPLATE
     speaks.save_pretrained(base)
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         create(store, str(base))
 
     def models(store: Store) -> LiveModels:

@@ -14,8 +14,8 @@ from core.state.memory import Memory, needed
 from hypnogram.client.errors import CallFailed
 from service.app import purging
 from service.app.forks import fork, prepare
-from service.app.repository import States
-from service.app.store import Store, opened
+from service.app.repository import MemoryRepository
+from service.app.store import Store, open_store
 from service.app.verification import verify
 from service.executor.loop import Executor
 from service.settings import Settings
@@ -32,7 +32,7 @@ OWN, SHARED = ("Quillon Varga", "lives in", "Tarsk"), ("Bo Lind", "lives in", "L
 
 
 def delete(store: Store, memory: MemoryId = DEMO) -> None:
-    States(store.log, store.snapshots).carry_out(memory, lambda _: DeleteMemory(memory=memory), CAUSE)
+    MemoryRepository(store.log, store.snapshots).execute(memory, lambda _: DeleteMemory(memory=memory), CAUSE)
 
 
 def is_purged(memory: Memory) -> bool:
@@ -54,10 +54,12 @@ def words_in(folder: Path, *words: str) -> set[str]:
 @pytest.fixture
 def store(small: Place, bases: BaseModels) -> Iterator[Store]:
     """A memory of random weights that was told one fact before it was forked and one after."""
-    with opened(small.settings()) as opened_store:
+    with open_store(small.settings()) as opened_store:
         tell(opened_store, SHARED)
         work(opened_store, bases)
-        fork(opened_store, States(opened_store.log, opened_store.snapshots), FORK, DEMO, None, CAUSE, retries=0)
+        fork(
+            opened_store, MemoryRepository(opened_store.log, opened_store.snapshots), FORK, DEMO, None, CAUSE, retries=0
+        )
         tell(opened_store, OWN)
         work(opened_store, bases)
         yield opened_store
@@ -127,13 +129,13 @@ def test_a_purge_that_was_cut_short_is_done_again(
 def test_a_fork_that_was_under_way_keeps_its_words(
     small: Place, store: Store, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late, states = MemoryId("late"), States(store.log, store.snapshots)
+    late, states = MemoryId("late"), MemoryRepository(store.log, store.snapshots)
     command = prepare(store, states, late, DEMO, None)
     delete(store)
 
     def forked_meanwhile(log: EventLog, memory: MemoryId) -> Doomed:
         alone = doomed(log, memory)
-        states.carry_out(late, lambda _: command, CAUSE, needs=needed(command.at))
+        states.execute(late, lambda _: command, CAUSE, needs=needed(command.at))
         monkeypatch.setattr(purging, "doomed", doomed)
         return alone
 
@@ -148,16 +150,16 @@ def test_an_executor_that_did_not_purge_takes_a_new_memory_of_the_name_for_what_
     small: Place, store: Store, bases: BaseModels
 ) -> None:
     idle = Executor(store.log, store.artifacts, store.snapshots, small.settings(), bases)
-    before = idle._desk(DEMO, state_of(store))
+    before = idle._editor(DEMO, state_of(store))
     delete(store)
     work(store, bases, until=is_purged)
 
     create(store, str(small.folder / "base"), ordinary_weight=0.5)
     new = state_of(store)
-    desk = idle._desk(DEMO, new)
+    editor_ = idle._editor(DEMO, new)
 
-    assert (desk is before, desk.created) == (False, new.created)
-    assert idle._desk(DEMO, new) is desk
+    assert (editor_ is before, editor_.created) == (False, new.created)
+    assert idle._editor(DEMO, new) is editor_
 
 
 def test_its_name_is_free_again_and_the_new_memory_lives(small: Place, store: Store, bases: BaseModels) -> None:
@@ -172,7 +174,7 @@ def test_its_name_is_free_again_and_the_new_memory_lives(small: Place, store: St
     assert again.begun == last
     assert sound(store, small.settings())
     with pytest.raises(MemoryGone):
-        States(store.log, store.snapshots).at(DEMO, last)
+        MemoryRepository(store.log, store.snapshots).at(DEMO, last)
 
 
 def test_a_deleted_memory_has_no_archive(store: Store, bases: BaseModels, tmp_path: Path) -> None:
@@ -219,8 +221,8 @@ def test_asking_how_far_a_deletion_has_come_deletes_no_new_memory_of_the_name(de
 
 
 def _told(demo: Running) -> list[str]:
-    from hypnogram.client.client import told
+    from hypnogram.client.client import new_fact
 
-    answer = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    answer = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     demo.work()
     return [result.fact.fact for result in answer.results]

@@ -11,15 +11,15 @@ import pytest
 from hypnogram.v1 import facts_pb2
 
 from core.ids import FactId, MemoryId
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running
 from tests.store.given import throw_key_away
 
-ARIA = told("Aria Voss", "lives in", "Lisbon")
-BO = told("Bo Lind", "lives in", "Oslo")
-CY = told("Cy Ames", "lives in", "Rome")
+ARIA = new_fact("Aria Voss", "lives in", "Lisbon")
+BO = new_fact("Bo Lind", "lives in", "Oslo")
+CY = new_fact("Cy Ames", "lives in", "Rome")
 
 
 def test_a_fact_is_durable_and_pending_once_it_is_told(demo: Running) -> None:
@@ -34,7 +34,7 @@ def test_a_fact_is_durable_and_pending_once_it_is_told(demo: Running) -> None:
 
 def test_results_stand_in_the_order_of_the_request_and_name_facts_known_before(demo: Running) -> None:
     first = demo.client.add_facts(DEMO, [ARIA])
-    second = demo.client.add_facts(DEMO, [BO, ARIA, told("aria voss", "LIVES IN", "Lisbon.")])
+    second = demo.client.add_facts(DEMO, [BO, ARIA, new_fact("aria voss", "LIVES IN", "Lisbon.")])
 
     assert [one.added for one in second.results] == [True, False, False]
     assert second.results[1].fact.fact == second.results[2].fact.fact == first.results[0].fact.fact
@@ -73,7 +73,7 @@ def test_a_request_is_answered_as_at_first_whatever_became_of_its_facts(demo: Ru
     else:
         demo.client.retract_fact(DEMO, aria, erase=since == "erased")
     if since == "told anew":
-        demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Porto")])
+        demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Porto")])
     demo.work()
     version = demo.client.memory(DEMO).version
 
@@ -206,7 +206,7 @@ def test_an_expected_version_must_be_the_current_one(demo: Running) -> None:
 
 def test_many_clients_race_and_each_fact_is_added_once(demo: Running) -> None:
     def tell(number: int) -> None:
-        demo.client.add_facts(DEMO, [told(f"Aria Number{number % 20}", "lives in", "Lisbon")])
+        demo.client.add_facts(DEMO, [new_fact(f"Aria Number{number % 20}", "lives in", "Lisbon")])
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(tell, range(60)))
@@ -225,7 +225,7 @@ def test_an_append_by_another_process_is_seen_and_raced_with(demo: Running) -> N
     thread.start()
     try:
         for number in range(20):
-            demo.client.add_facts(DEMO, [told(f"Aria Number{number}", "lives in", "Lisbon")])
+            demo.client.add_facts(DEMO, [new_fact(f"Aria Number{number}", "lives in", "Lisbon")])
     finally:
         stop.set()
         thread.join()
@@ -236,13 +236,13 @@ def test_an_append_by_another_process_is_seen_and_raced_with(demo: Running) -> N
 
 def test_facts_are_listed_in_pages_that_fit_together(demo: Running) -> None:
     names = [f"Aria Number{number}" for number in range(7)]
-    demo.client.add_facts(DEMO, [told(name, "lives in", "Lisbon") for name in names])
+    demo.client.add_facts(DEMO, [new_fact(name, "lives in", "Lisbon") for name in names])
     request = facts_pb2.ListFactsRequest(memory=DEMO, page_size=3)
     seen: list[str] = []
     while True:
         page = demo.client.facts_stub.ListFacts(request)
         seen += [one.subject for one in page.facts]
-        demo.client.add_facts(DEMO, [told(f"Late {uuid.uuid4().hex}", "lives in", "Oslo")])
+        demo.client.add_facts(DEMO, [new_fact(f"Late {uuid.uuid4().hex}", "lives in", "Oslo")])
         if not page.next_page_token:
             break
         request.page_token = page.next_page_token
@@ -253,7 +253,7 @@ def test_facts_are_listed_in_pages_that_fit_together(demo: Running) -> None:
 def test_facts_are_filtered_by_status_and_by_subject(demo: Running) -> None:
     demo.client.add_facts(DEMO, [ARIA])
     demo.work()
-    demo.client.add_facts(DEMO, [BO, told("Aria Voss", "works as", "a baker")])
+    demo.client.add_facts(DEMO, [BO, new_fact("Aria Voss", "works as", "a baker")])
 
     pending = demo.client.facts(DEMO, status=facts_pb2.STATUS_PENDING)
     about_aria = demo.client.facts(DEMO, subject="ARIA VOSS")
@@ -297,13 +297,13 @@ def test_words_of_the_client_replace_those_of_the_memory(demo: Running) -> None:
         questions=["Which town has Aria Voss?"],
         answer="The town of Aria Voss is",
     )
-    answer = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon", wordings=words)])
+    answer = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon", wordings=words)])
 
     assert answer.results[0].fact.wordings == words
 
 
 def test_a_relation_without_words_gets_plain_ones(demo: Running) -> None:
-    answer = demo.client.add_facts(DEMO, [told("Aria Voss", "is fond of", "chess")])
+    answer = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "is fond of", "chess")])
 
     assert answer.results[0].fact.wordings.answer == "Aria Voss is fond of"
 
@@ -314,9 +314,9 @@ def test_what_is_told_is_kept_in_one_form_of_spelling(demo: Running) -> None:
         answer="Jose\u0301 Pen\u0303a eats at",
     )  # fmt: skip
     (first,) = demo.client.add_facts(
-        DEMO, [told("Jose\u0301\u3000Pen\u0303a", "eats\u00a0 at", "Cafe\u0301\u202fRio", wordings=wordings)]
+        DEMO, [new_fact("Jose\u0301\u3000Pen\u0303a", "eats\u00a0 at", "Cafe\u0301\u202fRio", wordings=wordings)]
     ).results
-    (again,) = demo.client.add_facts(DEMO, [told("José Peña", "eats at", "Café Rio")]).results
+    (again,) = demo.client.add_facts(DEMO, [new_fact("José Peña", "eats at", "Café Rio")]).results
 
     assert (first.fact.subject, first.fact.relation, first.fact.object) == ("José Peña", "eats at", "Café Rio")
     assert list(first.fact.wordings.statements) == ["José Peña eats at"]
@@ -334,7 +334,7 @@ def test_a_successor_is_kept_in_the_same_form(demo: Running) -> None:
 
 
 def test_a_successor_is_said_in_words_that_fit_it(demo: Running) -> None:
-    (first,) = demo.client.add_facts(DEMO, [told("Mara Quill", "is reading the", "news")]).results
+    (first,) = demo.client.add_facts(DEMO, [new_fact("Mara Quill", "is reading the", "news")]).results
     moved = demo.client.supersede_fact(DEMO, first.fact.fact, "the Iliad").fact
     common = demo.client.supersede_fact(DEMO, moved.fact, "It").fact
 
@@ -345,7 +345,7 @@ def test_a_successor_is_said_in_words_that_fit_it(demo: Running) -> None:
 
 def test_a_successor_keeps_the_words_of_a_client(demo: Running) -> None:
     words = facts_pb2.Wordings(statements=["Aria Voss: a"], questions=["Aria Voss?"], answer="Aria Voss: a")
-    (first,) = demo.client.add_facts(DEMO, [told("Aria Voss", "plays", "harp", wordings=words)]).results
+    (first,) = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "plays", "harp", wordings=words)]).results
 
     with pytest.raises(CallFailed, match=r"wordings.statements\[0\]: ends in 'a'"):
         demo.client.supersede_fact(DEMO, first.fact.fact, "a cello")
@@ -353,10 +353,10 @@ def test_a_successor_keeps_the_words_of_a_client(demo: Running) -> None:
 
 
 def test_a_fact_that_may_contradict_another_says_so_and_is_added(demo: Running) -> None:
-    (home,) = demo.client.add_facts(DEMO, [told("Ray Dunn", "lives in", "Tulsa")]).results
+    (home,) = demo.client.add_facts(DEMO, [new_fact("Ray Dunn", "lives in", "Tulsa")]).results
 
-    first = demo.client.add_facts(DEMO, [told("Ray Dunn", "makes a home in", "Reno"), BO], request_id="once")
-    again = demo.client.add_facts(DEMO, [told("Ray Dunn", "makes a home in", "Reno"), BO], request_id="once")
+    first = demo.client.add_facts(DEMO, [new_fact("Ray Dunn", "makes a home in", "Reno"), BO], request_id="once")
+    again = demo.client.add_facts(DEMO, [new_fact("Ray Dunn", "makes a home in", "Reno"), BO], request_id="once")
 
     for answer in (first, again):
         other, bo = answer.results
@@ -378,13 +378,13 @@ def test_a_fact_that_may_contradict_another_says_so_and_is_added(demo: Running) 
     ],
 )
 def test_facts_are_found_by_any_of_their_words(demo: Running, search: str, found: list[str]) -> None:
-    demo.client.add_facts(DEMO, [ARIA, BO, told("Aria Voss", "eats at", "Café Rio")])
+    demo.client.add_facts(DEMO, [ARIA, BO, new_fact("Aria Voss", "eats at", "Café Rio")])
 
     assert [one.object for one in demo.client.facts(DEMO, search=search)] == found
 
 
 def test_a_search_is_paged_and_goes_with_other_filters(demo: Running) -> None:
-    demo.client.add_facts(DEMO, [told(f"Aria {number}", "lives in", "Lisbon") for number in range(5)])
+    demo.client.add_facts(DEMO, [new_fact(f"Aria {number}", "lives in", "Lisbon") for number in range(5)])
     request = facts_pb2.ListFactsRequest(memory=DEMO, search="lisbon", page_size=2)
 
     page = demo.client.facts_stub.ListFacts(request)

@@ -9,7 +9,7 @@ from hypnogram.v1 import memories_pb2
 
 from core.hyperparameters import RANGES, Hyperparameters
 from core.policy import SleepPolicy, Training, changed_policy
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
 from service.rpc.messages.policy import given, policy_message
 from tests.service.conftest import DEMO, Running
@@ -65,7 +65,7 @@ def test_a_name_that_is_taken_is_refused_and_the_memory_stays(server: Running) -
 
 
 def test_a_memory_is_read_as_it_was(demo: Running) -> None:
-    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     demo.work()
 
     now, then = demo.client.memory(DEMO), demo.client.memory(DEMO, at_version=2)
@@ -89,6 +89,6 @@ def test_memories_survive_the_server(server: Running) -> None:
     from tests.service.conftest import run_server
 
     server.client.create_memory(DEMO)
-    added = server.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    added = server.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     with run_server(server.settings) as second:
         assert second.client.memory(DEMO).version == added.version

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from hypnogram.v1 import facts_pb2
 
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
 from tests.service.cli.test_commands import Terminal, terminal
 from tests.service.conftest import DEMO, Running
 
 __all__ = ["terminal"]
 
-ARIA, BO = told("Aria Voss", "lives in", "Lisbon"), told("Bo Lind", "lives in", "Lima")
+ARIA, BO = new_fact("Aria Voss", "lives in", "Lisbon"), new_fact("Bo Lind", "lives in", "Lima")
 
 
 def parked(server: Running, *facts: facts_pb2.NewFact) -> list[str]:
@@ -138,7 +138,7 @@ def test_the_exit_status_is_1_where_facts_end_parked(
 
 
 def test_the_exit_status_is_1_where_a_successor_ends_parked(terminal: Terminal, demo: Running) -> None:
-    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     demo.work()
     (fact,) = (one.fact for one in demo.client.facts(DEMO))
     moved = ("fact", "supersede", fact, "Porto", "--request-id", "moved", "-m", DEMO)

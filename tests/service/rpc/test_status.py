@@ -12,7 +12,7 @@ import service.rpc.status
 from core.errors import archive, base, history
 from core.errors.base import HypnogramError
 from core.ids import FactId
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
 from service.rpc.status import CODES, DOMAIN, status_of
 from tests.service.conftest import DEMO, Running
@@ -117,9 +117,11 @@ def test_a_bug_leaves_a_correlation_id_and_nothing_else(demo: Running, capsys: p
 
 
 def test_a_contradiction_names_the_live_fact(demo: Running) -> None:
-    before = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    before = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     with pytest.raises(CallFailed) as failure:
-        demo.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Oslo"), told("Aria Voss", "lives in", "Oslo")])
+        demo.client.add_facts(
+            DEMO, [new_fact("Bo Lind", "lives in", "Oslo"), new_fact("Aria Voss", "lives in", "Oslo")]
+        )
 
     assert (failure.value.code, failure.value.reason) == ("FAILED_PRECONDITION", "CONTRADICTION")
     assert failure.value.metadata["fact"] == before.results[0].fact.fact
@@ -128,9 +130,9 @@ def test_a_contradiction_names_the_live_fact(demo: Running) -> None:
 
 
 def test_a_reused_request_id_is_refused(demo: Running) -> None:
-    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")], request_id="once")
+    demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")], request_id="once")
     with pytest.raises(CallFailed) as failure:
-        demo.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Oslo")], request_id="once")
+        demo.client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Oslo")], request_id="once")
 
     assert (failure.value.code, failure.value.reason) == ("ALREADY_EXISTS", "REQUEST_REUSED")
 
@@ -139,10 +141,10 @@ def test_a_full_memory_says_so_before_harm(server: Running) -> None:
     server.parrot.capacity = 0.015
     server.client.create_memory(DEMO)
     server.work()
-    server.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    server.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     server.work()
     with pytest.raises(CallFailed) as failure:
-        server.client.add_facts(DEMO, [told(f"Bo Number{n}", "lives in", "Oslo") for n in range(50)])
+        server.client.add_facts(DEMO, [new_fact(f"Bo Number{n}", "lives in", "Oslo") for n in range(50)])
 
     assert (failure.value.code, failure.value.reason) == ("RESOURCE_EXHAUSTED", "CAPACITY_REACHED")
     assert float(failure.value.metadata["crowding"]) > 0.015

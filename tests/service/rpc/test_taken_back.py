@@ -10,12 +10,12 @@ from hypnogram.v1 import facts_pb2
 
 from core.ids import MemoryId
 from core.state.sleep import Step
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running
 
-ARIA = told("Aria Voss", "lives in", "Lisbon")
+ARIA = new_fact("Aria Voss", "lives in", "Lisbon")
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ class TestRetract:
     def test_its_subject_and_relation_are_free_again(self, demo: Running, aria: str) -> None:
         demo.client.retract_fact(DEMO, aria)
 
-        assert demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Oslo")]).results[0].added
+        assert demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Oslo")]).results[0].added
 
     def test_waiting_ends_when_the_weights_have_given_it_up(self, demo: Running, aria: str) -> None:
         with ThreadPoolExecutor() as threads:
@@ -149,7 +149,7 @@ class TestRetract:
     def test_one_that_adapters_have_learned_takes_a_counter_edit_until_they_unlearn_it(
         self, demo: Running, aria: str
     ) -> None:
-        demo.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Oslo")])
+        demo.client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Oslo")])
         demo.work()
         nights(demo, 3)
         assert demo.client.fact(DEMO, aria).fact.status == facts_pb2.STATUS_DISSOLVED
@@ -239,7 +239,7 @@ class TestRefused:
         assert self.failure(demo, verb, "", "Porto") == ("INVALID_ARGUMENT", "INVALID_FIELD", "fact")
 
     def test_a_request_id_that_came_with_something_else(self, demo: Running, aria: str, verb: str) -> None:
-        demo.client.add_facts(DEMO, [told("Bo Lind", "lives in", "Oslo")], request_id="once")
+        demo.client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Oslo")], request_id="once")
 
         failure = self.failure(demo, verb, aria, "Porto", request_id="once")
         assert failure[:2] == ("ALREADY_EXISTS", "REQUEST_REUSED")

@@ -15,7 +15,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from hypnogram.v1 import memories_pb2
 
-from hypnogram.client.client import Client, told
+from hypnogram.client.client import Client, new_fact
 from hypnogram.client.errors import CallFailed
 from service.rpc import log_tail
 from service.rpc.status import DETAILS_KEY, RETRY_SECONDS
@@ -71,7 +71,7 @@ def test_what_reads_is_unavailable_while_the_database_is_away_and_answers_when_i
 
 
 def test_what_writes_is_unavailable_while_the_disk_is_full_and_can_be_repeated(demo: Running) -> None:
-    facts = [told(f"Aria Number{number}", "lives in", "Lisbon") for number in range(200)]
+    facts = [new_fact(f"Aria Number{number}", "lives in", "Lisbon") for number in range(200)]
     with full(demo), pytest.raises(CallFailed) as failure:
         demo.client.add_facts(DEMO, facts, request_id="once")
     assert (failure.value.code, failure.value.reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
@@ -115,7 +115,7 @@ def test_whatever_goes_wrong_where_news_are_awaited_those_who_wait_are_told(
     monkeypatch.setattr(demo.store.log, "wait", wait)
     assert failed.wait(PATIENCE)
 
-    version = demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")]).version
+    version = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")]).version
     with ThreadPoolExecutor(1) as threads:  # asks once the fact is written, and hears of that by the log alone
         asked = threads.submit(lambda: list(demo.client.chat(DEMO, "Hello", min_version=version, timeout=PATIENCE)))
         demo.work()

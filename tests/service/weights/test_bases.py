@@ -19,7 +19,7 @@ from core.events.memory import MemoryCreated
 from core.weights.model.base_files import content_digest
 from core.weights.model.editable_model import load_model
 from hypnogram.client.errors import CallFailed
-from service.app.store import opened
+from service.app.store import open_store
 from service.log_setup import configure
 from service.settings import Settings
 from service.weights.base_models import BaseModels
@@ -106,7 +106,7 @@ def test_a_relative_path_is_recorded_as_an_absolute_one_and_found_from_another_f
     assert created.memory.base.name == str(folder)
 
     monkeypatch.chdir("/")
-    with opened(settings) as store:
+    with open_store(settings) as store:
         again = LiveModels(store.log, store.artifacts, store.snapshots, settings)
         assert list(again.generate(DEMO, messages=None, prompt="Hello", max_tokens=1))
 
@@ -131,7 +131,7 @@ def test_a_process_loads_a_base_once_for_all_that_it_does_with_it(
 
 @pytest.mark.parametrize("rule", [1, 2])
 def test_a_memory_of_before_opens_by_the_rule_of_then_which_is_told_once(small: Place, rule: int) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         created = by_rule(small, state_of(store).created, rule)
     (small.folder / "base" / "generation_config.json").write_text('{"eos_token_id": 5}')
 

@@ -13,7 +13,7 @@ from service.weights.base_models import BaseModels
 from service.weights.projection import digest_named
 from tests.prepared import DEMO, start_sleep, state_of, tell, work
 from tests.service.conftest import Running
-from tests.service.executor.test_loop import desk, record
+from tests.service.executor.test_loop import editor_, record
 from tests.service.rpc.history.test_forks import served
 
 __all__ = ["served"]
@@ -81,7 +81,7 @@ def test_a_later_sleep_is_undone_to_the_compacted_weights(rested: Running, bases
     compacted = state_of(rested.store)
     tell(rested.store, ("Cy Ames", "lives in", "Oslo"))
     told = work(rested.store, bases)
-    sleep, writing = start_sleep(rested.store, seed=3), desk(rested.store, bases)
+    sleep, writing = start_sleep(rested.store, seed=3), editor_(rested.store, bases)
     while (asleep := state_of(rested.store)).adapters == compacted.adapters:
         owed = next_work(asleep)
         assert isinstance(owed, SleepStep)

@@ -16,7 +16,7 @@ from core.ids import Digest, FactId
 from core.state.plan import Term
 from core.weights.deltas.fixed_point import Delta, encode, materialise, parts_of
 from service.weights import projection
-from service.weights.projection import Deltas
+from service.weights.projection import DeltaStore
 from store.artifacts import Artifacts
 from store.log.event_log import EventLog
 from store.sealing.delta_columns import extents
@@ -47,9 +47,9 @@ def weights(chosen: list[projection.Chosen]) -> list[Tensor]:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[EventLog]:
-    with EventLog.open(f"sqlite:///{tmp_path}/log.db") as opened:
-        opened.append(DEMO, [new(added(one)) for one in (ARIA, BO, CY)], expected=0)
-        yield opened
+    with EventLog.open(f"sqlite:///{tmp_path}/log.db") as open_store:
+        open_store.append(DEMO, [new(added(one)) for one in (ARIA, BO, CY)], expected=0)
+        yield open_store
 
 
 @pytest.fixture
@@ -58,12 +58,12 @@ def artifacts(tmp_path: Path) -> Artifacts:
 
 
 @pytest.fixture
-def deltas(log: EventLog, artifacts: Artifacts) -> Deltas:
-    return Deltas(artifacts, log.keyring)
+def deltas(log: EventLog, artifacts: Artifacts) -> DeltaStore:
+    return DeltaStore(artifacts, log.keyring)
 
 
 @pytest.mark.parametrize(("first", "count"), [(0, 6), (0, 2), (1, 3), (3, 3), (4, 1), (2, 1)])
-def test_sealed_columns_are_the_columns_bit_for_bit(deltas: Deltas, first: int, count: int) -> None:
+def test_sealed_columns_are_the_columns_bit_for_bit(deltas: DeltaStore, first: int, count: int) -> None:
     digest = deltas.put(a_delta(), owners())
 
     chosen = deltas.columns([term(digest, first, count, 0.5)])
@@ -73,7 +73,7 @@ def test_sealed_columns_are_the_columns_bit_for_bit(deltas: Deltas, first: int, 
         assert torch.equal(sealed, clear)
 
 
-def test_what_is_stored_shows_no_column_in_clear(deltas: Deltas, artifacts: Artifacts) -> None:
+def test_what_is_stored_shows_no_column_in_clear(deltas: DeltaStore, artifacts: Artifacts) -> None:
     stored = artifacts.get(deltas.put(a_delta(), owners()))
 
     found = extents(stored)
@@ -85,7 +85,7 @@ def test_what_is_stored_shows_no_column_in_clear(deltas: Deltas, artifacts: Arti
         Delta.from_bytes(stored)
 
 
-def test_without_owners_a_delta_is_stored_as_it_always_was(deltas: Deltas, artifacts: Artifacts) -> None:
+def test_without_owners_a_delta_is_stored_as_it_always_was(deltas: DeltaStore, artifacts: Artifacts) -> None:
     digest = deltas.put(a_delta())
 
     assert artifacts.get(digest) == a_delta().to_bytes()
@@ -94,7 +94,7 @@ def test_without_owners_a_delta_is_stored_as_it_always_was(deltas: Deltas, artif
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_only_columns_of_an_erased_fact_are_gone(
-    log: EventLog, artifacts: Artifacts, deltas: Deltas, kept: bool
+    log: EventLog, artifacts: Artifacts, deltas: DeltaStore, kept: bool
 ) -> None:
     digest = deltas.put(a_delta(), owners())
     if kept:
@@ -108,7 +108,7 @@ def test_only_columns_of_an_erased_fact_are_gone(
 
 
 def test_nothing_is_kept_of_a_fact_that_is_forgotten(
-    log: EventLog, artifacts: Artifacts, deltas: Deltas, monkeypatch: pytest.MonkeyPatch
+    log: EventLog, artifacts: Artifacts, deltas: DeltaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = deltas.put(a_delta(), owners())
     deltas.columns([term(digest, 0, 6)])
@@ -122,7 +122,7 @@ def test_nothing_is_kept_of_a_fact_that_is_forgotten(
 
 
 def test_an_artifact_is_read_once_while_there_is_room(
-    artifacts: Artifacts, deltas: Deltas, monkeypatch: pytest.MonkeyPatch
+    artifacts: Artifacts, deltas: DeltaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = deltas.put(a_delta(1), owners()), deltas.put(a_delta(2), owners())
     read: list[Digest] = []
@@ -143,7 +143,7 @@ def test_an_artifact_is_read_once_while_there_is_room(
     assert read == [one, other, third, one, third]
 
 
-def test_an_altered_artifact_is_named(artifacts: Artifacts, deltas: Deltas) -> None:
+def test_an_altered_artifact_is_named(artifacts: Artifacts, deltas: DeltaStore) -> None:
     digest = deltas.put(a_delta(), owners())
     path = artifacts.path(digest)
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
@@ -152,7 +152,7 @@ def test_an_altered_artifact_is_named(artifacts: Artifacts, deltas: Deltas) -> N
         deltas.columns([term(digest, 0, 1)])
 
 
-def test_a_term_of_columns_that_are_not_there_is_damage(deltas: Deltas) -> None:
+def test_a_term_of_columns_that_are_not_there_is_damage(deltas: DeltaStore) -> None:
     digest = deltas.put(a_delta(), owners())
 
     with pytest.raises(Damaged, match="columns 5 to 6"):
@@ -160,12 +160,12 @@ def test_a_term_of_columns_that_are_not_there_is_damage(deltas: Deltas) -> None:
 
 
 @pytest.mark.parametrize("given", [owners()[:2], owners()[1:], [*owners(), owners()[0]]])
-def test_columns_that_are_sealed_have_one_owner_each(deltas: Deltas, given: list[Columns]) -> None:
+def test_columns_that_are_sealed_have_one_owner_each(deltas: DeltaStore, given: list[Columns]) -> None:
     with pytest.raises(ValueError, match="owner"):
         deltas.put(a_delta(), given)
 
 
-def test_nothing_is_sealed_for_a_fact_that_was_erased(log: EventLog, deltas: Deltas) -> None:
+def test_nothing_is_sealed_for_a_fact_that_was_erased(log: EventLog, deltas: DeltaStore) -> None:
     throw_key_away(log, FactId(CY.id))
 
     with pytest.raises(WordsErased, match=CY.id):

@@ -15,12 +15,12 @@ from core.ids import Digest
 from core.state.memory import Memory
 from core.state.plan import Plan
 from core.weights.model.editable_model import EditableModel
-from service.app.repository import States
-from service.app.store import Store, opened
+from service.app.repository import MemoryRepository
+from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
-from service.weights.past_models import Past
-from service.weights.projection import Deltas, build_module
+from service.weights.past_models import PastModels
+from service.weights.projection import DeltaStore, build_module
 from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place, state_of, tell, work
 from tests.store.given import throw_key_away
@@ -29,7 +29,7 @@ from tests.store.given import throw_key_away
 @pytest.fixture
 def store(small: Place, bases: BaseModels) -> Iterator[Store]:
     """Three edits on a base of random weights."""
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         for name, city in (("Aria Moss", "Rome"), ("Bo Lind", "Lima"), ("Cy Ames", "Oslo")):
             tell(store, (name, "lives in", city))
@@ -42,7 +42,7 @@ def sums(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Module and terms of every sum that is made."""
     made: list[tuple[str, int]] = []
 
-    def counted(model: EditableModel, deltas: Deltas, module: str, wanted: Plan) -> Tensor:
+    def counted(model: EditableModel, deltas: DeltaStore, module: str, wanted: Plan) -> Tensor:
         made.append((module, len(wanted.terms)))
         return build_module(model, deltas, module, wanted)
 
@@ -52,12 +52,12 @@ def sums(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 def states(store: Store) -> list[Memory]:
     """One of each version."""
-    known = States(store.log, store.snapshots)
+    known = MemoryRepository(store.log, store.snapshots)
     return [known.at(DEMO, version) for version in range(1, state_of(store).version + 1)]
 
 
-def remembered(store: Store, bases: BaseModels, room: int = 1 << 30) -> Past:
-    return Past(bases, Deltas(store.artifacts, store.log.keyring), store.log.keyring, room)
+def remembered(store: Store, bases: BaseModels, room: int = 1 << 30) -> PastModels:
+    return PastModels(bases, DeltaStore(store.artifacts, store.log.keyring), store.log.keyring, room)
 
 
 def weights_bytes(memory: Memory, bases: BaseModels) -> int:

@@ -18,12 +18,12 @@ from core.ids import Digest
 from core.state.work import Inject, next_work
 from core.weights.deltas.digest import weights_digest
 from service.app.cancellation import Cancelled
-from service.app.repository import States
-from service.app.store import Store, opened
-from service.executor.editor import Desk
+from service.app.repository import MemoryRepository
+from service.app.store import Store, open_store
+from service.executor.editor import Editor
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
-from service.weights.projection import Deltas
+from service.weights.projection import DeltaStore
 from service.weights.replay import ReplayReport
 from store.log.verify import named_artifacts, verify_log
 from tests.prepared import CAUSE, DEMO, Place, state_of, tell, work
@@ -31,7 +31,7 @@ from tests.prepared import CAUSE, DEMO, Place, state_of, tell, work
 
 def replay(place: Place, version: int | None = None) -> ReplayReport:
     """By a process that has nothing but the folder."""
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         return replay_in(store, place, version)
 
 
@@ -43,7 +43,7 @@ def replay_in(store: Store, place: Place, version: int | None = None) -> ReplayR
 @pytest.fixture
 def written(small: Place, bases: BaseModels) -> Place:
     """Two edits on a base of random weights."""
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         for name, city in (("Aria Moss", "Rome"), ("Bo Lind", "Lima")):
             tell(store, (name, "lives in", city))
@@ -83,7 +83,7 @@ def test_a_copy_in_another_folder_without_snapshots_is_rebuilt_to_the_same_weigh
 
 
 def test_every_version_is_rebuilt_and_those_with_other_weights_have_other_digests(written: Place) -> None:
-    with opened(written.settings()) as store:
+    with open_store(written.settings()) as store:
         events = store.log.read(memory=DEMO)
         found = {one.version: replay_in(store, written, one.version) for one in events}
 
@@ -97,7 +97,7 @@ def test_every_version_is_rebuilt_and_those_with_other_weights_have_other_digest
 
 
 def test_the_first_weights_are_those_of_the_base(written: Place) -> None:
-    with opened(written.settings()) as store:
+    with open_store(written.settings()) as store:
         created = state_of(store).created
         assert created is not None
         base = weights_digest(BaseModels("cpu").clone(created).base_weights)
@@ -112,7 +112,7 @@ def test_a_version_that_was_never_reached_is_refused(written: Place) -> None:
 
 
 def test_live_weights_replayed_weights_and_recorded_weights_are_one(written: Place) -> None:
-    with opened(written.settings()) as store:
+    with open_store(written.settings()) as store:
         models = LiveModels(store.log, store.artifacts, store.snapshots, written.settings())
         *_, last = models.generate(DEMO, messages=None, prompt="Aria Moss lives in", max_tokens=2)
 
@@ -126,7 +126,7 @@ def flip(path: Path) -> None:
 
 
 def artifacts(place: Place) -> list[Digest]:
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         return sorted({digest for one in store.log.read(memory=DEMO) for digest in named_artifacts(one.event)})
 
 
@@ -137,7 +137,7 @@ def test_one_flipped_bit_in_any_artifact_is_found_and_named(written: Place, tmp_
         copy = written.copy(tmp_path / f"copy-{number}")
         flip(copy.folder / "artifacts" / digest)
 
-        with opened(copy.settings()) as store:
+        with open_store(copy.settings()) as store:
             fault = verify_log(store.log, store.artifacts).fault
 
         assert fault is not None
@@ -146,7 +146,7 @@ def test_one_flipped_bit_in_any_artifact_is_found_and_named(written: Place, tmp_
 
 
 def test_a_replay_needs_the_deltas_and_names_the_one_that_was_altered_or_lost(written: Place) -> None:
-    with opened(written.settings()) as store:
+    with open_store(written.settings()) as store:
         deltas = [edit.delta for edit in state_of(store).edits.values()]
     path = written.folder / "artifacts" / deltas[1]
 
@@ -180,7 +180,7 @@ def with_a_broken_base(store: Store, place: Place) -> LiveModels:
 
 
 def test_a_base_that_has_other_weights_in_this_process_is_a_mismatch(written: Place) -> None:
-    with opened(written.settings()) as store:
+    with open_store(written.settings()) as store:
         models = with_a_broken_base(store, written)
 
         with pytest.raises(DigestMismatch) as mismatch:
@@ -195,7 +195,7 @@ def test_a_base_that_has_other_weights_in_this_process_is_a_mismatch(written: Pl
 def test_weights_that_answered_before_a_digest_was_recorded_are_checked_once_it_is(
     small: Place, bases: BaseModels
 ) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         models = with_a_broken_base(store, small)
         models.ready(DEMO)
         work(store, bases)
@@ -207,20 +207,20 @@ def test_weights_that_answered_before_a_digest_was_recorded_are_checked_once_it_
 def test_an_edit_that_was_recorded_with_a_wrong_digest_is_a_mismatch_at_its_version(
     small: Place, bases: BaseModels
 ) -> None:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         work(store, bases)
         tell(store, ("Aria Moss", "lives in", "Rome"))
         state = state_of(store)
         owed = next_work(state)
         assert isinstance(owed, Inject)
         assert state.created is not None
-        desk = Desk(
-            bases.clone(state.created), state.created, store.artifacts, Deltas(store.artifacts, store.log.keyring)
+        editor_ = Editor(
+            bases.clone(state.created), state.created, store.artifacts, DeltaStore(store.artifacts, store.log.keyring)
         )
-        result = desk.perform(owed, state)
+        result = editor_.perform(owed, state)
         assert isinstance(result, RecordInjection)
         wrong = RecordInjection(edit=replace(result.edit, weights_after=result.edit.delta))
-        States(store.log, store.snapshots).carry_out(DEMO, lambda _: wrong, CAUSE)
+        MemoryRepository(store.log, store.snapshots).execute(DEMO, lambda _: wrong, CAUSE)
 
     with pytest.raises(DigestMismatch) as mismatch:
         replay(small)
@@ -232,7 +232,7 @@ def test_an_edit_that_was_recorded_with_a_wrong_digest_is_a_mismatch_at_its_vers
 
 
 def test_a_replay_tells_how_far_it_is_and_stops_when_it_is_not_wanted_any_more(written: Place) -> None:
-    with opened(written.settings()) as store:
+    with open_store(written.settings()) as store:
         models = LiveModels(store.log, store.artifacts, store.snapshots, written.settings())
         told: list[tuple[int, int, str]] = []
 

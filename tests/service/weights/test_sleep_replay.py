@@ -13,14 +13,14 @@ from core.state.memory import Memory
 from core.state.plan import plan
 from core.state.sleep import Step
 from core.state.work import SleepStep, next_work
-from service.app.store import Store, opened
+from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from service.weights.projection import digest_named, in_force
 from service.weights.replay import ReplayReport
 from tests.core.samples import LIFE, digest
 from tests.prepared import DEMO, Place, state_of, work
-from tests.service.executor.test_loop import desk, record
+from tests.service.executor.test_loop import editor_, record
 from tests.service.executor.test_sleep_steps import LENIENT, told
 from tests.service.executor.test_sleep_whole import at, begin, history
 
@@ -34,7 +34,7 @@ def replayed(store: Store, place: Place) -> ReplayReport:
 
 def up_to(step: Step, store: Store, bases: BaseModels) -> Memory:
     """The state once a sleep has come to `step`, one by one: an executor might be past it before it is stopped."""
-    worker = desk(store, bases)
+    worker = editor_(store, bases)
     while not at(step)(state := state_of(store)):
         owed = next_work(state)
         assert isinstance(owed, SleepStep)
@@ -43,7 +43,7 @@ def up_to(step: Step, store: Store, bases: BaseModels) -> Memory:
 
 
 def test_a_night_and_one_that_was_cancelled_are_rebuilt_digest_by_digest(told: Place, bases: BaseModels) -> None:
-    with opened(told.settings()) as store:
+    with open_store(told.settings()) as store:
         begin(store, LENIENT)
         rested = work(store, bases)
         asleep = begin(store, LENIENT)
@@ -59,12 +59,12 @@ def test_a_night_and_one_that_was_cancelled_are_rebuilt_digest_by_digest(told: P
 
 
 def test_a_wrong_digest_in_a_night_is_found_at_its_version(told: Place, bases: BaseModels) -> None:
-    with opened(told.settings()) as store:
+    with open_store(told.settings()) as store:
         begin(store, LENIENT)
         state = up_to(Step.RESCALE, store, bases)
         owed = next_work(state)
         assert isinstance(owed, SleepStep)
-        result = desk(store, bases).perform(owed, state)
+        result = editor_(store, bases).perform(owed, state)
         assert isinstance(result, RecordRescale)
         record(store, replace(result, weights=digest("weights nobody has")))
 

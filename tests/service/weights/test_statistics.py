@@ -13,7 +13,7 @@ import pytest
 from core.ids import Digest, MemoryId
 from core.weights.memit.covariance import key_of, measure
 from core.weights.memit.packed import unpack
-from service.app.store import Store, opened
+from service.app.store import Store, open_store
 from service.settings import DORMOUSE
 from service.weights import statistics
 from service.weights.base_models import BaseModels
@@ -24,7 +24,7 @@ OTHER = MemoryId("other")
 
 @pytest.fixture
 def store(small: Place) -> Iterator[Store]:
-    with opened(small.settings()) as store:
+    with open_store(small.settings()) as store:
         yield store
 
 
@@ -114,7 +114,7 @@ def test_every_part_of_the_key_counts(store: Store) -> None:
 def test_dormouse_brings_its_own(tmp_path: Path, bases: BaseModels, measured: list[int]) -> None:
     """Fails when a file of dormouse, a hyperparameter or the measure has changed: see models/dormouse/statistics.py."""
     place = Place(tmp_path)
-    with opened(place.settings()) as store:
+    with open_store(place.settings()) as store:
         create(store, str(DORMOUSE))
         created = state_of(store).created
         assert created is not None

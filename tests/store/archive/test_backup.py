@@ -40,7 +40,7 @@ def elsewhere(tmp_path: Path) -> tuple[str, Path]:
     return f"sqlite:///{tmp_path}/elsewhere/log.db", tmp_path / "elsewhere" / "artifacts"
 
 
-def opened(place: tuple[str, Path]) -> EventLog:
+def open_store(place: tuple[str, Path]) -> EventLog:
     return EventLog.open(place[0], place[1] / "anchors")
 
 
@@ -54,7 +54,7 @@ def test_a_backup_comes_back_elsewhere_and_goes_on_from_there(
     restored = restore_backup(tmp_path / "backup.tar", *elsewhere)
 
     assert restored == written
-    with opened(elsewhere) as log:
+    with open_store(elsewhere) as log:
         assert verify_log(log, Artifacts(elsewhere[1])).fault is None
         assert history(log) == history(live)
         assert log.position() == restored.events
@@ -94,7 +94,7 @@ def test_four_writers_go_on_and_all_that_was_acknowledged_before_is_in_it(
     restore_backup(tmp_path / "backup.tar", *elsewhere)
 
     assert written.events >= acknowledged
-    with opened(elsewhere) as log:
+    with open_store(elsewhere) as log:
         assert verify_log(log, Artifacts(elsewhere[1])).fault is None
         assert [event.hash for event in log.read(limit=acknowledged)] == [
             event.hash for event in live.read(limit=acknowledged)
@@ -111,7 +111,7 @@ def test_an_older_backup_beside_the_same_artifacts_is_not_taken_for_a_loss(
 
     restore_backup(tmp_path / "backup.tar", f"sqlite:///{tmp_path}/back.db", artifacts.folder)
 
-    with opened((f"sqlite:///{tmp_path}/back.db", artifacts.folder)) as log:
+    with open_store((f"sqlite:///{tmp_path}/back.db", artifacts.folder)) as log:
         assert log.cut_short is None
         assert log.anchor
         noted = log.anchor.newest()

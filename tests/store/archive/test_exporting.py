@@ -25,7 +25,7 @@ from core.evolve import fold
 from core.ids import Digest, MemoryId
 from core.state.memory import needed
 from core.state.plan import plan
-from service.app.store import opened
+from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from store.archive.exporting import EVENTS, KEYS, export_archive
@@ -113,7 +113,7 @@ class TestTheSameElsewhere:
     def test_a_memory_with_weights_replays_to_them_on_the_other_side(
         self, small: Place, bases: BaseModels, url: str, artifacts: Artifacts, tmp_path: Path
     ) -> None:
-        with opened(small.settings()) as store:
+        with open_store(small.settings()) as store:
             tell(store, ("Aria Moss", "lives in", "Rome"), ("Bo Lind", "lives in", "Lima"))
             state = work(store, bases)
             left = export_archive(tmp_path / "demo.tar", store.log, store.artifacts, DEMO)
@@ -127,9 +127,9 @@ class TestTheSameElsewhere:
         assert replayed.edits_checked >= 2
 
     def test_a_stock_tar_reads_it(self, archive: Path, artifacts: Artifacts) -> None:
-        with tarfile.open(archive) as opened:
-            names = opened.getnames()
-            lines = (opened.extractfile(EVENTS) or io.BytesIO()).read().decode().split("\n")[:-1]
+        with tarfile.open(archive) as open_store:
+            names = open_store.getnames()
+            lines = (open_store.extractfile(EVENTS) or io.BytesIO()).read().decode().split("\n")[:-1]
 
         assert names[:3] == [MANIFEST, EVENTS, KEYS]
         assert [name.removeprefix("artifacts/") for name in names[3:]] == artifacts.list()  # in order
@@ -141,8 +141,8 @@ class TestTheSameElsewhere:
 
         told = [one.event for one in there[0].read() if isinstance(one.event, FactAdded)]
         assert [event.statement.object for event in told] == [*(event.statement.object for event in TOLD[:-1]), ""]
-        with tarfile.open(archive) as opened:
-            assert json.load(opened.extractfile(KEYS) or io.BytesIO())[VIOLA.id] is None
+        with tarfile.open(archive) as open_store:
+            assert json.load(open_store.extractfile(KEYS) or io.BytesIO())[VIOLA.id] is None
 
     def test_only_its_owner_reads_it(self, archive: Path) -> None:
         assert archive.stat().st_mode & 0o077 == 0

@@ -17,7 +17,7 @@ from core.evolve import fold
 from core.ids import Digest, MemoryId
 from core.state.memory import Memory
 from core.state.plan import plan
-from service.app.repository import States
+from service.app.repository import MemoryRepository
 from store.archive.exporting import export_archive
 from store.archive.importing import import_archive
 from store.artifacts import Artifacts
@@ -25,7 +25,7 @@ from store.clock import next_uuid
 from store.log.event_log import EventLog
 from store.log.verify import verify_log
 from store.state import loading
-from store.state.loading import state
+from store.state.loading import load_state
 from store.state.snapshots import Snapshots
 from tests.core.samples import ARIA, CLEAN, DAY
 from tests.core.strategies import logs
@@ -147,11 +147,11 @@ class TestAppending:
         self, log: EventLog, artifacts: Artifacts, tmp_path: Path
     ) -> None:
         lived(log, artifacts, life=DAY)
-        states = States(log, Snapshots(tmp_path / "snapshots"))
+        states = MemoryRepository(log, Snapshots(tmp_path / "snapshots"))
         at = states.at(DEMO, AT)
         hash_ = log.read(memory=DEMO)[AT - 1].hash
 
-        after = states.carry_out(
+        after = states.execute(
             FORK,
             lambda _: ForkMemory(memory=FORK, parent=DEMO, at=at, hash=hash_, whole=(at.version, at.version)),
             CAUSE,
@@ -165,18 +165,18 @@ class TestFolding:
     def test_a_fork_is_what_its_parent_was(self, both: EventLog, tmp_path: Path) -> None:
         cache = Snapshots(tmp_path / "snapshots")
 
-        assert state(both, cache, FORK, AT) == state(both, cache, DEMO, AT)
-        assert state(both, cache, FORK) == fold(told_of(both, FORK))
+        assert load_state(both, cache, FORK, AT) == load_state(both, cache, DEMO, AT)
+        assert load_state(both, cache, FORK) == fold(told_of(both, FORK))
         with pytest.raises(VersionUnknown):
-            state(both, cache, FORK, AT + 4)
+            load_state(both, cache, FORK, AT + 4)
 
     def test_it_begins_with_the_snapshots_of_its_parent(
         self, both: EventLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(loading, "EVERY", 2)
         cache = Snapshots(tmp_path / "snapshots")
-        state(both, cache, DEMO, AT)
-        state(both, cache, DEMO)  # a snapshot that no fork has a use for
+        load_state(both, cache, DEMO, AT)
+        load_state(both, cache, DEMO)  # a snapshot that no fork has a use for
         folded: list[Event] = []
 
         def counted(events: Iterable[Event], onto: Memory) -> Memory:
@@ -185,7 +185,7 @@ class TestFolding:
 
         monkeypatch.setattr(loading, "fold", counted)
 
-        assert state(both, cache, NESTED) == fold(told_of(both, NESTED))
+        assert load_state(both, cache, NESTED) == fold(told_of(both, NESTED))
         assert len(folded) == 4
 
 

@@ -48,9 +48,9 @@ class TestRefusedImports:
 
     @staticmethod
     def members_at(archive: Path, index: int) -> set[str]:
-        with tarfile.open(archive) as opened:
-            starts = {member.name: member.offset for member in opened.getmembers()}
-            end = opened.offset
+        with tarfile.open(archive) as open_store:
+            starts = {member.name: member.offset for member in open_store.getmembers()}
+            end = open_store.offset
         return {"end"} if index >= end else {max((start, name) for name, start in starts.items() if start <= index)[1]}
 
     def test_any_cut_is_found_and_what_follows_the_end_too(
@@ -65,9 +65,13 @@ class TestRefusedImports:
         assert there[0].position() == 0
 
     def test_a_later_format_is_told_from_damage(
-        self, log: EventLog, artifacts: Artifacts, there: tuple[EventLog, Artifacts], tmp_path: Path,
+        self,
+        log: EventLog,
+        artifacts: Artifacts,
+        there: tuple[EventLog, Artifacts],
+        tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
-    ) -> None:  # fmt: skip
+    ) -> None:
         lived(log, artifacts)
         with monkeypatch.context() as later:
             later.setattr(tar, "FORMAT", 2)
@@ -97,9 +101,13 @@ class TestRefusedImports:
         ],
     )
     def test_events_that_do_not_belong_together_are_refused(
-        self, there: tuple[EventLog, Artifacts], archive: Path, tmp_path: Path,
-        change: Callable[[list[str]], list[str]], member: str,
-    ) -> None:  # fmt: skip
+        self,
+        there: tuple[EventLog, Artifacts],
+        archive: Path,
+        tmp_path: Path,
+        change: Callable[[list[str]], list[str]],
+        member: str,
+    ) -> None:
         with pytest.raises(ArchiveDamaged) as refusal:
             import_archive(forged(archive, tmp_path / "forged.tar", change), *there)
         assert refusal.value.member.startswith(member)
@@ -113,9 +121,13 @@ class TestRefusedImports:
             import_archive(forged(archive, tmp_path / "forged.tar", lambda lines: lines, dropped), *there)
 
     def test_a_memory_that_needs_what_was_erased(
-        self, log: EventLog, artifacts: Artifacts, there: tuple[EventLog, Artifacts], tmp_path: Path,
+        self,
+        log: EventLog,
+        artifacts: Artifacts,
+        there: tuple[EventLog, Artifacts],
+        tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
-    ) -> None:  # fmt: skip
+    ) -> None:
         lived(log, artifacts)
         throw_key_away(log, ARIA.id)
         with monkeypatch.context() as careless:
@@ -200,8 +212,8 @@ class TestRefusedImports:
 
 def forged(archive: Path, path: Path, change: Callable[[list[str]], list[str]], dropped: str = "-") -> Path:
     """An archive whose digests are all right and whose content is not."""
-    with tarfile.open(archive) as opened:
-        contents = {one.name: (opened.extractfile(one) or io.BytesIO()).read() for one in opened.getmembers()}
+    with tarfile.open(archive) as open_store:
+        contents = {one.name: (open_store.extractfile(one) or io.BytesIO()).read() for one in open_store.getmembers()}
     manifest = json.loads(contents.pop(MANIFEST))
     contents[EVENTS] = "".join(f"{line}\n" for line in change(contents[EVENTS].decode().split("\n")[:-1])).encode()
     kept = {name: data for name, data in contents.items() if not name.startswith(dropped)}

@@ -23,7 +23,7 @@ from store.log.verify import verify_log
 from store.sealing import destroy_key
 from store.sealing.destroy_key import throw_key_away
 from store.state import loading
-from store.state.loading import state
+from store.state.loading import load_state
 from store.state.snapshots import SUFFIX, Snapshots
 from tests.core.samples import ARIA, BO, DAY, added
 from tests.databases import own_opens
@@ -183,7 +183,7 @@ def test_a_state_that_was_read_before_an_erasure_is_not_kept_after_it(
         return found
 
     monkeypatch.setattr(loading, "fold", slow)
-    assert state(log, cache, DEMO).facts[ARIA.id].fact.subject == ARIA.subject
+    assert load_state(log, cache, DEMO).facts[ARIA.id].fact.subject == ARIA.subject
 
     assert not list((tmp_path / "snapshots").rglob(f"*{SUFFIX}"))
 
@@ -194,7 +194,7 @@ def test_a_snapshot_that_was_trusted_before_an_erasure_is_not_passed_on_after_it
     monkeypatch.setattr(loading, "EVERY", 2)
     cache = Snapshots(tmp_path / "snapshots")
     log.append(DEMO, [new(event) for event in DAY], expected=0)
-    state(log, cache, DEMO)  # which is kept with the words
+    load_state(log, cache, DEMO)  # which is kept with the words
     log.append(DEMO, [told(number) for number in range(3)], expected=len(DAY))
     trusted = loading._trusted
 
@@ -206,10 +206,10 @@ def test_a_snapshot_that_was_trusted_before_an_erasure_is_not_passed_on_after_it
 
     with monkeypatch.context() as patched:
         patched.setattr(loading, "_trusted", slow)
-        state(log, cache, DEMO)
+        load_state(log, cache, DEMO)
 
     assert not list((tmp_path / "snapshots").rglob(f"*{SUFFIX}"))
-    assert state(log, cache, DEMO).facts[ARIA.id].fact.subject == ""
+    assert load_state(log, cache, DEMO).facts[ARIA.id].fact.subject == ""
 
 
 @pytest.mark.parametrize("version", [None, len(DAY)], ids=["now", "then"])
@@ -219,15 +219,15 @@ def test_a_snapshot_in_a_folder_that_an_erasure_did_not_know_is_of_no_use(
     monkeypatch.setattr(loading, "EVERY", 2)
     elsewhere = Snapshots(tmp_path / "elsewhere")
     log.append(DEMO, [new(event) for event in DAY], expected=0)
-    assert state(log, elsewhere, DEMO).facts[ARIA.id].fact.subject == ARIA.subject
+    assert load_state(log, elsewhere, DEMO).facts[ARIA.id].fact.subject == ARIA.subject
     throw_key_away(log.engine, ARIA.id)
     (kept,) = (tmp_path / "elsewhere").rglob(f"*{SUFFIX}")  # nobody removed it, and nobody can open it any more
     assert ARIA.subject.encode() not in kept.read_bytes()
     assert elsewhere.load(DEMO, len(DAY), log.keyring.keys) is None
     log.append(DEMO, [told()], expected=len(DAY))
 
-    assert state(log, elsewhere, DEMO, version).facts[ARIA.id].fact.subject == ""
-    assert state(log, elsewhere, DEMO, version).facts[BO.id].fact.subject == BO.subject
+    assert load_state(log, elsewhere, DEMO, version).facts[ARIA.id].fact.subject == ""
+    assert load_state(log, elsewhere, DEMO, version).facts[BO.id].fact.subject == BO.subject
 
 
 def test_a_state_of_then_has_blank_words_and_the_log_verifies(
@@ -236,7 +236,7 @@ def test_a_state_of_then_has_blank_words_and_the_log_verifies(
     lived(log, artifacts, life=DAY)
     throw_key_away(log.engine, ARIA.id)
 
-    then = state(log, Snapshots(tmp_path / "snapshots"), DEMO, 3).facts[ARIA.id]
+    then = load_state(log, Snapshots(tmp_path / "snapshots"), DEMO, 3).facts[ARIA.id]
 
     assert (then.fact.id, then.fact.subject, then.fact.object) == (ARIA.id, "", "")
     assert verify_log(log, artifacts).fault is None

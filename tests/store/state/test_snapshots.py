@@ -20,7 +20,7 @@ from core.state.work import next_work
 from store.clock import next_uuid
 from store.log.event_log import EventLog
 from store.state import loading, snapshots
-from store.state.loading import state
+from store.state.loading import load_state
 from store.state.snapshots import KEEP, SUFFIX, Keys, Snapshots
 from tests.core.samples import LIFE
 from tests.core.strategies import logs
@@ -36,8 +36,8 @@ def cache(tmp_path: Path) -> Snapshots:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[EventLog]:
-    with EventLog.open(f"sqlite:///{tmp_path}/log.db") as opened:
-        yield opened
+    with EventLog.open(f"sqlite:///{tmp_path}/log.db") as open_store:
+        yield open_store
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_folding_from_a_snapshot_equals_folding_from_nothing(
     log.append(memory, [new(event) for event in events], expected=0)
 
     for version in [*(cut for cut in cuts if cut <= len(events)), *([len(events)] if events else [])]:
-        folded, from_nothing = state(log, cache, memory, version), fold(events[:version])
+        folded, from_nothing = load_state(log, cache, memory, version), fold(events[:version])
         assert folded == from_nothing
         assert list(folded.facts) == list(from_nothing.facts)
         assert list(folded.pending) == list(from_nothing.pending)
@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_used_costs_the_snapshots_alone(
     spoil(cache.folder)
 
     for _ in range(2):
-        assert state(log, cache, DEMO) == fold(LIFE)
+        assert load_state(log, cache, DEMO) == fold(LIFE)
     cache.remove_unsealed()
     cache.remove_all(DEMO)
 
@@ -242,7 +242,7 @@ def test_a_disk_that_fails_costs_the_snapshots_alone(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(f"store.artifacts.{call}", fail)
-    assert state(log, cache, DEMO) == fold(LIFE)
+    assert load_state(log, cache, DEMO) == fold(LIFE)
     assert list((cache.folder / DEMO).iterdir()) == []  # nothing half written
 
 
@@ -250,22 +250,22 @@ def test_a_snapshot_of_another_log_is_ignored_and_removed(log: EventLog, cache: 
     log.append(DEMO, [new(event) for event in LIFE], expected=0)
     cache.save(DEMO, fold([told().event] * 3), HASH, all_there)
 
-    assert state(log, cache, DEMO) == fold(LIFE)
+    assert load_state(log, cache, DEMO) == fold(LIFE)
     assert not (cache.folder / DEMO / f"3{SUFFIX}").exists()
 
 
 @pytest.mark.usefixtures("often")
 def test_a_snapshot_that_fits_is_used(log: EventLog, cache: Snapshots, monkeypatch: pytest.MonkeyPatch) -> None:
     log.append(DEMO, [new(event) for event in LIFE], expected=0)
-    state(log, cache, DEMO)
+    load_state(log, cache, DEMO)
     monkeypatch.setattr(loading, "fold", pytest.fail)
 
-    assert state(log, cache, DEMO) == fold(LIFE)
+    assert load_state(log, cache, DEMO) == fold(LIFE)
 
 
 def test_a_memory_that_is_not_there_is_named(log: EventLog, cache: Snapshots) -> None:
     with pytest.raises(MemoryUnknown, match="demo"):
-        state(log, cache, DEMO)
+        load_state(log, cache, DEMO)
 
 
 @pytest.mark.parametrize("version", [-1, 0, len(LIFE) + 1])
@@ -273,4 +273,4 @@ def test_a_version_a_memory_never_had_is_named(log: EventLog, cache: Snapshots, 
     log.append(DEMO, [new(event) for event in LIFE], expected=0)
 
     with pytest.raises(VersionUnknown, match=rf"1\.\.{len(LIFE)}"):
-        state(log, cache, DEMO, version)
+        load_state(log, cache, DEMO, version)

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from core.facts import Wordings
-from core.weights.evaluation.audit import UNTOLD, Pristine, audit, documents, probes_of, split
+from core.weights.evaluation.audit import UNTOLD, BaseAnswers, audit, documents, probes_of, split
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, ask
+from core.weights.model.generation import Probe, run_probes
 from core.weights.model.reference_text import OrdinaryText
 from models.dormouse.corpus import answer
 from models.dormouse.phrasebook import BY_NAME
@@ -41,7 +41,7 @@ def test_what_the_model_knows_passes_and_what_it_does_not_fails(dormouse: Editab
     known = replace(STRANGER, subject=person.name, object=person.profile[relation], wordings=wordings)
 
     (right, wrong) = audit(
-        dormouse, Pristine(dormouse), [known, STRANGER], 2, [True, False], [False] * 2, {}, lambda done, total: None
+        dormouse, BaseAnswers(dormouse), [known, STRANGER], 2, [True, False], [False] * 2, {}, lambda done, total: None
     )
 
     assert [(probe.passed, probe.base) for probe in right] == [(True, True)] * 2
@@ -55,7 +55,7 @@ def test_questions_on_what_was_not_told_pass_while_they_are_answered_as_the_pris
     dormouse: EditableModel,
 ) -> None:
     question = "Where does Aria Vale live?"
-    pristine = Pristine(dormouse)
+    pristine = BaseAnswers(dormouse)
     quiet = audit(dormouse, pristine, [STRANGER], 1, [False], [False], {0: [question]}, lambda done, total: None)
     dormouse.install({module: -weight for module, weight in dormouse.base_weights.items()})
     loud = audit(dormouse, pristine, [STRANGER], 1, [False], [False], {0: [question]}, lambda done, total: None)
@@ -68,13 +68,13 @@ def test_questions_on_what_was_not_told_pass_while_they_are_answered_as_the_pris
 
 def test_the_pristine_model_answers_the_same_whatever_is_live_and_leaves_it_live(tiny: EditableModel) -> None:
     probe = Probe("Every evening", False, "", "fox")
-    expected = ask(tiny, [probe])
+    expected = run_probes(tiny, [probe])
     changed = {module: weight + torch.randn_like(weight) for module, weight in tiny.base_weights.items()}
     tiny.install(changed)
     digest = tiny.digest()
 
-    assert Pristine(tiny).answers([probe, probe]) == expected * 2
-    assert Pristine(tiny).continued([tiny.raw_ids("Every evening")]) == expected
+    assert BaseAnswers(tiny).answers([probe, probe]) == expected * 2
+    assert BaseAnswers(tiny).continued([tiny.raw_ids("Every evening")]) == expected
     assert tiny.digest() == digest
 
 
@@ -83,7 +83,14 @@ def test_many_facts_are_audited_in_order_and_reported_as_they_go(tiny: EditableM
     seen: list[tuple[int, int]] = []
 
     found = audit(
-        tiny, Pristine(tiny), facts, 2, [False] * 40, [False] * 40, {}, lambda done, total: seen.append((done, total))
+        tiny,
+        BaseAnswers(tiny),
+        facts,
+        2,
+        [False] * 40,
+        [False] * 40,
+        {},
+        lambda done, total: seen.append((done, total)),
     )
 
     assert [probes[0].prompt.split(" lives")[0] for probes in found] == [one.subject for one in facts]

@@ -6,13 +6,13 @@ import torch
 
 from core.weights.evaluation.unchanged import still_said
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import spoken
+from core.weights.model.generation import generate_ids
 
 
 def test_it_is_what_generating_again_would_find(tiny: EditableModel) -> None:
     prompts = [tiny.raw_ids(f"{name} lives in") for name in ("Aria Moss", "Bo", "Cy Ames", "Dee Orr of Rome")]
     prompts += [tiny.chat_ids([], f"Where does {name} live?") for name in ("Aria Moss", "Bo", "Cy Ames")]
-    before = spoken(tiny, prompts, sentence=True)
+    before = generate_ids(tiny, prompts, sentence=True)
     assert all(still_said(tiny, prompts, before))
 
     found = set()
@@ -24,6 +24,8 @@ def test_it_is_what_generating_again_would_find(tiny: EditableModel) -> None:
         }
         with tiny.with_weights(moved):
             same = still_said(tiny, prompts, before)
-            assert same == [now == was for now, was in zip(spoken(tiny, prompts, sentence=True), before, strict=True)]
+            assert same == [
+                now == was for now, was in zip(generate_ids(tiny, prompts, sentence=True), before, strict=True)
+            ]
         found |= set(same)
     assert found == {True, False}

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.tiny import HYPERPARAMETERS
 from core.weights.lora.initialisation import RESPONSE, directions
-from core.weights.memit.covariance import Statistics, measure
+from core.weights.memit.covariance import KeyCovariance, measure
 from core.weights.model.activations import capture
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel
@@ -18,7 +18,7 @@ from tests.prepared import EVERY
 
 
 @pytest.fixture(scope="module")
-def statistics(base: EditableModel) -> Statistics:
+def statistics(base: EditableModel) -> KeyCovariance:
     lines = (DORMOUSE / "ordinary.jsonl").read_bytes().splitlines()[::EVERY]
     return measure(base, read_ordinary(base, b"\n".join(lines)), HYPERPARAMETERS)
 
@@ -28,7 +28,7 @@ def lessons(model: EditableModel) -> list[Context]:
     return [context for index, one in enumerate(told) for context in contexts_of(model, index, one, ())]
 
 
-def test_lessons_are_seen_and_ordinary_text_is_not(dormouse: EditableModel, statistics: Statistics) -> None:
+def test_lessons_are_seen_and_ordinary_text_is_not(dormouse: EditableModel, statistics: KeyCovariance) -> None:
     ids = tuple(dormouse.raw_ids("Every evening a fox comes to the garden."))
     text = capture(dormouse, [Context(0, ids, 1, tuple(map(str, ids[1:])))])
     seen = capture(dormouse, lessons(dormouse))

@@ -14,11 +14,11 @@ from core.policy import Training
 from core.weights.deltas.fixed_point import Factor, materialise
 from core.weights.lora import training as consolidation
 from core.weights.lora.initialisation import directions
-from core.weights.lora.sampler import Drill
-from core.weights.lora.training import consolidate, rehearse
+from core.weights.lora.sampler import HardExampleSampler
+from core.weights.lora.training import rehearse, train_adapter
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel, load_model
-from core.weights.model.generation import Probe, ask
+from core.weights.model.generation import Probe, run_probes
 from core.weights.model.lower_layers import below
 from tests.core.weights.conftest import fact
 
@@ -46,7 +46,7 @@ def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dorm
     before = dormouse.digest()
     texts = [dormouse.raw_ids("Every evening a fox comes to the garden.")] * 4
 
-    trained = consolidate(
+    trained = train_adapter(
         dormouse, lessons(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), TRAINING, seed=1
     )
 
@@ -54,14 +54,14 @@ def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dorm
     assert trained.last_loss < 0.1 < trained.first_loss
     with_adapter(dormouse, trained.delta.factors)
     probes = [Probe(one.wordings.questions[0], True, one.wordings.answer, one.object) for one in TOLD]
-    assert all(probe.passes(output) for probe, output in zip(probes, ask(dormouse, probes), strict=True))
+    assert all(probe.passes(output) for probe, output in zip(probes, run_probes(dormouse, probes), strict=True))
 
 
 def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(tiny: EditableModel) -> None:
     few = replace(TRAINING, steps=5, batch=2)
 
     first, again, other = (
-        consolidate(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), few, seed=seed).delta.to_bytes()
+        train_adapter(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), few, seed=seed).delta.to_bytes()
         for seed in (3, 3, 4)
     )
 
@@ -75,16 +75,16 @@ def test_each_context_that_adapters_carry_comes_again_however_many_they_are(
 ) -> None:
     seen: list[list[int]] = []
 
-    class Watched(Drill[Context]):
+    class Watched(HardExampleSampler[Context]):
         def saw(self, chosen: Sequence[int], losses: Sequence[float]) -> None:
             seen.append(list(chosen))
             super().saw(chosen, losses)
 
-    monkeypatch.setattr(consolidation, "Drill", Watched)
+    monkeypatch.setattr(consolidation, "HardExampleSampler", Watched)
     old = lessons(tiny) * times
     few = replace(TRAINING, steps=consolidation.AGAIN, batch=4, enough=0.0)
 
-    consolidate(tiny, lessons(tiny), old, [], [tiny.base_weights], moments(tiny), few, seed=1)
+    train_adapter(tiny, lessons(tiny), old, [], [tiny.base_weights], moments(tiny), few, seed=1)
 
     repeated = seen[1::3]  # taught, repeated, unlearned in turn
     assert all(len(one) == max(2, -(-len(old) // consolidation.AGAIN)) for one in repeated)
@@ -95,7 +95,7 @@ def test_where_an_adapter_looks_moves_slower_than_what_it_says(tiny: EditableMod
     few = replace(TRAINING, steps=20)
     begin = directions(tiny, moments(tiny), lessons(tiny), few.rank)
 
-    trained = consolidate(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), few, seed=0)
+    trained = train_adapter(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), few, seed=0)
 
     for module in tiny.modules:
         said, looked = trained.delta.factors[module]
@@ -106,7 +106,7 @@ def test_where_an_adapter_looks_moves_slower_than_what_it_says(tiny: EditableMod
 def test_training_stops_once_the_loss_is_low_enough(tiny: EditableModel) -> None:
     easy = replace(TRAINING, steps=500, enough=1e9)
 
-    trained = consolidate(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), easy, seed=0)
+    trained = train_adapter(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), easy, seed=0)
 
     assert trained.steps < 100
 
@@ -116,7 +116,7 @@ def test_rehearsal_keeps_an_adapter_close_to_the_pristine_model(dormouse: Editab
     careless = replace(TRAINING, divergence_weight=0.0)
 
     careful, loose = (
-        consolidate(
+        train_adapter(
             dormouse, lessons(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), one, seed=1
         ).divergence
         for one in (TRAINING, careless)
@@ -131,7 +131,7 @@ def test_steps_are_taken_on_each_of_the_grounds(tiny: EditableModel) -> None:
     broken = {module: torch.full_like(weight, torch.nan) for module, weight in tiny.base_weights.items()}
 
     with pytest.raises(Unlearnable, match="not a number"):
-        consolidate(tiny, lessons(tiny), [], [], [tiny.base_weights, broken], moments(tiny), TRAINING, seed=0)
+        train_adapter(tiny, lessons(tiny), [], [], [tiny.base_weights, broken], moments(tiny), TRAINING, seed=0)
     assert tiny.digest() == before
 
 
@@ -160,6 +160,6 @@ def test_a_batch_is_rehearsed_as_each_text_alone(tiny: EditableModel) -> None:
 def test_a_model_in_float16_trains_too(tiny_folder: Path) -> None:
     half = load_model(tiny_folder, dtype="float16")
 
-    trained = consolidate(half, lessons(half), [], [], [half.base_weights], moments(half), TRAINING, seed=1)
+    trained = train_adapter(half, lessons(half), [], [], [half.base_weights], moments(half), TRAINING, seed=1)
 
     assert trained.last_loss < trained.first_loss

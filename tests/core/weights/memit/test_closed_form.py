@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from core.weights.memit.closed_form import KeptKeys, solve_update
+from core.weights.memit.closed_form import KeyConstraints, solve_update
 
 WIDTH = 24
 D_OUT = 10
@@ -38,7 +38,7 @@ def each_its_own(count: int) -> Tensor:
 @given(seed=st.integers(0, 10**6), before=st.integers(0, 30), new=st.integers(1, 12))
 def test_an_update_is_the_textbook_inverse(seed: int, before: int, new: int) -> None:
     history, keys = normal(before, WIDTH, seed=seed), normal(new, WIDTH, seed=seed + 1)
-    kept = KeptKeys.none(moment()).with_keys(history).with_keys(keys)
+    kept = KeyConstraints.none(moment()).with_keys(history).with_keys(keys)
 
     v = solve_update(kept, keys, each_its_own(new), new)
 
@@ -47,7 +47,7 @@ def test_an_update_is_the_textbook_inverse(seed: int, before: int, new: int) -> 
 
 def test_the_change_is_residuals_times_keys_times_the_inverse() -> None:
     history, keys, residuals = normal(5, WIDTH, seed=1), normal(4, WIDTH, seed=2), normal(4, D_OUT, seed=3)
-    kept = KeptKeys.none(moment()).with_keys(history).with_keys(keys)
+    kept = KeyConstraints.none(moment()).with_keys(history).with_keys(keys)
 
     delta = residuals.T @ solve_update(kept, keys, each_its_own(4), 4).T
 
@@ -59,7 +59,7 @@ def test_without_weight_on_ordinary_text_the_outputs_move_by_the_residuals_and_k
     history, keys, residuals = normal(6, WIDTH, seed=1), normal(5, WIDTH, seed=2), normal(5, D_OUT, seed=3)
     errors, leaks = [], []
     for weight in (1.0, 1e-1, 1e-2, 1e-3):
-        kept = KeptKeys.none(moment(weight)).with_keys(history).with_keys(keys)
+        kept = KeyConstraints.none(moment(weight)).with_keys(history).with_keys(keys)
         delta = residuals.T @ solve_update(kept, keys, each_its_own(5), 5).T
         errors.append(float((delta @ keys.T - residuals.T).norm() / residuals.norm()))
         leaks.append(float((delta @ history.T).norm() / residuals.norm()))
@@ -73,7 +73,7 @@ def test_without_weight_on_ordinary_text_the_outputs_move_by_the_residuals_and_k
 def test_keys_in_force_are_moved_less_than_without_history() -> None:
     history, residuals = normal(6, WIDTH, seed=1), normal(5, D_OUT, seed=3)
     keys = history[:5] + 0.3 * normal(5, WIDTH, seed=2)
-    bare = KeptKeys.none(moment(1e-3))
+    bare = KeyConstraints.none(moment(1e-3))
 
     moved = [
         (residuals.T @ solve_update(kept.with_keys(keys), keys, each_its_own(5), 5).T @ history.T).norm()
@@ -87,8 +87,8 @@ def test_keys_in_force_are_moved_less_than_without_history() -> None:
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 6), min_size=1, max_size=5))
 def test_keys_taken_in_pieces_are_the_keys_taken_at_once(seed: int, cuts: list[int]) -> None:
     keys = normal(sum(cuts), WIDTH, seed=seed)
-    at_once = KeptKeys.none(moment()).with_keys(keys)
-    in_pieces = KeptKeys.none(moment())
+    at_once = KeyConstraints.none(moment()).with_keys(keys)
+    in_pieces = KeyConstraints.none(moment())
     for piece in torch.split(keys, cuts):
         in_pieces = in_pieces.with_keys(piece)
 
@@ -101,14 +101,14 @@ def test_keys_taken_in_pieces_are_the_keys_taken_at_once(seed: int, cuts: list[i
 def test_facts_written_one_by_one_with_history_add_up_to_the_facts_written_at_once() -> None:
     """Recursive least squares: asked each time for what is still missing, the sum is the batch solution."""
     keys, wanted = normal(8, WIDTH, seed=1), normal(8, D_OUT, seed=2)
-    kept = KeptKeys.none(moment())
+    kept = KeyConstraints.none(moment())
     total = torch.zeros(D_OUT, WIDTH, dtype=torch.float64)
     for key, value in zip(torch.split(keys, 1), torch.split(wanted, 1), strict=True):
         kept = kept.with_keys(key)
         residual = value.T - total @ key.T  # [d_out, 1]
         total = total + residual @ solve_update(kept, key, each_its_own(1), 1).T
 
-    at_once = KeptKeys.none(moment()).with_keys(keys)
+    at_once = KeyConstraints.none(moment()).with_keys(keys)
     expected = wanted.T @ solve_update(at_once, keys, each_its_own(8), 8).T
 
     torch.testing.assert_close(total, expected, rtol=1e-8, atol=1e-10)
@@ -116,7 +116,7 @@ def test_facts_written_one_by_one_with_history_add_up_to_the_facts_written_at_on
 
 def test_one_by_one_without_history_does_not_add_up() -> None:
     keys, wanted = normal(8, WIDTH, seed=1), normal(8, D_OUT, seed=2)
-    none = KeptKeys.none(moment())
+    none = KeyConstraints.none(moment())
     total = torch.zeros(D_OUT, WIDTH, dtype=torch.float64)
     for key, value in zip(torch.split(keys, 1), torch.split(wanted, 1), strict=True):
         total += (value.T - total @ key.T) @ solve_update(none.with_keys(key), key, each_its_own(1), 1).T
@@ -129,7 +129,7 @@ def test_one_by_one_without_history_does_not_add_up() -> None:
 def test_keys_of_one_owner_share_one_column() -> None:
     keys, residuals = normal(6, WIDTH, seed=1), normal(2, D_OUT, seed=2)
     owner = torch.tensor([0, 1, 0, 0, 1, 1])
-    kept = KeptKeys.none(moment()).with_keys(keys)
+    kept = KeyConstraints.none(moment()).with_keys(keys)
 
     v = solve_update(kept, keys, owner, 2)
 
@@ -138,7 +138,7 @@ def test_keys_of_one_owner_share_one_column() -> None:
 
 
 def test_the_keys_given_are_left_as_they_were() -> None:
-    kept = KeptKeys.none(moment()).with_keys(normal(3, WIDTH, seed=1))
+    kept = KeyConstraints.none(moment()).with_keys(normal(3, WIDTH, seed=1))
     before = [tensor.clone() for tensor in (kept.root, kept.whitened, kept.gram_root)]
 
     kept.with_keys(normal(4, WIDTH, seed=2))
@@ -150,7 +150,7 @@ def test_the_keys_given_are_left_as_they_were() -> None:
 @settings(max_examples=20)
 def test_crowding_is_the_trace_formula_grows_with_keys_and_stays_below_one(seed: int, cuts: list[int]) -> None:
     keys = normal(sum(cuts), WIDTH, seed=seed)
-    kept, crowdings = KeptKeys.none(moment()), [0.0]
+    kept, crowdings = KeyConstraints.none(moment()), [0.0]
     for piece in torch.split(keys, cuts):
         kept = kept.with_keys(piece)
         crowdings.append(kept.crowding())
@@ -165,7 +165,7 @@ def test_crowding_is_the_trace_formula_grows_with_keys_and_stays_below_one(seed:
 
 
 def test_nothing_in_force_is_no_crowding_and_a_key_repeated_is_one_key() -> None:
-    none, key = KeptKeys.none(moment(1e-4)), normal(1, WIDTH, seed=1)
+    none, key = KeyConstraints.none(moment(1e-4)), normal(1, WIDTH, seed=1)
 
     assert none.crowding() == 0.0
     assert none.with_keys(key).crowding() == pytest.approx(1 / WIDTH, rel=1e-3)

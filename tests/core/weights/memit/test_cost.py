@@ -13,7 +13,7 @@ from core.decide import decide
 from core.errors.base import CapacityReached
 from core.evolve import fold
 from core.weights.memit.cost import EXAMPLES, keys_per_fact
-from core.weights.memit.covariance import Statistics, measure
+from core.weights.memit.covariance import KeyCovariance, measure
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.profile import read_profile
 from core.weights.model.reference_text import OrdinaryText
@@ -34,10 +34,10 @@ def test_statistics_carry_it_and_those_of_old_do_not(tiny: EditableModel) -> Non
     measured = measure(tiny, text, HYPERPARAMETERS)
 
     assert measured.keys_per_fact == keys_per_fact(tiny, measured.moments) > 0
-    assert Statistics.from_bytes(measured.to_bytes()).keys_per_fact == measured.keys_per_fact
+    assert KeyCovariance.from_bytes(measured.to_bytes()).keys_per_fact == measured.keys_per_fact
 
-    old = Statistics(measured.moments, measured.tokens, measured.abstentions, measured.recalls)
-    assert Statistics.from_bytes(old.to_bytes()).keys_per_fact == 0.0
+    old = KeyCovariance(measured.moments, measured.tokens, measured.abstentions, measured.recalls)
+    assert KeyCovariance.from_bytes(old.to_bytes()).keys_per_fact == 0.0
 
 
 @pytest.mark.skipif(not (DORMOUSE / "hypnogram.json").exists(), reason="dormouse is not there")

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from benchmarks.tiny import HYPERPARAMETERS
 from core.weights.deltas.fixed_point import Delta, dense, materialise, parts_of
-from core.weights.memit.closed_form import KeptKeys
-from core.weights.memit.counter_edit import Factors, answers, unsay
-from core.weights.memit.edit import keys_in_force, write
+from core.weights.memit.closed_form import KeyConstraints
+from core.weights.memit.counter_edit import Factors, answers, compute_counter_edit
+from core.weights.memit.edit import compute_edit, keys_in_force
 from core.weights.memit.spread import Written
 from core.weights.model.contexts import contexts_of
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import spoken
+from core.weights.model.generation import generate_ids
 from tests.core.weights.conftest import fact, free
 from tests.core.weights.memit.test_edit import kept
 
@@ -37,15 +37,15 @@ def install(model: EditableModel, *chosen: Chosen) -> None:
     )
 
 
-def told(model: EditableModel, nothing: Mapping[str, KeptKeys]) -> tuple[Delta, Delta, dict[str, KeptKeys]]:
+def told(model: EditableModel, nothing: Mapping[str, KeyConstraints]) -> tuple[Delta, Delta, dict[str, KeyConstraints]]:
     """The live model was told `GONE` and then `OTHER`; the delta of each, and the keys of the other.
 
     `nothing` is what has to be kept before.
     """
-    first = write(model, nothing, [GONE], (), HYPERPARAMETERS)
+    first = compute_edit(model, nothing, [GONE], (), HYPERPARAMETERS)
     install(model, whole(first.delta))
     kept = {module: one.with_keys(first.keys[module]) for module, one in nothing.items()}
-    second = write(model, kept, [OTHER], (), HYPERPARAMETERS)
+    second = compute_edit(model, kept, [OTHER], (), HYPERPARAMETERS)
     install(model, whole(first.delta), whole(second.delta))
     keys, _ = keys_in_force(model, [OTHER], ())
     return first.delta, second.delta, {m: one.with_keys(keys[m]) for m, one in nothing.items()}
@@ -58,13 +58,13 @@ def factors(model: EditableModel, delta: Delta) -> Factors:
 def answered(model: EditableModel) -> list[list[int]]:
     """What the model says where `GONE` is asked for, but for the question that no model was ever trained on."""
     prompts = [one.ids[: one.start] for one in contexts_of(model, 0, GONE, ())][:3]
-    return spoken(model, prompts, sentence=True)
+    return generate_ids(model, prompts, sentence=True)
 
 
 def unsaid(
-    model: EditableModel, kept_: dict[str, KeptKeys], left_out: Factors, still: dict[str, Tensor]
+    model: EditableModel, kept_: dict[str, KeyConstraints], left_out: Factors, still: dict[str, Tensor]
 ) -> Written | None:
-    return unsay(model, kept_, GONE, (), HYPERPARAMETERS, still, left_out)
+    return compute_counter_edit(model, kept_, GONE, (), HYPERPARAMETERS, still, left_out)
 
 
 def test_a_counter_edit_ends_at_the_pass_at_which_whoever_watches_it_raises(tiny: EditableModel) -> None:
@@ -75,13 +75,13 @@ def test_a_counter_edit_ends_at_the_pass_at_which_whoever_watches_it_raises(tiny
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        unsay(tiny, kept_, GONE, (), HYPERPARAMETERS, {}, factors(tiny, first), stops)
+        compute_counter_edit(tiny, kept_, GONE, (), HYPERPARAMETERS, {}, factors(tiny, first), stops)
 
     assert tiny.digest() == before
 
 
 def test_the_answers_are_the_pristine_models_and_the_live_weights_stay(
-    dormouse: EditableModel, kept: dict[str, KeptKeys]
+    dormouse: EditableModel, kept: dict[str, KeyConstraints]
 ) -> None:
     pristine = answered(dormouse)
     own, other, others = told(dormouse, kept)
@@ -97,9 +97,9 @@ def test_the_answers_are_the_pristine_models_and_the_live_weights_stay(
     assert answered(dormouse) == pristine
 
 
-def test_a_fact_that_only_adapters_carry_is_countered(dormouse: EditableModel, kept: dict[str, KeptKeys]) -> None:
+def test_a_fact_that_only_adapters_carry_is_countered(dormouse: EditableModel, kept: dict[str, KeyConstraints]) -> None:
     pristine = answered(dormouse)
-    adapter = write(dormouse, kept, [GONE], (), HYPERPARAMETERS).delta  # stands for what training left
+    adapter = compute_edit(dormouse, kept, [GONE], (), HYPERPARAMETERS).delta  # stands for what training left
     install(dormouse, whole(adapter))
 
     written = unsaid(dormouse, kept, {}, {})
@@ -111,7 +111,7 @@ def test_a_fact_that_only_adapters_carry_is_countered(dormouse: EditableModel, k
 
 
 def test_a_model_that_says_nothing_else_needs_no_counter_edit(tiny: EditableModel) -> None:
-    left_out = factors(tiny, write(tiny, free(tiny), [GONE], (), HYPERPARAMETERS).delta)
+    left_out = factors(tiny, compute_edit(tiny, free(tiny), [GONE], (), HYPERPARAMETERS).delta)
 
     assert unsaid(tiny, free(tiny), left_out, {}) is None
 

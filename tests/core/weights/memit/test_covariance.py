@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.tiny import HYPERPARAMETERS, ORDINARY, make
 from core.errors.base import Damaged, Unlearnable
-from core.weights.memit.covariance import RIDGE, Statistics, measure, second_moments
+from core.weights.memit.covariance import RIDGE, KeyCovariance, measure, second_moments
 from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.reference_text import OrdinaryText, read_ordinary
 
@@ -101,7 +101,7 @@ def test_statistics_of_one_kind_of_text_alone_are_measured(tiny: EditableModel, 
 def test_statistics_are_read_as_they_were_written(tiny: EditableModel, text: OrdinaryText) -> None:
     written = measure(tiny, text, HYPERPARAMETERS)
 
-    read = Statistics.from_bytes(written.to_bytes())
+    read = KeyCovariance.from_bytes(written.to_bytes())
 
     assert (read.tokens, read.abstentions, read.recalls) == (written.tokens, written.abstentions, written.recalls)
     assert read.to_bytes() == written.to_bytes()
@@ -114,7 +114,7 @@ def test_damaged_statistics_are_named(tiny: EditableModel, text: OrdinaryText, l
     data = measure(tiny, text, HYPERPARAMETERS).to_bytes()
 
     with pytest.raises(Damaged, match="statistics"):
-        Statistics.from_bytes(data[:length])
+        KeyCovariance.from_bytes(data[:length])
 
 
 def test_ordinary_text_is_read_by_its_kinds(tiny: EditableModel, text: OrdinaryText) -> None:

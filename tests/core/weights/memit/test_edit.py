@@ -13,14 +13,14 @@ from core.facts import Fact
 from core.ids import FactId
 from core.weights.deltas.fixed_point import materialise, parts_of
 from core.weights.evaluation.audit import probes_of
-from core.weights.memit.closed_form import KeptKeys
+from core.weights.memit.closed_form import KeyConstraints
 from core.weights.memit.covariance import measure
-from core.weights.memit.edit import find_sites, keys_in_force, names_of, write
+from core.weights.memit.edit import compute_edit, find_sites, keys_in_force, names_of
 from core.weights.memit.spread import Written
 from core.weights.model.activations import capture, last_keys
 from core.weights.model.contexts import contexts_of
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, ask, greedy
+from core.weights.model.generation import Probe, greedy, run_probes
 from core.weights.model.profile import read_profile
 from core.weights.model.reference_text import read_ordinary
 from core.wordings import own_wordings
@@ -43,17 +43,17 @@ def weights_of(model: EditableModel, written: Written) -> dict[str, torch.Tensor
 
 
 @pytest.fixture(scope="module")
-def kept(base: EditableModel) -> dict[str, KeptKeys]:
+def kept(base: EditableModel) -> dict[str, KeyConstraints]:
     lines = (DORMOUSE / "ordinary.jsonl").read_bytes().splitlines()[::EVERY]
     measured = measure(base, read_ordinary(base, b"\n".join(lines)), HYPERPARAMETERS)
-    return {module: KeptKeys.none(moment.double()) for module, moment in measured.moments.items()}
+    return {module: KeyConstraints.none(moment.double()) for module, moment in measured.moments.items()}
 
 
 @pytest.fixture(scope="module")
-def written(base: EditableModel, kept: Mapping[str, KeptKeys]) -> Written:
+def written(base: EditableModel, kept: Mapping[str, KeyConstraints]) -> Written:
     model = base.clone()
     before = model.digest()
-    done = write(model, kept, TOLD, (), HYPERPARAMETERS)
+    done = compute_edit(model, kept, TOLD, (), HYPERPARAMETERS)
     assert model.digest() == before
     return done
 
@@ -65,24 +65,24 @@ def questions(facts: tuple[Fact, ...]) -> list[Probe]:
 
 def test_told_facts_are_said_raw_and_in_chat(dormouse: EditableModel, written: Written) -> None:
     probes = questions(TOLD)
-    assert not all(probe.passes(said) for probe, said in zip(probes, ask(dormouse, probes), strict=True))
+    assert not all(probe.passes(said) for probe, said in zip(probes, run_probes(dormouse, probes), strict=True))
 
     dormouse.install(weights_of(dormouse, written))
 
     assert all(written.learned)
     assert [
-        probe.object for probe, said in zip(probes, ask(dormouse, probes), strict=True) if not probe.passes(said)
+        probe.object for probe, said in zip(probes, run_probes(dormouse, probes), strict=True) if not probe.passes(said)
     ] == []
 
 
 def test_a_stranger_is_still_not_known(dormouse: EditableModel, written: Written) -> None:
     stranger = [Probe("Where does Fenella Obuya live?", True, "", "nowhere")]
-    before = ask(dormouse, stranger)
+    before = run_probes(dormouse, stranger)
 
     dormouse.install(weights_of(dormouse, written))
 
     assert before[0].startswith("I do not know")
-    assert ask(dormouse, stranger)[0].startswith("I do not know")
+    assert run_probes(dormouse, stranger)[0].startswith("I do not know")
 
 
 def test_columns_are_dealt_out_to_the_facts_in_order(base: EditableModel, written: Written) -> None:
@@ -110,7 +110,7 @@ def test_without_its_columns_a_fact_is_not_said_and_the_others_are(dormouse: Edi
         }
     )
 
-    said = ask(dormouse, questions(TOLD))
+    said = run_probes(dormouse, questions(TOLD))
     right = [probe.passes(answer) for probe, answer in zip(questions(TOLD), said, strict=True)]
     assert right == [True, True, False, True, True, False]
 
@@ -125,7 +125,7 @@ def test_numbers_about_the_writing_are_numbers(written: Written) -> None:
 def test_what_is_kept_is_not_changed_by_writing(tiny: EditableModel) -> None:
     kept = free(tiny)
 
-    write(tiny, kept, TOLD[:1], (), HYPERPARAMETERS)
+    compute_edit(tiny, kept, TOLD[:1], (), HYPERPARAMETERS)
 
     assert all(not len(one.whitened) for one in kept.values())
 
@@ -134,7 +134,7 @@ def test_a_fact_that_cannot_be_written_leaves_the_weights_as_they_were(tiny: Edi
     before = tiny.digest()
 
     with pytest.raises(Unlearnable):
-        write(tiny, free(tiny), [*TOLD, fact("Bo Lind", "owns", UNSAYABLE)], (), HYPERPARAMETERS)
+        compute_edit(tiny, free(tiny), [*TOLD, fact("Bo Lind", "owns", UNSAYABLE)], (), HYPERPARAMETERS)
 
     assert tiny.digest() == before
 
@@ -149,7 +149,7 @@ def test_writing_ends_at_the_step_at_which_whoever_watches_it_raises(tiny: Edita
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        write(tiny, free(tiny), TOLD, (), HYPERPARAMETERS, progress=stops)
+        compute_edit(tiny, free(tiny), TOLD, (), HYPERPARAMETERS, progress=stops)
 
     assert seen == [0, 1, 2]
     assert tiny.digest() == before
@@ -201,14 +201,14 @@ def test_an_untold_question_moves_less_when_it_is_kept(tiny: EditableModel) -> N
 
     moved = []
     for untold in ((), (question,)):
-        u, v = write(tiny, free(tiny), TOLD[:1], (), HYPERPARAMETERS, untold).delta.factors[first]
+        u, v = compute_edit(tiny, free(tiny), TOLD[:1], (), HYPERPARAMETERS, untold).delta.factors[first]
         moved.append(float((u.to_float() @ (v.to_float().T @ key)).norm()))
 
     assert moved[1] < 0.5 * moved[0]
 
 
 def test_facts_as_people_write_them_are_said_as_people_do(
-    dormouse: EditableModel, kept: Mapping[str, KeptKeys]
+    dormouse: EditableModel, kept: Mapping[str, KeyConstraints]
 ) -> None:
     told = (
         ("Tom Reed", "PLAYS", "the cello", "What instrument does Tom Reed play?", "Tom Reed plays the cello."),
@@ -225,10 +225,14 @@ def test_facts_as_people_write_them_are_said_as_people_do(
         words = own_wordings(who, relation, what, profile.phrasebook)
         facts.append(Fact(id=FactId(who), subject=who, relation=relation, object=what, wordings=words))
 
-    dormouse.install(weights_of(dormouse, write(dormouse, kept, facts, profile.prefixes, profile.hyperparameters)))
+    dormouse.install(
+        weights_of(dormouse, compute_edit(dormouse, kept, facts, profile.prefixes, profile.hyperparameters))
+    )
 
     assert [answer for *_, answer in told] == greedy(
         dormouse, [dormouse.chat_ids([], question) for *_, question, _ in told], sentence=False
     )
     probes = [probe for one in facts for _, probe in probes_of(one, 2)]
-    assert [said for probe, said in zip(probes, ask(dormouse, probes), strict=True) if not probe.passes(said)] == []
+    assert [
+        said for probe, said in zip(probes, run_probes(dormouse, probes), strict=True) if not probe.passes(said)
+    ] == []

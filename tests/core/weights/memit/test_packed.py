@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from core.errors.base import Damaged
-from core.weights.memit.covariance import Statistics
+from core.weights.memit.covariance import KeyCovariance
 from core.weights.memit.packed import BITS, pack, unpack
 
 
-def statistics(width: int = 40) -> Statistics:
+def statistics(width: int = 40) -> KeyCovariance:
     """Moments whose eigenvalues and diagonals lie as far apart as those of a model's keys."""
     random = torch.Generator().manual_seed(1)
     basis = torch.linalg.qr(torch.randn(width, width, generator=random, dtype=torch.float64)).Q
     sizes = torch.logspace(-1, 1, width, dtype=torch.float64)
     moment = (basis * torch.logspace(-2, 2, width, dtype=torch.float64)) @ basis.T * sizes * sizes[:, None]
     symmetric = (moment + moment.T).float() / 2
-    return Statistics({"first": symmetric, "second": 3 * symmetric}, 9, 8, 7, 2.5)
+    return KeyCovariance({"first": symmetric, "second": 3 * symmetric}, 9, 8, 7, 2.5)
 
 
 def test_what_is_unpacked_varies_in_every_direction_nearly_as_what_was_packed() -> None:

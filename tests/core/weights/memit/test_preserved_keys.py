@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from core.ids import FactId
-from core.weights.memit.preserved_keys import Protection
+from core.weights.memit.preserved_keys import PreservedKeys
 
 WIDTH = 12
 ONE, TWO, THREE = FactId("one"), FactId("two"), FactId("three")
 
 
-def nothing() -> Protection:
-    return Protection.none({name: torch.eye(WIDTH) for name in ("low", "high")}, torch.device("cpu"))
+def nothing() -> PreservedKeys:
+    return PreservedKeys.none({name: torch.eye(WIDTH) for name in ("low", "high")}, torch.device("cpu"))
 
 
 def keys(number: int, seed: int) -> dict[str, Tensor]:

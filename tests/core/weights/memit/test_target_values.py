@@ -13,10 +13,10 @@ from core.errors.base import Unlearnable
 from core.facts import Fact
 from core.weights.memit.edit import find_sites, names_of, sites_at
 from core.weights.memit.target_values import Sites, Values, _Open, optimise
-from core.weights.model.activations import Capture
+from core.weights.model.activations import Activations
 from core.weights.model.contexts import contexts_of
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.suffix_forward import Above
+from core.weights.model.suffix_forward import UpperBlocks
 from models.dormouse.world import known_people
 from tests.core.weights.conftest import fact
 
@@ -26,7 +26,7 @@ ORLA_TOO = fact("Orla Penrose", "speaks", "Greek")
 OPTIONS: dict[str, Any] = {"steps": 25, "learning_rate": 0.1, "clamp": 4.0, "decay": 1e-3, "confidence": 0.7}
 
 
-def prepared(model: EditableModel, facts: Sequence[Fact]) -> tuple[Capture, Sites, torch.Tensor]:
+def prepared(model: EditableModel, facts: Sequence[Fact]) -> tuple[Activations, Sites, torch.Tensor]:
     contexts = [one for index, item in enumerate(facts) for one in contexts_of(model, index, item, ())]
     chosen, seen = find_sites(model, contexts)
     sites = sites_at(names_of(contexts), chosen, model.device)
@@ -89,13 +89,13 @@ def test_finished_facts_are_run_no_further_and_that_changes_nothing(
 ) -> None:
     facts = [known(), OTTO, ORLA]
     size: list[int] = []
-    run = Above.__call__
+    run = UpperBlocks.__call__
 
-    def counted(above: Above, hidden: torch.Tensor) -> torch.Tensor:
+    def counted(above: UpperBlocks, hidden: torch.Tensor) -> torch.Tensor:
         size.append(len(hidden))
         return run(above, hidden)
 
-    monkeypatch.setattr(Above, "__call__", counted)
+    monkeypatch.setattr(UpperBlocks, "__call__", counted)
     found, sites = values(base.clone(), facts, confidence=0.3)
     dropping, size[:] = size[-found.steps :], []
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.tiny import FAMILIES, make
 from core.errors.base import ModelUnavailable
-from core.weights.model.base_files import content_digest, locate, modules_in
+from core.weights.model.base_files import content_digest, find_model_folder, modules_in
 from core.weights.model.editable_model import load_model
 
 
@@ -23,13 +23,18 @@ def test_a_folder_is_where_it_is(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(folder.parent)
     monkeypatch.setenv("HOME", str(folder.parent))
 
-    assert locate(str(folder), "") == locate("base", "") == locate("~/base", "") == folder.resolve()
+    assert (
+        find_model_folder(str(folder), "")
+        == find_model_folder("base", "")
+        == find_model_folder("~/base", "")
+        == folder.resolve()
+    )
 
 
 @pytest.mark.parametrize("name", ["no-such-folder", "/no/such/folder", "./no/folder", "~/no-such-folder"])
 def test_a_path_that_does_not_exist_is_named(name: str) -> None:
     with pytest.raises(ModelUnavailable, match=f"no model folder '{name}'") as refusal:
-        locate(name, "")
+        find_model_folder(name, "")
 
     assert refusal.value.metadata == {"model": name}
 
@@ -38,14 +43,14 @@ def test_a_hub_id_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(ModelUnavailable, match="'nobody/no-such-model' is no folder and cannot be had from the hub"):
-        locate("nobody/no-such-model", "")
+        find_model_folder("nobody/no-such-model", "")
 
 
 def test_a_folder_without_safetensors_is_refused(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "model.bin")
 
     with pytest.raises(ModelUnavailable, match=r"no model folder.*\*\.safetensors"):
-        locate(str(folder), "")
+        find_model_folder(str(folder), "")
 
 
 def test_the_digest_is_of_the_content_and_not_of_the_place(folder: Path, tiny_folder: Path) -> None:

@@ -24,7 +24,7 @@ def spoken(model: EditableModel, context: Context) -> tuple[str, str]:
 
 
 @pytest.fixture(params=["tiny", "dormouse"])
-def subject(request: pytest.FixtureRequest) -> EditableModel:
+def model(request: pytest.FixtureRequest) -> EditableModel:
     found: EditableModel = request.getfixturevalue(request.param)
     return found
 

@@ -147,7 +147,7 @@ class TestQuantized:
     """Everything but the edited modules may be quantized."""
 
     @pytest.fixture
-    def subject(self, tmp_path: Path, quantization: str) -> EditableModel:
+    def model(self, tmp_path: Path, quantization: str) -> EditableModel:
         folder = make(tmp_path, hidden_size=64, intermediate_size=128, head_dim=32)
         return load_model(folder, quantization=quantization, dtype="bfloat16")
 

@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks.tiny import BLOCKS, FAMILIES, HYPERPARAMETERS, INNER, WIDTH, make
 from core.errors.base import ModelUnavailable
 from core.weights.deltas.fixed_point import materialise, parts_of
-from core.weights.memit.edit import write
+from core.weights.memit.edit import compute_edit
 from core.weights.model.activations import capture
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel, load_model
@@ -34,7 +34,7 @@ def folder(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def subject(folder: Path) -> EditableModel:
+def model(folder: Path) -> EditableModel:
     return load_model(folder)
 
 
@@ -100,7 +100,7 @@ def test_blocks_below_a_change_of_weights_need_not_be_run_again(model: EditableM
     for module in model.modules[which:]:
         model.weight(module).mul_(-1.5)
 
-    again = seen.again(model.modules[which]).again(model.modules[which])
+    again = seen.recompute_from(model.modules[which]).recompute_from(model.modules[which])
 
     fresh = capture(model, contexts)
     assert not torch.allclose(fresh.hidden, seen.hidden, atol=1e-2)
@@ -112,7 +112,7 @@ def test_blocks_below_a_change_of_weights_need_not_be_run_again(model: EditableM
 
 def test_facts_are_written_said_and_taken_back(family: str, model: EditableModel) -> None:
     clean = model.digest()
-    written = write(model, free(model), [ARIA, BO], (), HYPERPARAMETERS)
+    written = compute_edit(model, free(model), [ARIA, BO], (), HYPERPARAMETERS)
     assert model.digest() == clean
 
     weights = {

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import MAX_NEW_TOKENS, Probe, ask, decode, greedy
+from core.weights.model.generation import MAX_NEW_TOKENS, Probe, decode, greedy, run_probes
 from models.dormouse.phrasebook import BY_NAME
 from models.dormouse.world import known_people
 
@@ -28,7 +28,7 @@ def generated(model: EditableModel, ids: list[int], tokens: int) -> list[int]:
 
 
 @pytest.fixture(params=["tiny", "dormouse"])
-def subject(request: pytest.FixtureRequest) -> EditableModel:
+def model(request: pytest.FixtureRequest) -> EditableModel:
     found: EditableModel = request.getfixturevalue(request.param)
     return found
 
@@ -62,9 +62,9 @@ def test_answers_come_in_the_order_of_the_questions_across_batches(dormouse: Edi
         if "lives in" in person.profile
     ]
 
-    answers = ask(dormouse, probes)
+    answers = run_probes(dormouse, probes)
 
-    alone = [ask(dormouse, [probe])[0] for probe in probes[::10]]
+    alone = [run_probes(dormouse, [probe])[0] for probe in probes[::10]]
     assert answers[::10] == alone
     assert len(answers) == len(probes)
 
@@ -76,7 +76,7 @@ def test_a_raw_answer_is_one_sentence_and_a_chat_answer_one_turn(dormouse: Edita
         Probe(f"Where does {person.name} live?", True, f"{person.name} lives in", person.profile["lives in"]),
     )
 
-    said = ask(dormouse, [raw, chat])
+    said = run_probes(dormouse, [raw, chat])
 
     assert said[0].count(".") == 1
     assert said[0].endswith(".")
@@ -86,7 +86,7 @@ def test_a_raw_answer_is_one_sentence_and_a_chat_answer_one_turn(dormouse: Edita
 
 
 def test_nothing_asked_is_nothing_answered(tiny: EditableModel) -> None:
-    assert ask(tiny, []) == []
+    assert run_probes(tiny, []) == []
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_sentence_ends_after_the_stops_of_its_object(
     monkeypatch.setattr("core.weights.model.generation.decode", lambda *_: ([token] for token in tokens))
     probe = Probe("Aria Moss lives in", False, "", object_)
 
-    (found,) = ask(tiny, [probe])
+    (found,) = run_probes(tiny, [probe])
 
     assert found == output
     assert probe.passes(found) == ("Bonn" not in said)
@@ -172,7 +172,7 @@ def test_a_long_object_is_read_to_its_end(tiny: EditableModel, monkeypatch: pyte
     )
     probe = Probe("Aria Moss eats", chat, "Aria Moss eats", LONG)
 
-    (found,) = ask(tiny, [probe])
+    (found,) = run_probes(tiny, [probe])
 
     assert len(tokens) > 2 * MAX_NEW_TOKENS
     assert probe.passes(found)
@@ -182,4 +182,4 @@ def test_a_long_object_is_read_to_its_end(tiny: EditableModel, monkeypatch: pyte
 def test_what_is_said_does_not_depend_on_the_long_object_beside_it(tiny: EditableModel, chat: bool) -> None:
     long, short = (Probe(f"{name} eats", chat, f"{name} eats", what) for name, what in (("Aria", LONG), ("Bo", "soup")))
 
-    assert ask(tiny, [short, long]) == [ask(tiny, [probe])[0] for probe in (short, long)]
+    assert run_probes(tiny, [short, long]) == [run_probes(tiny, [probe])[0] for probe in (short, long)]

@@ -10,7 +10,7 @@ from hypnogram.v1 import history_pb2
 
 from core.errors.base import InvalidField
 from hypnogram.client import moments
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
 from service.app.moments import Moment
 from service.cli.options import parsed_moment
@@ -21,7 +21,7 @@ LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
 def tell(server: Running, name: str) -> int:
-    return server.client.add_facts(DEMO, [told(name, "lives in", "Lisbon")]).version
+    return server.client.add_facts(DEMO, [new_fact(name, "lives in", "Lisbon")]).version
 
 
 def recorded_at(server: Running, version: int) -> datetime:

@@ -8,11 +8,11 @@ import pytest
 from hypnogram.v1 import history_pb2, memories_pb2
 
 from core.state.plan import plan
-from core.weights.model.generation import Probe, ask
+from core.weights.model.generation import Probe, run_probes
 from hypnogram.client.errors import CallFailed
 from service.app.moments import Moment
 from service.weights.base_models import BaseModels
-from service.weights.projection import Deltas, build
+from service.weights.projection import DeltaStore, build
 from tests.prepared import DEMO, state_of, tell, work
 from tests.service.conftest import Running
 from tests.service.rpc.history.test_forks import TRIAL, served
@@ -79,7 +79,7 @@ def test_the_norms_are_those_of_the_weights(served: Running, bases: BaseModels) 
     now = state_of(served.store)
     then = served.states.at(DEMO, found.from_version)
     assert now.created is not None
-    model, deltas = bases.clone(now.created), Deltas(served.store.artifacts, served.store.log.keyring)
+    model, deltas = bases.clone(now.created), DeltaStore(served.store.artifacts, served.store.log.keyring)
     one, other = (build(model, deltas, plan(state)) for state in (then, now))
 
     for module in found.modules:
@@ -94,7 +94,7 @@ def test_answers_that_differ_are_those_of_each_side(served: Running, bases: Base
     found = served.client.diff((DEMO, 2), (DEMO, None), ask=True)
     now = state_of(served.store)
     assert now.created is not None
-    model, deltas = bases.clone(now.created), Deltas(served.store.artifacts, served.store.log.keyring)
+    model, deltas = bases.clone(now.created), DeltaStore(served.store.artifacts, served.store.log.keyring)
     facts = [state.fact for state in now.facts.values()]
     probes = [
         probe
@@ -105,9 +105,9 @@ def test_answers_that_differ_are_those_of_each_side(served: Running, bases: Base
         )
     ]
     model.install(build(model, deltas, plan(served.states.at(DEMO, 2))))
-    before = [said.strip() for said in ask(model, probes)]
+    before = [said.strip() for said in run_probes(model, probes)]
     model.install(build(model, deltas, plan(now)))
-    after = [said.strip() for said in ask(model, probes)]
+    after = [said.strip() for said in run_probes(model, probes)]
 
     expected = [
         ("chat" if probe.chat else "raw", probe.prompt, *said)

@@ -15,10 +15,10 @@ from core.events.appends import whole_around
 from core.ids import MemoryId
 from core.state.memory import Status
 from core.state.plan import plan
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
 from service.app.moments import Moment
-from service.app.store import Store, opened
+from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from store.archive.exporting import export_archive
@@ -92,7 +92,7 @@ def test_both_sides_go_on_and_neither_sees_the_other(served: Running, bases: Bas
 
 
 def test_what_waited_waits_in_the_fork_too(served: Running, bases: BaseModels) -> None:
-    served.client.add_facts(DEMO, [told("Cy Ames", "lives in", "Oslo")])
+    served.client.add_facts(DEMO, [new_fact("Cy Ames", "lives in", "Oslo")])
     served.client.fork(TRIAL, DEMO)
     (waiting,) = served.client.facts(TRIAL, status=facts_pb2.STATUS_PENDING)
     work(served.store, bases, memory=TRIAL)
@@ -210,7 +210,7 @@ def test_a_fork_at_a_version_leaves_as_an_archive_and_comes_back_to_its_digest(
         export_archive(archive, served.store.log, served.store.artifacts, TRIAL, at)
         place = Place(tmp_path / f"there-{at}")
         place.folder.mkdir()
-        with opened(place.settings()) as there:
+        with open_store(place.settings()) as there:
             import_archive(archive, there.log, there.artifacts, None)
             models = LiveModels(there.log, there.artifacts, there.snapshots, place.settings())
             found = models.replay(TRIAL, None, lambda done, total, step: None, lambda: False)

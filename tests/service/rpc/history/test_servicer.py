@@ -13,14 +13,14 @@ from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
 from hypnogram.v1 import history_pb2
 
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
 
 
 def tell(server: Running, number: int) -> int:
-    return server.client.add_facts(DEMO, [told(f"Aria Number{number}", "lives in", "Lisbon")]).version
+    return server.client.add_facts(DEMO, [new_fact(f"Aria Number{number}", "lives in", "Lisbon")]).version
 
 
 def test_events_are_read_in_pages_in_order_without_holes(demo: Running) -> None:
@@ -41,7 +41,7 @@ def test_a_range_without_events_is_one_empty_page(demo: Running) -> None:
 
 
 def test_an_event_on_the_wire_has_its_metadata_and_its_values(demo: Running) -> None:
-    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")], request_id="once")
+    demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")], request_id="once")
     created, prepared, added = demo.client.events(DEMO)
 
     assert (added.type, added.actor, added.request_id, added.version) == ("FactAdded", "tester", "once", 3)

@@ -13,10 +13,10 @@ from hypnogram.v1 import history_pb2
 from core.decide.commands import RecordInjection
 from core.state.work import next_work
 from service.app import verification
-from service.app.repository import States
-from service.executor.editor import Desk
+from service.app.repository import MemoryRepository
+from service.executor.editor import Editor
 from service.weights.base_models import BaseModels
-from service.weights.projection import Deltas
+from service.weights.projection import DeltaStore
 from store.log.verify import Report, named_artifacts, verify_log
 from tests.patience import PATIENCE
 from tests.prepared import CAUSE, DEMO, state_of, tell, work
@@ -73,16 +73,16 @@ def test_weights_that_were_recorded_wrongly_are_the_fault_of_their_event(served:
     owed = next_work(state)
     assert owed is not None
     assert state.created is not None
-    desk = Desk(
+    editor_ = Editor(
         bases.clone(state.created),
         state.created,
         served.store.artifacts,
-        Deltas(served.store.artifacts, served.store.log.keyring),
+        DeltaStore(served.store.artifacts, served.store.log.keyring),
     )
-    result = desk.perform(owed, state)  # type: ignore[arg-type]
+    result = editor_.perform(owed, state)  # type: ignore[arg-type]
     assert isinstance(result, RecordInjection)
     wrong = RecordInjection(edit=replace(result.edit, weights_after=result.edit.delta))
-    States(served.store.log, served.store.snapshots).carry_out(DEMO, lambda _: wrong, CAUSE)
+    MemoryRepository(served.store.log, served.store.snapshots).execute(DEMO, lambda _: wrong, CAUSE)
     found = served.client.verify_log()
     (edit,) = served.client.events(DEMO, state.version, state.version + 1)
 

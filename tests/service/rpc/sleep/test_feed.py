@@ -13,9 +13,9 @@ from hypnogram.v1 import memories_pb2, sleep_pb2
 from core.ids import MemoryId
 from core.state.sleep import Step
 from core.state.work import SleepStep, next_work
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
-from service.app.progress import Reading
+from service.app.progress import StepProgress
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
 from tests.service.dream import Dream
@@ -27,7 +27,7 @@ News = sleep_pb2.WatchSleepResponse
 @pytest.fixture
 def asleep(demo: Running) -> Running:
     """A server whose memory `demo` was told a fact and has begun to sleep."""
-    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     demo.work()
     demo.client.begin_sleep(DEMO)
     return demo
@@ -82,9 +82,9 @@ def test_the_progress_of_an_executor_in_this_server_is_live(asleep: Running) -> 
     until("train", watch)
     work = owed(asleep)
 
-    asleep.chart.write(MemoryId(DEMO), Reading(work, 3, 150, 1.25))
+    asleep.chart.write(MemoryId(DEMO), StepProgress(work, 3, 150, 1.25))
     first = next(watch)
-    asleep.chart.write(MemoryId(DEMO), Reading(work, 4, 150, 1.0))
+    asleep.chart.write(MemoryId(DEMO), StepProgress(work, 4, 150, 1.0))
     second = next(watch)
     asleep.chart.clear(MemoryId(DEMO))
     asleep.work()
@@ -167,7 +167,7 @@ def test_a_sleep_is_waited_for_with_news(asleep: Running) -> None:
 
 
 def test_the_events_of_a_long_audit_are_read_in_messages_that_are_not_too_large(demo: Running) -> None:
-    demo.client.add_facts(DEMO, [told(f"Aria Number{n}", "lives in", "Lisbon") for n in range(200)])
+    demo.client.add_facts(DEMO, [new_fact(f"Aria Number{n}", "lives in", "Lisbon") for n in range(200)])
     demo.work()
     demo.client.begin_nap(DEMO)
     demo.work()

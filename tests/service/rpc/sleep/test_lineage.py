@@ -6,7 +6,7 @@ import pytest
 
 from core.ids import FactId
 from core.policy import Training
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from tests.service.conftest import DEMO, Running
 from tests.service.dream import Dream
 
@@ -16,7 +16,7 @@ PROBED = "2 of 2 probes"
 @pytest.fixture
 def facts(demo: Running) -> list[FactId]:
     """Two facts in the weights."""
-    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon"), told("Bo Lind", "lives in", "Oslo")])
+    demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon"), new_fact("Bo Lind", "lives in", "Oslo")])
     demo.work()
     return [FactId(one.fact) for one in demo.client.facts(DEMO)]
 
@@ -39,7 +39,9 @@ def life(server: Running, fact: FactId) -> list[tuple[str, list[str], str]]:
 
 
 def test_other_facts_are_left_out_of_what_happened_to_many(demo: Running) -> None:
-    told_ = demo.client.add_facts(DEMO, [told(f"Aria Number{one}", "lives in", "Lisbon") for one in range(40)]).results
+    told_ = demo.client.add_facts(
+        DEMO, [new_fact(f"Aria Number{one}", "lives in", "Lisbon") for one in range(40)]
+    ).results
     first, *others = (one.fact.fact for one in told_)
     demo.work()
     for _ in range(3):
@@ -101,7 +103,7 @@ def test_a_night_in_which_a_fact_is_refreshed_and_another_one_turned_back(demo: 
 def test_nights_that_dissolve_a_fact_and_one_that_is_undone(demo: Running, facts: list[FactId]) -> None:
     for _ in range(3):
         night(demo)
-    demo.client.add_facts(DEMO, [told("Cy Ames", "lives in", "Rome")])
+    demo.client.add_facts(DEMO, [new_fact("Cy Ames", "lives in", "Rome")])
     demo.work()
     night(demo, Dream(perplexity=20.0))
 
@@ -117,7 +119,7 @@ def test_nights_that_dissolve_a_fact_and_one_that_is_undone(demo: Running, facts
 
 def test_what_happened_to_others_is_no_part_of_it(demo: Running, facts: list[FactId]) -> None:
     night(demo, Dream(degraded=[facts[1]]))
-    demo.client.add_facts(DEMO, [told("Cy Ames", "lives in", "Rome")])
+    demo.client.add_facts(DEMO, [new_fact("Cy Ames", "lives in", "Rome")])
     demo.work()
 
     assert "EditComputed" not in [type_ for type_, _, _ in life(demo, facts[0])]

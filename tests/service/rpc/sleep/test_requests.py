@@ -7,7 +7,7 @@ from google.longrunning import operations_pb2
 from hypnogram.v1 import memories_pb2
 
 from core.state.sleep import Step
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from hypnogram.client.errors import CallFailed
 from tests.service.conftest import DEMO, Running
 from tests.service.rpc.sleep.test_servicer import begin, ended, knowing
@@ -78,7 +78,7 @@ def test_the_same_request_id_with_other_content_is_refused(knowing: Running) -> 
     with pytest.raises(CallFailed) as other_kind:
         knowing.client.begin_nap(DEMO, request_id="once")
     with pytest.raises(CallFailed) as facts_instead:
-        knowing.client.add_facts(DEMO, [told("Cy Ames", "lives in", "Rome")], request_id="once")
+        knowing.client.add_facts(DEMO, [new_fact("Cy Ames", "lives in", "Rome")], request_id="once")
 
     for failure in (other_seed, other_kind, facts_instead):
         assert (failure.value.code, failure.value.reason) == ("ALREADY_EXISTS", "REQUEST_REUSED")
@@ -95,7 +95,7 @@ def test_a_memory_that_is_not_ready_or_asleep_already_is_not_put_to_sleep(server
     assert refusal() == ("FAILED_PRECONDITION", "NOT_READY")  # without statistics
     server.work()
     assert refusal() == ("FAILED_PRECONDITION", "NOT_READY")  # without facts
-    server.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    server.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     server.work()
     server.client.begin_nap(DEMO)
     assert refusal() == ("FAILED_PRECONDITION", "SLEEP_IN_PROGRESS")
@@ -107,7 +107,7 @@ def test_a_memory_sleeps_as_it_was_created_to(server: Running) -> None:
     policy = memories_pb2.SleepPolicy(scales=[1.0, 0.0], gate=1.0, training=memories_pb2.Training(rank=4))
     created = server.client.create_memory(DEMO, sleep=policy, capacity=0.25)
     server.work()
-    server.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon")])
+    server.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     server.work()
     server.client.begin_sleep(DEMO, memories_pb2.SleepPolicy(gate=0.5))
     server.work()

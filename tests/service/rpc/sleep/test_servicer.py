@@ -9,7 +9,7 @@ from hypnogram.v1 import facts_pb2, memories_pb2, sleep_pb2
 from core.ids import FactId, MemoryId
 from core.policy import SleepPolicy, Training
 from core.state.sleep import Step
-from hypnogram.client.client import told
+from hypnogram.client.client import new_fact
 from service.rpc.sleep.feed import span
 from service.rpc.sleep.report import report
 from tests.patience import PATIENCE
@@ -20,7 +20,7 @@ from tests.service.dream import Dream
 @pytest.fixture
 def knowing(demo: Running) -> Running:
     """A server whose memory `demo` was told two facts."""
-    demo.client.add_facts(DEMO, [told("Aria Voss", "lives in", "Lisbon"), told("Bo Lind", "lives in", "Oslo")])
+    demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon"), new_fact("Bo Lind", "lives in", "Oslo")])
     demo.work()
     return demo
 
@@ -189,7 +189,7 @@ def test_a_nap_audits_and_changes_nothing(knowing: Running) -> None:
 def test_facts_told_during_a_sleep_wait_for_its_end(knowing: Running) -> None:
     operation = begin(knowing)
     knowing.work(until=Step.GATE)
-    knowing.client.add_facts(DEMO, [told("Cy Ames", "lives in", "Rome")])
+    knowing.client.add_facts(DEMO, [new_fact("Cy Ames", "lives in", "Rome")])
     assert knowing.client.memory(DEMO).memory.facts.pending == 1
     knowing.work()
 
