@@ -178,7 +178,7 @@ def loss_of(model: LlamaForCausalLM, batch: Batch) -> Tensor:
     same = batch.document[:, None, :, None] == batch.document[:, None, None, :]
     causal = torch.ones(ROW, ROW, dtype=torch.bool).tril()
     mask = torch.zeros(same.shape).masked_fill_(~(same & causal), torch.finfo(torch.bfloat16).min)
-    hidden = model.network(
+    hidden = model.model(
         input_ids=batch.ids, position_ids=batch.positions, attention_mask=mask, use_cache=False
     ).last_hidden_state
     trained = batch.target != -100
