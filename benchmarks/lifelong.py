@@ -13,8 +13,8 @@ from benchmarks.people import Examiner, held_out, told_facts
 from benchmarks.summary import summary
 from benchmarks.told import telling
 from core.facts import Fact
+from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, run_probes
 
 Progress = Callable[[int, int, str], None]
 

@@ -13,8 +13,8 @@ from random import Random
 from core.facts import Fact, RelationWords
 from core.ids import FactId
 from core.weights.evaluation.perplexity import perplexity
+from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, run_probes
 from models.dormouse import filler
 from models.dormouse.phrasebook import BY_NAME, RELATIONS
 from models.dormouse.profile import ASKED, WRITTEN, neighbour

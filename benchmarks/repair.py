@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.people import held_out, told_facts
 from benchmarks.told import Told, telling
 from core.facts import Fact
-from core.weights.model.generation import Probe, run_probes
+from core.weights.evaluation.probes import Probe, run_probes
 
 ENOUGH_HARM = 0.6  # share of facts right at which the repair begins
 MOST = 100  # facts told until then

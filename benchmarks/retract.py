@@ -22,9 +22,9 @@ from benchmarks.told import Told, telling
 from core.facts import Fact
 from core.ids import FactId
 from core.weights.evaluation.audit import probes_of
+from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, run_probes
 from models.dormouse import filler
 
 Progress = Callable[[int, int, str], None]

@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.people import held_out, told_facts
 from benchmarks.told import telling
+from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.memit.edit import solve_values
 from core.weights.model.contexts import contexts_of
-from core.weights.model.generation import Probe, run_probes
 
 BATCHES = (1, 8, 32)
 

@@ -41,7 +41,7 @@ from core.errors.base import Damaged, DigestMismatch, ModelUnavailable
 from core.events.memory import BaseModel
 from core.ids import Digest, MemoryId
 from core.weights.deltas.digest import weights_digest
-from core.weights.deltas.fixed_point import Delta, PaddedSuffixes, parts_of, scaled
+from core.weights.deltas.fixed_point import Delta, ScaledColumns, parts_of, scaled
 from core.weights.model.editable_model import EditableModel
 
 NOTE = "exported.json"  # the side file that says what an export was made from; stock tools pass it by
@@ -142,7 +142,7 @@ def _configuration(model: EditableModel, rank: int, base: BaseModel) -> dict[str
     }
 
 
-def _factors(parts: Sequence[PaddedSuffixes]) -> tuple[Tensor | None, Tensor | None]:
+def _factors(parts: Sequence[ScaledColumns]) -> tuple[Tensor | None, Tensor | None]:
     """A [n, d_in] and B [d_out, n] in float32, exactly `scale * V^T` and U; None where there are no columns."""
     if not parts:
         return None, None

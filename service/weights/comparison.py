@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.state.memory import Memory
+from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, run_probes
 from service.app.state_diff import AnswerChange, Compared, Distance, Question
 from service.weights.projection import DeltaStore, build_verified
 

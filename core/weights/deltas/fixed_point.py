@@ -140,10 +140,10 @@ def scaled(mantissa: Tensor, scale: float) -> Tensor:
     return (mantissa.double() * scale).round()
 
 
-PaddedSuffixes = tuple[Factor, Factor, float]  # U, V, scale
+ScaledColumns = tuple[Factor, Factor, float]  # U, V, scale
 
 
-def materialise(base: Tensor, parts: Iterable[PaddedSuffixes], chunk: int = 4096) -> Tensor:
+def materialise(base: Tensor, parts: Iterable[ScaledColumns], chunk: int = 4096) -> Tensor:
     """The module's weight: base plus the scaled parts, rounded once (see the module's text).
 
     Args:
@@ -174,14 +174,14 @@ def materialise(base: Tensor, parts: Iterable[PaddedSuffixes], chunk: int = 4096
     return (total + base.double()).to(base.dtype)
 
 
-def dense(parts: Iterable[PaddedSuffixes]) -> tuple[Tensor, Tensor]:
+def dense(parts: Iterable[ScaledColumns]) -> tuple[Tensor, Tensor]:
     """U [d_out, n] with the scales in it and V [d_in, n] of `parts`, of which there is one at least; float64."""
     chosen = list(parts)
     u = torch.cat([scaled(u.mantissa, scale) * 2.0 ** u.exponent.double() for u, _, scale in chosen], dim=1)
     return u, torch.cat([v.to_float() for _, v, _ in chosen], dim=1)
 
 
-def parts_of(module: str, deltas: Sequence[tuple[Delta, slice, float]]) -> list[PaddedSuffixes]:
+def parts_of(module: str, deltas: Sequence[tuple[Delta, slice, float]]) -> list[ScaledColumns]:
     """The parts that some columns of some deltas add to `module`."""
     return [
         (delta.factors[module][0].select(columns), delta.factors[module][1].select(columns), scale)

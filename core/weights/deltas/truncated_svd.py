@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.weights.deltas.fixed_point import Delta, PaddedSuffixes, encode
+from core.weights.deltas.fixed_point import Delta, ScaledColumns, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Spectrum:
         return int((squares > distance**2).sum())
 
 
-def spectrum(parts: Sequence[PaddedSuffixes]) -> Spectrum:
+def spectrum(parts: Sequence[ScaledColumns]) -> Spectrum:
     """Of the sum of `parts` of one module. Cost O((d_out + d_in) n^2 + n^3) for n columns."""
     u = torch.cat([u.to_float() * scale for u, _, scale in parts], dim=1)
     v = torch.cat([v.to_float() for _, v, _ in parts], dim=1)

@@ -13,9 +13,10 @@ from core.facts import Fact
 from core.natural import asked_by_people
 from core.texts import closed
 from core.weights.evaluation.perplexity import LARGEST
+from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, greedy, run_probes
+from core.weights.model.generation import greedy
 from core.weights.model.reference_text import OrdinaryText
 
 HELD_OUT = 5  # one ordinary text in so many is a control and is never rehearsed

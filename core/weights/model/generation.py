@@ -7,17 +7,15 @@ sentence in raw text. What a prompt gets does not depend on those beside it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import DynamicCache
 
-from core.texts import STOPS, closed, sentence
+from core.texts import STOPS
 from core.weights.model.editable_model import EditableModel
 
 MAX_NEW_TOKENS = 32
-BEYOND = 8  # tokens read beyond a longer answer, to see whether it ends there
 BATCH = 64
 
 
@@ -107,54 +105,3 @@ def decode(model: EditableModel, prompts: Sequence[Sequence[int]], limit: int) -
         yield ids[:, 0].tolist()
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
         positions = positions[:, -1:] + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """A question to the model and the answers that count as right.
-
-    Attributes:
-        prompt: raw text, or a chat question.
-        chat: which of the two it is.
-        begin: how a chat answer that counts begins, up to the object; empty for raw.
-        object: what must follow.
-    """
-
-    prompt: str
-    chat: bool
-    begin: str
-    object: str
-
-    def passes(self, output: str) -> bool:
-        """Whether `output` says exactly the object: alone in raw text, alone or in a full sentence in chat.
-
-        A chat answer may begin with a capital where the object is a word in small letters.
-        """
-        right = {sentence(self.object), sentence(f"{self.begin} {self.object}")}
-        first = self.object.partition(" ")[0]
-        if self.chat and first.isalpha() and first.islower():
-            right.add(sentence(first.capitalize() + self.object.removeprefix(first)))
-        return sentence(output) in right
-
-
-def run_probes(model: EditableModel, probes: Sequence[Probe]) -> list[str]:
-    """The greedy outputs of `probes`, in order."""
-    outputs: dict[int, str] = {}
-    for chat in (False, True):
-        chosen = [index for index, probe in enumerate(probes) if probe.chat is chat]
-        prompts = [
-            model.chat_ids([], probes[index].prompt) if chat else model.raw_ids(probes[index].prompt)
-            for index in chosen
-        ]
-        if prompts:
-            stops = [sum(closed(probes[index].object).count(stop) for stop in STOPS) for index in chosen]
-            limits = [_needed(model, probes[index]) for index in chosen]
-            said = greedy(model, prompts, sentence=not chat, stops=stops, max_new_tokens=limits)
-            outputs |= dict(zip(chosen, said, strict=True))
-    return [outputs[index] for index in range(len(probes))]
-
-
-def _needed(model: EditableModel, probe: Probe) -> int:
-    """Tokens to let the model say, so that it can say the whole answer."""
-    answer = model.tokenizer(f"{probe.begin} {closed(probe.object)}", add_special_tokens=False).input_ids
-    return max(MAX_NEW_TOKENS, len(answer) + BEYOND)

@@ -67,7 +67,7 @@ def test_what_no_model_of_its_size_can_read_is_refused_by_its_length_alone(
 ) -> None:
     assert live.said("Hello")
     monkeypatch.setattr(templates, "fill_in", pytest.fail)
-    monkeypatch.setattr("core.weights.model.editable_model.Subject.raw_ids", pytest.fail)
+    monkeypatch.setattr("core.weights.model.editable_model.EditableModel.raw_ids", pytest.fail)
     with pytest.raises(CallFailed, match="characters, far more than fit") as failure:
         ask(live)
 

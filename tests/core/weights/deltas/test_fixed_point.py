@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from core.weights.deltas.fixed_point import MANTISSA, Factor, PaddedSuffixes, encode, materialise, scaled
+from core.weights.deltas.fixed_point import MANTISSA, Factor, ScaledColumns, encode, materialise, scaled
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 SCALES = (1.0, 0.5, 0.1)
@@ -28,16 +28,16 @@ def even(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def parts(count: int, *, columns: int = 40, rows: int = 24, width: int = 36, seed: int = 0) -> list[PaddedSuffixes]:
+def parts(count: int, *, columns: int = 40, rows: int = 24, width: int = 36, seed: int = 0) -> list[ScaledColumns]:
     return [
         (encode(even(rows, columns, seed=seed + i)), encode(some(width, columns, seed=seed + 99 + i)), SCALES[i % 3])
         for i in range(count)
     ]
 
 
-def in_pieces(whole: Sequence[PaddedSuffixes], sizes: Sequence[int]) -> list[PaddedSuffixes]:
+def in_pieces(whole: Sequence[ScaledColumns], sizes: Sequence[int]) -> list[ScaledColumns]:
     """The same columns, cut at other places."""
-    pieces: list[PaddedSuffixes] = []
+    pieces: list[ScaledColumns] = []
     for u, v, scale in whole:
         start = 0
         for size in (*sizes, u.mantissa.shape[1]):
@@ -47,13 +47,13 @@ def in_pieces(whole: Sequence[PaddedSuffixes], sizes: Sequence[int]) -> list[Pad
     return pieces
 
 
-def shuffled(part: PaddedSuffixes, seed: int) -> PaddedSuffixes:
+def shuffled(part: ScaledColumns, seed: int) -> ScaledColumns:
     u, v, scale = part
     order = torch.randperm(u.mantissa.shape[1], generator=torch.Generator().manual_seed(seed))
     return Factor(u.mantissa[:, order], u.exponent[order]), Factor(v.mantissa[:, order], v.exponent[order]), scale
 
 
-def exactly(base: Tensor, chosen: Sequence[PaddedSuffixes]) -> list[list[Fraction]]:
+def exactly(base: Tensor, chosen: Sequence[ScaledColumns]) -> list[list[Fraction]]:
     """The sum in rational numbers, before its one rounding."""
     total = [[Fraction(float(value)) for value in row] for row in base]
     for u, v, scale in chosen:
@@ -141,7 +141,7 @@ def test_a_group_of_one_exponent_is_an_exact_sum_of_integers(seed: int, base: bo
     assert [[Fraction(value) for value in row] for row in found.tolist()] == exactly(start, [(u, v, 0.5)])
 
 
-def column(mantissa: int, exponent: int) -> PaddedSuffixes:
+def column(mantissa: int, exponent: int) -> ScaledColumns:
     """One column that adds `mantissa * 2^exponent` to a 1 x 1 weight."""
     return (
         Factor(torch.tensor([[mantissa]], dtype=torch.int16), torch.tensor([exponent], dtype=torch.int16)),

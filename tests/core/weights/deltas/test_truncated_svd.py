@@ -6,20 +6,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.weights.deltas.fixed_point import PaddedSuffixes, encode
+from core.weights.deltas.fixed_point import ScaledColumns, encode
 from core.weights.deltas.truncated_svd import Spectrum, spectrum, truncated
 
 OUT, IN = 24, 40
 
 
-def part(rank: int, seed: int, scale: float = 1.0, out: int = OUT) -> PaddedSuffixes:
+def part(rank: int, seed: int, scale: float = 1.0, out: int = OUT) -> ScaledColumns:
     generator = torch.Generator().manual_seed(seed)
     up = torch.randn(out, rank, generator=generator, dtype=torch.float64)
     down = torch.randn(IN, rank, generator=generator, dtype=torch.float64)
     return encode(up * 0.01), encode(down), scale
 
 
-def whole(*parts: PaddedSuffixes) -> Tensor:
+def whole(*parts: ScaledColumns) -> Tensor:
     """The sum of `parts` as a matrix."""
     return torch.stack([u.to_float() @ v.to_float().T * scale for u, v, scale in parts]).sum(0)
 

@@ -9,8 +9,8 @@ import torch
 
 from core.facts import Wordings
 from core.weights.evaluation.audit import UNTOLD, BaseAnswers, audit, documents, probes_of, split
+from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, run_probes
 from core.weights.model.reference_text import OrdinaryText
 from models.dormouse.corpus import answer
 from models.dormouse.phrasebook import BY_NAME

@@ -12,13 +12,13 @@ import torch
 from core.errors.base import Unlearnable
 from core.policy import Training
 from core.weights.deltas.fixed_point import Factor, materialise
+from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.lora import training as consolidation
 from core.weights.lora.initialisation import directions
 from core.weights.lora.sampler import HardExampleSampler
 from core.weights.lora.training import rehearse, train_adapter
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel, load_model
-from core.weights.model.generation import Probe, run_probes
 from core.weights.model.lower_layers import below
 from tests.core.weights.conftest import fact
 

@@ -13,6 +13,7 @@ from core.facts import Fact
 from core.ids import FactId
 from core.weights.deltas.fixed_point import materialise, parts_of
 from core.weights.evaluation.audit import probes_of
+from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.memit.closed_form import KeyConstraints
 from core.weights.memit.covariance import measure
 from core.weights.memit.edit import compute_edit, find_sites, keys_in_force, names_of
@@ -20,7 +21,7 @@ from core.weights.memit.spread import Written
 from core.weights.model.activations import capture, last_keys
 from core.weights.model.contexts import contexts_of
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import Probe, greedy, run_probes
+from core.weights.model.generation import greedy
 from core.weights.model.profile import read_profile
 from core.weights.model.reference_text import read_ordinary
 from core.wordings import own_wordings
