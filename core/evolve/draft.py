@@ -1,4 +1,4 @@
-"""A state under change: what `core/evolve/` and its parts for sleeps and for history fold events into."""
+"""A mutable copy of `Memory`: what the functions of `core/evolve/` apply events to."""
 
 from __future__ import annotations
 
@@ -8,87 +8,78 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
+from core.events.history import MemoryForked
+from core.events.memory import MemoryCreated, StatisticsPrepared
 from core.events.sleep import FactAudited
-from core.ids import EditId, FactId
-from core.state.memory import FactState, Memory
+from core.ids import AdapterId, Digest, EditId, FactId, SleepId
+from core.state.memory import NOTHING, Adapter, Checkpoint, Edit, FactState, Memory, Night, Request, Undo
 from core.state.sleep import Sleep
+from core.unchanged import Unchanged
 
-_FIELDS = tuple(field.name for field in fields(FactState))
-_values = attrgetter(*_FIELDS)
+_MEMORY_FIELDS = tuple(field.name for field in fields(Memory))
+_MAPPINGS = frozenset(name for name in _MEMORY_FIELDS if isinstance(getattr(NOTHING, name), Mapping))
+_FACT_FIELDS = tuple(field.name for field in fields(FactState))
+_fact_values = attrgetter(*_FACT_FIELDS)
 
 
 class Draft:
-    """A thawed state: the same fields as `Memory`, with dictionaries that may change."""
+    """A memory whose fields and mappings may be changed in place.
+
+    `restart` and `freeze` copy whatever fields `Memory` has. The annotations below are for the type checker alone.
+    """
+
+    version: int
+    created: MemoryCreated | None
+    statistics: StatisticsPrepared | None
+    failures: int
+    failure: str
+    facts: dict[FactId, FactState]
+    pending: dict[FactId, None]
+    pending_withdrawal: dict[FactId, None]
+    pending_erasure: dict[FactId, None]
+    by_statement: dict[tuple[str, str], FactId]
+    requests: dict[str, Request]
+    edits: dict[EditId, Edit]
+    adapters: dict[AdapterId, Adapter]
+    weights: Digest | None
+    crowding: float
+    unchanged: Unchanged | None
+    undo: Undo | None
+    nights: dict[SleepId, Night]
+    slept: int
+    checkpoints: dict[str, Checkpoint]
+    forked: MemoryForked | None
+    deleted: int
+    purged: bool
+    begun: int
 
     def __init__(self, memory: Memory) -> None:
         self.restart(memory)
 
     def restart(self, memory: Memory) -> None:
-        """Makes this the draft of `memory`, whatever it was the draft of."""
-        self.version = memory.version
-        self.created = memory.created
-        self.statistics = memory.statistics
-        self.failures = memory.failures
-        self.failure = memory.failure
-        self.facts = dict(memory.facts)
-        self.pending = dict(memory.pending)
-        self.pending_withdrawal = dict(memory.pending_withdrawal)
-        self.pending_erasure = dict(memory.pending_erasure)
-        self.by_statement = dict(memory.by_statement)
-        self.requests = dict(memory.requests)
-        self.edits = dict(memory.edits)
-        self.adapters = dict(memory.adapters)
-        self.weights = memory.weights
-        self.crowding = memory.crowding
-        self.unchanged = memory.unchanged
-        self._sleep = memory.sleep
-        self._audited: list[tuple[FactAudited, int]] = []  # not in the sleep yet: its verdicts change all at once
-        self.undo = memory.undo
-        self.nights = dict(memory.nights)
-        self.slept = memory.slept
-        self.checkpoints = dict(memory.checkpoints)
-        self.forked = memory.forked
-        self.deleted = memory.deleted
-        self.purged = memory.purged
-        self.begun = memory.begun
+        """Discards all changes and becomes a copy of `memory`."""
+        self._sleep: Sleep | None = None
+        self._audited: list[tuple[FactAudited, int]] = []  # verdicts that `_sleep` does not hold yet
+        for name in _MEMORY_FIELDS:
+            value = getattr(memory, name)
+            setattr(self, name, dict(value) if name in _MAPPINGS else value)
 
     def freeze(self) -> Memory:
-        return Memory(
-            version=self.version,
-            created=self.created,
-            statistics=self.statistics,
-            failures=self.failures,
-            failure=self.failure,
-            facts=MappingProxyType(self.facts),
-            pending=MappingProxyType(self.pending),
-            pending_withdrawal=MappingProxyType(self.pending_withdrawal),
-            pending_erasure=MappingProxyType(self.pending_erasure),
-            by_statement=MappingProxyType(self.by_statement),
-            requests=MappingProxyType(self.requests),
-            edits=MappingProxyType(self.edits),
-            adapters=MappingProxyType(self.adapters),
-            weights=self.weights,
-            crowding=self.crowding,
-            unchanged=self.unchanged,
-            sleep=self.sleep,
-            undo=self.undo,
-            nights=MappingProxyType(self.nights),
-            slept=self.slept,
-            checkpoints=MappingProxyType(self.checkpoints),
-            forked=self.forked,
-            deleted=self.deleted,
-            purged=self.purged,
-            begun=self.begun,
-        )
+        """Returns the memory as changed. The draft must not be used afterwards: they share their mappings."""
+        values = {name: getattr(self, name) for name in _MEMORY_FIELDS}
+        return Memory(**values | {name: MappingProxyType(values[name]) for name in _MAPPINGS})
 
     def change(self, fact: FactId, /, **values: Any) -> None:
-        """Gives fields of a fact's state other values."""
-        # dataclasses.replace walks over the fields in Python, and a fold does little else
-        self.facts[fact] = FactState(**dict(zip(_FIELDS, _values(self.facts[fact]), strict=True)) | values)
+        """Replaces the given fields of the fact's state."""
+        # not dataclasses.replace, because that loops over the fields in Python and most of a fold's time is spent here
+        self.facts[fact] = FactState(**dict(zip(_FACT_FIELDS, _fact_values(self.facts[fact]), strict=True)) | values)
 
     @property
     def sleep(self) -> Sleep | None:
-        """The sleep in progress."""
+        """The sleep in progress, with the verdicts of all audited facts.
+
+        Verdicts are added to it in one go, because adding each by itself would cost O(facts) every time.
+        """
         if self._audited and self._sleep is not None:
             self._sleep, self._audited = self._sleep.facts_audited(self._audited), []
         return self._sleep
@@ -98,18 +89,18 @@ class Draft:
         self._sleep = sleep
 
     def audited(self, event: FactAudited) -> None:
-        """Adds the verdict of the event at this version to the sleep in progress."""
+        """Adds the verdict of `event`, which is at the draft's version, to the sleep in progress."""
         assert self._sleep is not None
         self._audited.append((event, self.version))
 
     @property
     def asleep(self) -> Sleep:
-        """The sleep in progress, where there must be one."""
+        """The sleep in progress; there must be one."""
         assert self.sleep is not None
         return self.sleep
 
     def carried_by(self, edits: tuple[EditId, ...], scales: Mapping[FactId, float]) -> None:
-        """From now on `edits` alone carry these facts, at these scales; edits that carry nothing are forgotten."""
+        """Makes `edits`, and no others, carry the facts of `scales` at these scales; drops edits left without facts."""
         before = {edit for fact in scales for edit in self.facts[fact].edits} - set(edits)
         for fact, scale in scales.items():
             self.change(fact, edits=edits, scale=scale)
