@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.log.raw import Raw, RawPostgresql, RawSqlite
 from benchmarks.log.servers import postgresql_database
 from core.events import Cause, Event
-from core.events.facts import Columns, EditComputed, FactAdded, FactInjected
+from core.events.facts import Columns, EditComputed, EditKind, FactAdded, FactInjected
 from core.evolve import fold
 from core.facts import Fact, Source
 from core.ids import Digest, EditId, FactId, MemoryId
@@ -194,7 +194,7 @@ def fold_events_per_second(count: int) -> float:
         facts = [event.fact for event in added if isinstance(event, FactAdded)]
         edit = EditComputed(
             edit=EditId(next_uuid()),
-            kind="injection",
+            kind=EditKind.INJECTION,
             delta=Digest("1" * 64),
             modules=("model.layers.3.mlp.down_proj",),
             columns=tuple(

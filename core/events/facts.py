@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from core.facts import Fact, Source
@@ -52,6 +53,14 @@ class Columns:
     more: tuple[str, ...] = ()
 
 
+class EditKind(StrEnum):
+    """What an edit was computed for."""
+
+    INJECTION = "injection"  # to write new facts
+    REFRESH = "refresh"  # to write degraded facts again, in a sleep
+    WITHDRAWAL = "withdrawal"  # a counter-edit, which makes the model answer as its base model does
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditComputed:
     """A delta exists and is in force from this version on.
@@ -64,7 +73,7 @@ class EditComputed:
     """
 
     edit: EditId
-    kind: str  # "injection", "refresh" or "withdrawal"
+    kind: EditKind
     delta: Digest
     modules: tuple[str, ...]
     columns: tuple[Columns, ...]

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from core.events import Event
 from core.events.deletion import MemoryDeleted, MemoryPurged
-from core.events.facts import EditComputed, FactAdded, FactInjected, WorkFailed
+from core.events.facts import EditComputed, EditKind, FactAdded, FactInjected, WorkFailed
 from core.events.history import (
     AdaptersCompacted,
     CheckpointMarked,
@@ -54,7 +54,7 @@ def summary(event: Event, fact: FactId | None = None) -> str:
             own = [columns for columns in event.columns if columns.fact == fact]
             share = f", {own[0].count} of its columns, {own[0].absorbed:.0%} absorbed" if own else ""
             share += ", not learned in all wordings" if own and not own[0].learned else ""
-            kind = "edit" if event.kind == "injection" else event.kind
+            kind = "edit" if event.kind is EditKind.INJECTION else event.kind
             return (
                 f"{kind} {event.delta[:12]} for {len(event.columns)} facts in {event.seconds:.1f} s{share}; "
                 f"weights {event.weights_before[:12]} -> {event.weights_after[:12]}"

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from core.events import Event, Recorded
 from core.events.deletion import MemoryDeleted, MemoryPurged
-from core.events.facts import EditComputed, FactAdded, FactInjected, WorkFailed
+from core.events.facts import EditComputed, EditKind, FactAdded, FactInjected, WorkFailed
 from core.events.history import (
     AdaptersCompacted,
     CheckpointMarked,
@@ -240,7 +240,7 @@ def _implied(event: Event, fact: FactId, past: _Past) -> tuple[str | None, ...]:
         case FactInjected(edit=edit) | FactRefreshed(edit=edit):
             return (origin(edit),)
         case EditComputed(statistics=statistics):
-            why = {"injection": origin(fact), "withdrawal": past.taken_back}.get(event.kind, past.audited)
+            why = {EditKind.INJECTION: origin(fact), EditKind.WITHDRAWAL: past.taken_back}.get(event.kind, past.audited)
             return why, origin(statistics)
         case FactSuperseded(fact=old, by=new):
             return origin(old), origin(new)

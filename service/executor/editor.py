@@ -20,7 +20,7 @@ from core.decide.commands import (
 )
 from core.decide.sleep import new_stages
 from core.errors.base import Damaged, Unlearned
-from core.events.facts import EditComputed
+from core.events.facts import EditComputed, EditKind
 from core.events.history import FactWithdrawn
 from core.events.memory import MemoryCreated
 from core.facts import Fact
@@ -118,7 +118,7 @@ class Editor:
             self._at = None
             self._model.install(build(self._model, self._deltas, onto))
         try:
-            return RecordInjection(edit=self._write("injection", work.facts, memory, onto, protection, replaced))
+            return RecordInjection(edit=self._write(EditKind.INJECTION, work.facts, memory, onto, protection, replaced))
         except Unlearned as error:
             again = len(work.facts) > 1  # a fact may be said where it is alone
             failed = replace(work, facts=error.facts)
@@ -152,7 +152,7 @@ class Editor:
                 self._steps,
             )  # fmt: skip
             if unsaid is not None:
-                edit = self._computed("withdrawal", (work.fact,), memory, without, unsaid, protection, began)
+                edit = self._computed(EditKind.WITHDRAWAL, (work.fact,), memory, without, unsaid, protection, began)
         if edit is None:
             self._fresh = (after, weights, protection)
         return RecordWithdrawal(
@@ -194,7 +194,7 @@ class Editor:
         """Writes degraded facts again, all in one protected update, on weights without the edits that failed them."""
         without = plan_at(memory, dict.fromkeys(work.facts, 0.0))
         protection = self._install(build(self._model, self._deltas, without), memory, set(work.facts))
-        return self._write("refresh", work.facts, memory, without, protection)
+        return self._write(EditKind.REFRESH, work.facts, memory, without, protection)
 
     def _rescale(self, work: SleepStep, memory: Memory) -> RecordRescale:
         """The gate's scales in the weights. Columns scale exactly; what that degrades, the next audit refreshes."""
@@ -212,7 +212,7 @@ class Editor:
 
     def _write(
         self,
-        kind: str,
+        kind: EditKind,
         ids: Sequence[FactId],
         memory: Memory,
         onto: Plan,
@@ -232,13 +232,13 @@ class Editor:
             kept = {module: one.with_keys(keys[module]) for module, one in kept.items()}
         untold = unanswered_questions(memory, facts)
         written = compute_edit(self._model, kept, facts, created.prefixes, created.hyperparameters, untold, self._steps)
-        if kind == "injection" and (error := unlearned(facts, written)) is not None:
+        if kind is EditKind.INJECTION and (error := unlearned(facts, written)) is not None:
             raise error
         return self._computed(kind, ids, memory, onto, written, protection, began, replaced)
 
     def _computed(
         self,
-        kind: str,
+        kind: EditKind,
         ids: Sequence[FactId],
         memory: Memory,
         onto: Plan,
@@ -252,7 +252,7 @@ class Editor:
         The columns are the facts' own, but for those of a counter-edit, which outlives its fact.
         """
         columns = columns_written(ids, written)
-        delta = self._deltas.put(written.delta, () if kind == "withdrawal" else columns)
+        delta = self._deltas.put(written.delta, () if kind is EditKind.WITHDRAWAL else columns)
         if self._created.hyperparameters.history:
             protection = protection.joined(ids, written.keys, written.key_fact)
         weights = build(self._model, self._deltas, onto, written.delta)
@@ -260,7 +260,7 @@ class Editor:
         self._fresh = (after, weights, protection)
         with self._model.with_weights(weights):
             told = [memory.facts[fact].fact for fact in ids]
-            unchanged = self._glance.at(memory, told) if kind == "injection" else None
+            unchanged = self._glance.at(memory, told) if kind is EditKind.INJECTION else None
         assert memory.statistics is not None
         assert memory.weights is not None
         gone = {*ids, *replaced}

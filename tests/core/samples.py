@@ -18,7 +18,7 @@ from core.decide.commands import (
 )
 from core.events import Event
 from core.events.deletion import MemoryDeleted, MemoryPurged
-from core.events.facts import Columns, EditComputed, FactAdded, FactInjected, WorkFailed
+from core.events.facts import Columns, EditComputed, EditKind, FactAdded, FactInjected, WorkFailed
 from core.events.history import (
     AdaptersCompacted,
     CheckpointMarked,
@@ -138,7 +138,7 @@ def edit(*facts: Fact | FactId, before: Digest, number: int = 1, crowding: float
     ids = [one.id if isinstance(one, Fact) else one for one in facts]
     return EditComputed(
         edit=EditId(f"edit-{number}"),
-        kind="injection",
+        kind=EditKind.INJECTION,
         delta=digest("delta", number),
         modules=CREATED.modules,
         columns=tuple(
@@ -182,7 +182,7 @@ def failed(*facts: Fact, attempt: int = 1, parked: bool = False) -> WorkFailed:
 
 READY: tuple[Event, ...] = (CREATED, PREPARED)
 FIRST_EDIT = edit(ARIA, before=CLEAN)
-SECOND_EDIT = replace(edit(ARIA, before=FIRST_EDIT.weights_after, number=2), kind="refresh")
+SECOND_EDIT = replace(edit(ARIA, before=FIRST_EDIT.weights_after, number=2), kind=EditKind.REFRESH)
 
 
 def probed(occasion: str, *, healthy: bool = True) -> FactAudited:
@@ -258,7 +258,7 @@ VIOLA = fact("fact-viola", CY.subject, CY.relation, "the viola")
 UNCHANGED = Unchanged(neighbours=1.0, strangers=0.875, untold=0.5, asked=16)
 THIRD_EDIT = edit(CY, before=CLEAN, number=3)
 FOURTH_EDIT = replace(edit(VIOLA, before=THIRD_EDIT.weights_after, number=4), replaced=(CY.id,), unchanged=UNCHANGED)
-COUNTER_EDIT = replace(edit(VIOLA, before=FOURTH_EDIT.weights_after, number=5), kind="withdrawal")
+COUNTER_EDIT = replace(edit(VIOLA, before=FOURTH_EDIT.weights_after, number=5), kind=EditKind.WITHDRAWAL)
 
 
 def retracted(one: Fact, *, erase: bool = False, request: str = "request-back") -> FactRetracted:

@@ -28,7 +28,7 @@ from core.decide.commands import (
 )
 from core.decide.sleep import new_stages
 from core.events import Event
-from core.events.facts import EditComputed
+from core.events.facts import EditComputed, EditKind
 from core.events.history import AdaptersCompacted, FactWithdrawn
 from core.events.sleep import AdapterTrained, Control, ControlsMeasured, FactAudited, ProbeResult
 from core.evolve import evolve, fold
@@ -118,7 +118,7 @@ def withdraw(memory: Memory, *, counter: bool = False, crowding: float = 0.0625)
     if not counter:
         weights = weights_of(evolve(memory, given))
         return RecordWithdrawal(work=work, withdrawn=replace(given, weights_after=weights), edit=None)
-    computed = replace(edit(work.fact, before=work.weights, number=memory.version), kind="withdrawal")
+    computed = replace(edit(work.fact, before=work.weights, number=memory.version), kind=EditKind.WITHDRAWAL)
     computed = settled(memory, computed)
     given = replace(given, edit=computed.edit, weights_after=computed.weights_after)
     return RecordWithdrawal(work=work, withdrawn=given, edit=computed)
@@ -239,7 +239,7 @@ def gate(memory: Memory, turned_back: Collection[FactId] = (), logprob: float = 
 
 def refresh(memory: Memory) -> RecordRefresh:
     work = owed(memory, Step.REFRESH)
-    computed = replace(edit(*work.facts, before=work.weights, number=memory.version), kind="refresh")
+    computed = replace(edit(*work.facts, before=work.weights, number=memory.version), kind=EditKind.REFRESH)
     return RecordRefresh(work=work, edit=settled(memory, computed))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from core.decide.commands import Command, RecordAudit, RecordEnd, RecordRefresh, RecordRescale, RecordTraining
+from core.events.facts import EditKind
 from core.events.sleep import AdapterTrained, Control, ControlsMeasured, FactAudited, ProbeResult
 from core.facts import Fact
 from core.ids import AdapterId, FactId
@@ -43,7 +44,7 @@ class Dream:
                 return RecordAudit(work=work, audited=_probed(work, memory, self.turned_back), controls=None)
             case Step.REFRESH:
                 written = edit(*work.facts, before=work.weights, number=memory.version, crowding=0.02)
-                return RecordRefresh(work=work, edit=replace(written, kind="refresh"))
+                return RecordRefresh(work=work, edit=replace(written, kind=EditKind.REFRESH))
             case Step.TRAIN:
                 return RecordTraining(work=work, adapter=_adapter(work, memory))
             case Step.RESCALE:

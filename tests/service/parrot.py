@@ -13,6 +13,7 @@ from core.errors.base import DigestMismatch, ModelUnavailable
 from core.errors.history import NothingToCompact
 from core.events import Cause
 from core.events.deletion import MemoryPurged
+from core.events.facts import EditKind
 from core.events.history import AdaptersCompacted, FactWithdrawn
 from core.events.memory import MemoryCreated
 from core.hyperparameters import Hyperparameters
@@ -191,7 +192,7 @@ def performed(owed: Work, state: Memory, dream: Dream | None = None) -> Command:
 def withdrawn(owed: Withdraw, state: Memory) -> RecordWithdrawal:
     """With a counter-edit where adapters have learned the fact."""
     adapters = tuple(one.id for one in state.adapters.values() if owed.fact in one.facts)
-    counter = replace(edit(owed.fact, before=owed.weights, number=state.version), kind="withdrawal")
+    counter = replace(edit(owed.fact, before=owed.weights, number=state.version), kind=EditKind.WITHDRAWAL)
     event = FactWithdrawn(
         fact=owed.fact,
         edit=counter.edit if adapters else None,

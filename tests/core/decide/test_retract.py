@@ -9,7 +9,7 @@ from core.decide import decide
 from core.decide.commands import Command, RecordErasure
 from core.errors.base import CapacityReached, FactUnknown, InvalidField, NotReady, RequestReused, StaleWork
 from core.errors.history import FactRetracted as RetractedAlready
-from core.events.facts import EditComputed, FactAdded, WorkFailed
+from core.events.facts import EditComputed, EditKind, FactAdded, WorkFailed
 from core.events.history import FactErased, FactRetracted, FactWithdrawn
 from core.evolve import evolve, fold
 from core.facts import Source
@@ -119,7 +119,7 @@ def test_a_fact_that_adapters_carry_leaves_by_a_counter_edit() -> None:
 
     assert isinstance(edit, EditComputed)
     assert isinstance(event, FactWithdrawn)
-    assert (edit.kind, event.edit, event.adapters) == ("withdrawal", edit.edit, tuple(ADAPTED.adapters))
+    assert (edit.kind, event.edit, event.adapters) == (EditKind.WITHDRAWAL, edit.edit, tuple(ADAPTED.adapters))
     assert (state.status, state.edits, state.scale) == (Status.WITHDRAWN, (edit.edit,), 1.0)
     assert state.carried_by_edit
     assert not state.in_weights

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 from core.decide.commands import Command, ForkMemory, RetractFact
 from core.errors.base import RequestReused
 from core.errors.history import FactHeld, WordsErased
-from core.events.facts import EditComputed, WorkFailed
+from core.events.facts import EditComputed, EditKind, WorkFailed
 from core.events.history import FactErased
 from core.events.sleep import AdapterTrained
 from core.ids import Digest, FactId, MemoryId
@@ -166,7 +166,7 @@ def test_the_receipt_names_what_remains(store: Store, facts: list[FactId], bases
     events = [one.event for one in store.log.read(memory=DEMO)]
     (receipt,) = [one for one in events if isinstance(one, FactErased)]
     adapters = [one.delta for one in events if isinstance(one, AdapterTrained)]
-    counter = [one.delta for one in events if isinstance(one, EditComputed) and one.kind == "withdrawal"]
+    counter = [one.delta for one in events if isinstance(one, EditComputed) and one.kind is EditKind.WITHDRAWAL]
     assert adapters
     assert list(receipt.remains) == [*adapters, *counter]
 
