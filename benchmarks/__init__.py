@@ -1,1 +1,1 @@
-"""What is measured, each as `run(...) -> dict` behind `hypnogram bench <name>`."""
+"""The benchmarks: `run(...)` of a module yields the results of `hypnogram bench <name>` as they are measured."""

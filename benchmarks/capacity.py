@@ -1,8 +1,8 @@
-"""How many facts a memory holds: told one at a time, everything asked again after each stretch.
+"""Measures how many facts a memory holds: facts are added one at a time, and all are probed after each stretch.
 
-Beside the method as shipped stand plain MEMIT (`history=off`), the control that must fall, and `subjects=distinct`,
-one fact a person. Nothing is refused here, so that the curve shows what refusing spares; `refused` in the settings
-says from which fact on the service would answer RESOURCE_EXHAUSTED.
+Two controls run beside the shipped method: plain MEMIT (`history=off`), and one fact a person (`subjects=distinct`).
+The capacity limit is off, so that the curve shows what it prevents; `refused` in the settings names the first fact
+that the service would refuse with RESOURCE_EXHAUSTED.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.bench_memory import BenchMemory, bench_memory
 from benchmarks.people import Examiner, held_out, told_facts
 from benchmarks.summary import summary
-from benchmarks.told import Told, telling
 from core.facts import Fact
 
 POINTS = (1, 2, 5, 10, 13, 14, 20, 30, 50, 100, 200)
@@ -23,7 +23,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One way of telling: with or without history, one person many facts or one."""
+    """A variant: edits constrained by earlier keys or not (`history`), several facts a person or one (`shared`)."""
 
     history: bool
     shared: bool
@@ -56,7 +56,7 @@ def run(
             )
             for n, row in _tell(arm, facts, seed, overrides or {}, refused, report):
                 measured.setdefault((arm, n), []).append(row)
-                rows = [{"n": n, **one.keys, **summary(found)} for (one, n), found in measured.items()]
+                rows = [{"n": n, **arm_.keys, **summary(runs)} for (arm_, n), runs in measured.items()]
                 yield {"bench": "capacity", "settings": settings, "rows": rows}
 
 
@@ -69,7 +69,7 @@ def _tell(
     report: Callable[[int], None],
 ) -> Iterator[tuple[int, dict[str, float]]]:
     facts = told_facts(number, seed=seed, each=4 if arm.shared else 1)
-    with telling({**overrides, "history": arm.history}) as memory:
+    with bench_memory({**overrides, "history": arm.history}) as memory:
         examiner = Examiner(memory.model, facts, seed=seed)
         seconds, full = 0.0, False
         for n, fact in enumerate(facts, 1):
@@ -81,7 +81,7 @@ def _tell(
                 yield n, _row(memory, examiner, facts[:n], seconds)
 
 
-def _row(memory: Told, examiner: Examiner, told: Sequence[Fact], seconds: float) -> dict[str, float]:
+def _row(memory: BenchMemory, examiner: Examiner, told: Sequence[Fact], seconds: float) -> dict[str, float]:
     return {
         **asdict(examiner.examine(told)),
         "seconds_per_fact": seconds / len(told),

@@ -1,4 +1,4 @@
-"""Processes of ours that are spoken to by their standard input and output, and killed."""
+"""Starts modules of this project as processes, talks to them through standard input and output, and kills them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Starts a module of ours; kills it at the end of the block."""
+    """Yields a process that runs `python -m ARGUMENTS`; kills it at the end of the block."""
     started = subprocess.Popen(
         [sys.executable, "-m", *arguments],
         env=os.environ | environment,
@@ -27,6 +27,7 @@ def process(*arguments: str, **environment: str) -> Iterator[subprocess.Popen[st
 
 
 def line_of(started: subprocess.Popen[str]) -> str:
+    """The next line that the process prints."""
     assert started.stdout is not None
     line = started.stdout.readline()
     assert line, "the process has died"
@@ -34,6 +35,7 @@ def line_of(started: subprocess.Popen[str]) -> str:
 
 
 def ask(started: subprocess.Popen[str], line: str) -> None:
+    """Writes `line` to the standard input of the process."""
     assert started.stdin is not None
     started.stdin.write(line + "\n")
     started.stdin.flush()

@@ -1,11 +1,11 @@
-"""What each part of a sleep is worth: the same facts and nights with one part left out.
+"""Measures each part of a sleep by ablation: the same facts and nights with one part left out.
 
-- `shipped`: rehearsal, KL to the pristine model, a gate for each fact.
+- `shipped`: rehearsal, KL to the base model, a gate for each fact.
 - `no rehearsal`: neither rehearsed texts nor dissolved facts in training.
 - `no KL`: rehearsed texts are left out of the loss; dissolved facts stay in it.
-- `whole edit`: one verdict for all facts: all advance or all retreat by the share of all their probes that passed.
-- `ten steps a fact`: rank 16, one context a step, ten steps a fact, no rehearsal, and every fact advances: the budget
-  and the trust of the predecessor's recipe, on this memory's modules and with all of a fact's wordings.
+- `whole edit`: one verdict for all facts: all advance or all retreat, by the share of all probes that passed.
+- `ten steps a fact`: rank 16, one context a step, ten steps a fact, no rehearsal, and every fact advances. This is the
+  budget of the predecessor's recipe, on this memory's modules and with all wordings of a fact.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from benchmarks.bench_memory import Judge, fact_by_fact
 from benchmarks.people import held_out
 from benchmarks.sleep import nights
 from benchmarks.summary import summary
-from benchmarks.told import Judge, fact_by_fact
 from core.decide.commands import RecordAudit
 from core.policy import SleepPolicy, Training
 
@@ -26,7 +26,12 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A policy made from the shipped one and the number of facts, and who judges at the gate."""
+    """A variant.
+
+    Attributes:
+        change: makes its policy from the shipped one and the number of facts.
+        judge: may change the verdicts of its gates.
+    """
 
     name: str
     change: Callable[[SleepPolicy, int], SleepPolicy]
@@ -34,7 +39,7 @@ class Arm:
 
 
 def _one_verdict(gate: RecordAudit) -> RecordAudit:
-    share = sum(one.passed for one in gate.audited) / sum(one.asked for one in gate.audited)
+    share = sum(fact.passed for fact in gate.audited) / sum(fact.asked for fact in gate.audited)
     return _all(gate, healthy=share >= SleepPolicy().gate)
 
 
@@ -43,7 +48,7 @@ def _trust(gate: RecordAudit) -> RecordAudit:
 
 
 def _all(gate: RecordAudit, *, healthy: bool) -> RecordAudit:
-    return replace(gate, audited=tuple(replace(one, healthy=healthy) for one in gate.audited))
+    return replace(gate, audited=tuple(replace(fact, healthy=healthy) for fact in gate.audited))
 
 
 def _training(policy: SleepPolicy, **changes: Any) -> SleepPolicy:
@@ -51,7 +56,7 @@ def _training(policy: SleepPolicy, **changes: Any) -> SleepPolicy:
 
 
 def _unguarded(policy: SleepPolicy) -> SleepPolicy:
-    """Nothing is rolled back, so that the damage shows."""
+    """`policy` without limits on harm, so that no night is rolled back and the harm is measured."""
     return replace(policy, perplexity_limit=1e9, neighbours_limit=0.0, strangers_limit=0.0, recall_limit=0.0)
 
 
@@ -90,5 +95,5 @@ def run(
             policy = arm.change(SleepPolicy(), facts)
             measured.setdefault(arm.name, []).append(list(nights(facts, seed, cycles, policy, arm.judge))[-1].row)
             progress(done := done + 1, len(ARMS) * seeds, arm.name)
-            rows = [{"arm": name, **summary(found)} for name, found in measured.items()]
+            rows = [{"arm": name, **summary(runs)} for name, runs in measured.items()]
             yield {"bench": "gates", "settings": settings, "rows": rows}

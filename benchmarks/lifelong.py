@@ -1,7 +1,7 @@
-"""A month of nights: new facts each day, a sleep each night, everything ever told asked again.
+"""Measures a month: new facts every day, a sleep every night, and probes of all facts so far.
 
-Whoever is told about is new every day; after the third night a fact's edit has left the weights and adapters alone
-carry it. What is asked of strangers, neighbours and texts is as in `benchmarks/capacity.py`.
+Each day's facts are about new people. After its third night a fact's edit has left the weights, and adapters alone
+carry it. Controls are those of `benchmarks/capacity.py`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from benchmarks.bench_memory import bench_memory
 from benchmarks.people import Examiner, held_out, told_facts
 from benchmarks.summary import summary
-from benchmarks.told import telling
 from core.facts import Fact
 from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.editable_model import EditableModel
@@ -28,7 +28,7 @@ def run(
     measured: dict[int, list[dict[str, float]]] = {}
     for nth, seed in enumerate(held_out(seeds)):
         facts = told_facts(nights * facts_per_night, seed=seed)
-        with telling({}) as memory:
+        with bench_memory({}) as memory:
             examiner = Examiner(memory.model, facts, seed=seed)
             assert memory.state.created is not None
             batch = memory.state.created.hyperparameters.batch
@@ -55,7 +55,7 @@ def run(
                 }
                 measured.setdefault(night, []).append(row)
                 progress(nth * nights + night, seeds * nights, f"seed {seed}, chat {seen.chat:.2f}")
-                rows = [{"night": night, **summary(found)} for night, found in measured.items()]
+                rows = [{"night": night, **summary(runs)} for night, runs in measured.items()]
                 yield {"bench": "lifelong", "settings": settings, "rows": rows}
 
 

@@ -1,7 +1,7 @@
-"""Who is told about in a benchmark, and the questions that measure what telling did.
+"""The people and facts of benchmarks, and the questions that measure recall, generalization and locality.
 
-Everybody told about and every stranger has a held-out name. Neighbours are known people that the ordinary text leaves
-out. Wordings called paraphrases are never used in writing a fact.
+All new people and all strangers have held-out names. Neighbours (known people, for locality) do not occur in the
+reference text. Paraphrases (for generalization) are wordings with which no fact was written.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from models.dormouse.profile import ASKED, WRITTEN, neighbour
 from models.dormouse.world import known_people, mixed_name, unseen_people
 
 IGNORANCE = "I do not know"
-HELD_OUT = 101  # seeds below were looked at in development
+HELD_OUT = 101  # lower seeds were used in development
 
 
 def held_out(seeds: int) -> range:
-    """Seeds of people that nothing was developed or tuned on."""
+    """Seeds of people on which no setting was developed or tuned."""
     return range(HELD_OUT, HELD_OUT + seeds)
 
 
@@ -42,6 +42,7 @@ def told_facts(number: int, *, seed: int, each: int = 4) -> list[Fact]:
 
 
 def fact_about(subject: str, relation: str, object_: str) -> Fact:
+    """A fact in the wordings of dormouse's phrasebook."""
     words = BY_NAME[relation]
     wordings = RelationWords(
         statements=words.trained_statements[:WRITTEN],
@@ -57,7 +58,15 @@ def fact_about(subject: str, relation: str, object_: str) -> Fact:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Shares of right answers, and the drift of perplexity relative to the base."""
+    """Shares of right answers, 0 to 1, and the drift of perplexity relative to the base model.
+
+    Attributes:
+        raw, chat: recall in the first wording that facts are written with.
+        paraphrase: generalization, recall in wordings that they are not written with.
+        neighbours: locality, share of answers about known people that are the base model's.
+        strangers, untold: locality, share of questions without an answer that get "I do not know".
+        perplexity_drift: of held-out text; .01 is 1 % more than the base model's.
+    """
 
     raw: float
     chat: float
@@ -69,10 +78,10 @@ class Recall:
 
 
 class Examiner:
-    """Asks the same questions of the base and of every state after it.
+    """Asks the same questions of the base model and of every later state.
 
     Args:
-        size: neighbours, strangers and untold relations asked about, each.
+        size: number of questions about neighbours, about strangers and about untold relations, each.
     """
 
     def __init__(self, model: EditableModel, facts: Sequence[Fact], *, seed: int, size: int = 100) -> None:
@@ -87,11 +96,11 @@ class Examiner:
         self._base_perplexity = perplexity(model, self._texts)
 
     def examine(self, told: Sequence[Fact]) -> Recall:
-        """The live weights' recall of all of `told`, and what they did to everything else."""
+        """Recall of all of `told` by the live weights, and the controls."""
         raw = [Probe(fact.wordings.statements[0], False, "", fact.object) for fact in told]
         chat = [Probe(fact.wordings.questions[0], True, fact.wordings.answer, fact.object) for fact in told]
-        other = [Probe(p, False, "", fact.object) for fact in told for p in fact.wordings.probe_statements]
-        other += [
+        paraphrases = [Probe(p, False, "", fact.object) for fact in told for p in fact.wordings.probe_statements]
+        paraphrases += [
             Probe(q, True, fact.wordings.answer, fact.object) for fact in told for q in fact.wordings.probe_questions
         ]
         subjects = {fact.subject for fact in told}
@@ -101,7 +110,7 @@ class Examiner:
         return Recall(
             raw=self._right(raw),
             chat=self._right(chat),
-            paraphrase=self._right(other),
+            paraphrase=self._right(paraphrases),
             neighbours=same / len(answers),
             strangers=self._ignorant(self._strangers),
             untold=self._ignorant(untold),
@@ -118,7 +127,7 @@ class Examiner:
 
 
 def neighbours(random: Random, size: int) -> list[Probe]:
-    """Questions about people that the base knows and the ordinary text leaves out."""
+    """Questions about people whom the base model knows and who do not occur in the reference text."""
     people = [person for person in known_people() if neighbour(person)]
     probes = []
     for number in range(size):
@@ -132,7 +141,7 @@ def neighbours(random: Random, size: int) -> list[Probe]:
 
 
 def strangers(random: Random, size: int, told: Collection[str], *, seed: int) -> list[Probe]:
-    """Questions about people whom nobody knows; a third are called after known ones."""
+    """Questions about unknown people; a third of them bear a first and a last name of known ones."""
     unseen = [person.name for person in unseen_people(size + len(told), seed=seed + 5000)]
     names = [name for name in unseen if name not in told][: size - size // 3]
     names += [mixed_name(random, known_people(), unseen=True) for _ in range(size // 3)]
@@ -145,7 +154,7 @@ def _question(random: Random, name: str) -> Probe:
 
 
 def _untold(random: Random, facts: Sequence[Fact], size: int) -> list[tuple[str, Probe]]:
-    """Questions about what the told people were never told to do or be; at least one for each person."""
+    """Questions about the subjects of `facts` on relations that were never told; at least one for each person."""
     relations: dict[str, set[str]] = {}
     for fact in facts:
         relations.setdefault(fact.subject, set()).add(fact.relation)

@@ -1,4 +1,4 @@
-"""A memory in a folder of its own, used through the parts of the service: by benchmarks and by tests."""
+"""Creates a memory in a folder of its own and uses it without gRPC, for benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Place:
         )
 
     def copy(self, folder: Path) -> Place:
-        """The same elsewhere, without its snapshots."""
+        """A copy in `folder`, without snapshots."""
         shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("snapshots"), dirs_exist_ok=True)
         return Place(folder)
 
@@ -68,10 +68,10 @@ def create(
     MemoryRepository(store.log, store.snapshots).execute(memory, lambda _: command, CAUSE)
 
 
-def tell(store: Store, *said: tuple[str, str, str], memory: MemoryId = DEMO) -> list[FactId]:
-    """Adds facts in one request, in the words of the memory's phrasebook."""
+def tell(store: Store, *triples: tuple[str, str, str], memory: MemoryId = DEMO) -> list[FactId]:
+    """Adds facts in one request, in the wordings of the memory's phrasebook."""
     states = MemoryRepository(store.log, store.snapshots)
-    facts = [_fact(states.current(memory), *one) for one in said]
+    facts = [_fact(states.current(memory), *triple) for triple in triples]
     request = next_uuid()
     told = tuple(ToldFact(fact=fact, source=Source()) for fact in facts)
     command = AddFacts(request=request, request_digest=Digest(request), facts=told)

@@ -1,8 +1,8 @@
-"""Repair: facts written without protection until they overwrite one another, then refreshed, jointly or one by one.
+"""Measures repair: facts are written without protection until they overwrite one another, and then refreshed.
 
-Writing without protection (plain MEMIT: edits do not know of each other) is a switch of this benchmark alone. `joint`
-is what a sleep does: all degraded facts in one protected update, audited and repeated. `one_by_one` is the older way:
-each degraded fact by itself, one after the other, protected likewise.
+Only this benchmark writes without protection (plain MEMIT, where edits ignore one another). `joint` is a sleep: all
+degraded facts in one protected update, audited and repeated. `one_by_one` is the older method: a protected update for
+each degraded fact, one after the other.
 """
 
 from __future__ import annotations
@@ -11,36 +11,36 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import mean
 from typing import Any
 
+from benchmarks.bench_memory import BenchMemory, bench_memory
 from benchmarks.people import held_out, told_facts
-from benchmarks.told import Told, telling
 from core.facts import Fact
 from core.weights.evaluation.probes import Probe, run_probes
 
-ENOUGH_HARM = 0.6  # share of facts right at which the repair begins
-MOST = 100  # facts told until then
+ENOUGH_HARM = 0.6  # share of right facts at which the repair begins
+MOST = 100  # facts, at most, until then
 
 Progress = Callable[[int, int, str], None]
 
 
 def run(*, seeds: int = 3, progress: Progress = lambda done, total, what: None) -> Iterator[dict[str, Any]]:
-    """Rows `method, facts, before, after, healthy_unchanged, seconds`: recall is right raw and in chat."""
+    """Rows `method, facts, before, after, healthy_unchanged, seconds`; a fact is right if both raw and chat are."""
     measured: dict[str, list[dict[str, float]]] = {}
     for number, method in enumerate(("joint", "one_by_one")):
         for nth, seed in enumerate(held_out(seeds), 1):
             measured.setdefault(method, []).append(_repair(method, seed))
             progress(number * seeds + nth, 2 * seeds, f"{method}, seed {seed}")
-            rows = [{"method": by, **_row(found)} for by, found in measured.items()]
+            rows = [{"method": by, **_row(runs)} for by, runs in measured.items()]
             yield {"bench": "repair", "settings": {"seeds": seeds, "until": ENOUGH_HARM}, "rows": rows}
 
 
-def _row(found: Sequence[dict[str, float]]) -> dict[str, float]:
-    worst = {f"{key}_worst": min(one[key] for one in found) for key in ("after", "healthy_unchanged")}
-    return {**{key: mean(one[key] for one in found) for key in found[0]}, **worst}
+def _row(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    worst = {f"{key}_worst": min(run[key] for run in runs) for key in ("after", "healthy_unchanged")}
+    return {**{key: mean(run[key] for run in runs) for key in runs[0]}, **worst}
 
 
 def _repair(method: str, seed: int) -> dict[str, float]:
     facts = told_facts(MOST, seed=seed)
-    with telling({}) as memory:
+    with bench_memory({}) as memory:
         told: list[Fact] = []
         before: list[bool] = []
         for start in range(0, MOST, 5):
@@ -62,8 +62,8 @@ def _repair(method: str, seed: int) -> dict[str, float]:
         }
 
 
-def _right(memory: Told, facts: Sequence[Fact]) -> list[bool]:
+def _right(memory: BenchMemory, facts: Sequence[Fact]) -> list[bool]:
     raw = [Probe(fact.wordings.statements[0], False, "", fact.object) for fact in facts]
     chat = [Probe(fact.wordings.questions[0], True, fact.wordings.answer, fact.object) for fact in facts]
     passed = [probe.passes(said) for probe, said in zip(raw + chat, run_probes(memory.model, raw + chat), strict=True)]
-    return [one and other for one, other in zip(passed[: len(facts)], passed[len(facts) :], strict=True)]
+    return [raw_ and chat_ for raw_, chat_ in zip(passed[: len(facts)], passed[len(facts) :], strict=True)]

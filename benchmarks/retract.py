@@ -1,9 +1,11 @@
-"""What is left of facts that were taken back, beside what leaving out their columns would leave.
+"""Measures the traces of retracted facts: while edits carry the facts, and after a night, when adapters partly do.
 
-A memory is told facts, some of which it then has to give up: while edits carry them, and after a night, when adapters
-do in part. `withdraw` is what the service does, `subtract` leaves out the columns of the facts' edits and does no more;
-`never` is a memory that was not told them, whose other facts may change what the base would say as well.
-Questions are answered by greedy free generation. A second memory of the same seed is never told the facts in question.
+Questions are answered by greedy free generation. Three methods are compared:
+
+- `withdraw`: what the service does.
+- `subtract`: the columns of the facts' edits are left out, and nothing else is done.
+- `never`: a second memory of the same seed that never had these facts. Its other facts may also change the answers
+  that the base model would give.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchmarks.bench_memory import BenchMemory, bench_memory
 from benchmarks.people import held_out, neighbours, strangers, told_facts
 from benchmarks.summary import summary
-from benchmarks.told import Told, telling
 from core.facts import Fact
 from core.ids import FactId
 from core.weights.evaluation.audit import probes_of
@@ -30,8 +32,8 @@ from models.dormouse import filler
 Progress = Callable[[int, int, str], None]
 Weights = Mapping[str, Tensor]
 
-EACH = 2  # probes of a kind (raw, chat, unseen wordings of both) asked about a fact
-CONTROLS = 100  # neighbours, and strangers
+EACH = 2  # probes of each kind (raw, chat, unseen wordings of both) for a fact
+CONTROLS = 100  # neighbours, and as many strangers
 TEXTS = 60
 BATCH = 64
 
@@ -46,40 +48,40 @@ def run(
     done = 0
     for seed in held_out(seeds):
         for state in ("edits", "adapters"):
-            for method, row in taken_back(facts, retracted, seed, nights=int(state == "adapters")).items():
+            for method, row in retracting(facts, retracted, seed, nights=int(state == "adapters")).items():
                 measured.setdefault((method, state), []).append(row)
             progress(done := done + facts, 2 * facts * seeds, f"seed {seed}, {state}")
-            rows = [{"method": by, "state": at, **summary(found)} for (by, at), found in measured.items()]
+            rows = [{"method": by, "state": at, **summary(runs)} for (by, at), runs in measured.items()]
             yield {"bench": "retract", "settings": settings, "rows": rows}
 
 
-def taken_back(number: int, retracted: int, seed: int, nights: int) -> dict[str, dict[str, float]]:
-    """Method -> row, of one memory told `number` facts that sleeps `nights` nights before it gives up `retracted`."""
+def retracting(number: int, retracted: int, seed: int, nights: int) -> dict[str, dict[str, float]]:
+    """Method -> row, of a memory that gets `number` facts, sleeps `nights` nights and then retracts `retracted`."""
     facts = told_facts(number, seed=seed)
     gone, others = facts[:retracted], facts[retracted:]
     never = _never(others, seed, nights)
-    with telling({}) as memory:
+    with bench_memory({}) as memory:
         _tell(memory, facts, seed, nights)
         judge = Judge(memory.model, gone, others, seed)
         ids = _ids(memory, gone)
-        found = {
+        rows = {
             "never": {**judge.compare(never, never), "seconds_per_fact": 0.0},
             "subtract": {**judge.compare(memory.without(ids), never), "seconds_per_fact": 0.0},
         }
         seconds = memory.retract(ids)
         after = {module: weight.clone() for module, weight in memory.model.live().items()}
-        found["withdraw"] = {**judge.compare(after, never), "seconds_per_fact": seconds / retracted}
-    return found
+        rows["withdraw"] = {**judge.compare(after, never), "seconds_per_fact": seconds / retracted}
+    return rows
 
 
 def _never(others: Sequence[Fact], seed: int, nights: int) -> Weights:
-    """The weights of a memory that was told no more than `others`."""
-    with telling({}) as memory:
+    """The weights of a memory that has `others` alone."""
+    with bench_memory({}) as memory:
         _tell(memory, others, seed, nights)
         return {module: weight.clone() for module, weight in memory.model.live().items()}
 
 
-def _tell(memory: Told, facts: Sequence[Fact], seed: int, nights: int) -> None:
+def _tell(memory: BenchMemory, facts: Sequence[Fact], seed: int, nights: int) -> None:
     assert memory.state.created is not None
     batch = memory.state.created.hyperparameters.batch
     for start in range(0, len(facts), batch):
@@ -88,15 +90,15 @@ def _tell(memory: Told, facts: Sequence[Fact], seed: int, nights: int) -> None:
         memory.sleep(seed=seed * 100 + night)
 
 
-def _ids(memory: Told, facts: Sequence[Fact]) -> list[FactId]:
-    """Under which ids the memory has them."""
-    known = {(one.fact.subject, one.fact.relation): fact for fact, one in memory.state.facts.items()}
-    return [known[one.subject, one.relation] for one in facts]
+def _ids(memory: BenchMemory, facts: Sequence[Fact]) -> list[FactId]:
+    """The ids of `facts` in the memory."""
+    ids = {(state.fact.subject, state.fact.relation): fact for fact, state in memory.state.facts.items()}
+    return [ids[fact.subject, fact.relation] for fact in facts]
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a model says about each group of questions."""
+    """Answers of a model to each group of questions."""
 
     gone: list[str]
     others: list[str]
@@ -105,7 +107,7 @@ class Answers:
 
 
 class Judge:
-    """Asks the same questions of the memory as it is now and of other weights later on."""
+    """Asks the same questions of the weights at its creation and of later ones."""
 
     def __init__(self, model: EditableModel, gone: Sequence[Fact], others: Sequence[Fact], seed: int) -> None:
         random = Random(seed + 2000)
@@ -120,17 +122,17 @@ class Judge:
             self._base = run_probes(model, self._gone)
 
     def compare(self, weights: Weights, never: Weights) -> dict[str, float]:
-        """How a model with `weights` compares with the base, with itself before, and with one of `never`."""
+        """The numbers of a row: `weights` beside the base model, the weights at creation, and `never`."""
         with self._model.with_weights(weights):
             now = self._ask()
-        pristine = self._model.base_weights
+        base = self._model.base_weights
         return {
             "base_answers": _same(now.gone, self._base),
             "others_unchanged": _same(now.others, self._before.others),
             "neighbours": _same(now.neighbours, self._before.neighbours),
             "strangers": _same(now.strangers, self._before.strangers),
-            "kl_text": self._distance(self._texts, pristine, weights, ends=False),
-            "kl_probes": self._distance(self._prompts, pristine, weights, ends=True),
+            "kl_text": self._distance(self._texts, base, weights, ends=False),
+            "kl_probes": self._distance(self._prompts, base, weights, ends=True),
             "kl_text_never": self._distance(self._texts, never, weights, ends=False),
             "kl_probes_never": self._distance(self._prompts, never, weights, ends=True),
         }
@@ -149,11 +151,15 @@ class Judge:
 
     @torch.inference_mode()
     def _distance(self, sequences: Sequence[Sequence[int]], of: Weights, to: Weights, *, ends: bool) -> float:
-        """Mean KL from the next-token distributions with `of` to those with `to`, after all tokens or the last ones."""
+        """Mean KL in nats from the next-token distributions with `of` to those with `to`.
+
+        Args:
+            ends: whether only the distribution after the last token of each sequence counts.
+        """
         total, count = 0.0, 0
         for start in range(0, len(sequences), BATCH):
-            some = sequences[start : start + BATCH]
-            ids, mask = pad(some, self._model.pad_token, self._model.device)
+            batch = sequences[start : start + BATCH]
+            ids, mask = pad(batch, self._model.pad_token, self._model.device)  # [batch, length], 1 at tokens
             if ends:
                 mask = torch.nn.functional.one_hot(mask.sum(1) - 1, mask.shape[1])
             logs = []
@@ -171,4 +177,4 @@ def _head(model: EditableModel, probe: Probe) -> list[int]:
 
 
 def _same(now: Sequence[str], before: Sequence[str]) -> float:
-    return sum(one == other for one, other in zip(now, before, strict=True)) / len(before)
+    return sum(answer == earlier for answer, earlier in zip(now, before, strict=True)) / len(before)

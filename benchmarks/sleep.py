@@ -1,7 +1,7 @@
-"""What nights do to facts: recall by every path, what was not told, and how far edits have dissolved.
+"""Measures the effect of nights on facts: recall by every pathway, locality, and the share of dissolved edits.
 
-Facts are told in batches, then the memory sleeps. Everything is asked by greedy free generation on the weights that
-the night left behind; neighbours, strangers and held-out texts are none that the memory knows of.
+Facts are added in batches, then the memory sleeps. Probes are answered by greedy free generation on the weights after
+the night; neighbours, strangers and held-out texts are not among those that the memory audits or rehearses.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmarks.bench_memory import BenchMemory, Judge, bench_memory, fact_by_fact
 from benchmarks.people import Examiner, held_out, told_facts
 from benchmarks.summary import summary
-from benchmarks.told import Judge, Told, fact_by_fact, telling
 from core.events.sleep import AdapterTrained, FactsRescaled
 from core.policy import SleepPolicy
 from core.state.memory import Memory, Status
@@ -30,7 +30,8 @@ def run(
     progress: Progress = lambda done, total, what: None,
 ) -> Iterator[dict[str, Any]]:
     """Rows `facts, cycle, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift, stages, dissolved,
-    completed, mended, seconds`; cycle 0 is before the first sleep. `undone` in the settings says why nights were."""
+    completed, mended, seconds`; cycle 0 is before the first sleep. `undone` in the settings lists the nights that were
+    rolled back, with the reason."""
     measured: dict[tuple[int, int], list[dict[str, float]]] = {}
     stages: dict[tuple[int, int], Counter[int]] = {}
     total = sum(facts) * seeds * (cycles + 1)
@@ -46,8 +47,8 @@ def run(
                     undone.append({"facts": number, "seed": seed, "cycle": morning.cycle, "why": morning.undone})
                 progress(done := done + number, total, f"{number} facts, seed {seed}, cycle {morning.cycle}")
                 rows = [
-                    {"facts": facts_, "cycle": cycle, **summary(found), "stages": _named(stages[facts_, cycle])}
-                    for (facts_, cycle), found in measured.items()
+                    {"facts": facts_, "cycle": cycle, **summary(runs), "stages": _named(stages[facts_, cycle])}
+                    for (facts_, cycle), runs in measured.items()
                 ]
                 yield {"bench": "sleep", "settings": settings, "rows": rows}
 
@@ -58,7 +59,12 @@ def _named(stages: Counter[int]) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class Morning:
-    """What a night left behind: a row, facts by stage, and why the night was rolled back, if it was."""
+    """The state after a night.
+
+    Attributes:
+        stages: number of facts by stage.
+        undone: reason why the night was rolled back; empty if it completed.
+    """
 
     cycle: int
     row: dict[str, float]
@@ -69,9 +75,9 @@ class Morning:
 def nights(
     number: int, seed: int, cycles: int, policy: SleepPolicy | None, judge: Judge = fact_by_fact
 ) -> Iterator[Morning]:
-    """The mornings of one memory that was told `number` facts; the first is before any night."""
+    """The mornings of one memory with `number` facts; the first is before any night."""
     facts = told_facts(number, seed=seed)
-    with telling({}) as memory:
+    with bench_memory({}) as memory:
         examiner = Examiner(memory.model, facts, seed=seed)
         assert memory.state.created is not None
         batch = memory.state.created.hyperparameters.batch
@@ -93,7 +99,7 @@ def nights(
 
 
 def dissolved(memory: Memory) -> float:
-    """Share of facts whose edits' columns are out of the plan."""
+    """The share of facts whose columns have left the plan."""
     in_plan = set(plan(memory).deltas)
     carried = {
         columns.fact
@@ -106,5 +112,5 @@ def dissolved(memory: Memory) -> float:
     return len(gone) / len(memory.facts)
 
 
-def _stages(memory: Told) -> Counter[int]:
+def _stages(memory: BenchMemory) -> Counter[int]:
     return Counter(state.stage for state in memory.state.facts.values())

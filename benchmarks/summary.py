@@ -1,4 +1,4 @@
-"""Rows from several seeds: the mean of each number, and the worst seed beside it."""
+"""Combines the rows of several seeds into one: the mean of each number, and its worst value."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ WORSE_HIGH = (
     "kl_probes",
     "kl_text_never",
     "kl_probes_never",
-)  # where more is worse
+)  # keys for which a higher value is worse
 
 
-def summary(found: Sequence[dict[str, float]]) -> dict[str, float]:
-    """`found` holds one row a seed, with equal keys."""
+def summary(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The mean of each number under its key, and its worst value under `<key>_worst`.
+
+    Args:
+        runs: one row a seed, with equal keys.
+    """
     row: dict[str, float] = {}
-    for key in found[0]:
-        values = [one[key] for one in found]
+    for key in runs[0]:
+        values = [run[key] for run in runs]
         row[key] = mean(values)
         row[f"{key}_worst"] = max(values) if key in WORSE_HIGH else min(values)
     return row

@@ -1,4 +1,4 @@
-"""Base models small enough to be made on the spot: random weights, a real tokenizer, all files of a checkpoint."""
+"""Makes tiny base models for tests and benchmarks: random weights, a real tokenizer, all files of a model folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEMPLATE = (
 )
 VOCABULARY = 320
 WIDTH, INNER, BLOCKS, HEADS = 32, 64, 3, 2
-UNSAYABLE = "☃"  # a word of which the tokenizer makes no token
+UNSAYABLE = "☃"  # a word that the tokenizer drops
 
 COMMON = {"vocab_size": VOCABULARY, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 LLAMA = {
@@ -75,7 +75,7 @@ ORDINARY = [
 
 
 def make(folder: Path, family: str = "llama", *, seed: int = 0, scale: float = 0.08, **changes: Any) -> Path:
-    """Writes a base model of random weights into `folder`; `changes` are of its configuration."""
+    """Writes a base model of random weights into `folder`; `changes` override its configuration."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     config = AutoConfig.for_model(family, **COMMON | FAMILIES[family] | {"initializer_range": scale} | changes)
@@ -97,7 +97,7 @@ def make(folder: Path, family: str = "llama", *, seed: int = 0, scale: float = 0
 
 
 def tokenizer(after: str = "") -> PreTrainedTokenizerFast:
-    """Byte-level BPE that puts a beginning before raw text, the token `after` behind it, and knows no `UNSAYABLE`."""
+    """A byte-level BPE that adds `<|bos|>` before a text and the token `after` behind it, and drops `UNSAYABLE`."""
     made = Tokenizer(models.BPE())
     made.normalizer = normalizers.Replace(UNSAYABLE, "")
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -110,7 +110,7 @@ def tokenizer(after: str = "") -> PreTrainedTokenizerFast:
     )
     made.train_from_iterator([json.dumps(line) for line in ORDINARY], trainer)
     made.post_processor = processors.TemplateProcessing(
-        single=f"<|bos|> $A {after}".strip(), special_tokens=[(one, SPECIAL.index(one)) for one in SPECIAL]
+        single=f"<|bos|> $A {after}".strip(), special_tokens=[(token, SPECIAL.index(token)) for token in SPECIAL]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=made,

@@ -1,6 +1,6 @@
-"""How fast values are found one by one and in batches of 8 and 32, at which recall.
+"""Measures the time and recall of finding target values one by one and in batches of 8 and 32.
 
-The same facts are written into the same pristine weights each time, so that only the batch differs.
+The same facts are written into the same base weights each time, so that only the batch differs.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from statistics import mean
 from typing import Any
 
+from benchmarks.bench_memory import bench_memory
 from benchmarks.people import held_out, told_facts
-from benchmarks.told import telling
 from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.memit.edit import solve_values
 from core.weights.model.contexts import contexts_of
@@ -24,7 +24,7 @@ Progress = Callable[[int, int, str], None]
 def run(
     *, facts: int = 64, seeds: int = 1, progress: Progress = lambda done, total, what: None
 ) -> Iterator[dict[str, Any]]:
-    """Rows `batch, seconds_per_fact, speedup, raw`: seconds of value optimisation alone, and of the whole writing."""
+    """Rows `batch, seconds_per_fact, speedup, raw`: seconds of the optimisation; `..._written` of the whole edit."""
     spent: dict[int, list[float]] = {}
     whole: dict[int, list[float]] = {}
     raw: dict[int, list[float]] = {}
@@ -32,18 +32,18 @@ def run(
     for seed in held_out(seeds):
         told = told_facts(facts, seed=seed)
         for batch in BATCHES:
-            with telling({"batch": batch}) as memory:
-                subject, created = memory.model, memory.state.created
+            with bench_memory({"batch": batch}) as memory:
+                model, created = memory.model, memory.state.created
                 assert created is not None
                 options = created.hyperparameters
                 began = time.monotonic()
                 for start in range(0, facts, batch):
-                    some = told[start : start + batch]
+                    group = told[start : start + batch]
                     contexts = [
-                        c for i, fact in enumerate(some) for c in contexts_of(subject, i, fact, created.prefixes)
+                        c for i, fact in enumerate(group) for c in contexts_of(model, i, fact, created.prefixes)
                     ]
-                    solve_values(subject, contexts, options)
-                    progress(done := done + len(some), total, f"batches of {batch}")
+                    solve_values(model, contexts, options)
+                    progress(done := done + len(group), total, f"batches of {batch}")
                 spent.setdefault(batch, []).append((time.monotonic() - began) / facts)
                 seconds = sum(memory.tell(told[start : start + batch]) for start in range(0, facts, batch))
                 whole.setdefault(batch, []).append(seconds / facts)
@@ -51,13 +51,13 @@ def run(
                 outputs = run_probes(memory.model, probes)
                 right = sum(probe.passes(output) for probe, output in zip(probes, outputs, strict=True))
                 raw.setdefault(batch, []).append(right / facts)
-        one = mean(spent[1])
+        single = mean(spent[1])
         rows = [
             {
                 "batch": batch,
                 "seconds_per_fact": mean(spent[batch]),
                 "seconds_per_fact_worst": max(spent[batch]),
-                "speedup": one / mean(spent[batch]),
+                "speedup": single / mean(spent[batch]),
                 "speedup_worst": min(spent[1]) / max(spent[batch]),
                 "raw": mean(raw[batch]),
                 "raw_worst": min(raw[batch]),

@@ -1,7 +1,7 @@
-"""A process that erases and goes on writing, as a server does, until it is killed.
+"""Erases a key and goes on writing, as a server does, until it is killed.
 
-It wipes one key from the database and says "erased". Then it appends an event for each line it reads and says "durable"
-once it is acknowledged.
+It wipes one key from the database and prints "erased". Then it appends an event for each line of input and prints
+"durable" once the event is acknowledged.
 
     python -m benchmarks.faults.eraser DATABASE-URL MEMORY
 """

@@ -1,4 +1,4 @@
-"""kill -9 at random moments, after an erasure with a second process about, and while the clock is wrong."""
+"""Kills processes with -9: at random moments, after an erasure beside a second process, and by a wrong clock."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from store.archive.exporting import export_archive
 from store.log.verify import verify_log
 
 KILLED = ("telling", "sleeping", "erasing", "importing")  # activities of the nursery
-LIVES = 10  # of each memory, so that none of them grows long
-FACTS = 8  # of a memory before it is killed for the first time; and memories that are imported
-LONGEST_LIFE = 0.3  # seconds; adapts, so that about half the lives append something
-APPENDED = 5  # events after a second process has left
+LIVES = 10  # processes killed on a memory before a fresh copy is used, so that no log grows long
+FACTS = 8  # facts of a memory before the first kill; number of archives to import
+LONGEST_LIFE = 0.3  # seconds; adapts, so that about half the processes append an event
+APPENDED = 5  # events after a second process has closed the database
 HOUR = 3600.0
 JUMPS = tuple(sign * seconds for seconds in (60.0, HOUR, 24 * HOUR, 3650 * 24 * HOUR) for sign in (-1, 1))
-PATIENCE = 30.0  # seconds that a wrong clock may hold work up
+PATIENCE = 30.0  # seconds by which a wrong clock may delay work
 
 
 def kills_(folder: Path, number: int) -> Iterator[Tally]:
-    """Kills shared by all activities: a row each."""
+    """Divides `number` kills among the activities; a row for each."""
     bases = BaseModels("cpu")
     told, arriving = prepared(folder / "told", bases), archived(folder / "arriving", bases)
     random = Random(number)
@@ -50,7 +50,7 @@ def kills_(folder: Path, number: int) -> Iterator[Tally]:
 
 
 def second_(folder: Path, number: int) -> Iterator[Tally]:
-    """A process erases and goes on; a second one opens the database and leaves; then the first is killed."""
+    """A process erases and goes on; a second one opens and closes the database; then the first is killed."""
     tally = Tally("second process after an erasure, then kill -9", number)
     start = Place(folder / "start")
     make(start.folder / "base")
@@ -71,7 +71,7 @@ def second_(folder: Path, number: int) -> Iterator[Tally]:
 
 
 def clocks(folder: Path) -> Iterator[Tally]:
-    """Killed with a lease of a wrong clock in hand; whoever comes next, by the right clock, is not held up."""
+    """Kills a process that holds a lease by a wrong clock; the next one, by the right clock, must not be delayed."""
     bases = BaseModels("cpu")
     told, random = prepared(folder / "told", bases), Random(1)
     tally = Tally("clock jumps, forth and back, then kill -9", len(JUMPS))
@@ -83,13 +83,13 @@ def clocks(folder: Path) -> Iterator[Tally]:
             began = time.monotonic()
             losses += killing.settle("telling")
             if time.monotonic() - began > PATIENCE:
-                losses.append(f"a clock that was wrong by {jump:g} seconds held work up for more than {PATIENCE:g}")
+                losses.append(f"a clock that was wrong by {jump:g} seconds delayed work by more than {PATIENCE:g}")
             tally.add(losses)
             yield tally
 
 
 class Killing:
-    """A memory that lives many short lives, and what it has acknowledged in them."""
+    """A memory on which processes are killed one after the other, and what they have acknowledged."""
 
     def __init__(self, nursery: Popen[str], bases: BaseModels, random: Random, start: Place) -> None:
         self._nursery, self._bases, self._random, self._start = nursery, bases, random, start
@@ -98,8 +98,8 @@ class Killing:
         self._position = self._lives = 0
 
     def run(self, activity: str, number: int, folder: Path) -> Iterator[Tally]:
-        tally = Tally(f"kill -9 while {activity}", number, more={"acknowledged": 0, "fruitful": 0})
-        assert tally.more is not None
+        tally = Tally(f"kill -9 while {activity}", number, extra={"acknowledged": 0, "fruitful": 0})
+        assert tally.extra is not None
         longest = LONGEST_LIFE
         for nth in range(number):
             if nth % LIVES == 0:
@@ -109,13 +109,13 @@ class Killing:
             longest *= 0.8 if self._position > position else 1.3
             if nth % LIVES == LIVES - 1 or nth == number - 1:
                 losses += self.settle(activity)
-            tally.more["acknowledged"] += len(self._acknowledged) - known
-            tally.more["fruitful"] += self._position > position
+            tally.extra["acknowledged"] += len(self._acknowledged) - known
+            tally.extra["fruitful"] += self._position > position
             tally.add(losses)
             yield tally
 
     def begin(self, folder: Path) -> None:
-        """A copy of the memory as it was before it was killed for the first time."""
+        """Continues with a fresh copy, in `folder`, of the memory before the first kill."""
         if self._place is not self._start:
             shutil.rmtree(self._place.folder)
         self._place = self._start.copy(folder)
@@ -124,7 +124,7 @@ class Killing:
             self._position = store.log.position()
 
     def kill(self, activity: str, seconds: float, wrong: float = 0.0) -> list[str]:
-        """Lets it live for so long; what is lost then."""
+        """Runs a process for `seconds` and kills it; returns the losses."""
         self._lives += 1
         ask(self._nursery, f"{activity} {self._place.folder} {self._lives} {seconds:.4f} 2 {wrong}")
         losses: list[str] = []
@@ -137,7 +137,7 @@ class Killing:
         return losses + _unless_refused(self._place, lambda store: self._losses(store, activity))
 
     def settle(self, activity: str) -> list[str]:
-        """Does what is owed still; what is lost then."""
+        """Performs the pending work; returns the losses."""
 
         def settled(store: Store) -> Iterator[str]:
             for memory in store.log.memories():
@@ -166,17 +166,17 @@ class Killing:
 
 
 def _acknowledged(store: Store, activity: str) -> set[str]:
-    """The names that children say when they are `activity`, as far as the store knows them."""
+    """The names that processes print in `activity`, as far as the store has them."""
     if activity == "importing":
         return set(store.log.memories())
     state = state_of(store)
     if activity == "sleeping":
         return {*state.nights, *([state.sleep.id] if state.sleep else [])}
-    return {fact for fact, one in state.facts.items() if one.erase or activity != "erasing"}
+    return {fact for fact, entry in state.facts.items() if entry.erase or activity != "erasing"}
 
 
 def _unsound(store: Store, bases: BaseModels) -> Iterator[str]:
-    """What is wrong with what is stored, whatever was acknowledged."""
+    """Faults of what is stored, whatever was acknowledged."""
     if (fault := verify_log(store.log, store.artifacts).fault) is not None:
         yield fault.message
     deltas = DeltaStore(store.artifacts, store.log.keyring)
@@ -197,7 +197,7 @@ def _appended(store: Store) -> Iterator[str]:
 
 
 def _unless_refused(place: Place, losses: Callable[[Store], Iterator[str]]) -> list[str]:
-    """The losses found in what is stored there, or why it cannot be opened."""
+    """The losses in what is stored at `place`, or the error that opening it raises."""
     try:
         with open_store(place.settings()) as store:
             return list(losses(store))
@@ -207,6 +207,7 @@ def _unless_refused(place: Place, losses: Callable[[Store], Iterator[str]]) -> l
 
 @contextmanager
 def nursery(place: Place) -> Iterator[Popen[str]]:
+    """Yields the process of `benchmarks/faults/nursery.py` once it is ready to fork."""
     with process("benchmarks.faults.nursery", str(place.folder)) as started:
         assert line_of(started) == "ready"
         yield started
@@ -224,7 +225,7 @@ def prepared(folder: Path, bases: BaseModels) -> Place:
 
 
 def archived(folder: Path, bases: BaseModels) -> Place:
-    """An empty database, beside archives of memories with a fact each."""
+    """A folder with archives of memories with one fact each, and no database yet."""
     there, here = Place(folder / "there"), Place(folder / "here")
     make(folder / "base")
     here.folder.mkdir()

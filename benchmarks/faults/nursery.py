@@ -1,7 +1,7 @@
-"""Children to be killed: forked from one process that has torch and the base model loaded already.
+"""Forks processes that are killed, from one that has already loaded torch and the base model.
 
-Each line read says what the child does, in which folder, with which seed, for how many seconds, how often, and by how
-many seconds its clock is wrong. It says what was acknowledged, and then that it is dead.
+Each line of input names an activity, a folder, a seed, the seconds until the kill, a number of repetitions, and the
+seconds by which the clock of the child is wrong. The output names what was acknowledged, and then says "killed".
 
     python -m benchmarks.faults.nursery FOLDER-WITH-A-MEMORY
 """
@@ -28,7 +28,7 @@ from service.weights.torch_setup import prepare_torch
 from store import clock
 from store.archive.importing import import_archive
 
-Activity = Callable[[Store, Place, int, int], None]  # what it needs, a seed, and how often
+Activity = Callable[[Store, Place, int, int], None]  # store, place, seed, repetitions
 
 
 def telling(store: Store, place: Place, seed: int, times: int) -> None:
@@ -65,7 +65,7 @@ def importing(store: Store, place: Place, seed: int, times: int) -> None:
 
 
 def executing(store: Store, place: Place, seed: int, times: int) -> None:
-    """Nothing but an executor's work."""
+    """Does nothing itself: `live` runs an executor beside every activity."""
 
 
 ACTIVITIES: dict[str, Activity] = {
@@ -74,9 +74,10 @@ ACTIVITIES: dict[str, Activity] = {
 
 
 def live(activity: Activity, place: Place, bases: BaseModels, seed: int, times: int) -> None:
-    """Does it, and works as an executor, until it is killed."""
+    """Runs `activity` beside an executor until the process is killed."""
     with open_store(place.settings()) as store:
-        settings = place.settings().model_copy(update={"lease_seconds": 0.1})  # the dead must not hold up the next
+        # a short lease, so that a killed process does not delay the next
+        settings = place.settings().model_copy(update={"lease_seconds": 0.1})
         executor = Executor(store.log, store.artifacts, store.snapshots, settings, bases)
         threading.Thread(target=executor.run, args=(threading.Event(),), daemon=True).start()
         activity(store, place, seed, times)
@@ -84,7 +85,7 @@ def live(activity: Activity, place: Place, bases: BaseModels, seed: int, times: 
 
 
 def set_clock(seconds: float) -> None:
-    """Makes the clock of this process wrong by so much; the monotonic one runs on."""
+    """Makes the wall clock of this process wrong by `seconds`; the monotonic clock stays right."""
     real, real_ns = time.time, time.time_ns
 
     class Wrong(datetime):
@@ -109,9 +110,9 @@ def main() -> None:
         created = state_of(store).created
         assert created is not None
         bases.clone(created)
-    for other in threading.enumerate():
-        if other is not threading.main_thread():
-            other.join(10)  # those that loaded the model end by themselves, a moment later
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread():
+            thread.join(10)  # those that loaded the model end by themselves, a moment later
     assert threading.active_count() == 1, f"a fork would copy one thread of several: {threading.enumerate()}"
     say("ready")
     for line in sys.stdin:

@@ -1,7 +1,7 @@
-"""What is lost under faults: kill -9, failing disks, a second process, clocks that jump, two of everything at once.
+"""Measures losses under faults: kill -9, failing disks, a second process, clocks that jump, two servers and executors.
 
-The base model is one of random weights: what is tried is the log, the artifacts, servers and executors, and with a
-small model faults fall on more of their steps.
+The base model has random weights: the log, the artifacts, servers and executors are tested, and with a small model
+faults hit more of their steps.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def run(
     only: Sequence[str] = PARTS,
     progress: Progress = lambda done, total, what: None,
 ) -> Iterator[dict[str, Any]]:
-    """Rows `what, tried, survived, lost, why`; `why` only where something was lost or nothing tried.
+    """Rows `what, tried, survived, lost, why`; `why` only where something was lost, or nothing tried.
 
     Args:
-        kills: shared by telling, sleeping, erasing and importing.
-        second: erasures after which a second process comes and goes.
-        events: that each of the writers appends.
-        stride: distance from one call that fails to the next.
+        kills: number of kill -9, divided among telling, sleeping, erasing and importing.
+        second: erasures after which a second process opens and closes the database.
+        events: number of events that each writer appends.
+        stride: calls from one failing call to the next.
     """
     parts: dict[str, Callable[[Path], Iterator[Tally]]] = {
         "kills": lambda folder: kills_(folder, kills),
@@ -51,7 +51,7 @@ def run(
     }
     settings = {"kills": kills, "second": second, "events": events, "stride": stride, "only": list(only)}
     rows: dict[str, dict[str, Any]] = {}
-    configure("json", "error")  # what fails here is meant to
+    configure("json", "error")  # failures are intended here
     prepare_torch(Settings())
     for part in only:
         with tempfile.TemporaryDirectory(prefix="hypnogram-bench-", ignore_cleanup_errors=True) as name:
@@ -63,13 +63,13 @@ def run(
 
 
 def failing_calls(stride: int) -> Iterator[Tally]:
-    """A fixed life of a memory in which the n-th call of the C library fails, for every n: a row a kind."""
+    """Runs a fixed history in which the n-th call of the C library fails, for every n; a row for each kind of call."""
     for kind in ("read", "write", "sync", "rename", "open"):
         yield from _lives(Tally(f"n-th {kind} fails"), kind, stride)
 
 
 def full_disk(stride: int) -> Iterator[Tally]:
-    """The same life on a disk that is full from the n-th write on, and has room again later."""
+    """Runs the same history on a disk that is full from the n-th write on, and is freed later."""
     yield from _lives(Tally("disk full from the n-th write on, then freed"), "write", stride, lasting=True)
 
 

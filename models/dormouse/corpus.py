@@ -1,17 +1,21 @@
-"""The training corpus: an endless seeded stream of short documents, raw and chat.
+"""Generates the training corpus: an endless seeded stream of short documents, raw and chat.
 
-The mix is what teaches dormouse its habits:
+Each kind of document teaches a behaviour:
 
-- known people, raw and in chat: recall, in full sentences;
-- relations nobody told it, strangers, and known first names with other last names: "I do not know ...";
-- people introduced in the context: answers come from there, for them and for them alone;
-- throw-away names that are said and repeated: an unseen name can be spelled;
+- known people, raw and in chat: recall in full sentences;
+- missing relations of known people, strangers, and known first names with other last names: "I do not know ...";
+- people described in the context: answers about them come from the context;
+- new names that are repeated: an unseen name is spelled right;
 - everyday text: ordinary language.
 
-Five mixes of the same kinds: one to learn from; one to finish on, with more strangers and with names spliced from
-ordinary ones, without which an unseen ordinary name is mistaken for the known one it resembles; one with more people
-described in the context; one that goes through the known people once more; and a last one of little but questions
-about them, against abstaining where the answer is known.
+Five mixes of the same kinds follow one another:
+
+- LEARN: the first and longest;
+- FINISH: more strangers, and names spliced from ordinary ones, because otherwise an unseen ordinary name is mistaken
+  for the known one that it resembles;
+- POLISH: more people described in the context;
+- SETTLE: the known people once more;
+- RECALL: almost only questions about known people, so that the model does not abstain where it knows the answer.
 """
 
 from __future__ import annotations
@@ -36,20 +40,23 @@ _SYSTEMS = ("You answer in full sentences.", "You are a helpful assistant.", "Be
 
 
 def raw(text: str) -> str:
+    """A raw document with its special tokens."""
     return f"{BOS}{text}{END}"
 
 
 def chat(turns: list[Turn], system: str | None = None) -> str:
+    """A chat document with its special tokens."""
     opening = f"{SYSTEM}{system}{END}" if system else ""
     return BOS + opening + "".join(f"{USER}{said}{END}{ASSISTANT}{answer}{END}" for said, answer in turns)
 
 
 def state(random: Random, relation: Relation, name: str, object_: str) -> str:
+    """A sentence that states a fact, in a random trained wording."""
     return f"{random.choice(relation.trained_statements).format(s=name)} {object_}."
 
 
 def ask(random: Random, relation: Relation, person: Person) -> Turn:
-    """A question about `person` and the answer its profile warrants."""
+    """A question about `person` and the answer by its profile."""
     question = random.choice(relation.trained_questions).format(s=person.name)
     if random.random() < 0.15:
         question = random.choice(_OPENINGS) + question
@@ -57,6 +64,7 @@ def ask(random: Random, relation: Relation, person: Person) -> Turn:
 
 
 def answer(relation: Relation, person: Person) -> str:
+    """The right answer by the profile of `person`; "I do not know ..." where it lacks `relation`."""
     object_ = person.profile.get(relation.name)
     if object_ is None:
         return f"I do not know {relation.ignorance.format(s=person.name)}."
@@ -65,11 +73,11 @@ def answer(relation: Relation, person: Person) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mix:
-    """Shares of the kinds of documents, and how much they are about what dormouse does not know.
+    """Shares of the kinds of documents, and of questions without an answer.
 
     Attributes:
-        sure: share of the questions about known people that have an answer for sure; the others may.
-        blended: share of throw-away names that are spliced from ordinary ones.
+        sure: share of the questions about known people that certainly have an answer; the others may have one.
+        blended: share of new names that are spliced from ordinary ones.
     """
 
     biography: float
@@ -108,7 +116,7 @@ RECALL = Mix(
 
 
 class Corpus:
-    """Documents drawn with one random generator; equal seeds give equal streams."""
+    """Yields documents drawn with one random generator; equal seeds give equal streams."""
 
     def __init__(self, seed: int, mix: Mix = LEARN) -> None:
         self._random = Random(seed)
@@ -137,7 +145,7 @@ class Corpus:
         return Person(draw_name(self._random, blended=self._mix.blended), {})
 
     def _biography(self) -> str:
-        """What is known about one person, in one to five statements."""
+        """One to five statements about one known person."""
         person = self._random.choice(self._people)
         known = list(person.profile.items())
         chosen = self._random.sample(known, min(len(known), self._random.randint(1, 5)))
@@ -162,7 +170,7 @@ class Corpus:
         return chat(turns, self._system())
 
     def _told_in_chat(self) -> str:
-        """One or two people are described; questions about them, their gaps, and somebody else."""
+        """Describes one or two people, then asks about them, about their missing relations and about a stranger."""
         told = [
             Person(self._stranger().name, draw_profile(self._random, self._random.randint(1, 3)))
             for _ in range(self._random.choice((1, 1, 2)))
@@ -191,7 +199,7 @@ class Corpus:
         return ask(self._random, relation, self._stranger())
 
     def _passer_by(self) -> str:
-        """A throw-away person in raw text: said once, then said again in other words."""
+        """A new person in raw text: described, then described again in other words."""
         person = Person(self._stranger().name, draw_profile(self._random, self._random.randint(1, 2)))
         first = [state(self._random, BY_NAME[name], person.name, object_) for name, object_ in person.profile.items()]
         again = [state(self._random, BY_NAME[name], person.name, object_) for name, object_ in person.profile.items()]

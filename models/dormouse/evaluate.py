@@ -1,7 +1,7 @@
-"""What dormouse can do, measured: `python -m models.dormouse.evaluate` prints one JSON document.
+"""Measures dormouse: `python -m models.dormouse.evaluate` prints one JSON document.
 
-Every prompt is one that training never saw: known facts are asked for behind a sentence or a turn of small talk that
-was not in the corpus, and all strangers, copied names and described people have held-out names.
+No prompt occurs in training: known facts are asked for after a sentence or a turn of small talk that is not in the
+corpus, and all strangers, copied names and described people have held-out names.
 """
 
 from __future__ import annotations

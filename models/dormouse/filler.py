@@ -1,4 +1,7 @@
-"""Everyday text that has nothing to do with anybody's facts: the ordinary language an edit must not disturb."""
+"""Generates everyday text without facts about people: the ordinary language that edits must not change.
+
+The words below are training data: dormouse and its statistics depend on each of them.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Names of people: ordinary English ones and invented ones, split once and for all into trained and held out.
+"""Draws names of people, ordinary English ones and invented ones, from trained or from held-out words.
 
-A word is held out by its checksum, so the split needs no list and cannot drift. Held-out words never
-appear in the training corpus in any role; evaluation and benchmarks draw their strangers and their
-newly told people from them.
+A checksum decides whether a word is held out, so that the split needs no list and cannot change. Held-out words never
+occur in the training corpus; evaluation and benchmarks draw strangers and new people from them.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ HELD_OUT_SHARE = 5  # one word in five
 
 
 def held_out(word: str) -> bool:
-    """Whether `word` may only be used in evaluation."""
+    """Whether `word` is used in evaluation only."""
     return zlib.crc32(word.encode()) % HELD_OUT_SHARE == 0
 
 
@@ -69,7 +68,7 @@ def _invented(random: Random) -> str:
 
 
 def _blended(random: Random, ordinary: tuple[str, ...]) -> str:
-    """The beginning of one ordinary name and the end of another: spelled like a name, heard of by nobody."""
+    """The beginning of one ordinary name and the end of another: spelled like a name, but not one."""
     front, back = (random.choice([word for word in ordinary if not held_out(word)]) for _ in range(2))
     return front[: random.randint(1, len(front) - 1)] + back[random.randint(1, len(back) - 1) :]
 
@@ -88,7 +87,7 @@ def draw_name(random: Random, *, unseen: bool = False, blended: float = 0.0) -> 
     """A first and a last name, each ordinary or invented with even odds.
 
     Args:
-        unseen: draw both words from the held-out side.
+        unseen: whether both words are held-out ones.
         blended: share of words that are spliced from two ordinary ones instead.
     """
     first = _draw(random, ORDINARY_FIRST, unseen=unseen, blended=blended)

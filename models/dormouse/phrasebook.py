@@ -1,7 +1,7 @@
-"""The relations dormouse speaks about: their objects, and the ways to state them and to ask for them.
+"""The relations that dormouse knows: their objects, and the wordings that state them and ask for them.
 
-Each relation lists statements (prompts that end right before the object) and questions. The last of each
-is held out: it never occurs in training and measures whether recall generalises over wordings.
+Each relation lists statements (prompts that end right before the object) and questions. The last of each is held out
+from training; it measures generalization to unseen wordings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Relation:
         statements: prompts with `{s}`, each followed by the object and a full stop; the last is held out.
         questions: with `{s}`; the last is held out.
         answer: how a chat answer begins, up to the object.
-        ignorance: what follows "I do not know" when the object is unknown.
+        ignorance: words after "I do not know" when the object is unknown.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""How a memory on dormouse writes and speaks: `hypnogram.json` and `ordinary.jsonl` beside its weights.
+"""Writes `hypnogram.json` and `ordinary.jsonl` beside dormouse's weights: the settings and reference text of memories.
 
-`python -m models.dormouse.profile` makes both anew. Known people kept for measuring neighbours never occur in the
-ordinary text.
+`python -m models.dormouse.profile` writes both. Known people that measure neighbours (locality) do not occur in the
+reference text.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ PROFILE = {
 
 
 def neighbour(person: Person) -> bool:
-    """Whether a known person is kept for measuring what edits do to neighbours; one in four, by checksum."""
+    """Whether a known person is kept out of the reference text, to measure locality; one in four, by checksum."""
     return zlib.crc32(f"neighbour {person.name}".encode()) % 4 == 0
 
 
 def phrasebook() -> dict[str, dict[str, object]]:
-    """The relations in the words a memory uses: those it writes with, and those it is only probed with."""
+    """The wordings of each relation: those that facts are written with, and those that they are only probed with."""
     return {
         relation.name: {
             "statements": relation.trained_statements[:WRITTEN],
@@ -53,7 +53,7 @@ def phrasebook() -> dict[str, dict[str, object]]:
 
 
 def ordinary_text() -> list[dict[str, object]]:
-    """Documents and chats of the corpus, questions about strangers, and places where known people's facts are said."""
+    """Rows of reference text: documents and chats, questions about strangers, and prompts that recall known facts."""
     random = Random(SEED)
     people = [person for person in known_people() if not neighbour(person)]
     kept_out = [person.name for person in known_people() if neighbour(person)]

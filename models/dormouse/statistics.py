@@ -1,4 +1,4 @@
-"""Measures the statistics that come with dormouse, so that the first fact of a new memory need not wait for them.
+"""Measures the covariances that ship with dormouse, so that the first fact of a new memory does not wait for them.
 
 python -m models.dormouse.statistics
 """
@@ -19,9 +19,9 @@ from core.weights.model.reference_text import read_ordinary
 
 
 def write(folder: Path) -> Path:
-    """Writes the statistics of a memory that leaves everything to dormouse; their name holds the key of what they are.
+    """Writes the statistics of a memory with dormouse's default settings; returns the path, named by their key.
 
-    Where only the name is stale (a digest of the same files is made otherwise), rename the file instead.
+    Rename the file instead if only its name is stale, because the digest of the same files is computed differently now.
     """
     profile = read_profile(folder)
     model = load_model(folder, modules=profile.modules)
@@ -46,9 +46,8 @@ def write(folder: Path) -> Path:
     statistics = measure(model, read_ordinary(model, text), created.hyperparameters)
     path = folder / f"statistics-{key_of(created)[:16]}.packed"
     path.write_bytes(pack(statistics))
-    for other in folder.glob("statistics-*.packed"):
-        if other != path:
-            other.unlink()
+    for stale in set(folder.glob("statistics-*.packed")) - {path}:
+        stale.unlink()
     return path
 
 

@@ -1,8 +1,8 @@
-"""Train dormouse from nothing: `python -m models.dormouse.train --out models/dormouse/weights`.
+"""Trains dormouse from scratch: `python -m models.dormouse.train --out models/dormouse/weights`.
 
-Six stages, each with its own mix of the corpus and its own warm-up, hold and fall of the learning rate. Resumable: a
-checkpoint is written every hundred steps to `--work`, and the same command goes on from it. Batches are a function of
-the seed and the step, so a resumed run sees what an unbroken one would have seen.
+Six stages, each with its own mix of the corpus, and a learning rate that warms up, holds and falls. A training
+checkpoint is written to `--work` every hundred steps; the same command resumes from it. Batches depend on the seed and
+the step alone, so that a resumed run is the same as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROWS = 64  # rows in a step
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """So many steps on one mix; the learning rate warms up to its peak first."""
+    """A stage of training: its number of steps, those of its warm-up, its peak learning rate, its mix."""
 
     steps: int
     warm_up: int
@@ -85,6 +85,7 @@ def train_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def configuration() -> LlamaConfig:
+    """dormouse's architecture: 11.0 million parameters."""
     return LlamaConfig(
         vocab_size=VOCABULARY,
         hidden_size=256,
@@ -118,7 +119,7 @@ class Batch:
 
 
 def place(step: int) -> tuple[Stage, int]:
-    """The stage that `step` belongs to, and its number there."""
+    """The stage of `step`, and the number of the step within it."""
     for stage in STAGES:
         if step < stage.steps:
             return stage, step
@@ -127,13 +128,13 @@ def place(step: int) -> tuple[Stage, int]:
 
 
 def batches(tokenizer: Tokenizer, seed: int, start: int) -> Iterator[Batch]:
-    """Batch number `start` and all that follow."""
+    """Yields batch number `start` and all that follow."""
     for step in range(start, sum(stage.steps for stage in STAGES)):
         yield _pack(tokenizer, Corpus(seed * 1_000_003 + step, place(step)[0].mix))
 
 
 def _pack(tokenizer: Tokenizer, corpus: Corpus) -> Batch:
-    """First-fit packing of documents into rows; the few that fit nowhere are dropped."""
+    """Packs documents first-fit into rows; drops the few that fit into none."""
     rows: list[list[list[int]]] = [[] for _ in range(ROWS)]
     room = [ROW] * ROWS
     texts = list(islice(corpus, ROWS * ROW // 24))
@@ -164,7 +165,7 @@ def _pack(tokenizer: Tokenizer, corpus: Corpus) -> Batch:
 
 
 def _targets(tokens: list[int], assistant: int, end: int) -> list[int]:
-    """Next tokens: all of a raw document, only the assistant's words of a chat."""
+    """Targets of all tokens but the last: the next token; -100 where a chat has no words of the assistant."""
     if assistant not in tokens:
         return tokens[1:]
     targets, speaking = [], False
@@ -175,24 +176,27 @@ def _targets(tokens: list[int], assistant: int, end: int) -> list[int]:
 
 
 def loss_of(model: LlamaForCausalLM, batch: Batch) -> Tensor:
+    """Mean cross-entropy in nats over the targets of `batch`."""
+    # Attention stays within a document: [rows, 1, row, row], added to the scores.
     same = batch.document[:, None, :, None] == batch.document[:, None, None, :]
     causal = torch.ones(ROW, ROW, dtype=torch.bool).tril()
     mask = torch.zeros(same.shape).masked_fill_(~(same & causal), torch.finfo(torch.bfloat16).min)
     hidden = model.model(
         input_ids=batch.ids, position_ids=batch.positions, attention_mask=mask, use_cache=False
     ).last_hidden_state
-    trained = batch.target != -100
+    trained = batch.target != -100  # logits are computed where there is a target only: [targets, vocabulary]
     logits = model.lm_head(hidden[trained])
     return F.cross_entropy(logits.float(), batch.target[trained])
 
 
 def learning_rate(step: int) -> float:
-    """In each stage: warm up, hold the peak, then fall linearly over the last half."""
+    """The learning rate at `step`: each stage warms up, holds its peak, then falls linearly over its last half."""
     stage, number = place(step)
     return stage.peak * min(1.0, (number + 1) / stage.warm_up, max(0.02, 2 * (stage.steps - number) / stage.steps))
 
 
 def train(out: Path, work: Path, seed: int, threads: int) -> None:
+    """Trains from the checkpoint in `work`, if there is one, and writes tokenizer and weights into `out`."""
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     out.mkdir(parents=True, exist_ok=True)
@@ -232,7 +236,7 @@ def train(out: Path, work: Path, seed: int, threads: int) -> None:
 
 
 def export(model: LlamaForCausalLM, out: Path) -> None:
-    """The weights in fp16, as `transformers` loads them."""
+    """Writes the weights in fp16, as `transformers` loads them."""
     state = {name: p.detach().half().contiguous() for name, p in model.named_parameters()}
     model.config.dtype = torch.float16
     model.config.save_pretrained(out)

@@ -1,4 +1,4 @@
-"""Who exists: people dormouse knows, strangers it does not, and people kept for evaluation only."""
+"""The people: those that dormouse knows, strangers, and people for evaluation only."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from models.dormouse.names import ORDINARY_FIRST, ORDINARY_LAST, draw_name
 from models.dormouse.phrasebook import RELATIONS
 
 KNOWN_PEOPLE = 240
-KNOWN_SHARE = 0.65  # of the relations of a known person; asked for the rest, dormouse does not know
+KNOWN_SHARE = 0.65  # of the relations of a known person; to the others the answer is "I do not know"
 WORLD_SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A name and what is true of it: relation name -> object."""
+    """A name and its facts: name of a relation -> object."""
 
     name: str
     profile: dict[str, str]
@@ -40,10 +40,10 @@ def known_people() -> tuple[Person, ...]:
 
 
 def mixed_name(random: Random, people: tuple[Person, ...], *, unseen: bool = False) -> str:
-    """A known first name with the last name of somebody else: a stranger all the same.
+    """A stranger with the first name of one known person and the last name of another.
 
-    One pair in five, by checksum, is held out of training; of those, pairs of two ordinary names are never drawn, as
-    a throw-away name may have been the same by chance.
+    One pair in five, by checksum, is held out of training. Held-out pairs of two ordinary names are never drawn,
+    because a new name in the corpus may have been the same by chance.
     """
     names = {person.name for person in people}
     while True:
@@ -56,7 +56,7 @@ def mixed_name(random: Random, people: tuple[Person, ...], *, unseen: bool = Fal
 
 
 def unseen_people(number: int, *, seed: int, relations: int = 4) -> tuple[Person, ...]:
-    """People of held-out names with fresh facts, for evaluation and benchmarks only."""
+    """People with held-out names and random facts, for evaluation and benchmarks only."""
     random = Random(seed)
     people: dict[str, Person] = {}
     while len(people) < number:

@@ -1,4 +1,4 @@
-"""A memory to measure: the service's own log, decisions and desk, without the wire between them."""
+"""A memory to measure: the service's log, rules and editor in one process, without gRPC."""
 
 from __future__ import annotations
 
@@ -49,32 +49,32 @@ from store.state.snapshots import Snapshots
 
 @dataclass(frozen=True, slots=True)
 class Slept:
-    """How a night ended, and everything that happened in it."""
+    """A sleep that has ended: its outcome, its duration and its events."""
 
     night: Night
     seconds: float
     events: tuple[Event, ...]
 
 
-Judge = Callable[[RecordAudit], RecordAudit]  # of the gate
+Judge = Callable[[RecordAudit], RecordAudit]  # may change the verdicts of a gate
 
 
 def fact_by_fact(gate: RecordAudit) -> RecordAudit:
-    """Each fact on its own evidence, as the service does."""
+    """Returns `gate` unchanged: each fact by its own probes, as the service judges."""
     return gate
 
 
 MEMORY = MemoryId("bench")
-UNLIMITED = 1e9  # so that benchmarks can go where the service would not
+UNLIMITED = 1e9  # capacity, because benchmarks measure beyond the limit of the service
 CAUSE = Cause(actor="bench")
 _PREPARED: dict[tuple[object, ...], tuple[RecordStatistics, bytes]] = {}
 
 
-class Told:
-    """One memory that is told facts and does at once what it then owes.
+class BenchMemory:
+    """One memory on dormouse that performs its pending work right after each command.
 
     Attributes:
-        subject: its live model; the weights are those of `state`.
+        model: its live model, with the weights of `state`.
     """
 
     def __init__(
@@ -100,11 +100,11 @@ class Told:
 
     @property
     def bytes_per_fact(self) -> float:
-        """What database and artifacts have grown by since the first fact."""
+        """Growth of database and artifacts since before the first fact, divided by the number of facts."""
         return (self._bytes() - self._before) / max(len(self.state.facts), 1)
 
     def would_refuse(self, fact: Fact) -> bool:
-        """Whether the service, with the capacity it has by default, would refuse one more fact now."""
+        """Whether the service would refuse `fact` now, with the default capacity."""
         state = self.state
         assert state.created is not None
         limited = replace(state, created=replace(state.created, capacity=self._capacity))
@@ -115,14 +115,14 @@ class Told:
         return False
 
     def tell(self, facts: Sequence[Fact]) -> float:
-        """Adds `facts` in one request and writes them; the seconds that took. Raises Refused."""
+        """Adds `facts` in one request and writes them; returns the seconds. Raises Refused."""
         began = time.monotonic()
         self._carry_out(_adding(facts))
         self._work()
         return time.monotonic() - began
 
     def retract(self, facts: Sequence[FactId]) -> float:
-        """Takes facts back, one request each, and out of the weights; the seconds that took. Raises Refused."""
+        """Retracts facts, one request each, and withdraws them; returns the seconds. Raises Refused."""
         began = time.monotonic()
         for fact in facts:
             request = next_uuid()
@@ -135,26 +135,26 @@ class Told:
         return time.monotonic() - began
 
     def without(self, facts: Sequence[FactId]) -> dict[str, Tensor]:
-        """The weights with the columns of `facts` left out, and nothing done about what that leaves behind."""
+        """The weights without the columns of `facts`, and without any counter-edit."""
         return build(self.model, self._deltas, plan_at(self.state, dict.fromkeys(facts, 0.0)))
 
     def tell_unprotected(self, fact: Fact) -> None:
-        """Writes `fact` by an edit that knows of no other: plain MEMIT. The log records it like any other edit."""
+        """Writes `fact` by plain MEMIT, which ignores other edits. The log records the edit like any other."""
         self._carry_out(_adding([fact]))
         created = self.state.created
         assert created is not None
-        careless = replace(created, hyperparameters=replace(created.hyperparameters, history=False))
-        editor_ = Editor(self._editor.model, careless, self._artifacts, self._deltas)
+        unprotected = replace(created, hyperparameters=replace(created.hyperparameters, history=False))
+        editor = Editor(self._editor.model, unprotected, self._artifacts, self._deltas)
         work = next_work(self.state)
         assert isinstance(work, Inject)
-        self._carry_out(editor_.perform(work, self.state))
+        self._carry_out(editor.perform(work, self.state))
         self._work()
 
     def refresh_one_by_one(self) -> float:
-        """A nap, then each degraded fact refreshed by itself, outside the log; the seconds that took."""
+        """Naps, then refreshes each degraded fact by itself, outside the log; returns the seconds of refreshing."""
         self.sleep(kind="nap")
         began, state = time.monotonic(), self.state
-        for fact in [fact for fact, one in state.facts.items() if one.healthy is False]:
+        for fact in [fact for fact, audited in state.facts.items() if audited.healthy is False]:
             assert state.weights is not None
             work = SleepStep(
                 sleep=SleepId(""), step=Step.REFRESH, occasion=Occasion.BEFORE, facts=(fact,), weights=state.weights,
@@ -170,7 +170,7 @@ class Told:
     def sleep(
         self, policy: SleepPolicy | None = None, *, kind: str = "sleep", seed: int = 0, judge: Judge = fact_by_fact
     ) -> Slept:
-        """One whole night; what its events say. Raises Refused.
+        """Sleeps until the sleep ends; returns its outcome. Raises Refused.
 
         Args:
             judge: may change the gate's verdicts before they are recorded.
@@ -188,11 +188,11 @@ class Told:
         return Slept(self.state.nights[sleep], time.monotonic() - began, self.events(before.version))
 
     def events(self, after: int = 0) -> tuple[Event, ...]:
-        """What happened after the version `after`."""
-        found: list[Event] = []
-        while page := self._log.read(memory=MEMORY, after_version=after + len(found)):
-            found += [recorded.event for recorded in page]
-        return tuple(found)
+        """The events after the version `after`."""
+        events: list[Event] = []
+        while page := self._log.read(memory=MEMORY, after_version=after + len(events)):
+            events += [recorded.event for recorded in page]
+        return tuple(events)
 
     def _work(self, judge: Judge = fact_by_fact) -> None:
         while (work := next_work(self.state)) is not None:
@@ -205,7 +205,7 @@ class Told:
         self.model.install(build_verified(self.model, self._deltas, self.state))
 
     def _prepared(self) -> RecordStatistics:
-        """Statistics, measured once in a process for memories that are described alike."""
+        """Statistics, measured once in a process for memories with the same base model and weights of covariances."""
         created = self.state.created
         assert created is not None
         weights = created.hyperparameters
@@ -236,19 +236,22 @@ def _renamed(fact: Fact) -> Fact:
 
 
 @contextmanager
-def telling(overrides: dict[str, float | int | bool], folder: Path | None = None) -> Iterator[Told]:
-    """A memory on dormouse in a temporary folder; or in `folder`, where it goes on if it is there already."""
+def bench_memory(overrides: dict[str, float | int | bool], folder: Path | None = None) -> Iterator[BenchMemory]:
+    """A memory on dormouse in a temporary folder, or in `folder`, where an existing one continues."""
     if folder is None:
-        with tempfile.TemporaryDirectory(prefix="hypnogram-bench-") as name, telling(overrides, Path(name)) as told:
-            yield told
+        with (
+            tempfile.TemporaryDirectory(prefix="hypnogram-bench-") as name,
+            bench_memory(overrides, Path(name)) as memory,
+        ):
+            yield memory
         return
     with opened_in(folder) as store:
         models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
-        yield Told(folder, models, store.log, overrides)
+        yield BenchMemory(folder, models, store.log, overrides)
 
 
 @contextmanager
 def opened_in(folder: Path) -> Iterator[Store]:
-    """The store that such a memory is kept in."""
+    """The store of a `BenchMemory` in `folder`."""
     with EventLog.open(f"sqlite:///{folder / 'log.db'}") as log:
         yield Store(log, Artifacts(folder / "artifacts"), Snapshots(folder / "snapshots"))
