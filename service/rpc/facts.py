@@ -11,7 +11,6 @@ from core.decide.commands import AddFacts, Command, RetractFact, RetryFacts, Sup
 from core.decide.history import MAX_REASON
 from core.decide.idempotency import facts_of
 from core.errors.base import FactUnknown, MemoryUnknown
-from core.events.codec import canonical
 from core.facts import Fact
 from core.ids import FactId, MemoryId
 from core.state.meaning import may_contradict
@@ -22,8 +21,9 @@ from service.app.erasure import check_not_held
 from service.app.lineage import Link, lineage
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import Context, current_cause
-from service.rpc.messages import new_facts, page_tokens, requests, responses
+from service.rpc.messages import new_facts, requests, responses
 from service.rpc.messages.column_locations import columns
+from service.rpc.messages.page_tokens import paged_state
 from store.clock import next_uuid
 
 
@@ -79,59 +79,46 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
     async def ListFacts(  # noqa: N802
         self, request: facts_pb2.ListFactsRequest, context: Context
     ) -> facts_pb2.ListFactsResponse:
-        memory = requests.memory_id(request.memory)
-        size = requests.page_size(request.page_size)
-        status = requests.status(request.status)
+        memory, status = requests.memory_id(request.memory), requests.status(request.status)
         subject = same_words(requests.text(request.subject, "subject"))
         words = requests.search(request.search)
-        at_version, min_version = requests.as_of(request)
-        listing = canonical(["facts", memory, request.status, subject, words, at_version, min_version])
-        place = page_tokens.decode(request.page_token, listing)
-        pinned = place.version if place.version is not None else at_version
-        state = await asyncio.to_thread(self._states.at, memory, pinned, min_version)
-        start = state.facts[FactId(place.after)].added if FactId(place.after) in state.facts else 0
-        page = []
-        for one in state.facts.values():
-            if one.added > start and _matches(one.fact, subject, words) and status in (None, one.status):
-                page.append(one)
-                if len(page) > size:
-                    break
-        found = page_tokens.fitting(
-            [responses.fact_message(state, one.fact.id) for one in page[:size]], self._page_bytes
+        filters = (request.status, subject, words)
+        paged = await paged_state(self._states, memory, request, "facts", *filters, max_bytes=self._page_bytes)
+        state = paged.state
+        last = state.facts.get(FactId(paged.after))
+        rest = (
+            responses.fact_message(state, fact.fact.id)
+            for fact in state.facts.values()
+            if (last is None or fact.added > last.added)
+            and _matches(fact.fact, subject, words)
+            and status in (None, fact.status)
         )
-        more = len(found) < len(page)
-        token = page_tokens.encode(listing, after=found[-1].fact, version=state.version) if more else ""
-        return facts_pb2.ListFactsResponse(facts=found, next_page_token=token, version=state.version)
+        page, next_token = paged.page(rest, key=lambda message: message.fact)
+        return facts_pb2.ListFactsResponse(facts=page, next_page_token=next_token, version=state.version)
 
     async def GetLineage(  # noqa: N802
         self, request: facts_pb2.GetLineageRequest, context: Context
     ) -> facts_pb2.GetLineageResponse:
         memory, fact = requests.memory_id(request.memory), requests.fact_id(request.fact)
-        size = requests.page_size(request.page_size)
-        at_version, min_version = requests.as_of(request)
-        listing = canonical(["lineage", memory, fact, at_version, min_version])
-        place = page_tokens.decode(request.page_token, listing)
-        pinned = place.version if place.version is not None else at_version
-        state = await asyncio.to_thread(self._states.at, memory, pinned, min_version)
-        known, store = _known(memory, state, fact), self._store
+        paged = await paged_state(self._states, memory, request, "lineage", fact, max_bytes=self._page_bytes)
+        state, store = paged.state, self._store
+        known = _known(memory, state, fact)
 
         def find() -> tuple[list[Link], list[facts_pb2.Columns]]:
             links = lineage(store.log, memory, fact, state.version)
-            return links, [] if place.after else columns(links, fact, known, store.artifacts, store.log.keyring)
+            return links, [] if paged.after else columns(links, fact, known, store.artifacts, store.log.keyring)
 
         links, where = await asyncio.to_thread(find)
         ids = [str(link.recorded.id) for link in links]
-        start = ids.index(place.after) + 1 if place.after in ids else 0
-        found = [responses.link_message(link, fact) for link in links[start : start + size]]
-        entries = page_tokens.fitting(found, self._page_bytes)
-        more = start + len(entries) < len(links)
-        token = page_tokens.encode(listing, after=entries[-1].event.id, version=state.version) if more else ""
+        start = ids.index(paged.after) + 1 if paged.after in ids else 0
+        rest = (responses.link_message(link, fact) for link in links[start:])
+        entries, next_token = paged.page(rest, key=lambda entry: entry.event.id)
         return facts_pb2.GetLineageResponse(
             fact=responses.fact_message(state, fact),
             entries=entries,
             version=state.version,
             columns=where,
-            next_page_token=token,
+            next_page_token=next_token,
         )
 
     async def SupersedeFact(  # noqa: N802

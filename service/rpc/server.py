@@ -79,12 +79,12 @@ class Listening:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, store: Store, models: ModelHost, chart: ProgressBoard | None = None
+    settings: Settings, store: Store, models: ModelHost, board: ProgressBoard | None = None
 ) -> AsyncIterator[Listening]:
     """A server for `store`, from entering to leaving. Leaving lets calls finish for `settings.stop_seconds`.
 
     Args:
-        chart: where an executor of this process writes how far it is.
+        board: progress of the executor in this process, if there is one.
 
     Raises:
         InvalidField: the address cannot be listened on, or must not be without `settings.insecure_host`.
@@ -96,13 +96,12 @@ async def serving(
     page_bytes = settings.max_message_bytes // 2
     parts = Dependencies(store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes)
     chat = ChatServicer(states, tail, models, settings.max_streams)
-    nights = SleepFeed(store.log, states, tail, chart or ProgressBoard())
-    retries = settings.conflict_retries
+    feed = SleepFeed(store.log, states, tail, board or ProgressBoard())
 
     server = aio.server(interceptors=[CallInterceptor()], options=_options(settings))
     memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(parts), server)
     facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(parts), server)
-    sleep_pb2_grpc.add_SleepServicer_to_server(SleepServicer(store.log, states, nights, operations, retries), server)
+    sleep_pb2_grpc.add_SleepServicer_to_server(SleepServicer(parts, feed), server)
     history_pb2_grpc.add_HistoryServicer_to_server(HistoryServicer(parts), server)
     chat_pb2_grpc.add_ChatServicer_to_server(chat, server)
     operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)  # type: ignore[no-untyped-call]
@@ -135,12 +134,12 @@ async def serve(
     models: ModelHost,
     *,
     executor: Executor | None,
-    chart: ProgressBoard,
+    board: ProgressBoard,
     stop: asyncio.Event,
     up: Callable[[Listening], None],
 ) -> None:
     """Serves until `stop` is set, with `executor` in a thread beside it; calls `up` once it listens."""
-    async with serving(settings, store, models, chart) as served:
+    async with serving(settings, store, models, board) as served:
         stop_executor = threading.Event()
         if executor is not None:
             thread = threading.Thread(target=run_on, args=(executor, stop_executor), name="executor", daemon=True)

@@ -41,7 +41,7 @@ class Running:
     settings: Settings
     stop: Callable[[], None]
 
-    chart: ProgressBoard
+    board: ProgressBoard
 
     def work(
         self, memory: str = DEMO, *, fail: bool = False, dream: Dream | None = None, until: Step | None = None
@@ -52,14 +52,14 @@ class Running:
 @contextmanager
 def run_server(settings: Settings, models: Callable[[Store], ModelHost] | None = None) -> Iterator[Running]:
     """Stops the server when left, and waits until it has stopped. Without `models` it has parrots."""
-    stop, parrot, chart = asyncio.Event(), Parrot(), ProgressBoard()
+    stop, parrot, board = asyncio.Event(), Parrot(), ProgressBoard()
     up: list[str] = []
     loops: list[asyncio.AbstractEventLoop] = []
     started = threading.Event()
     failure: list[BaseException] = []
 
     async def serve(store: Store) -> None:
-        async with serving(settings, store, models(store) if models else parrot, chart) as served:
+        async with serving(settings, store, models(store) if models else parrot, board) as served:
             loops.append(asyncio.get_running_loop())
             up.append(served.address)
             started.set()
@@ -89,7 +89,7 @@ def run_server(settings: Settings, models: Callable[[Store], ModelHost] | None =
 
         try:
             with Client(up[0], actor="tester") as client:
-                yield Running(up[0], client, store, parrot.states, parrot, settings, end, chart)
+                yield Running(up[0], client, store, parrot.states, parrot, settings, end, board)
         finally:
             end()
 

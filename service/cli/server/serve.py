@@ -142,15 +142,15 @@ async def _serve(settings: Settings) -> None:
     with open_store(settings) as store:
         prepare_torch(settings)
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
-        executor, chart = None, ProgressBoard()
+        executor, board = None, ProgressBoard()
         if settings.executor:
-            executor = Executor(store.log, store.artifacts, store.snapshots, settings, models.bases, chart)
+            executor = Executor(store.log, store.artifacts, store.snapshots, settings, models.bases, board)
         await serve_until(
             settings,
             store,
             models,
             executor=executor,
-            chart=chart,
+            board=board,
             stop=stop,
             up=lambda served: print_text(f"listening on {served.address}"),
         )

@@ -1,4 +1,4 @@
-"""The calls of History about weights as they are: what sets two versions apart, and how to spare columns."""
+"""Diff and Compact: how two versions differ, and one adapter of few columns in the place of all."""
 
 from __future__ import annotations
 
@@ -10,90 +10,88 @@ from core.decide.commands import RecordCompaction
 from core.errors.base import InvalidField, SleepInProgress
 from core.ids import MemoryId
 from core.state.memory import FactState, Memory
-from service.app import moments
-from service.app.state_diff import Compared, FactChange, changes
+from service.app.moments import Moment, state_at
+from service.app.state_diff import AnswerChange, Compared, FactChange, changes
 from service.rpc.dependencies import Dependencies
-from service.rpc.interceptor import Context, current_cause
+from service.rpc.interceptor import current_cause
 from service.rpc.messages import requests
 from service.rpc.messages.responses import STATUSES
 
-BOUND = 0.001  # of a compaction that names none
+DEFAULT_BOUND = 0.001  # relative change of a module's learned weights
 
 
-class DiffCalls:
-    """Diff and Compact."""
+async def diff(parts: Dependencies, request: history_pb2.DiffRequest) -> history_pb2.DiffResponse:
+    from_memory, from_moment = _side(getattr(request, "from"), "from")
+    to_memory, to_moment = _side(request.to, "to")
 
-    _parts: Dependencies
+    def compare() -> tuple[Memory, Memory, Compared]:
+        before = state_at(parts.store.log, parts.states, from_memory, from_moment)
+        after = state_at(parts.store.log, parts.states, to_memory, to_moment)
+        if _base(before) != _base(after):
+            raise InvalidField(
+                "to.memory", f"is on another base model than {from_memory!r}, so their weights cannot be compared"
+            )
+        return before, after, parts.models.compare(before, after, ask=request.ask)
 
-    async def Diff(self, request: history_pb2.DiffRequest, context: Context) -> history_pb2.DiffResponse:  # noqa: N802
-        (one, then), (other, now) = _side(getattr(request, "from"), "from"), _side(request.to, "to")
-        parts = self._parts
-
-        def compare() -> tuple[Memory, Memory, Compared]:
-            before = moments.state_at(parts.store.log, parts.states, one, then)
-            after = moments.state_at(parts.store.log, parts.states, other, now)
-            if _base(before) != _base(after):
-                raise InvalidField("to.memory", f"is on another base model than {one!r}; their weights are not alike")
-            return before, after, parts.models.compare(before, after, ask=request.ask)
-
-        before, after, found = await asyncio.to_thread(compare)
-        return history_pb2.DiffResponse(
-            from_version=before.version,
-            to_version=after.version,
-            from_weights=before.weights or "",
-            to_weights=after.weights or "",
-            facts=[_fact_diff(change) for change in changes(before, after)],
-            answers=[
-                history_pb2.AnswerDiff(
-                    fact=answer.question.fact,
-                    pathway=answer.question.pathway,
-                    prompt=answer.question.prompt,
-                    from_output=answer.before,
-                    to_output=answer.after,
-                )
-                for answer in found.answers
-            ],
-            asked=found.asked,
-            modules=[
-                history_pb2.ModuleDiff(module=one.module, norm=one.norm, relative=one.relative) for one in found.modules
-            ],
-        )
-
-    async def Compact(  # noqa: N802
-        self, request: history_pb2.CompactRequest, context: Context
-    ) -> history_pb2.CompactResponse:
-        memory, bound = requests.memory_id(request.memory), request.bound or BOUND
-        if not 0 < bound < 1:
-            raise InvalidField("bound", f"is {bound:g}; it must be above 0 and below 1, or 0 for {BOUND:g}")
-        parts, caused_by = self._parts, current_cause()
-
-        def compact() -> tuple[RecordCompaction, int]:
-            state = parts.states.current(memory)
-            if state.sleep is not None:
-                raise SleepInProgress(state.sleep.id, state.sleep.started.kind)
-            command = RecordCompaction(compacted=parts.models.compact(memory, state, bound))
-            after = parts.states.execute(memory, lambda _: command, caused_by, retries=parts.retries)
-            return command, after.version
-
-        command, version = await asyncio.to_thread(compact)
-        compacted = command.compacted
-        return history_pb2.CompactResponse(
-            columns_before=compacted.columns,
-            columns_after=compacted.rank,
-            change=compacted.change,
-            weights_before=compacted.weights_before,
-            weights_after=compacted.weights_after,
-            version=version,
-        )
+    before, after, compared = await asyncio.to_thread(compare)
+    return history_pb2.DiffResponse(
+        from_version=before.version,
+        to_version=after.version,
+        from_weights=before.weights or "",
+        to_weights=after.weights or "",
+        facts=[_fact_diff(change) for change in changes(before, after)],
+        answers=[_answer_diff(answer) for answer in compared.answers],
+        asked=compared.asked,
+        modules=[
+            history_pb2.ModuleDiff(module=distance.module, norm=distance.norm, relative=distance.relative)
+            for distance in compared.modules
+        ],
+    )
 
 
-def _side(side: history_pb2.Side, field: str) -> tuple[MemoryId, moments.Moment]:
+async def compact(parts: Dependencies, request: history_pb2.CompactRequest) -> history_pb2.CompactResponse:
+    memory, bound = requests.memory_id(request.memory), request.bound or DEFAULT_BOUND
+    if not 0 < bound < 1:
+        raise InvalidField("bound", f"is {bound:g}; it must be above 0 and below 1, or 0 for {DEFAULT_BOUND:g}")
+    caused_by = current_cause()
+
+    def record() -> tuple[RecordCompaction, int]:
+        state = parts.states.current(memory)
+        if state.sleep is not None:
+            raise SleepInProgress(state.sleep.id, state.sleep.started.kind)
+        command = RecordCompaction(compacted=parts.models.compact(memory, state, bound))
+        after = parts.states.execute(memory, lambda _: command, caused_by, retries=parts.retries)
+        return command, after.version
+
+    command, version = await asyncio.to_thread(record)
+    compacted = command.compacted
+    return history_pb2.CompactResponse(
+        columns_before=compacted.columns,
+        columns_after=compacted.rank,
+        change=compacted.change,
+        weights_before=compacted.weights_before,
+        weights_after=compacted.weights_after,
+        version=version,
+    )
+
+
+def _side(side: history_pb2.Side, field: str) -> tuple[MemoryId, Moment]:
     return requests.memory_id(side.memory, f"{field}.memory"), requests.moment(side, field)
 
 
 def _base(memory: Memory) -> tuple[object, ...]:
     assert memory.created is not None
     return memory.created.base.digest, memory.created.base.dtype, memory.created.modules
+
+
+def _answer_diff(answer: AnswerChange) -> history_pb2.AnswerDiff:
+    return history_pb2.AnswerDiff(
+        fact=answer.question.fact,
+        pathway=answer.question.pathway,
+        prompt=answer.question.prompt,
+        from_output=answer.before,
+        to_output=answer.after,
+    )
 
 
 def _fact_diff(change: FactChange) -> history_pb2.FactDiff:

@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
+from google.longrunning import operations_pb2
 from hypnogram.v1 import history_pb2, history_pb2_grpc
 
 from core.errors.base import MemoryUnknown, VersionUnknown
 from core.ids import MemoryId
 from service.rpc.dependencies import Dependencies
-from service.rpc.history.checkpoints import CheckpointCalls
-from service.rpc.history.diff import DiffCalls
-from service.rpc.history.replay import ReplayCalls
+from service.rpc.history.checkpoints import find_version, list_checkpoints, mark_checkpoint
+from service.rpc.history.diff import compact, diff
+from service.rpc.history.replay import replay, verify_log
 from service.rpc.interceptor import Context
 from service.rpc.messages import requests
 from service.rpc.messages.page_tokens import fitting
 from service.rpc.messages.responses import event_message
 
 WATCH_PAGE = 200  # events read at once
-PAGE_BYTES = 32 * 1024  # of events in one message, far below the smallest limit there may be
+PAGE_BYTES = 32 * 1024  # of events in one message, far below the lowest `max_message_bytes` allowed
 
 
-class HistoryServicer(CheckpointCalls, ReplayCalls, DiffCalls, history_pb2_grpc.HistoryServicer):
-    """Reads the log and follows it; names and compares versions, and proves that the weights follow from the log."""
+class HistoryServicer(history_pb2_grpc.HistoryServicer):
+    """Reads and follows the log itself; the other calls are functions in the modules beside this one."""
 
     def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
@@ -46,7 +47,7 @@ class HistoryServicer(CheckpointCalls, ReplayCalls, DiffCalls, history_pb2_grpc.
             page = await asyncio.to_thread(
                 self._log.read, memory=memory, after_version=after, limit=min(size, end - after)
             )
-            for events in _fitting([event_message(one) for one in page]):
+            for events in _messages([event_message(recorded) for recorded in page]):
                 yield history_pb2.ReadEventsResponse(events=events, version=head)
             after = page[-1].version
 
@@ -72,6 +73,39 @@ class HistoryServicer(CheckpointCalls, ReplayCalls, DiffCalls, history_pb2_grpc.
             if len(page) < WATCH_PAGE:
                 await self._parts.tail.wait_past(position)
 
+    async def MarkCheckpoint(  # noqa: N802
+        self, request: history_pb2.MarkCheckpointRequest, context: Context
+    ) -> history_pb2.MarkCheckpointResponse:
+        return await mark_checkpoint(self._parts, request)
+
+    async def ListCheckpoints(  # noqa: N802
+        self, request: history_pb2.ListCheckpointsRequest, context: Context
+    ) -> history_pb2.ListCheckpointsResponse:
+        return await list_checkpoints(self._parts, request)
+
+    async def FindVersion(  # noqa: N802
+        self, request: history_pb2.FindVersionRequest, context: Context
+    ) -> history_pb2.FindVersionResponse:
+        return await find_version(self._parts, request)
+
+    async def Diff(self, request: history_pb2.DiffRequest, context: Context) -> history_pb2.DiffResponse:  # noqa: N802
+        return await diff(self._parts, request)
+
+    async def Compact(  # noqa: N802
+        self, request: history_pb2.CompactRequest, context: Context
+    ) -> history_pb2.CompactResponse:
+        return await compact(self._parts, request)
+
+    async def Replay(  # noqa: N802
+        self, request: history_pb2.ReplayRequest, context: Context
+    ) -> operations_pb2.Operation:
+        return await replay(self._parts, request)
+
+    async def VerifyLog(  # noqa: N802
+        self, request: history_pb2.VerifyLogRequest, context: Context
+    ) -> operations_pb2.Operation:
+        return await verify_log(self._parts, request)
+
     async def _head(self, memory: MemoryId, after: int) -> int:
         head = await asyncio.to_thread(self._log.head, memory)
         if not head:
@@ -81,8 +115,8 @@ class HistoryServicer(CheckpointCalls, ReplayCalls, DiffCalls, history_pb2_grpc.
         return head
 
 
-def _fitting(events: list[history_pb2.Event]) -> Iterator[list[history_pb2.Event]]:
-    """`events` in pages of at most `PAGE_BYTES`: what an audit found is long."""
+def _messages(events: list[history_pb2.Event]) -> Iterator[list[history_pb2.Event]]:
+    """Splits `events` into pages of at most `PAGE_BYTES`, because the event of an audit is long."""
     while page := fitting(events, PAGE_BYTES):
         yield page
         events = events[len(page) :]

@@ -1,4 +1,4 @@
-"""The sleeps of a memory: found, told as reports, and followed while they last."""
+"""Finds the sleeps of a memory, reports them, and follows one while it lasts."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from service.rpc.sleep.report import News, SleepReportBuilder
 from store.log.event_log import EventLog
 
 PAGE = 500  # events read at once
-GLANCE_SECONDS = 0.2  # between looks at the chart
+GLANCE_SECONDS = 0.2  # between looks at the progress board
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A sleep and its versions; `ended` is None while it is in progress."""
+    """A sleep or nap and its versions; `ended` is None while it is in progress."""
 
-    sleep: SleepId
+    id: SleepId
     began: int
     ended: int | None
 
@@ -38,66 +38,66 @@ def spans(state: Memory) -> list[Span]:
 
 
 def span(state: Memory, sleep: SleepId) -> Span:
-    """The sleep of that id, by default the last one. Raises SleepUnknown."""
-    for one in reversed(spans(state)):
-        if sleep in ("", one.sleep):
-            return one
+    """The sleep of that id, or the last one for an empty id. Raises SleepUnknown."""
+    for candidate in reversed(spans(state)):
+        if sleep in ("", candidate.id):
+            return candidate
     raise SleepUnknown(sleep or "last")
 
 
 class SleepFeed:
-    """Reports and news of sleeps, from the log, from the chart what is not in it."""
+    """Builds reports and news of sleeps from the log, and from the progress board what the log does not hold."""
 
-    def __init__(self, log: EventLog, states: MemoryRepository, tail: LogTail, chart: ProgressBoard) -> None:
+    def __init__(self, log: EventLog, states: MemoryRepository, tail: LogTail, board: ProgressBoard) -> None:
         self._log = log
         self._states = states
         self._tail = tail
-        self._chart = chart
+        self._board = board
 
     def report(self, memory: MemoryId, state: Memory, sleep: SleepId) -> sleep_pb2.SleepReport:
         """The report as of `state`. Blocking. Raises SleepUnknown."""
-        found = span(state, sleep)
-        account = self._account(memory, found)
-        last = found.ended or state.version
-        while account.state.version < last:
-            after = account.state.version
-            account.add(self._log.read(memory=memory, after_version=after, limit=min(PAGE, last - after)))
-        return account.report()
+        reported = span(state, sleep)
+        builder = self._builder(memory, reported)
+        last = reported.ended or state.version
+        while builder.state.version < last:
+            after = builder.state.version
+            builder.add(self._log.read(memory=memory, after_version=after, limit=min(PAGE, last - after)))
+        return builder.report()
 
     async def news(self, memory: MemoryId, sleep: SleepId) -> AsyncIterator[News]:
-        """A sleep from its beginning to its end, whose report is the last piece.
+        """Yields the news of a sleep from its beginning to its end; the last piece is the report.
 
         Raises:
             SleepUnknown: there is no such sleep.
-            ShuttingDown: the server stops before it has ended.
+            ShuttingDown: the server stops before the sleep has ended.
         """
-        account = await asyncio.to_thread(self._begun, memory, sleep)
+        builder = await asyncio.to_thread(self._begun, memory, sleep)
         reached: SleepStep | None = None
         while True:
             position = self._tail.position
-            after = account.state.version
+            after = builder.state.version
             page = await asyncio.to_thread(self._log.read, memory=memory, after_version=after, limit=PAGE)
-            for one in await asyncio.to_thread(account.add, page):
-                yield one
-            if account.ended:
+            for news in await asyncio.to_thread(builder.add, page):
+                yield news
+            if builder.ended:
                 return
             if len(page) == PAGE:
                 continue
-            owed = next_work(account.state)
+            owed = next_work(builder.state)
             if isinstance(owed, SleepStep) and owed != reached:
                 reached = owed
                 step = sleep_pb2.StepReached(step=owed.name, attempt=owed.attempt, facts=len(owed.facts))
-                yield News(version=account.state.version, step=step)
+                yield News(version=builder.state.version, step=step)
             async for progress in self._until_moved(memory, position, reached):
-                yield News(version=account.state.version, progress=progress)
+                yield News(version=builder.state.version, progress=progress)
 
     async def _until_moved(
         self, memory: MemoryId, position: int, work: SleepStep | None
     ) -> AsyncIterator[sleep_pb2.StepProgress]:
-        """How far `work` is, whenever that changes, until the log moves beyond `position`."""
+        """Yields the progress of `work` whenever it changes, until the log moves beyond `position`."""
         shown: StepProgress | None = None
         while True:
-            reading = self._chart.read(memory)
+            reading = self._board.read(memory)
             if reading is not None and reading != shown and reading.work == work:
                 shown = reading
                 yield sleep_pb2.StepProgress(
@@ -111,7 +111,7 @@ class SleepFeed:
             return
 
     def _begun(self, memory: MemoryId, sleep: SleepId) -> SleepReportBuilder:
-        return self._account(memory, span(self._states.current(memory), sleep))
+        return self._builder(memory, span(self._states.current(memory), sleep))
 
-    def _account(self, memory: MemoryId, found: Span) -> SleepReportBuilder:
-        return SleepReportBuilder(self._states.at(memory, found.began - 1))
+    def _builder(self, memory: MemoryId, sleep: Span) -> SleepReportBuilder:
+        return SleepReportBuilder(self._states.at(memory, sleep.began - 1))

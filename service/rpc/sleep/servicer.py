@@ -17,28 +17,23 @@ from core.events.codec import canonical
 from core.ids import Digest, MemoryId, SleepId
 from core.policy import changed_policy
 from core.state.memory import Memory
-from service.app.repository import MemoryRepository
+from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import Context, current_cause
-from service.rpc.messages import page_tokens, policy, requests
+from service.rpc.messages import policy, requests
+from service.rpc.messages.page_tokens import paged_state
 from service.rpc.messages.responses import timestamp
-from service.rpc.operations import Operations
 from service.rpc.sleep.feed import SleepFeed, Span, spans
 from service.rpc.sleep.report import News
 from store.clock import next_uuid
-from store.log.event_log import EventLog
 
 
 class SleepServicer(sleep_pb2_grpc.SleepServicer):
-    """Begins sleeps, follows them, and says what they did."""
+    """Begins, follows, lists and cancels sleeps and naps, and reports what they did."""
 
-    def __init__(
-        self, log: EventLog, states: MemoryRepository, nights: SleepFeed, operations: Operations, retries: int
-    ) -> None:
-        self._log = log
-        self._states = states
-        self._nights = nights
-        self._operations = operations
-        self._retries = retries
+    def __init__(self, parts: Dependencies, feed: SleepFeed) -> None:
+        self._parts = parts
+        self._states = parts.states
+        self._feed = feed
 
     async def Sleep(  # noqa: N802
         self, request: sleep_pb2.SleepRequest, context: Context
@@ -56,7 +51,7 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
 
         def find() -> sleep_pb2.GetSleepResponse:
             state = self._states.at(memory, at_version, min_version)
-            return sleep_pb2.GetSleepResponse(report=self._nights.report(memory, state, sleep), version=state.version)
+            return sleep_pb2.GetSleepResponse(report=self._feed.report(memory, state, sleep), version=state.version)
 
         return await asyncio.to_thread(find)
 
@@ -64,26 +59,16 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
         self, request: sleep_pb2.ListSleepsRequest, context: Context
     ) -> sleep_pb2.ListSleepsResponse:
         memory = requests.memory_id(request.memory)
-        size = requests.page_size(request.page_size)
-        at_version, min_version = requests.as_of(request)
-        listing = canonical(["sleeps", memory, at_version, min_version])
-        place = page_tokens.decode(request.page_token, listing)
-        pinned = place.version if place.version is not None else at_version
+        paged = await paged_state(self._states, memory, request, "sleeps", max_bytes=self._parts.page_bytes)
 
-        def find() -> sleep_pb2.ListSleepsResponse:
-            state = self._states.at(memory, pinned, min_version)
-            found = spans(state)
-            start = next((index + 1 for index, one in enumerate(found) if one.sleep == place.after), 0)
-            page, more = found[start : start + size], len(found) > start + size
-            return sleep_pb2.ListSleepsResponse(
-                sleeps=[self._summary(memory, state, one) for one in page],
-                next_page_token=page_tokens.encode(listing, after=page[-1].sleep, version=state.version)
-                if more
-                else "",
-                version=state.version,
-            )
+        def page() -> tuple[list[sleep_pb2.SleepSummary], str]:
+            listed = spans(paged.state)
+            start = next((index + 1 for index, sleep in enumerate(listed) if sleep.id == paged.after), 0)
+            rest = (self._summary(memory, paged.state, sleep) for sleep in listed[start:])
+            return paged.page(rest, key=lambda summary: summary.sleep)
 
-        return await asyncio.to_thread(find)
+        summaries, next_token = await asyncio.to_thread(page)
+        return sleep_pb2.ListSleepsResponse(sleeps=summaries, next_page_token=next_token, version=paged.state.version)
 
     async def CancelSleep(  # noqa: N802
         self, request: sleep_pb2.CancelSleepRequest, context: Context
@@ -92,14 +77,14 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
         if not sleep:
             raise InvalidField("sleep", "is empty; name the sleep: GetSleep and GetMemory say which is in progress")
         state = await self._cancel(memory, sleep)
-        report = await asyncio.to_thread(self._nights.report, memory, state, sleep)
+        report = await asyncio.to_thread(self._feed.report, memory, state, sleep)
         return sleep_pb2.CancelSleepResponse(report=report, version=state.version)
 
     async def WatchSleep(  # noqa: N802
         self, request: sleep_pb2.WatchSleepRequest, context: Context
     ) -> AsyncIterator[sleep_pb2.WatchSleepResponse]:
         memory, sleep = requests.memory_id(request.memory), requests.sleep_id(request.sleep)
-        async for news in self._nights.news(memory, sleep):
+        async for news in self._feed.news(memory, sleep):
             yield news
 
     async def _begin(
@@ -127,20 +112,20 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
             )
 
         state = await asyncio.to_thread(
-            self._states.execute, memory, command, current_cause(request_id), None, self._retries
+            self._states.execute, memory, command, current_cause(request_id), None, self._parts.retries
         )
         sleep = state.requests[request_id].sleep
         assert sleep is not None
         return self._follow(memory, sleep, kind)
 
     def _follow(self, memory: MemoryId, sleep: SleepId, kind: str) -> operations_pb2.Operation:
-        """An operation on that sleep: the one there is, or another one."""
+        """The operation that follows `sleep`; a new one only where none exists or the last one failed."""
         started = Timestamp()
         started.GetCurrentTime()
         metadata = sleep_pb2.SleepMetadata(memory=memory, sleep=sleep, kind=kind, started_at=started)
 
         async def follow(report: Callable[[Message], None]) -> Message:
-            async for news in self._nights.news(memory, sleep):
+            async for news in self._feed.news(memory, sleep):
                 if news.HasField("ended"):
                     for field in ("step", "done", "total", "loss"):
                         metadata.ClearField(field)
@@ -148,12 +133,12 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
                     return news.ended
                 _note(metadata, news)
                 report(metadata)
-            raise AssertionError("news of a sleep end with its report")
+            raise AssertionError("the news of a sleep ends with its report")
 
         async def cancel() -> None:
             await self._cancel(memory, sleep)
 
-        return self._operations.follow(sleep, follow, cancel, metadata)
+        return self._parts.operations.follow(sleep, follow, cancel, metadata)
 
     async def _cancel(self, memory: MemoryId, sleep: SleepId) -> Memory:
         def command(state: Memory) -> CancelSleep:
@@ -161,14 +146,16 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
                 raise MemoryUnknown(memory)
             return CancelSleep(sleep=sleep)
 
-        return await asyncio.to_thread(self._states.execute, memory, command, current_cause(), None, self._retries)
-
-    def _summary(self, memory: MemoryId, state: Memory, one: Span) -> sleep_pb2.SleepSummary:
-        began = self._log.read(memory=memory, after_version=one.began - 1, limit=1)[0]
-        summary = sleep_pb2.SleepSummary(
-            sleep=one.sleep, began_version=one.began, began_at=timestamp(began.recorded_at)
+        return await asyncio.to_thread(
+            self._states.execute, memory, command, current_cause(), None, self._parts.retries
         )
-        if (night := state.nights.get(one.sleep)) is not None:
+
+    def _summary(self, memory: MemoryId, state: Memory, sleep: Span) -> sleep_pb2.SleepSummary:
+        (started,) = self._parts.store.log.read(memory=memory, after_version=sleep.began - 1, limit=1)
+        summary = sleep_pb2.SleepSummary(
+            sleep=sleep.id, began_version=sleep.began, began_at=timestamp(started.recorded_at)
+        )
+        if (night := state.nights.get(sleep.id)) is not None:
             summary.kind, summary.trigger = night.kind, night.trigger
             summary.ended, summary.completed, summary.remark = True, night.completed, night.reason
             summary.ended_version = night.ended
@@ -178,7 +165,7 @@ class SleepServicer(sleep_pb2_grpc.SleepServicer):
 
 
 def _note(metadata: sleep_pb2.SleepMetadata, news: News) -> None:
-    """Brings the metadata of an operation up to date."""
+    """Updates the metadata of an operation by one piece of news."""
     match news.WhichOneof("what"):
         case "began":
             metadata.started_at.CopyFrom(news.began.began_at)

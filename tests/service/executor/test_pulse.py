@@ -122,7 +122,7 @@ def test_a_server_runs_its_executor_again_when_that_ends_before_it_shall(
                 loop.call_soon_threadsafe(end.set)
                 stop.wait(PATIENCE)
 
-        await serve(settings, store, Parrot(), executor=Dying(), chart=ProgressBoard(), stop=end, up=lambda _: None)
+        await serve(settings, store, Parrot(), executor=Dying(), board=ProgressBoard(), stop=end, up=lambda _: None)
 
     with open_store(settings) as store:
         asyncio.run(served(store))

@@ -82,11 +82,11 @@ def test_the_progress_of_an_executor_in_this_server_is_live(asleep: Running) -> 
     until("train", watch)
     work = owed(asleep)
 
-    asleep.chart.write(MemoryId(DEMO), StepProgress(work, 3, 150, 1.25))
+    asleep.board.write(MemoryId(DEMO), StepProgress(work, 3, 150, 1.25))
     first = next(watch)
-    asleep.chart.write(MemoryId(DEMO), StepProgress(work, 4, 150, 1.0))
+    asleep.board.write(MemoryId(DEMO), StepProgress(work, 4, 150, 1.0))
     second = next(watch)
-    asleep.chart.clear(MemoryId(DEMO))
+    asleep.board.clear(MemoryId(DEMO))
     asleep.work()
 
     assert (first.progress.step, first.progress.done, first.progress.total, first.progress.loss) == (
