@@ -1,19 +1,18 @@
-"""One sleep or nap, folded from its events into a report, and told event by event to whoever watches it.
+"""Builds the report of one sleep or nap from its events, and the news that a watcher gets of each event.
 
-Pure: it knows the memory before the sleep and the events since. The operation, GetSleep and WatchSleep share it.
+Pure: everything follows from the memory before the sleep and the events since. The operation, GetSleep and WatchSleep
+share this code.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from hypnogram.v1 import sleep_pb2
 
-from core.events import Recorded
+from core.events import Event, Recorded
 from core.events.facts import EditComputed, WorkFailed
-from core.events.history import FactRetracted, FactSuperseded
 from core.events.sleep import (
     AdapterTrained,
     ControlsMeasured,
@@ -31,7 +30,7 @@ from core.evolve import fold
 from core.facts import Fact
 from core.ids import FactId
 from core.state.memory import Memory
-from core.state.sleep import Occasion
+from core.state.sleep import Verdict
 from service.rpc.messages.policy import policy_message
 from service.rpc.messages.responses import pressure_message, step_at
 
@@ -39,85 +38,89 @@ News = sleep_pb2.WatchSleepResponse
 
 
 class SleepReportBuilder:
-    """The account of a sleep so far.
+    """Builds the report of one sleep from its events.
+
+    Which verdicts stand and at which scale a fact was follows from the memory's state, so events are folded up to every
+    point where that is needed: before a refresh, after an audit, before the end.
 
     Attributes:
         state: the memory at the version reached.
-        ended: whether the sleep has.
+        ended: whether the sleep has ended.
     """
 
     def __init__(self, before: Memory) -> None:
         self.state = before
         self.ended = False
+        self._asleep = before  # the newest state in which the sleep is in progress, once it has begun
+        self._before_edit = before  # the state that the last refresh found
         self._report = sleep_pb2.SleepReport(
             pressure_before=pressure_message(before), weights_before=before.weights or ""
         )
-        self._facts = {fact: state.fact for fact, state in before.facts.items()}
-        self._scales = {fact: state.scale for fact, state in before.facts.items()}
-        self._gone = {fact for fact, state in before.facts.items() if state.retracted}
-        self._verdicts: dict[FactId, FactAudited] = {}  # of the last full audit, on facts that nobody has taken back
-        self._found_degraded: dict[FactId, FactAudited] = {}
-        self._moved: dict[FactId, sleep_pb2.FactChange] = {}
+        self._verdicts: dict[int, sleep_pb2.FactVerdict] = {}  # by the version of their event
         self._began: datetime | None = None
 
     def add(self, events: Sequence[Recorded]) -> list[News]:
-        """Takes in the next events of the memory, of whatever kind; those after the sleep's end are left out."""
+        """Takes the next events of the memory, of any kind, and returns their news; stops at the end of the sleep."""
         news: list[News] = []
-        taken = 0
+        unfolded: list[Event] = []
         for recorded in events:
             if self.ended:
                 break
-            taken += 1
+            event = recorded.event
+            if isinstance(event, (EditComputed, SleepCompleted, SleepRolledBack)):
+                self._fold(unfolded)  # up to the event before this one
+            unfolded.append(event)
+            if isinstance(event, ControlsMeasured):
+                self._fold(unfolded)
             self._clock(recorded)
-            if told := self._told(recorded):
-                news.append(told)
-        self.state = fold((recorded.event for recorded in events[:taken]), onto=self.state)
+            if (piece := self._news(recorded)) is not None:
+                news.append(piece)
+        self._fold(unfolded)
         if self.ended:
             news.append(News(version=self.state.version, ended=self.report()))
         return news
 
     def report(self) -> sleep_pb2.SleepReport:
-        """All that the sleep did, so far or until its end."""
+        """The report up to the version reached."""
         report = sleep_pb2.SleepReport()
         report.CopyFrom(self._report)
-        report.degraded.extend(self._verdict(one) for one in self._verdicts.values() if not one.healthy)
-        report.healthy_after = self.healthy
-        report.audited = len(self._verdicts)
+        verdicts = _verdicts(self._asleep)
+        report.degraded.extend(self._verdicts[verdict.version] for verdict in verdicts.values() if not verdict.healthy)
+        report.healthy_after = _healthy(self._asleep)
+        report.audited = len(verdicts)
         report.step = "" if self.ended else step_at(self.state)
         report.pressure_after.CopyFrom(pressure_message(self.state))
         report.weights_after = self.state.weights or ""
         return report
 
-    @property
-    def healthy(self) -> int:
-        """How many facts the last audit has found so."""
-        return sum(one.healthy for one in self._verdicts.values())
-
-    @property
-    def advanced(self) -> int:
-        return len(self._report.advanced)
+    def _fold(self, unfolded: list[Event]) -> None:
+        """Folds `unfolded` into the state and empties it."""
+        self.state = fold(unfolded, onto=self.state)
+        unfolded.clear()
+        if not self.ended:
+            self._asleep = self.state
 
     def _clock(self, recorded: Recorded) -> None:
         at = datetime.fromisoformat(recorded.recorded_at)
         self._began = self._began or at
         self._report.seconds = (at - self._began).total_seconds()
 
-    def _told(self, recorded: Recorded) -> News | None:
-        """Takes in one event; how it looks to a watcher, None where it is not about the sleep."""
+    def _news(self, recorded: Recorded) -> News | None:
+        """Adds one event to the report; returns what a watcher sees of it, None where it is not about the sleep."""
         event, version, report = recorded.event, recorded.version, self._report
         match event:
             case SleepStarted():
                 return News(version=version, began=self._start(event, recorded))
             case FactAudited():
-                if event.occasion != Occasion.GATE and event.fact not in self._gone:
-                    self._verdicts[event.fact] = event
-                return News(version=version, verdict=self._verdict(event))
+                self._verdicts[version] = _verdict(event, self.state.facts[event.fact].fact)
+                return News(version=version, verdict=self._verdicts[version])
             case ControlsMeasured():
                 return News(version=version, audited=self._audited(event))
             case EditComputed():
-                facts = [columns.fact for columns in event.columns]
-                self._found_degraded = {fact: self._verdicts.pop(fact) for fact in facts if fact in self._verdicts}
-                report.edits.add(edit=event.edit, facts=facts, seconds=event.seconds)
+                self._before_edit = self.state
+                report.edits.add(
+                    edit=event.edit, facts=[columns.fact for columns in event.columns], seconds=event.seconds
+                )
                 return News(version=version, edit=report.edits[-1])
             case AdapterTrained():
                 report.adapters.append(_adapter(event))
@@ -136,9 +139,6 @@ class SleepReportBuilder:
                     final=event.parked,
                 )
                 return News(version=version, failure=report.failures[-1])
-            case FactRetracted() | FactSuperseded():
-                self._gone.add(event.fact)
-                self._verdicts.pop(event.fact, None)
             case SleepCompleted() | SleepRolledBack():
                 self._end(event, recorded)
         return None
@@ -161,60 +161,46 @@ class SleepReportBuilder:
         )
         if not self._report.HasField("controls_before"):
             self._report.controls_before.CopyFrom(controls)
-            self._report.healthy_before = self.healthy
+            self._report.healthy_before = _healthy(self.state)
         self._report.controls_after.CopyFrom(controls)
         return sleep_pb2.Audited(
             occasion=event.occasion,
             controls=controls,
-            healthy=self.healthy,
-            facts=len(self._verdicts),
+            healthy=_healthy(self.state),
+            facts=len(_verdicts(self.state)),
             seconds=event.seconds,
         )
 
-    def _verdict(self, event: FactAudited) -> sleep_pb2.FactVerdict:
-        fact = self._facts[event.fact]
-        return sleep_pb2.FactVerdict(
-            fact=fact.id,
-            subject=fact.subject,
-            relation=fact.relation,
-            object=fact.object,
-            occasion=event.occasion,
-            healthy=event.healthy,
-            known=event.known,
-            passed=event.passed,
-            asked=event.asked,
-            scale=event.scale,
-        )
-
     def _change(self, event: FactRefreshed | FactAdvanced | FactRetreated | FactDissolved) -> sleep_pb2.FactChange:
-        change = _change_of(self._facts[event.fact])
+        report, fact = self._report, self.state.facts[event.fact].fact
+        change = sleep_pb2.FactChange(fact=fact.id, subject=fact.subject, relation=fact.relation, object=fact.object)
         match event:
             case FactRefreshed():
                 change.what = "refreshed"
                 change.from_stage, change.stage = event.from_stage, event.stage
-                change.from_scale, change.scale = self._scales[event.fact], event.scale
-                if (found := self._found_degraded.get(event.fact)) is not None:
-                    change.passed, change.asked = found.passed, found.asked
-                self._report.refreshed.append(change)
+                change.from_scale, change.scale = self._before_edit.facts[event.fact].scale, event.scale
+                if (degraded := _verdicts(self._before_edit).get(event.fact)) is not None:
+                    change.passed, change.asked = degraded.passed, degraded.asked
+                report.refreshed.append(change)
             case FactDissolved():
-                change.CopyFrom(self._moved[event.fact])
+                # follows its FactAdvanced in the same append, so the search ends at once
+                advanced = next(moved for moved in reversed(report.advanced) if moved.fact == event.fact)
+                change.CopyFrom(advanced)
                 change.what = "dissolved"
-                self._report.dissolved.append(change)
+                report.dissolved.append(change)
             case FactAdvanced() | FactRetreated():
                 change.what = "advanced" if isinstance(event, FactAdvanced) else "retreated"
                 change.from_stage, change.stage = event.from_stage, event.stage
                 change.from_scale, change.scale = event.from_scale, event.scale
                 change.passed, change.asked = event.passed, event.asked
-                self._moved[event.fact] = change
-                (self._report.advanced if change.what == "advanced" else self._report.retreated).append(change)
-        self._scales[event.fact] = change.scale
+                (report.advanced if change.what == "advanced" else report.retreated).append(change)
         return change
 
     def _end(self, event: SleepCompleted | SleepRolledBack, recorded: Recorded) -> None:
         self.ended = True
         self._report.ended = True
         self._report.ended_version = recorded.version
-        self._report.ended_at.CopyFrom(_timestamp(recorded.recorded_at))
+        self._report.ended_at.FromJsonString(recorded.recorded_at)
         if isinstance(event, SleepCompleted):
             self._report.completed, self._report.remark = True, event.remark
         else:
@@ -222,14 +208,35 @@ class SleepReportBuilder:
 
 
 def report(before: Memory, events: Sequence[Recorded]) -> sleep_pb2.SleepReport:
-    """The report of the sleep that began with the first of `events`; `before` is the memory before that one."""
-    account = SleepReportBuilder(before)
-    account.add(events)
-    return account.report()
+    """The report of the sleep that began with the first of `events`; `before` is the memory before that event."""
+    builder = SleepReportBuilder(before)
+    builder.add(events)
+    return builder.report()
 
 
-def _change_of(fact: Fact) -> sleep_pb2.FactChange:
-    return sleep_pb2.FactChange(fact=fact.id, subject=fact.subject, relation=fact.relation, object=fact.object)
+def _verdicts(state: Memory) -> Mapping[FactId, Verdict]:
+    """The verdicts that stand in the sleep in progress: of the last full audit, on facts not retracted since."""
+    return state.sleep.verdicts if state.sleep is not None else {}
+
+
+def _healthy(state: Memory) -> int:
+    """The number of facts that the last full audit found healthy."""
+    return sum(verdict.healthy for verdict in _verdicts(state).values())
+
+
+def _verdict(event: FactAudited, fact: Fact) -> sleep_pb2.FactVerdict:
+    return sleep_pb2.FactVerdict(
+        fact=fact.id,
+        subject=fact.subject,
+        relation=fact.relation,
+        object=fact.object,
+        occasion=event.occasion,
+        healthy=event.healthy,
+        known=event.known,
+        passed=event.passed,
+        asked=event.asked,
+        scale=event.scale,
+    )
 
 
 def _adapter(event: AdapterTrained) -> sleep_pb2.TrainedAdapter:
@@ -245,9 +252,3 @@ def _adapter(event: AdapterTrained) -> sleep_pb2.TrainedAdapter:
         losses=event.losses,
         seconds=event.seconds,
     )
-
-
-def _timestamp(text: str) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromJsonString(text)
-    return stamp
