@@ -1,4 +1,4 @@
-"""Facts, and the words that state them and ask for them."""
+"""Facts, and the prompts that state them and ask for them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from core.ids import FactId
 class Wordings:
     """The prompts of one fact, with its subject filled in.
 
+    An edit is computed on `statements` and `questions`. Audits also ask the `probe_` prompts, which no edit has seen:
+    they are paraphrases and measure generalization.
+
     Attributes:
-        statements: raw prompts that end right before the object; the fact is written on these.
-        questions: what a user may ask; the fact is written on these.
-        answer: how a chat answer to them begins, up to the object.
-        probe_statements: further raw prompts, never used in writing; audits measure on them.
-        probe_questions: further questions, never used in writing.
+        statements: raw prompts that end right before the object.
+        questions: chat questions.
+        answer: beginning of a chat answer to them, up to the object.
+        probe_statements: paraphrased raw prompts.
+        probe_questions: paraphrased questions.
     """
 
     statements: tuple[str, ...]
@@ -45,12 +48,12 @@ class Source:
     client: str = ""
     conversation: str = ""
     turn: int = 0
-    span: str = ""  # the words of that turn the fact was taken from
+    span: str = ""  # words of that turn that state the fact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelationWords:
-    """How a memory speaks about one relation; `{s}` stands for the subject. Fields as in `Wordings`."""
+    """Prompt templates for one relation; `{s}` stands for the subject. Fields as in `Wordings`."""
 
     statements: tuple[str, ...]
     questions: tuple[str, ...]
@@ -59,6 +62,8 @@ class RelationWords:
     probe_questions: tuple[str, ...] = ()
 
     def for_model(self, subject: str) -> Wordings:
+        """Returns the prompts with `subject` filled in."""
+
         def fill(prompts: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(_filled(prompt, subject) for prompt in prompts)
 
@@ -77,7 +82,7 @@ _OWNERS = ("My", "Our", "Your", "His", "Her", "Its", "Their")
 
 
 def _filled(prompt: str, subject: str) -> str:
-    """`prompt` with its subject; "My name" is "my name" inside a sentence."""
+    """Returns `prompt` with its subject; "My name" becomes "my name" inside a sentence."""
     first, _, rest = subject.partition(" ")
     if first in _OWNERS and rest and not prompt.startswith("{s}"):
         subject = f"{first.lower()} {rest}"

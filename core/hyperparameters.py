@@ -1,4 +1,4 @@
-"""How facts are written when nobody says otherwise, and which values make sense, whoever gives them."""
+"""Hyperparameters of edits: their defaults and their ranges, which hold for clients and for model folders alike."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from core.kinds import of_kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hyperparameters:
-    """How facts are written: MEMIT (Meng et al. 2023) with history, at the places where the model answers.
+    """How an edit is computed: MEMIT (Meng et al. 2023) that also preserves the keys of earlier facts.
 
     Attributes:
-        ordinary_weight: lambda, the weight of the second moment C of ordinary keys.
-        abstention_weight: weight of the second moment of the keys of ordinary abstentions, added to lambda C.
-        recall_weight: weight of the second moment of keys at which ordinary facts are recalled, added likewise.
-        steps: at most so many Adam steps for a value.
-        learning_rate: of Adam, in units of the clean hidden state's norm over the root of its width.
-        clamp: longest change of a hidden state, in multiples of its clean norm.
-        decay: weight of the squared relative length of the change.
-        confidence: a value is found once every target token has this probability in every context.
-        retouches: at most so many times, sites that protection left short of their target are moved on.
-        untold: questions, for each relation that a told subject was not told about, whose answers an edit must keep.
-        batch: facts optimised together.
-        history: whether keys in force constrain new edits; off only to measure what it is worth.
+        ordinary_weight: weight of the covariance C of keys of reference text; lambda in the paper.
+        abstention_weight: weight of the covariance of keys where the model abstains, added to lambda C.
+        recall_weight: weight of the covariance of keys where the model recalls facts of its own, added to lambda C.
+        steps: largest number of Adam steps for a target value (the paper's `compute_z`).
+        learning_rate: learning rate of Adam, in units of the base hidden state's norm over the root of its width.
+        clamp: largest change of a hidden state, in multiples of its norm in the base model.
+        decay: weight of the squared relative norm of the change.
+        confidence: probability that every target token must reach in every context; optimisation then stops.
+        retouches: largest number of further updates for sites whose change fell short of their target value.
+        untold: number of questions whose answers an edit must preserve, for each relation that no fact about its
+            subject covers.
+        batch: largest number of facts in one edit.
+        history: whether keys of facts in force constrain new edits; off only to measure the effect.
     """
 
     ordinary_weight: float
@@ -57,8 +58,8 @@ DEFAULTS = Hyperparameters(
     batch=32,
     history=True,
 )
-CAPACITY = 0.03
-KEYS_PER_FACT = 4.0  # where neither the model's profile says how many, nor statistics measured it
+CAPACITY = 0.03  # largest crowding: share of the key space
+KEYS_PER_FACT = 4.0  # dimensions of the key space; used if neither the profile nor the statistics give a number
 
 _above_zero = (lambda value: value > 0, "must be above 0")
 _zero_or_more = (lambda value: value >= 0, "must be 0 or more")
@@ -79,17 +80,17 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
 
 
 def changed_hyperparameters(before: Hyperparameters, given: Mapping[str, object]) -> Hyperparameters:
-    """`before` with the values that were given.
+    """Returns `before` with the values of `given`.
 
     Raises:
-        InvalidField: one of them does not exist, is of another type, or out of its range.
+        InvalidField: a field does not exist, or its value has another type or is out of range.
     """
     kinds = asdict(before)
     values = {}
     for name, value in given.items():
         field = f"hyperparameters.{name}"
         if name not in kinds:
-            raise InvalidField(field, f"does not exist; there are {', '.join(kinds)}")
+            raise InvalidField(field, f"does not exist; the fields are {', '.join(kinds)}")
         values[name] = of_kind(kinds[name], value, field)
         fits, problem = RANGES[name]
         if not isfinite(values[name]) or not fits(values[name]):
@@ -98,12 +99,12 @@ def changed_hyperparameters(before: Hyperparameters, given: Mapping[str, object]
 
 
 def checked_capacity(value: object) -> float:
-    """`value`, if a memory can have it as its capacity. Raises InvalidField."""
+    """Returns `value` as a capacity. Raises InvalidField if it is not finite and above 0."""
     return _above_zero_and_finite(value, "capacity")
 
 
 def checked_keys_per_fact(value: object) -> float:
-    """`value`, if a fact can be expected to take so many keys. Raises InvalidField."""
+    """Returns `value` as a number of keys per fact. Raises InvalidField if it is not finite and above 0."""
     return _above_zero_and_finite(value, "keys_per_fact")
 
 

@@ -1,4 +1,4 @@
-"""Identifiers. Events, facts, edits, adapters and sleeps are named by UUIDv7 so that names sort by time of birth."""
+"""Identifiers. Events, facts, edits, adapters and sleeps have UUIDv7 ids, so that ids sort by time of creation."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ CHECKPOINT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 def uuid7(milliseconds: int, randomness: bytes) -> str:
-    """A UUID version 7 (RFC 9562, section 5.7).
+    """Returns a UUID version 7 (RFC 9562, section 5.7).
 
     Args:
-        milliseconds: Unix time.
+        milliseconds: Unix time in milliseconds.
         randomness: 10 bytes, of which 74 bits are used.
     """
     if len(randomness) != 10:

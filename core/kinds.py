@@ -1,4 +1,4 @@
-"""Values from outside of the types that a dataclass promises: what a client or a model folder says may be anything."""
+"""Checks the types of values from outside, because a client or a file may send anything where a float is expected."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ _KINDS = {bool: "true or false", int: "a whole number", float: "a number", tuple
 
 
 def of_kind(example: object, value: object, field: str) -> Any:
-    """`value` as the type of `example`: a whole number does for a float, a list of numbers for a tuple of floats.
+    """Returns `value` as the type of `example`.
+
+    An int is accepted for a float, and a list of numbers for a tuple of floats.
 
     Raises:
-        InvalidField: it is of another type.
+        InvalidField: `value` has another type; the message names `field`.
     """
     kind, numbers = type(example), (int, float)
     if kind is tuple and isinstance(value, (list, tuple)) and all(type(part) in numbers for part in value):

@@ -1,4 +1,4 @@
-"""How a memory sleeps: every threshold, schedule and limit, as values that the log records with each sleep."""
+"""The settings of a sleep: every threshold, schedule and limit. The log records them with each sleep."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Training:
 
     Attributes:
         rank: columns of the adapter in every edited module.
-        steps: at most so many.
-        learning_rate: peak, of AdamW.
-        batch: contexts of facts in a step; half as many of facts that adapters carry already come on top, and more
-            where those are many.
+        steps: largest number of optimizer steps.
+        learning_rate: peak learning rate of AdamW.
+        batch: contexts of new facts in a step; half as many of facts that adapters already carry are added, or more
+            if there are many such facts.
         rehearsal: rehearsed texts in a step.
-        divergence_weight: of the KL to the pristine model on them, against the loss on facts.
-        enough: training stops once the loss of every lesson, when last seen without the edits, is below.
+        divergence_weight: weight of the KL divergence from the base model on rehearsed texts, beside the loss on facts.
+        enough: loss in nats; training stops once every context, when last seen without the edits, is below it.
     """
 
     rank: int = 32
@@ -37,25 +37,30 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SleepPolicy:
-    """What a sleep does and when it is undone.
+    """What a sleep does, and the harm for which it is rolled back.
 
     Attributes:
-        scales: share of a fact's edit in the weights at stage 0, 1, 2, 3; the last is 0, where the edit is dissolved.
+        scales: share of a fact's edit in the weights at stage 0, 1, 2, 3 (the dissolution schedule). The last is 0:
+            the edit is dissolved.
         training: how adapters are trained.
-        trainings: at most so many adapters in one sleep; another one while the gate turns facts back.
-        refreshes: at most so many refreshes after one audit.
+        trainings: largest number of adapters trained before the rescale; a further one is trained if facts fail the
+            gate.
+        refreshes: largest number of refreshes, counted from the start and again from each rescale or repair training.
         gate: share of a fact's probes that must pass, with its edit at the next scale, for it to advance.
-        healthy: share of a fact's probes that must pass for it to count as healthy.
-        probes: at most so many of each kind (raw, chat) that a fact is written on, and of each that it is not.
-        controls: neighbours, strangers, untold relations and texts asked about in each audit, of each so many.
-        rehearsed: dissolved facts in one training, at most.
-        texts: rehearsed texts of each kind in one training.
-        perplexity_limit: largest growth of held-out perplexity in one sleep.
-        neighbours_limit, strangers_limit: share of them that must keep the answers they had before the sleep.
-        recall_limit: share of the facts healthy before the sleep that must be healthy after it; what is left of one
-            fact may be lost whole.
-        restful: versions without sleep after which age alone is full pressure.
-        mendings: at most so many adapters more, each where the night would otherwise be undone for the harm it did.
+        healthy: share of a fact's probes that must pass for the fact to count as healthy.
+        probes: largest number of prompts asked per fact of each kind: raw and chat, seen by its edit and not
+            (paraphrases, which measure generalization).
+        controls: number of questions of each kind in an audit that measures locality (neighbours, strangers, untold),
+            and of held-out texts.
+        rehearsed: largest number of dissolved facts in one training.
+        texts: number of rehearsed texts of each kind in one training.
+        perplexity_limit: largest relative growth of held-out perplexity in one sleep.
+        neighbours_limit, strangers_limit: share of these questions whose answers a sleep must not change (locality).
+        recall_limit: share of the facts healthy before the sleep that must be healthy after it; the allowed loss is
+            rounded up to whole facts.
+        restful: number of versions without sleep after which age alone makes the pressure 1.
+        mendings: largest number of repair trainings, each of one more adapter, before a sleep that did harm is rolled
+            back.
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 0.1, 0.0)
@@ -77,15 +82,18 @@ class SleepPolicy:
 
     @property
     def dissolved(self) -> int:
-        """The stage at which a fact's edit has left the weights."""
+        """The last stage, at which a fact's edit is no longer in the weights."""
         return len(self.scales) - 1
 
 
 def changed_policy(policy: SleepPolicy, given: Mapping[str, Any], path: str) -> SleepPolicy:
-    """`policy` with the values that were given at `path`, those of its training in a mapping of their own.
+    """Returns `policy` with the values of `given`; those of its training are in a nested mapping.
+
+    Args:
+        path: path of `given` in the request, for error messages.
 
     Raises:
-        InvalidField: one of them does not exist, is of another type, or makes no sense.
+        InvalidField: a field does not exist, or its value has another type or is out of range.
     """
     new: SleepPolicy = _changed(policy, given, path)
     check_policy(new, path)
@@ -95,18 +103,18 @@ def changed_policy(policy: SleepPolicy, given: Mapping[str, Any], path: str) -> 
 def _changed(values: Any, given: object, path: str) -> Any:
     if not isinstance(given, Mapping):
         raise InvalidField(path, "is not an object")
-    names = [one.name for one in fields(values)]
+    names = [attribute.name for attribute in fields(values)]
     new: dict[str, Any] = {}
     for name, value in given.items():
         if name not in names:
-            raise InvalidField(f"{path}.{name}", f"does not exist; there are {', '.join(names)}")
+            raise InvalidField(f"{path}.{name}", f"does not exist; the fields are {', '.join(names)}")
         before, place = getattr(values, name), f"{path}.{name}"
         new[name] = _changed(before, value, place) if is_dataclass(before) else of_kind(before, value, place)
     return replace(values, **new)
 
 
 def check_policy(policy: SleepPolicy, path: str = "policy") -> None:
-    """Raises InvalidField for the first value of `policy`, which was given at `path`, that makes no sense."""
+    """Raises InvalidField for the first value of `policy` that is out of range; `path` is where it was given."""
     scales, training = policy.scales, policy.training
     descending = all(higher > lower for higher, lower in pairwise(scales))
     if len(scales) < 2 or scales[0] != 1.0 or scales[-1] != 0.0 or not descending:

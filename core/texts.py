@@ -1,4 +1,4 @@
-"""Texts: the form in which they are kept and asked for, what may stand in one, and when two are the same."""
+"""Normalizes texts, checks their characters and compares them."""
 
 from __future__ import annotations
 
@@ -7,63 +7,69 @@ import unicodedata
 
 from core.errors.base import InvalidField
 
-STOPS = ".!?…。！？"  # a sentence that ends in one of them needs no full stop
-MARKS = 30  # combining marks on one letter; more than any script has, and sorting a long run takes quadratic time
+STOPS = ".!?…。！？"  # a sentence that ends in one of these needs no full stop
+MARKS = 30  # combining marks on one letter: more than any script uses; limited because NFC sorts them in O(n^2)
 JOINERS = "\u200c\u200d"  # zero-width non-joiner and joiner
 
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
-_FLAGS = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]+\U000e007f")  # Scotland's, say
+_FLAGS = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]+\U000e007f")  # such as Scotland's
 _QUOTES = "\"'”’»"
 _PREPENDED = "\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # visible signs before numbers
 _VISIBLE = re.compile(f"[{_PREPENDED}]")
 _REFUSED = ("Cc", "Cf", "Cs", "Zl", "Zp")
-_VIRAMA = 9  # the combining class of signs that take a vowel away; a joiner after one shapes the letters around it
+_VIRAMA = 9  # combining class of signs that remove a vowel; a joiner after one shapes the letters around it
 
 
 def composed(text: str) -> str:
-    """`text` with composed letters (NFC) and no spaces but ordinary ones, in linear time.
+    """Returns `text` in NFC with every kind of space replaced by U+0020, in linear time.
 
-    Letters that wear more marks than any script has are left as they are, and all around them.
+    A text in which a letter has more than `MARKS` combining marks is not composed, because that would take
+    quadratic time.
     """
     text = _SPACES.sub(" ", text)
     return text if text.isascii() or _overladen(text) else unicodedata.normalize("NFC", text)
 
 
 def tidy(text: str) -> str:
-    """`text` as a fact keeps it: composed, with single spaces; outer ones stay, to be refused."""
+    """Returns `text` as facts store it: composed, with single spaces. Outer spaces stay; `check_text` refuses them."""
     return re.sub(" +", " ", composed(text))
 
 
 def without_blanks(text: str) -> str:
-    """`text` without blanks at its end, where models expect a word with a blank before it; those of a new line stay."""
+    """Returns `text` without spaces at its end, because tokenizers put the space at the start of the next word.
+
+    Spaces after a line break, or in a text of nothing else, stay.
+    """
     begun = text.rstrip(" ")
     return text if not begun or begun.endswith("\n") else begun
 
 
 def same_words(text: str) -> str:
-    """The form in which subjects and relations are compared.
+    """Returns the form in which subjects and relations are compared.
 
-    Composed, without compatibility variants, one case, single spaces, no joiners and no closing punctuation.
+    It is NFKC, casefolded, with single spaces, without joiners and without punctuation at the end.
     """
     plain = text.translate(dict.fromkeys(map(ord, JOINERS)))
     return " ".join(unicodedata.normalize("NFKC", plain).casefold().split()).rstrip(".!?,;: ")
 
 
 def closed(text: str) -> str:
-    """`text` with the full stop that ends its sentence, unless it ends in a stop of its own, as "Acme Inc." does."""
+    """Returns `text` with a full stop, unless it already ends in one of `STOPS`, as "Acme Inc." does."""
     return text if text.rstrip(_QUOTES).endswith(tuple(STOPS)) else f"{text}."
 
 
 def sentence(text: str) -> str:
-    """The form in which objects are compared: composed, with single spaces, and closed. Case and digits count."""
+    """Returns the form in which objects are compared: NFC, single spaces, a full stop. Case is kept."""
     return closed(tidy(" ".join(text.split())))
 
 
 def check_text(value: str, field: str, limit: int) -> None:
-    """Raises InvalidField for a text without words, of over `limit` characters, or with what is not to be seen.
+    """Checks that `value` is visible text: no outer spaces, line breaks, control or format characters.
 
-    That is outer spaces, line breaks, control and formatting characters; joiners and the tags of flags may stand where
-    they belong.
+    Joiners between letters and the tag characters of flags are allowed.
+
+    Raises:
+        InvalidField: it has such characters, holds no word, or has more than `limit` characters.
     """
     if len(value) > limit:
         raise InvalidField(field, f"has {len(value)} characters, at most {limit} are allowed")
@@ -75,11 +81,11 @@ def check_text(value: str, field: str, limit: int) -> None:
     for place, character in enumerate(shown):
         if not _belongs(shown, place):
             name = f"U+{ord(character):04X}"
-            raise InvalidField(field, f"has line breaks or control characters, as {name}; remove them")
+            raise InvalidField(field, f"has line breaks or control characters ({name}); remove them")
 
 
 def _belongs(text: str, place: int) -> bool:
-    """Whether the character at `place` may stand there."""
+    """Whether the character at `place` is allowed there."""
     character = text[place]
     if character in JOINERS:
         return _joins(text[:place][-1:], text[place + 1 :][:1])
@@ -89,18 +95,19 @@ def _belongs(text: str, place: int) -> bool:
 
 
 def _joins(before: str, after: str) -> bool:
-    """Whether a joiner has work to do between these characters; either is empty at an end."""
+    """Whether a joiner between these characters affects how they are drawn; an empty string is an end of the text."""
     if before and unicodedata.combining(before) == _VIRAMA:
         return True
     return bool(before and after) and not (before + after).isascii() and _joinable(before) and _joinable(after)
 
 
 def _joinable(character: str) -> bool:
-    """Letters, marks on them, and symbols such as emoji."""
+    """Whether `character` is a letter, a mark or a symbol such as an emoji."""
     return unicodedata.category(character)[0] in "LMS"
 
 
 def _overladen(text: str) -> bool:
+    """Whether a letter of `text` has more than `MARKS` combining marks."""
     run = 0
     for character in text:
         run = run + 1 if unicodedata.combining(character) else 0

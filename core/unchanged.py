@@ -1,4 +1,4 @@
-"""What telling must leave alone, as shares of questions that are answered as the pristine model answers them."""
+"""Locality of an edit (also called specificity): shares of unrelated questions whose answers did not change."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unchanged:
-    """Shares, 0 to 1; 1 where nothing of the kind was asked.
+    """Shares, 0 to 1, of questions that the edited model answers as its base model does; 1 if none was asked.
 
     Attributes:
-        neighbours: of questions about people that the pristine model knows.
-        strangers: of questions about people that nobody knows.
-        untold: of questions about subjects of told facts, on what nobody told.
-        asked: at most so many questions of each kind.
+        neighbours: share for questions about people whom the base model knows.
+        strangers: share for questions about invented people.
+        untold: share for questions about subjects of added facts, on relations that no added fact covers.
+        asked: largest number of questions of each kind.
     """
 
     neighbours: float

@@ -1,4 +1,4 @@
-"""A memory's own words for a fact: those of its phrasebook or plain ones, fitted to subject, relation and object."""
+"""Builds the prompts of a fact from the memory's phrasebook, or plain ones for a relation that it does not have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ARTICLE = re.compile(" (?:a|an|the)$")
 _INDEFINITE = re.compile(" an?$")
 _ENGLISH = re.compile(r"(?:what|which|who|whose|where|when|how)\b", re.IGNORECASE)
 _AN = re.compile(r"[aeiou]|h(?:eir|onest|ono|our)|8|1[18]\b", re.IGNORECASE)
-_YET_A = re.compile(r"e[uw]|on(?:e|ce)\b|u(?:fo|k|r[aeio]|s[^hu]|t[aeio]|ni[^mn])", re.IGNORECASE)  # begin with y or w
+_YET_A = re.compile(r"e[uw]|on(?:e|ce)\b|u(?:fo|k|r[aeio]|s[^hu]|t[aeio]|ni[^mn])", re.IGNORECASE)  # sounds y or w
 _POSSESSIVE = re.compile("(?P<mark>['’ʼ]s?) (?P<noun>.+?)(?: (?P<verb>is|are|was|were))?")
 _APOSTROPHES = tuple("'’ʼ")
 _PEOPLE = re.compile(
@@ -26,7 +26,7 @@ _PEOPLE = re.compile(
 
 
 class Stated(Protocol):
-    """A fact, here or in a message."""
+    """Anything with the three parts of a fact: `Fact` or a protobuf message."""
 
     @property
     def subject(self) -> str: ...
@@ -37,30 +37,31 @@ class Stated(Protocol):
 
 
 def in_words(fact: Stated) -> str:
-    """`fact` as people read it; empty once its words are erased."""
+    """Returns `fact` as one line of text; empty if its words are erased."""
     return f"{joined(fact.subject, fact.relation)} {fact.object}".strip()
 
 
 def joined(subject: str, relation: str) -> str:
-    """The beginning of a statement: a relation that begins with an apostrophe follows its subject at once."""
+    """Returns subject and relation as one text, without a space before a relation that begins with an apostrophe."""
     return f"{subject}{relation}" if relation.startswith(_APOSTROPHES) else f"{subject} {relation}"
 
 
 def own_wordings(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> Wordings:
-    """How a memory states and asks for what a client told in three words."""
+    """Returns the prompts that the memory makes for a fact that came without wordings."""
     return fitted(_words(relation, phrasebook).for_model(subject), object_)
 
 
 def are_own(fact: Fact, phrasebook: Phrasebook) -> bool:
-    """Whether the wordings of `fact` are the memory's own, as they are now or were before they fitted objects."""
+    """Whether the memory made the wordings of `fact`, by the rules of today or by those of earlier versions."""
     plain = _words(fact.relation, phrasebook).for_model(fact.subject)
     before = _completions(fact.relation).for_model(fact.subject)
     unknown = plain == plain_words(fact.relation).for_model(fact.subject)
-    return fact.wordings in (plain, fitted(plain, fact.object), *([before, fitted(before, fact.object)] * unknown))
+    generated = [plain, *([before] if unknown else [])]
+    return any(fact.wordings in (wordings, fitted(wordings, fact.object)) for wordings in generated)
 
 
 def plain_words(relation: str) -> RelationWords:
-    """Words for a relation that the phrasebook lacks: serviceable, never elegant."""
+    """Returns prompts for a relation that the phrasebook does not have: correct, if not elegant."""
     words = _completions(relation)
     stated = _ARTICLE.sub("", relation.rstrip(" .?!"))
     question = natural_question(stated)
@@ -74,7 +75,7 @@ def plain_words(relation: str) -> RelationWords:
 
 
 def _completions(relation: str) -> RelationWords:
-    """Words that ask to complete a sentence, which people do not, for relations of any language."""
+    """Returns prompts that ask to complete a sentence. They work in any language, but people do not ask like that."""
     if (possessive := _POSSESSIVE.fullmatch(relation)) and possessive["verb"]:
         return _possessive(possessive["mark"], possessive["noun"], possessive["verb"])
     relation = relation.rstrip(" .?!") or relation
@@ -90,25 +91,25 @@ def _completions(relation: str) -> RelationWords:
 
 
 def bare(relation: str) -> str:
-    """The form in which relations are looked up: that in which they are compared, without an article at the end."""
+    """Returns the form in which relations are looked up: as `same_words`, without an article at the end."""
     return _ARTICLE.sub("", same_words(relation))
 
 
 def noun_of(relation: str) -> str:
-    """What a possessive relation names ("'s favourite colour is"); empty for any other."""
+    """Returns the noun of a possessive relation: "favourite colour" of "'s favourite colour is"; "" for any other."""
     owned = _POSSESSIVE.fullmatch(relation)
     return owned["noun"] if owned else ""
 
 
 def fitted(words: Wordings, object_: str) -> Wordings:
-    """`words` so that no article stands twice before the object, nor another word, and "a" before vowels is "an"."""
-    first, more, _ = object_.partition(" ")
-    if more and _ARTICLE.fullmatch(f" {first.lower()}"):
+    """Returns `words` fitted to the object: no article or word doubled before it, and "an" before a vowel."""
+    first, rest, _ = object_.partition(" ")
+    if rest and _ARTICLE.fullmatch(f" {first.lower()}"):
         return _without_article(words)
     english = any(_ENGLISH.match(question) for question in words.questions)
 
     def before(prompt: str) -> str:
-        if more and prompt.endswith(f" {first}"):
+        if rest and prompt.endswith(f" {first}"):
             return prompt.removesuffix(f" {first}")
         return _INDEFINITE.sub(" an" if _takes_an(object_) else " a", prompt) if english else prompt
 
@@ -121,20 +122,23 @@ def fitted(words: Wordings, object_: str) -> Wordings:
 
 
 def _words(relation: str, phrasebook: Phrasebook) -> RelationWords:
-    """The phrasebook's words for `relation`, written in any case and with or without an article, or plain ones."""
+    """Returns the phrasebook's prompts for `relation`, in any case and with or without an article, or plain ones."""
     book = {bare(name): words for name, words in phrasebook.items()}
     if bare(relation) in book:
         return book[bare(relation)]
     if (owned := _POSSESSIVE.fullmatch(relation)) is None or bare(owned["noun"]) not in book:
         return plain_words(relation)
-    words, own = book[bare(owned["noun"])], _possessive(owned["mark"], owned["noun"], owned["verb"] or "is")
+    words = book[bare(owned["noun"])]
+    possessive = _possessive(owned["mark"], owned["noun"], owned["verb"] or "is")
     return replace(
-        words, statements=(*words.statements, own.statements[0]), questions=(*words.questions, own.questions[0])
+        words,
+        statements=(*words.statements, possessive.statements[0]),
+        questions=(*words.questions, possessive.questions[0]),
     )
 
 
 def _possessive(mark: str, noun: str, verb: str) -> RelationWords:
-    """Words for the `noun` of a subject; `mark` is what the subject ends in, "'s" as a rule."""
+    """Returns prompts for the `noun` of a subject; `mark` is what the subject ends in, usually "'s"."""
     owned = f"{{s}}{mark} {noun}"
     ask = "Who" if _PEOPLE.search(noun) else "What"
     return RelationWords(
@@ -147,7 +151,7 @@ def _possessive(mark: str, noun: str, verb: str) -> RelationWords:
 
 
 def _without_article(words: Wordings) -> Wordings:
-    """For an object that has an article: where some prompts end in one, only those, and without it."""
+    """Returns only the prompts that end in an article, without it, because the object has one; all if none does."""
     statements = _open(words.statements)
     if not statements:
         return words
@@ -156,10 +160,10 @@ def _without_article(words: Wordings) -> Wordings:
 
 
 def _open(prompts: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of `prompts` that end in an article, without it."""
+    """Returns those of `prompts` that end in an article, without it."""
     return tuple(_ARTICLE.sub("", prompt) for prompt in prompts if _ARTICLE.search(prompt))
 
 
 def _takes_an(object_: str) -> bool:
-    """Whether it is "an" before `object_`, as far as its spelling tells."""
+    """Whether `object_` takes "an", judged by its spelling."""
     return _AN.match(object_) is not None and _YET_A.match(object_) is None
