@@ -1,8 +1,7 @@
-"""`decide`: which events a command causes, or why it is refused. Pure; changes nothing."""
+"""`decide`: hands each command to the function that returns its events or refuses it. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from core.decide import deletion, facts, history, sleep
@@ -32,29 +31,25 @@ from core.decide.commands import (
     StartSleep,
     SupersedeFact,
 )
-from core.decide.idempotency import is_new
-from core.errors.base import MemoryExists, StaleWork
+from core.decide.memory import create_memory, record_statistics
 from core.events import Event
-from core.events.memory import MemoryCreated
 from core.state.memory import Memory
 
 
 def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
-    """Events that `command` causes, in order; none when it changes nothing.
+    """Returns the events that `command` causes, in order; none if it changes nothing.
 
     Raises:
-        Refused: one subclass per refusal (`core/errors/base.py`).
+        Refused: the command is not allowed in this state; one subclass per reason (see `core/errors/`).
     """
     deletion.check_not_deleted(memory, command)
     match command:
         case CreateMemory():
-            return _create(memory, command)
+            return create_memory(memory, command)
         case AddFacts():
             return facts.add_facts(memory, command)
         case RecordStatistics():
-            if memory.statistics is not None:
-                raise StaleWork("its statistics are prepared already")
-            return (command.prepared,)
+            return record_statistics(memory, command)
         case RecordInjection():
             return facts.record_injection(memory, command.edit)
         case RecordFailure():
@@ -74,13 +69,13 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
         case RecordEnd():
             return sleep.record_end(memory, command)
         case MarkCheckpoint():
-            return history.mark(memory, command)
+            return history.mark_checkpoint(memory, command)
         case ForkMemory():
             return history.fork(memory, command)
         case SupersedeFact():
             return facts.supersede(memory, command)
         case RetractFact():
-            return history.retract(memory, command) if is_new(memory, command) else ()
+            return history.retract(memory, command)
         case RetryFacts():
             return facts.retry_facts(memory, command)
         case RecordWithdrawal():
@@ -97,19 +92,3 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
             return deletion.record_purge(memory, command)
         case _:
             assert_never(command)
-
-
-def _create(memory: Memory, command: CreateMemory) -> tuple[Event, ...]:
-    if memory.created is None or memory.purged:
-        return (command.created,)
-    if memory.created == _as_recorded_then(command.created, memory.created):
-        return ()
-    raise MemoryExists(command.memory)
-
-
-def _as_recorded_then(new: MemoryCreated, old: MemoryCreated) -> MemoryCreated:
-    """`new` by the rules by which `old` was recorded: what those did not know does not make it another memory."""
-    if new.base.digest_rule == old.base.digest_rule:
-        return new
-    base = replace(new.base, digest=old.base.digest, digest_rule=old.base.digest_rule)
-    return replace(new, base=base, keys_per_fact=old.keys_per_fact)

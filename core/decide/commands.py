@@ -1,4 +1,4 @@
-"""What somebody wants: clients create and add, executors record what they did."""
+"""Commands to a memory: from clients, which ask for a change, and from executors, which record finished work."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from core.state.work import Erase, Purge, SleepStep, Withdraw, Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateMemory:
+    """Create a memory with these settings."""
+
     memory: MemoryId
     created: MemoryCreated
 
@@ -32,6 +34,8 @@ class ToldFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddFacts:
+    """Add facts; `core/state/work.py` says when an executor writes them into the weights."""
+
     request: str
     request_digest: Digest
     facts: tuple[ToldFact, ...]
@@ -39,12 +43,14 @@ class AddFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordStatistics:
+    """An executor measured the base model."""
+
     prepared: StatisticsPrepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordInjection:
-    """An executor wrote facts; `edit` says how, its columns which."""
+    """An executor wrote the facts that the columns of `edit` name."""
 
     edit: EditComputed
 
@@ -56,12 +62,12 @@ class RecordFailure:
     work: Work
     reason: str
     message: str
-    retry: bool  # whether trying again can help
+    retry: bool  # whether another attempt can succeed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartSleep:
-    """A client, or the memory's schedule, wants a sleep or a nap. Fields as in `SleepStarted`."""
+    """Start a sleep or a nap, for a client or by the memory's schedule. Fields as in `SleepStarted`."""
 
     sleep: SleepId
     kind: str
@@ -74,14 +80,14 @@ class StartSleep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelSleep:
-    """Undo the sleep in progress."""
+    """Roll back the sleep in progress."""
 
     sleep: SleepId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordAudit:
-    """An executor probed facts; without `controls`, at the gate."""
+    """An executor probed facts in an audit, or at the gate if `controls` is None."""
 
     work: SleepStep
     audited: tuple[FactAudited, ...]
@@ -106,7 +112,7 @@ class RecordTraining:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRescale:
-    """An executor built the weights at the scales that the gate gives; `weights` is their digest."""
+    """An executor built the weights at the scales that follow from the gate; `weights` is their digest."""
 
     work: SleepStep
     weights: Digest
@@ -116,14 +122,14 @@ class RecordRescale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordEnd:
-    """Nothing is left to do in a sleep."""
+    """An executor found that a sleep has no step left."""
 
     work: SleepStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkCheckpoint:
-    """Give `version`, at which the weights have the digest `weights`, a name."""
+    """Name `version`, at which the weights have the digest `weights`."""
 
     memory: MemoryId
     name: str
@@ -133,9 +139,12 @@ class MarkCheckpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForkMemory:
-    """Let the new memory `memory` begin as `parent` was in the state `at`, whose last event has the hash `hash`.
+    """Create `memory` as a fork of `parent`.
 
-    `whole` holds the versions nearest to it, one not newer and one not older, that end what was recorded at once.
+    Attributes:
+        at: state of the parent at the version of the fork.
+        hash: hash of the parent's event at that version.
+        whole: nearest versions at which an append ended, one not after that version and one not before it.
     """
 
     memory: MemoryId
@@ -158,7 +167,7 @@ class SupersedeFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetractFact:
-    """Take a fact back. Fields as in `FactRetracted`."""
+    """Retract a fact. Fields as in `FactRetracted`."""
 
     memory: MemoryId
     fact: FactId
@@ -170,7 +179,7 @@ class RetractFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryFacts:
-    """Try again what executors gave up: about `fact`, or about every fact where that is None."""
+    """Retry work that failed for good: that of `fact`, or of every fact if `fact` is None."""
 
     memory: MemoryId
     fact: FactId | None
@@ -180,7 +189,7 @@ class RetryFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordWithdrawal:
-    """An executor took a fact out of the weights; `edit` is the counter-edit, if it took one."""
+    """An executor took a fact out of the weights; `edit` is the counter-edit, if one was needed."""
 
     work: Withdraw
     withdrawn: FactWithdrawn
@@ -189,7 +198,7 @@ class RecordWithdrawal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordErasure:
-    """The data key of a fact is gone."""
+    """An executor destroyed the data key of a fact. Fields as in `FactErased`."""
 
     work: Erase
     remains: tuple[Digest, ...]
@@ -197,14 +206,14 @@ class RecordErasure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordCompaction:
-    """One adapter was made of several."""
+    """Several adapters were compacted into one."""
 
     compacted: AdaptersCompacted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RebaseMemory:
-    """From now on, look for the files of the memory's base, which were found to be the same, under another name."""
+    """Look for the files of the memory's base model under another name; they must have the same digest."""
 
     memory: MemoryId
     name: str

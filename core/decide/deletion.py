@@ -11,12 +11,12 @@ from core.state.work import Purge, still_owed
 
 
 def check_not_deleted(memory: Memory, command: Command) -> None:
-    """Lets nothing happen to a deleted memory but the end of its deletion, and a new memory of its name after that.
+    """Refuses every command to a deleted memory except those that end its deletion or create a new one afterwards.
 
     Raises:
-        MemoryGone: a client asks for something else.
-        NotReady: a memory of its name is to be created before its words are destroyed.
-        StaleWork: an executor brings a result from before.
+        MemoryGone: a client sends another command.
+        NotReady: a client creates a memory of the same name before the deleted words are destroyed.
+        StaleWork: an executor records a result from before the deletion.
     """
     if not memory.deleted:
         return
@@ -25,7 +25,7 @@ def check_not_deleted(memory: Memory, command: Command) -> None:
             return
         case CreateMemory():
             if not memory.purged:
-                raise NotReady("an executor is yet to destroy the words of a memory that had the name; try again then")
+                raise NotReady("the words of a deleted memory of this name are not destroyed yet; try again later")
         case _ if isinstance(command, ExecutorCommand):
             raise StaleWork("the memory was deleted")
         case _:
@@ -33,7 +33,7 @@ def check_not_deleted(memory: Memory, command: Command) -> None:
 
 
 def delete(memory: Memory, command: DeleteMemory) -> tuple[Event, ...]:
-    """A sleep in progress and all that is owed end with the memory. Deleting it again changes nothing.
+    """Deletes the memory, which also ends its sleep and its pending work; does nothing if it is deleted already.
 
     Raises MemoryUnknown.
     """
@@ -43,6 +43,7 @@ def delete(memory: Memory, command: DeleteMemory) -> tuple[Event, ...]:
 
 
 def record_purge(memory: Memory, command: RecordPurge) -> tuple[Event, ...]:
+    """Records that the words and deltas of the deleted memory are destroyed. Raises StaleWork."""
     if not still_owed(memory, command.work):
         raise StaleWork("the memory is purged already")
     return (command.purged,)

@@ -1,15 +1,9 @@
-"""`decide` for facts on their way into the weights: added, retried, written, failed. Pure; see `core.decide`."""
+"""`decide` for facts on their way into the weights: added, written, failed, retried. Pure; see `core/decide/`."""
 
 from __future__ import annotations
 
 from core.decide import history, retry, sleep
-from core.decide.commands import (
-    AddFacts,
-    RecordFailure,
-    RetryFacts,
-    SupersedeFact,
-    ToldFact,
-)
+from core.decide.commands import AddFacts, RecordFailure, RetryFacts, SupersedeFact, ToldFact
 from core.decide.idempotency import is_new, known_facts
 from core.decide.limits import MAX_BATCH, check_fact
 from core.errors.base import CapacityReached, Contradiction, InvalidField, StaleWork
@@ -26,6 +20,12 @@ from core.wordings import are_own
 
 
 def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
+    """Adds the facts that the memory does not have, and retries those that are parked.
+
+    An executor later writes them into the weights; see `core/state/work.py`.
+
+    Raises InvalidField, RequestReused, Contradiction or CapacityReached.
+    """
     if not is_new(memory, command):
         return ()
     if not command.facts:
@@ -36,7 +36,7 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
         )
     new = _new_facts(memory, command.facts)
     known = known_facts(memory, command.facts)
-    retried = retry.told_again(memory, known)
+    retried = retry.retry_parked(memory, known)
     _check_capacity(memory, len(new) + len(retried))
     if not new:
         return (FactsRepeated(request=command.request, facts=known), *retried)
@@ -54,85 +54,106 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
 
 
 def retry_facts(memory: Memory, command: RetryFacts) -> tuple[Event, ...]:
+    """Makes failed work pending again. Raises FactUnknown, InvalidField, RequestReused or CapacityReached."""
     if not is_new(memory, command):
         return ()
     retried = retry.retry(memory, command)
-    _check_capacity(memory, sum(memory.facts[one.fact].status is Status.PARKED for one in retried))
+    parked = [event for event in retried if memory.facts[event.fact].status is Status.PARKED]
+    _check_capacity(memory, len(parked))
     return retried
 
 
 def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
+    """Puts a new fact in the place of one about the same subject and relation.
+
+    Raises FactUnknown, FactRetracted, InvalidField, RequestReused or CapacityReached.
+    """
     if not is_new(memory, command):
         return ()
     events = history.supersede(memory, command)
-    check_fact(command.new.fact, "", _own(memory, command.new.fact))
-    if memory.facts[command.fact].status is not Status.INJECTED:  # otherwise keys leave, too
+    check_fact(command.new.fact, "", _is_generated(memory, command.new.fact))
+    frees_keys = memory.facts[command.fact].status is Status.INJECTED  # as much of the key space as the new fact takes
+    if not frees_keys:
         _check_capacity(memory, 1)
     return events
 
 
 def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
-    """Those of `told` that are not known already, each checked against the memory and against the others."""
+    """Returns those of `told` that the memory does not have, each subject and relation once.
+
+    Raises InvalidField, or Contradiction with the memory or within `told`.
+    """
     new: dict[tuple[str, str], ToldFact] = {}
-    for index, one in enumerate(told):
-        path = f"facts[{index}]"
-        check_fact(one.fact, path, _own(memory, one.fact))
-        key = statement_key(one.fact.subject, one.fact.relation)
+    for index, candidate in enumerate(told):
+        path, fact = f"facts[{index}]", candidate.fact
+        check_fact(fact, path, _is_generated(memory, fact))
+        key = statement_key(fact.subject, fact.relation)
         known = memory.by_statement.get(key)
         before = memory.facts[known].fact if known is not None else new[key].fact if key in new else None
         if before is None:
-            new[key] = one
-        elif sentence(before.object) != sentence(one.fact.object):
+            new[key] = candidate
+        elif sentence(before.object) != sentence(fact.object):
             raise Contradiction(path, before.id, before.subject, before.relation, before.object)
     return list(new.values())
 
 
-def _own(memory: Memory, fact: Fact) -> bool:
-    """Whether the prompts of `fact` are the memory's own."""
+def _is_generated(memory: Memory, fact: Fact) -> bool:
+    """Whether the memory made the prompts of `fact`."""
     return are_own(fact, memory.created.phrasebook if memory.created is not None else {})
 
 
-def _check_capacity(memory: Memory, more: int) -> None:
-    """Refuses facts that would raise the crowding over the memory's limit, those still pending counted in.
+def _check_capacity(memory: Memory, new_facts: int) -> None:
+    """Checks that the crowding stays within the memory's capacity once all pending and new facts are written.
 
-    A fact is expected to cost what those in force cost on average, and before any is, what its base leads to expect.
+    A fact is expected to take as much of the key space as those in force do on average. If none is in force, the
+    memory's base model gives the estimate.
+
+    Args:
+        new_facts: number of facts to be written beside those that are pending.
+
+    Raises:
+        CapacityReached: it would not; names how many facts still fit.
     """
-    if memory.created is None or not more:
+    if memory.created is None or not new_facts:
         return
-    in_force = sum(bool(state.edits) for state in memory.facts.values())  # counter-edits hold keys, too
+    in_force = sum(bool(state.edits) for state in memory.facts.values())  # including counter-edits, which hold keys too
     each = memory.crowding / in_force if in_force else _keys_per_fact(memory) / memory.created.key_width
-    expected, limit = memory.crowding + each * (len(memory.pending) + more), memory.created.capacity
+    expected, limit = memory.crowding + each * (len(memory.pending) + new_facts), memory.created.capacity
     if expected > limit:
         room = int((limit - memory.crowding) / each) - len(memory.pending)
         raise CapacityReached(expected, limit, max(room, 0))
 
 
 def _keys_per_fact(memory: Memory) -> float:
-    """Dimensions of the key space that a fact will take: as the base's profile says, or was measured on it."""
-    said = memory.created.keys_per_fact if memory.created else 0.0
+    """Returns how many dimensions of the key space a fact is expected to take.
+
+    The base model's profile comes first, then what was measured on it, then a default.
+    """
+    from_profile = memory.created.keys_per_fact if memory.created else 0.0
     measured = memory.statistics.keys_per_fact if memory.statistics else 0.0
-    return said or measured or KEYS_PER_FACT
+    return from_profile or measured or KEYS_PER_FACT
 
 
 def record_injection(memory: Memory, edit: EditComputed) -> tuple[Event, ...]:
+    """Records an edit, its facts as injected and the facts they supersede as withdrawn. Raises StaleWork."""
     facts = tuple(columns.fact for columns in edit.columns)
     if not still_owed(memory, Inject(facts=facts, weights=edit.weights_before, attempt=1)):
         raise StaleWork("the weights have changed or a fact is no longer pending")
     events: list[Event] = [edit]
-    for one in edit.columns:
-        events.append(FactInjected(fact=one.fact, edit=edit.edit, stage=0, scale=one.scale))
-        predecessor = memory.facts[one.fact].predecessor
+    for columns in edit.columns:
+        events.append(FactInjected(fact=columns.fact, edit=edit.edit, stage=0, scale=columns.scale))
+        predecessor = memory.facts[columns.fact].predecessor
         if predecessor is not None and memory.facts[predecessor].in_weights:
-            events.append(_replaced(memory, predecessor, edit))
+            events.append(_withdrawn_by(memory, predecessor, edit))
     return tuple(events)
 
 
-def _replaced(memory: Memory, fact: FactId, edit: EditComputed) -> FactWithdrawn:
-    """What `edit`, which writes the successor of `fact`, does to it."""
+def _withdrawn_by(memory: Memory, fact: FactId, edit: EditComputed) -> FactWithdrawn:
+    """Returns the withdrawal of `fact` by `edit`, which writes its successor."""
     return FactWithdrawn(
         fact=fact,
         edit=edit.edit,
-        adapters=tuple(one.id for one in memory.adapters.values() if fact in one.facts),
+        adapters=tuple(adapter.id for adapter in memory.adapters.values() if fact in adapter.facts),
         weights_before=edit.weights_before,
         weights_after=edit.weights_after,
         crowding=edit.crowding,
@@ -141,33 +162,37 @@ def _replaced(memory: Memory, fact: FactId, edit: EditComputed) -> FactWithdrawn
 
 
 def record_failure(memory: Memory, command: RecordFailure) -> tuple[Event, ...]:
+    """Records a failed piece of work; after the last attempt its fact is parked, or its sleep is rolled back.
+
+    Raises StaleWork.
+    """
     work = command.work
     facts: tuple[FactId, ...] = ()
-    in_vain = work.attempt >= MAX_ATTEMPTS or not command.retry
-    alone, consequences = True, tuple[Event, ...]()
+    final = work.attempt >= MAX_ATTEMPTS or not command.retry
+    may_park, consequences = True, tuple[Event, ...]()
     match work:
         case Inject():
             facts = tuple(fact for fact in work.facts if fact in memory.pending)
             if not facts:
                 raise StaleWork("none of its facts is pending any more")
-            if memory.sleep is not None:  # what it undoes is its own work alone
+            if memory.sleep is not None:  # because rolling the sleep back must undo nothing but its own steps
                 raise StaleWork("a sleep has begun")
-            alone = len(work.facts) == 1
+            may_park = len(work.facts) == 1  # facts of a failed batch are tried again one by one
         case PrepareStatistics():
             if memory.statistics is not None:
                 raise StaleWork("its statistics are prepared already")
-            alone = False  # it is tried again and again, as nothing can be written without them
+            may_park = False  # retried without limit, because nothing can be written without statistics
         case Purge():
             if not still_owed(memory, work):
                 raise StaleWork("the memory is purged already")
-            alone = False  # it is tried again and again, as what was deleted must not stay
+            may_park = False  # retried without limit, because deleted words must not stay
         case Withdraw() | Erase():
             facts = (work.fact,)
             if not still_owed(memory, work):
                 raise StaleWork("the fact has left the weights, or is erased already")
         case SleepStep():
-            consequences = sleep.failed(memory, work, command.message, for_good=in_vain)
-    parked = alone and in_vain
+            consequences = sleep.failed(memory, work, command.message, final=final)
+    parked = may_park and final
     failed = WorkFailed(
         work=work.name,
         facts=facts,

@@ -1,4 +1,4 @@
-"""`decide` for what clients do to what was told, and for what executors record of it. Pure; see `core.decide`."""
+"""`decide` for checkpoints and forks, and for facts and adapters that leave the weights. Pure; see `core/decide/`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from core.decide.commands import (
     RetractFact,
     SupersedeFact,
 )
+from core.decide.idempotency import is_new
 from core.errors.archive import MemoryTaken
 from core.errors.base import FactUnknown, InvalidField, MemoryUnknown, SleepInProgress, StaleWork, VersionUnknown
 from core.errors.history import AsleepThen, CheckpointTaken, HalfRecorded
@@ -27,12 +28,14 @@ from core.texts import sentence
 MAX_REASON = 1000  # characters
 
 
-def mark(memory: Memory, command: MarkCheckpoint) -> tuple[Event, ...]:
-    """Raises InvalidField, VersionUnknown or CheckpointTaken. Marking the same version again changes nothing."""
+def mark_checkpoint(memory: Memory, command: MarkCheckpoint) -> tuple[Event, ...]:
+    """Names a version; does nothing if it has that name. Raises InvalidField, VersionUnknown or CheckpointTaken."""
     if not CHECKPOINT_NAME.fullmatch(command.name):
-        raise InvalidField("name", "must be 1 to 63 letters, digits, dots, hyphens or underscores, the first no sign")
+        raise InvalidField(
+            "name", "must be 1 to 63 letters, digits, dots, hyphens or underscores, starting with a letter or digit"
+        )
     if command.name.isdecimal():
-        raise InvalidField("name", "is a number, which would read as a version; begin it with a letter")
+        raise InvalidField("name", "is a number and would be read as a version; begin it with a letter")
     if not 1 <= command.version <= memory.version:
         raise VersionUnknown(command.memory, command.version, memory.version)
     if (known := memory.checkpoints.get(command.name)) is not None:
@@ -43,7 +46,7 @@ def mark(memory: Memory, command: MarkCheckpoint) -> tuple[Event, ...]:
 
 
 def fork(memory: Memory, command: ForkMemory) -> tuple[Event, ...]:
-    """The first event of the new memory, of which `memory` is the state.
+    """Returns the first event of the new memory; `memory` is the state of that one, not of its parent.
 
     Raises MemoryTaken, AsleepThen or HalfRecorded.
     """
@@ -58,7 +61,7 @@ def fork(memory: Memory, command: ForkMemory) -> tuple[Event, ...]:
 
 
 def rebase(memory: Memory, command: RebaseMemory) -> tuple[Event, ...]:
-    """Nothing where the base is under that name already. Raises MemoryUnknown."""
+    """Records a new name for the base model's files; does nothing if it is the current one. Raises MemoryUnknown."""
     if memory.created is None:
         raise MemoryUnknown(command.memory)
     if (memory.created.base.name, memory.created.base.revision) == (command.name, command.revision):
@@ -67,11 +70,11 @@ def rebase(memory: Memory, command: RebaseMemory) -> tuple[Event, ...]:
 
 
 def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
-    """The new fact, whose words are yet to be checked, and the end of the old one.
+    """Adds the new fact and supersedes the old one; does not check the words of the new one.
 
     Raises FactUnknown, RetractedAlready or InvalidField.
     """
-    old = _standing(memory, command.memory, command.fact)
+    old = _live_fact(memory, command.memory, command.fact)
     new = command.new.fact
     if sentence(new.object) == sentence(old.fact.object):
         raise InvalidField("object", f"is what fact {command.fact} says already")
@@ -88,17 +91,20 @@ def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
 
 
 def retract(memory: Memory, command: RetractFact) -> tuple[Event, ...]:
-    """Raises FactUnknown, RetractedAlready or InvalidField. What was retracted may still be erased."""
+    """Retracts a fact. One that was retracted before may be erased, or withdrawn again if its withdrawal failed.
+
+    Raises FactUnknown, RetractedAlready, RequestReused or InvalidField.
+    """
+    if not is_new(memory, command):
+        return ()
     if len(command.reason) > MAX_REASON:
         raise InvalidField("reason", f"has {len(command.reason)} characters, at most {MAX_REASON} are allowed")
     state = memory.facts.get(command.fact)
     if state is None:
         raise FactUnknown(command.memory, command.fact)
-    failed = (
-        state.in_weights and command.fact not in memory.pending_withdrawal
-    )  # its withdrawal did, and may be asked for again
+    withdrawal_failed = state.in_weights and command.fact not in memory.pending_withdrawal
     erasing = command.erase and not state.erased and command.fact not in memory.pending_erasure
-    if state.retracted and not failed and not erasing:
+    if state.retracted and not withdrawal_failed and not erasing:
         raise RetractedAlready(command.memory, command.fact, state.retracted, _in_place_of(memory, state))
     return (
         FactRetracted(
@@ -112,29 +118,36 @@ def retract(memory: Memory, command: RetractFact) -> tuple[Event, ...]:
 
 
 def record_withdrawal(memory: Memory, command: RecordWithdrawal) -> tuple[Event, ...]:
+    """Records that a fact has left the weights, with its counter-edit if it needed one. Raises StaleWork."""
     if not still_owed(memory, command.work) or command.withdrawn.weights_before != command.work.weights:
         raise StaleWork("the weights have changed or the fact has left them")
     return (command.withdrawn,) if command.edit is None else (command.edit, command.withdrawn)
 
 
 def record_erasure(memory: Memory, command: RecordErasure) -> tuple[Event, ...]:
+    """Records that the data key of a fact is destroyed. Raises StaleWork."""
     if not still_owed(memory, command.work):
         raise StaleWork("the fact is erased already, or must leave the weights first")
     return (FactErased(fact=command.work.fact, remains=command.remains),)
 
 
 def record_compaction(memory: Memory, command: RecordCompaction) -> tuple[Event, ...]:
-    """Raises SleepInProgress, as what a sleep undoes is its own work alone, or StaleWork."""
+    """Replaces several adapters with one of fewer columns.
+
+    Raises:
+        SleepInProgress: a sleep is in progress; rolling it back must undo nothing but its own steps.
+        StaleWork: the weights have changed since.
+    """
     if memory.sleep is not None:
         raise SleepInProgress(memory.sleep.id, memory.sleep.started.kind)
     compacted = command.compacted
-    if compacted.weights_before != memory.weights or any(one not in memory.adapters for one in compacted.replaced):
+    if compacted.weights_before != memory.weights or not memory.adapters.keys() >= set(compacted.replaced):
         raise StaleWork("the weights have changed")
     return (compacted,)
 
 
-def _standing(memory: Memory, name: MemoryId, fact: FactId) -> FactState:
-    """The fact, which nobody took back. Raises FactUnknown or RetractedAlready."""
+def _live_fact(memory: Memory, name: MemoryId, fact: FactId) -> FactState:
+    """Returns the fact, which must not be retracted. Raises FactUnknown or RetractedAlready."""
     state = memory.facts.get(fact)
     if state is None:
         raise FactUnknown(name, fact)
@@ -144,7 +157,7 @@ def _standing(memory: Memory, name: MemoryId, fact: FactId) -> FactState:
 
 
 def _in_place_of(memory: Memory, state: FactState) -> FactId | None:
-    """The fact that says now what `state` is about: its last successor, or what was told since."""
+    """Returns the live fact about what `state` was about: its last successor, or one added since."""
     while state.successor is not None:
         state = memory.facts[state.successor]
     if not state.retracted:

@@ -1,4 +1,4 @@
-"""Requests come again when their answer was lost: then they change nothing and are answered as at first."""
+"""Makes requests idempotent: a retry with the same id changes nothing and gets the original answer."""
 
 from __future__ import annotations
 
@@ -17,28 +17,34 @@ MAX_REQUEST_ID = 128  # characters
 def check_request_id(request: str) -> None:
     """Raises InvalidField for an id that is empty or too long."""
     if not request:
-        raise InvalidField("request_id", "is empty; send a fresh id, a UUID say, with each request")
+        raise InvalidField("request_id", "is empty; send a new id, such as a UUID, with each request")
     if len(request) > MAX_REQUEST_ID:
         raise InvalidField("request_id", f"has {len(request)} characters, at most {MAX_REQUEST_ID} are allowed")
 
 
 def is_new(memory: Memory, command: AddFacts | SupersedeFact | RetractFact | RetryFacts) -> bool:
-    """Whether the request was not carried out before. Raises InvalidField or RequestReused."""
+    """Whether the request is not a retry of an accepted one. Raises InvalidField or RequestReused."""
     check_request_id(command.request)
     earlier = memory.requests.get(command.request)
     if earlier is None:
         return True
-    if earlier.digest not in ("", command.request_digest) or not _may_be(memory, earlier, command):
+    if earlier.digest not in ("", command.request_digest) or not _may_be_retry(memory, earlier, command):
         raise RequestReused(command.request)
     return False
 
 
-def _may_be(memory: Memory, earlier: Request, command: AddFacts | SupersedeFact | RetractFact | RetryFacts) -> bool:
-    """Whether `earlier` did what `command` asks for, to the same fact, as far as this shows without its digest."""
-    superseded = [one for fact in earlier.facts if (one := memory.facts[fact].predecessor) is not None]
+def _may_be_retry(
+    memory: Memory, earlier: Request, command: AddFacts | SupersedeFact | RetractFact | RetryFacts
+) -> bool:
+    """Whether `command` may be `earlier` sent again: the same kind of request about the same facts.
+
+    This does not compare digests, because the digest of `earlier` is gone once one of its facts was erased.
+    """
+    predecessors = (memory.facts[fact].predecessor for fact in earlier.facts)
+    superseded = [fact for fact in predecessors if fact is not None]
     if earlier.retries or isinstance(command, RetryFacts):
-        same = isinstance(command, RetryFacts) and command.fact in (None, *earlier.facts)
-        return earlier.retries and same
+        same_facts = isinstance(command, RetryFacts) and command.fact in (None, *earlier.facts)
+        return earlier.retries and same_facts
     match command:
         case RetractFact():
             return earlier.retracts and earlier.facts == (command.fact,)
@@ -46,42 +52,44 @@ def _may_be(memory: Memory, earlier: Request, command: AddFacts | SupersedeFact 
             return not earlier.retracts and superseded == [command.fact]
         case AddFacts() if earlier.repeated:
             return len(earlier.repeated) == len(command.facts) and all(
-                _says(memory, fact, told.fact) for fact, told in zip(earlier.repeated, command.facts, strict=True)
+                _may_say(memory, fact, told.fact) for fact, told in zip(earlier.repeated, command.facts, strict=True)
             )
-        case AddFacts():  # which facts shows in the state of then alone
+        case AddFacts():  # whether its facts are the same only the state after `earlier` shows; see `facts_of`
             return not earlier.retracts and not superseded
 
 
-def _says(memory: Memory, fact: FactId, told: Fact) -> bool:
-    """Whether `fact` says what `told` does, as far as anybody can tell: of one that was erased nobody can."""
+def _may_say(memory: Memory, fact: FactId, told: Fact) -> bool:
+    """Whether `fact` says the same as `told`; also true if `fact` was erased, because that can no longer be known."""
     known = memory.facts[fact].fact
     same = statement_key(known.subject, known.relation) == statement_key(told.subject, told.relation)
     return not known.subject or (same and sentence(known.object) == sentence(told.object))
 
 
 def known_facts(memory: Memory, told: Sequence[ToldFact]) -> tuple[FactId, ...]:
-    """The facts in `memory` that say what each of `told` does, as far as it knows them."""
-    keys = [statement_key(one.fact.subject, one.fact.relation) for one in told]
+    """Returns the live facts that have the subject and relation of one of `told`."""
+    keys = [statement_key(new.fact.subject, new.fact.relation) for new in told]
     return tuple(memory.by_statement[key] for key in keys if key in memory.by_statement)
 
 
 def facts_of(then: Memory, request: str, keys: Sequence[tuple[str, str]]) -> list[FactId]:
-    """The facts that an accepted request to add facts had found or added, one for each of `keys`.
+    """Returns the fact that an accepted request to add facts added or already had for each of `keys`.
 
     Args:
-        then: the memory as it was when the request had been carried out, without the words erased since.
-        keys: `statement_key` of each fact that comes with the request now.
+        then: the memory right after the request was accepted, without the words that have been erased since.
+        keys: `statement_key` of each fact in the retry.
 
     Raises:
-        RequestReused: it came with other facts, which only shows here once one of them was erased.
+        RequestReused: the retry has other facts than the request. Once one of them was erased, only this shows it.
     """
     added = then.requests[request].facts
-    found = {key: then.by_statement[key] for key in keys if key in then.by_statement}
-    missing = [key for key in dict.fromkeys(keys) if key not in found]
-    erased = [one.fact.id for one in then.facts.values() if not one.fact.subject and not one.retracted]
-    own = [one for one in erased if one in added]  # in the order of the request
-    lost = own or (erased if len(erased) == 1 else [])  # which of several it had found, nothing tells any more
-    found.update(zip(missing, lost, strict=False))
-    if not found.keys() >= set(keys) or not set(found.values()) >= set(added):
+    by_key = {key: then.by_statement[key] for key in keys if key in then.by_statement}
+    missing = [key for key in dict.fromkeys(keys) if key not in by_key]
+    # an erased fact has no words to look up: it can only be one whose key is missing
+    erased = [state.fact.id for state in then.facts.values() if not state.fact.subject and not state.retracted]
+    erased_and_added = [fact for fact in erased if fact in added]  # in the order of the request
+    # if the request added none of them, a single erased fact must be the one; of several, none can be told apart
+    lost = erased_and_added or (erased if len(erased) == 1 else [])
+    by_key.update(zip(missing, lost, strict=False))
+    if not by_key.keys() >= set(keys) or not set(by_key.values()) >= set(added):
         raise RequestReused(request)
-    return [found[key] for key in keys]
+    return [by_key[key] for key in keys]

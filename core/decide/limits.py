@@ -1,4 +1,4 @@
-"""What a fact may say, and in which prompts."""
+"""Limits on the words of a fact and on its prompts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ MAX_PROMPT = 1000
 MAX_PROMPTS = 16  # of one kind, for one fact
 
 
-def check_fact(fact: Fact, path: str, own: bool = False) -> None:
-    """Raises InvalidField for the first field of `fact` that is empty, too long or gives the object away.
+def check_fact(fact: Fact, path: str, generated: bool = False) -> None:
+    """Checks the fields of `fact`: none may be empty or too long, and no prompt may contain the object.
 
     Args:
-        own: whether its prompts are the memory's own. They may hold the object by chance, as "It is known that" does;
-            then the relation, which the client worded, must not.
+        path: path of the fact in the request, for error messages.
+        generated: whether the memory made the prompts. These may contain the object by chance, as "It is known that"
+            may; instead, the relation, which the client worded, must not contain it.
+
+    Raises:
+        InvalidField: for the first field that breaks a rule.
     """
     path = f"{path}." if path else ""
     for name, value, limit in (
@@ -30,7 +34,7 @@ def check_fact(fact: Fact, path: str, own: bool = False) -> None:
         ("object", fact.object, MAX_OBJECT),
     ):
         check_text(value, f"{path}{name}", limit)
-    if own and re.search(rf"(?<!\w){re.escape(fact.object)}(?!\w)", fact.relation):
+    if generated and re.search(rf"(?<!\w){re.escape(fact.object)}(?!\w)", fact.relation):
         raise _given_away(f"{path}relation", fact)
     wordings = fact.wordings
     for name, prompts in (
@@ -45,26 +49,27 @@ def check_fact(fact: Fact, path: str, own: bool = False) -> None:
         if len(prompts) > MAX_PROMPTS:
             raise InvalidField(field, f"has {len(prompts)} prompts, at most {MAX_PROMPTS} are allowed")
         for index, prompt in enumerate(prompts):
-            _check_prompt(prompt, fact, f"{field}[{index}]", own)
+            _check_prompt(prompt, fact, f"{field}[{index}]", generated)
             if name.endswith("statements"):
-                _check_end(prompt, fact, f"{field}[{index}]", own)
-    _check_prompt(wordings.answer, fact, f"{path}wordings.answer", own)
-    _check_end(wordings.answer, fact, f"{path}wordings.answer", own)
+                _check_end(prompt, fact, f"{field}[{index}]", generated)
+    _check_prompt(wordings.answer, fact, f"{path}wordings.answer", generated)
+    _check_end(wordings.answer, fact, f"{path}wordings.answer", generated)
 
 
-def _check_prompt(prompt: str, fact: Fact, field: str, own: bool) -> None:
+def _check_prompt(prompt: str, fact: Fact, field: str, generated: bool) -> None:
     check_text(prompt, field, MAX_PROMPT)
     words = same_words(prompt)
-    if same_words(fact.subject) not in words:  # not as a whole word: many languages inflect names, or set no spaces
+    # not searched as a whole word, because many languages inflect names or write no spaces
+    if same_words(fact.subject) not in words:
         raise InvalidField(field, f"does not name the subject {fact.subject!r}")
-    if not own and _whole(fact.object).search(_whole(fact.subject).sub(" ", words)):
+    if not generated and _whole(fact.object).search(_whole(fact.subject).sub(" ", words)):
         raise _given_away(field, fact)
 
 
-def _check_end(prompt: str, fact: Fact, field: str, own: bool) -> None:
-    """What ends right before the object must not say its first word, as "plays the" does before "the cello"."""
-    first, more, _ = fact.object.partition(" ")
-    if not own and more and prompt.endswith(f" {first}"):
+def _check_end(prompt: str, fact: Fact, field: str, generated: bool) -> None:
+    """Checks that `prompt` does not end in the first word of the object, as "plays the" does before "the cello"."""
+    first, rest, _ = fact.object.partition(" ")
+    if not generated and rest and prompt.endswith(f" {first}"):
         raise InvalidField(field, f"ends in {first!r}, with which the object {fact.object!r} begins; say it once")
 
 
@@ -73,5 +78,5 @@ def _given_away(field: str, fact: Fact) -> InvalidField:
 
 
 def _whole(words: str) -> re.Pattern[str]:
-    """Finds `words` in what `same_words` returns, never inside a longer word or number."""
+    """Returns a pattern that finds `words` in a result of `same_words`, but not inside a longer word or number."""
     return re.compile(rf"(?<!\w){re.escape(same_words(words))}(?!\w)")

@@ -1,4 +1,4 @@
-"""`decide` for trying again what executors gave up. Pure; see `core/decide/`."""
+"""`decide` for retrying work that failed for good. Pure; see `core/decide/`."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from core.state.work import will_leave
 
 
 def retry(memory: Memory, command: RetryFacts) -> tuple[FactRetried, ...]:
-    """One event for each fact that is owed again; none for one that nobody gave up. Raises FactUnknown."""
+    """Returns an event for each fact that the command means and whose work failed for good. Raises FactUnknown."""
     if command.fact is not None and command.fact not in memory.facts:
         raise FactUnknown(command.memory, command.fact)
-    asked = memory.facts if command.fact is None else (command.fact,)
+    candidates = memory.facts if command.fact is None else (command.fact,)
     return tuple(
         FactRetried(fact=fact, request=command.request, request_digest=command.request_digest)
-        for fact in asked
+        for fact in candidates
         if given_up(memory, fact)
     )
 
 
-def told_again(memory: Memory, facts: Iterable[FactId]) -> tuple[FactRetried, ...]:
-    """The parked ones among `facts`, which a client told once more."""
+def retry_parked(memory: Memory, facts: Iterable[FactId]) -> tuple[FactRetried, ...]:
+    """Returns one event for each parked fact of `facts`, which a client has added again."""
     parked = [fact for fact in dict.fromkeys(facts) if memory.facts[fact].status is Status.PARKED]
     return tuple(FactRetried(fact=fact, request="", request_digest=Digest("")) for fact in parked)
 
 
 def given_up(memory: Memory, fact: FactId) -> bool:
-    """Whether executors failed at writing, withdrawing or erasing `fact`, and owe it no longer."""
+    """Whether executors failed to write, withdraw or erase `fact` and will not try again by themselves."""
     state = memory.facts[fact]
     if state.status is Status.PARKED:
         return True

@@ -1,4 +1,4 @@
-"""`decide` for commands that have to do with sleep. Pure; see `core/decide/`."""
+"""`decide` for the start, the steps and the end of a sleep. Pure; see `core/decide/`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ from core.state.work import SleepStep, still_owed
 
 
 def start(memory: Memory, command: StartSleep) -> tuple[Event, ...]:
-    """Raises RequestReused, SleepInProgress, NotReady or InvalidField."""
+    """Starts a sleep or a nap; does nothing if the request is a retry of the one that started it.
+
+    Raises RequestReused, SleepInProgress, NotReady or InvalidField.
+    """
     earlier = memory.requests.get(command.request) if command.request else None
     if earlier is not None:
         if earlier.digest != command.request_digest:
@@ -48,9 +51,9 @@ def start(memory: Memory, command: StartSleep) -> tuple[Event, ...]:
     if memory.created is None or memory.statistics is None:
         raise NotReady("its statistics are not prepared yet; wait until they are (`hypnogram status`), then try again")
     if not any(state.in_weights or state.carried_by_edit for state in memory.facts.values()):
-        raise NotReady("no fact is in its weights yet, so there is nothing to sleep on; tell it facts first")
+        raise NotReady("no fact is in its weights yet, so there is nothing to sleep on; add facts first")
     check_policy(command.policy)
-    if command.kind == "sleep":  # a nap moves no fact on
+    if command.kind == "sleep":  # a nap changes no stage
         _check_stages(memory, command.policy)
     return (
         SleepStarted(
@@ -66,7 +69,7 @@ def start(memory: Memory, command: StartSleep) -> tuple[Event, ...]:
 
 
 def _check_stages(memory: Memory, policy: SleepPolicy) -> None:
-    """Raises InvalidField when a fact that an edit carries is at a stage from which `policy` knows no next one."""
+    """Raises InvalidField if `policy` has no next stage for a fact that an edit carries."""
     carried = [state.stage for state in memory.facts.values() if state.carried_by_edit]
     if (highest := max(carried, default=0)) >= policy.dissolved:
         raise InvalidField(
@@ -76,7 +79,7 @@ def _check_stages(memory: Memory, policy: SleepPolicy) -> None:
 
 
 def cancel(memory: Memory, command: CancelSleep) -> tuple[Event, ...]:
-    """Undoes the sleep in progress; nothing when it has ended already. Raises SleepUnknown."""
+    """Rolls back the sleep in progress; does nothing if it has ended already. Raises SleepUnknown."""
     if memory.sleep is not None and memory.sleep.id == command.sleep:
         return (_rolled_back(memory, memory.sleep, "cancelled", "a client cancelled it"),)
     if command.sleep in memory.nights:
@@ -85,24 +88,28 @@ def cancel(memory: Memory, command: CancelSleep) -> tuple[Event, ...]:
 
 
 def record_audit(memory: Memory, command: RecordAudit) -> tuple[Event, ...]:
-    """An audit whose numbers are none, which the log could not hold, undoes the sleep at once."""
-    sleep = _owed(memory, command.work, Step.GATE if command.controls is None else Step.AUDIT)
-    _about(command.work, (one.fact for one in command.audited))
+    """Records an audit or a gate. If a measured number is not finite, the sleep is rolled back instead.
+
+    The log could not hold such a number, because JSON has none. Raises StaleWork.
+    """
+    sleep = _current_sleep(memory, command.work, Step.GATE if command.controls is None else Step.AUDIT)
+    _check_facts(command.work, (audit.fact for audit in command.audited))
     controls = () if command.controls is None else (command.controls,)
     for measured in controls:
         if not isfinite(measured.perplexity):
             return (_rolled_back(memory, sleep, "perplexity", f"held-out perplexity is {measured.perplexity}"),)
-    for one in command.audited:
-        if not all(isfinite(probe.logprob) for probe in one.probes):
-            return (_rolled_back(memory, sleep, "failed", f"the log-probability of fact {one.fact} is not a number"),)
+    for audit in command.audited:
+        if not all(isfinite(probe.logprob) for probe in audit.probes):
+            return (_rolled_back(memory, sleep, "failed", f"the log-probability of fact {audit.fact} is not a number"),)
     return (*command.audited, *controls)
 
 
 def record_refresh(memory: Memory, command: RecordRefresh) -> tuple[Event, ...]:
-    sleep = _owed(memory, command.work, Step.REFRESH)
+    """Records the new edit of degraded facts, which start over at stage 0. Raises StaleWork."""
+    sleep = _current_sleep(memory, command.work, Step.REFRESH)
     edit = command.edit
-    _about(command.work, (columns.fact for columns in edit.columns))
-    _computed_at(command.work, edit.weights_before)
+    _check_facts(command.work, (columns.fact for columns in edit.columns))
+    _check_weights(command.work, edit.weights_before)
     refreshed = tuple(
         FactRefreshed(
             fact=columns.fact,
@@ -118,13 +125,14 @@ def record_refresh(memory: Memory, command: RecordRefresh) -> tuple[Event, ...]:
 
 
 def record_training(memory: Memory, command: RecordTraining) -> tuple[Event, ...]:
-    _owed(memory, command.work, Step.TRAIN)
-    _computed_at(command.work, command.adapter.weights_before)
+    """Records a trained adapter. Raises StaleWork."""
+    _current_sleep(memory, command.work, Step.TRAIN)
+    _check_weights(command.work, command.adapter.weights_before)
     return (command.adapter,)
 
 
 def new_stages(memory: Memory) -> dict[FactId, int]:
-    """The stage that the gate's verdict gives each fact it spoke on: one up, or one down, never a leap."""
+    """Returns the new stage of each fact that the gate asked: one stage up if it passed, otherwise one down."""
     assert memory.sleep is not None
     stages = {}
     for fact, verdict in memory.sleep.gate.items():
@@ -134,14 +142,15 @@ def new_stages(memory: Memory) -> dict[FactId, int]:
 
 
 def next_scales(memory: Memory, facts: Sequence[FactId]) -> dict[FactId, float]:
-    """The scale that each of `facts`, which edits carry, would have one stage up: what the gate asks about."""
+    """Returns the scale that each of `facts` has one stage up, at which the gate probes it; edits must carry them."""
     assert memory.sleep is not None
     scales = memory.sleep.policy.scales
     return {fact: scales[memory.facts[fact].stage + 1] for fact in facts}
 
 
 def record_rescale(memory: Memory, command: RecordRescale) -> tuple[Event, ...]:
-    sleep = _owed(memory, command.work, Step.RESCALE)
+    """Records the scales of all stages that the gate changed, then what that means for each fact. Raises StaleWork."""
+    sleep = _current_sleep(memory, command.work, Step.RESCALE)
     scales, stages = sleep.policy.scales, new_stages(memory)
     assert memory.weights is not None
     events: list[Event] = [
@@ -176,8 +185,8 @@ def record_rescale(memory: Memory, command: RecordRescale) -> tuple[Event, ...]:
 
 
 def record_end(memory: Memory, command: RecordEnd) -> tuple[Event, ...]:
-    """The night's last event: completed, or undone for the harm it did."""
-    sleep = _owed(memory, command.work, Step.END)
+    """Ends the sleep: completed, or rolled back if it did more harm than its policy allows. Raises StaleWork."""
+    sleep = _current_sleep(memory, command.work, Step.END)
     harm = sleep.harm()
     if harm is not None:
         return (_rolled_back(memory, sleep, *harm),)
@@ -197,13 +206,16 @@ def record_end(memory: Memory, command: RecordEnd) -> tuple[Event, ...]:
     )
 
 
-def failed(memory: Memory, work: SleepStep, message: str, *, for_good: bool) -> tuple[Event, ...]:
-    """What a failure of `work` causes beside its WorkFailed: the sleep is undone once trying again is in vain."""
+def failed(memory: Memory, work: SleepStep, message: str, *, final: bool) -> tuple[Event, ...]:
+    """Returns what a failure of `work` causes beside its WorkFailed: a rollback of the sleep if it is `final`.
+
+    Raises StaleWork.
+    """
     if not still_owed(memory, work):
         raise StaleWork("the sleep has moved on or has ended")
     assert memory.sleep is not None
     reason = f"{work.name} failed: {message}"
-    return (_rolled_back(memory, memory.sleep, "failed", reason),) if for_good else ()
+    return (_rolled_back(memory, memory.sleep, "failed", reason),) if final else ()
 
 
 def _rolled_back(memory: Memory, sleep: Sleep, reason: str, message: str) -> SleepRolledBack:
@@ -214,7 +226,7 @@ def _rolled_back(memory: Memory, sleep: Sleep, reason: str, message: str) -> Sle
 
 
 def _remark(sleep: Sleep) -> str:
-    """What a reader of the report should know beside its lists."""
+    """Returns the remark for the sleep report: which degraded facts are left, and why."""
     if not sleep.degraded:
         return ""
     if sleep.started.kind == "nap":
@@ -224,19 +236,21 @@ def _remark(sleep: Sleep) -> str:
     return f"{len(sleep.degraded)} facts stay degraded after {sleep.refreshes} refreshes: {why}"
 
 
-def _owed(memory: Memory, work: SleepStep, step: Step) -> Sleep:
-    """The sleep in progress, to which the result of `work` belongs. Raises StaleWork."""
+def _current_sleep(memory: Memory, work: SleepStep, step: Step) -> Sleep:
+    """Returns the sleep in progress, whose next step must be `work`. Raises StaleWork."""
     if work.step is not step or not still_owed(memory, work):
         raise StaleWork("the sleep has moved on or has ended")
     assert memory.sleep is not None
     return memory.sleep
 
 
-def _about(work: SleepStep, facts: Iterable[FactId]) -> None:
+def _check_facts(work: SleepStep, facts: Iterable[FactId]) -> None:
+    """Raises StaleWork if a result is not about the facts of `work`."""
     if sorted(facts) != sorted(work.facts):
         raise StaleWork("it is about other facts than the step of the sleep")
 
 
-def _computed_at(work: SleepStep, weights: Digest) -> None:
+def _check_weights(work: SleepStep, weights: Digest) -> None:
+    """Raises StaleWork if a result was computed on other weights than those of `work`."""
     if weights != work.weights:
         raise StaleWork("it was computed on other weights than those of the step")
