@@ -18,8 +18,7 @@ from benchmarks.tiny import make
 from core.events.facts import FactAdded
 from core.events.history import CheckpointMarked
 from core.ids import MemoryId
-from hypnogram.client.client import Client, new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, Client, new_fact
 from service.app.store import open_store
 from store.log.event_log import EventLog
 from store.log.verify import verify_log

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from core.errors.base import HypnogramError
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 from service.cli.facts import add, chat
 from service.cli.history import checkpoint, export_import, fork, lineage, log, replay_verify
 from service.cli.memories import memory, sleep, status

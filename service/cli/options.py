@@ -12,7 +12,7 @@ import typer
 from service.cli.output import UsageProblem
 
 if TYPE_CHECKING:
-    from hypnogram.client.client import Client
+    from hypnogram.client import Client
     from service.app.moments import Moment
     from service.settings import Settings
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
     from hypnogram.v1 import facts_pb2
 
-    from hypnogram.client.client import Client
+    from hypnogram.client import Client
 
 WIDE = 300  # columns of a table that goes to a file or a pipe
 REASON = 40  # characters of a reason in a table
@@ -76,7 +76,7 @@ def raise_if_parked(facts: Sequence[facts_pb2.Fact]) -> None:
 @contextmanager
 def connected(address: str | None) -> Iterator[Client]:
     """A client of the server at `address`, or where the settings say; waits for one that is starting."""
-    from hypnogram.client.client import Client
+    from hypnogram.client import Client
     from service.cli.options import settings
     from service.terminal.spinner import waiting
 

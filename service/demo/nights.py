@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from hypnogram.v1 import facts_pb2, sleep_pb2
 from rich.console import Console
 
-from hypnogram.client.client import Client
+from hypnogram.client import Client
 from models.dormouse.corpus import answer
 from models.dormouse.phrasebook import BY_NAME, RELATIONS
 from models.dormouse.world import Person

@@ -23,8 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.wordings import in_words
-from hypnogram.client.client import Client, new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, Client, new_fact
 from models.dormouse.corpus import answer
 from models.dormouse.phrasebook import BY_NAME, RELATIONS
 from models.dormouse.profile import neighbour

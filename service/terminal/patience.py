@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 from service.terminal.reasons import for_memory
 from service.terminal.spinner import waiting
 
 if TYPE_CHECKING:
-    from hypnogram.client.client import Client
+    from hypnogram.client import Client
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from service.terminal.spinner import LOOK_SECONDS
 if TYPE_CHECKING:
     from hypnogram.v1 import memories_pb2
 
-    from hypnogram.client.client import Client
+    from hypnogram.client import Client
 
 WORK = {
     "inject": "write what was told into the weights",

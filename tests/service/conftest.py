@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.state.sleep import Step
-from hypnogram.client.client import Client
+from hypnogram.client import Client
 from service.app.ports import ModelHost
 from service.app.progress import ProgressBoard
 from service.app.repository import MemoryRepository

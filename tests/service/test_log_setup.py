@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from core.state.memory import Status
-from hypnogram.client.client import Client, new_fact
+from hypnogram.client import Client, new_fact
 from service.app.store import open_store
 from service.log_setup import configure
 from service.weights.base_models import BaseModels

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hypnogram.client.client import Client
+from hypnogram.client import Client
 from service.settings import DORMOUSE
 from tests.service.cli.test_commands import Shell
 from tests.service.pages import DIGEST, ROOT, Names, Typed, typed

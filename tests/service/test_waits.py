@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from hypnogram.v1 import memories_pb2
 
-from hypnogram.client.client import Client
-from hypnogram.client.connection import Connection
+from hypnogram.client import Client
 from service.settings import Settings
 from service.terminal import reasons, spinner
 from tests.patience import PATIENCE, eventually
@@ -194,6 +193,6 @@ def test_a_server_that_does_not_start_is_not_waited_for_for_ever(
 
 
 def test_a_connection_says_whether_a_server_is_up(demo: Running) -> None:
-    with Connection(demo.address) as there, Connection("127.0.0.1:1") as nowhere:
+    with Client(demo.address) as there, Client("127.0.0.1:1") as nowhere:
         assert there.up(30)
         assert not nowhere.up(0)

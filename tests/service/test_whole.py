@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypnogram.v1 import facts_pb2
 
-from hypnogram.client.client import Client, new_fact
+from hypnogram.client import Client, new_fact
 from service.settings import DORMOUSE
 from tests.patience import PATIENCE
 

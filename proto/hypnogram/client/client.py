@@ -1,269 +1,104 @@
-"""A client for people who write Python: the calls of `hypnogram.v1`, one method each, pages and streams unrolled.
-
-with Client("127.0.0.1:50051") as client:
-    client.create_memory("demo")
-    client.add_facts("demo", [told("Aria Voss", "lives in", "Lisbon")], wait=True)
-    print("".join(piece.text for piece in client.chat("demo", "Where does Aria Voss live?")))
-    print(client.sleep("demo").advanced)
-"""
+"""`Client` for threads and `AsyncClient` for asyncio: the same calls, written once in `calls/`."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Self, TypeVar
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from hypnogram.v1 import (
-    chat_pb2,
-    chat_pb2_grpc,
-    facts_pb2,
-    facts_pb2_grpc,
-    memories_pb2,
-    memories_pb2_grpc,
-)
+from hypnogram.client import calls
+from hypnogram.client.connections import MAX_MESSAGE_BYTES, Asyncio, Blocking
+from hypnogram.client.methods import Caller, Items, Method
+from hypnogram.client.stubs import Stubs
 
-from hypnogram.client import moments
-from hypnogram.client.history import HistoryCalls
-from hypnogram.client.moments import Moment
-
-AsOf = int | None
-
-LINKS = 500  # entries of a lineage in one answer
+C = TypeVar("C", bound=Blocking | Asyncio)
 
 
-def new_fact(subject: str, relation: str, object: str, **more: Any) -> facts_pb2.NewFact:
-    """A fact to add; `more` are further fields of NewFact."""
-    return facts_pb2.NewFact(subject=subject, relation=relation, object=object, **more)
+class Calls(Caller[C]):
+    """Every call of `hypnogram.v1`: pages and streams unrolled, operations waited for.
+
+    Every method may raise CallFailed. `timeout` is in seconds, None for no limit.
+    """
+
+    create_memory = Method(calls.memories.create_memory)
+    memory = Method(calls.memories.memory)
+    memories = Items(calls.memories.memories)
+    rebase_memory = Method(calls.memories.rebase_memory)
+    delete_memory = Method(calls.memories.delete_memory)
+    fork = Method(calls.memories.fork)
+
+    add_facts = Method(calls.facts.add_facts)
+    supersede_fact = Method(calls.facts.supersede_fact)
+    retract_fact = Method(calls.facts.retract_fact)
+    retry_fact = Method(calls.facts.retry_fact)
+    fact = Method(calls.facts.fact)
+    facts = Items(calls.facts.facts)
+    lineage = Method(calls.facts.lineage)
+
+    chat = Items(calls.chat.chat)
+    complete = Items(calls.chat.complete)
+
+    sleep = Method(calls.sleep.sleep)
+    nap = Method(calls.sleep.nap)
+    begin_sleep = Method(calls.sleep.begin_sleep)
+    begin_nap = Method(calls.sleep.begin_nap)
+    watch_sleep = Items(calls.sleep.watch_sleep)
+    watched = Method(calls.sleep.watched)
+    sleep_report = Method(calls.sleep.sleep_report)
+    sleeps = Items(calls.sleep.sleeps)
+    cancel_sleep = Method(calls.sleep.cancel_sleep)
+
+    events = Items(calls.history.events)
+    watch = Items(calls.history.watch)
+    mark = Method(calls.history.mark)
+    checkpoints = Items(calls.history.checkpoints)
+    find_version = Method(calls.history.find_version)
+    replay = Method(calls.history.replay)
+    diff = Method(calls.history.diff)
+    compact = Method(calls.history.compact)
+    verify_log = Method(calls.history.verify_log)
+
+    call = Method(calls.requests.call)
+    stream = Items(calls.requests.stream)
+
+    serving = Method(calls.health.serving)
+    up = Method(calls.health.up)
+
+    def __init__(self, address: str, connection: C) -> None:
+        super().__init__(connection)
+        self.address = address
+
+    @property
+    def stubs(self) -> Stubs:
+        """The generated stubs, for `call` and `stream`; called directly they raise grpc.RpcError."""
+        return self._connection.stubs
 
 
-class Client(HistoryCalls):
-    """A connection to a server. Every method may raise CallFailed; `timeout` is in seconds, None for no limit."""
+class Client(Calls[Blocking]):
+    """A connection to a server, open until it is closed or left as a context."""
 
-    def __init__(self, address: str, *, actor: str = "client", max_message_bytes: int = 64 * 1024 * 1024) -> None:
-        super().__init__(address, actor=actor, max_message_bytes=max_message_bytes)
-        self.memories_stub = memories_pb2_grpc.MemoriesStub(self.channel)
-        self.facts_stub = facts_pb2_grpc.FactsStub(self.channel)
-        self.chat_stub = chat_pb2_grpc.ChatStub(self.channel)
-        self.health_stub = health_pb2_grpc.HealthStub(self.channel)
+    def __init__(self, address: str, *, actor: str = "client", max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        super().__init__(address, Blocking(address, actor, max_message_bytes))
 
-    def create_memory(
-        self,
-        memory: str,
-        base: memories_pb2.BaseModel | None = None,
-        hyperparameters: memories_pb2.Hyperparameters | None = None,
-        sleep: memories_pb2.SleepPolicy | None = None,
-        capacity: float | None = None,
-        timeout: float | None = 600,
-    ) -> memories_pb2.CreateMemoryResponse:
-        request = memories_pb2.CreateMemoryRequest(
-            memory=memory, base=base, hyperparameters=hyperparameters, sleep=sleep, capacity=capacity
-        )
-        return self._call(self.memories_stub.CreateMemory, request, timeout)
+    def __enter__(self) -> Self:
+        return self
 
-    def memory(
-        self, memory: str, at_version: AsOf = None, timeout: float | None = 60
-    ) -> memories_pb2.GetMemoryResponse:
-        request = memories_pb2.GetMemoryRequest(memory=memory, at_version=at_version)
-        return self._call(self.memories_stub.GetMemory, request, timeout)
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
-    def memories(self, timeout: float | None = 60) -> Iterator[memories_pb2.MemorySummary]:
-        token = ""
-        while True:
-            request = memories_pb2.ListMemoriesRequest(page_token=token)
-            page = self._call(self.memories_stub.ListMemories, request, timeout)
-            yield from page.memories
-            if not (token := page.next_page_token):
-                return
+    def close(self) -> None:
+        self._connection.channel.close()
 
-    def rebase_memory(
-        self, memory: str, name: str, revision: str = "", timeout: float | None = 60
-    ) -> memories_pb2.RebaseMemoryResponse:
-        """Says where the files of a memory's base are now."""
-        request = memories_pb2.RebaseMemoryRequest(memory=memory, name=name, revision=revision)
-        return self._call(self.memories_stub.RebaseMemory, request, timeout)
 
-    def delete_memory(
-        self, memory: str, expected_version: int | None = None, timeout: float | None = 60
-    ) -> memories_pb2.DeleteMemoryResponse:
-        """Deletes a memory, or says how far its deletion has come."""
-        request = memories_pb2.DeleteMemoryRequest(memory=memory, expected_version=expected_version)
-        return self._call(self.memories_stub.DeleteMemory, request, timeout)
+class AsyncClient(Calls[Asyncio]):
+    """A connection to a server for one event loop, to be made while it runs; open until it is closed or left."""
 
-    def fork(
-        self, memory: str, parent: str, at: Moment = None, timeout: float | None = 60
-    ) -> memories_pb2.ForkMemoryResponse:
-        """A new memory `memory` that begins as `parent` was at a version, a checkpoint, a time, or is now."""
-        request = memories_pb2.ForkMemoryRequest(memory=memory, parent=parent, **moments.at(at))
-        return self._call(self.memories_stub.ForkMemory, request, timeout)
+    def __init__(self, address: str, *, actor: str = "client", max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        super().__init__(address, Asyncio(address, actor, max_message_bytes))
 
-    def add_facts(
-        self,
-        memory: str,
-        facts: Sequence[facts_pb2.NewFact],
-        *,
-        request_id: str = "",
-        expected_version: int | None = None,
-        wait: bool = False,
-        timeout: float | None = 600,
-    ) -> facts_pb2.AddFactsResponse:
-        """`wait`: until the weights have the facts, or parked them. A `request_id` is made up when none is given."""
-        request = facts_pb2.AddFactsRequest(
-            memory=memory,
-            request_id=request_id or str(uuid.uuid4()),
-            facts=facts,
-            expected_version=expected_version,
-            wait=facts_pb2.WAIT_INJECTED if wait else facts_pb2.WAIT_NONE,
-        )
-        return self._call(self.facts_stub.AddFacts, request, timeout)
+    async def __aenter__(self) -> Self:
+        return self
 
-    def supersede_fact(
-        self,
-        memory: str,
-        fact: str,
-        object: str,
-        *,
-        request_id: str = "",
-        expected_version: int | None = None,
-        wait: bool = False,
-        timeout: float | None = 600,
-        **more: Any,
-    ) -> facts_pb2.SupersedeFactResponse:
-        """`wait`: until the weights have the new fact, or parked it. `more` are further fields of the request."""
-        request = facts_pb2.SupersedeFactRequest(
-            memory=memory,
-            request_id=request_id or str(uuid.uuid4()),
-            fact=fact,
-            object=object,
-            expected_version=expected_version,
-            wait=facts_pb2.WAIT_INJECTED if wait else facts_pb2.WAIT_NONE,
-            **more,
-        )
-        return self._call(self.facts_stub.SupersedeFact, request, timeout)
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
-    def retract_fact(
-        self,
-        memory: str,
-        fact: str,
-        reason: str = "",
-        *,
-        erase: bool = False,
-        request_id: str = "",
-        expected_version: int | None = None,
-        wait: bool = False,
-        timeout: float | None = 600,
-    ) -> facts_pb2.RetractFactResponse:
-        """`erase` destroys its words as well. `wait`: until the weights have given it up and all that is done."""
-        request = facts_pb2.RetractFactRequest(
-            memory=memory,
-            request_id=request_id or str(uuid.uuid4()),
-            fact=fact,
-            reason=reason,
-            erase=erase,
-            expected_version=expected_version,
-            wait=facts_pb2.WAIT_WITHDRAWN if wait else facts_pb2.WAIT_NONE,
-        )
-        return self._call(self.facts_stub.RetractFact, request, timeout)
-
-    def retry_fact(
-        self,
-        memory: str,
-        fact: str = "",
-        *,
-        request_id: str = "",
-        expected_version: int | None = None,
-        wait: bool = False,
-        timeout: float | None = 600,
-    ) -> facts_pb2.RetryFactResponse:
-        """Without a fact, all that were given up. `wait`: until each is written, withdrawn or given up again."""
-        request = facts_pb2.RetryFactRequest(
-            memory=memory,
-            request_id=request_id or str(uuid.uuid4()),
-            fact=fact,
-            all=not fact,
-            expected_version=expected_version,
-            wait=facts_pb2.WAIT_INJECTED if wait else facts_pb2.WAIT_NONE,
-        )
-        return self._call(self.facts_stub.RetryFact, request, timeout)
-
-    def fact(
-        self, memory: str, fact: str, at_version: AsOf = None, timeout: float | None = 60
-    ) -> facts_pb2.GetFactResponse:
-        request = facts_pb2.GetFactRequest(memory=memory, fact=fact, at_version=at_version)
-        return self._call(self.facts_stub.GetFact, request, timeout)
-
-    def facts(
-        self,
-        memory: str,
-        *,
-        status: facts_pb2.Status.ValueType = facts_pb2.STATUS_UNSPECIFIED,
-        subject: str = "",
-        search: str = "",
-        at_version: AsOf = None,
-        timeout: float | None = 60,
-    ) -> Iterator[facts_pb2.Fact]:
-        """`search`: those in which all these words occur."""
-        request = facts_pb2.ListFactsRequest(
-            memory=memory, status=status, subject=subject, search=search, at_version=at_version
-        )
-        while True:
-            page = self._call(self.facts_stub.ListFacts, request, timeout)
-            yield from page.facts
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
-
-    def lineage(
-        self, memory: str, fact: str, at_version: AsOf = None, timeout: float | None = 60
-    ) -> facts_pb2.GetLineageResponse:
-        """The answer with the entries of all pages."""
-        request = facts_pb2.GetLineageRequest(memory=memory, fact=fact, at_version=at_version, page_size=LINKS)
-        whole = page = self._call(self.facts_stub.GetLineage, request, timeout)
-        while page.next_page_token:
-            request.page_token = page.next_page_token
-            page = self._call(self.facts_stub.GetLineage, request, timeout)
-            whole.entries.extend(page.entries)
-        whole.ClearField("next_page_token")
-        return whole
-
-    def chat(
-        self,
-        memory: str,
-        said: str | Sequence[Mapping[str, str]],
-        *,
-        max_tokens: int = 0,
-        min_version: AsOf = None,
-        at_version: AsOf = None,
-        timeout: float | None = 600,
-    ) -> Iterator[chat_pb2.ChatResponse]:
-        """`said` is what the user says, or a conversation of {"role": ..., "content": ...}."""
-        turns = [{"role": "user", "content": said}] if isinstance(said, str) else said
-        messages = [chat_pb2.Message(role=turn["role"], content=turn["content"]) for turn in turns]
-        request = chat_pb2.ChatRequest(
-            memory=memory, messages=messages, max_tokens=max_tokens, min_version=min_version, at_version=at_version
-        )
-        return self._stream(self.chat_stub.Chat, request, timeout)
-
-    def complete(
-        self,
-        memory: str,
-        prompt: str,
-        *,
-        max_tokens: int = 0,
-        min_version: AsOf = None,
-        at_version: AsOf = None,
-        timeout: float | None = 600,
-    ) -> Iterator[chat_pb2.CompleteResponse]:
-        request = chat_pb2.CompleteRequest(
-            memory=memory, prompt=prompt, max_tokens=max_tokens, min_version=min_version, at_version=at_version
-        )
-        return self._stream(self.chat_stub.Complete, request, timeout)
-
-    def serving(self, service: str = "", timeout: float | None = 5) -> bool:
-        """Whether the server, or one of its services, is ready; False also when there is none."""
-        try:
-            answer = self.health_stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout)
-        except grpc.RpcError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+    async def close(self) -> None:
+        await self._connection.channel.close()

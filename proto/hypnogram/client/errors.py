@@ -8,7 +8,7 @@ class CallFailed(Exception):
 
     Attributes:
         code: gRPC's name of the status: "NOT_FOUND", ...
-        reason: of google.rpc.ErrorInfo: "MEMORY_UNKNOWN", ...; empty when the server said none.
+        reason: of google.rpc.ErrorInfo: "MEMORY_UNKNOWN", ...; empty when the server gave none.
         metadata: the values behind the message.
         fields: what is wrong with each wrong field, by path.
     """

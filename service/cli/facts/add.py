@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.wordings import in_words
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 from service.cli import options
 from service.cli.facts import changes, retry
 from service.cli.facts.harm import warnings

@@ -17,7 +17,7 @@ from service.terminal.patience import patiently
 if TYPE_CHECKING:
     from hypnogram.v1 import facts_pb2
 
-    from hypnogram.client.client import Client
+    from hypnogram.client import Client
 
 FactId = Annotated[str, typer.Argument(metavar="FACT", help="Its id, as `hypnogram fact list` shows it.")]
 RequestId = Annotated[str, typer.Option(help="Repeat a request safely: the same id changes nothing twice.")]

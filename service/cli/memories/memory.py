@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 from service.cli import options
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, print_text
 from service.cli.policy_options import assign, set_policy

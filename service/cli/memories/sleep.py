@@ -15,7 +15,7 @@ from service.cli.policy_options import set_policy
 if TYPE_CHECKING:
     from hypnogram.v1 import sleep_pb2
 
-    from hypnogram.client.client import Client
+    from hypnogram.client import Client
 
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended, and show what it does.")]
 Seed = Annotated[

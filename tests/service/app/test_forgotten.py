@@ -6,7 +6,7 @@ import pytest
 
 from core.events import Event
 from core.ids import FactId
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 from service.weights.base_models import BaseModels
 from service.weights.projection import digest_named
 from tests.prepared import DEMO, state_of, work

@@ -11,7 +11,7 @@ from hypnogram.v1 import facts_pb2
 
 from core.decide.commands import RetractFact
 from core.ids import Digest, FactId
-from hypnogram.client.client import new_fact
+from hypnogram.client import new_fact
 from service.app.lineage import lineage
 from service.app.repository import MemoryRepository
 from service.app.store import Store, open_store
@@ -67,11 +67,11 @@ class TestPages:
         whole = demo.client.lineage(DEMO, aria)
         request = facts_pb2.GetLineageRequest(memory=DEMO, fact=aria, page_size=4)
 
-        found = [demo.client.facts_stub.GetLineage(request)]
+        found = [demo.client.stubs.facts.GetLineage(request)]
         night(demo)  # what happens in between shows in none of them
         while token := found[-1].next_page_token:
             request.page_token = token
-            found.append(demo.client.facts_stub.GetLineage(request))
+            found.append(demo.client.stubs.facts.GetLineage(request))
 
         assert [entry for page in found for entry in page.entries] == list(whole.entries)
         assert [len(page.entries) for page in found[:-1]] == [4] * (len(found) - 1)
@@ -82,7 +82,7 @@ class TestPages:
         night(demo)
         whole = demo.client.lineage(DEMO, aria)
 
-        monkeypatch.setattr("hypnogram.client.client.LINKS", 1)
+        monkeypatch.setattr("hypnogram.client.calls.facts.LINKS", 1)
 
         assert demo.client.lineage(DEMO, aria) == whole
 
@@ -92,7 +92,9 @@ class TestPages:
         night(demo)
         whole = demo.client.lineage(DEMO, aria)
 
-        monkeypatch.setattr(demo.client.facts_stub, "GetLineage", counted := Counted(demo.client.facts_stub.GetLineage))
+        monkeypatch.setattr(
+            demo.client.stubs.facts, "GetLineage", counted := Counted(demo.client.stubs.facts.GetLineage)
+        )
         monkeypatch.setattr("service.rpc.messages.page_tokens.fitting", lambda items, most: fitting(items, 3000))
 
         assert demo.client.lineage(DEMO, aria) == whole
@@ -105,7 +107,7 @@ class TestPages:
         request = facts_pb2.GetLineageRequest(memory=DEMO, fact=aria, **wrong)
 
         with pytest.raises(grpc.RpcError, match=field) as refused:
-            demo.client.facts_stub.GetLineage(request)
+            demo.client.stubs.facts.GetLineage(request)
 
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 

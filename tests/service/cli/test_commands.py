@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypnogram.v1 import facts_pb2
 
-from hypnogram.client.client import new_fact
+from hypnogram.client import new_fact
 from service.cli import main as cli
 from service.settings import Settings
 from tests.service.conftest import DEMO, Running

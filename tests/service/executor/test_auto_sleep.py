@@ -12,7 +12,7 @@ from core.events.deletion import MemoryDeleted, MemoryPurged
 from core.events.sleep import SleepStarted
 from core.ids import MemoryId
 from core.state.memory import Memory
-from hypnogram.client.client import new_fact
+from hypnogram.client import new_fact
 from service.executor import auto_sleep
 from service.executor.auto_sleep import AutoSleep
 from service.executor.loop import Executor

@@ -19,8 +19,7 @@ from benchmarks.children import line_of, process
 from core.state.memory import Memory, Status
 from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest
-from hypnogram.client.client import Client, new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, Client, new_fact
 from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
 from service.weights.projection import DeltaStore, build

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import grpc
@@ -9,8 +10,7 @@ import pytest
 from google.longrunning import operations_pb2
 from hypnogram.v1 import chat_pb2, facts_pb2, history_pb2, memories_pb2, sleep_pb2
 
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from tests.service.conftest import DEMO, Running
 
 FINE = new_fact("Aria Voss", "lives in", "Lisbon")
@@ -21,7 +21,7 @@ STREAMING = ("ReadEvents", "Watch", "WatchSleep", "Chat", "Complete")
 
 def add(*facts: facts_pb2.NewFact, **more: Any) -> tuple[str, facts_pb2.AddFactsRequest]:
     values: dict[str, Any] = {"memory": DEMO, "request_id": "r", "facts": facts} | more
-    return "facts_stub.AddFacts", facts_pb2.AddFactsRequest(**values)
+    return "stubs.facts.AddFacts", facts_pb2.AddFactsRequest(**values)
 
 
 def worded(**kinds: Any) -> facts_pb2.NewFact:
@@ -34,7 +34,7 @@ def worded(**kinds: Any) -> facts_pb2.NewFact:
 
 
 def create(**more: Any) -> tuple[str, memories_pb2.CreateMemoryRequest]:
-    return "memories_stub.CreateMemory", memories_pb2.CreateMemoryRequest(**({"memory": "new"} | more))
+    return "stubs.memories.CreateMemory", memories_pb2.CreateMemoryRequest(**({"memory": "new"} | more))
 
 
 def tune(**values: Any) -> tuple[str, memories_pb2.CreateMemoryRequest]:
@@ -46,40 +46,40 @@ def train(**values: Any) -> memories_pb2.SleepPolicy:
 
 
 def sleep(**more: Any) -> tuple[str, sleep_pb2.SleepRequest]:
-    return "sleep_stub.Sleep", sleep_pb2.SleepRequest(**({"memory": DEMO, "request_id": "r"} | more))
+    return "stubs.sleep.Sleep", sleep_pb2.SleepRequest(**({"memory": DEMO, "request_id": "r"} | more))
 
 
 def nap(**more: Any) -> tuple[str, sleep_pb2.NapRequest]:
-    return "sleep_stub.Nap", sleep_pb2.NapRequest(**({"memory": DEMO, "request_id": "r"} | more))
+    return "stubs.sleep.Nap", sleep_pb2.NapRequest(**({"memory": DEMO, "request_id": "r"} | more))
 
 
 def sleeps(**more: Any) -> tuple[str, sleep_pb2.ListSleepsRequest]:
-    return "sleep_stub.ListSleeps", sleep_pb2.ListSleepsRequest(**({"memory": DEMO} | more))
+    return "stubs.sleep.ListSleeps", sleep_pb2.ListSleepsRequest(**({"memory": DEMO} | more))
 
 
 def watched(**more: Any) -> tuple[str, sleep_pb2.WatchSleepRequest]:
-    return "sleep_stub.WatchSleep", sleep_pb2.WatchSleepRequest(**({"memory": DEMO} | more))
+    return "stubs.sleep.WatchSleep", sleep_pb2.WatchSleepRequest(**({"memory": DEMO} | more))
 
 
 def cancel(sleep: str) -> tuple[str, sleep_pb2.CancelSleepRequest]:
-    return "sleep_stub.CancelSleep", sleep_pb2.CancelSleepRequest(memory=DEMO, sleep=sleep)
+    return "stubs.sleep.CancelSleep", sleep_pb2.CancelSleepRequest(memory=DEMO, sleep=sleep)
 
 
 def chat(*turns: tuple[str, str], **more: Any) -> tuple[str, chat_pb2.ChatRequest]:
     messages = [chat_pb2.Message(role=role, content=content) for role, content in turns]
-    return "chat_stub.Chat", chat_pb2.ChatRequest(memory=DEMO, messages=messages, **more)
+    return "stubs.chat.Chat", chat_pb2.ChatRequest(memory=DEMO, messages=messages, **more)
 
 
 def complete(prompt: str, **more: Any) -> tuple[str, chat_pb2.CompleteRequest]:
-    return "chat_stub.Complete", chat_pb2.CompleteRequest(memory=DEMO, prompt=prompt, **more)
+    return "stubs.chat.Complete", chat_pb2.CompleteRequest(memory=DEMO, prompt=prompt, **more)
 
 
 def listed(**more: Any) -> tuple[str, facts_pb2.ListFactsRequest]:
-    return "facts_stub.ListFacts", facts_pb2.ListFactsRequest(memory=DEMO, **more)
+    return "stubs.facts.ListFacts", facts_pb2.ListFactsRequest(memory=DEMO, **more)
 
 
 def wait(**more: Any) -> tuple[str, operations_pb2.WaitOperationRequest]:
-    return "operations_stub.WaitOperation", operations_pb2.WaitOperationRequest(**more)
+    return "stubs.operations.WaitOperation", operations_pb2.WaitOperationRequest(**more)
 
 
 INVALID: dict[str, tuple[tuple[str, Any], str]] = {
@@ -121,9 +121,9 @@ INVALID: dict[str, tuple[tuple[str, Any], str]] = {
     ),
     "no memory": (add(FINE, memory=""), "memory"),
     "malformed memory": (add(FINE, memory="No Such Name"), "memory"),
-    "no fact id": (("facts_stub.GetFact", facts_pb2.GetFactRequest(memory=DEMO)), "fact"),
+    "no fact id": (("stubs.facts.GetFact", facts_pb2.GetFactRequest(memory=DEMO)), "fact"),
     "two versions": (
-        ("facts_stub.GetFact", facts_pb2.GetFactRequest(memory=DEMO, fact="f", at_version=1, min_version=1)),
+        ("stubs.facts.GetFact", facts_pb2.GetFactRequest(memory=DEMO, fact="f", at_version=1, min_version=1)),
         "min_version",
     ),
     "two versions to chat with": (complete("hello", at_version=1, min_version=1), "min_version"),
@@ -164,15 +164,15 @@ INVALID: dict[str, tuple[tuple[str, Any], str]] = {
     "page of sleeps too long": (sleeps(page_size=1001), "page_size"),
     # history
     "read from before the first": (
-        ("history_stub.ReadEvents", history_pb2.ReadEventsRequest(memory=DEMO, after_version=-1)),
+        ("stubs.history.ReadEvents", history_pb2.ReadEventsRequest(memory=DEMO, after_version=-1)),
         "after_version",
     ),
     "watch from before the first": (
-        ("history_stub.Watch", history_pb2.WatchRequest(memory=DEMO, after_version=-1)),
+        ("stubs.history.Watch", history_pb2.WatchRequest(memory=DEMO, after_version=-1)),
         "after_version",
     ),
     "replay of a negative version": (
-        ("history_stub.Replay", history_pb2.ReplayRequest(memory=DEMO, version=-1)),
+        ("stubs.history.Replay", history_pb2.ReplayRequest(memory=DEMO, version=-1)),
         "version",
     ),
     # chat
@@ -189,38 +189,38 @@ INVALID: dict[str, tuple[tuple[str, Any], str]] = {
 
 NOT_FOUND: dict[str, tuple[str, Any, str]] = {
     "memory to add to": (*add(FINE, memory="nowhere"), "MEMORY_UNKNOWN"),
-    "memory to get": ("memories_stub.GetMemory", memories_pb2.GetMemoryRequest(memory="nowhere"), "MEMORY_UNKNOWN"),
+    "memory to get": ("stubs.memories.GetMemory", memories_pb2.GetMemoryRequest(memory="nowhere"), "MEMORY_UNKNOWN"),
     "memory to read": (
-        "history_stub.ReadEvents",
+        "stubs.history.ReadEvents",
         history_pb2.ReadEventsRequest(memory="nowhere"),
         "MEMORY_UNKNOWN",
     ),
-    "memory to watch": ("history_stub.Watch", history_pb2.WatchRequest(memory="nowhere"), "MEMORY_UNKNOWN"),
+    "memory to watch": ("stubs.history.Watch", history_pb2.WatchRequest(memory="nowhere"), "MEMORY_UNKNOWN"),
     "memory to chat with": (
-        "chat_stub.Complete",
+        "stubs.chat.Complete",
         chat_pb2.CompleteRequest(memory="nowhere", prompt="hello"),
         "MEMORY_UNKNOWN",
     ),
-    "fact": ("facts_stub.GetFact", facts_pb2.GetFactRequest(memory=DEMO, fact="none"), "FACT_UNKNOWN"),
-    "lineage": ("facts_stub.GetLineage", facts_pb2.GetLineageRequest(memory=DEMO, fact="none"), "FACT_UNKNOWN"),
+    "fact": ("stubs.facts.GetFact", facts_pb2.GetFactRequest(memory=DEMO, fact="none"), "FACT_UNKNOWN"),
+    "lineage": ("stubs.facts.GetLineage", facts_pb2.GetLineageRequest(memory=DEMO, fact="none"), "FACT_UNKNOWN"),
     "version": (
-        "memories_stub.GetMemory",
+        "stubs.memories.GetMemory",
         memories_pb2.GetMemoryRequest(memory=DEMO, at_version=99),
         "VERSION_UNKNOWN",
     ),
     "version zero": (
-        "memories_stub.GetMemory",
+        "stubs.memories.GetMemory",
         memories_pb2.GetMemoryRequest(memory=DEMO, at_version=0),
         "VERSION_UNKNOWN",
     ),
     "future": (*listed(min_version=99), "VERSION_UNKNOWN"),
     "version to replay": (
-        "history_stub.Replay",
+        "stubs.history.Replay",
         history_pb2.ReplayRequest(memory=DEMO, version=99),
         "VERSION_UNKNOWN",
     ),
     "version to watch after": (
-        "history_stub.Watch",
+        "stubs.history.Watch",
         history_pb2.WatchRequest(memory=DEMO, after_version=99),
         "VERSION_UNKNOWN",
     ),
@@ -228,8 +228,8 @@ NOT_FOUND: dict[str, tuple[str, Any, str]] = {
     "operation": (*wait(name="operations/none"), "OPERATION_UNKNOWN"),
     "memory to put to sleep": (*sleep(memory="nowhere"), "MEMORY_UNKNOWN"),
     "memory whose sleeps to list": (*sleeps(memory="nowhere"), "MEMORY_UNKNOWN"),
-    "sleep": ("sleep_stub.GetSleep", sleep_pb2.GetSleepRequest(memory=DEMO, sleep="none"), "SLEEP_UNKNOWN"),
-    "any sleep": ("sleep_stub.GetSleep", sleep_pb2.GetSleepRequest(memory=DEMO), "SLEEP_UNKNOWN"),
+    "sleep": ("stubs.sleep.GetSleep", sleep_pb2.GetSleepRequest(memory=DEMO, sleep="none"), "SLEEP_UNKNOWN"),
+    "any sleep": ("stubs.sleep.GetSleep", sleep_pb2.GetSleepRequest(memory=DEMO), "SLEEP_UNKNOWN"),
     "sleep to watch": (*watched(), "SLEEP_UNKNOWN"),
     "memory whose sleep to watch": (*watched(memory="nowhere"), "MEMORY_UNKNOWN"),
     "sleep to cancel": (*cancel("none"), "SLEEP_UNKNOWN"),
@@ -238,10 +238,10 @@ NOT_FOUND: dict[str, tuple[str, Any, str]] = {
 
 def call(server: Running, method: str, request: Any) -> CallFailed:
     """How the call failed."""
-    stub, name = method.split(".")
-    caller = server.client._stream if name in STREAMING else server.client._call
+    name = method.rpartition(".")[2]
+    caller = server.client.stream if name in STREAMING else server.client.call
     with pytest.raises(CallFailed) as failure:
-        next(caller(getattr(getattr(server.client, stub), name), request, 10))
+        next(caller(attrgetter(method)(server.client), request, 10))
     return failure.value
 
 
@@ -294,7 +294,7 @@ def test_a_model_that_is_not_there_is_unavailable_and_no_memory_is_created(share
 
 @pytest.mark.parametrize("seconds", [-1, 10**14])  # the latter holds in a message and in no timedelta
 def test_a_timeout_that_makes_no_sense_is_named(shared: Running, seconds: int) -> None:
-    started = shared.client.history_stub.Replay(history_pb2.ReplayRequest(memory=DEMO))
+    started = shared.client.stubs.history.Replay(history_pb2.ReplayRequest(memory=DEMO))
     failure = call(shared, *wait(name=started.name, timeout={"seconds": seconds}))
 
     assert (failure.code, failure.reason) == ("INVALID_ARGUMENT", "INVALID_FIELD")
@@ -311,7 +311,7 @@ def test_a_message_over_the_limit_is_refused(shared: Running) -> None:
 
 def test_metadata_over_the_limit_is_refused(shared: Running) -> None:
     with pytest.raises(grpc.RpcError) as failure:
-        shared.client.memories_stub.ListMemories(
+        shared.client.stubs.memories.ListMemories(
             memories_pb2.ListMemoriesRequest(), metadata=(("hypnogram-actor", "a" * 201),)
         )
 

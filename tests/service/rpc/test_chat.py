@@ -16,8 +16,7 @@ from hypnogram.v1 import chat_pb2
 from benchmarks.tiny import TEMPLATE, make, tokenizer
 from core.errors.base import ArtifactMissing
 from core.errors.history import WordsErased
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from service.app.store import Store, open_store
 from service.weights.live_models import LiveModels
 from tests.patience import PATIENCE, eventually
@@ -58,7 +57,7 @@ def test_the_model_stops_when_the_client_goes(demo: Running) -> None:
     demo.parrot.slow = SLOW
     answer = demo.client.chat(DEMO, "word " * LONG, max_tokens=LONG)
     list(islice(answer, 2))
-    answer.close()  # type: ignore[attr-defined]
+    answer.close()
 
     assert demo.parrot.closed.wait(PATIENCE)
     assert demo.parrot.generated < LONG

@@ -11,7 +11,7 @@ from core.decide.commands import DeleteMemory
 from core.errors.base import MemoryGone
 from core.ids import FactId, MemoryId
 from core.state.memory import Memory, needed
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 from service.app import purging
 from service.app.forks import fork, prepare
 from service.app.repository import MemoryRepository
@@ -221,7 +221,7 @@ def test_asking_how_far_a_deletion_has_come_deletes_no_new_memory_of_the_name(de
 
 
 def _told(demo: Running) -> list[str]:
-    from hypnogram.client.client import new_fact
+    from hypnogram.client import new_fact
 
     answer = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
     demo.work()

@@ -11,8 +11,7 @@ import pytest
 from hypnogram.v1 import facts_pb2
 
 from core.ids import FactId, MemoryId
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running
 from tests.store.given import throw_key_away
@@ -240,7 +239,7 @@ def test_facts_are_listed_in_pages_that_fit_together(demo: Running) -> None:
     request = facts_pb2.ListFactsRequest(memory=DEMO, page_size=3)
     seen: list[str] = []
     while True:
-        page = demo.client.facts_stub.ListFacts(request)
+        page = demo.client.stubs.facts.ListFacts(request)
         seen += [one.subject for one in page.facts]
         demo.client.add_facts(DEMO, [new_fact(f"Late {uuid.uuid4().hex}", "lives in", "Oslo")])
         if not page.next_page_token:
@@ -387,9 +386,9 @@ def test_a_search_is_paged_and_goes_with_other_filters(demo: Running) -> None:
     demo.client.add_facts(DEMO, [new_fact(f"Aria {number}", "lives in", "Lisbon") for number in range(5)])
     request = facts_pb2.ListFactsRequest(memory=DEMO, search="lisbon", page_size=2)
 
-    page = demo.client.facts_stub.ListFacts(request)
+    page = demo.client.stubs.facts.ListFacts(request)
     with pytest.raises(Exception, match="page_token"):
-        demo.client.facts_stub.ListFacts(
+        demo.client.stubs.facts.ListFacts(
             facts_pb2.ListFactsRequest(memory=DEMO, search="aria", page_token=page.next_page_token)
         )
 

@@ -9,8 +9,7 @@ from hypnogram.v1 import memories_pb2
 
 from core.hyperparameters import RANGES, Hyperparameters
 from core.policy import SleepPolicy, Training, changed_policy
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from service.rpc.messages.policy import given, policy_message
 from tests.service.conftest import DEMO, Running
 
@@ -79,7 +78,7 @@ def test_memories_are_listed_in_pages_by_name(server: Running) -> None:
     names = [f"memory-{letter}" for letter in "abcde"]
     for name in reversed(names):
         server.client.create_memory(name)
-    first = server.client.memories_stub.ListMemories(memories_pb2.ListMemoriesRequest(page_size=2))
+    first = server.client.stubs.memories.ListMemories(memories_pb2.ListMemoriesRequest(page_size=2))
 
     assert [(one.memory, one.version) for one in first.memories] == [("memory-a", 1), ("memory-b", 1)]
     assert [one.memory for one in server.client.memories()] == names

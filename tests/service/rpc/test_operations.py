@@ -73,8 +73,8 @@ def test_nothing_begins_once_the_server_is_stopping() -> None:
 
 def test_a_deleted_operation_is_forgotten_once_it_has_ended(demo: Running) -> None:
     demo.parrot.replay_until = threading.Event()
-    stub = demo.client.operations_stub
-    name = demo.client.history_stub.Replay(ReplayRequest(memory=DEMO)).name
+    stub = demo.client.stubs.operations
+    name = demo.client.stubs.history.Replay(ReplayRequest(memory=DEMO)).name
 
     def known() -> bool:
         try:

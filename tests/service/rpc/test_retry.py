@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from hypnogram.v1 import facts_pb2
 
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from tests.service.cli.test_commands import Terminal, terminal
 from tests.service.conftest import DEMO, Running
 
@@ -95,7 +94,7 @@ def test_a_retry_of_nothing_or_of_nobody_is_refused(
     demo: Running, request_: facts_pb2.RetryFactRequest, code: str, reason: str, field: str
 ) -> None:
     with pytest.raises(CallFailed) as failure:
-        demo.client._call(demo.client.facts_stub.RetryFact, request_, 10)
+        demo.client.call(demo.client.stubs.facts.RetryFact, request_, 10)
 
     assert (failure.value.code, failure.value.reason) == (code, reason)
     assert list(failure.value.fields) == ([field] if field else [])

@@ -25,7 +25,7 @@ def test_a_service_nobody_knows_is_not_serving(server: Running) -> None:
 
 
 def test_reflection_names_every_service(server: Running) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(server.client.channel)
+    stub = reflection_pb2_grpc.ServerReflectionStub(server.client.stubs.channel)
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     (answer,) = stub.ServerReflectionInfo(iter([request]))
 
@@ -77,7 +77,7 @@ def test_an_unreadable_event_is_data_loss(demo: Running) -> None:
 def _read_raw(demo: Running) -> None:
     from hypnogram.v1 import history_pb2
 
-    for _ in demo.client.history_stub.ReadEvents(history_pb2.ReadEventsRequest(memory=DEMO)):
+    for _ in demo.client.stubs.history.ReadEvents(history_pb2.ReadEventsRequest(memory=DEMO)):
         pass
 
 

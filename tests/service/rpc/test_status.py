@@ -12,8 +12,7 @@ import service.rpc.status
 from core.errors import archive, base, history
 from core.errors.base import HypnogramError
 from core.ids import FactId
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from service.rpc.status import CODES, DOMAIN, status_of
 from tests.service.conftest import DEMO, Running
 

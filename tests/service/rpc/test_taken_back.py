@@ -10,8 +10,7 @@ from hypnogram.v1 import facts_pb2
 
 from core.ids import MemoryId
 from core.state.sleep import Step
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running
 
@@ -268,7 +267,7 @@ class TestRefused:
         call = {"supersede_fact": "SupersedeFact", "retract_fact": "RetractFact"}[verb]
         more = {"object": "Porto"} if verb == "supersede_fact" else {}
         with pytest.raises(Exception, match="wait") as caught:
-            getattr(demo.client.facts_stub, call)(kind(memory=DEMO, request_id="1", fact=aria, wait=wait, **more))
+            getattr(demo.client.stubs.facts, call)(kind(memory=DEMO, request_id="1", fact=aria, wait=wait, **more))
 
         assert "INVALID_ARGUMENT" in str(caught.value)
 

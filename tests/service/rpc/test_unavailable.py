@@ -15,8 +15,7 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from hypnogram.v1 import memories_pb2
 
-from hypnogram.client.client import Client, new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, Client, new_fact
 from service.rpc import log_tail
 from service.rpc.status import DETAILS_KEY, RETRY_SECONDS
 from tests.patience import PATIENCE
@@ -91,7 +90,7 @@ def test_a_disk_that_fails_below_a_model_is_unavailable(demo: Running) -> None:
 
 def test_a_client_is_told_when_to_try_again(demo: Running) -> None:
     with away(demo), pytest.raises(grpc.RpcError) as failure:
-        Client(demo.address).memories_stub.GetMemory(memories_pb2.GetMemoryRequest(memory=DEMO))
+        Client(demo.address).stubs.memories.GetMemory(memories_pb2.GetMemoryRequest(memory=DEMO))
 
     error: Any = failure.value
     metadata = dict(error.trailing_metadata())

@@ -18,7 +18,7 @@ from core.errors.base import ModelUnavailable
 from core.events.memory import MemoryCreated
 from core.weights.model.base_files import content_digest
 from core.weights.model.editable_model import load_model
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 from service.app.store import open_store
 from service.log_setup import configure
 from service.settings import Settings

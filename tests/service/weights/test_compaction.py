@@ -8,7 +8,7 @@ from core.decide.commands import CancelSleep
 from core.events.history import AdaptersCompacted
 from core.state.plan import plan
 from core.state.work import SleepStep, next_work
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 from service.weights.base_models import BaseModels
 from service.weights.projection import digest_named
 from tests.prepared import DEMO, start_sleep, state_of, tell, work

@@ -15,7 +15,7 @@ from hypnogram.v1 import memories_pb2
 from benchmarks.tiny import LLAMA, TEMPLATE, make
 from core.ids import MemoryId
 from core.weights.model import templates
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 from service.app.store import Store
 from service.weights.live_models import LiveModels
 from service.weights.prompts import CHARACTERS

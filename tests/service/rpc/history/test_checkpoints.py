@@ -9,9 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypnogram.v1 import history_pb2
 
 from core.errors.base import InvalidField
-from hypnogram.client import moments
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, moments, new_fact
 from service.app.moments import Moment
 from service.cli.options import parsed_moment
 from tests.service.cli.test_commands import Terminal
@@ -75,10 +73,10 @@ def test_checkpoints_are_listed_in_pages_as_they_were(marked: Running) -> None:
     for name in ("tuesday", "wednesday"):
         marked.client.mark(DEMO, name)
     request = history_pb2.ListCheckpointsRequest(memory=DEMO, page_size=2)
-    first = marked.client.history_stub.ListCheckpoints(request)
+    first = marked.client.stubs.history.ListCheckpoints(request)
     marked.client.mark(DEMO, "thursday")
     request.page_token = first.next_page_token
-    second = marked.client.history_stub.ListCheckpoints(request)
+    second = marked.client.stubs.history.ListCheckpoints(request)
 
     assert [[one.name for one in page.checkpoints] for page in (first, second)] == [
         ["monday", "tuesday"],
@@ -127,7 +125,7 @@ def test_a_time_before_the_first_event_says_when_that_was(marked: Running) -> No
 def test_a_time_of_no_calendar_is_refused(marked: Running) -> None:
     request = history_pb2.FindVersionRequest(memory=DEMO, time=Timestamp(seconds=10**15))
     with pytest.raises(Exception, match="time: is out of range"):
-        marked.client.history_stub.FindVersion(request)
+        marked.client.stubs.history.FindVersion(request)
 
 
 @pytest.mark.parametrize(

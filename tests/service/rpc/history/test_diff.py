@@ -9,7 +9,7 @@ from hypnogram.v1 import history_pb2, memories_pb2
 
 from core.state.plan import plan
 from core.weights.evaluation.probes import Probe, run_probes
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed
 from service.app.moments import Moment
 from service.weights.base_models import BaseModels
 from service.weights.projection import DeltaStore, build

@@ -15,8 +15,7 @@ from core.events.appends import whole_around
 from core.ids import MemoryId
 from core.state.memory import Status
 from core.state.plan import plan
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from service.app.moments import Moment
 from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels

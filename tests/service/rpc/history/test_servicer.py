@@ -13,8 +13,7 @@ from google.protobuf import json_format
 from google.protobuf.duration_pb2 import Duration
 from hypnogram.v1 import history_pb2
 
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
 
@@ -27,7 +26,7 @@ def test_events_are_read_in_pages_in_order_without_holes(demo: Running) -> None:
     for number in range(5):
         tell(demo, number)
     pages = list(
-        demo.client.history_stub.ReadEvents(history_pb2.ReadEventsRequest(memory=DEMO, after_version=1, page_size=2))
+        demo.client.stubs.history.ReadEvents(history_pb2.ReadEventsRequest(memory=DEMO, after_version=1, page_size=2))
     )
 
     assert [[event.version for event in page.events] for page in pages] == [[2, 3], [4, 5], [6, 7]]
@@ -37,7 +36,7 @@ def test_events_are_read_in_pages_in_order_without_holes(demo: Running) -> None:
 def test_a_range_without_events_is_one_empty_page(demo: Running) -> None:
     request = history_pb2.ReadEventsRequest(memory=DEMO, after_version=2)
 
-    assert [len(page.events) for page in demo.client.history_stub.ReadEvents(request)] == [0]
+    assert [len(page.events) for page in demo.client.stubs.history.ReadEvents(request)] == [0]
 
 
 def test_an_event_on_the_wire_has_its_metadata_and_its_values(demo: Running) -> None:
@@ -126,8 +125,8 @@ def test_a_replay_that_differs_fails_with_data_loss(demo: Running) -> None:
 
 def test_a_running_replay_is_listed_waited_for_and_cancelled(demo: Running) -> None:
     demo.parrot.replay_until = threading.Event()
-    operations = demo.client.operations_stub
-    started = demo.client.history_stub.Replay(history_pb2.ReplayRequest(memory=DEMO))
+    operations = demo.client.stubs.operations
+    started = demo.client.stubs.history.Replay(history_pb2.ReplayRequest(memory=DEMO))
     assert not started.done
 
     listed = operations.ListOperations(operations_pb2.ListOperationsRequest())
@@ -148,7 +147,7 @@ def test_more_replays_than_allowed_are_refused(demo: Running) -> None:
     demo.parrot.replay_until = threading.Event()
     try:
         for _ in range(demo.settings.max_operations):
-            demo.client.history_stub.Replay(history_pb2.ReplayRequest(memory=DEMO))
+            demo.client.stubs.history.Replay(history_pb2.ReplayRequest(memory=DEMO))
         with pytest.raises(CallFailed) as failure:
             demo.client.replay(DEMO)
     finally:

@@ -100,8 +100,8 @@ def test_a_verification_can_be_cancelled(served: Running, monkeypatch: pytest.Mo
         return verify_log(*args, **more)
 
     monkeypatch.setattr(verification, "verify_log", late)
-    operations = served.client.operations_stub
-    started = served.client.history_stub.VerifyLog(history_pb2.VerifyLogRequest())
+    operations = served.client.stubs.operations
+    started = served.client.stubs.history.VerifyLog(history_pb2.VerifyLogRequest())
     operations.CancelOperation(operations_pb2.CancelOperationRequest(name=started.name))
     asked.set()
     ended = operations.WaitOperation(operations_pb2.WaitOperationRequest(name=started.name))

@@ -13,8 +13,7 @@ from hypnogram.v1 import memories_pb2, sleep_pb2
 from core.ids import MemoryId
 from core.state.sleep import Step
 from core.state.work import SleepStep, next_work
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from service.app.progress import StepProgress
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
@@ -110,7 +109,7 @@ def test_an_attempt_that_failed_is_told_and_so_is_the_next(asleep: Running) -> N
 def test_a_watcher_that_goes_away_stops_nothing(asleep: Running) -> None:
     watch = asleep.client.watch_sleep(DEMO)
     next(watch)
-    watch.close()  # type: ignore[attr-defined]
+    watch.close()
     asleep.work()
 
     assert asleep.client.sleep_report(DEMO).report.completed

@@ -6,7 +6,7 @@ import pytest
 
 from core.ids import FactId
 from core.policy import Training
-from hypnogram.client.client import new_fact
+from hypnogram.client import new_fact
 from tests.service.conftest import DEMO, Running
 from tests.service.dream import Dream
 

@@ -7,8 +7,7 @@ from google.longrunning import operations_pb2
 from hypnogram.v1 import memories_pb2
 
 from core.state.sleep import Step
-from hypnogram.client.client import new_fact
-from hypnogram.client.errors import CallFailed
+from hypnogram.client import CallFailed, new_fact
 from tests.service.conftest import DEMO, Running
 from tests.service.rpc.sleep.test_servicer import begin, ended, knowing
 
@@ -34,7 +33,7 @@ def test_cancelling_the_operation_undoes_the_sleep(knowing: Running) -> None:
     before = knowing.client.memory(DEMO).memory.weights_digest
     operation = begin(knowing)
     knowing.work(until=Step.GATE)
-    knowing.client.operations_stub.CancelOperation(operations_pb2.CancelOperationRequest(name=operation.name))
+    knowing.client.stubs.operations.CancelOperation(operations_pb2.CancelOperationRequest(name=operation.name))
 
     found = ended(knowing, operation)
 

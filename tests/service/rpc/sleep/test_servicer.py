@@ -9,7 +9,7 @@ from hypnogram.v1 import facts_pb2, memories_pb2, sleep_pb2
 from core.ids import FactId, MemoryId
 from core.policy import SleepPolicy, Training
 from core.state.sleep import Step
-from hypnogram.client.client import new_fact
+from hypnogram.client import new_fact
 from service.rpc.sleep.feed import span
 from service.rpc.sleep.report import report
 from tests.patience import PATIENCE
@@ -31,13 +31,13 @@ def facts(server: Running) -> list[FactId]:
 
 def begin(server: Running, request_id: str = "once", **more: object) -> operations_pb2.Operation:
     request = sleep_pb2.SleepRequest(memory=DEMO, request_id=request_id, **more)  # type: ignore[arg-type]
-    return server.client.sleep_stub.Sleep(request)
+    return server.client.stubs.sleep.Sleep(request)
 
 
 def ended(server: Running, operation: operations_pb2.Operation) -> sleep_pb2.SleepReport:
     """The response of the operation, once it has ended."""
     wait = operations_pb2.WaitOperationRequest(name=operation.name)
-    done = server.client.operations_stub.WaitOperation(wait, timeout=PATIENCE)
+    done = server.client.stubs.operations.WaitOperation(wait, timeout=PATIENCE)
     found = sleep_pb2.SleepReport()
     assert done.done
     assert done.response.Unpack(found)
@@ -80,7 +80,7 @@ def test_the_metadata_of_one_that_has_ended_name_no_step(knowing: Running) -> No
     knowing.work()
     ended(knowing, operation)
 
-    last = knowing.client.operations_stub.GetOperation(operations_pb2.GetOperationRequest(name=operation.name))
+    last = knowing.client.stubs.operations.GetOperation(operations_pb2.GetOperationRequest(name=operation.name))
 
     found = metadata(last)
     assert (found.step, found.done, found.total, found.HasField("loss")) == ("", 0, 0, False)
@@ -107,7 +107,7 @@ def test_its_metadata_say_how_far_it_is(knowing: Running) -> None:
     for news in knowing.client.watch_sleep(DEMO):  # which hears of a step as the operation does
         if news.step.step == "train":
             break
-    waited = knowing.client.operations_stub.WaitOperation(
+    waited = knowing.client.stubs.operations.WaitOperation(
         operations_pb2.WaitOperationRequest(name=operation.name, timeout={"nanos": 500_000_000})
     )
 
@@ -228,7 +228,7 @@ def test_sleeps_are_listed_in_pages_oldest_first(knowing: Running) -> None:
         knowing.client.begin_nap(DEMO) if number % 2 else knowing.client.begin_sleep(DEMO)
         if number < 4:
             knowing.work(dream=Dream(perplexity=20.0))
-    first = knowing.client.sleep_stub.ListSleeps(sleep_pb2.ListSleepsRequest(memory=DEMO, page_size=2))
+    first = knowing.client.stubs.sleep.ListSleeps(sleep_pb2.ListSleepsRequest(memory=DEMO, page_size=2))
     listed = list(knowing.client.sleeps(DEMO))
 
     assert [one.kind for one in first.sleeps] == ["sleep", "nap"]
