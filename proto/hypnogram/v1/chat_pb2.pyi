@@ -26,19 +26,19 @@ class _Finish:
 class _FinishEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Finish.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FINISH_UNSPECIFIED: _Finish.ValueType  # 0
-    """It goes on."""
+    """It has not ended."""
     FINISH_STOP: _Finish.ValueType  # 1
-    """The model had said what it had to say."""
+    """The model ended its answer."""
     FINISH_LENGTH: _Finish.ValueType  # 2
     """`max_tokens` was reached."""
 
 class Finish(_Finish, metaclass=_FinishEnumTypeWrapper):
-    """Why an answer ended."""
+    """Why generation ended."""
 
 FINISH_UNSPECIFIED: Finish.ValueType  # 0
-"""It goes on."""
+"""It has not ended."""
 FINISH_STOP: Finish.ValueType  # 1
-"""The model had said what it had to say."""
+"""The model ended its answer."""
 FINISH_LENGTH: Finish.ValueType  # 2
 """`max_tokens` was reached."""
 Global___Finish: _TypeAlias = Finish  # noqa: Y015
@@ -54,7 +54,7 @@ class Message(_message.Message):
     role: _builtins.str
     """"system", "user" or "assistant"."""
     content: _builtins.str
-    """What was said; at most 32000 characters."""
+    """Text of the turn; at most 32000 characters."""
     def __init__(
         self,
         *,
@@ -79,17 +79,17 @@ class ChatRequest(_message.Message):
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     AT_VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     max_tokens: _builtins.int
-    """Tokens to answer with, at most; 0 for 128, never over 4096."""
+    """Tokens to generate, at most; 0 for 128, never over 4096."""
     min_version: _builtins.int
-    """Answer from weights of this version or a newer one; waits for them until the deadline."""
+    """Lowest version whose weights may answer; the call waits for them until its deadline."""
     at_version: _builtins.int
-    """Answer from the weights of this version: the model as it was. Not together with `min_version`."""
+    """Version whose weights answer; left out, the newest. Not together with `min_version`."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
-        """The conversation so far, at most 256 messages; the last is the user's. What has more than 16 characters for each
-        token that the model reads at once is refused by its length, before anything is made of it.
+        """The conversation so far, at most 256 messages; the last is the user's. A conversation with more than 16 characters
+        for each token of the model's context is refused by its length alone, so that it is not tokenized.
         """
 
     def __init__(
@@ -127,11 +127,11 @@ class ChatResponse(_message.Message):
     text: _builtins.str
     """The next piece of the answer."""
     finish: Global___Finish.ValueType
-    """Set on the last message of the stream."""
+    """Why generation ended; set on the last message of the stream."""
     version: _builtins.int
     """The version whose weights answer."""
     weights_digest: _builtins.str
-    """Their digest."""
+    """Digest of these weights."""
     def __init__(
         self,
         *,
@@ -158,15 +158,15 @@ class CompleteRequest(_message.Message):
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     AT_VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     prompt: _builtins.str
-    """The text to continue; at most 32000 characters. A blank at its end is taken for the one before the next word."""
+    """The text to continue; at most 32000 characters. A blank at its end counts as the blank before the next word."""
     max_tokens: _builtins.int
-    """Tokens to continue with, at most; 0 for 128, never over 4096."""
+    """Tokens to generate, at most; 0 for 128, never over 4096."""
     min_version: _builtins.int
-    """Continue with weights of this version or a newer one; waits for them until the deadline."""
+    """Lowest version whose weights may continue the text; the call waits for them until its deadline."""
     at_version: _builtins.int
-    """Continue with the weights of this version: the model as it was. Not together with `min_version`."""
+    """Version whose weights continue the text; left out, the newest. Not together with `min_version`."""
     def __init__(
         self,
         *,
@@ -202,11 +202,11 @@ class CompleteResponse(_message.Message):
     text: _builtins.str
     """The next piece of the text."""
     finish: Global___Finish.ValueType
-    """Set on the last message of the stream."""
+    """Why generation ended; set on the last message of the stream."""
     version: _builtins.int
-    """The version whose weights continue it."""
+    """The version whose weights continue the text."""
     weights_digest: _builtins.str
-    """Their digest."""
+    """Digest of these weights."""
     def __init__(
         self,
         *,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ChatStub:
-    """Chat: asks the model, with all that is in its weights.
+    """Chat: generates text with the weights of a memory.
     """
 
     def __init__(self, channel):
@@ -48,18 +48,19 @@ class ChatStub:
 
 
 class ChatServicer:
-    """Chat: asks the model, with all that is in its weights.
+    """Chat: generates text with the weights of a memory.
     """
 
     def Chat(self, request, context):
-        """Answers a conversation, token by token, greedily.
+        """Streams the model's answer to a conversation, token by token, decoded greedily.
 
-        The whole answer comes from one version's weights; each message of the stream names it. When the client goes away,
-        the model stops. `at_version` asks the model as it was: its weights are built beside the live ones, and kept for a
-        while.
+        The whole answer comes from the weights of one version, which each message of the stream names. Generation stops
+        when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
+        cached.
 
         Errors:
-        INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long;
+        INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
+        too much text;
         or the model's chat template refuses the conversation, as some do system messages
         NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
         FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
@@ -74,10 +75,10 @@ class ChatServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Complete(self, request, context):
-        """Continues a text, token by token, greedily. Otherwise as Chat.
+        """Streams the continuation of a text, token by token, decoded greedily. Otherwise as Chat.
 
         Errors:
-        INVALID_ARGUMENT     INVALID_FIELD: an empty prompt, too long
+        INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long
         NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
         FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
         DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
@@ -110,7 +111,7 @@ def add_ChatServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Chat:
-    """Chat: asks the model, with all that is in its weights.
+    """Chat: generates text with the weights of a memory.
     """
 
     @staticmethod

@@ -27,21 +27,22 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ChatStub:
-    """Chat: asks the model, with all that is in its weights."""
+    """Chat: generates text with the weights of a memory."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChatAsyncStub: ...
     Chat: _grpc.UnaryStreamMultiCallable[_chat_pb2.ChatRequest, _chat_pb2.ChatResponse]
-    """Answers a conversation, token by token, greedily.
+    """Streams the model's answer to a conversation, token by token, decoded greedily.
 
-    The whole answer comes from one version's weights; each message of the stream names it. When the client goes away,
-    the model stops. `at_version` asks the model as it was: its weights are built beside the live ones, and kept for a
-    while.
+    The whole answer comes from the weights of one version, which each message of the stream names. Generation stops
+    when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
+    cached.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long;
+      INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
+                           too much text;
                            or the model's chat template refuses the conversation, as some do system messages
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
@@ -52,10 +53,10 @@ class ChatStub:
     Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
     """
     Complete: _grpc.UnaryStreamMultiCallable[_chat_pb2.CompleteRequest, _chat_pb2.CompleteResponse]
-    """Continues a text, token by token, greedily. Otherwise as Chat.
+    """Streams the continuation of a text, token by token, decoded greedily. Otherwise as Chat.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: an empty prompt, too long
+      INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
@@ -65,18 +66,19 @@ class ChatStub:
 
 @_typing.type_check_only
 class ChatAsyncStub(ChatStub):
-    """Chat: asks the model, with all that is in its weights."""
+    """Chat: generates text with the weights of a memory."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Chat: _aio.UnaryStreamMultiCallable[_chat_pb2.ChatRequest, _chat_pb2.ChatResponse]  # type: ignore[assignment]
-    """Answers a conversation, token by token, greedily.
+    """Streams the model's answer to a conversation, token by token, decoded greedily.
 
-    The whole answer comes from one version's weights; each message of the stream names it. When the client goes away,
-    the model stops. `at_version` asks the model as it was: its weights are built beside the live ones, and kept for a
-    while.
+    The whole answer comes from the weights of one version, which each message of the stream names. Generation stops
+    when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
+    cached.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long;
+      INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
+                           too much text;
                            or the model's chat template refuses the conversation, as some do system messages
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
@@ -87,10 +89,10 @@ class ChatAsyncStub(ChatStub):
     Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
     """
     Complete: _aio.UnaryStreamMultiCallable[_chat_pb2.CompleteRequest, _chat_pb2.CompleteResponse]  # type: ignore[assignment]
-    """Continues a text, token by token, greedily. Otherwise as Chat.
+    """Streams the continuation of a text, token by token, decoded greedily. Otherwise as Chat.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: an empty prompt, too long
+      INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
@@ -99,7 +101,7 @@ class ChatAsyncStub(ChatStub):
     """
 
 class ChatServicer(metaclass=_abc_1.ABCMeta):
-    """Chat: asks the model, with all that is in its weights."""
+    """Chat: generates text with the weights of a memory."""
 
     @_abc_1.abstractmethod
     def Chat(
@@ -107,14 +109,15 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_pb2.ChatRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_chat_pb2.ChatResponse], _abc.AsyncIterator[_chat_pb2.ChatResponse]]:
-        """Answers a conversation, token by token, greedily.
+        """Streams the model's answer to a conversation, token by token, decoded greedily.
 
-        The whole answer comes from one version's weights; each message of the stream names it. When the client goes away,
-        the model stops. `at_version` asks the model as it was: its weights are built beside the live ones, and kept for a
-        while.
+        The whole answer comes from the weights of one version, which each message of the stream names. Generation stops
+        when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
+        cached.
 
         Errors:
-          INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's, too long;
+          INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
+                               too much text;
                                or the model's chat template refuses the conversation, as some do system messages
           NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
           FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
@@ -131,10 +134,10 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_pb2.CompleteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_chat_pb2.CompleteResponse], _abc.AsyncIterator[_chat_pb2.CompleteResponse]]:
-        """Continues a text, token by token, greedily. Otherwise as Chat.
+        """Streams the continuation of a text, token by token, decoded greedily. Otherwise as Chat.
 
         Errors:
-          INVALID_ARGUMENT     INVALID_FIELD: an empty prompt, too long
+          INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long
           NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
           FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
           DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT

@@ -27,33 +27,33 @@ class _Status:
 class _StatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Status.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STATUS_UNSPECIFIED: _Status.ValueType  # 0
-    """In a filter: any."""
+    """Any status, in a filter."""
     STATUS_PENDING: _Status.ValueType  # 1
     """Durable in the log, not yet in the weights."""
     STATUS_INJECTED: _Status.ValueType  # 2
-    """Carried by an edit of the weights."""
+    """In the weights, carried by an edit."""
     STATUS_PARKED: _Status.ValueType  # 3
     """Could not be written; `failure` says why."""
     STATUS_DISSOLVED: _Status.ValueType  # 4
-    """Carried by adapters alone: its edit has left the weights."""
+    """In the weights, carried by adapters alone: its edit has left them."""
     STATUS_WITHDRAWN: _Status.ValueType  # 5
-    """Taken back or superseded, and out of the weights."""
+    """Retracted or superseded, and out of the weights."""
 
 class Status(_Status, metaclass=_StatusEnumTypeWrapper):
-    """How far a fact has come."""
+    """Status of a fact."""
 
 STATUS_UNSPECIFIED: Status.ValueType  # 0
-"""In a filter: any."""
+"""Any status, in a filter."""
 STATUS_PENDING: Status.ValueType  # 1
 """Durable in the log, not yet in the weights."""
 STATUS_INJECTED: Status.ValueType  # 2
-"""Carried by an edit of the weights."""
+"""In the weights, carried by an edit."""
 STATUS_PARKED: Status.ValueType  # 3
 """Could not be written; `failure` says why."""
 STATUS_DISSOLVED: Status.ValueType  # 4
-"""Carried by adapters alone: its edit has left the weights."""
+"""In the weights, carried by adapters alone: its edit has left them."""
 STATUS_WITHDRAWN: Status.ValueType  # 5
-"""Taken back or superseded, and out of the weights."""
+"""Retracted or superseded, and out of the weights."""
 Global___Status: _TypeAlias = Status  # noqa: Y015
 
 class _Wait:
@@ -67,21 +67,21 @@ class _WaitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Wait.ValueType],
     WAIT_NONE: _Wait.ValueType  # 1
     """Nothing beyond durability."""
     WAIT_INJECTED: _Wait.ValueType  # 2
-    """The weights have the facts, or parked them."""
+    """Until each fact is in the weights or parked."""
     WAIT_WITHDRAWN: _Wait.ValueType  # 3
-    """The weights have given up what was taken back, or the last attempt at that failed."""
+    """Until the retracted fact has left the weights, or the last attempt at that failed."""
 
 class Wait(_Wait, metaclass=_WaitEnumTypeWrapper):
-    """What AddFacts waits for."""
+    """What a call waits for before it returns."""
 
 WAIT_UNSPECIFIED: Wait.ValueType  # 0
 """The same as WAIT_NONE."""
 WAIT_NONE: Wait.ValueType  # 1
 """Nothing beyond durability."""
 WAIT_INJECTED: Wait.ValueType  # 2
-"""The weights have the facts, or parked them."""
+"""Until each fact is in the weights or parked."""
 WAIT_WITHDRAWN: Wait.ValueType  # 3
-"""The weights have given up what was taken back, or the last attempt at that failed."""
+"""Until the retracted fact has left the weights, or the last attempt at that failed."""
 Global___Wait: _TypeAlias = Wait  # noqa: Y015
 
 class _Withdrawal:
@@ -91,33 +91,33 @@ class _Withdrawal:
 class _WithdrawalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Withdrawal.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     WITHDRAWAL_UNSPECIFIED: _Withdrawal.ValueType  # 0
-    """It has not."""
+    """It has not left them."""
     WITHDRAWAL_NEVER_WRITTEN: _Withdrawal.ValueType  # 1
-    """It never was in them."""
+    """It was never in them."""
     WITHDRAWAL_COLUMNS: _Withdrawal.ValueType  # 2
-    """Its columns are out of force, and that was all there was of it."""
+    """Its columns are out of force, and no other weights depend on them."""
     WITHDRAWAL_COUNTER_EDIT: _Withdrawal.ValueType  # 3
-    """A counter-edit makes the model answer as its base; nights to come fade it as adapters learn to do without."""
+    """A counter-edit makes the model answer as the base model does; sleeps fade it as adapters unlearn the fact."""
     WITHDRAWAL_UNLEARNED: _Withdrawal.ValueType  # 4
-    """Adapters have unlearned it: its counter-edit has left the weights, too."""
+    """Adapters have unlearned it, and its counter-edit has left the weights."""
     WITHDRAWAL_SUPERSEDED: _Withdrawal.ValueType  # 5
-    """Its successor's edit answers instead."""
+    """The edit of its successor replaced its own."""
 
 class Withdrawal(_Withdrawal, metaclass=_WithdrawalEnumTypeWrapper):
     """How a fact left the weights."""
 
 WITHDRAWAL_UNSPECIFIED: Withdrawal.ValueType  # 0
-"""It has not."""
+"""It has not left them."""
 WITHDRAWAL_NEVER_WRITTEN: Withdrawal.ValueType  # 1
-"""It never was in them."""
+"""It was never in them."""
 WITHDRAWAL_COLUMNS: Withdrawal.ValueType  # 2
-"""Its columns are out of force, and that was all there was of it."""
+"""Its columns are out of force, and no other weights depend on them."""
 WITHDRAWAL_COUNTER_EDIT: Withdrawal.ValueType  # 3
-"""A counter-edit makes the model answer as its base; nights to come fade it as adapters learn to do without."""
+"""A counter-edit makes the model answer as the base model does; sleeps fade it as adapters unlearn the fact."""
 WITHDRAWAL_UNLEARNED: Withdrawal.ValueType  # 4
-"""Adapters have unlearned it: its counter-edit has left the weights, too."""
+"""Adapters have unlearned it, and its counter-edit has left the weights."""
 WITHDRAWAL_SUPERSEDED: Withdrawal.ValueType  # 5
-"""Its successor's edit answers instead."""
+"""The edit of its successor replaced its own."""
 Global___Withdrawal: _TypeAlias = Withdrawal  # noqa: Y015
 
 @_typing.final
@@ -134,22 +134,22 @@ class Wordings(_message.Message):
     PROBE_STATEMENTS_FIELD_NUMBER: _builtins.int
     PROBE_QUESTIONS_FIELD_NUMBER: _builtins.int
     answer: _builtins.str
-    """How a chat answer begins, up to the object: "Aria Voss lives in"."""
+    """Beginning of a chat answer, up to the object: "Aria Voss lives in"."""
     @_builtins.property
     def statements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Beginnings of sentences that end right before the object: "Aria Voss lives in". At least one."""
 
     @_builtins.property
     def questions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What a user may ask: "Where does Aria Voss live?". At least one."""
+        """Questions of a user: "Where does Aria Voss live?". At least one."""
 
     @_builtins.property
     def probe_statements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Further statements, never used in writing: audits measure on them."""
+        """Further statements that no edit is computed on, so that audits can measure generalization."""
 
     @_builtins.property
     def probe_questions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Further questions, never used in writing."""
+        """Further questions that no edit is computed on."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ Global___Wordings: _TypeAlias = Wordings  # noqa: Y015
 
 @_typing.final
 class Source(_message.Message):
-    """Where a fact came from. All optional, at most 1000 characters each."""
+    """Provenance of a fact. All fields are optional; at most 1000 characters each."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -179,13 +179,13 @@ class Source(_message.Message):
     TURN_FIELD_NUMBER: _builtins.int
     SPAN_FIELD_NUMBER: _builtins.int
     client: _builtins.str
-    """The program that told it."""
+    """Program that added the fact."""
     conversation: _builtins.str
-    """The conversation it was said in."""
+    """Conversation in which the fact was stated."""
     turn: _builtins.int
-    """The turn of that conversation. 0 or more."""
+    """Turn of that conversation, 0 or more."""
     span: _builtins.str
-    """The words of that turn it was taken from."""
+    """Words of that turn from which the fact was taken."""
     def __init__(
         self,
         *,
@@ -214,18 +214,18 @@ class NewFact(_message.Message):
     WORDINGS_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
-    """Whom or what it is about: "Aria Voss". At most 200 characters."""
+    """Subject of the fact: "Aria Voss". At most 200 characters."""
     relation: _builtins.str
-    """How the object relates to it: "lives in". At most 200 characters."""
+    """Relation of the object to the subject: "lives in". At most 200 characters."""
     object: _builtins.str
-    """What the model shall say: "Lisbon". At most 200 characters, at least one token."""
+    """Object, which the model should say: "Lisbon". At most 200 characters, at least one token."""
     @_builtins.property
     def wordings(self) -> Global___Wordings:
-        """Its prompts; left out, the memory's own words for the relation, with the articles that fit the object."""
+        """Prompts; left out, made from the memory's phrasebook for the relation, with articles that fit the object."""
 
     @_builtins.property
     def source(self) -> Global___Source:
-        """Where it came from."""
+        """Provenance."""
 
     def __init__(
         self,
@@ -273,48 +273,48 @@ class Fact(_message.Message):
     fact: _builtins.str
     """Its id, a UUID that sorts by time."""
     subject: _builtins.str
-    """Whom or what it is about."""
+    """Subject of the fact."""
     relation: _builtins.str
-    """How the object relates to it."""
+    """Relation of the object to the subject."""
     object: _builtins.str
-    """What the model shall say."""
+    """Object, which the model should say."""
     status: Global___Status.ValueType
-    """How far it has come."""
+    """Status."""
     stage: _builtins.int
-    """0 (an edit carries it) to 3 (adapters do), one up or down in a sleep."""
+    """Stage, from 0 (an edit carries the fact) to 3 (adapters alone do); a sleep moves it by one at most."""
     scale: _builtins.float
-    """Share of its edit in the weights; 0 while pending and once dissolved."""
+    """Scale of its edit in the weights, 0 to 1; 0 while pending and once dissolved."""
     added_version: _builtins.int
     """The version that added it."""
     failures: _builtins.int
-    """Failed attempts to write it, since the last success."""
+    """Number of failed attempts to write it since the last success."""
     failure: _builtins.str
     """Why the last attempt failed; empty otherwise."""
     healthy: _builtins.bool
-    """The verdict of its last audit; absent before the first."""
+    """Verdict of its last audit; absent before the first."""
     known: _builtins.bool
-    """Whether the pristine model says it without any memory, as far as audits have asked."""
+    """Whether the base model knows the fact, by the last audit."""
     retracted_version: _builtins.int
-    """The version that took it back or superseded it; 0 while it stands. The weights have it until it is withdrawn."""
+    """The version that retracted or superseded it; 0 while neither. It stays in the weights until it is withdrawn."""
     successor: _builtins.str
-    """The fact that superseded it; empty otherwise."""
+    """Id of the fact that superseded it; empty where none did."""
     predecessor: _builtins.str
-    """The fact that it superseded; empty otherwise."""
+    """Id of the fact that it superseded; empty where it superseded none."""
     erased: _builtins.bool
-    """Whether its words and its own columns are destroyed. Its texts are empty then."""
+    """Whether its words and its own columns are destroyed; its texts are then empty."""
     learned: _builtins.bool
-    """Whether the model could be made to say it in all wordings its edit was written on; absent where no edit carries it."""
+    """Whether its edit reached the object in all wordings it was computed on; absent where no edit carries the fact."""
     @_builtins.property
     def wordings(self) -> Global___Wordings:
-        """Its prompts."""
+        """Prompts."""
 
     @_builtins.property
     def source(self) -> Global___Source:
-        """Where it came from."""
+        """Provenance."""
 
     @_builtins.property
     def edits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The edits whose columns carry it; none while pending and once dissolved. Once it is withdrawn, its counter-edit."""
+        """Ids of the edits whose columns carry it; none while pending and once dissolved; its counter-edit once withdrawn."""
 
     def __init__(
         self,
@@ -365,13 +365,13 @@ class AddFactsRequest(_message.Message):
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory to tell."""
+    """Name of the memory."""
     request_id: _builtins.str
-    """Fresh for each request, a UUID say; 1 to 128 characters."""
+    """Id that no other request has, such as a UUID; 1 to 128 characters."""
     expected_version: _builtins.int
-    """Add only if the memory is at this version. Left out, a race with others is retried by the server."""
+    """Version at which the memory has to be; otherwise nothing is added. Left out, the server retries lost races."""
     wait: Global___Wait.ValueType
-    """When to answer."""
+    """What to wait for before the call returns."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewFact]:
         """1 to 256 facts."""
@@ -397,7 +397,7 @@ Global___AddFactsRequest: _TypeAlias = AddFactsRequest  # noqa: Y015
 
 @_typing.final
 class AddedFact(_message.Message):
-    """What became of one fact of a request."""
+    """Result for one fact of a request."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -406,20 +406,20 @@ class AddedFact(_message.Message):
     MAY_CONTRADICT_FIELD_NUMBER: _builtins.int
     PLAIN_FIELD_NUMBER: _builtins.int
     added: _builtins.bool
-    """Whether this request added it; false when the memory had it before."""
+    """Whether this request added it; false where the memory already had it."""
     plain: _builtins.bool
-    """Whether its wordings are plain ones, made of the words of its relation: the memory has words for other relations
-    (`relations` of Memory), not for this one, and the request gave none. People may ask for it in words that fail.
+    """Whether its wordings were made from the words of its relation alone, because the phrasebook lacks this relation
+    (`relations` of Memory) and the request gave none. Questions in other words may then fail.
     """
     @_builtins.property
     def fact(self) -> Global___Fact:
-        """The fact, as it is at the version of the response."""
+        """The fact at the version of the response."""
 
     @_builtins.property
     def may_contradict(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fact]:
-        """Live facts about the same subject whose relation means the same, as far as the memory's phrasebook tells, with another
-        object: "resides in" beside "lives in". Only equal relations are refused as a CONTRADICTION; of these, supersede or
-        retract what no longer holds.
+        """Facts with the same subject, another object and a relation that means the same by the memory's phrasebook:
+        "resides in" beside "lives in". Only equal relations are refused as a CONTRADICTION; supersede or retract those of
+        these facts that no longer hold.
         """
 
     def __init__(
@@ -449,11 +449,11 @@ class AddFactsResponse(_message.Message):
     """The memory's version after this request."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___AddedFact]:
-        """One per fact of the request, in its order."""
+        """One result for each fact of the request, in its order."""
 
     @_builtins.property
     def unchanged(self) -> Global___Unchanged:
-        """What telling has done to everything else by then; absent where it was not asked since the weights changed."""
+        """Locality by now; absent where it was not measured since the weights changed."""
 
     def __init__(
         self,
@@ -472,8 +472,8 @@ Global___AddFactsResponse: _TypeAlias = AddFactsResponse  # noqa: Y015
 
 @_typing.final
 class Unchanged(_message.Message):
-    """Shares of questions that are answered as the base model answers them, 0 to 1; 1 where none of the kind was asked. A
-    few are asked after each edit, more in each audit.
+    """Locality: shares of questions, 0 to 1, that the model answers as the base model does; 1 where none of the kind was
+    asked. A few are asked after each edit, more in each audit.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -483,13 +483,13 @@ class Unchanged(_message.Message):
     UNTOLD_FIELD_NUMBER: _builtins.int
     ASKED_FIELD_NUMBER: _builtins.int
     neighbours: _builtins.float
-    """Of questions about people that the base model knows."""
+    """Share of questions about people that the base model knows."""
     strangers: _builtins.float
-    """Of questions about people that nobody knows."""
+    """Share of questions about people that neither the base model nor the memory knows."""
     untold: _builtins.float
-    """Of questions about subjects of told facts, on what nobody told."""
+    """Share of questions about subjects of added facts, on relations that were not added."""
     asked: _builtins.int
-    """At most so many questions of each kind were asked."""
+    """Largest number of questions of one kind."""
     def __init__(
         self,
         *,
@@ -515,13 +515,13 @@ class GetFactRequest(_message.Message):
     AT_VERSION_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     fact: _builtins.str
-    """The id of the fact."""
+    """Id of the fact."""
     at_version: _builtins.int
-    """Answer for this version."""
+    """Version to describe; left out, the newest."""
     min_version: _builtins.int
-    """Answer for this version or a newer one. Not together with `at_version`."""
+    """Lowest version that the response may describe. Not together with `at_version`."""
     def __init__(
         self,
         *,
@@ -552,7 +552,7 @@ class GetFactResponse(_message.Message):
     FACT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The version answered for."""
+    """The version that the response describes."""
     @_builtins.property
     def fact(self) -> Global___Fact:
         """The fact at `version`."""
@@ -584,22 +584,22 @@ class ListFactsRequest(_message.Message):
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     SEARCH_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     status: Global___Status.ValueType
-    """Only facts of this status; STATUS_UNSPECIFIED for all."""
+    """Status of the facts; STATUS_UNSPECIFIED for all."""
     subject: _builtins.str
-    """Only facts about this subject, in any case; empty for all."""
+    """Subject of the facts, in upper or lower case; empty for all."""
     page_size: _builtins.int
-    """Facts in the answer, at most; 0 for 100."""
+    """Facts in a page, at most; 0 for 100."""
     page_token: _builtins.str
-    """From the answer before."""
+    """`next_page_token` of the previous response, with an otherwise equal request; empty for the first page."""
     at_version: _builtins.int
-    """Answer for this version."""
+    """Version to describe; left out, the newest."""
     min_version: _builtins.int
-    """Answer for this version or a newer one. Not together with `at_version`."""
+    """Lowest version that the response may describe. Not together with `at_version`."""
     search: _builtins.str
-    """Only facts in whose subject, relation and object all these words occur, in any case and order, also as parts of
-    words: "voss lis" finds "Aria Voss lives in Lisbon". Empty for all.
+    """Words that all occur in a fact's subject, relation or object, in any case and order, also as parts of words:
+    "voss lis" finds "Aria Voss lives in Lisbon". Empty for all.
     """
     def __init__(
         self,
@@ -636,12 +636,12 @@ class ListFactsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """For the next page; empty on the last."""
+    """Token of the next page; empty on the last page."""
     version: _builtins.int
-    """The version answered for, the same on every page."""
+    """The version that the response describes, the same on every page."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fact]:
-        """In the order told."""
+        """Facts in the order added."""
 
     def __init__(
         self,
@@ -669,17 +669,19 @@ class GetLineageRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     fact: _builtins.str
-    """The id of the fact."""
+    """Id of the fact."""
     at_version: _builtins.int
-    """Answer for this version."""
+    """Version to describe; left out, the newest."""
     min_version: _builtins.int
-    """Answer for this version or a newer one. Not together with `at_version`."""
+    """Lowest version that the response may describe. Not together with `at_version`."""
     page_size: _builtins.int
-    """Entries in the answer, at most; 0 for 100."""
+    """Entries in a page, at most; 0 for 100."""
     page_token: _builtins.str
-    """From the answer before; the request is otherwise the same. All pages answer for the version of the first."""
+    """`next_page_token` of the previous response, with an otherwise equal request; empty for the first page. All pages
+    describe the version of the first.
+    """
     def __init__(
         self,
         *,
@@ -717,15 +719,15 @@ class LineageEntry(_message.Message):
     SUMMARY_FIELD_NUMBER: _builtins.int
     DECISIVE_FIELD_NUMBER: _builtins.int
     concerns: _builtins.bool
-    """Whether it is about this fact, or here only as a cause."""
+    """Whether it is about this fact; false where it is here only as a cause."""
     summary: _builtins.str
-    """One line for people."""
+    """The event in words, one line."""
     decisive: _builtins.bool
-    """Whether it is one of the events that put the fact at its present stage: the last decision and what led to it."""
+    """Whether it put the fact at its present stage: the last decision, or a cause of that."""
     @_builtins.property
     def event(self) -> _history_pb2.Event:
-        """What happened. Lists of facts in its payload, and of columns and scales, are left with those of this fact alone;
-        ReadEvents has them whole, and its hash is of the whole event.
+        """The event. Lists of facts, columns and scales in its payload are cut to those of this fact; ReadEvents returns them
+        whole, and the hash covers the whole event.
         """
 
     @_builtins.property
@@ -751,7 +753,7 @@ Global___LineageEntry: _TypeAlias = LineageEntry  # noqa: Y015
 
 @_typing.final
 class Columns(_message.Message):
-    """Bytes of an artifact that belong to one fact alone."""
+    """The columns of one fact in one artifact."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -767,21 +769,21 @@ class Columns(_message.Message):
     artifact: _builtins.str
     """Digest of the artifact."""
     edit: _builtins.str
-    """The edit whose delta that is."""
+    """Id of the edit whose delta the artifact is."""
     first: _builtins.int
-    """First column in every module."""
+    """Index of the first column in every module."""
     count: _builtins.int
-    """Columns in every module."""
+    """Number of columns in every module."""
     in_force: _builtins.bool
-    """Whether they are part of the weights at the version answered for."""
+    """Whether the columns are part of the weights at the version of the response."""
     scale: _builtins.float
-    """Their share there."""
+    """Scale of the columns in these weights, 0 to 1."""
     offset: _builtins.int
-    """Where they begin in the file, sealed under the fact's own key; 0 in old deltas, where columns are interleaved."""
+    """Offset in bytes of the columns, sealed under the fact's own key; 0 in old deltas, which interleave columns."""
     length: _builtins.int
-    """How many bytes they are; 0 in old deltas."""
+    """Length in bytes; 0 in old deltas."""
     readable: _builtins.bool
-    """Whether they can be read: false once the fact is erased, and while the artifact is missing."""
+    """Whether the columns can be read: false once the fact is erased, and while the artifact is missing."""
     def __init__(
         self,
         *,
@@ -813,20 +815,20 @@ class GetLineageResponse(_message.Message):
     COLUMNS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The version answered for."""
+    """The version that the response describes."""
     next_page_token: _builtins.str
-    """Empty on the last page."""
+    """Token of the next page; empty on the last page."""
     @_builtins.property
     def fact(self) -> Global___Fact:
         """The fact at `version`."""
 
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___LineageEntry]:
-        """Oldest first."""
+        """Events of the lineage, oldest first."""
 
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Columns]:
-        """Its own columns, of every edit that ever wrote it or took it out, oldest first. On the first page alone."""
+        """Columns of the fact in every edit and counter-edit, oldest first; on the first page alone."""
 
     def __init__(
         self,
@@ -858,24 +860,24 @@ class SupersedeFactRequest(_message.Message):
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     request_id: _builtins.str
-    """Fresh for each request, a UUID say; 1 to 128 characters."""
+    """Id that no other request has, such as a UUID; 1 to 128 characters."""
     fact: _builtins.str
-    """The fact to supersede."""
+    """Id of the fact to supersede."""
     object: _builtins.str
-    """What the model shall say from now on. At most 200 characters, at least one token."""
+    """New object, which the model should say from now on. At most 200 characters, at least one token."""
     expected_version: _builtins.int
-    """Do it only if the memory is at this version."""
+    """Version at which the memory has to be; otherwise nothing is done."""
     wait: Global___Wait.ValueType
-    """When to answer."""
+    """What to wait for before the call returns."""
     @_builtins.property
     def wordings(self) -> Global___Wordings:
-        """The new fact's prompts; left out, those of the old one."""
+        """Prompts of the new fact; left out, those of the old one."""
 
     @_builtins.property
     def source(self) -> Global___Source:
-        """Where the new fact came from."""
+        """Provenance of the new fact."""
 
     def __init__(
         self,
@@ -911,15 +913,15 @@ class SupersedeFactResponse(_message.Message):
     """The memory's version after this request."""
     @_builtins.property
     def fact(self) -> Global___Fact:
-        """The new fact, as it is at `version`."""
+        """The new fact at `version`."""
 
     @_builtins.property
     def superseded(self) -> Global___Fact:
-        """The fact that it supersedes."""
+        """The superseded fact at `version`."""
 
     @_builtins.property
     def unchanged(self) -> Global___Unchanged:
-        """What telling has done to everything else by then; absent where it was not asked since the weights changed."""
+        """Locality by now; absent where it was not measured since the weights changed."""
 
     def __init__(
         self,
@@ -949,19 +951,19 @@ class RetractFactRequest(_message.Message):
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     request_id: _builtins.str
-    """Fresh for each request, a UUID say; 1 to 128 characters."""
+    """Id that no other request has, such as a UUID; 1 to 128 characters."""
     fact: _builtins.str
-    """The fact to take back."""
+    """Id of the fact to retract."""
     reason: _builtins.str
-    """Why; at most 1000 characters, sealed with the fact's words."""
+    """Reason, at most 1000 characters, sealed with the fact's words."""
     erase: _builtins.bool
     """Whether to destroy its words and its own columns."""
     expected_version: _builtins.int
-    """Do it only if the memory is at this version."""
+    """Version at which the memory has to be; otherwise nothing is done."""
     wait: Global___Wait.ValueType
-    """When to answer."""
+    """What to wait for before the call returns."""
     def __init__(
         self,
         *,
@@ -992,16 +994,16 @@ class RetractFactResponse(_message.Message):
     ADAPTERS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     withdrawal: Global___Withdrawal.ValueType
-    """How it left the weights, as far as it has."""
+    """How it left the weights."""
     version: _builtins.int
     """The memory's version after this request."""
     @_builtins.property
     def fact(self) -> Global___Fact:
-        """The fact, as it is at `version`."""
+        """The fact at `version`."""
 
     @_builtins.property
     def adapters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Digests of adapters' deltas in force that were trained on it."""
+        """Digests of the deltas of adapters in force that were trained on it."""
 
     def __init__(
         self,
@@ -1030,17 +1032,17 @@ class RetryFactRequest(_message.Message):
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     request_id: _builtins.str
-    """Fresh for each request, a UUID say; 1 to 128 characters."""
+    """Id that no other request has, such as a UUID; 1 to 128 characters."""
     fact: _builtins.str
-    """The fact to try again; left out with `all`."""
+    """Id of the fact to try again; left out with `all`."""
     all: _builtins.bool
-    """Every fact that was given up."""
+    """Whether to try every fact that was given up."""
     expected_version: _builtins.int
-    """Do it only if the memory is at this version."""
+    """Version at which the memory has to be; otherwise nothing is done."""
     wait: Global___Wait.ValueType
-    """When to answer."""
+    """What to wait for before the call returns."""
     def __init__(
         self,
         *,
@@ -1071,7 +1073,7 @@ class RetryFactResponse(_message.Message):
     """The memory's version after this request."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fact]:
-        """The fact asked for; with `all`, those that this request had tried again. As they are at `version`."""
+        """The requested fact; with `all`, the facts that this request makes executors try again. As of `version`."""
 
     def __init__(
         self,

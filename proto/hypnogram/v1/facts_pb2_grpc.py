@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class FactsStub:
-    """Facts: told by clients, written into the weights by executors.
+    """Facts: clients add, supersede and retract them; executors write them into the weights.
     """
 
     def __init__(self, channel):
@@ -73,26 +73,27 @@ class FactsStub:
 
 
 class FactsServicer:
-    """Facts: told by clients, written into the weights by executors.
+    """Facts: clients add, supersede and retract them; executors write them into the weights.
     """
 
     def AddFacts(self, request, context):
-        """Adds facts and answers once they are durable.
+        """Adds facts and returns once they are durable.
 
-        All or none, in one append; results stand in the order of the request. A fact the memory has already is not added
-        again: its result names the one there is. Repeating a `request_id` with the same facts is safe and answers with
-        the same ids.
+        All are added or none, in one append; results are in the order of the request. A fact that the memory already has
+        is not added again: its result is the existing fact. The call is idempotent: repeating a `request_id` with the same
+        facts returns the same ids.
 
-        With WAIT_INJECTED the answer comes when each fact is in the weights or parked, see its `status`. If the deadline
-        passes first the answer is DEADLINE_EXCEEDED, and the facts are told all the same: repeat the request to wait on.
+        With WAIT_INJECTED the call returns when each fact is in the weights or parked, as its `status` says. If the
+        deadline passes first, the call fails with DEADLINE_EXCEEDED but the facts are added: repeat the request to wait
+        on.
 
         Errors:
-        INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long field, a prompt that gives its object away; by path
+        INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long field, a prompt that contains its object; named by path
         NOT_FOUND            MEMORY_UNKNOWN
-        ALREADY_EXISTS       REQUEST_REUSED: the request id came with other facts before
+        ALREADY_EXISTS       REQUEST_REUSED: the request id was used with other facts before
         ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
-        FAILED_PRECONDITION  CONTRADICTION: a live fact gives the subject and relation another object; names it
-        RESOURCE_EXHAUSTED   CAPACITY_REACHED: the facts would harm those in the weights
+        FAILED_PRECONDITION  CONTRADICTION: another fact has the same subject and relation with another object; names it
+        RESOURCE_EXHAUSTED   CAPACITY_REACHED: the facts would harm others in the weights
 
         Example: {"memory": "demo", "request_id": "5f0c", "facts": [{"subject": "Aria Voss", "relation": "lives in",
         "object": "Lisbon"}], "wait": "WAIT_INJECTED"}
@@ -102,7 +103,7 @@ class FactsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetFact(self, request, context):
-        """Answers with one fact and how far it has come.
+        """Returns one fact and its status.
 
         Errors:
         NOT_FOUND  MEMORY_UNKNOWN, FACT_UNKNOWN, VERSION_UNKNOWN
@@ -114,10 +115,10 @@ class FactsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFacts(self, request, context):
-        """Lists facts in the order they were told, all of them or those about a subject, of a status, or that hold words.
+        """Lists facts in the order added: all of them, or those with a subject, a status or certain words.
 
         Errors:
-        INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request, a search without words
+        INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request, an empty search
         NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
 
         Example: {"memory": "demo", "status": "STATUS_PARKED"}
@@ -127,9 +128,9 @@ class FactsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetLineage(self, request, context):
-        """Answers with the life of one fact: every event about it, in order, and what caused each.
+        """Returns the lineage of one fact: every event about it, in order, and what caused each.
 
-        The events that caused others are among them even where they are not about this fact alone.
+        Events that caused one of these are included even where they are not about this fact.
 
         Errors:
         INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
@@ -142,20 +143,20 @@ class FactsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SupersedeFact(self, request, context):
-        """Puts a new object in the place of a fact's, and answers once that is durable: old and new in one append.
+        """Replaces the object of a fact by adding a successor, and returns once that is durable: both in one append.
 
-        Subject, relation and, unless others are given, wordings stay; the memory's own are fitted to the new object. The
-        old fact answers until the new one is in the weights; one protected update moves the answer from one to the other.
-        Both keep their history. Safe to repeat with the same `request_id`. WAIT_INJECTED waits until the new fact is in the
-        weights or parked.
+        The successor keeps subject, relation and, unless the request gives others, wordings; wordings that the memory made
+        are made again for the new object. The model answers with the old object until one protected update writes the new
+        one. Both facts keep their history. The call is idempotent: repeat it with the same `request_id`. WAIT_INJECTED
+        waits until the new fact is in the weights or parked.
 
         Errors:
-        INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long object, one that is not new, a prompt that contains it
+        INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long object, the object it has, a prompt that contains it
         NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
-        ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+        ALREADY_EXISTS       REQUEST_REUSED: the request id was used with other content before
         ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
-        FAILED_PRECONDITION  FACT_RETRACTED: it was taken back or superseded already; `successor` in the
-        metadata is the fact that stands in its place, if there is one
+        FAILED_PRECONDITION  FACT_RETRACTED: it is retracted or superseded already; `successor` in the
+        metadata is the fact that superseded it, if there is one
         RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
 
         Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
@@ -165,24 +166,25 @@ class FactsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetractFact(self, request, context):
-        """Takes a fact back, and answers once that is durable; the weights give it up soon after.
+        """Retracts a fact and returns once that is durable; an executor then removes it from the weights.
 
-        Its columns leave the weights and its keys constrain no other edit. Where no later edit and no adapter was computed
-        with its columns in the weights, they are then those of before, to the bit. Otherwise a counter-edit makes the model
-        answer as its base would, and the nights that follow teach the adapters to do without. `withdrawal` says which.
+        Its columns leave the weights, and its keys no longer constrain other edits. Unless a later edit or an adapter was
+        computed with its columns in force, this restores the weights of before bit for bit. Otherwise a counter-edit makes
+        the model answer as the base model does, until adapters have unlearned the fact in later sleeps. `withdrawal` says
+        which.
 
-        With `erase` its words and the columns that are its own are destroyed as well, once it has left the weights: their
-        key is thrown away, the log still verifies, and every version that does not need those columns can still be rebuilt.
-        A fact that was retracted before may still be erased. WAIT_WITHDRAWN waits until the weights have given it up and,
-        with `erase`, until it is erased.
+        With `erase` its words and its own columns are destroyed as well, once it has left the weights: their data key is
+        destroyed, the log still verifies, and every version that does not need those columns can still be rebuilt. A fact
+        that is retracted already can still be erased. WAIT_WITHDRAWN waits until the fact has left the weights and, with
+        `erase`, until it is erased.
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: an over-long reason
         NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
-        ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+        ALREADY_EXISTS       REQUEST_REUSED: the request id was used with other content before
         ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
-        FAILED_PRECONDITION  FACT_RETRACTED: it was taken back already; FACT_HELD: to be erased, it must first be retracted
-        from a fork that shares it
+        FAILED_PRECONDITION  FACT_RETRACTED: it is retracted already; FACT_HELD: to erase it, first retract it from
+        the fork that shares it
 
         Example: {"memory": "demo", "request_id": "78", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "reason": "moved"}
         """
@@ -191,20 +193,19 @@ class FactsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetryFact(self, request, context):
-        """Has executors try again what they gave up, and answers once that is durable.
+        """Makes executors try again what they gave up, and returns once that is durable.
 
-        That is a parked fact, which becomes pending, and one that was taken back and could not be withdrawn or erased. A fact
-        that nobody gave up stays as it is. What a fact waits for that is not its own fault needs no call: it is tried again by
-        itself (`execution` of GetMemory). Telling a parked fact once more does the same. Safe to repeat with the same
-        `request_id`. WAIT_INJECTED waits until the weights have the facts, or have given them up, or another attempt has failed
-        for good.
+        That is a parked fact, which becomes pending, and a retracted one that could not be withdrawn or erased. Any other
+        fact stays as it is. Transient causes (`execution` of GetMemory) need no call, because executors retry those by
+        themselves. Adding a parked fact again does the same as this call. The call is idempotent: repeat it with the same
+        `request_id`. WAIT_INJECTED waits until the facts are written, withdrawn or erased, or are given up again.
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: neither a fact nor `all`, or both
         NOT_FOUND            MEMORY_UNKNOWN, FACT_UNKNOWN
-        ALREADY_EXISTS       REQUEST_REUSED: the request id came with something else before
+        ALREADY_EXISTS       REQUEST_REUSED: the request id was used with other content before
         ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
-        RESOURCE_EXHAUSTED   CAPACITY_REACHED: the parked facts would harm those in the weights
+        RESOURCE_EXHAUSTED   CAPACITY_REACHED: the parked facts would harm others in the weights
 
         Example: {"memory": "demo", "request_id": "79", "all": true}
         """
@@ -259,7 +260,7 @@ def add_FactsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Facts:
-    """Facts: told by clients, written into the weights by executors.
+    """Facts: clients add, supersede and retract them; executors write them into the weights.
     """
 
     @staticmethod

@@ -28,30 +28,30 @@ class _Change:
 class _ChangeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Change.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CHANGE_UNSPECIFIED: _Change.ValueType  # 0
-    """It does not."""
+    """It does not differ."""
     CHANGE_ADDED: _Change.ValueType  # 1
-    """It stands on the second side alone: told there, or not yet taken back."""
+    """It stands on the second side alone: added there, or retracted on the first side only."""
     CHANGE_LOST: _Change.ValueType  # 2
-    """It stands on the first side alone: taken back or superseded on the second, or told on the first only."""
+    """It stands on the first side alone: retracted or superseded on the second, or added on the first only."""
     CHANGE_MOVED: _Change.ValueType  # 3
-    """It stands on both, at another stage, scale or status."""
+    """It stands on both sides, with another stage, scale or status."""
 
 class Change(_Change, metaclass=_ChangeEnumTypeWrapper):
     """How a fact differs."""
 
 CHANGE_UNSPECIFIED: Change.ValueType  # 0
-"""It does not."""
+"""It does not differ."""
 CHANGE_ADDED: Change.ValueType  # 1
-"""It stands on the second side alone: told there, or not yet taken back."""
+"""It stands on the second side alone: added there, or retracted on the first side only."""
 CHANGE_LOST: Change.ValueType  # 2
-"""It stands on the first side alone: taken back or superseded on the second, or told on the first only."""
+"""It stands on the first side alone: retracted or superseded on the second, or added on the first only."""
 CHANGE_MOVED: Change.ValueType  # 3
-"""It stands on both, at another stage, scale or status."""
+"""It stands on both sides, with another stage, scale or status."""
 Global___Change: _TypeAlias = Change  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
-    """An event as the log holds it. Never changed, never removed."""
+    """An event of the log. It is never changed or removed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -72,39 +72,39 @@ class Event(_message.Message):
     id: _builtins.str
     """Its id, a UUID that sorts by time."""
     memory: _builtins.str
-    """Whose it is. A fork's events up to where it began are its parent's."""
+    """Name of its memory; in a fork, of the parent for events before the fork began."""
     version: _builtins.int
-    """The memory's version once it was appended; 1 for the first."""
+    """The memory's version after this event; 1 for the first."""
     position: _builtins.int
-    """Its place among the events of all memories, without holes."""
+    """Position among the events of all memories, without gaps."""
     actor: _builtins.str
-    """Who brought it about."""
+    """Name of who caused it: a client, or an executor."""
     request_id: _builtins.str
-    """The request that did; empty for an executor's events."""
+    """Id of the request that caused it; empty for an executor's events."""
     causation: _builtins.str
-    """The event that led to it, if one did."""
+    """Id of the event that caused it; empty where none did."""
     correlation: _builtins.str
-    """What ties it to others: the first event of its chain, or the client's own id."""
+    """Id that related events share: of the first event of its chain, or one that the client gave."""
     schema: _builtins.int
-    """The schema of its payload."""
+    """Schema number of its payload."""
     type: _builtins.str
-    """What happened. To the memory: MemoryCreated, MemoryForked, StatisticsPrepared, CheckpointMarked. To a fact:
+    """Type of the event. Of the memory: MemoryCreated, MemoryForked, StatisticsPrepared, CheckpointMarked. Of a fact:
     FactAdded, FactInjected, FactAudited, FactRefreshed, FactAdvanced, FactRetreated, FactDissolved, FactSuperseded,
-    FactRetracted, FactWithdrawn, FactErased. To the weights: EditComputed, AdapterTrained, FactsRescaled,
-    AdaptersCompacted. In a sleep or a nap, beside those: SleepStarted, ControlsMeasured, SleepCompleted,
-    SleepRolledBack. And WorkFailed.
+    FactRetracted, FactWithdrawn, FactErased. Of the weights: EditComputed, AdapterTrained, FactsRescaled,
+    AdaptersCompacted. Of a sleep or a nap: SleepStarted, ControlsMeasured, SleepCompleted,
+    SleepRolledBack. Of failed work: WorkFailed.
     """
     previous_hash: _builtins.str
-    """Hash of the event at the position before."""
+    """Hash of the event at the previous position."""
     hash: _builtins.str
-    """Hash of every stored column of this one, and of `previous_hash`."""
+    """Hash of every stored column of this event and of `previous_hash`."""
     @_builtins.property
     def recorded_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was recorded, for people: nothing is ordered by it."""
+        """Time of recording, for people only: events are not ordered by it."""
 
     @_builtins.property
     def payload(self) -> _struct_pb2.Struct:
-        """The values, named as in the log."""
+        """Fields of the event, named as in the log."""
 
     def __init__(
         self,
@@ -141,13 +141,13 @@ class ReadEventsRequest(_message.Message):
     UNTIL_VERSION_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     after_version: _builtins.int
-    """Start after this version; 0 for the first event."""
+    """Version after which to start; 0 for the first event."""
     until_version: _builtins.int
-    """Stop after this version; left out, at the newest."""
+    """Last version to stream; left out, the newest."""
     page_size: _builtins.int
-    """Events in one message of the stream, at most; 0 for 100. A page that would be too large for a message has fewer."""
+    """Events in one message of the stream, at most; 0 for 100. Fewer where they would not fit into a message."""
     def __init__(
         self,
         *,
@@ -176,7 +176,7 @@ class ReadEventsResponse(_message.Message):
     """The memory's version when the call began."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
-        """One page. Empty only when the range is."""
+        """One page of events; empty only where the whole range is."""
 
     def __init__(
         self,
@@ -199,9 +199,9 @@ class WatchRequest(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     AFTER_VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     after_version: _builtins.int
-    """Start after this version; 0 for the first event."""
+    """Version after which to start; 0 for the first event."""
     def __init__(
         self,
         *,
@@ -218,7 +218,7 @@ Global___WatchRequest: _TypeAlias = WatchRequest  # noqa: Y015
 
 @_typing.final
 class CaughtUp(_message.Message):
-    """Marks where the past ends."""
+    """Marks the end of past events."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -244,11 +244,11 @@ class WatchResponse(_message.Message):
     """The version of the event; with `caught_up`, that of the last event sent or of `after_version`."""
     @_builtins.property
     def event(self) -> Global___Event:
-        """Something happened."""
+        """The next event."""
 
     @_builtins.property
     def caught_up(self) -> Global___CaughtUp:
-        """Everything that was there when the call began has been sent."""
+        """All events that existed when the call began have been sent."""
 
     def __init__(
         self,
@@ -277,13 +277,13 @@ class ReplayRequest(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     RESTORE_AS_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     version: _builtins.int
     """A version."""
     checkpoint: _builtins.str
     """The version that a checkpoint names."""
     restore_as: _builtins.str
-    """Name of a new memory that shall begin as this one was then; empty for none."""
+    """Name of a new memory to fork at that version; empty for none."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """The version that was the newest at a time."""
@@ -309,7 +309,7 @@ Global___ReplayRequest: _TypeAlias = ReplayRequest  # noqa: Y015
 
 @_typing.final
 class ReplayMetadata(_message.Message):
-    """How far a replay is."""
+    """Progress of a replay."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -320,18 +320,18 @@ class ReplayMetadata(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     version: _builtins.int
     """The version being rebuilt."""
     step: _builtins.str
-    """What it does at the moment."""
+    """Current step, in words."""
     done: _builtins.int
     """Steps done."""
     total: _builtins.int
     """Steps in all; 0 while unknown."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
-        """When it began."""
+        """Time at which it began."""
 
     def __init__(
         self,
@@ -353,7 +353,7 @@ Global___ReplayMetadata: _TypeAlias = ReplayMetadata  # noqa: Y015
 
 @_typing.final
 class ReplayResponse(_message.Message):
-    """What a replay found: digests that agree."""
+    """Result of a replay: digests that agree."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -373,11 +373,11 @@ class ReplayResponse(_message.Message):
     rebuilt_weights: _builtins.str
     """Digest of the weights as rebuilt; equal to the recorded one."""
     edits_checked: _builtins.int
-    """How many recorded digests were compared on the way: those of the clean weights and of every change of them."""
+    """Number of recorded digests compared on the way: of the base weights and of every change of them."""
     restored_as: _builtins.str
-    """The memory that was made of it; empty unless `restore_as` asked for one."""
+    """Name of the memory that was forked; empty unless `restore_as` asked for one."""
     erased: _builtins.int
-    """Versions on the way whose weights cannot be rebuilt any more, as they hold columns of facts that were erased."""
+    """Number of versions on the way that cannot be rebuilt, because they hold columns of erased facts."""
     def __init__(
         self,
         *,
@@ -412,9 +412,9 @@ class Checkpoint(_message.Message):
     version: _builtins.int
     """The version it names."""
     weights_digest: _builtins.str
-    """Digest of the weights there; empty where none was measured yet."""
+    """Digest of the weights at that version; empty before statistics are prepared."""
     marked_version: _builtins.int
-    """The version that named it."""
+    """Version of the event that named it."""
     def __init__(
         self,
         *,
@@ -439,11 +439,11 @@ class MarkCheckpointRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     name: _builtins.str
-    """1 to 63 letters, digits, dots, hyphens or underscores; the first no sign, and not digits alone."""
+    """Name: 1 to 63 letters, digits, dots, hyphens or underscores, starting with a letter or digit, not digits alone."""
     version: _builtins.int
-    """The version to name; left out, the newest."""
+    """Version to name; left out, the newest."""
     def __init__(
         self,
         *,
@@ -497,15 +497,15 @@ class ListCheckpointsRequest(_message.Message):
     AT_VERSION_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     page_size: _builtins.int
-    """Checkpoints in the answer, at most; 0 for 100."""
+    """Checkpoints in a page, at most; 0 for 100."""
     page_token: _builtins.str
-    """From the answer before."""
+    """`next_page_token` of the previous response, with an otherwise equal request; empty for the first page."""
     at_version: _builtins.int
-    """Answer for this version."""
+    """Version to describe; left out, the newest."""
     min_version: _builtins.int
-    """Answer for this version or a newer one. Not together with `at_version`."""
+    """Lowest version that the response may describe. Not together with `at_version`."""
     def __init__(
         self,
         *,
@@ -538,12 +538,12 @@ class ListCheckpointsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """For the next page; empty on the last."""
+    """Token of the next page; empty on the last page."""
     version: _builtins.int
-    """The version answered for, the same on every page."""
+    """The version that the response describes, the same on every page."""
     @_builtins.property
     def checkpoints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Checkpoint]:
-        """In the order marked."""
+        """Checkpoints in the order marked."""
 
     def __init__(
         self,
@@ -569,9 +569,9 @@ class FindVersionRequest(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     version: _builtins.int
-    """A version: says whether there is one."""
+    """A version, to check that it exists."""
     checkpoint: _builtins.str
     """The version that a checkpoint names."""
     @_builtins.property
@@ -606,10 +606,10 @@ class FindVersionResponse(_message.Message):
     version: _builtins.int
     """The version found."""
     weights_digest: _builtins.str
-    """Digest of the weights there; empty where none was measured yet."""
+    """Digest of the weights at that version; empty before statistics are prepared."""
     @_builtins.property
     def recorded_at(self) -> _timestamp_pb2.Timestamp:
-        """When its event was recorded."""
+        """Time at which its event was recorded."""
 
     def __init__(
         self,
@@ -628,7 +628,7 @@ Global___FindVersionResponse: _TypeAlias = FindVersionResponse  # noqa: Y015
 
 @_typing.final
 class Side(_message.Message):
-    """A memory as it was."""
+    """One side of a comparison: a memory at a version."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -637,7 +637,7 @@ class Side(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     version: _builtins.int
     """A version."""
     checkpoint: _builtins.str
@@ -672,10 +672,10 @@ class DiffRequest(_message.Message):
     TO_FIELD_NUMBER: _builtins.int
     ASK_FIELD_NUMBER: _builtins.int
     ask: _builtins.bool
-    """Whether to ask the model, too."""
+    """Whether to ask the model about the facts as well."""
     @_builtins.property
     def to(self) -> Global___Side:
-        """With what."""
+        """Second side."""
 
     def __init__(
         self,
@@ -693,7 +693,7 @@ Global___DiffRequest: _TypeAlias = DiffRequest  # noqa: Y015
 
 @_typing.final
 class FactDiff(_message.Message):
-    """A fact that is not the same on both sides."""
+    """A fact that differs between the two sides."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -709,27 +709,27 @@ class FactDiff(_message.Message):
     FROM_SCALE_FIELD_NUMBER: _builtins.int
     TO_SCALE_FIELD_NUMBER: _builtins.int
     fact: _builtins.str
-    """Its id."""
+    """Id of the fact."""
     subject: _builtins.str
-    """Whom or what it is about; empty once it is erased."""
+    """Subject of the fact; empty once the fact is erased."""
     relation: _builtins.str
-    """How the object relates to it."""
+    """Relation of the object to the subject."""
     object: _builtins.str
-    """What the model shall say."""
+    """Object, which the model should say."""
     change: Global___Change.ValueType
     """How it differs."""
     from_status: _builtins.str
-    """Its status on the first side, as in `Facts`; empty where it was not told."""
+    """Status on the first side, named as in `Status`; empty where the fact was not added."""
     to_status: _builtins.str
-    """On the second side."""
+    """Status on the second side."""
     from_stage: _builtins.int
-    """Its stage on the first side."""
+    """Stage on the first side."""
     to_stage: _builtins.int
-    """On the second side."""
+    """Stage on the second side."""
     from_scale: _builtins.float
-    """Share of its edit in the weights on the first side."""
+    """Scale of its edit in the weights of the first side, 0 to 1."""
     to_scale: _builtins.float
-    """On the second side."""
+    """Scale of its edit in the weights of the second side, 0 to 1."""
     def __init__(
         self,
         *,
@@ -755,7 +755,7 @@ Global___FactDiff: _TypeAlias = FactDiff  # noqa: Y015
 
 @_typing.final
 class AnswerDiff(_message.Message):
-    """A question that is answered otherwise on the two sides."""
+    """A question to which the answers of the two sides differ."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -765,11 +765,11 @@ class AnswerDiff(_message.Message):
     FROM_OUTPUT_FIELD_NUMBER: _builtins.int
     TO_OUTPUT_FIELD_NUMBER: _builtins.int
     fact: _builtins.str
-    """The fact it is about."""
+    """Id of the fact that the question is about."""
     pathway: _builtins.str
-    """"raw" or "chat"."""
+    """Pathway: "raw" or "chat"."""
     prompt: _builtins.str
-    """What was asked."""
+    """The prompt."""
     from_output: _builtins.str
     """The answer on the first side."""
     to_output: _builtins.str
@@ -793,7 +793,7 @@ Global___AnswerDiff: _TypeAlias = AnswerDiff  # noqa: Y015
 
 @_typing.final
 class ModuleDiff(_message.Message):
-    """How far the weights of a module are apart."""
+    """Distance between the weights of a module on the two sides."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -801,11 +801,11 @@ class ModuleDiff(_message.Message):
     NORM_FIELD_NUMBER: _builtins.int
     RELATIVE_FIELD_NUMBER: _builtins.int
     module: _builtins.str
-    """The module."""
+    """Name of the module."""
     norm: _builtins.float
     """Frobenius norm of the difference."""
     relative: _builtins.float
-    """The same, relative to the norm of the pristine weights."""
+    """Norm of the difference, relative to the norm of the base weights."""
     def __init__(
         self,
         *,
@@ -842,18 +842,18 @@ class DiffResponse(_message.Message):
     to_weights: _builtins.str
     """Digest of the weights of the second side."""
     asked: _builtins.int
-    """Questions asked on each side."""
+    """Number of questions asked on each side."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactDiff]:
-        """Facts that are not the same, in the order told."""
+        """Facts that differ, in the order added."""
 
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnswerDiff]:
-        """Questions that are answered otherwise; empty unless the request asked."""
+        """Questions whose answers differ; empty unless the request set `ask`."""
 
     @_builtins.property
     def modules(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModuleDiff]:
-        """Every edited module."""
+        """Distances of all edited modules."""
 
     def __init__(
         self,
@@ -881,7 +881,7 @@ class VerifyLogRequest(_message.Message):
 
     SKIP_WEIGHTS_FIELD_NUMBER: _builtins.int
     skip_weights: _builtins.bool
-    """Whether to leave out the rebuilding of weights and only read what is stored."""
+    """Whether to read what is stored without rebuilding weights."""
     def __init__(
         self,
         *,
@@ -897,7 +897,7 @@ Global___VerifyLogRequest: _TypeAlias = VerifyLogRequest  # noqa: Y015
 
 @_typing.final
 class VerifyLogMetadata(_message.Message):
-    """How far a verification is."""
+    """Progress of a verification."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -906,14 +906,14 @@ class VerifyLogMetadata(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     step: _builtins.str
-    """What it does at the moment."""
+    """Current step, in words."""
     done: _builtins.int
     """Steps done."""
     total: _builtins.int
     """Steps in all; 0 while unknown."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
-        """When it began."""
+        """Time at which it began."""
 
     def __init__(
         self,
@@ -933,7 +933,7 @@ Global___VerifyLogMetadata: _TypeAlias = VerifyLogMetadata  # noqa: Y015
 
 @_typing.final
 class Fault(_message.Message):
-    """The first thing found that is not as it was written."""
+    """The first fault that a verification met."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -941,13 +941,13 @@ class Fault(_message.Message):
     WHAT_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     position: _builtins.int
-    """Position of the event it was found at; 0 when it is none's."""
+    """Position of the event at which it was found; 0 where it does not belong to an event."""
     what: _builtins.str
-    """The damaged column or columns, "artifact", "data key", "event" (it is missing), "fork" (its parent was not as it
-    says), "database", "head" (it does not end the chain) or "weights" (they cannot be rebuilt as recorded).
+    """What is damaged: the names of columns, "artifact", "data key", "event" (it is missing), "fork" (its parent differs
+    from what it records), "database", "head" (it does not end the chain) or "weights" (the rebuilt ones differ).
     """
     message: _builtins.str
-    """What is wrong and what to do."""
+    """Description of the fault, and what to do."""
     def __init__(
         self,
         *,
@@ -965,7 +965,7 @@ Global___Fault: _TypeAlias = Fault  # noqa: Y015
 
 @_typing.final
 class VerifyLogResponse(_message.Message):
-    """What a verification found."""
+    """Result of a verification."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -974,14 +974,14 @@ class VerifyLogResponse(_message.Message):
     WEIGHTS_FIELD_NUMBER: _builtins.int
     FAULT_FIELD_NUMBER: _builtins.int
     events: _builtins.int
-    """Events found sound."""
+    """Number of intact events."""
     artifacts: _builtins.int
-    """Artifacts found sound."""
+    """Number of intact artifacts."""
     weights: _builtins.int
-    """Recorded digests of weights that were reproduced."""
+    """Number of recorded digests of weights that were reproduced."""
     @_builtins.property
     def fault(self) -> Global___Fault:
-        """The fault that ended it; absent when all is sound."""
+        """The fault that ended it; absent where everything is intact."""
 
     def __init__(
         self,
@@ -1006,7 +1006,7 @@ class CompactRequest(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     BOUND_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     bound: _builtins.float
     """Largest relative change of a module's learned weights, |W' - W| / |W - W0|; 0 for 0.001. Above 0, below 1."""
     def __init__(
@@ -1034,11 +1034,11 @@ class CompactResponse(_message.Message):
     WEIGHTS_AFTER_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     columns_before: _builtins.int
-    """Columns of adapters in force before, in every module."""
+    """Number of columns of adapters in force before, in every module."""
     columns_after: _builtins.int
-    """Columns of the one adapter in force now."""
+    """Number of columns of the one adapter in force now, in every module."""
     change: _builtins.float
-    """By how much the weights changed, as bounded."""
+    """Largest relative change of a module's learned weights, which the bound limits."""
     weights_before: _builtins.str
     """Digest of the weights before."""
     weights_after: _builtins.str

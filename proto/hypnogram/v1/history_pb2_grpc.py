@@ -27,7 +27,7 @@ if _version_not_supported:
 
 
 class HistoryStub:
-    """History: what happened to a memory, and proof that its weights follow from it.
+    """History: reads the log of a memory, compares its versions, and proves that its weights follow from the log.
     """
 
     def __init__(self, channel):
@@ -84,18 +84,18 @@ class HistoryStub:
 
 
 class HistoryServicer:
-    """History: what happened to a memory, and proof that its weights follow from it.
+    """History: reads the log of a memory, compares its versions, and proves that its weights follow from the log.
     """
 
     def ReadEvents(self, request, context):
         """Streams the events of a memory in pages, then ends.
 
-        Complete and in order of version, without holes, up to the version the memory had when the call began.
+        Events come in order of version, without gaps, up to the version that the memory had when the call began.
 
         Errors:
         INVALID_ARGUMENT  INVALID_FIELD: a negative version, a page size out of range
         NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
-        DATA_LOSS         EVENT_UNKNOWN, DAMAGED: the log holds what this server cannot read
+        DATA_LOSS         EVENT_UNKNOWN, DAMAGED: the log holds an event that this server cannot read
 
         Example: {"memory": "demo", "after_version": 10, "page_size": 50}
         """
@@ -104,17 +104,17 @@ class HistoryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """Streams what happened, says when it has caught up, then streams what happens.
+        """Streams the events of a memory, past ones first, then new ones as they are appended.
 
-        Every event once and in order, whoever appends it: this server or another one. To resume after a break, send the
-        last version seen. `caught_up` comes once, after the last event that was there when the call began. The stream has
-        no end of its own.
+        Each event comes once and in order, whether this server or another process appended it. To resume after a break,
+        send the last version seen. `caught_up` comes once, after the last event that existed when the call began. The
+        stream does not end by itself.
 
         Errors:
         INVALID_ARGUMENT  INVALID_FIELD: a negative version
         NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN: `after_version` is newer than the memory
         DATA_LOSS         EVENT_UNKNOWN, DAMAGED
-        UNAVAILABLE       SHUTTING_DOWN: the server stops; resume against the next one
+        UNAVAILABLE       SHUTTING_DOWN: the server stops; resume on the next one
 
         Example: {"memory": "demo", "after_version": 42}
         """
@@ -125,18 +125,18 @@ class HistoryServicer:
     def Replay(self, request, context):
         """Rebuilds a memory's weights from its log alone and compares digests, as a long-running operation.
 
-        Up to a version, to the one that a checkpoint names, or to the one that was in force at a time. With `restore_as` the
-        memory as it was then is in the end there as a new memory of that name: history is never rewound, it is forked.
+        The version to rebuild is given as a number, by a checkpoint or by a time. With `restore_as` the operation then
+        forks a new memory of that name there; history itself is never rewound.
 
-        Starts from the pristine base model and the recorded deltas; neither snapshots nor the weights being served take
-        part. The operation's metadata is a ReplayMetadata, its response a ReplayResponse; follow it with
-        google.longrunning.Operations, which can also cancel it. Operations live as long as the server's process: after a
-        restart, start another. Weights that differ, or a missing or altered artifact, fail the operation with DATA_LOSS.
+        The rebuild uses the base model and the recorded deltas, neither snapshots nor the served weights. The operation's
+        metadata is a ReplayMetadata, its response a ReplayResponse; google.longrunning.Operations follows and cancels it.
+        Operations end with the server's process: after a restart, start another. Weights that differ, or a missing or
+        altered artifact, fail the operation with DATA_LOSS.
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: a malformed name in `restore_as`
-        NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
-        ALREADY_EXISTS       MEMORY_TAKEN: there is a memory `restore_as` already
+        NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before any event
+        ALREADY_EXISTS       MEMORY_TAKEN: a memory named `restore_as` exists
         FAILED_PRECONDITION  ASLEEP_THEN: with `restore_as`, the memory was in the middle of a sleep
         RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS: as many are running as HYPNOGRAM_MAX_OPERATIONS allows
 
@@ -150,10 +150,10 @@ class HistoryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MarkCheckpoint(self, request, context):
-        """Gives a version a name, and answers once that is durable.
+        """Gives a version a name and returns once that is durable.
 
-        The event records the digest of the weights at that version, too. Marking the same version again under the same name
-        changes nothing.
+        The event records the digest of the weights at that version as well. The call is idempotent: marking the same
+        version again under the same name changes nothing.
 
         Errors:
         INVALID_ARGUMENT  INVALID_FIELD: a malformed name
@@ -180,7 +180,7 @@ class HistoryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FindVersion(self, request, context):
-        """Answers which version a checkpoint names, or was the newest at a time: what other calls take as `at_version`.
+        """Returns the version that a checkpoint names, or that was the newest at a time; other calls take it as `at_version`.
 
         Errors:
         NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
@@ -192,15 +192,15 @@ class HistoryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Diff(self, request, context):
-        """Compares two versions, of one memory or of two: facts, stages, scales, weights, and what the model answers.
+        """Compares two versions, of one memory or of two: facts, stages, scales, weights and answers.
 
-        Facts are compared by id, so a memory is best compared with itself or with a fork. With `ask` every fact that either
-        side has is asked about on both, raw and in chat; that takes seconds.
+        Facts are compared by id, so compare a memory with itself or with its forks. With `ask` both models are asked about
+        every fact of either side, raw and in chat, which takes seconds.
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: two memories on different base models
         NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
-        FAILED_PRECONDITION  WORDS_ERASED: a side needs columns of a fact that was erased
+        FAILED_PRECONDITION  WORDS_ERASED: the weights of a side hold columns of a fact that was erased
         DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
 
         Example: {"from": {"memory": "demo", "checkpoint": "monday"}, "to": {"memory": "demo"}, "ask": true}
@@ -210,11 +210,12 @@ class HistoryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyLog(self, request, context):
-        """Checks everything the log says about itself, and its memories' weights, as a long-running operation.
+        """Verifies the log, the artifacts and the weights of all memories, as a long-running operation.
 
-        Positions and versions are dense, the chain covers every column, sealed words open with their keys, every artifact is
-        there and unaltered, and every recorded digest of weights is reproduced. The operation's metadata is a
-        VerifyLogMetadata, its response a VerifyLogResponse; a fault is an answer, not an error: the first one is named.
+        Positions and versions must have no gaps, the hash chain must cover every column, sealed words must open with their
+        keys, every artifact must exist unaltered, and every recorded digest of weights must be reproduced. The operation's
+        metadata is a VerifyLogMetadata, its response a VerifyLogResponse. A fault is not an error of the call: the
+        response names the first one.
 
         Errors:
         RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS
@@ -228,17 +229,17 @@ class HistoryServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Compact(self, request, context):
-        """Puts one adapter of few columns in the place of all those in force, and answers once that is durable.
+        """Replaces all adapters in force by one of fewer columns, and returns once that is durable.
 
-        Adapters add up, so a memory of many nights has many columns that cancel or repeat one another. The new adapter is
-        the truncated sum of the old ones, and the event records the digests before and after and by how much the weights
-        changed. Old versions keep their weights. Columns of facts that left the weights are out of force without this.
+        Each sleep adds an adapter, and their columns come to cancel or repeat one another. The new adapter is the
+        truncated sum of the old ones; its event records the digests before and after, and how much the weights changed.
+        Old versions keep their weights. Columns of facts that left the weights are out of force already.
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: a bound out of range
         NOT_FOUND            MEMORY_UNKNOWN
         ABORTED              STALE_WORK: the weights changed meanwhile
-        FAILED_PRECONDITION  NOTHING_TO_COMPACT: within the bound there are no columns to spare; SLEEP_IN_PROGRESS
+        FAILED_PRECONDITION  NOTHING_TO_COMPACT: the bound allows no fewer columns; SLEEP_IN_PROGRESS
 
         Example: {"memory": "demo", "bound": 0.001}
         """
@@ -303,7 +304,7 @@ def add_HistoryServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class History:
-    """History: what happened to a memory, and proof that its weights follow from it.
+    """History: reads the log of a memory, compares its versions, and proves that its weights follow from the log.
     """
 
     @staticmethod

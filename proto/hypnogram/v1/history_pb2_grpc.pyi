@@ -28,7 +28,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class HistoryStub:
-    """History: what happened to a memory, and proof that its weights follow from it."""
+    """History: reads the log of a memory, compares its versions, and proves that its weights follow from the log."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,45 +37,45 @@ class HistoryStub:
     ReadEvents: _grpc.UnaryStreamMultiCallable[_history_pb2.ReadEventsRequest, _history_pb2.ReadEventsResponse]
     """Streams the events of a memory in pages, then ends.
 
-    Complete and in order of version, without holes, up to the version the memory had when the call began.
+    Events come in order of version, without gaps, up to the version that the memory had when the call began.
 
     Errors:
       INVALID_ARGUMENT  INVALID_FIELD: a negative version, a page size out of range
       NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
-      DATA_LOSS         EVENT_UNKNOWN, DAMAGED: the log holds what this server cannot read
+      DATA_LOSS         EVENT_UNKNOWN, DAMAGED: the log holds an event that this server cannot read
 
     Example: {"memory": "demo", "after_version": 10, "page_size": 50}
     """
     Watch: _grpc.UnaryStreamMultiCallable[_history_pb2.WatchRequest, _history_pb2.WatchResponse]
-    """Streams what happened, says when it has caught up, then streams what happens.
+    """Streams the events of a memory, past ones first, then new ones as they are appended.
 
-    Every event once and in order, whoever appends it: this server or another one. To resume after a break, send the
-    last version seen. `caught_up` comes once, after the last event that was there when the call began. The stream has
-    no end of its own.
+    Each event comes once and in order, whether this server or another process appended it. To resume after a break,
+    send the last version seen. `caught_up` comes once, after the last event that existed when the call began. The
+    stream does not end by itself.
 
     Errors:
       INVALID_ARGUMENT  INVALID_FIELD: a negative version
       NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN: `after_version` is newer than the memory
       DATA_LOSS         EVENT_UNKNOWN, DAMAGED
-      UNAVAILABLE       SHUTTING_DOWN: the server stops; resume against the next one
+      UNAVAILABLE       SHUTTING_DOWN: the server stops; resume on the next one
 
     Example: {"memory": "demo", "after_version": 42}
     """
     Replay: _grpc.UnaryUnaryMultiCallable[_history_pb2.ReplayRequest, _operations_pb2.Operation]
     """Rebuilds a memory's weights from its log alone and compares digests, as a long-running operation.
 
-    Up to a version, to the one that a checkpoint names, or to the one that was in force at a time. With `restore_as` the
-    memory as it was then is in the end there as a new memory of that name: history is never rewound, it is forked.
+    The version to rebuild is given as a number, by a checkpoint or by a time. With `restore_as` the operation then
+    forks a new memory of that name there; history itself is never rewound.
 
-    Starts from the pristine base model and the recorded deltas; neither snapshots nor the weights being served take
-    part. The operation's metadata is a ReplayMetadata, its response a ReplayResponse; follow it with
-    google.longrunning.Operations, which can also cancel it. Operations live as long as the server's process: after a
-    restart, start another. Weights that differ, or a missing or altered artifact, fail the operation with DATA_LOSS.
+    The rebuild uses the base model and the recorded deltas, neither snapshots nor the served weights. The operation's
+    metadata is a ReplayMetadata, its response a ReplayResponse; google.longrunning.Operations follows and cancels it.
+    Operations end with the server's process: after a restart, start another. Weights that differ, or a missing or
+    altered artifact, fail the operation with DATA_LOSS.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: a malformed name in `restore_as`
-      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
-      ALREADY_EXISTS       MEMORY_TAKEN: there is a memory `restore_as` already
+      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before any event
+      ALREADY_EXISTS       MEMORY_TAKEN: a memory named `restore_as` exists
       FAILED_PRECONDITION  ASLEEP_THEN: with `restore_as`, the memory was in the middle of a sleep
       RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS: as many are running as HYPNOGRAM_MAX_OPERATIONS allows
 
@@ -85,10 +85,10 @@ class HistoryStub:
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     MarkCheckpoint: _grpc.UnaryUnaryMultiCallable[_history_pb2.MarkCheckpointRequest, _history_pb2.MarkCheckpointResponse]
-    """Gives a version a name, and answers once that is durable.
+    """Gives a version a name and returns once that is durable.
 
-    The event records the digest of the weights at that version, too. Marking the same version again under the same name
-    changes nothing.
+    The event records the digest of the weights at that version as well. The call is idempotent: marking the same
+    version again under the same name changes nothing.
 
     Errors:
       INVALID_ARGUMENT  INVALID_FIELD: a malformed name
@@ -107,7 +107,7 @@ class HistoryStub:
     Example: {"memory": "demo"}
     """
     FindVersion: _grpc.UnaryUnaryMultiCallable[_history_pb2.FindVersionRequest, _history_pb2.FindVersionResponse]
-    """Answers which version a checkpoint names, or was the newest at a time: what other calls take as `at_version`.
+    """Returns the version that a checkpoint names, or that was the newest at a time; other calls take it as `at_version`.
 
     Errors:
       NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
@@ -115,25 +115,26 @@ class HistoryStub:
     Example: {"memory": "demo", "time": "2026-11-24T10:00:00Z"}
     """
     Diff: _grpc.UnaryUnaryMultiCallable[_history_pb2.DiffRequest, _history_pb2.DiffResponse]
-    """Compares two versions, of one memory or of two: facts, stages, scales, weights, and what the model answers.
+    """Compares two versions, of one memory or of two: facts, stages, scales, weights and answers.
 
-    Facts are compared by id, so a memory is best compared with itself or with a fork. With `ask` every fact that either
-    side has is asked about on both, raw and in chat; that takes seconds.
+    Facts are compared by id, so compare a memory with itself or with its forks. With `ask` both models are asked about
+    every fact of either side, raw and in chat, which takes seconds.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: two memories on different base models
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
-      FAILED_PRECONDITION  WORDS_ERASED: a side needs columns of a fact that was erased
+      FAILED_PRECONDITION  WORDS_ERASED: the weights of a side hold columns of a fact that was erased
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
 
     Example: {"from": {"memory": "demo", "checkpoint": "monday"}, "to": {"memory": "demo"}, "ask": true}
     """
     VerifyLog: _grpc.UnaryUnaryMultiCallable[_history_pb2.VerifyLogRequest, _operations_pb2.Operation]
-    """Checks everything the log says about itself, and its memories' weights, as a long-running operation.
+    """Verifies the log, the artifacts and the weights of all memories, as a long-running operation.
 
-    Positions and versions are dense, the chain covers every column, sealed words open with their keys, every artifact is
-    there and unaltered, and every recorded digest of weights is reproduced. The operation's metadata is a
-    VerifyLogMetadata, its response a VerifyLogResponse; a fault is an answer, not an error: the first one is named.
+    Positions and versions must have no gaps, the hash chain must cover every column, sealed words must open with their
+    keys, every artifact must exist unaltered, and every recorded digest of weights must be reproduced. The operation's
+    metadata is a VerifyLogMetadata, its response a VerifyLogResponse. A fault is not an error of the call: the
+    response names the first one.
 
     Errors:
       RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS
@@ -143,68 +144,68 @@ class HistoryStub:
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     Compact: _grpc.UnaryUnaryMultiCallable[_history_pb2.CompactRequest, _history_pb2.CompactResponse]
-    """Puts one adapter of few columns in the place of all those in force, and answers once that is durable.
+    """Replaces all adapters in force by one of fewer columns, and returns once that is durable.
 
-    Adapters add up, so a memory of many nights has many columns that cancel or repeat one another. The new adapter is
-    the truncated sum of the old ones, and the event records the digests before and after and by how much the weights
-    changed. Old versions keep their weights. Columns of facts that left the weights are out of force without this.
+    Each sleep adds an adapter, and their columns come to cancel or repeat one another. The new adapter is the
+    truncated sum of the old ones; its event records the digests before and after, and how much the weights changed.
+    Old versions keep their weights. Columns of facts that left the weights are out of force already.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: a bound out of range
       NOT_FOUND            MEMORY_UNKNOWN
       ABORTED              STALE_WORK: the weights changed meanwhile
-      FAILED_PRECONDITION  NOTHING_TO_COMPACT: within the bound there are no columns to spare; SLEEP_IN_PROGRESS
+      FAILED_PRECONDITION  NOTHING_TO_COMPACT: the bound allows no fewer columns; SLEEP_IN_PROGRESS
 
     Example: {"memory": "demo", "bound": 0.001}
     """
 
 @_typing.type_check_only
 class HistoryAsyncStub(HistoryStub):
-    """History: what happened to a memory, and proof that its weights follow from it."""
+    """History: reads the log of a memory, compares its versions, and proves that its weights follow from the log."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReadEvents: _aio.UnaryStreamMultiCallable[_history_pb2.ReadEventsRequest, _history_pb2.ReadEventsResponse]  # type: ignore[assignment]
     """Streams the events of a memory in pages, then ends.
 
-    Complete and in order of version, without holes, up to the version the memory had when the call began.
+    Events come in order of version, without gaps, up to the version that the memory had when the call began.
 
     Errors:
       INVALID_ARGUMENT  INVALID_FIELD: a negative version, a page size out of range
       NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
-      DATA_LOSS         EVENT_UNKNOWN, DAMAGED: the log holds what this server cannot read
+      DATA_LOSS         EVENT_UNKNOWN, DAMAGED: the log holds an event that this server cannot read
 
     Example: {"memory": "demo", "after_version": 10, "page_size": 50}
     """
     Watch: _aio.UnaryStreamMultiCallable[_history_pb2.WatchRequest, _history_pb2.WatchResponse]  # type: ignore[assignment]
-    """Streams what happened, says when it has caught up, then streams what happens.
+    """Streams the events of a memory, past ones first, then new ones as they are appended.
 
-    Every event once and in order, whoever appends it: this server or another one. To resume after a break, send the
-    last version seen. `caught_up` comes once, after the last event that was there when the call began. The stream has
-    no end of its own.
+    Each event comes once and in order, whether this server or another process appended it. To resume after a break,
+    send the last version seen. `caught_up` comes once, after the last event that existed when the call began. The
+    stream does not end by itself.
 
     Errors:
       INVALID_ARGUMENT  INVALID_FIELD: a negative version
       NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN: `after_version` is newer than the memory
       DATA_LOSS         EVENT_UNKNOWN, DAMAGED
-      UNAVAILABLE       SHUTTING_DOWN: the server stops; resume against the next one
+      UNAVAILABLE       SHUTTING_DOWN: the server stops; resume on the next one
 
     Example: {"memory": "demo", "after_version": 42}
     """
     Replay: _aio.UnaryUnaryMultiCallable[_history_pb2.ReplayRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Rebuilds a memory's weights from its log alone and compares digests, as a long-running operation.
 
-    Up to a version, to the one that a checkpoint names, or to the one that was in force at a time. With `restore_as` the
-    memory as it was then is in the end there as a new memory of that name: history is never rewound, it is forked.
+    The version to rebuild is given as a number, by a checkpoint or by a time. With `restore_as` the operation then
+    forks a new memory of that name there; history itself is never rewound.
 
-    Starts from the pristine base model and the recorded deltas; neither snapshots nor the weights being served take
-    part. The operation's metadata is a ReplayMetadata, its response a ReplayResponse; follow it with
-    google.longrunning.Operations, which can also cancel it. Operations live as long as the server's process: after a
-    restart, start another. Weights that differ, or a missing or altered artifact, fail the operation with DATA_LOSS.
+    The rebuild uses the base model and the recorded deltas, neither snapshots nor the served weights. The operation's
+    metadata is a ReplayMetadata, its response a ReplayResponse; google.longrunning.Operations follows and cancels it.
+    Operations end with the server's process: after a restart, start another. Weights that differ, or a missing or
+    altered artifact, fail the operation with DATA_LOSS.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: a malformed name in `restore_as`
-      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
-      ALREADY_EXISTS       MEMORY_TAKEN: there is a memory `restore_as` already
+      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before any event
+      ALREADY_EXISTS       MEMORY_TAKEN: a memory named `restore_as` exists
       FAILED_PRECONDITION  ASLEEP_THEN: with `restore_as`, the memory was in the middle of a sleep
       RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS: as many are running as HYPNOGRAM_MAX_OPERATIONS allows
 
@@ -214,10 +215,10 @@ class HistoryAsyncStub(HistoryStub):
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     MarkCheckpoint: _aio.UnaryUnaryMultiCallable[_history_pb2.MarkCheckpointRequest, _history_pb2.MarkCheckpointResponse]  # type: ignore[assignment]
-    """Gives a version a name, and answers once that is durable.
+    """Gives a version a name and returns once that is durable.
 
-    The event records the digest of the weights at that version, too. Marking the same version again under the same name
-    changes nothing.
+    The event records the digest of the weights at that version as well. The call is idempotent: marking the same
+    version again under the same name changes nothing.
 
     Errors:
       INVALID_ARGUMENT  INVALID_FIELD: a malformed name
@@ -236,7 +237,7 @@ class HistoryAsyncStub(HistoryStub):
     Example: {"memory": "demo"}
     """
     FindVersion: _aio.UnaryUnaryMultiCallable[_history_pb2.FindVersionRequest, _history_pb2.FindVersionResponse]  # type: ignore[assignment]
-    """Answers which version a checkpoint names, or was the newest at a time: what other calls take as `at_version`.
+    """Returns the version that a checkpoint names, or that was the newest at a time; other calls take it as `at_version`.
 
     Errors:
       NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
@@ -244,25 +245,26 @@ class HistoryAsyncStub(HistoryStub):
     Example: {"memory": "demo", "time": "2026-11-24T10:00:00Z"}
     """
     Diff: _aio.UnaryUnaryMultiCallable[_history_pb2.DiffRequest, _history_pb2.DiffResponse]  # type: ignore[assignment]
-    """Compares two versions, of one memory or of two: facts, stages, scales, weights, and what the model answers.
+    """Compares two versions, of one memory or of two: facts, stages, scales, weights and answers.
 
-    Facts are compared by id, so a memory is best compared with itself or with a fork. With `ask` every fact that either
-    side has is asked about on both, raw and in chat; that takes seconds.
+    Facts are compared by id, so compare a memory with itself or with its forks. With `ask` both models are asked about
+    every fact of either side, raw and in chat, which takes seconds.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: two memories on different base models
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
-      FAILED_PRECONDITION  WORDS_ERASED: a side needs columns of a fact that was erased
+      FAILED_PRECONDITION  WORDS_ERASED: the weights of a side hold columns of a fact that was erased
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
 
     Example: {"from": {"memory": "demo", "checkpoint": "monday"}, "to": {"memory": "demo"}, "ask": true}
     """
     VerifyLog: _aio.UnaryUnaryMultiCallable[_history_pb2.VerifyLogRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Checks everything the log says about itself, and its memories' weights, as a long-running operation.
+    """Verifies the log, the artifacts and the weights of all memories, as a long-running operation.
 
-    Positions and versions are dense, the chain covers every column, sealed words open with their keys, every artifact is
-    there and unaltered, and every recorded digest of weights is reproduced. The operation's metadata is a
-    VerifyLogMetadata, its response a VerifyLogResponse; a fault is an answer, not an error: the first one is named.
+    Positions and versions must have no gaps, the hash chain must cover every column, sealed words must open with their
+    keys, every artifact must exist unaltered, and every recorded digest of weights must be reproduced. The operation's
+    metadata is a VerifyLogMetadata, its response a VerifyLogResponse. A fault is not an error of the call: the
+    response names the first one.
 
     Errors:
       RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS
@@ -272,23 +274,23 @@ class HistoryAsyncStub(HistoryStub):
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     Compact: _aio.UnaryUnaryMultiCallable[_history_pb2.CompactRequest, _history_pb2.CompactResponse]  # type: ignore[assignment]
-    """Puts one adapter of few columns in the place of all those in force, and answers once that is durable.
+    """Replaces all adapters in force by one of fewer columns, and returns once that is durable.
 
-    Adapters add up, so a memory of many nights has many columns that cancel or repeat one another. The new adapter is
-    the truncated sum of the old ones, and the event records the digests before and after and by how much the weights
-    changed. Old versions keep their weights. Columns of facts that left the weights are out of force without this.
+    Each sleep adds an adapter, and their columns come to cancel or repeat one another. The new adapter is the
+    truncated sum of the old ones; its event records the digests before and after, and how much the weights changed.
+    Old versions keep their weights. Columns of facts that left the weights are out of force already.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: a bound out of range
       NOT_FOUND            MEMORY_UNKNOWN
       ABORTED              STALE_WORK: the weights changed meanwhile
-      FAILED_PRECONDITION  NOTHING_TO_COMPACT: within the bound there are no columns to spare; SLEEP_IN_PROGRESS
+      FAILED_PRECONDITION  NOTHING_TO_COMPACT: the bound allows no fewer columns; SLEEP_IN_PROGRESS
 
     Example: {"memory": "demo", "bound": 0.001}
     """
 
 class HistoryServicer(metaclass=_abc_1.ABCMeta):
-    """History: what happened to a memory, and proof that its weights follow from it."""
+    """History: reads the log of a memory, compares its versions, and proves that its weights follow from the log."""
 
     @_abc_1.abstractmethod
     def ReadEvents(
@@ -298,12 +300,12 @@ class HistoryServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_history_pb2.ReadEventsResponse], _abc.AsyncIterator[_history_pb2.ReadEventsResponse]]:
         """Streams the events of a memory in pages, then ends.
 
-        Complete and in order of version, without holes, up to the version the memory had when the call began.
+        Events come in order of version, without gaps, up to the version that the memory had when the call began.
 
         Errors:
           INVALID_ARGUMENT  INVALID_FIELD: a negative version, a page size out of range
           NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
-          DATA_LOSS         EVENT_UNKNOWN, DAMAGED: the log holds what this server cannot read
+          DATA_LOSS         EVENT_UNKNOWN, DAMAGED: the log holds an event that this server cannot read
 
         Example: {"memory": "demo", "after_version": 10, "page_size": 50}
         """
@@ -314,17 +316,17 @@ class HistoryServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.WatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_history_pb2.WatchResponse], _abc.AsyncIterator[_history_pb2.WatchResponse]]:
-        """Streams what happened, says when it has caught up, then streams what happens.
+        """Streams the events of a memory, past ones first, then new ones as they are appended.
 
-        Every event once and in order, whoever appends it: this server or another one. To resume after a break, send the
-        last version seen. `caught_up` comes once, after the last event that was there when the call began. The stream has
-        no end of its own.
+        Each event comes once and in order, whether this server or another process appended it. To resume after a break,
+        send the last version seen. `caught_up` comes once, after the last event that existed when the call began. The
+        stream does not end by itself.
 
         Errors:
           INVALID_ARGUMENT  INVALID_FIELD: a negative version
           NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN: `after_version` is newer than the memory
           DATA_LOSS         EVENT_UNKNOWN, DAMAGED
-          UNAVAILABLE       SHUTTING_DOWN: the server stops; resume against the next one
+          UNAVAILABLE       SHUTTING_DOWN: the server stops; resume on the next one
 
         Example: {"memory": "demo", "after_version": 42}
         """
@@ -337,18 +339,18 @@ class HistoryServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
         """Rebuilds a memory's weights from its log alone and compares digests, as a long-running operation.
 
-        Up to a version, to the one that a checkpoint names, or to the one that was in force at a time. With `restore_as` the
-        memory as it was then is in the end there as a new memory of that name: history is never rewound, it is forked.
+        The version to rebuild is given as a number, by a checkpoint or by a time. With `restore_as` the operation then
+        forks a new memory of that name there; history itself is never rewound.
 
-        Starts from the pristine base model and the recorded deltas; neither snapshots nor the weights being served take
-        part. The operation's metadata is a ReplayMetadata, its response a ReplayResponse; follow it with
-        google.longrunning.Operations, which can also cancel it. Operations live as long as the server's process: after a
-        restart, start another. Weights that differ, or a missing or altered artifact, fail the operation with DATA_LOSS.
+        The rebuild uses the base model and the recorded deltas, neither snapshots nor the served weights. The operation's
+        metadata is a ReplayMetadata, its response a ReplayResponse; google.longrunning.Operations follows and cancels it.
+        Operations end with the server's process: after a restart, start another. Weights that differ, or a missing or
+        altered artifact, fail the operation with DATA_LOSS.
 
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: a malformed name in `restore_as`
-          NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
-          ALREADY_EXISTS       MEMORY_TAKEN: there is a memory `restore_as` already
+          NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before any event
+          ALREADY_EXISTS       MEMORY_TAKEN: a memory named `restore_as` exists
           FAILED_PRECONDITION  ASLEEP_THEN: with `restore_as`, the memory was in the middle of a sleep
           RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS: as many are running as HYPNOGRAM_MAX_OPERATIONS allows
 
@@ -364,10 +366,10 @@ class HistoryServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.MarkCheckpointRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.MarkCheckpointResponse, _abc.Awaitable[_history_pb2.MarkCheckpointResponse]]:
-        """Gives a version a name, and answers once that is durable.
+        """Gives a version a name and returns once that is durable.
 
-        The event records the digest of the weights at that version, too. Marking the same version again under the same name
-        changes nothing.
+        The event records the digest of the weights at that version as well. The call is idempotent: marking the same
+        version again under the same name changes nothing.
 
         Errors:
           INVALID_ARGUMENT  INVALID_FIELD: a malformed name
@@ -398,7 +400,7 @@ class HistoryServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.FindVersionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.FindVersionResponse, _abc.Awaitable[_history_pb2.FindVersionResponse]]:
-        """Answers which version a checkpoint names, or was the newest at a time: what other calls take as `at_version`.
+        """Returns the version that a checkpoint names, or that was the newest at a time; other calls take it as `at_version`.
 
         Errors:
           NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
@@ -412,15 +414,15 @@ class HistoryServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.DiffRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.DiffResponse, _abc.Awaitable[_history_pb2.DiffResponse]]:
-        """Compares two versions, of one memory or of two: facts, stages, scales, weights, and what the model answers.
+        """Compares two versions, of one memory or of two: facts, stages, scales, weights and answers.
 
-        Facts are compared by id, so a memory is best compared with itself or with a fork. With `ask` every fact that either
-        side has is asked about on both, raw and in chat; that takes seconds.
+        Facts are compared by id, so compare a memory with itself or with its forks. With `ask` both models are asked about
+        every fact of either side, raw and in chat, which takes seconds.
 
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: two memories on different base models
           NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN
-          FAILED_PRECONDITION  WORDS_ERASED: a side needs columns of a fact that was erased
+          FAILED_PRECONDITION  WORDS_ERASED: the weights of a side hold columns of a fact that was erased
           DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
 
         Example: {"from": {"memory": "demo", "checkpoint": "monday"}, "to": {"memory": "demo"}, "ask": true}
@@ -432,11 +434,12 @@ class HistoryServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.VerifyLogRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Checks everything the log says about itself, and its memories' weights, as a long-running operation.
+        """Verifies the log, the artifacts and the weights of all memories, as a long-running operation.
 
-        Positions and versions are dense, the chain covers every column, sealed words open with their keys, every artifact is
-        there and unaltered, and every recorded digest of weights is reproduced. The operation's metadata is a
-        VerifyLogMetadata, its response a VerifyLogResponse; a fault is an answer, not an error: the first one is named.
+        Positions and versions must have no gaps, the hash chain must cover every column, sealed words must open with their
+        keys, every artifact must exist unaltered, and every recorded digest of weights must be reproduced. The operation's
+        metadata is a VerifyLogMetadata, its response a VerifyLogResponse. A fault is not an error of the call: the
+        response names the first one.
 
         Errors:
           RESOURCE_EXHAUSTED   TOO_MANY_OPERATIONS
@@ -452,17 +455,17 @@ class HistoryServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.CompactRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.CompactResponse, _abc.Awaitable[_history_pb2.CompactResponse]]:
-        """Puts one adapter of few columns in the place of all those in force, and answers once that is durable.
+        """Replaces all adapters in force by one of fewer columns, and returns once that is durable.
 
-        Adapters add up, so a memory of many nights has many columns that cancel or repeat one another. The new adapter is
-        the truncated sum of the old ones, and the event records the digests before and after and by how much the weights
-        changed. Old versions keep their weights. Columns of facts that left the weights are out of force without this.
+        Each sleep adds an adapter, and their columns come to cancel or repeat one another. The new adapter is the
+        truncated sum of the old ones; its event records the digests before and after, and how much the weights changed.
+        Old versions keep their weights. Columns of facts that left the weights are out of force already.
 
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: a bound out of range
           NOT_FOUND            MEMORY_UNKNOWN
           ABORTED              STALE_WORK: the weights changed meanwhile
-          FAILED_PRECONDITION  NOTHING_TO_COMPACT: within the bound there are no columns to spare; SLEEP_IN_PROGRESS
+          FAILED_PRECONDITION  NOTHING_TO_COMPACT: the bound allows no fewer columns; SLEEP_IN_PROGRESS
 
         Example: {"memory": "demo", "bound": 0.001}
         """

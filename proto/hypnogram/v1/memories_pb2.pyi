@@ -5,19 +5,19 @@ Hypnogram gives a language model a memory that lives in its weights, and keeps t
 
 Conventions of every call in this package:
 
-Time        A memory's version counts its events and is the only clock. Every response carries the version it
-            speaks of. A read answers for the newest version; `at_version` asks for an older one, `min_version` for
-            one at least as new. A version that does not exist is NOT_FOUND with reason VERSION_UNKNOWN.
+Time        A memory's version counts its events and is the only clock. Every response carries the version that it
+            describes. A read describes the newest version; `at_version` asks for an older one, `min_version` for one
+            at least as new. A version that does not exist is NOT_FOUND with reason VERSION_UNKNOWN.
 Errors      Every error carries google.rpc.ErrorInfo with a stable `reason`, domain "hypnogram", and the values
             behind the message as metadata. A field that is wrong carries google.rpc.BadRequest as well, with its
-            path, as in `facts[2].object`. INTERNAL carries a `correlation` to find in the server's log, no more.
-Deadlines   A call whose deadline passes or whose client goes away stops working. What was appended stays.
+            path, as in `facts[2].object`. INTERNAL carries only a `correlation` to look up in the server's log.
+Deadlines   A call stops when its deadline passes or its client disconnects. What was appended stays.
 Limits      A message holds at most 4 MiB (HYPNOGRAM_MAX_MESSAGE_BYTES). A page holds 100 items unless `page_size`
-            says otherwise, at most 1000. Other limits stand at their fields.
-Pages       A `page_token` is opaque, belongs to the request that got it, and pins the version of the first page, so
-            that the pages of one listing fit together. An empty `next_page_token` marks the last page.
-Metadata    `hypnogram-actor` names who acts (default "client"), `hypnogram-correlation` ties calls together. Both are
-            recorded with every event the call causes. At most 200 printable ASCII characters each.
+            says otherwise, at most 1000. Other limits are in the comments of their fields.
+Pages       A `page_token` is opaque, belongs to one request, and pins the version of its first page, so that the
+            pages of one listing fit together. An empty `next_page_token` marks the last page.
+Metadata    `hypnogram-actor` names who acts (default "client"), `hypnogram-correlation` ties calls together. Both
+            are recorded with every event that the call causes. At most 200 printable ASCII characters each.
 """
 
 from collections import abc as _abc
@@ -39,7 +39,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class BaseModel(_message.Message):
-    """The pristine model under a memory."""
+    """The base model of a memory."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -49,17 +49,17 @@ class BaseModel(_message.Message):
     DTYPE_FIELD_NUMBER: _builtins.int
     QUANTIZATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Hugging Face id or a path to a folder, at most 1000 characters. Empty when creating: the embedded model, dormouse.
-    A path is recorded from the root, so that the server finds it whatever folder it is started in.
+    """Hugging Face id or path of a folder, at most 1000 characters. Empty when creating: the embedded model, dormouse. A
+    path is recorded as an absolute one, so that the server finds it from any working folder.
     """
     revision: _builtins.str
     """Commit, branch or tag of the Hugging Face repository; a path takes none."""
     digest: _builtins.str
-    """SHA-256 of the checkpoint's content: of every file that is loaded, for a memory created since 0.3. Output only."""
+    """SHA-256 of the model's files: of every file that is loaded, for a memory created since 0.3. Output only."""
     dtype: _builtins.str
-    """Of the edited modules: "float32", "bfloat16" or "float16". Empty when creating: "float32"."""
+    """Dtype of the edited modules: "float32", "bfloat16" or "float16". Empty when creating: "float32"."""
     quantization: _builtins.str
-    """Of everything else: "none", "int8" or "nf4". Empty when creating: "none"."""
+    """Quantization of all other modules: "none", "int8" or "nf4". Empty when creating: "none"."""
     def __init__(
         self,
         *,
@@ -79,7 +79,7 @@ Global___BaseModel: _TypeAlias = BaseModel  # noqa: Y015
 
 @_typing.final
 class Hyperparameters(_message.Message):
-    """How facts are written. When creating, what is left out gets its default."""
+    """How facts are written. A field left out when creating gets its default."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -96,29 +96,29 @@ class Hyperparameters(_message.Message):
     HISTORY_FIELD_NUMBER: _builtins.int
     UNTOLD_FIELD_NUMBER: _builtins.int
     ordinary_weight: _builtins.float
-    """Weight of the second moment of ordinary keys. Above 0."""
+    """Weight of the covariance (second moment) of keys of reference text. Above 0."""
     abstention_weight: _builtins.float
-    """Weight of the second moment of the keys of ordinary abstentions. 0 or more."""
+    """Weight of the covariance of keys at which the base model abstains. 0 or more."""
     recall_weight: _builtins.float
-    """Weight of the second moment of the keys at which ordinary facts are recalled. 0 or more."""
+    """Weight of the covariance of keys at which the base model recalls its own facts. 0 or more."""
     steps: _builtins.int
-    """Optimisation steps for one value, at most. 1 to 1000."""
+    """Optimisation steps for one target value, at most. 1 to 1000."""
     learning_rate: _builtins.float
-    """Learning rate of a value, relative to the clean hidden state. Above 0."""
+    """Learning rate of a target value, relative to the norm of the base model's hidden state. Above 0."""
     clamp: _builtins.float
-    """Longest change of a hidden state, in multiples of its clean norm. Above 0."""
+    """Largest change of a hidden state, in multiples of its norm in the base model. Above 0."""
     decay: _builtins.float
-    """Weight of the squared relative length of the change. 0 or more."""
+    """Weight of the penalty on the squared relative norm of the change. 0 or more."""
     confidence: _builtins.float
-    """A value is found once every token of the object has this probability. Above 0, below 1."""
+    """Probability that every token of the object must reach for optimisation to stop. Above 0, below 1."""
     retouches: _builtins.int
-    """At most so many times, sites that protection left short of their target are moved on. 0 to 100."""
+    """Refinements of an edit, at most: further moves of sites that constraints kept short of their target. 0 to 100."""
     batch: _builtins.int
-    """Facts optimised together. 1 to 1024."""
+    """Number of facts optimised together. 1 to 1024."""
     history: _builtins.bool
-    """Whether facts in force hold new edits back. Off only to measure what that is worth."""
+    """Whether keys of facts in force constrain new edits. Off only to measure the effect."""
     untold: _builtins.int
-    """Questions, for each relation a told subject was not told about, whose answers an edit must keep. 0 to 16."""
+    """Questions for each relation that a subject has no fact of, whose answers an edit must keep. 0 to 16."""
     def __init__(
         self,
         *,
@@ -192,7 +192,7 @@ Global___Hyperparameters: _TypeAlias = Hyperparameters  # noqa: Y015
 
 @_typing.final
 class Training(_message.Message):
-    """How an adapter is trained in a sleep. What is left out stays as it is."""
+    """How an adapter is trained in a sleep. A field left out keeps its value."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -204,19 +204,19 @@ class Training(_message.Message):
     DIVERGENCE_WEIGHT_FIELD_NUMBER: _builtins.int
     ENOUGH_FIELD_NUMBER: _builtins.int
     rank: _builtins.int
-    """Columns of the adapter in every edited module. 1 to 1024."""
+    """Rank of the adapter: columns in every edited module. 1 to 1024."""
     steps: _builtins.int
     """Training steps, at most. 1 to 100000."""
     learning_rate: _builtins.float
     """Peak learning rate. 1e-9 to 1000."""
     batch: _builtins.int
-    """Contexts of facts in a step; half as many of facts that adapters carry already come on top. 1 to 4096."""
+    """Contexts of facts in a step, to which half as many of facts that adapters already carry are added. 1 to 4096."""
     rehearsal: _builtins.int
-    """Rehearsed texts in a step. 0 to 4096."""
+    """Number of rehearsed texts in a step. 0 to 4096."""
     divergence_weight: _builtins.float
-    """Weight of the divergence from the pristine model on rehearsed texts, against the loss on facts. 0 to 1000000."""
+    """Weight of the divergence from the base model on rehearsed texts, against the loss on facts. 0 to 1000000."""
     enough: _builtins.float
-    """Training stops once the loss of every lesson is below. 0 to 1000."""
+    """Loss below which every context must be for training to stop. 0 to 1000."""
     def __init__(
         self,
         *,
@@ -265,8 +265,8 @@ Global___Training: _TypeAlias = Training  # noqa: Y015
 
 @_typing.final
 class SleepPolicy(_message.Message):
-    """How a memory sleeps. What is left out stays as it is: when creating, the base model's profile or the default; in a
-    sleep, what the memory was created with.
+    """How a memory sleeps. A field left out keeps its value: when creating, that of the base model's profile or the
+    default; in a sleep, that of the memory.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -288,7 +288,7 @@ class SleepPolicy(_message.Message):
     RESTFUL_FIELD_NUMBER: _builtins.int
     MENDINGS_FIELD_NUMBER: _builtins.int
     trainings: _builtins.int
-    """Adapters trained in one sleep, at most; another one while the gate turns facts back. 1 to 100."""
+    """Adapters trained in one sleep, at most: another while facts fail the gate. 1 to 100."""
     refreshes: _builtins.int
     """Refreshes after one audit, at most. 0 to 100."""
     gate: _builtins.float
@@ -296,31 +296,31 @@ class SleepPolicy(_message.Message):
     healthy: _builtins.float
     """Share of a fact's probes that must pass for it to count as healthy. 0 to 1."""
     probes: _builtins.int
-    """Probes of each kind (raw, chat), of wordings the fact is written on and of those it is not, at most. 1 to 16."""
+    """Probes of each kind, at most: raw or chat, in wordings that the edit was computed on or not. 1 to 16."""
     controls: _builtins.int
-    """Neighbours, strangers, untold relations and texts asked about in each audit, of each so many. 1 to 10000."""
+    """Controls of each kind in an audit: neighbours, strangers, untold relations and texts. 1 to 10000."""
     rehearsed: _builtins.int
-    """Dissolved facts rehearsed in one training, at most. 0 to 1000000."""
+    """Number of dissolved facts rehearsed in one training, at most. 0 to 1000000."""
     texts: _builtins.int
-    """Rehearsed texts of each kind in one training. 0 to 1000000."""
+    """Number of rehearsed texts of each kind in one training. 0 to 1000000."""
     perplexity_limit: _builtins.float
-    """Largest growth of held-out perplexity in one sleep: 0.02 is 2 %. Beyond it the sleep is rolled back."""
+    """Largest growth of held-out perplexity in one sleep, as a share: 0.02 is 2 %. Above it the sleep is rolled back."""
     neighbours_limit: _builtins.float
-    """Share of neighbours that must keep the answers they had before the sleep, or it is rolled back. 0 to 1."""
+    """Least share of neighbours whose answers must stay those of before the sleep, or it is rolled back. 0 to 1."""
     strangers_limit: _builtins.float
-    """Share of strangers that must keep the answers they had before the sleep, or it is rolled back. 0 to 1."""
+    """Least share of strangers whose answers must stay those of before the sleep, or it is rolled back. 0 to 1."""
     recall_limit: _builtins.float
     """Least share of the facts healthy before the sleep that must be healthy after it. 0 to 1. Below it the sleep is
     rolled back.
     """
     restful: _builtins.int
-    """Versions without sleep after which age alone is full pressure. 1 to 1000000000."""
+    """Number of versions without sleep after which age alone is a pressure of 1. 1 to 1000000000."""
     mendings: _builtins.int
-    """Adapters trained on top, at most, where the sleep would otherwise be rolled back for the harm it did. 0 to 100."""
+    """Further adapters, at most, trained to repair harm for which the sleep would be rolled back. 0 to 100."""
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """Share of a fact's edit in the weights at stage 0, 1, 2, ...; falls from 1.0 to 0.0, where the edit is dissolved. Empty
-        stays as it is.
+        """Scale of a fact's edit at stage 0, 1, 2, ..., falling from 1.0 to 0.0, where the fact is dissolved. Empty keeps the
+        value.
         """
 
     @_builtins.property
@@ -412,7 +412,7 @@ Global___SleepPolicy: _TypeAlias = SleepPolicy  # noqa: Y015
 
 @_typing.final
 class Pressure(_message.Message):
-    """How much a memory needs sleep: four needs, each 0 (none) to 1 (sleep before telling more)."""
+    """How much a memory needs sleep: four needs, each from 0 (none) to 1 (sleep before adding more)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -422,15 +422,15 @@ class Pressure(_message.Message):
     AGE_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
     crowding: _builtins.float
-    """Share of the key space that keys in force hold, against the memory's capacity."""
+    """Share of the key space that keys in force hold, relative to the memory's capacity."""
     unabsorbed: _builtins.float
-    """Share of the changes wanted of hidden states that edits in force left out, on average."""
+    """Mean share of the target changes of hidden states that edits in force did not achieve."""
     degraded: _builtins.float
     """Share of the facts in the weights that their last audit found degraded."""
     age: _builtins.float
-    """Versions since the last sleep, while an edit carries anything, against the policy's `restful`."""
+    """Versions since the last sleep, relative to the policy's `restful`; 0 while no edit carries a fact."""
     total: _builtins.float
-    """The largest of the four: any one of them alone is a reason to sleep."""
+    """The largest of the four, because any one alone is a reason to sleep."""
     def __init__(
         self,
         *,
@@ -450,7 +450,7 @@ Global___Pressure: _TypeAlias = Pressure  # noqa: Y015
 
 @_typing.final
 class FactCounts(_message.Message):
-    """How many facts a memory has, by status."""
+    """Numbers of facts of a memory, by status."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -461,15 +461,15 @@ class FactCounts(_message.Message):
     WITHDRAWN_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
     pending: _builtins.int
-    """Durable in the log, not yet in the weights."""
+    """Facts durable in the log, not yet in the weights."""
     injected: _builtins.int
-    """In the weights, carried by an edit."""
+    """Facts in the weights, carried by an edit."""
     parked: _builtins.int
-    """Could not be written."""
+    """Facts that could not be written."""
     dissolved: _builtins.int
-    """In the weights, carried by adapters alone."""
+    """Facts in the weights, carried by adapters alone."""
     withdrawn: _builtins.int
-    """Taken back or superseded, and out of the weights."""
+    """Facts retracted or superseded, and out of the weights."""
     @_builtins.property
     def stages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Facts in the weights by stage: the first number counts stage 0, the last one the dissolved."""
@@ -505,9 +505,9 @@ class Asleep(_message.Message):
     sleep: _builtins.str
     """Its id."""
     kind: _builtins.str
-    """"sleep" or "nap"."""
+    """Kind: "sleep" or "nap"."""
     step: _builtins.str
-    """The step it is at: "audit", "refresh", "train", "gate", "rescale" or "end"."""
+    """Current step: "audit", "refresh", "train", "gate", "rescale" or "end"."""
     began_version: _builtins.int
     """The version of its first event."""
     def __init__(
@@ -528,7 +528,7 @@ Global___Asleep: _TypeAlias = Asleep  # noqa: Y015
 
 @_typing.final
 class Execution(_message.Message):
-    """What executors do for a memory now. Facts are durable without any, and wait until there is one."""
+    """What executors do for a memory now. Facts are durable without an executor, and wait until one runs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -540,21 +540,21 @@ class Execution(_message.Message):
     WAITS_FOR_FIELD_NUMBER: _builtins.int
     ELSEWHERE_FIELD_NUMBER: _builtins.int
     alive: _builtins.bool
-    """Whether an executor lives: one that died is taken to live for up to 10 seconds more."""
+    """Whether an executor is alive; a dead one counts as alive for up to 10 seconds."""
     work: _builtins.str
-    """The work at hand, or put off: "prepare_statistics", "inject", "withdraw", "erase" or the step of a sleep; empty when
-    none is, because nothing is owed or no executor has come to it yet.
+    """Current or deferred work: "prepare_statistics", "inject", "withdraw", "erase" or the step of a sleep; empty where
+    nothing is owed or no executor has come to it yet.
     """
     attempt: _builtins.int
-    """Which attempt at it this is. What is put off because of its surroundings uses none up."""
+    """Number of the attempt. Deferring work for a transient cause does not use up an attempt."""
     seconds: _builtins.float
-    """For how long it has been done, or put off, so far."""
+    """Seconds since it began or was deferred."""
     reason: _builtins.str
-    """Why it is put off, for programs: "DISK_FULL", "MODEL_UNAVAILABLE", ...; empty while it is being done."""
+    """Reason for deferring it, for programs: "DISK_FULL", "MODEL_UNAVAILABLE", ...; empty while it is performed."""
     waits_for: _builtins.str
-    """Why it is put off, for people; empty while it is being done."""
+    """Reason for deferring it, for people; empty while it is performed."""
     elsewhere: _builtins.str
-    """Another memory that an executor is at meanwhile; empty when there is none."""
+    """Name of another memory that an executor works for meanwhile; empty where there is none."""
     def __init__(
         self,
         *,
@@ -576,18 +576,18 @@ Global___Execution: _TypeAlias = Execution  # noqa: Y015
 
 @_typing.final
 class Readiness(_message.Message):
-    """Whether this server answers from a memory's weights. grpc.health.v1 says the same of `hypnogram.v1.Chat/MEMORY`."""
+    """Whether this server has proven a memory's weights. grpc.health.v1 reports the same for `hypnogram.v1.Chat/MEMORY`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROVEN_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     proven: _builtins.bool
-    """Whether the memory has answered a canary here, with weights of the recorded digest. Statistics have to be prepared
-    before; an answer is never given from other weights, proven or not.
+    """Whether the memory has answered a canary question here with weights of the recorded digest, which needs prepared
+    statistics. Answers never come from weights of another digest, proven or not.
     """
     failure: _builtins.str
-    """Why it could not when it was tried last; empty when it was not tried yet. It is tried again by itself."""
+    """Reason why the last attempt failed; empty where there was none. The server retries by itself."""
     def __init__(
         self,
         *,
@@ -604,7 +604,7 @@ Global___Readiness: _TypeAlias = Readiness  # noqa: Y015
 
 @_typing.final
 class Memory(_message.Message):
-    """A memory as it was at the version of the response."""
+    """A memory at the version of the response."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -633,36 +633,36 @@ class Memory(_message.Message):
     CHECKPOINTS_FIELD_NUMBER: _builtins.int
     UNCHANGED_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """Its name."""
+    """Name of the memory."""
     pressure: _builtins.float
-    """How much it needs sleep, 0 to 1: the largest of its `needs`."""
+    """Pressure, 0 to 1: the largest of its `needs`."""
     capacity: _builtins.float
-    """The crowding over which AddFacts is RESOURCE_EXHAUSTED."""
+    """Crowding above which AddFacts fails with RESOURCE_EXHAUSTED."""
     weights_digest: _builtins.str
     """Digest of the edited modules' weights; empty until statistics are prepared."""
     statistics_prepared: _builtins.bool
     """Whether the statistics about the base model are prepared: facts are written from then on."""
     statistics_failure: _builtins.str
-    """Why preparing them failed the last time; empty otherwise."""
+    """Reason why the last attempt to prepare them failed; empty otherwise."""
     crowding: _builtins.float
-    """Share of the key space that keys in force hold, measured when the weights changed last."""
+    """Share of the key space that keys in force hold, measured when the weights last changed."""
     slept_version: _builtins.int
-    """The version at which the last sleep completed; 0 before the first."""
+    """Version at which the last sleep completed; 0 before the first."""
     nights: _builtins.int
-    """Sleeps and naps that have ended, completed or rolled back."""
+    """Number of sleeps and naps that have ended, completed or rolled back."""
     edits: _builtins.int
-    """Edits whose columns carry a fact."""
+    """Number of edits whose columns carry a fact."""
     adapters: _builtins.int
-    """Adapters in force."""
+    """Number of adapters in force."""
     parent: _builtins.str
-    """The memory it was forked from; empty for one that was created."""
+    """Name of the memory that it was forked from; empty where it was created."""
     parent_version: _builtins.int
-    """The parent's version it began as; 0 for one that was created."""
+    """Version of the parent at which it began; 0 where it was created."""
     checkpoints: _builtins.int
-    """Checkpoints marked."""
+    """Number of checkpoints."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
-        """The model under it."""
+        """Its base model."""
 
     @_builtins.property
     def hyperparameters(self) -> Global___Hyperparameters:
@@ -670,27 +670,27 @@ class Memory(_message.Message):
 
     @_builtins.property
     def modules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the modules whose weights change."""
+        """Names of the edited modules."""
 
     @_builtins.property
     def facts(self) -> Global___FactCounts:
-        """Its facts, counted."""
+        """Numbers of its facts."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was created."""
+        """Time at which it was created."""
 
     @_builtins.property
     def relations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Relations it has words for by itself; facts of others need `wordings` to be told well."""
+        """Relations of its phrasebook; facts with other relations are best added with `wordings`."""
 
     @_builtins.property
     def needs(self) -> Global___Pressure:
-        """What the pressure comes from."""
+        """The parts of the pressure."""
 
     @_builtins.property
     def sleep(self) -> Global___SleepPolicy:
-        """How it sleeps unless a sleep says otherwise."""
+        """Policy of its sleeps, unless a sleep gives another."""
 
     @_builtins.property
     def asleep(self) -> Global___Asleep:
@@ -698,7 +698,7 @@ class Memory(_message.Message):
 
     @_builtins.property
     def unchanged(self) -> _facts_pb2.Unchanged:
-        """How everything that was not told is answered; absent where it was not asked since the weights changed."""
+        """Locality; absent where it was not measured since the weights changed."""
 
     def __init__(
         self,
@@ -746,20 +746,20 @@ class CreateMemoryRequest(_message.Message):
     SLEEP_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """Its name: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
+    """Name of the memory: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
     capacity: _builtins.float
-    """The crowding over which AddFacts is RESOURCE_EXHAUSTED, above 0; left out, the base model's."""
+    """Crowding above which AddFacts fails with RESOURCE_EXHAUSTED, above 0; left out, the base model's."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
-        """The model under it; left out, dormouse."""
+        """Its base model; left out, dormouse."""
 
     @_builtins.property
     def hyperparameters(self) -> Global___Hyperparameters:
-        """What to set other than its default."""
+        """Hyperparameters that differ from the defaults."""
 
     @_builtins.property
     def sleep(self) -> Global___SleepPolicy:
-        """How it shall sleep, where that is other than the default."""
+        """Fields of its sleep policy that differ from the default."""
 
     def __init__(
         self,
@@ -787,10 +787,10 @@ class CreateMemoryResponse(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """Its version."""
+    """The memory's version."""
     @_builtins.property
     def memory(self) -> Global___Memory:
-        """The memory as it is now."""
+        """The memory at `version`."""
 
     def __init__(
         self,
@@ -816,9 +816,9 @@ class ForkMemoryRequest(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The new memory's name: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
+    """Name of the new memory: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
     parent: _builtins.str
-    """The memory it begins as."""
+    """Name of the memory to fork."""
     version: _builtins.int
     """A version."""
     checkpoint: _builtins.str
@@ -853,10 +853,10 @@ class ForkMemoryResponse(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """Its version."""
+    """The memory's version."""
     @_builtins.property
     def memory(self) -> Global___Memory:
-        """The new memory as it is now."""
+        """The new memory at `version`."""
 
     def __init__(
         self,
@@ -874,7 +874,7 @@ Global___ForkMemoryResponse: _TypeAlias = ForkMemoryResponse  # noqa: Y015
 
 @_typing.final
 class RebaseMemoryRequest(_message.Message):
-    """Where the base model of a memory is now."""
+    """The place of a memory's base model."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -882,9 +882,9 @@ class RebaseMemoryRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory, by name."""
+    """Name of the memory."""
     name: _builtins.str
-    """A path to a folder, or a Hugging Face id."""
+    """Path of a folder, or a Hugging Face id."""
     revision: _builtins.str
     """Commit, branch or tag of the Hugging Face repository; a path takes none."""
     def __init__(
@@ -904,17 +904,17 @@ Global___RebaseMemoryRequest: _TypeAlias = RebaseMemoryRequest  # noqa: Y015
 
 @_typing.final
 class RebaseMemoryResponse(_message.Message):
-    """The memory with its base under the new name."""
+    """The memory with its base model at the new place."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MEMORY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """Its version."""
+    """The memory's version."""
     @_builtins.property
     def memory(self) -> Global___Memory:
-        """As it is now."""
+        """The memory at `version`."""
 
     def __init__(
         self,
@@ -937,10 +937,10 @@ class DeleteMemoryRequest(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """Its name."""
+    """Name of the memory."""
     expected_version: _builtins.int
-    """Delete only if the memory is at this version, or is deleted already. Left out, a race with others is retried by the
-    server.
+    """Version at which the memory has to be unless it is deleted already; otherwise nothing is done. Left out, the server
+    retries lost races.
     """
     def __init__(
         self,
@@ -968,15 +968,15 @@ class DeleteMemoryResponse(_message.Message):
     KEPT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The version that deleted it."""
+    """Version of the event that deleted the memory."""
     purged: _builtins.bool
     """Whether its words and deltas are destroyed."""
     keys: _builtins.int
-    """Data keys that were destroyed, one for each fact; 0 until it is purged."""
+    """Number of data keys destroyed, one for each fact; 0 until the memory is purged."""
     kept: _builtins.int
-    """Facts that keep their words, because a fork or the memory it was forked from shares them; 0 until it is purged."""
+    """Number of facts that keep their words, because a fork or the parent shares them; 0 until the memory is purged."""
     failure: _builtins.str
-    """Why the last attempt to destroy them failed; empty otherwise."""
+    """Reason why the last attempt to destroy them failed; empty otherwise."""
     def __init__(
         self,
         *,
@@ -1002,11 +1002,11 @@ class GetMemoryRequest(_message.Message):
     AT_VERSION_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """Its name."""
+    """Name of the memory."""
     at_version: _builtins.int
-    """Answer for this version."""
+    """Version to describe; left out, the newest."""
     min_version: _builtins.int
-    """Answer for this version or a newer one. Not together with `at_version`."""
+    """Lowest version that the response may describe. Not together with `at_version`."""
     def __init__(
         self,
         *,
@@ -1038,18 +1038,18 @@ class GetMemoryResponse(_message.Message):
     EXECUTION_FIELD_NUMBER: _builtins.int
     READINESS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The version answered for."""
+    """The version that the response describes."""
     @_builtins.property
     def memory(self) -> Global___Memory:
         """The memory at `version`."""
 
     @_builtins.property
     def execution(self) -> Global___Execution:
-        """What executors do for it now, also where an older version is answered for."""
+        """What executors do for it now, whatever version the response describes."""
 
     @_builtins.property
     def readiness(self) -> Global___Readiness:
-        """Whether the server that answers has proven its weights, as they are now."""
+        """Whether this server has proven the memory's newest weights."""
 
     def __init__(
         self,
@@ -1074,9 +1074,9 @@ class ListMemoriesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """Memories in the answer, at most; 0 for 100."""
+    """Memories in a page, at most; 0 for 100."""
     page_token: _builtins.str
-    """From the answer before."""
+    """`next_page_token` of the previous response, with an otherwise equal request; empty for the first page."""
     def __init__(
         self,
         *,
@@ -1100,9 +1100,9 @@ class MemorySummary(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """Its name."""
+    """Name of the memory."""
     version: _builtins.int
-    """Its version."""
+    """The memory's version."""
     def __init__(
         self,
         *,
@@ -1124,10 +1124,10 @@ class ListMemoriesResponse(_message.Message):
     MEMORIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """For the next page; empty on the last."""
+    """Token of the next page; empty on the last page."""
     @_builtins.property
     def memories(self) -> _containers.RepeatedCompositeFieldContainer[Global___MemorySummary]:
-        """By name; each with its version."""
+        """Memories in order of name."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class MemoriesStub:
-    """Memories: a base model each, and everything it was told.
+    """Memories: creates, forks, lists and deletes memories, each a base model and the facts added to it.
     """
 
     def __init__(self, channel):
@@ -68,22 +68,22 @@ class MemoriesStub:
 
 
 class MemoriesServicer:
-    """Memories: a base model each, and everything it was told.
+    """Memories: creates, forks, lists and deletes memories, each a base model and the facts added to it.
     """
 
     def CreateMemory(self, request, context):
-        """Creates a memory and answers once that is durable.
+        """Creates a memory and returns once that is durable.
 
-        The base model is loaded, so that one that does not load, or lacks a chat template or a token that ends answers, is
-        refused now; its content digest is recorded. Statistics about it are prepared afterwards, in the background, and facts
-        told meanwhile wait for them. Creating the same memory with the same settings again answers as the first time did.
+        The base model is loaded first, so that one that does not load, or lacks a chat template or an end-of-turn token,
+        is refused; its content digest is recorded. Its statistics are then prepared in the background, and facts added
+        meanwhile wait for them. The call is idempotent: creating the same memory with the same settings changes nothing.
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a revision of a
         folder, a hyperparameter, a capacity or a value of `sleep` out of its range
         ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
-        FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that name
-        is still being deleted
+        FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that
+        name is still being deleted
 
         Example: {"memory": "demo"}
         Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
@@ -94,8 +94,8 @@ class MemoriesServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetMemory(self, request, context):
-        """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights; and with
-        what executors do for it now, whatever process they are in.
+        """Returns a memory: its base model, capacity, pressure and the digest of its weights, and what executors do for it
+        now, in whichever process they run.
 
         Errors:
         NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN
@@ -119,19 +119,18 @@ class MemoriesServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ForkMemory(self, request, context):
-        """Makes a new memory that begins as another one is, or was, and answers once that is durable.
+        """Creates a memory that begins as another one at a version, and returns once that is durable.
 
-        It shares the parent's events and artifacts up to there and goes its own way: nothing is copied, nothing that
-        happens to one happens to the other. Its versions go on counting from the parent's. Facts that wait there wait in the
-        fork as well. A fork begins awake, so it cannot be made of a version inside a sleep.
+        The fork shares the parent's events and artifacts up to that version, without a copy; from there on the two are
+        independent. Its versions count on from the parent's. Facts pending there are pending in the fork as well. A fork
+        begins awake, so it cannot begin at a version inside a sleep.
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: a malformed name
-        NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
-        ALREADY_EXISTS       MEMORY_TAKEN: there is a memory of that name
-        FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; HALF_RECORDED: the version lies in the
-        middle of what was recorded at once; WORDS_ERASED: it holds columns of a fact that was erased
-        since
+        NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before any event
+        ALREADY_EXISTS       MEMORY_TAKEN: a memory of that name exists
+        FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; HALF_RECORDED: the version is inside
+        one append; WORDS_ERASED: its weights hold columns of a fact that was erased since
         DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
 
         Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
@@ -141,15 +140,15 @@ class MemoriesServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RebaseMemory(self, request, context):
-        """Says where the files of a memory's base model are now, and answers once that is durable.
+        """Records where the files of a memory's base model are now, and returns once that is durable.
 
-        They must be the same by their digest; where they were recorded to be nobody looks. All versions of the memory are
-        answered from there; a fork has a base of its own and is rebased by itself.
+        Their digest must be the recorded one. All versions of the memory use the new place from then on, and the old one
+        is not read again. A fork keeps its own place and is rebased by itself.
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: no name, or a revision of a folder
         NOT_FOUND            MEMORY_UNKNOWN
-        FAILED_PRECONDITION  MODEL_UNAVAILABLE: there is no model of that name, or it is another one
+        FAILED_PRECONDITION  MODEL_UNAVAILABLE: no model is there, or its digest differs
 
         Example: {"memory": "demo", "name": "/new/models/llama-3-8b"}
         """
@@ -163,8 +162,8 @@ class MemoriesServicer:
         From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
         destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
         that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
-        words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
-        it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
+        words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come;
+        once it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
         `expected_version`, or it may delete a new memory of that name.
 
         Errors:
@@ -219,7 +218,7 @@ def add_MemoriesServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Memories:
-    """Memories: a base model each, and everything it was told.
+    """Memories: creates, forks, lists and deletes memories, each a base model and the facts added to it.
     """
 
     @staticmethod

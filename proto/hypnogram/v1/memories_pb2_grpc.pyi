@@ -5,19 +5,19 @@ Hypnogram gives a language model a memory that lives in its weights, and keeps t
 
 Conventions of every call in this package:
 
-Time        A memory's version counts its events and is the only clock. Every response carries the version it
-            speaks of. A read answers for the newest version; `at_version` asks for an older one, `min_version` for
-            one at least as new. A version that does not exist is NOT_FOUND with reason VERSION_UNKNOWN.
+Time        A memory's version counts its events and is the only clock. Every response carries the version that it
+            describes. A read describes the newest version; `at_version` asks for an older one, `min_version` for one
+            at least as new. A version that does not exist is NOT_FOUND with reason VERSION_UNKNOWN.
 Errors      Every error carries google.rpc.ErrorInfo with a stable `reason`, domain "hypnogram", and the values
             behind the message as metadata. A field that is wrong carries google.rpc.BadRequest as well, with its
-            path, as in `facts[2].object`. INTERNAL carries a `correlation` to find in the server's log, no more.
-Deadlines   A call whose deadline passes or whose client goes away stops working. What was appended stays.
+            path, as in `facts[2].object`. INTERNAL carries only a `correlation` to look up in the server's log.
+Deadlines   A call stops when its deadline passes or its client disconnects. What was appended stays.
 Limits      A message holds at most 4 MiB (HYPNOGRAM_MAX_MESSAGE_BYTES). A page holds 100 items unless `page_size`
-            says otherwise, at most 1000. Other limits stand at their fields.
-Pages       A `page_token` is opaque, belongs to the request that got it, and pins the version of the first page, so
-            that the pages of one listing fit together. An empty `next_page_token` marks the last page.
-Metadata    `hypnogram-actor` names who acts (default "client"), `hypnogram-correlation` ties calls together. Both are
-            recorded with every event the call causes. At most 200 printable ASCII characters each.
+            says otherwise, at most 1000. Other limits are in the comments of their fields.
+Pages       A `page_token` is opaque, belongs to one request, and pins the version of its first page, so that the
+            pages of one listing fit together. An empty `next_page_token` marks the last page.
+Metadata    `hypnogram-actor` names who acts (default "client"), `hypnogram-correlation` ties calls together. Both
+            are recorded with every event that the call causes. At most 200 printable ASCII characters each.
 """
 
 from collections import abc as _abc
@@ -44,33 +44,33 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MemoriesStub:
-    """Memories: a base model each, and everything it was told."""
+    """Memories: creates, forks, lists and deletes memories, each a base model and the facts added to it."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MemoriesAsyncStub: ...
     CreateMemory: _grpc.UnaryUnaryMultiCallable[_memories_pb2.CreateMemoryRequest, _memories_pb2.CreateMemoryResponse]
-    """Creates a memory and answers once that is durable.
+    """Creates a memory and returns once that is durable.
 
-    The base model is loaded, so that one that does not load, or lacks a chat template or a token that ends answers, is
-    refused now; its content digest is recorded. Statistics about it are prepared afterwards, in the background, and facts
-    told meanwhile wait for them. Creating the same memory with the same settings again answers as the first time did.
+    The base model is loaded first, so that one that does not load, or lacks a chat template or an end-of-turn token,
+    is refused; its content digest is recorded. Its statistics are then prepared in the background, and facts added
+    meanwhile wait for them. The call is idempotent: creating the same memory with the same settings changes nothing.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a revision of a
                            folder, a hyperparameter, a capacity or a value of `sleep` out of its range
       ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that name
-                           is still being deleted
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that
+                           name is still being deleted
 
     Example: {"memory": "demo"}
     Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
     Example: {"memory": "careful", "sleep": {"perplexity_limit": 0.01, "training": {"rank": 8}}}
     """
     GetMemory: _grpc.UnaryUnaryMultiCallable[_memories_pb2.GetMemoryRequest, _memories_pb2.GetMemoryResponse]
-    """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights; and with
-    what executors do for it now, whatever process they are in.
+    """Returns a memory: its base model, capacity, pressure and the digest of its weights, and what executors do for it
+    now, in whichever process they run.
 
     Errors:
       NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN
@@ -86,33 +86,32 @@ class MemoriesStub:
     Example: {"page_size": 20}
     """
     ForkMemory: _grpc.UnaryUnaryMultiCallable[_memories_pb2.ForkMemoryRequest, _memories_pb2.ForkMemoryResponse]
-    """Makes a new memory that begins as another one is, or was, and answers once that is durable.
+    """Creates a memory that begins as another one at a version, and returns once that is durable.
 
-    It shares the parent's events and artifacts up to there and goes its own way: nothing is copied, nothing that
-    happens to one happens to the other. Its versions go on counting from the parent's. Facts that wait there wait in the
-    fork as well. A fork begins awake, so it cannot be made of a version inside a sleep.
+    The fork shares the parent's events and artifacts up to that version, without a copy; from there on the two are
+    independent. Its versions count on from the parent's. Facts pending there are pending in the fork as well. A fork
+    begins awake, so it cannot begin at a version inside a sleep.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: a malformed name
-      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
-      ALREADY_EXISTS       MEMORY_TAKEN: there is a memory of that name
-      FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; HALF_RECORDED: the version lies in the
-                           middle of what was recorded at once; WORDS_ERASED: it holds columns of a fact that was erased
-                           since
+      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before any event
+      ALREADY_EXISTS       MEMORY_TAKEN: a memory of that name exists
+      FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; HALF_RECORDED: the version is inside
+                           one append; WORDS_ERASED: its weights hold columns of a fact that was erased since
       DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
 
     Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
     """
     RebaseMemory: _grpc.UnaryUnaryMultiCallable[_memories_pb2.RebaseMemoryRequest, _memories_pb2.RebaseMemoryResponse]
-    """Says where the files of a memory's base model are now, and answers once that is durable.
+    """Records where the files of a memory's base model are now, and returns once that is durable.
 
-    They must be the same by their digest; where they were recorded to be nobody looks. All versions of the memory are
-    answered from there; a fork has a base of its own and is rebased by itself.
+    Their digest must be the recorded one. All versions of the memory use the new place from then on, and the old one
+    is not read again. A fork keeps its own place and is rebased by itself.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: no name, or a revision of a folder
       NOT_FOUND            MEMORY_UNKNOWN
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE: there is no model of that name, or it is another one
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE: no model is there, or its digest differs
 
     Example: {"memory": "demo", "name": "/new/models/llama-3-8b"}
     """
@@ -122,8 +121,8 @@ class MemoriesStub:
     From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
     destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
     that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
-    words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
-    it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
+    words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come;
+    once it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
     `expected_version`, or it may delete a new memory of that name.
 
     Errors:
@@ -135,30 +134,30 @@ class MemoriesStub:
 
 @_typing.type_check_only
 class MemoriesAsyncStub(MemoriesStub):
-    """Memories: a base model each, and everything it was told."""
+    """Memories: creates, forks, lists and deletes memories, each a base model and the facts added to it."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateMemory: _aio.UnaryUnaryMultiCallable[_memories_pb2.CreateMemoryRequest, _memories_pb2.CreateMemoryResponse]  # type: ignore[assignment]
-    """Creates a memory and answers once that is durable.
+    """Creates a memory and returns once that is durable.
 
-    The base model is loaded, so that one that does not load, or lacks a chat template or a token that ends answers, is
-    refused now; its content digest is recorded. Statistics about it are prepared afterwards, in the background, and facts
-    told meanwhile wait for them. Creating the same memory with the same settings again answers as the first time did.
+    The base model is loaded first, so that one that does not load, or lacks a chat template or an end-of-turn token,
+    is refused; its content digest is recorded. Its statistics are then prepared in the background, and facts added
+    meanwhile wait for them. The call is idempotent: creating the same memory with the same settings changes nothing.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a revision of a
                            folder, a hyperparameter, a capacity or a value of `sleep` out of its range
       ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that name
-                           is still being deleted
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that
+                           name is still being deleted
 
     Example: {"memory": "demo"}
     Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
     Example: {"memory": "careful", "sleep": {"perplexity_limit": 0.01, "training": {"rank": 8}}}
     """
     GetMemory: _aio.UnaryUnaryMultiCallable[_memories_pb2.GetMemoryRequest, _memories_pb2.GetMemoryResponse]  # type: ignore[assignment]
-    """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights; and with
-    what executors do for it now, whatever process they are in.
+    """Returns a memory: its base model, capacity, pressure and the digest of its weights, and what executors do for it
+    now, in whichever process they run.
 
     Errors:
       NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN
@@ -174,33 +173,32 @@ class MemoriesAsyncStub(MemoriesStub):
     Example: {"page_size": 20}
     """
     ForkMemory: _aio.UnaryUnaryMultiCallable[_memories_pb2.ForkMemoryRequest, _memories_pb2.ForkMemoryResponse]  # type: ignore[assignment]
-    """Makes a new memory that begins as another one is, or was, and answers once that is durable.
+    """Creates a memory that begins as another one at a version, and returns once that is durable.
 
-    It shares the parent's events and artifacts up to there and goes its own way: nothing is copied, nothing that
-    happens to one happens to the other. Its versions go on counting from the parent's. Facts that wait there wait in the
-    fork as well. A fork begins awake, so it cannot be made of a version inside a sleep.
+    The fork shares the parent's events and artifacts up to that version, without a copy; from there on the two are
+    independent. Its versions count on from the parent's. Facts pending there are pending in the fork as well. A fork
+    begins awake, so it cannot begin at a version inside a sleep.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: a malformed name
-      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
-      ALREADY_EXISTS       MEMORY_TAKEN: there is a memory of that name
-      FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; HALF_RECORDED: the version lies in the
-                           middle of what was recorded at once; WORDS_ERASED: it holds columns of a fact that was erased
-                           since
+      NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before any event
+      ALREADY_EXISTS       MEMORY_TAKEN: a memory of that name exists
+      FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; HALF_RECORDED: the version is inside
+                           one append; WORDS_ERASED: its weights hold columns of a fact that was erased since
       DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
 
     Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
     """
     RebaseMemory: _aio.UnaryUnaryMultiCallable[_memories_pb2.RebaseMemoryRequest, _memories_pb2.RebaseMemoryResponse]  # type: ignore[assignment]
-    """Says where the files of a memory's base model are now, and answers once that is durable.
+    """Records where the files of a memory's base model are now, and returns once that is durable.
 
-    They must be the same by their digest; where they were recorded to be nobody looks. All versions of the memory are
-    answered from there; a fork has a base of its own and is rebased by itself.
+    Their digest must be the recorded one. All versions of the memory use the new place from then on, and the old one
+    is not read again. A fork keeps its own place and is rebased by itself.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: no name, or a revision of a folder
       NOT_FOUND            MEMORY_UNKNOWN
-      FAILED_PRECONDITION  MODEL_UNAVAILABLE: there is no model of that name, or it is another one
+      FAILED_PRECONDITION  MODEL_UNAVAILABLE: no model is there, or its digest differs
 
     Example: {"memory": "demo", "name": "/new/models/llama-3-8b"}
     """
@@ -210,8 +208,8 @@ class MemoriesAsyncStub(MemoriesStub):
     From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
     destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
     that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
-    words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
-    it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
+    words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come;
+    once it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
     `expected_version`, or it may delete a new memory of that name.
 
     Errors:
@@ -222,7 +220,7 @@ class MemoriesAsyncStub(MemoriesStub):
     """
 
 class MemoriesServicer(metaclass=_abc_1.ABCMeta):
-    """Memories: a base model each, and everything it was told."""
+    """Memories: creates, forks, lists and deletes memories, each a base model and the facts added to it."""
 
     @_abc_1.abstractmethod
     def CreateMemory(
@@ -230,18 +228,18 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
         request: _memories_pb2.CreateMemoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memories_pb2.CreateMemoryResponse, _abc.Awaitable[_memories_pb2.CreateMemoryResponse]]:
-        """Creates a memory and answers once that is durable.
+        """Creates a memory and returns once that is durable.
 
-        The base model is loaded, so that one that does not load, or lacks a chat template or a token that ends answers, is
-        refused now; its content digest is recorded. Statistics about it are prepared afterwards, in the background, and facts
-        told meanwhile wait for them. Creating the same memory with the same settings again answers as the first time did.
+        The base model is loaded first, so that one that does not load, or lacks a chat template or an end-of-turn token,
+        is refused; its content digest is recorded. Its statistics are then prepared in the background, and facts added
+        meanwhile wait for them. The call is idempotent: creating the same memory with the same settings changes nothing.
 
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a revision of a
                                folder, a hyperparameter, a capacity or a value of `sleep` out of its range
           ALREADY_EXISTS       MEMORY_EXISTS: the name is taken by a memory with other settings
-          FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that name
-                               is still being deleted
+          FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be found or loaded; NOT_READY: a memory of that
+                               name is still being deleted
 
         Example: {"memory": "demo"}
         Example: {"memory": "llama", "base": {"name": "/models/llama-3-8b", "dtype": "bfloat16", "quantization": "nf4"}}
@@ -254,8 +252,8 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
         request: _memories_pb2.GetMemoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memories_pb2.GetMemoryResponse, _abc.Awaitable[_memories_pb2.GetMemoryResponse]]:
-        """Answers with a memory: its base, how full it is, how much it needs sleep, and the digest of its weights; and with
-        what executors do for it now, whatever process they are in.
+        """Returns a memory: its base model, capacity, pressure and the digest of its weights, and what executors do for it
+        now, in whichever process they run.
 
         Errors:
           NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN
@@ -283,19 +281,18 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
         request: _memories_pb2.ForkMemoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memories_pb2.ForkMemoryResponse, _abc.Awaitable[_memories_pb2.ForkMemoryResponse]]:
-        """Makes a new memory that begins as another one is, or was, and answers once that is durable.
+        """Creates a memory that begins as another one at a version, and returns once that is durable.
 
-        It shares the parent's events and artifacts up to there and goes its own way: nothing is copied, nothing that
-        happens to one happens to the other. Its versions go on counting from the parent's. Facts that wait there wait in the
-        fork as well. A fork begins awake, so it cannot be made of a version inside a sleep.
+        The fork shares the parent's events and artifacts up to that version, without a copy; from there on the two are
+        independent. Its versions count on from the parent's. Facts pending there are pending in the fork as well. A fork
+        begins awake, so it cannot begin at a version inside a sleep.
 
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: a malformed name
-          NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before it began
-          ALREADY_EXISTS       MEMORY_TAKEN: there is a memory of that name
-          FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; HALF_RECORDED: the version lies in the
-                               middle of what was recorded at once; WORDS_ERASED: it holds columns of a fact that was erased
-                               since
+          NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN, CHECKPOINT_UNKNOWN, MOMENT_UNKNOWN: a time before any event
+          ALREADY_EXISTS       MEMORY_TAKEN: a memory of that name exists
+          FAILED_PRECONDITION  ASLEEP_THEN: the parent was in the middle of a sleep; HALF_RECORDED: the version is inside
+                               one append; WORDS_ERASED: its weights hold columns of a fact that was erased since
           DATA_LOSS            ARTIFACT_MISSING, ARTIFACT_CORRUPT: the fork could not be built
 
         Example: {"memory": "trial", "parent": "demo", "checkpoint": "monday"}
@@ -307,15 +304,15 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
         request: _memories_pb2.RebaseMemoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_memories_pb2.RebaseMemoryResponse, _abc.Awaitable[_memories_pb2.RebaseMemoryResponse]]:
-        """Says where the files of a memory's base model are now, and answers once that is durable.
+        """Records where the files of a memory's base model are now, and returns once that is durable.
 
-        They must be the same by their digest; where they were recorded to be nobody looks. All versions of the memory are
-        answered from there; a fork has a base of its own and is rebased by itself.
+        Their digest must be the recorded one. All versions of the memory use the new place from then on, and the old one
+        is not read again. A fork keeps its own place and is rebased by itself.
 
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: no name, or a revision of a folder
           NOT_FOUND            MEMORY_UNKNOWN
-          FAILED_PRECONDITION  MODEL_UNAVAILABLE: there is no model of that name, or it is another one
+          FAILED_PRECONDITION  MODEL_UNAVAILABLE: no model is there, or its digest differs
 
         Example: {"memory": "demo", "name": "/new/models/llama-3-8b"}
         """
@@ -331,8 +328,8 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
         From then on every other call about it fails with MEMORY_DELETED, and ListMemories leaves it out. An executor then
         destroys the data keys of its facts, which erases their words and columns, and removes its deltas. Facts and deltas
         that it shares with a fork, or with the memory it was forked from, stay there. Its events stay in the log without
-        words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come; once
-        it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
+        words: ReadEvents still returns them. Deleting it again changes nothing and says how far the deletion has come;
+        once it is purged, CreateMemory may use the name again. So repeat the call with the `version` of its answer as
         `expected_version`, or it may delete a new memory of that name.
 
         Errors:

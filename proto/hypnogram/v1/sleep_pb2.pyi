@@ -29,14 +29,14 @@ class SleepRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory that shall sleep."""
+    """Name of the memory."""
     request_id: _builtins.str
-    """Fresh for each request, a UUID say; 1 to 128 characters."""
+    """Id that no other request has, such as a UUID; 1 to 128 characters."""
     seed: _builtins.int
-    """Of everything that is drawn at random, 0 to 2^53 - 1; left out, the memory's version."""
+    """Random seed, 0 to 2^53 - 1; left out, the memory's version."""
     @_builtins.property
     def policy(self) -> _memories_pb2.SleepPolicy:
-        """What to do other than the memory's own policy says."""
+        """Fields that differ from the memory's own policy."""
 
     def __init__(
         self,
@@ -65,14 +65,14 @@ class NapRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory that shall nap."""
+    """Name of the memory."""
     request_id: _builtins.str
-    """Fresh for each request, a UUID say; 1 to 128 characters."""
+    """Id that no other request has, such as a UUID; 1 to 128 characters."""
     seed: _builtins.int
-    """Of everything that is drawn at random, 0 to 2^53 - 1; left out, the memory's version."""
+    """Random seed, 0 to 2^53 - 1; left out, the memory's version."""
     @_builtins.property
     def policy(self) -> _memories_pb2.SleepPolicy:
-        """What to do other than the memory's own policy says."""
+        """Fields that differ from the memory's own policy."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ Global___NapRequest: _TypeAlias = NapRequest  # noqa: Y015
 
 @_typing.final
 class SleepMetadata(_message.Message):
-    """How far a sleep is: the metadata of its operation."""
+    """Progress of a sleep: the metadata of its operation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -109,26 +109,26 @@ class SleepMetadata(_message.Message):
     ADVANCED_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     sleep: _builtins.str
-    """The id of the sleep."""
+    """Id of the sleep."""
     kind: _builtins.str
-    """"sleep" or "nap"."""
+    """Kind: "sleep" or "nap"."""
     step: _builtins.str
-    """The step it is at: "audit", "refresh", "train", "gate", "rescale" or "end"; empty once it has ended."""
+    """Current step: "audit", "refresh", "train", "gate", "rescale" or "end"; empty once it has ended."""
     done: _builtins.int
-    """How much of the step is done. 0 as well where its executor runs in another process."""
+    """Amount done of the step; also 0 where its executor runs in another process."""
     total: _builtins.int
-    """Of how much: facts of an audit, steps of a training; 0 while unknown."""
+    """Amount in all: facts of an audit, steps of a training; 0 while unknown."""
     loss: _builtins.float
     """Training loss; absent in other steps."""
     healthy: _builtins.int
-    """Facts that the last audit has found healthy so far."""
+    """Number of facts that the last audit found healthy so far."""
     advanced: _builtins.int
-    """Facts that have advanced a stage so far."""
+    """Number of facts that have advanced a stage so far."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
-        """When it began."""
+        """Time at which it began."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ Global___SleepMetadata: _TypeAlias = SleepMetadata  # noqa: Y015
 
 @_typing.final
 class FactVerdict(_message.Message):
-    """The verdict on a fact's probes."""
+    """The verdict of an audit or a gate on a fact."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -171,25 +171,25 @@ class FactVerdict(_message.Message):
     ASKED_FIELD_NUMBER: _builtins.int
     SCALE_FIELD_NUMBER: _builtins.int
     fact: _builtins.str
-    """The id of the fact."""
+    """Id of the fact."""
     subject: _builtins.str
-    """Whom or what it is about."""
+    """Subject of the fact."""
     relation: _builtins.str
-    """How the object relates to it."""
+    """Relation of the object to the subject."""
     object: _builtins.str
-    """What the model shall say."""
+    """Object, which the model should say."""
     occasion: _builtins.str
-    """"before" or "after" in an audit, "gate" at the gate."""
+    """Occasion: "before" or "after" in an audit, "gate" at the gate."""
     healthy: _builtins.bool
     """Whether enough of its probes passed; at the gate, whether it may advance."""
     known: _builtins.bool
-    """Whether the pristine model says it without any memory."""
+    """Whether the base model knows the fact."""
     passed: _builtins.int
-    """Probes that passed."""
+    """Number of probes that passed."""
     asked: _builtins.int
-    """Probes asked."""
+    """Number of probes asked."""
     scale: _builtins.float
-    """Share of its edit in the weights while it was probed; at the gate, the share it would have next."""
+    """Scale of its edit while it was probed; at the gate, its next scale."""
     def __init__(
         self,
         *,
@@ -214,7 +214,7 @@ Global___FactVerdict: _TypeAlias = FactVerdict  # noqa: Y015
 
 @_typing.final
 class FactChange(_message.Message):
-    """What became of a fact in a sleep, and on which evidence."""
+    """A change of a fact in a sleep, with its evidence."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -230,27 +230,27 @@ class FactChange(_message.Message):
     PASSED_FIELD_NUMBER: _builtins.int
     ASKED_FIELD_NUMBER: _builtins.int
     fact: _builtins.str
-    """The id of the fact."""
+    """Id of the fact."""
     subject: _builtins.str
-    """Whom or what it is about."""
+    """Subject of the fact."""
     relation: _builtins.str
-    """How the object relates to it."""
+    """Relation of the object to the subject."""
     object: _builtins.str
-    """What the model shall say."""
+    """Object, which the model should say."""
     what: _builtins.str
-    """"advanced", "retreated", "refreshed" or "dissolved"."""
+    """Kind of change: "advanced", "retreated", "refreshed" or "dissolved"."""
     from_stage: _builtins.int
-    """Its stage before."""
+    """Stage before."""
     stage: _builtins.int
-    """Its stage from now on. A fact that the gate turned back at stage 0 stays there."""
+    """Stage after. A fact that fails the gate at stage 0 stays there."""
     from_scale: _builtins.float
-    """Share of its edit in the weights before."""
+    """Scale of its edit before, 0 to 1."""
     scale: _builtins.float
-    """Share of its edit in the weights from now on."""
+    """Scale of its edit after, 0 to 1."""
     passed: _builtins.int
-    """Probes that passed at the gate; when it was refreshed, in the audit that found it degraded."""
+    """Number of probes that passed at the gate; of a refreshed fact, in the audit that found it degraded."""
     asked: _builtins.int
-    """Probes asked there."""
+    """Number of probes asked there."""
     def __init__(
         self,
         *,
@@ -276,7 +276,7 @@ Global___FactChange: _TypeAlias = FactChange  # noqa: Y015
 
 @_typing.final
 class Controls(_message.Message):
-    """How everything that was not told fares."""
+    """Locality and perplexity, measured by an audit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -286,15 +286,15 @@ class Controls(_message.Message):
     PERPLEXITY_FIELD_NUMBER: _builtins.int
     BASE_PERPLEXITY_FIELD_NUMBER: _builtins.int
     neighbours: _builtins.float
-    """Share of questions about people the base model knows that are answered as the pristine model does."""
+    """Share of questions about people the base model knows that are answered as the base model does."""
     strangers: _builtins.float
-    """Share of questions about strangers that are answered as the pristine model does."""
+    """Share of questions about strangers that are answered as the base model does."""
     untold: _builtins.float
-    """Share of questions about told subjects, on what was not told, that are answered as the pristine model does."""
+    """Share of questions about subjects of facts, on relations that were not added, answered as the base model does."""
     perplexity: _builtins.float
-    """Perplexity of held-out ordinary text."""
+    """Perplexity of held-out reference text."""
     base_perplexity: _builtins.float
-    """The pristine model's perplexity of the same text."""
+    """The base model's perplexity of the same text."""
     def __init__(
         self,
         *,
@@ -314,7 +314,7 @@ Global___Controls: _TypeAlias = Controls  # noqa: Y015
 
 @_typing.final
 class Audited(_message.Message):
-    """What an audit came to."""
+    """Result of an audit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -324,16 +324,16 @@ class Audited(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     occasion: _builtins.str
-    """"before" or "after"."""
+    """Occasion: "before" or "after"."""
     healthy: _builtins.int
-    """Facts found healthy."""
+    """Number of facts found healthy."""
     facts: _builtins.int
-    """Facts probed."""
+    """Number of facts probed."""
     seconds: _builtins.float
-    """What the audit took."""
+    """Duration in seconds."""
     @_builtins.property
     def controls(self) -> Global___Controls:
-        """What was measured."""
+        """Locality and perplexity."""
 
     def __init__(
         self,
@@ -369,26 +369,26 @@ class TrainedAdapter(_message.Message):
     LOSSES_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     adapter: _builtins.str
-    """Its id."""
+    """Id of the adapter."""
     facts: _builtins.int
-    """Facts it was trained on."""
+    """Number of facts it was trained on."""
     rehearsed: _builtins.int
-    """Dissolved facts that were rehearsed."""
+    """Number of dissolved facts rehearsed."""
     texts: _builtins.int
-    """Texts that were rehearsed."""
+    """Number of texts rehearsed."""
     steps: _builtins.int
-    """Steps taken."""
+    """Number of training steps."""
     first_loss: _builtins.float
     """Mean negative log-likelihood of target tokens in the first step."""
     last_loss: _builtins.float
-    """The same over the last epoch."""
+    """Mean negative log-likelihood of target tokens over the last epoch."""
     divergence: _builtins.float
-    """Mean divergence from the pristine model on rehearsed texts at the end."""
+    """Mean divergence from the base model on rehearsed texts at the end."""
     seconds: _builtins.float
-    """What the training took."""
+    """Duration in seconds."""
     @_builtins.property
     def losses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """The loss every few steps."""
+        """Loss every few steps."""
 
     def __init__(
         self,
@@ -414,7 +414,7 @@ Global___TrainedAdapter: _TypeAlias = TrainedAdapter  # noqa: Y015
 
 @_typing.final
 class RefreshingEdit(_message.Message):
-    """Degraded facts were written again."""
+    """The edit of a refresh, which wrote degraded facts again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -422,9 +422,9 @@ class RefreshingEdit(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     edit: _builtins.str
-    """The id of the edit that carries them from now on."""
+    """Id of the edit, which carries the facts from now on."""
     seconds: _builtins.float
-    """What the writing took."""
+    """Duration in seconds."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the facts."""
@@ -446,7 +446,7 @@ Global___RefreshingEdit: _TypeAlias = RefreshingEdit  # noqa: Y015
 
 @_typing.final
 class Rescaled(_message.Message):
-    """The scales of edits changed in the weights."""
+    """A change of the scales of edits in the weights."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -454,11 +454,11 @@ class Rescaled(_message.Message):
     CROWDING_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     facts: _builtins.int
-    """Facts whose scale was decided on."""
+    """Number of facts whose scale was decided."""
     crowding: _builtins.float
     """Share of the key space that keys in force hold from now on."""
     seconds: _builtins.float
-    """What building the weights took."""
+    """Seconds that it took to build the weights."""
     def __init__(
         self,
         *,
@@ -476,7 +476,7 @@ Global___Rescaled: _TypeAlias = Rescaled  # noqa: Y015
 
 @_typing.final
 class FailedStep(_message.Message):
-    """A step of a sleep could not be done. It is tried again, or the sleep is rolled back."""
+    """A failed attempt at a step of a sleep. The step is tried again, or the sleep is rolled back."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -486,13 +486,13 @@ class FailedStep(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
     step: _builtins.str
-    """The step."""
+    """Name of the step."""
     attempt: _builtins.int
-    """Which attempt it was, from 1."""
+    """Number of the attempt, from 1."""
     reason: _builtins.str
-    """Why, for programs."""
+    """Reason, for programs."""
     message: _builtins.str
-    """Why, for people."""
+    """Reason, for people."""
     final: _builtins.bool
     """Whether that was the last attempt."""
     def __init__(
@@ -514,8 +514,8 @@ Global___FailedStep: _TypeAlias = FailedStep  # noqa: Y015
 
 @_typing.final
 class SleepReport(_message.Message):
-    """All that a sleep or a nap did, so far or until its end. What stands in the lists of a sleep that was rolled back was
-    undone with it.
+    """Report of a sleep or a nap, so far or until its end. Changes listed by a sleep that was rolled back were undone with
+    it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -553,42 +553,44 @@ class SleepReport(_message.Message):
     WEIGHTS_BEFORE_FIELD_NUMBER: _builtins.int
     WEIGHTS_AFTER_FIELD_NUMBER: _builtins.int
     sleep: _builtins.str
-    """The id of the sleep."""
+    """Id of the sleep."""
     kind: _builtins.str
-    """"sleep" or "nap"."""
+    """Kind: "sleep" or "nap"."""
     trigger: _builtins.str
-    """What began it: "client", "pressure" or "schedule"."""
+    """Trigger: "client", "pressure" or "schedule"."""
     seed: _builtins.int
-    """Of everything that is drawn at random."""
+    """Random seed."""
     step: _builtins.str
-    """The step it is at; empty once it has ended."""
+    """Current step; empty once it has ended."""
     ended: _builtins.bool
     """Whether it has ended."""
     completed: _builtins.bool
-    """Whether it has ended well; false when it was rolled back."""
+    """Whether it completed; false where it is in progress or was rolled back."""
     reason: _builtins.str
-    """Why it was rolled back: "perplexity", "neighbours", "strangers", "recall", "cancelled" or "failed"; empty otherwise."""
+    """Reason for the rollback: "perplexity", "neighbours", "strangers", "recall", "cancelled" or "failed"; empty
+    otherwise.
+    """
     remark: _builtins.str
-    """The same in words; of a sleep that completed, what a reader should know beside the lists."""
+    """Reason for the rollback in words; of a sleep that completed, a remark beside the lists."""
     healthy_before: _builtins.int
-    """Facts that the first audit found healthy."""
+    """Number of facts that the first audit found healthy."""
     healthy_after: _builtins.int
-    """Facts that the last audit found healthy."""
+    """Number of facts that the last audit found healthy."""
     audited: _builtins.int
-    """Facts that the last audit probed."""
+    """Number of facts that the last audit probed."""
     seconds: _builtins.float
-    """From its first event to its last one, in seconds."""
+    """Seconds from its first event to its last one."""
     began_version: _builtins.int
-    """The version of its first event."""
+    """Version of its first event."""
     ended_version: _builtins.int
-    """The version of its last event; 0 while it is in progress."""
+    """Version of its last event; 0 while it is in progress."""
     weights_before: _builtins.str
     """Digest of the weights before it began."""
     weights_after: _builtins.str
     """Digest of the weights at its end, or so far."""
     @_builtins.property
     def policy(self) -> _memories_pb2.SleepPolicy:
-        """All that it goes by."""
+        """Policy of the sleep, complete."""
 
     @_builtins.property
     def advanced(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactChange]:
@@ -596,11 +598,11 @@ class SleepReport(_message.Message):
 
     @_builtins.property
     def retreated(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactChange]:
-        """Facts that the gate turned back."""
+        """Facts that failed the gate."""
 
     @_builtins.property
     def refreshed(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactChange]:
-        """Facts that were written again, as they were degraded."""
+        """Facts that were edited again because they were degraded."""
 
     @_builtins.property
     def dissolved(self) -> _containers.RepeatedCompositeFieldContainer[Global___FactChange]:
@@ -612,11 +614,11 @@ class SleepReport(_message.Message):
 
     @_builtins.property
     def controls_before(self) -> Global___Controls:
-        """How everything that was not told fared in the first audit; absent before it."""
+        """Locality and perplexity in the first audit; absent before it."""
 
     @_builtins.property
     def controls_after(self) -> Global___Controls:
-        """The same in the last audit."""
+        """Locality and perplexity in the last audit."""
 
     @_builtins.property
     def adapters(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrainedAdapter]:
@@ -632,19 +634,19 @@ class SleepReport(_message.Message):
 
     @_builtins.property
     def pressure_before(self) -> _memories_pb2.Pressure:
-        """The pressure before it began."""
+        """Pressure before it began."""
 
     @_builtins.property
     def pressure_after(self) -> _memories_pb2.Pressure:
-        """The pressure at its end, or so far."""
+        """Pressure at its end, or so far."""
 
     @_builtins.property
     def began_at(self) -> _timestamp_pb2.Timestamp:
-        """When it began."""
+        """Time at which it began."""
 
     @_builtins.property
     def ended_at(self) -> _timestamp_pb2.Timestamp:
-        """When it ended; absent while it is in progress."""
+        """Time at which it ended; absent while it is in progress."""
 
     def __init__(
         self,
@@ -699,13 +701,13 @@ class GetSleepRequest(_message.Message):
     AT_VERSION_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     sleep: _builtins.str
-    """The id of the sleep; empty for the last one."""
+    """Id of the sleep; empty for the last one."""
     at_version: _builtins.int
-    """Answer for this version."""
+    """Version to describe; left out, the newest."""
     min_version: _builtins.int
-    """Answer for this version or a newer one. Not together with `at_version`."""
+    """Lowest version that the response may describe. Not together with `at_version`."""
     def __init__(
         self,
         *,
@@ -736,7 +738,7 @@ class GetSleepResponse(_message.Message):
     REPORT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The version answered for."""
+    """The version that the response describes."""
     @_builtins.property
     def report(self) -> Global___SleepReport:
         """The report as of `version`."""
@@ -765,15 +767,15 @@ class ListSleepsRequest(_message.Message):
     AT_VERSION_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     page_size: _builtins.int
-    """Sleeps in the answer, at most; 0 for 100."""
+    """Sleeps in a page, at most; 0 for 100."""
     page_token: _builtins.str
-    """From the answer before."""
+    """`next_page_token` of the previous response, with an otherwise equal request; empty for the first page."""
     at_version: _builtins.int
-    """Answer for this version."""
+    """Version to describe; left out, the newest."""
     min_version: _builtins.int
-    """Answer for this version or a newer one. Not together with `at_version`."""
+    """Lowest version that the response may describe. Not together with `at_version`."""
     def __init__(
         self,
         *,
@@ -814,24 +816,24 @@ class SleepSummary(_message.Message):
     ENDED_VERSION_FIELD_NUMBER: _builtins.int
     BEGAN_AT_FIELD_NUMBER: _builtins.int
     sleep: _builtins.str
-    """Its id."""
+    """Id of the sleep."""
     kind: _builtins.str
-    """"sleep" or "nap"."""
+    """Kind: "sleep" or "nap"."""
     trigger: _builtins.str
-    """What began it: "client", "pressure" or "schedule"."""
+    """Trigger: "client", "pressure" or "schedule"."""
     ended: _builtins.bool
     """Whether it has ended."""
     completed: _builtins.bool
-    """Whether it has ended well; false when it was rolled back."""
+    """Whether it completed; false where it is in progress or was rolled back."""
     remark: _builtins.str
-    """Why it was rolled back; of a sleep that completed, its remark."""
+    """Reason for the rollback in words; of a sleep that completed, its remark."""
     began_version: _builtins.int
-    """The version of its first event."""
+    """Version of its first event."""
     ended_version: _builtins.int
-    """The version of its last event; 0 while it is in progress."""
+    """Version of its last event; 0 while it is in progress."""
     @_builtins.property
     def began_at(self) -> _timestamp_pb2.Timestamp:
-        """When it began."""
+        """Time at which it began."""
 
     def __init__(
         self,
@@ -862,12 +864,12 @@ class ListSleepsResponse(_message.Message):
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """For the next page; empty on the last."""
+    """Token of the next page; empty on the last page."""
     version: _builtins.int
-    """The version answered for, the same on every page."""
+    """The version that the response describes, the same on every page."""
     @_builtins.property
     def sleeps(self) -> _containers.RepeatedCompositeFieldContainer[Global___SleepSummary]:
-        """Oldest first."""
+        """Sleeps and naps, oldest first."""
 
     def __init__(
         self,
@@ -891,9 +893,9 @@ class CancelSleepRequest(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     SLEEP_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     sleep: _builtins.str
-    """The id of the sleep."""
+    """Id of the sleep."""
     def __init__(
         self,
         *,
@@ -941,9 +943,9 @@ class WatchSleepRequest(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     SLEEP_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
-    """The memory."""
+    """Name of the memory."""
     sleep: _builtins.str
-    """The id of the sleep; empty for the last one."""
+    """Id of the sleep; empty for the last one."""
     def __init__(
         self,
         *,
@@ -969,14 +971,14 @@ class SleepBegan(_message.Message):
     TRIGGER_FIELD_NUMBER: _builtins.int
     BEGAN_AT_FIELD_NUMBER: _builtins.int
     sleep: _builtins.str
-    """The id of the sleep."""
+    """Id of the sleep."""
     kind: _builtins.str
-    """"sleep" or "nap"."""
+    """Kind: "sleep" or "nap"."""
     trigger: _builtins.str
-    """What began it: "client", "pressure" or "schedule"."""
+    """Trigger: "client", "pressure" or "schedule"."""
     @_builtins.property
     def began_at(self) -> _timestamp_pb2.Timestamp:
-        """When."""
+        """Time at which it began."""
 
     def __init__(
         self,
@@ -996,7 +998,7 @@ Global___SleepBegan: _TypeAlias = SleepBegan  # noqa: Y015
 
 @_typing.final
 class StepReached(_message.Message):
-    """The sleep has come to a step, or tries it again."""
+    """The sleep reached a step, or tries it again."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1004,11 +1006,11 @@ class StepReached(_message.Message):
     ATTEMPT_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
     step: _builtins.str
-    """The step: "audit", "refresh", "train", "gate", "rescale" or "end"."""
+    """Name of the step: "audit", "refresh", "train", "gate", "rescale" or "end"."""
     attempt: _builtins.int
-    """Which attempt this is, from 1."""
+    """Number of the attempt, from 1."""
     facts: _builtins.int
-    """Facts that it is about."""
+    """Number of facts that it is about."""
     def __init__(
         self,
         *,
@@ -1026,7 +1028,7 @@ Global___StepReached: _TypeAlias = StepReached  # noqa: Y015
 
 @_typing.final
 class StepProgress(_message.Message):
-    """How far the step at hand is."""
+    """Progress of the current step."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1035,11 +1037,11 @@ class StepProgress(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     LOSS_FIELD_NUMBER: _builtins.int
     step: _builtins.str
-    """The step."""
+    """Name of the step."""
     done: _builtins.int
-    """How much of it is done."""
+    """Amount done."""
     total: _builtins.int
-    """Of how much: facts of an audit, steps of a training."""
+    """Amount in all: facts of an audit, steps of a training."""
     loss: _builtins.float
     """Training loss; absent in other steps."""
     def __init__(
@@ -1077,7 +1079,7 @@ class WatchSleepResponse(_message.Message):
     FAILURE_FIELD_NUMBER: _builtins.int
     ENDED_FIELD_NUMBER: _builtins.int
     version: _builtins.int
-    """The version of the event; of what is no event, that of the last one before."""
+    """Version of the event; of a step or progress, which are not events, the last version before."""
     @_builtins.property
     def began(self) -> Global___SleepBegan:
         """The first message."""
@@ -1088,11 +1090,11 @@ class WatchSleepResponse(_message.Message):
 
     @_builtins.property
     def progress(self) -> Global___StepProgress:
-        """The step at hand goes on."""
+        """The current step made progress."""
 
     @_builtins.property
     def verdict(self) -> Global___FactVerdict:
-        """A fact was probed."""
+        """An audit or gate gave a verdict on a fact."""
 
     @_builtins.property
     def audited(self) -> Global___Audited:
@@ -1100,7 +1102,7 @@ class WatchSleepResponse(_message.Message):
 
     @_builtins.property
     def edit(self) -> Global___RefreshingEdit:
-        """Degraded facts were written again."""
+        """Degraded facts were refreshed."""
 
     @_builtins.property
     def adapter(self) -> Global___TrainedAdapter:

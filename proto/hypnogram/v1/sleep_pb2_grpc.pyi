@@ -28,19 +28,19 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SleepStub:
-    """Sleep: moves facts from edits into adapters, repairs what has degraded, and undoes the night if it did harm.
+    """Sleep: moves facts from edits into adapters, refreshes degraded facts, and rolls back a sleep that did harm.
 
-    A sleep goes through steps, each one piece of work of an executor and one append:
+    A sleep is a sequence of steps, each of which is one piece of an executor's work and one append:
 
-      audit      every fact in the weights is probed, and what was never told: neighbours, strangers, ordinary text
-      refresh    degraded facts are written again, all at once; then another audit, while that helps
-      train      an adapter learns the facts that edits carry, beside rehearsal
-      gate       each fact is probed with its edit at the next scale; it advances a stage or retreats one by that alone
-      rescale    edits fade accordingly, 1.0, 0.5, 0.1, 0.0; at 0.0 a fact is dissolved. Then audit and refresh again
-      end        more harm than the policy allows undoes the sleep: weights, stages and keys of before are in force again
+      audit      probes every fact in the weights, and measures locality and perplexity on what was never added
+      refresh    edits all degraded facts again at once; another audit follows, as long as that helps
+      train      trains an adapter on the facts that edits carry, and rehearses others
+      gate       probes each fact with its edit at the next scale; this alone decides whether it advances or retreats
+      rescale    scales edits accordingly, 1.0, 0.5, 0.1, 0.0; at 0.0 a fact is dissolved. Audit and refresh follow
+      end        completes the sleep, or rolls back weights, stages and keys if it did more harm than the policy allows
 
-    A nap is an audit and its end; it changes no weights. Facts told during either wait for its end. A memory is in one
-    sleep or nap at a time. A server or executor that dies loses at most the step at hand: the next one resumes there.
+    A nap is an audit and its end, and changes no weights. Facts added during either wait for its end. A memory is in one
+    sleep or nap at a time. If a server or executor dies, at most the current step is lost and done again.
     """
 
     @_typing.overload
@@ -48,21 +48,21 @@ class SleepStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> SleepAsyncStub: ...
     Sleep: _grpc.UnaryUnaryMultiCallable[_sleep_pb2.SleepRequest, _operations_pb2.Operation]
-    """Begins a sleep and answers once that is durable.
+    """Begins a sleep and returns once that is durable.
 
     The operation follows the sleep until it has ended: its metadata is a SleepMetadata, its response a SleepReport. A
-    sleep that was rolled back is an operation that has finished, and its report says why. Cancelling the operation
-    cancels the sleep. Operations live as long as the server's process, sleeps do not depend on them: after a restart
-    call GetSleep or WatchSleep, or repeat the request.
+    sleep that was rolled back is not a failed operation; its report says why. Cancelling the operation cancels the
+    sleep. Operations end with the server's process, but sleeps go on: after a restart call GetSleep or WatchSleep, or
+    repeat the request.
 
-    Repeating a `request_id` with the same content is safe and answers with an operation on the same sleep.
+    The call is idempotent: repeating a `request_id` with the same content returns an operation on the same sleep.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; by path
+      INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; named by path
       NOT_FOUND            MEMORY_UNKNOWN
-      ALREADY_EXISTS       REQUEST_REUSED: the request id came with other content before
-      ABORTED              VERSION_CONFLICT: others were faster, too many times
-      FAILED_PRECONDITION  NOT_READY: no statistics yet, or no fact in the weights; SLEEP_IN_PROGRESS: names the one
+      ALREADY_EXISTS       REQUEST_REUSED: the request id was used with other content before
+      ABORTED              VERSION_CONFLICT: the append lost the race with others too many times
+      FAILED_PRECONDITION  NOT_READY: no statistics yet, or no fact in the weights; SLEEP_IN_PROGRESS: names the sleep
 
     Example: {"memory": "demo", "request_id": "7be1", "seed": 3, "policy": {"training": {"steps": 100}}}
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
@@ -72,7 +72,7 @@ class SleepStub:
     """Begins a nap: an audit of every fact in the weights, and nothing else. Otherwise as Sleep.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; by path
+      INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; named by path
       NOT_FOUND            MEMORY_UNKNOWN
       ALREADY_EXISTS       REQUEST_REUSED
       ABORTED              VERSION_CONFLICT
@@ -83,12 +83,12 @@ class SleepStub:
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     GetSleep: _grpc.UnaryUnaryMultiCallable[_sleep_pb2.GetSleepRequest, _sleep_pb2.GetSleepResponse]
-    """Answers with the report of a sleep or a nap, in progress or ended.
+    """Returns the report of a sleep or a nap, in progress or ended.
 
-    The report is folded from the log, whoever appended it: this server or another one.
+    The report is folded from the log, so it does not matter which process performed the sleep.
 
     Errors:
-      NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, SLEEP_UNKNOWN: also when `sleep` is empty and there was none yet
+      NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, SLEEP_UNKNOWN: also where `sleep` is empty and there was none yet
 
     Example: {"memory": "demo"}
     """
@@ -102,24 +102,24 @@ class SleepStub:
     Example: {"memory": "demo", "page_size": 20}
     """
     CancelSleep: _grpc.UnaryUnaryMultiCallable[_sleep_pb2.CancelSleepRequest, _sleep_pb2.CancelSleepResponse]
-    """Cancels the sleep or nap in progress and answers once it is undone. One that has ended already stays as it is.
+    """Cancels the sleep or nap in progress and returns once it is rolled back. One that has ended stays as it is.
 
     Errors:
       INVALID_ARGUMENT  INVALID_FIELD: `sleep` is empty
       NOT_FOUND         MEMORY_UNKNOWN, SLEEP_UNKNOWN
-      ABORTED           VERSION_CONFLICT: others were faster, too many times
+      ABORTED           VERSION_CONFLICT: the append lost the race with others too many times
 
     Example: {"memory": "demo", "sleep": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
     """
     WatchSleep: _grpc.UnaryStreamMultiCallable[_sleep_pb2.WatchSleepRequest, _sleep_pb2.WatchSleepResponse]
-    """Streams a sleep from its beginning: what happened, then what happens, and at last its report; then ends.
+    """Streams the news of a sleep, past ones first, and ends with its report.
 
-    Every event of the sleep once and in order, the steps it reaches, and how far the step at hand is when its executor
-    runs in this server. A client that goes away stops nothing.
+    News are every event of the sleep, once and in order, each step that it reaches, and the progress of the current
+    step where its executor runs in this server. The sleep goes on if the client disconnects.
 
     Errors:
-      NOT_FOUND    MEMORY_UNKNOWN, SLEEP_UNKNOWN: also when `sleep` is empty and there was none yet
-      DATA_LOSS    EVENT_UNKNOWN, DAMAGED: the log holds what this server cannot read
+      NOT_FOUND    MEMORY_UNKNOWN, SLEEP_UNKNOWN: also where `sleep` is empty and there was none yet
+      DATA_LOSS    EVENT_UNKNOWN, DAMAGED: the log holds an event that this server cannot read
       UNAVAILABLE  SHUTTING_DOWN: the server stops; watch again on the next one
 
     Example: {"memory": "demo"}
@@ -127,38 +127,38 @@ class SleepStub:
 
 @_typing.type_check_only
 class SleepAsyncStub(SleepStub):
-    """Sleep: moves facts from edits into adapters, repairs what has degraded, and undoes the night if it did harm.
+    """Sleep: moves facts from edits into adapters, refreshes degraded facts, and rolls back a sleep that did harm.
 
-    A sleep goes through steps, each one piece of work of an executor and one append:
+    A sleep is a sequence of steps, each of which is one piece of an executor's work and one append:
 
-      audit      every fact in the weights is probed, and what was never told: neighbours, strangers, ordinary text
-      refresh    degraded facts are written again, all at once; then another audit, while that helps
-      train      an adapter learns the facts that edits carry, beside rehearsal
-      gate       each fact is probed with its edit at the next scale; it advances a stage or retreats one by that alone
-      rescale    edits fade accordingly, 1.0, 0.5, 0.1, 0.0; at 0.0 a fact is dissolved. Then audit and refresh again
-      end        more harm than the policy allows undoes the sleep: weights, stages and keys of before are in force again
+      audit      probes every fact in the weights, and measures locality and perplexity on what was never added
+      refresh    edits all degraded facts again at once; another audit follows, as long as that helps
+      train      trains an adapter on the facts that edits carry, and rehearses others
+      gate       probes each fact with its edit at the next scale; this alone decides whether it advances or retreats
+      rescale    scales edits accordingly, 1.0, 0.5, 0.1, 0.0; at 0.0 a fact is dissolved. Audit and refresh follow
+      end        completes the sleep, or rolls back weights, stages and keys if it did more harm than the policy allows
 
-    A nap is an audit and its end; it changes no weights. Facts told during either wait for its end. A memory is in one
-    sleep or nap at a time. A server or executor that dies loses at most the step at hand: the next one resumes there.
+    A nap is an audit and its end, and changes no weights. Facts added during either wait for its end. A memory is in one
+    sleep or nap at a time. If a server or executor dies, at most the current step is lost and done again.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Sleep: _aio.UnaryUnaryMultiCallable[_sleep_pb2.SleepRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Begins a sleep and answers once that is durable.
+    """Begins a sleep and returns once that is durable.
 
     The operation follows the sleep until it has ended: its metadata is a SleepMetadata, its response a SleepReport. A
-    sleep that was rolled back is an operation that has finished, and its report says why. Cancelling the operation
-    cancels the sleep. Operations live as long as the server's process, sleeps do not depend on them: after a restart
-    call GetSleep or WatchSleep, or repeat the request.
+    sleep that was rolled back is not a failed operation; its report says why. Cancelling the operation cancels the
+    sleep. Operations end with the server's process, but sleeps go on: after a restart call GetSleep or WatchSleep, or
+    repeat the request.
 
-    Repeating a `request_id` with the same content is safe and answers with an operation on the same sleep.
+    The call is idempotent: repeating a `request_id` with the same content returns an operation on the same sleep.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; by path
+      INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; named by path
       NOT_FOUND            MEMORY_UNKNOWN
-      ALREADY_EXISTS       REQUEST_REUSED: the request id came with other content before
-      ABORTED              VERSION_CONFLICT: others were faster, too many times
-      FAILED_PRECONDITION  NOT_READY: no statistics yet, or no fact in the weights; SLEEP_IN_PROGRESS: names the one
+      ALREADY_EXISTS       REQUEST_REUSED: the request id was used with other content before
+      ABORTED              VERSION_CONFLICT: the append lost the race with others too many times
+      FAILED_PRECONDITION  NOT_READY: no statistics yet, or no fact in the weights; SLEEP_IN_PROGRESS: names the sleep
 
     Example: {"memory": "demo", "request_id": "7be1", "seed": 3, "policy": {"training": {"steps": 100}}}
     buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
@@ -168,7 +168,7 @@ class SleepAsyncStub(SleepStub):
     """Begins a nap: an audit of every fact in the weights, and nothing else. Otherwise as Sleep.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; by path
+      INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; named by path
       NOT_FOUND            MEMORY_UNKNOWN
       ALREADY_EXISTS       REQUEST_REUSED
       ABORTED              VERSION_CONFLICT
@@ -179,12 +179,12 @@ class SleepAsyncStub(SleepStub):
     buf:lint:ignore RPC_REQUEST_RESPONSE_UNIQUE
     """
     GetSleep: _aio.UnaryUnaryMultiCallable[_sleep_pb2.GetSleepRequest, _sleep_pb2.GetSleepResponse]  # type: ignore[assignment]
-    """Answers with the report of a sleep or a nap, in progress or ended.
+    """Returns the report of a sleep or a nap, in progress or ended.
 
-    The report is folded from the log, whoever appended it: this server or another one.
+    The report is folded from the log, so it does not matter which process performed the sleep.
 
     Errors:
-      NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, SLEEP_UNKNOWN: also when `sleep` is empty and there was none yet
+      NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, SLEEP_UNKNOWN: also where `sleep` is empty and there was none yet
 
     Example: {"memory": "demo"}
     """
@@ -198,43 +198,43 @@ class SleepAsyncStub(SleepStub):
     Example: {"memory": "demo", "page_size": 20}
     """
     CancelSleep: _aio.UnaryUnaryMultiCallable[_sleep_pb2.CancelSleepRequest, _sleep_pb2.CancelSleepResponse]  # type: ignore[assignment]
-    """Cancels the sleep or nap in progress and answers once it is undone. One that has ended already stays as it is.
+    """Cancels the sleep or nap in progress and returns once it is rolled back. One that has ended stays as it is.
 
     Errors:
       INVALID_ARGUMENT  INVALID_FIELD: `sleep` is empty
       NOT_FOUND         MEMORY_UNKNOWN, SLEEP_UNKNOWN
-      ABORTED           VERSION_CONFLICT: others were faster, too many times
+      ABORTED           VERSION_CONFLICT: the append lost the race with others too many times
 
     Example: {"memory": "demo", "sleep": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
     """
     WatchSleep: _aio.UnaryStreamMultiCallable[_sleep_pb2.WatchSleepRequest, _sleep_pb2.WatchSleepResponse]  # type: ignore[assignment]
-    """Streams a sleep from its beginning: what happened, then what happens, and at last its report; then ends.
+    """Streams the news of a sleep, past ones first, and ends with its report.
 
-    Every event of the sleep once and in order, the steps it reaches, and how far the step at hand is when its executor
-    runs in this server. A client that goes away stops nothing.
+    News are every event of the sleep, once and in order, each step that it reaches, and the progress of the current
+    step where its executor runs in this server. The sleep goes on if the client disconnects.
 
     Errors:
-      NOT_FOUND    MEMORY_UNKNOWN, SLEEP_UNKNOWN: also when `sleep` is empty and there was none yet
-      DATA_LOSS    EVENT_UNKNOWN, DAMAGED: the log holds what this server cannot read
+      NOT_FOUND    MEMORY_UNKNOWN, SLEEP_UNKNOWN: also where `sleep` is empty and there was none yet
+      DATA_LOSS    EVENT_UNKNOWN, DAMAGED: the log holds an event that this server cannot read
       UNAVAILABLE  SHUTTING_DOWN: the server stops; watch again on the next one
 
     Example: {"memory": "demo"}
     """
 
 class SleepServicer(metaclass=_abc_1.ABCMeta):
-    """Sleep: moves facts from edits into adapters, repairs what has degraded, and undoes the night if it did harm.
+    """Sleep: moves facts from edits into adapters, refreshes degraded facts, and rolls back a sleep that did harm.
 
-    A sleep goes through steps, each one piece of work of an executor and one append:
+    A sleep is a sequence of steps, each of which is one piece of an executor's work and one append:
 
-      audit      every fact in the weights is probed, and what was never told: neighbours, strangers, ordinary text
-      refresh    degraded facts are written again, all at once; then another audit, while that helps
-      train      an adapter learns the facts that edits carry, beside rehearsal
-      gate       each fact is probed with its edit at the next scale; it advances a stage or retreats one by that alone
-      rescale    edits fade accordingly, 1.0, 0.5, 0.1, 0.0; at 0.0 a fact is dissolved. Then audit and refresh again
-      end        more harm than the policy allows undoes the sleep: weights, stages and keys of before are in force again
+      audit      probes every fact in the weights, and measures locality and perplexity on what was never added
+      refresh    edits all degraded facts again at once; another audit follows, as long as that helps
+      train      trains an adapter on the facts that edits carry, and rehearses others
+      gate       probes each fact with its edit at the next scale; this alone decides whether it advances or retreats
+      rescale    scales edits accordingly, 1.0, 0.5, 0.1, 0.0; at 0.0 a fact is dissolved. Audit and refresh follow
+      end        completes the sleep, or rolls back weights, stages and keys if it did more harm than the policy allows
 
-    A nap is an audit and its end; it changes no weights. Facts told during either wait for its end. A memory is in one
-    sleep or nap at a time. A server or executor that dies loses at most the step at hand: the next one resumes there.
+    A nap is an audit and its end, and changes no weights. Facts added during either wait for its end. A memory is in one
+    sleep or nap at a time. If a server or executor dies, at most the current step is lost and done again.
     """
 
     @_abc_1.abstractmethod
@@ -243,21 +243,21 @@ class SleepServicer(metaclass=_abc_1.ABCMeta):
         request: _sleep_pb2.SleepRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Begins a sleep and answers once that is durable.
+        """Begins a sleep and returns once that is durable.
 
         The operation follows the sleep until it has ended: its metadata is a SleepMetadata, its response a SleepReport. A
-        sleep that was rolled back is an operation that has finished, and its report says why. Cancelling the operation
-        cancels the sleep. Operations live as long as the server's process, sleeps do not depend on them: after a restart
-        call GetSleep or WatchSleep, or repeat the request.
+        sleep that was rolled back is not a failed operation; its report says why. Cancelling the operation cancels the
+        sleep. Operations end with the server's process, but sleeps go on: after a restart call GetSleep or WatchSleep, or
+        repeat the request.
 
-        Repeating a `request_id` with the same content is safe and answers with an operation on the same sleep.
+        The call is idempotent: repeating a `request_id` with the same content returns an operation on the same sleep.
 
         Errors:
-          INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; by path
+          INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; named by path
           NOT_FOUND            MEMORY_UNKNOWN
-          ALREADY_EXISTS       REQUEST_REUSED: the request id came with other content before
-          ABORTED              VERSION_CONFLICT: others were faster, too many times
-          FAILED_PRECONDITION  NOT_READY: no statistics yet, or no fact in the weights; SLEEP_IN_PROGRESS: names the one
+          ALREADY_EXISTS       REQUEST_REUSED: the request id was used with other content before
+          ABORTED              VERSION_CONFLICT: the append lost the race with others too many times
+          FAILED_PRECONDITION  NOT_READY: no statistics yet, or no fact in the weights; SLEEP_IN_PROGRESS: names the sleep
 
         Example: {"memory": "demo", "request_id": "7be1", "seed": 3, "policy": {"training": {"steps": 100}}}
         buf:lint:ignore RPC_RESPONSE_STANDARD_NAME
@@ -273,7 +273,7 @@ class SleepServicer(metaclass=_abc_1.ABCMeta):
         """Begins a nap: an audit of every fact in the weights, and nothing else. Otherwise as Sleep.
 
         Errors:
-          INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; by path
+          INVALID_ARGUMENT     INVALID_FIELD: no request id, a value of the policy out of its range; named by path
           NOT_FOUND            MEMORY_UNKNOWN
           ALREADY_EXISTS       REQUEST_REUSED
           ABORTED              VERSION_CONFLICT
@@ -290,12 +290,12 @@ class SleepServicer(metaclass=_abc_1.ABCMeta):
         request: _sleep_pb2.GetSleepRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sleep_pb2.GetSleepResponse, _abc.Awaitable[_sleep_pb2.GetSleepResponse]]:
-        """Answers with the report of a sleep or a nap, in progress or ended.
+        """Returns the report of a sleep or a nap, in progress or ended.
 
-        The report is folded from the log, whoever appended it: this server or another one.
+        The report is folded from the log, so it does not matter which process performed the sleep.
 
         Errors:
-          NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, SLEEP_UNKNOWN: also when `sleep` is empty and there was none yet
+          NOT_FOUND  MEMORY_UNKNOWN, VERSION_UNKNOWN, SLEEP_UNKNOWN: also where `sleep` is empty and there was none yet
 
         Example: {"memory": "demo"}
         """
@@ -321,12 +321,12 @@ class SleepServicer(metaclass=_abc_1.ABCMeta):
         request: _sleep_pb2.CancelSleepRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_sleep_pb2.CancelSleepResponse, _abc.Awaitable[_sleep_pb2.CancelSleepResponse]]:
-        """Cancels the sleep or nap in progress and answers once it is undone. One that has ended already stays as it is.
+        """Cancels the sleep or nap in progress and returns once it is rolled back. One that has ended stays as it is.
 
         Errors:
           INVALID_ARGUMENT  INVALID_FIELD: `sleep` is empty
           NOT_FOUND         MEMORY_UNKNOWN, SLEEP_UNKNOWN
-          ABORTED           VERSION_CONFLICT: others were faster, too many times
+          ABORTED           VERSION_CONFLICT: the append lost the race with others too many times
 
         Example: {"memory": "demo", "sleep": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}
         """
@@ -337,14 +337,14 @@ class SleepServicer(metaclass=_abc_1.ABCMeta):
         request: _sleep_pb2.WatchSleepRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_sleep_pb2.WatchSleepResponse], _abc.AsyncIterator[_sleep_pb2.WatchSleepResponse]]:
-        """Streams a sleep from its beginning: what happened, then what happens, and at last its report; then ends.
+        """Streams the news of a sleep, past ones first, and ends with its report.
 
-        Every event of the sleep once and in order, the steps it reaches, and how far the step at hand is when its executor
-        runs in this server. A client that goes away stops nothing.
+        News are every event of the sleep, once and in order, each step that it reaches, and the progress of the current
+        step where its executor runs in this server. The sleep goes on if the client disconnects.
 
         Errors:
-          NOT_FOUND    MEMORY_UNKNOWN, SLEEP_UNKNOWN: also when `sleep` is empty and there was none yet
-          DATA_LOSS    EVENT_UNKNOWN, DAMAGED: the log holds what this server cannot read
+          NOT_FOUND    MEMORY_UNKNOWN, SLEEP_UNKNOWN: also where `sleep` is empty and there was none yet
+          DATA_LOSS    EVENT_UNKNOWN, DAMAGED: the log holds an event that this server cannot read
           UNAVAILABLE  SHUTTING_DOWN: the server stops; watch again on the next one
 
         Example: {"memory": "demo"}
