@@ -29,7 +29,7 @@ def columns_written(ids: Sequence[FactId], written: Written) -> tuple[Columns, .
             residual=written.residual[index],
             absorbed=written.absorbed[index],
             learned=written.learned[index],
-            more=written.more[index],
+            more=written.extra_sites[index],
         )
         for index, fact in enumerate(ids)
     )

@@ -1,13 +1,13 @@
-"""Where an adapter looks: directions in which the keys of its lessons stand out from all that is to be kept.
+"""Computes where an adapter begins: directions in which the keys of its contexts stand out from all other keys.
 
-LoRA's down-projection A begins with random rows, which see ordinary text as well as they see lessons, so that training
-first spoils what it then has to mend. Here it begins with the rows
+LoRA's down-projection A begins with random rows, which respond to ordinary text as much as to the contexts to be
+learned, so that training first does harm that it then has to repair. Here A begins with the rows
 
     A = s V^T L^-1,    Z = K L^-T = U S V^T,    L L^T = lambda C
 
-for keys K of the lessons and the weighted second moment lambda C of all others (`memit.covariance`): principal
-directions of the whitened keys, in which ordinary text is as quiet as it is in a protected update. To begin where the
-data are is known from CorDA (Yang et al. 2024) and EVA (Paischer et al. 2024).
+for keys K of the contexts and the weighted covariance lambda C of all others (`memit.covariance`): principal directions
+of the whitened keys, along which ordinary text is as quiet as in a protected update. CorDA (Yang et al. 2024) and EVA
+(Paischer et al. 2024) begin at the data, too.
 """
 
 from __future__ import annotations
@@ -22,36 +22,39 @@ from core.weights.model.activations import capture
 from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
 
-RESPONSE = 3.0  # in hidden coordinates; what a step of AdamW changes at a lesson grows with it
-SPARE = 16  # columns that the SVD draws beyond those that are wanted
-ROUNDS = 8  # in which it sharpens them
+RESPONSE = 3.0  # norm of A k relative to a hidden coordinate; what a step of AdamW changes at a context grows with it
+SPARE = 16  # columns that the randomized SVD draws beyond those that are wanted
+ROUNDS = 8  # power iterations of the randomized SVD
 
 
 def directions(
-    model: EditableModel, moments: Mapping[str, Tensor], lessons: Sequence[Context], rank: int
+    model: EditableModel, covariances: Mapping[str, Tensor], contexts: Sequence[Context], rank: int
 ) -> dict[str, Tensor]:
-    """Module -> [r, d_in] float32, r at most `rank`, rows of A for `lessons` on the live model.
+    """Computes the first rows of A for `contexts` on the live model.
 
     Args:
-        moments: module -> lambda C [d_in, d_in].
+        covariances: module -> lambda C [d_in, d_in].
 
-    The rows' joint response to the lessons' keys is `RESPONSE` times the root mean square of a hidden coordinate there.
+    Returns:
+        Module -> [r, d_in] float32, r at most `rank`. The root mean square of A k over the contexts' keys is `RESPONSE`
+        times that of a hidden coordinate there.
     """
-    seen = capture(model, lessons)
+    seen = capture(model, contexts)
     length = RESPONSE * float(seen.hidden.float().square().mean().sqrt())
-    found = {}
+    first_rows = {}
     for module in model.modules:
-        kept = KeyConstraints.none(moments[module].double().to(model.device))
-        whitened = kept.whiten(seen.keys[module])
-        principal = _principal(whitened, rank)
-        rows = torch.linalg.solve_triangular(kept.root.T, principal.T, upper=True).T
-        response = (whitened @ principal.T).square().sum(1).mean().sqrt()  # A k = V^T L^-1 k
-        found[module] = (rows * (length / response)).float()
-    return found
+        constraints = KeyConstraints.none(covariances[module].double().to(model.device))
+        whitened = constraints.whiten(seen.keys[module])  # Z [p, d_in]
+        principal = _principal(whitened, rank)  # V^T [r, d_in]
+        rows = torch.linalg.solve_triangular(constraints.root.T, principal.T, upper=True).T  # V^T L^-1
+        # A k = V^T L^-1 k = V^T z, so the response is measured on the whitened keys.
+        response = (whitened @ principal.T).square().sum(1).mean().sqrt()
+        first_rows[module] = (rows * (length / response)).float()
+    return first_rows
 
 
 def _principal(keys: Tensor, rank: int) -> Tensor:
-    """The `rank` principal directions [r, d_in] of `keys` [n, d_in], fewer of fewer keys.
+    """Returns the `rank` principal directions [r, d_in] of `keys` [n, d_in], fewer of fewer keys.
 
     By a randomized SVD (Halko et al. 2011), always with the same draws: of 2,100 keys of 3,072 it catches .9997 of what
     the exact one does, in a twentieth of the time.

@@ -1,7 +1,7 @@
-"""Which lessons come next: half of a batch in the order of the epoch, half those that went worst when last seen.
+"""Draws training examples: half of a batch in the order of the epoch, half those with the largest loss when last seen.
 
-Most facts are learned in a few visits and a handful takes many; without the second half training would spend its time
-on what is known already, and a mean loss would hide what is not.
+Most facts are learned in a few visits and a handful takes many. Without the second half training would spend its time
+on what is learned already, and a mean loss would hide what is not.
 """
 
 from __future__ import annotations
@@ -11,40 +11,41 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Generic, TypeVar
 
-Lesson = TypeVar("Lesson")
+Example = TypeVar("Example")
 
 
-class HardExampleSampler(Generic[Lesson]):
-    """Lessons, and how each went when it was last seen."""
+class HardExampleSampler(Generic[Example]):
+    """Examples, and the loss of each when it was last seen; infinite before."""
 
-    def __init__(self, lessons: Sequence[Lesson], random: Random) -> None:
-        self._lessons = lessons
+    def __init__(self, examples: Sequence[Example], random: Random) -> None:
+        self._examples = examples
         self._random = random
-        self._losses = [math.inf] * len(lessons)
+        self._losses = [math.inf] * len(examples)
         self._epoch = self._shuffled()
 
     def batch(self, size: int) -> list[int]:
-        """Indices of the next `size` lessons, fewer when there are fewer; none twice."""
-        wanted = min(size, len(self._lessons))
+        """Returns the indices of the next `size` examples, fewer when there are fewer; none twice."""
+        wanted = min(size, len(self._examples))
         worst = sorted(range(len(self._losses)), key=lambda index: -self._losses[index])[: wanted // 2]
         chosen = dict.fromkeys(worst)
         while len(chosen) < wanted:
             chosen[next(self._epoch)] = None
         return list(chosen)
 
-    def lessons(self, chosen: Sequence[int]) -> list[Lesson]:
-        return [self._lessons[index] for index in chosen]
+    def examples(self, chosen: Sequence[int]) -> list[Example]:
+        """Returns the examples of the indices `chosen`."""
+        return [self._examples[index] for index in chosen]
 
-    def saw(self, chosen: Sequence[int], losses: Sequence[float]) -> None:
-        """How the lessons `chosen` went."""
+    def record(self, chosen: Sequence[int], losses: Sequence[float]) -> None:
+        """Keeps the losses of the examples `chosen`."""
         for index, loss in zip(chosen, losses, strict=True):
             self._losses[index] = loss
 
     def mastered(self, enough: float) -> bool:
-        """Whether every lesson went better than `enough` when last seen."""
+        """Returns whether every example had a loss below `enough` when last seen."""
         return all(loss < enough for loss in self._losses)
 
     def _shuffled(self) -> Iterator[int]:
-        """Indices for ever, each epoch in another order."""
+        """Yields indices without end, each epoch in another order."""
         while True:
-            yield from self._random.sample(range(len(self._lessons)), len(self._lessons))
+            yield from self._random.sample(range(len(self._examples)), len(self._examples))

@@ -1,23 +1,23 @@
-"""Taking a fact out of the weights where leaving out its columns is not enough: a counter-edit.
+"""Computes counter-edits: takes a fact out of the weights where leaving out its columns is not enough.
 
 Two things are left to do once a fact's columns are out.
 
-Others leaned on them: facts written later were written on top, and miss them now. What the columns did is given back
-everywhere but at the fact's own keys, by columns v' for v that are the protected update of today's keys in force,
+First, facts written later were computed on top of those columns and miss them now. Their effect is restored
+everywhere but at the fact's own keys, by columns v' for v that are the protected update of the keys in force today,
 
     v' = v - H^-1 K^T K v,    H = lambda C + K_p K_p^T + K K^T,   K the fact's keys,
 
-so that altogether the fact goes as it would by a protected update with R = -r. And adapters that were trained on the
-fact say it still, or other facts about its subject make the model guess. So the hidden states where the fact was
-written are moved to what they are in the pristine model; nothing has to be searched for. Each key has a column of its
-own there, as each has a residual of its own.
+so that altogether the fact is removed as by a protected update with R = -r (`memit.closed_form`). Second, adapters that
+were trained on the fact still predict it, or other facts about its subject make the model guess. So the hidden states
+at the fact's sites are moved to what they are in the base model: the target values are known and need no optimisation.
+Each key has a column here, because each has a residual that it shares with no other key.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -26,15 +26,37 @@ from core.facts import Fact
 from core.hyperparameters import Hyperparameters
 from core.weights.deltas.fixed_point import Delta, encode
 from core.weights.memit.closed_form import KeyConstraints
-from core.weights.memit.spread import Written, hidden_at, move, written
+from core.weights.memit.spread import Moved, Written, hidden_at, install_sum, move, written
 from core.weights.memit.target_values import Sites, Steps, unwatched
 from core.weights.model.activations import Activations, capture
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import generate_ids
 
-PASSES = 3  # over the contexts, as moving some places may displace others
+PASSES = 3  # over the contexts, because moving some positions may displace others
 Factors = Mapping[str, tuple[Tensor, Tensor]]  # module -> U [d_out, n], V [d_in, n]
+
+
+@dataclass(frozen=True, slots=True)
+class _BasePredictions:
+    """What the base model sees and predicts, on the fact's contexts and on its own answers to their prompts.
+
+    Attributes:
+        seen: the base model's activations there.
+        tokens: [p] its greedy tokens.
+        watched: [p] bool, where the live model has to predict the same ones: everywhere but at the target tokens of the
+            fact that the base model predicts, too.
+        of_fact: [p] bool, the positions in the fact's contexts.
+    """
+
+    seen: Activations
+    tokens: Tensor
+    watched: Tensor
+    of_fact: Tensor
+
+    def missed(self, now: Activations) -> Tensor:
+        """Returns [p] bool, where the model with activations `now` predicts another token than the base model."""
+        return self.watched & (now.predicted() != self.tokens)
 
 
 def compute_counter_edit(
@@ -43,111 +65,130 @@ def compute_counter_edit(
     fact: Fact,
     prefixes: Sequence[str],
     options: Hyperparameters,
-    still: Mapping[str, Tensor],
+    held_keys: Mapping[str, Tensor],
     left_out: Factors,
     progress: Steps = unwatched,
 ) -> Written | None:
-    """The delta that makes the live model, on which `fact` has no columns, answer as the pristine one does.
+    """Computes the delta that makes the live model, on which `fact` has no columns, answer as the base model does.
 
     Args:
-        kept: per module, what must not move. Not changed.
-        still: module -> [m, d_in], keys that must not move in this edit either.
-        left_out: the columns that the fact had; none for one that adapters carried alone.
-        progress: told of each pass; what it raises ends the work.
+        kept: module -> what must not move. Not changed.
+        held_keys: module -> [m, d_in], further keys that must not move in this edit.
+        left_out: the columns that the fact had; empty for a fact that only adapters carried.
+        progress: called before each pass; what it raises ends the work.
 
     Returns:
-        None where nobody missed the columns and the live model says the pristine one's greedy token at every place.
+        None where no other keys depend on the columns and the live model predicts the base model's token everywhere.
     """
     began = time.monotonic()
-    told = contexts_of(model, 0, fact, prefixes)
-    with model.with_weights(model.base_weights):
-        contexts = [*told, *answers(model, told)]
-        clean = capture(model, contexts)
-    said = clean.predicted()
-    watched = (said != clean.targets) | (clean.rows >= len(told))
-
-    def missed(seen: Activations) -> Tensor:
-        return watched & (seen.predicted() != said)
-
-    others = bool(still) or any(len(one.whitened) for one in kept.values())
-    chosen = watched & (clean.rows < len(told))
+    base = _base_predictions(model, fact, prefixes)
+    depended_on = bool(held_keys) or any(len(constraints.whitened) for constraints in kept.values())
     before = {module: tensor.clone() for module, tensor in model.live().items()}
     try:
-        now = clean.recompute_from(model.modules[0])
-        back: dict[str, tuple[Tensor, Tensor]] = {}
-        if left_out and others:
-            now = _give_back(model, kept, chosen, still, left_out, now, back)
-        if not back and not missed(now).any():
+        seen = base.seen.recompute_from(model.modules[0])
+        restored: dict[str, tuple[Tensor, Tensor]] = {}
+        if left_out and depended_on:
+            seen = _restore(model, kept, base.watched & base.of_fact, held_keys, left_out, seen, restored)
+        if not restored and not base.missed(seen).any():
             return None
-        wrong = missed(now)
-        for number in range(PASSES):
-            progress(number, PASSES)
-            chosen = chosen | wrong
-            sites = _each_its_own(chosen)
-            wanted = hidden_at(clean, sites)
-            moved = move(model, kept, sites, wanted, still, now, missed, options.retouches)
-            wrong = missed(moved.seen)
-            if not (wrong & ~chosen).any():
-                break
+        moved, sites, wrong = _move_to_base(model, kept, base, held_keys, seen, options.retouches, progress)
     finally:
         model.install(before)
-    here = hidden_at(now, sites)
-    done = written(moved, sites, here, wanted - here, (not wrong.any().item(),), 0, time.monotonic() - began)
-    return _joined(back, done)
+    start = hidden_at(seen, sites)
+    change = hidden_at(base.seen, sites) - start
+    done = written(moved, sites, start, change, (not wrong.any().item(),), 0, time.monotonic() - began)
+    return _joined(restored, done)
 
 
-def answers(model: EditableModel, told: Sequence[Context]) -> list[Context]:
-    """The prompts of `told` and what the live model says after each, as contexts of the first fact."""
-    found: list[Context] = []
+def answers(model: EditableModel, contexts: Sequence[Context]) -> list[Context]:
+    """Returns the prompts of `contexts`, each with the live model's greedy answer, as contexts of the first fact."""
+    answered: list[Context] = []
     for chat in (False, True):
-        prompts = [one.ids[: one.start] for one in told if one.chat is chat]
+        prompts = [context.ids[: context.start] for context in contexts if context.chat is chat]
         for prompt, answer in zip(prompts, generate_ids(model, prompts, sentence=not chat), strict=True):
             ids = (*prompt, *answer, *((model.end_of_turn(),) if chat or not answer else ()))
             names = tuple(f"own:{number}" for number in range(len(ids) - len(prompt)))
-            found.append(Context(0, ids, len(prompt), names, chat))
-    return found
+            answered.append(Context(0, ids, len(prompt), names, chat))
+    return answered
 
 
-def _give_back(
+def _base_predictions(model: EditableModel, fact: Fact, prefixes: Sequence[str]) -> _BasePredictions:
+    contexts = contexts_of(model, 0, fact, prefixes)
+    with model.with_weights(model.base_weights):
+        seen = capture(model, [*contexts, *answers(model, contexts)])
+    tokens, of_fact = seen.predicted(), seen.rows < len(contexts)
+    return _BasePredictions(seen, tokens, (tokens != seen.targets) | ~of_fact, of_fact)
+
+
+def _move_to_base(
+    model: EditableModel,
+    kept: Mapping[str, KeyConstraints],
+    base: _BasePredictions,
+    held_keys: Mapping[str, Tensor],
+    seen: Activations,
+    retouches: int,
+    progress: Steps,
+) -> tuple[Moved, Sites, Tensor]:
+    """Moves hidden states to those of the base model, at more positions in each pass.
+
+    Returns:
+        The change, its sites, and [p] bool, where the model with the change still misses the base model's token.
+    """
+    chosen, wrong = base.watched & base.of_fact, base.missed(seen)  # [p] bool
+    for number in range(PASSES):
+        progress(number, PASSES)
+        chosen = chosen | wrong
+        sites = _site_per_position(chosen)
+        target = hidden_at(base.seen, sites)
+        moved = move(model, kept, sites, target, held_keys, seen, base.missed, retouches)
+        wrong = base.missed(moved.seen)
+        if not (wrong & ~chosen).any():
+            break
+    return moved, sites, wrong
+
+
+def _restore(
     model: EditableModel,
     kept: Mapping[str, KeyConstraints],
     chosen: Tensor,
-    still: Mapping[str, Tensor],
+    held_keys: Mapping[str, Tensor],
     left_out: Factors,
     now: Activations,
-    back: dict[str, tuple[Tensor, Tensor]],
+    restored: dict[str, tuple[Tensor, Tensor]],
 ) -> Activations:
-    """Fills `back` with columns that do what `left_out` did, but not at the `chosen` positions; they are live then.
+    """Fills `restored` with columns that do what `left_out` did, but not at the `chosen` [p] positions.
 
-    U is given an orthonormal basis, so that no column is one that the fact had to itself.
+    U gets an orthonormal basis, so that no column is one that the fact had to itself.
+
+    Returns:
+        What the model sees on the contexts with these columns; its weights are live.
     """
     for module in model.modules:
-        u, v = (factor.to(model.device) for factor in left_out[module])
-        keys = now.keys[module][chosen].double()
+        u, v = (factor.to(model.device) for factor in left_out[module])  # [d_out, n], [d_in, n]
+        keys = now.keys[module][chosen].double()  # K [k, d_in]
         constrained = kept[module].with_keys(keys)
-        if still:
-            constrained = constrained.with_keys(still[module])
-        basis, triangle = torch.linalg.qr(u)
-        back[module] = basis, (v - constrained.inverse_times(keys).T @ (keys @ v)) @ triangle.T
-        change = encode(basis).to_float() @ encode(back[module][1]).to_float().T
-        with torch.no_grad():
-            model.weight(module).add_(change.to(model.weight(module)))
+        if held_keys:
+            constrained = constrained.with_keys(held_keys[module])
+        basis, triangle = torch.linalg.qr(u)  # U V^T = Q (V R^T)^T
+        columns = (v - constrained.inverse_times(keys).T @ (keys @ v)) @ triangle.T  # V' [d_in, n]
+        restored[module] = basis, columns
+        install_sum(model, module, model.weight(module), basis, columns)
         now = now.recompute_from(module)
     return now
 
 
-def _joined(back: Factors, done: Written) -> Written:
-    """`done` with the columns of `back` before its own."""
-    if not back:
+def _joined(restored: Factors, done: Written) -> Written:
+    """Returns `done` with the columns of `restored` before its columns."""
+    if not restored:
         return done
     factors = {
-        module: (encode(back[module][0]).beside(u), encode(back[module][1]).beside(v))
+        module: (encode(restored[module][0]).beside(u), encode(restored[module][1]).beside(v))
         for module, (u, v) in done.delta.factors.items()
     }
     return replace(done, delta=Delta(factors), count=(len(next(iter(factors.values()))[0].exponent),))
 
 
-def _each_its_own(chosen: Tensor) -> Sites:
-    """Each of the `chosen` [p] positions a site of the one fact."""
+def _site_per_position(chosen: Tensor) -> Sites:
+    """Returns sites of the one fact, one for each of the `chosen` [p] positions."""
     position = chosen.nonzero()[:, 0]
     return Sites(torch.zeros_like(position), position, torch.arange(len(position), device=position.device))

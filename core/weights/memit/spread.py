@@ -1,23 +1,26 @@
-"""Moving hidden states: at chosen sites from what they are to what they should be, nothing else if it can be helped.
+"""Spreads a change of hidden states over the weights of the edited modules, one protected update each.
 
-What writing a fact and taking one out of the weights have in common.
+This is the loop of MEMIT (Meng et al. 2023, section 4.3, Algorithm 1): module by module, first to last, each takes an
+equal share of the residual that is left, and keys and residual are measured again after each. Edits and counter-edits
+both end here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from core.weights.deltas.fixed_point import Delta, encode
 from core.weights.memit.closed_form import KeyConstraints, solve_update
-from core.weights.memit.target_values import Sites
+from core.weights.memit.target_values import Sites, mean_by
 from core.weights.model.activations import Activations
 from core.weights.model.editable_model import EditableModel
 
-Short = Callable[[Activations], Tensor]  # [p] bool, the positions after which the model does not yet say what it should
+# Returns [p] bool, the positions after which the model does not yet predict what it should.
+FallsShort = Callable[[Activations], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +29,16 @@ class Written:
 
     Attributes:
         delta: exact factors; the columns of fact i are `first[i] .. first[i] + count[i] - 1`.
-        keys: module -> [k, d_in], the facts' keys as they were before the edit; `key_fact` says whose.
-        residual: per fact, length of the wanted change relative to the clean state.
-        absorbed: per fact, the share of it that the delta produces at the fact's keys.
-        learned: per fact, whether every token that is wanted can be the greedy one.
-        said: per fact, whether the model with the delta says the whole target in each of its contexts; not measured
-            where it is empty.
-        more: per fact, its sites beside those that the pristine model gets wrong.
+        keys: module -> [k, d_in], the facts' keys as they were before the edit.
+        key_fact: [k] the fact of each key.
+        residual: per fact, length of the wanted change of the hidden state relative to the state before.
+        absorbed: per fact, the share of that change that the delta produces at the fact's keys.
+        learned: per fact, whether every target token can be made the greedy one.
+        steps: number of Adam steps.
+        seconds: wall-clock time.
+        extra_sites: per fact, its sites beside those at which the base model is wrong.
+        predicted: per fact and context, whether the model with the delta predicts the whole target; empty where that
+            was not measured.
     """
 
     delta: Delta
@@ -45,18 +51,19 @@ class Written:
     learned: tuple[bool, ...]
     steps: int
     seconds: float
-    more: tuple[tuple[str, ...], ...]
-    said: tuple[tuple[bool, ...], ...] = ()
+    extra_sites: tuple[tuple[str, ...], ...]
+    predicted: tuple[tuple[bool, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What `move` did.
+    """What `move` computed.
 
     Attributes:
-        factors: per module U [s, d_out] and V [d_in, s], a column a site.
-        keys: per module [k, d_in], what they were solved for.
-        reached: [k, d], the hidden states they lead to; `seen` all that the contexts look like there.
+        factors: module -> U^T [s, d_out] and V [d_in, s], a column of each factor per site.
+        keys: module -> [k, d_in], the keys that the update was solved for.
+        reached: [k, d], the hidden states at the keys with the change.
+        seen: what the model sees on the contexts with the change.
     """
 
     factors: dict[str, tuple[Tensor, Tensor]]
@@ -69,26 +76,26 @@ def move(
     model: EditableModel,
     kept: Mapping[str, KeyConstraints],
     sites: Sites,
-    wanted: Tensor,
-    still: Mapping[str, Tensor],
+    target: Tensor,
+    held_keys: Mapping[str, Tensor],
     seen: Activations,
-    short: Short,
+    falls_short: FallsShort,
     rounds: int,
 ) -> Moved:
-    """The change that moves the live model's hidden states at the keys of `sites` to `wanted`; it stays as it was.
+    """Computes the change of the weights that moves hidden states at `sites` to `target`; the live weights stay.
 
     Args:
-        kept: per module, what must not move. Not changed.
-        wanted: [k, d].
-        still: module -> [m, d_in], keys that must not move in this edit either.
+        kept: module -> what must not move. Not changed.
+        target: [k, d], the hidden state wanted at each key.
+        held_keys: module -> [m, d_in], further keys that must not move in this edit.
         seen: what the live model sees.
-        rounds: at most so many times, sites of which a key is `short` are moved on.
+        rounds: most times that sites at which a key `falls_short` are moved further.
     """
     before = {module: tensor.clone() for module, tensor in model.live().items()}
-    edit = _Edit({}, {})
+    edit = _Edit()
     try:
-        now = _spread(model, kept, sites, wanted, still, seen, edit)
-        now = _refine(model, before, sites, wanted, edit, now, short, rounds)
+        now = _spread(model, kept, sites, target, held_keys, seen, edit)
+        now = _refine(model, before, sites, target, edit, now, falls_short, rounds)
     finally:
         model.install(before)
     return Moved(edit.factors, edit.keys, hidden_at(now, sites), now)
@@ -97,19 +104,18 @@ def move(
 def written(
     moved: Moved,
     sites: Sites,
-    clean: Tensor,
+    before: Tensor,
     change: Tensor,
     learned: tuple[bool, ...],
     steps: int,
     seconds: float,
-    more: Collection[tuple[int, str]] = (),
+    extra_sites: Collection[tuple[int, str]] = (),
 ) -> Written:
-    """What is recorded of `moved`, which should have made hidden states of `clean` [k, d] by adding `change` [k, d]."""
+    """Returns what is recorded of `moved`, which should have added `change` [k, d] to the states `before` [k, d]."""
     facts, fact_of_key = len(learned), sites.fact[sites.site]
-    length = (change**2).sum(1)
-    share = torch.where(
-        length > 1e-12, ((moved.reached - clean) * change).sum(1) / length.clamp(min=1e-12), 1.0
-    )  # fmt: skip
+    length = (change**2).sum(1)  # [k], squared
+    # The share of the wanted change that came about: its projection on the wanted direction; 1 where none was wanted.
+    share = torch.where(length > 1e-12, ((moved.reached - before) * change).sum(1) / length.clamp(min=1e-12), 1.0)
     count = torch.bincount(sites.fact, minlength=facts)
     return Written(
         delta=Delta({module: (encode(u.T), encode(v)) for module, (u, v) in moved.factors.items()}),
@@ -117,62 +123,72 @@ def written(
         count=tuple(count.tolist()),
         keys=moved.keys,
         key_fact=fact_of_key,
-        residual=tuple(mean_by(length.sqrt() / clean.norm(dim=1), fact_of_key, facts).tolist()),
+        residual=tuple(mean_by(length.sqrt() / before.norm(dim=1), fact_of_key, facts).tolist()),
         absorbed=tuple(mean_by(share, fact_of_key, facts).tolist()),
         learned=learned,
         steps=steps,
         seconds=seconds,
-        more=tuple(tuple(sorted(name for fact, name in more if fact == index)) for index in range(facts)),
+        extra_sites=tuple(tuple(sorted(name for fact, name in extra_sites if fact == index)) for index in range(facts)),
     )
 
 
 def hidden_at(seen: Activations, sites: Sites) -> Tensor:
-    """[k, d] float32 hidden states at the keys' positions."""
+    """Returns [k, d] float32 hidden states at the keys' positions."""
     return seen.hidden[sites.position].float()
 
 
-def mean_by(values: Tensor, group: Tensor, groups: int) -> Tensor:
-    """[groups, ...] means of `values` [n, ...] by `group` [n]."""
-    shape = (groups, *values.shape[1:])
-    total = torch.zeros(shape, dtype=values.dtype, device=values.device).index_add(0, group, values)
-    counts = torch.bincount(group, minlength=groups).to(values.dtype)
-    return total / counts.reshape(-1, *[1] * (values.ndim - 1))
+def install_sum(model: EditableModel, module: str, weight: Tensor, u: Tensor, v: Tensor) -> None:
+    """Makes `weight` + U V^T the live weight of `module`, with U and V as they will be stored.
+
+    This is the working approximation of `deltas.fixed_point.materialise`, which is exact: U V^T is rounded to the
+    weight's dtype before it is added. That is enough here, because these weights are only looked at to solve for the
+    next module, and every recorded weight is built by `materialise`.
+
+    Args:
+        weight: [d_out, d_in].
+        u, v: [d_out, n] and [d_in, n].
+    """
+    change = encode(u).to_float() @ encode(v).to_float().T  # [d_out, d_in] float64
+    with torch.no_grad():
+        model.weight(module).copy_(weight + change.to(weight))
 
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """As in `Moved`, while it is made."""
+    """`factors` and `keys` as in `Moved`, filled module by module."""
 
-    factors: dict[str, tuple[Tensor, Tensor]]
-    keys: dict[str, Tensor]
+    factors: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    keys: dict[str, Tensor] = field(default_factory=dict)
 
 
 def _spread(
     model: EditableModel,
     kept: Mapping[str, KeyConstraints],
     sites: Sites,
-    wanted: Tensor,
-    still: Mapping[str, Tensor],
+    target: Tensor,
+    held_keys: Mapping[str, Tensor],
     seen: Activations,
     edit: _Edit,
 ) -> Activations:
-    """One protected update per module, first to last; what is left to move is measured again after each.
+    """Fills `edit` with one protected update per module, first to last.
 
     Returns:
-        What the contexts look like with the edit; its weights are live.
+        What the model sees on the contexts with the edit; its weights are live.
     """
     now = seen
     for number, module in enumerate(model.modules):
-        keys = now.keys[module][sites.position].double()
+        keys = now.keys[module][sites.position].double()  # [k, d_in]
         left = len(model.modules) - number
-        u = mean_by((wanted - hidden_at(now, sites)).double() / left, sites.site, len(sites.fact))
+        # U^T [s, d_out]: the residual at each site, an equal share for each module that is left. The contexts of a site
+        # share one column, so their residuals are averaged.
+        u = mean_by((target - hidden_at(now, sites)).double() / left, sites.site, len(sites.fact))
         constrained = kept[module].with_keys(keys)
-        if still:
-            constrained = constrained.with_keys(still[module])
+        if held_keys:
+            constrained = constrained.with_keys(held_keys[module])
         edit.keys[module] = keys
         edit.factors[module] = (u, solve_update(constrained, keys, sites.site, len(sites.fact)))
-        _add(model, module, model.weight(module).clone(), edit)
-        now = now.recompute_from(module)
+        _install(model, module, model.weight(module).clone(), edit)
+        now = now.recompute_from(module)  # this module's change moves the keys and residuals of those that follow
     return now
 
 
@@ -180,34 +196,31 @@ def _refine(
     model: EditableModel,
     before: Mapping[str, Tensor],
     sites: Sites,
-    wanted: Tensor,
+    target: Tensor,
     edit: _Edit,
     now: Activations,
-    short: Short,
+    falls_short: FallsShort,
     rounds: int,
 ) -> Activations:
-    """Moves on, in the last module, the sites at which protection held back too much.
+    """Moves the sites at which protection held back too much further, in the last module, with the same V.
 
     Returns:
-        What the contexts look like then.
+        What the model sees on the contexts then.
     """
     last = model.modules[-1]
     for _ in range(rounds):
-        far = short(now)[sites.position].float()
-        unsaid = torch.zeros(len(sites.fact), device=model.device).index_add(0, sites.site, far)
-        if not unsaid.any():
+        short = falls_short(now)[sites.position].float()  # [k]
+        short_keys = torch.zeros(len(sites.fact), device=model.device).index_add(0, sites.site, short)  # [s]
+        if not short_keys.any():
             break
         u, v = edit.factors[last]
-        missing = mean_by((wanted - hidden_at(now, sites)).double(), sites.site, len(sites.fact))
-        edit.factors[last] = (u + missing * (unsaid > 0)[:, None], v)
-        _add(model, last, before[last], edit)
+        missing = mean_by((target - hidden_at(now, sites)).double(), sites.site, len(sites.fact))  # [s, d_out]
+        edit.factors[last] = (u + missing * (short_keys > 0)[:, None], v)
+        _install(model, last, before[last], edit)
         now = now.recompute_from(last)
     return now
 
 
-def _add(model: EditableModel, module: str, weight: Tensor, edit: _Edit) -> None:
-    """Makes `weight` plus the module's part of `edit`, as it will be stored, the live weight."""
+def _install(model: EditableModel, module: str, weight: Tensor, edit: _Edit) -> None:
     u, v = edit.factors[module]
-    change = encode(u.T).to_float() @ encode(v).to_float().T
-    with torch.no_grad():
-        model.weight(module).copy_(weight + change.to(weight))
+    install_sum(model, module, weight, u.T, v)

@@ -13,10 +13,11 @@ from core.errors.base import Unlearnable
 from core.policy import Training
 from core.weights.deltas.fixed_point import Factor, materialise
 from core.weights.evaluation.probes import Probe, run_probes
-from core.weights.lora import training as consolidation
+from core.weights.lora import training
 from core.weights.lora.initialisation import directions
+from core.weights.lora.losses import rehearse
 from core.weights.lora.sampler import HardExampleSampler
-from core.weights.lora.training import rehearse, train_adapter
+from core.weights.lora.training import train_adapter
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.lower_layers import below
@@ -73,22 +74,23 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(tiny: EditableModel)
 def test_each_context_that_adapters_carry_comes_again_however_many_they_are(
     tiny: EditableModel, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
-    seen: list[list[int]] = []
+    repeated: list[list[int]] = []
 
     class Watched(HardExampleSampler[Context]):
-        def saw(self, chosen: Sequence[int], losses: Sequence[float]) -> None:
-            seen.append(list(chosen))
-            super().saw(chosen, losses)
+        def record(self, chosen: Sequence[int], losses: Sequence[float]) -> None:
+            if self._examples is old:
+                repeated.append(list(chosen))
+            super().record(chosen, losses)
 
-    monkeypatch.setattr(consolidation, "HardExampleSampler", Watched)
+    monkeypatch.setattr(training, "HardExampleSampler", Watched)
     old = lessons(tiny) * times
-    few = replace(TRAINING, steps=consolidation.AGAIN, batch=4, enough=0.0)
+    few = replace(TRAINING, steps=training.AGAIN, batch=4, enough=0.0)
 
     train_adapter(tiny, lessons(tiny), old, [], [tiny.base_weights], moments(tiny), few, seed=1)
 
-    repeated = seen[1::3]  # taught, repeated, unlearned in turn
-    assert all(len(one) == max(2, -(-len(old) // consolidation.AGAIN)) for one in repeated)
-    assert len({index for one in repeated for index in one}) > 0.8 * len(old)  # half are those that went worst
+    assert repeated
+    assert all(len(chosen) == max(2, -(-len(old) // training.AGAIN)) for chosen in repeated)
+    assert len({index for chosen in repeated for index in chosen}) > 0.8 * len(old)  # half are those that went worst
 
 
 def test_where_an_adapter_looks_moves_slower_than_what_it_says(tiny: EditableModel) -> None:

@@ -172,7 +172,7 @@ def test_a_fact_is_given_the_sites_it_needs_beside_those_that_the_pristine_model
 ) -> None:
     contexts = [one for index, item in enumerate(TOLD) for one in contexts_of(dormouse, index, item, ())]
     chosen, _ = find_sites(dormouse, contexts)
-    more = {(fact, name) for fact, names in enumerate(written.more) for name in names}
+    more = {(fact, name) for fact, names in enumerate(written.extra_sites) for name in names}
 
     dormouse.install(weights_of(dormouse, written))
     now = capture(dormouse, contexts)
@@ -186,7 +186,7 @@ def test_a_fact_is_given_the_sites_it_needs_beside_those_that_the_pristine_model
 def test_keys_in_force_are_close_to_the_keys_of_the_writing(dormouse: EditableModel, written: Written) -> None:
     dormouse.install(weights_of(dormouse, written))
 
-    found, owner = keys_in_force(dormouse, TOLD, (), written.more)
+    found, owner = keys_in_force(dormouse, TOLD, (), written.extra_sites)
 
     for module, keys in found.items():
         assert keys.shape == written.keys[module].shape

@@ -12,7 +12,7 @@ import torch
 from core.errors.base import Unlearnable
 from core.facts import Fact
 from core.weights.memit.edit import find_sites, names_of, sites_at
-from core.weights.memit.target_values import Sites, Values, _Open, optimise
+from core.weights.memit.target_values import Sites, Values, _OpenPositions, optimise
 from core.weights.model.activations import Activations
 from core.weights.model.contexts import contexts_of
 from core.weights.model.editable_model import EditableModel
@@ -99,7 +99,7 @@ def test_finished_facts_are_run_no_further_and_that_changes_nothing(
     found, sites = values(base.clone(), facts, confidence=0.3)
     dropping, size[:] = size[-found.steps :], []
 
-    monkeypatch.setattr(_Open, "without", lambda left, finished: left)
+    monkeypatch.setattr(_OpenPositions, "without", lambda left, finished: left)
     all_along, _ = values(base.clone(), facts, confidence=0.3)
 
     assert dropping == sorted(dropping, reverse=True)
