@@ -133,7 +133,7 @@ def settings(folder: Path) -> Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one life: whether a step failed, or nobody noticed the fault; and what is wrong for good."""
+    """What came of one life: whether a step failed, or the fault went unnoticed; and what is wrong for good."""
 
     failed: bool
     lost: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Steps of a sleep done in no time: plausible events of weights that nobody has."""
+"""Steps of a sleep done in no time: plausible events with invented digests of weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.core.samples import CREATED, digest, edit
 
 @dataclass
 class Dream:
-    """What the steps shall find.
+    """What the steps find.
 
     Attributes:
         degraded: facts that audits find degraded until they were refreshed.

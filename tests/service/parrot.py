@@ -171,7 +171,7 @@ def _failed(owed: Work) -> RecordFailure:
 
 
 def performed(owed: Work, state: Memory, dream: Dream | None = None) -> Command:
-    """The result of `owed`, of weights that nobody has."""
+    """The result of `owed`, with an invented digest of weights."""
     match owed:
         case PrepareStatistics():
             return PREPARE

@@ -1,4 +1,4 @@
-"""A log that cannot be written harms nobody: neither the call that logs, nor the executor, nor the process."""
+"""A log that cannot be written does no harm: neither to the call that logs, nor to the executor, nor to the process."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Full(io.StringIO):
 
 @pytest.fixture
 def broken() -> Iterator[TextIO]:
-    """The writing end of a pipe that nobody reads any more."""
+    """The writing end of a pipe without a reader."""
     reading, writing = os.pipe()
     os.close(reading)
     with io.TextIOWrapper(io.FileIO(writing, "w"), write_through=True) as stream:

@@ -26,7 +26,7 @@ def a_fact(number: int = 0) -> Fact:
 
 
 def told(number: int = 0) -> NewEvent:
-    """Somebody stated a fact nobody stated before."""
+    """A new fact was added."""
     return new(added(a_fact(number), request=f"request-{number}"))
 
 

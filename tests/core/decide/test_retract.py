@@ -151,7 +151,7 @@ def test_a_fact_told_where_a_counter_edit_gainsays_it_puts_that_out_of_force() -
 
 @pytest.mark.parametrize("erased", [("old",), ("new",), ("old", "new")])
 def test_what_was_put_out_of_force_is_so_without_the_words_too(erased: tuple[str, ...]) -> None:
-    """As when the log is folded after either fact, or a fact of somebody else, was erased."""
+    """As when the log is folded after either fact, or the fact of another request, was erased."""
     memory = out(do(AWAKE, retract(ARIA), retract(BO)), counter=True)
     memory = out(memory, counter=True)
     again = fact("fact-again", ARIA.subject, ARIA.relation, "Bergen", ARIA.wordings)

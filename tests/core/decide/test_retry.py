@@ -1,4 +1,4 @@
-"""What executors gave up is tried again when somebody asks for it, and only then."""
+"""Work that executors gave up is tried again on request, and only then."""
 
 from dataclasses import replace
 

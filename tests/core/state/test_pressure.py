@@ -83,7 +83,7 @@ def test_the_degraded_are_counted_among_the_facts_in_the_weights() -> None:
     memory = do(memory, start("nap"))
     memory = do(memory, audit(memory, degraded=[BO.id]))
 
-    assert pressure(AWAKE).degraded == 0.0  # nobody has asked
+    assert pressure(AWAKE).degraded == 0.0  # no audit yet
     assert pressure(memory).degraded == 1 / 3
 
 

@@ -106,7 +106,7 @@ def test_a_sleep_is_begun_without_waiting_and_followed_later(terminal: Terminal,
     assert (begun["sleep"], begun["ended"], begun["step"]) == (again["sleep"], False, "audit")
     demo.work(until=Step.GATE)
     assert f"sleep {begun['sleep']}, at gate" in terminal.out("status")
-    with Night(demo, Dream(), after=2.0):  # by then somebody follows
+    with Night(demo, Dream(), after=2.0):  # by then a client follows
         followed = terminal.json("sleep", "--follow")
 
     assert (followed["sleep"], followed["completed"]) == (begun["sleep"], True)

@@ -34,7 +34,7 @@ def test_a_file_gets_a_line_now_and_then_with_the_newest_words() -> None:
 
 
 class Clerk:
-    """Answers as a server would that knows nobody and sleeps at once."""
+    """A server that knows no memory and sleeps at once."""
 
     def facts(self, memory: str) -> list[facts_pb2.Fact]:
         return [facts_pb2.Fact(subject="Ann Lee", relation="lives in", object="Rome", stage=1, scale=0.5)]

@@ -130,7 +130,7 @@ def test_what_was_decided_on_a_memory_as_it_was_is_not_begun(knowing: Running) -
 def test_a_memory_that_owes_nothing_is_left_alone_until_something_happens(knowing: Running) -> None:
     awake = resting(knowing)
 
-    assert not awake.is_idle(MEMORY, version(knowing))  # nobody has looked
+    assert not awake.is_idle(MEMORY, version(knowing))  # not looked at yet
     awake.begin_if_due(MEMORY, state(knowing))
     assert awake.is_idle(MEMORY, version(knowing))
     knowing.client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Oslo")])

@@ -20,7 +20,7 @@ from service.weights.base_models import BaseModels
 from service.weights.projection import DeltaStore, build_verified
 from tests.prepared import QUICK, Place, start_sleep, state_of, tell, work
 
-# One night dissolves what its adapter says; what that does to everything else is no concern here.
+# One night dissolves what its adapter says; its effect on everything else does not matter here.
 BRIEF = replace(QUICK, scales=(1.0, 0.0), gate=0.0, refreshes=0, training=Training(rank=16, steps=60, rehearsal=0))
 
 
@@ -49,7 +49,7 @@ def test_an_edit_leaves_dissolved_facts_near_it_alone(
         state = work(store, bases)
         assert Status.DISSOLVED in {one.status for one in state.facts.values()}
 
-        # When it is told the like of somebody else
+        # When it is told the like of another subject
         tell(store, *(("Bo Lind", one.fact.relation, "Lima") for one in state.facts.values()))
         state = state_of(store)
         with_them = moved(store, bases, state)

@@ -1,4 +1,4 @@
-"""The executor on a real log and real models: it resumes by folding, harms nobody, and says what it could not do."""
+"""The executor on a real log and models: it resumes by folding, spares other memories, and says what it cannot do."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.store.given import new
 
 
 def rebuilt(store: Store, bases: BaseModels, state: Memory) -> str:
-    """The digest of the weights built from the log and the artifacts, by nobody who was there."""
+    """The digest of the weights built from the log and the artifacts alone."""
     assert state.created is not None
     return weights_digest(
         build(bases.clone(state.created), DeltaStore(store.artifacts, store.log.keyring), plan(state))
@@ -218,7 +218,7 @@ def test_a_fact_that_cannot_be_written_parks_alone_with_its_reason(small: Place,
 
 
 def failing_thrice(store: Store, bases: BaseModels) -> Memory:
-    """Three executors, each thrown away after a failure, so that nobody waits out the pauses between attempts."""
+    """Three executors, each thrown away after a failure, so that no pause between attempts is waited for."""
     state = state_of(store)
     for attempt in (1, 2, 3):
         state = work(store, bases, until=lambda _, attempt=attempt: len(failures(store)) == attempt)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""An executor that shall stop does so in the middle of whatever it is at, and leaves nothing half done."""
+"""An executor that is told to stop does so in the middle of any work, and leaves nothing half done."""
 
 from __future__ import annotations
 

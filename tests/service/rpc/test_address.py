@@ -1,4 +1,4 @@
-"""A server that asks nobody who they are is reached from other machines only where somebody allowed it."""
+"""A server without authentication is reached from other machines only where its operator allowed it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model is asked is measured before anybody waits for it, and a template that loops holds up nobody."""
+"""A prompt is measured before other calls wait for it, and a template that loops delays no other call."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_what_no_model_of_its_size_can_read_is_refused_by_its_length_alone(
 
 @pytest.mark.parametrize("content", ["word " * (READS + 1), "word " * (CHARACTERS * READS // 5 + 1)])
 def test_a_conversation_too_long_is_refused_while_its_memory_answers_somebody_else(live: Live, content: str) -> None:
-    """What is asked becomes tokens before the memory's lock is taken, so that nobody waits for it inside."""
+    """What is asked becomes tokens before the memory's lock is taken, so that no call waits for it inside."""
     assert live.said("Hello")
     with (
         live.models._live[MemoryId(DEMO)].lock,
@@ -103,7 +103,7 @@ def test_a_template_that_loops_is_refused_and_the_only_thread_answers_others(liv
 
 
 def test_a_server_ends_on_a_signal_whatever_a_thread_of_it_does(small: Place) -> None:
-    """Nothing of ours runs for ever; should something, nothing is lost with it, and nobody has to kill the process."""
+    """Nothing of ours runs for ever; should something, nothing is lost with it, and the process ends by itself."""
     endless = "import threading, time; threading.Thread(target=time.sleep, args=(3600,)).start()"
     start = "from service.cli.main import main; main()"
     settings = small.settings()

@@ -158,7 +158,7 @@ def test_a_replay_needs_the_deltas_and_names_the_one_that_was_altered_or_lost(wr
     with pytest.raises(ArtifactMissing, match=deltas[1]):
         replay(written)
 
-    before = replay(written, 5)  # the version of the first edit, which the second delta is no part of
+    before = replay(written, 5)  # the version of the first edit, which the second delta is not part of
     assert before.rebuilt == before.recorded
 
 

@@ -221,7 +221,7 @@ def test_a_snapshot_in_a_folder_that_an_erasure_did_not_know_is_of_no_use(
     log.append(DEMO, [new(event) for event in DAY], expected=0)
     assert load_state(log, elsewhere, DEMO).facts[ARIA.id].fact.subject == ARIA.subject
     throw_key_away(log.engine, ARIA.id)
-    (kept,) = (tmp_path / "elsewhere").rglob(f"*{SUFFIX}")  # nobody removed it, and nobody can open it any more
+    (kept,) = (tmp_path / "elsewhere").rglob(f"*{SUFFIX}")  # it was not removed, and its key is gone
     assert ARIA.subject.encode() not in kept.read_bytes()
     assert elsewhere.load(DEMO, len(DAY), log.keyring.keys) is None
     log.append(DEMO, [told()], expected=len(DAY))

@@ -1,4 +1,4 @@
-"""The last feed-forward layer where it is asked: nobody who looks there can tell, and gradients are the same."""
+"""The last feed-forward layer computed at some positions only: outputs there and gradients are the same."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def served(small: Place, bases: BaseModels) -> Iterator[Running]:
-    """A server with a memory of two facts and a checkpoint after the first; nobody executes."""
+    """A server with a memory of two facts and a checkpoint after the first; no executor runs."""
 
     def models(store: Store) -> LiveModels:
         found = LiveModels(store.log, store.artifacts, store.snapshots, small.settings())
