@@ -39,8 +39,8 @@ from service.executor.auto_sleep import AutoSleep
 from service.executor.editor import Editor
 from service.executor.passing import passing
 from service.executor.pulse import Pulse
-from service.executor.sleep_steps import Progress
 from service.executor.waits import LOOK, Waits
+from service.executor.work.context import Progress
 from service.settings import Settings
 from service.weights.base_models import BaseModels
 from service.weights.projection import DeltaStore

@@ -33,7 +33,7 @@ class Dream:
     untold: float = 0.96
 
     def perform(self, work: SleepStep, memory: Memory) -> Command:
-        """As `service.executor.editor.Desk.perform` does it."""
+        """Returns the command that `service.executor.editor.Editor.perform` would."""
         assert memory.sleep is not None
         match work.step:
             case Step.AUDIT:

@@ -406,7 +406,7 @@ def test_a_failure_names_the_fact_and_none_of_its_words(
     def broken(*_: object) -> None:
         raise KeyError(f"{SUBJECT} lives in {OBJECT}")
 
-    monkeypatch.setattr("service.executor.editor.compute_edit", broken)
+    monkeypatch.setattr("service.executor.work.edit.compute_edit", broken)
     (fact,) = tell(store, (SUBJECT, "has a pet", OBJECT))
     after = work(store, bases, until=lambda memory: bool(memory.facts[fact].failures))
 

@@ -15,7 +15,8 @@ from core.state.work import Inject, next_work
 from core.weights.deltas.fixed_point import dense, parts_of
 from core.weights.memit.edit import keys_in_force
 from service.app.store import Store, open_store
-from service.executor import editor
+from service.executor.editor import Editor
+from service.executor.work import edit
 from service.weights.base_models import BaseModels
 from service.weights.projection import DeltaStore, build_verified
 from tests.prepared import QUICK, Place, start_sleep, state_of, tell, work
@@ -32,7 +33,7 @@ def moved(store: Store, bases: BaseModels, state: Memory) -> float:
     model, deltas = bases.clone(created), DeltaStore(store.artifacts, store.log.keyring)
     model.install(build_verified(model, deltas, state))
     keys, _ = keys_in_force(model, nearest_dissolved(state, [], 64), created.prefixes)
-    command = editor.Editor(bases.clone(created), created, store.artifacts, deltas).perform(owed, state)
+    command = Editor(bases.clone(created), created, store.artifacts, deltas).perform(owed, state)
     assert isinstance(command, RecordInjection)
     count = sum(one.count for one in command.edit.columns)
     module = model.modules[0]  # keys of the second one move with what the first one adds
@@ -53,7 +54,7 @@ def test_an_edit_leaves_dissolved_facts_near_it_alone(
         tell(store, *(("Bo Lind", one.fact.relation, "Lima") for one in state.facts.values()))
         state = state_of(store)
         with_them = moved(store, bases, state)
-        monkeypatch.setattr(editor, "DISSOLVED_KEPT", 0)
+        monkeypatch.setattr(edit, "DISSOLVED_KEPT", 0)
         without = moved(store, bases, state)
 
     # Then the edit moves the hidden states of those facts far less than it would otherwise

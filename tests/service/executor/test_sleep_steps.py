@@ -17,7 +17,7 @@ from core.policy import SleepPolicy, Training
 from core.state.memory import Memory
 from core.weights.lora.training import Trained, train_adapter
 from service.app.store import Store, open_store
-from service.executor import sleep_steps
+from service.executor.work import train
 from service.weights.base_models import BaseModels
 from store.artifacts import Artifacts
 from store.database.executors import Executors
@@ -73,7 +73,7 @@ def test_each_training_of_a_night_rehearses_other_texts(
         return train_adapter(*given, **named)
 
     with open_store(place.settings()) as store:
-        monkeypatch.setattr(sleep_steps, "train_adapter", watched)
+        monkeypatch.setattr(train, "train_adapter", watched)
         begin(store, replace(LENIENT, trainings=2, gate=1.0))  # so the gate turns facts back
         work(store, bases)
 
@@ -82,7 +82,7 @@ def test_each_training_of_a_night_rehearses_other_texts(
 
 
 def test_no_two_trainings_of_nights_with_consecutive_seeds_draw_alike() -> None:
-    seeds = [sleep_steps.seed_of(sleep, training) for sleep in range(30) for training in range(4)]
+    seeds = [train.seed_of(sleep, training) for sleep in range(30) for training in range(4)]
 
     assert len(set(seeds)) == len(seeds)
 
@@ -116,7 +116,7 @@ def test_a_step_that_fails_is_tried_again_and_then_undoes_the_night(
 
     with open_store(told.settings()) as store:
         before = begin(store, LENIENT)
-        monkeypatch.setattr(sleep_steps, "train_adapter", fails)
+        monkeypatch.setattr(train, "train_adapter", fails)
         after = work(store, bases)
 
         assert failures(store) == [
@@ -139,7 +139,7 @@ def test_a_loss_that_is_not_a_number_undoes_the_night_at_once(
 
     with open_store(told.settings()) as store:
         before = begin(store, LENIENT)
-        monkeypatch.setattr(sleep_steps, "train_adapter", diverges)
+        monkeypatch.setattr(train, "train_adapter", diverges)
         after = work(store, bases)
 
         assert failures(store) == [("train", 1, "UNLEARNABLE", True)]

@@ -27,9 +27,9 @@ from core.ids import Digest, FactId, MemoryId
 from core.state.memory import Status
 from core.state.work import Erase, Inject
 from service.app.store import Store, open_store
-from service.executor.editor import Editor
 from service.executor.passing import passing
 from service.executor.waits import FIRST_SECONDS, LONGEST_SECONDS, Waits
+from service.executor.work import inject as injection
 from service.weights.base_models import BaseModels
 from store.artifacts import Artifacts
 from store.database.executors import Duty, Executors
@@ -75,7 +75,7 @@ def _renamed(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _raising(owner: type, name: str, error: Exception) -> Iterator[None]:
+def _raising(owner: object, name: str, error: Exception) -> Iterator[None]:
     def fails(*_: object, **__: object) -> None:
         raise error
 
@@ -96,7 +96,9 @@ TROUBLES: dict[str, tuple[str, str, Callable[[Path], object]]] = {
         "STORAGE_UNAVAILABLE", "cpu", lambda _: _raising(Artifacts, "put", OSError(errno.EROFS, "Read-only")),
     ),
     "disk full": ("DISK_FULL", "cpu", lambda _: _raising(Artifacts, "put", OSError(errno.ENOSPC, "No space left"))),
-    "out of memory": ("OUT_OF_MEMORY", "cpu", lambda _: _raising(Editor, "_inject", torch.OutOfMemoryError("no room"))),
+    "out of memory": (
+        "OUT_OF_MEMORY", "cpu", lambda _: _raising(injection, "perform", torch.OutOfMemoryError("no room")),
+    ),
     "device away": ("DEVICE_UNAVAILABLE", "nowhere", lambda _: _nothing()),
 }  # fmt: skip
 

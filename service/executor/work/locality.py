@@ -1,38 +1,38 @@
-"""A quick look at what an edit did to everything else, so cheap that each telling can afford it."""
+"""A measurement of locality for every injection: whether an edit changed answers that it has nothing to do with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 
 from core.facts import Fact
 from core.state.memory import Memory
 from core.state.unanswered import unanswered_questions
 from core.unchanged import Unchanged
-from core.weights.evaluation.audit import Ordinary
 from core.weights.evaluation.unchanged import still_said
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import generate_ids
+from service.executor.work.reference import Reference
 
 EACH = 16  # questions of a kind
 
 
-class Glance:
-    """Asks the live model a few of the questions of an audit. Keeps what the pristine model answers."""
+class LocalityCheck:
+    """Asks the live model some of the questions of an audit, and keeps the base model's answers to them."""
 
-    def __init__(self, model: EditableModel, held_out: Callable[[], Ordinary]) -> None:
+    def __init__(self, model: EditableModel, reference: Reference) -> None:
         self._model = model
-        self._held_out = held_out
-        self._answers: dict[tuple[int, ...], list[int]] = {}
+        self._reference = reference
+        self._answers: dict[tuple[int, ...], list[int]] = {}  # token ids of a prompt -> those of the answer
 
-    def at(self, memory: Memory, facts: Sequence[Fact]) -> Unchanged:
-        """How many questions the live weights, into which `facts` were written, answer as the pristine ones do."""
-        ordinary = self._held_out()
+    def measure(self, memory: Memory, facts: Sequence[Fact]) -> Unchanged:
+        """Returns the shares of questions that the live weights, which carry `facts`, answer as the base model does."""
+        held_out = self._reference.held_out
         questions = unanswered_questions(memory, facts, each=1)
         chosen = Random(memory.version).sample(questions, min(len(questions), EACH))
         kinds = (
-            ordinary.neighbours[:EACH],
-            ordinary.strangers[:EACH],
+            held_out.neighbours[:EACH],
+            held_out.strangers[:EACH],
             [self._model.chat_ids([], question) for question in chosen],
         )
         same = self._same([prompt for prompts in kinds for prompt in prompts])
@@ -44,6 +44,7 @@ class Glance:
         return Unchanged(neighbours=neighbours, strangers=strangers, untold=untold, asked=max(map(len, kinds)))
 
     def _same(self, prompts: Sequence[Sequence[int]]) -> list[bool]:
+        """Returns for each prompt, given as token ids, whether the answer is the base model's."""
         keys = [tuple(prompt) for prompt in prompts]
         new = [key for key in dict.fromkeys(keys) if key not in self._answers]
         if new:

@@ -1,0 +1,120 @@
+"""Computes edits of facts on the live weights: what injection, refresh and withdrawal have in common."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+
+from core.events.facts import Columns, EditComputed, EditKind
+from core.ids import EditId, FactId
+from core.state.memory import Memory
+from core.state.nearest import nearest_dissolved
+from core.state.plan import Plan
+from core.state.unanswered import unanswered_questions
+from core.weights.deltas.digest import weights_digest
+from core.weights.memit.edit import compute_edit, keys_in_force, unlearned
+from core.weights.memit.preserved_keys import PreservedKeys
+from core.weights.memit.spread import Written
+from service.executor.work.context import Context, Live
+from store.clock import next_uuid
+
+DISSOLVED_KEPT = 64  # dissolved facts whose keys an edit must not move, at most
+
+
+def edit_facts(
+    context: Context,
+    kind: EditKind,
+    ids: Sequence[FactId],
+    memory: Memory,
+    onto: Plan,
+    preserved: PreservedKeys,
+    replaced: Sequence[FactId] = (),
+) -> tuple[EditComputed, Live]:
+    """Edits the live weights, which are those of the plan `onto`, so that the model says the facts.
+
+    Dissolved facts near them must not move in this update; no later update has to preserve their keys.
+
+    Raises:
+        Unlearned: the model with the edit does not say some of the facts; only an injection is refused for that.
+    """
+    began = time.monotonic()
+    facts = [memory.facts[fact].fact for fact in ids]
+    created, kept = context.created, preserved.kept
+    nearest = nearest_dissolved(memory, facts, DISSOLVED_KEPT) if created.hyperparameters.history else []
+    if nearest:
+        keys, _ = keys_in_force(context.model, nearest, created.prefixes)
+        kept = {module: constraints.with_keys(keys[module]) for module, constraints in kept.items()}
+    untold = unanswered_questions(memory, facts)
+    written = compute_edit(context.model, kept, facts, created.prefixes, created.hyperparameters, untold, context.steps)
+    if kind is EditKind.INJECTION and (error := unlearned(facts, written)) is not None:
+        raise error
+    return store_edit(context, kind, ids, memory, onto, written, preserved, began, replaced)
+
+
+def store_edit(
+    context: Context,
+    kind: EditKind,
+    ids: Sequence[FactId],
+    memory: Memory,
+    onto: Plan,
+    written: Written,
+    preserved: PreservedKeys,
+    began: float,
+    replaced: Sequence[FactId] = (),
+) -> tuple[EditComputed, Live]:
+    """Stores the delta that was computed on the weights of the plan `onto`, and builds the weights that it gives.
+
+    Each fact owns its columns, but those of a counter-edit have no owner because it outlives its fact.
+
+    Args:
+        began: when the work began, in seconds of the monotonic clock.
+        replaced: facts that leave the weights with this edit.
+    """
+    assert memory.statistics is not None
+    assert memory.weights is not None
+    columns = columns_written(ids, written)
+    delta = context.deltas.put(written.delta, () if kind is EditKind.WITHDRAWAL else columns)
+    if context.created.hyperparameters.history:
+        preserved = preserved.joined(ids, written.keys, written.key_fact)
+    weights = context.build(onto, written.delta)
+    after = Live(weights_digest(weights), preserved, weights)
+    with context.model.with_weights(weights):
+        facts = [memory.facts[fact].fact for fact in ids]
+        unchanged = context.locality.measure(memory, facts) if kind is EditKind.INJECTION else None
+    gone = {*ids, *replaced}
+    edit = EditComputed(
+        edit=EditId(next_uuid()),
+        kind=kind,
+        delta=delta,
+        modules=context.model.modules,
+        columns=columns,
+        statistics=memory.statistics.artifact,
+        facts_in_force=sum(state.carried_by_edit and fact not in gone for fact, state in memory.facts.items()),
+        weights_before=memory.weights,
+        weights_after=after.digest,
+        crowding=preserved.crowding(),
+        seconds=round(time.monotonic() - began, 6),
+        replaced=tuple(replaced),
+        unchanged=unchanged,
+    )
+    return edit, after
+
+
+def columns_written(ids: Sequence[FactId], written: Written) -> tuple[Columns, ...]:
+    """Returns what is recorded of each fact's columns."""
+    keys = torch.bincount(written.key_fact, minlength=len(ids)).tolist()
+    return tuple(
+        Columns(
+            fact=fact,
+            first=written.first[index],
+            count=written.count[index],
+            keys=keys[index],
+            residual=written.residual[index],
+            absorbed=written.absorbed[index],
+            learned=written.learned[index],
+            more=written.extra_sites[index],
+        )
+        for index, fact in enumerate(ids)
+    )

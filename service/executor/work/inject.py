@@ -1,0 +1,39 @@
+"""Injection: writes new facts into the weights by one protected update."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.decide.commands import RecordFailure, RecordInjection
+from core.errors.base import Unlearned
+from core.events.facts import EditKind
+from core.state.memory import Memory, replaced_by
+from core.state.plan import plan_at
+from core.state.work import Inject
+from service.executor.work.catch_up import catch_up
+from service.executor.work.context import Context, Done
+from service.executor.work.edit import edit_facts
+
+
+def perform(context: Context, work: Inject, memory: Memory) -> Done:
+    """Writes the facts on weights without the columns of those that they replace.
+
+    Where the model with the edit does not say some of the facts, nothing is recorded but their failure: in a batch
+    they are tried again one by one, a fact that was alone is parked. Facts that wait may have columns themselves,
+    because a fork or an archive may end between an edit and its FactInjected.
+    """
+    replaced = [old for fact in work.facts for old in replaced_by(memory, fact)]
+    gone = [*replaced, *(fact for fact in work.facts if memory.facts[fact].edits)]
+    onto = plan_at(memory, dict.fromkeys(gone, 0.0))
+    live = catch_up(context, memory)
+    preserved = live.preserved.without(gone)
+    if gone:
+        context.model.install(context.build(onto))
+    try:
+        edit, after = edit_facts(context, EditKind.INJECTION, work.facts, memory, onto, preserved, replaced)
+    except Unlearned as error:
+        failed = replace(work, facts=error.facts)
+        retry = len(work.facts) > 1  # because the model may say a fact that is written alone
+        failure = RecordFailure(work=failed, reason=error.reason, message=str(error), retry=retry)
+        return Done(failure, None if gone else live)
+    return Done(RecordInjection(edit=edit), after)

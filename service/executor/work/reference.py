@@ -1,0 +1,57 @@
+"""What follows from the base model and its ordinary text alone, computed once for each memory."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from core.events.memory import MemoryCreated
+from core.weights.evaluation.audit import BaseAnswers, Ordinary, documents, split
+from core.weights.evaluation.perplexity import perplexity_of
+from core.weights.model.editable_model import EditableModel
+from core.weights.model.reference_text import OrdinaryText, read_ordinary
+from store.artifacts import Artifacts
+
+
+class Reference:
+    """The ordinary text of a memory in its two halves, and what the base model makes of it.
+
+    Attributes:
+        answers: of the base model, generated once for each question.
+    """
+
+    def __init__(self, model: EditableModel, created: MemoryCreated, artifacts: Artifacts) -> None:
+        self._model = model
+        self._created = created
+        self._artifacts = artifacts
+        self._perplexity: dict[int, float] = {}
+        self.answers = BaseAnswers(model)
+
+    @property
+    def held_out(self) -> Ordinary:
+        """The half that controls are taken from."""
+        return self._halves[0]
+
+    @property
+    def rehearsed(self) -> Ordinary:
+        """The half that trainings may rehearse."""
+        return self._halves[1]
+
+    @cached_property
+    def documents(self) -> list[list[int]]:
+        """Held-out texts, as token ids, whose perplexity is watched."""
+        return documents(self.held_out, self._text)
+
+    def perplexity(self, number: int) -> float:
+        """Returns the base model's perplexity on the first `number` documents."""
+        if number not in self._perplexity:
+            with self._model.with_weights(self._model.base_weights):
+                self._perplexity[number] = perplexity_of(self._model, self.documents[:number])
+        return self._perplexity[number]
+
+    @cached_property
+    def _text(self) -> OrdinaryText:
+        return read_ordinary(self._model, self._artifacts.get(self._created.ordinary_text))
+
+    @cached_property
+    def _halves(self) -> tuple[Ordinary, Ordinary]:
+        return split(self._text)
