@@ -189,10 +189,7 @@ class BenchMemory:
 
     def events(self, after: int = 0) -> tuple[Event, ...]:
         """The events after the version `after`."""
-        events: list[Event] = []
-        while page := self._log.read(memory=MEMORY, after_version=after + len(events)):
-            events += [recorded.event for recorded in page]
-        return tuple(events)
+        return tuple(recorded.event for recorded in self._log.iterate(MEMORY, after_version=after))
 
     def _work(self, judge: Judge = fact_by_fact) -> None:
         while (work := next_work(self.state)) is not None:

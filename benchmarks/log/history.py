@@ -224,10 +224,7 @@ def models_of(store: Store) -> LiveModels:
 
 def events(store: Store) -> Iterator[object]:
     """All events of the memory, oldest first."""
-    after = 0
-    while page := store.log.read(memory=MEMORY, after_version=after):
-        yield from (recorded.event for recorded in page)
-        after = page[-1].version
+    return (recorded.event for recorded in store.log.iterate(MEMORY))
 
 
 def row(what: str, began: float, equal: bool, count: int | None = None) -> dict[str, Any]:

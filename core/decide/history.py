@@ -14,7 +14,7 @@ from core.decide.commands import (
 )
 from core.decide.idempotency import is_new
 from core.errors.archive import MemoryTaken
-from core.errors.base import FactUnknown, InvalidField, MemoryUnknown, SleepInProgress, StaleWork, VersionUnknown
+from core.errors.base import FactUnknown, InvalidField, MemoryUnknown, SleepInProgress, StaleWork
 from core.errors.history import AsleepThen, CheckpointTaken, HalfRecorded
 from core.errors.history import FactRetracted as RetractedAlready
 from core.events import Event
@@ -22,6 +22,7 @@ from core.events.facts import FactAdded
 from core.events.history import CheckpointMarked, FactErased, FactRetracted, FactSuperseded, MemoryForked, MemoryRebased
 from core.ids import CHECKPOINT_NAME, FactId, MemoryId
 from core.state.memory import FactState, Memory, Status, statement_key
+from core.state.version import check_version
 from core.state.work import still_owed
 from core.texts import sentence
 
@@ -36,8 +37,7 @@ def mark_checkpoint(memory: Memory, command: MarkCheckpoint) -> tuple[Event, ...
         )
     if command.name.isdecimal():
         raise InvalidField("name", "is a number and would be read as a version; begin it with a letter")
-    if not 1 <= command.version <= memory.version:
-        raise VersionUnknown(command.memory, command.version, memory.version)
+    check_version(command.memory, command.version, memory.version)
     if (known := memory.checkpoints.get(command.name)) is not None:
         if known.version != command.version:
             raise CheckpointTaken(command.memory, command.name, known.version)

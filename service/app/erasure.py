@@ -12,7 +12,6 @@ from core.events.sleep import AdapterTrained
 from core.ids import AdapterId, Digest, FactId, MemoryId
 from core.state.memory import Memory, Status
 from core.state.work import Erase
-from service.app.lineage import events_until
 from service.app.repository import MemoryRepository
 from store.artifacts import Artifacts
 from store.log.event_log import EventLog
@@ -112,7 +111,7 @@ def _remains(log: EventLog, artifacts: Artifacts, memory: MemoryId, fact: FactId
     """Deltas, in force or not, that may hold a trace of `fact` and do not go with its key."""
     found: dict[Digest, None] = {}
     trained: set[AdapterId] = set()
-    for recorded in events_until(log, memory, log.head(memory)):
+    for recorded in log.iterate(memory, until_version=log.head(memory)):
         match recorded.event:
             case AdapterTrained() as event if fact in event.facts or fact in event.rehearsed:
                 trained.add(event.adapter)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -39,8 +39,6 @@ from core.ids import AdapterId, EventId, FactId, MemoryId, SleepId
 from core.state.sleep import Occasion
 from service.app.event_summaries import summary
 from store.log.event_log import EventLog
-
-PAGE = 1000  # events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +93,7 @@ def lineage(log: EventLog, memory: MemoryId, fact: FactId, version: int) -> list
     """The links of `fact` up to `version`, oldest first. Blocking; reads the memory's log once."""
     past = _Past()
     about: dict[EventId, tuple[Recorded, tuple[EventId, ...]]] = {}
-    for recorded in events_until(log, memory, version):
+    for recorded in log.iterate(memory, until_version=version):
         if _concerns(recorded.event, fact, past):
             named = (recorded.cause.causation, *_implied(recorded.event, fact, past))
             causes = dict.fromkeys(EventId(one) for one in named if one in past.versions)
@@ -268,14 +266,3 @@ def _implied(event: Event, fact: FactId, past: _Past) -> tuple[str | None, ...]:
             return (origin(sleep),)
         case _:
             return ()
-
-
-def events_until(log: EventLog, memory: MemoryId, version: int) -> Iterator[Recorded]:
-    """The events of a memory up to `version`, oldest first."""
-    after = 0
-    while after < version:
-        page = log.read(memory=memory, after_version=after, limit=min(PAGE, version - after))
-        if not page:
-            return
-        yield from page
-        after = page[-1].version

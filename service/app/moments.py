@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from core.errors.base import VersionUnknown
 from core.errors.history import CheckpointUnknown, MomentUnknown
 from core.ids import MemoryId
 from core.state.memory import Memory
+from core.state.version import check_version
 from service.app.repository import MemoryRepository
 from store.log.event_log import EventLog
 
@@ -29,8 +29,7 @@ def _version(log: EventLog, current: Memory, memory: MemoryId, moment: Moment) -
     if moment is None:
         return current.version
     if isinstance(moment, int):
-        if not 1 <= moment <= current.version:
-            raise VersionUnknown(memory, moment, current.version)
+        check_version(memory, moment, current.version)
         return moment
     if isinstance(moment, str):
         if moment not in current.checkpoints:

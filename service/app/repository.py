@@ -17,11 +17,10 @@ from core.state.memory import NOTHING, Memory
 from store.clock import next_event_id
 from store.log.event_log import EventLog
 from store.log.rows import NewEvent
-from store.state.loading import load_state
+from store.state.loading import advance, load_state
 from store.state.snapshots import Snapshots
 
 KEPT = 64  # memories
-PAGE = 1000  # events
 TURNS = 256  # locks that memories share by hash
 
 
@@ -38,9 +37,9 @@ class MemoryRepository:
     def current(self, memory: MemoryId) -> Memory:
         """The newest state, that of a deleted memory included. Raises MemoryUnknown."""
         kept = self._kept.get(memory)
-        found = self._advanced(memory, kept) if kept else load_state(self._log, self._snapshots, memory)
-        self._keep(memory, found)
-        return found
+        state = advance(self._log, memory, kept) if kept else load_state(self._log, self._snapshots, memory)
+        self._keep(memory, state)
+        return state
 
     def at(self, memory: MemoryId, at_version: int | None, min_version: int | None = None) -> Memory:
         """The state at that version, or the newest; its base is where it is now in either case.
@@ -99,7 +98,7 @@ class MemoryRepository:
                     continue
                 if recorded[0].version != before.version + 1:  # a fork, which begins as its parent was
                     return self.current(memory)
-                after = fold((one.event for one in recorded), onto=before)
+                after = fold((event.event for event in recorded), onto=before)
                 self._keep(memory, after)
                 return after
 
@@ -110,18 +109,11 @@ class MemoryRepository:
         except MemoryUnknown:
             return NOTHING
 
-    def _advanced(self, memory: MemoryId, kept: Memory) -> Memory:
-        while news := self._log.read(memory=memory, after_version=kept.version, limit=PAGE):
-            kept = fold((one.event for one in news), onto=kept)
-            if len(news) < PAGE:
-                break
-        return kept
-
-    def _keep(self, memory: MemoryId, found: Memory) -> None:
+    def _keep(self, memory: MemoryId, state: Memory) -> None:
         with self._lock:
             kept = self._kept.get(memory)
-            if kept is None or kept.version <= found.version:
-                self._kept[memory] = found
+            if kept is None or kept.version <= state.version:
+                self._kept[memory] = state
             self._kept.move_to_end(memory)
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)

@@ -48,7 +48,8 @@ from store.artifacts import Artifacts
 from store.clock import next_uuid
 from store.database.executors import Duty, Executors
 from store.database.leases import Lease, Leases
-from store.log.event_log import EventLog, Listed
+from store.log.event_log import EventLog
+from store.log.listing import Listed
 from store.state.snapshots import Snapshots
 
 KEPT_DESKS = 8

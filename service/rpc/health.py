@@ -18,7 +18,8 @@ from service.app.ports import ModelHost
 from service.app.repository import MemoryRepository
 from service.rpc.log_tail import LogTail
 from service.rpc.status import ShuttingDown
-from store.log.event_log import EventLog, Listed
+from store.log.event_log import EventLog
+from store.log.listing import Listed
 
 LOOK_SECONDS = 5.0  # between looks at a log in which nothing happens: as late as that is it known to be out of reach
 RETRY_SECONDS = 5.0  # before a memory that failed is tried again; twice as long after each failure more

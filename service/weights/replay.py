@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from core.errors.base import DigestMismatch
@@ -20,8 +20,6 @@ from service.app.cancellation import Cancelled
 from service.weights.base_models import BaseModels
 from service.weights.projection import DeltaStore, build, digest_named, in_force
 from store.log.event_log import EventLog
-
-PAGE = 1000  # events
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def replay(
     model: EditableModel | None = None
     checked = erased = 0
     rebuilt: Digest | None = None  # of the plan of `state`, once it was built
-    for recorded in _events(log, memory, version):
+    for recorded in log.iterate(memory, until_version=version):
         before, state = state, fold((recorded.event,), onto=state)
         step = type(recorded.event).__name__
 
@@ -115,11 +113,3 @@ def _check_named(recorded: Recorded, state: Memory, named: list[Digest | None]) 
         raise DigestMismatch(state.version, promised, state.weights or "")
     if isinstance(event, CheckpointMarked | MemoryForked) and event.weights != named[event.version]:
         raise DigestMismatch(event.version, event.weights or "", named[event.version] or "")
-
-
-def _events(log: EventLog, memory: MemoryId, version: int) -> Iterator[Recorded]:
-    after = 0
-    while after < version:
-        page = log.read(memory=memory, after_version=after, limit=min(PAGE, version - after))
-        yield from page
-        after = page[-1].version

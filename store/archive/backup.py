@@ -35,7 +35,6 @@ from store.log.purging import removed_meanwhile
 from store.log.verify import follow_artifacts, verify_log
 
 DATABASE = "hypnogram.db"
-PAGE = 1000  # events read at once
 POSTGRESQL = (
     "PostgreSQL is backed up by its own tools: first the database with pg_dump, then the artifact folder; to restore, "
     "put back the artifacts, then the database, and say `hypnogram verify --accept-loss`"
@@ -178,11 +177,8 @@ def _url(engine: Engine, database: Path) -> str:
 
 def _needed(log: EventLog) -> list[Digest]:
     needed: set[Digest] = set()
-    position = 0
-    while page := log.read(after_position=position, limit=PAGE):
-        for recorded in page:
-            follow_artifacts(needed, recorded.event)
-        position = page[-1].position
+    for recorded in log.iterate():
+        follow_artifacts(needed, recorded.event)
     return sorted(needed)
 
 

@@ -31,10 +31,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any
 
-from sqlalchemy import Row
-
 from core.errors.archive import ExportExists
-from core.errors.base import Damaged, MemoryGone, MemoryUnknown, VersionUnknown
+from core.errors.base import Damaged, MemoryGone
 from core.errors.history import WordsErased
 from core.events import Event
 from core.events.codec import canonical
@@ -48,7 +46,7 @@ from store.database.schema import events
 from store.log.ancestry import stitched
 from store.log.event_log import EventLog
 from store.log.hash_chain import wrong_columns
-from store.log.rows import select_events, to_recorded
+from store.log.rows import StoredRow, select_events, to_recorded
 from store.log.verify import follow_artifacts
 
 EVENTS, KEYS, ARTIFACTS = "events.jsonl", "keys.json", "artifacts/"
@@ -85,12 +83,7 @@ def export_archive(
         WordsErased: it needs, as it was then, what was erased since.
         Damaged, ArtifactMissing, ArtifactCorrupt: what is stored is not what was written.
     """
-    current = log.head(memory)
-    if not current:
-        raise MemoryUnknown(memory)
-    wanted = current if version is None else version
-    if not 1 <= wanted <= current:
-        raise VersionUnknown(memory, wanted, current)
+    wanted = log.existing_version(memory, version)
     if os.path.lexists(path):
         raise ExportExists(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,12 +128,12 @@ class _Gathered:
         self._lines = lines
         self._digest = hashlib.sha256()
 
-    def add(self, page: Sequence[Row[Any]]) -> None:
+    def add(self, page: Sequence[StoredRow]) -> None:
         """Takes in the next events; raises Damaged for a row that is not as it was written."""
         read: list[Event] = []
         for row in page:
-            values = dict(zip(events.c.keys(), row[: len(events.c)], strict=True))
-            if wrong := wrong_columns(values, str(values["previous_hash"])):
+            values = row._asdict()
+            if wrong := wrong_columns(values, str(row.previous_hash)):
                 raise Damaged(f"event {values['position']}: {', '.join(wrong)}: is not as it was written; {_ADVICE}")
             read.append(to_recorded(row).event)
             follow_artifacts(self.artifacts, read[-1])
@@ -180,13 +173,13 @@ def _to_line(values: Mapping[str, Any]) -> str:
     )
 
 
-def _pages(log: EventLog, memory: MemoryId, version: int) -> Iterator[Sequence[Row[Any]]]:
+def _pages(log: EventLog, memory: MemoryId, version: int) -> Iterator[list[StoredRow]]:
     """The rows of the events up to `version`, in order."""
     after = 0
     while after < version:
         query = select_events().where(stitched(log.ancestry(memory), after, min(after + PAGE, version)))
         with reading(log.engine).connect() as connection:
-            page = connection.execute(query.order_by(events.c.version)).all()
+            page = [StoredRow._make(row) for row in connection.execute(query.order_by(events.c.version))]
         if [row.version for row in page] != list(range(after + 1, after + len(page) + 1)) or not page:
             raise Damaged(f"an event of memory {memory!r} after version {after} is missing; {_ADVICE}")
         yield page

@@ -25,7 +25,7 @@ from store.database.engine import reading
 from store.database.schema import data_keys, events, head
 from store.log.event_log import EventLog
 from store.log.hash_chain import Value, complete_row
-from store.log.rows import check_memory, storable, to_recorded
+from store.log.rows import StoredRow, check_memory, storable, to_recorded
 from store.log.verify import follow_artifacts
 
 Keys = Mapping[FactId, bytes | None]
@@ -194,9 +194,9 @@ class _Arrival:
 
     def _event(self, row: Columns) -> Event:
         fact = FactId(str(row["fact"]))
-        place = [row.get(column.name, "") for column in events.c]
+        columns = {"checksums": b"", "previous_hash": "", "hash": "", **row}
         try:
-            return to_recorded([*place, fact if fact in self.keys else None, self.keys.get(fact)]).event
+            return to_recorded(StoredRow.of(columns, fact if fact in self.keys else None, self.keys.get(fact))).event
         except Damaged as error:
             raise ArchiveDamaged(EVENTS, f"line {row['version']!r}: {error}") from None
 

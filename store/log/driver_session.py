@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,7 @@ from sqlalchemy.sql.expression import ClauseElement
 from core.ids import Digest, EventId, FactId, MemoryId
 from store.database.schema import data_keys, events, head
 from store.log.hash_chain import Value
-from store.log.rows import select_events
-
-StoredRow = Sequence[Any]  # as `select_events` orders it
+from store.log.rows import StoredRow, select_events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +131,7 @@ class _SqliteSession(Session):
         position, tail = run(self._lock_head.sql).fetchone()
         keys = run(*self._keys.with_(some=json.dumps(facts))).fetchall() if facts else ()
         rows = run(*self._stored.with_(some=json.dumps(ids))).fetchall() if ids else ()
-        return Found(position=position, tail=Digest(tail), keys=dict(keys), stored={row[1]: row for row in rows})
+        return Found(position=position, tail=Digest(tail), keys=dict(keys), stored=_by_id(rows))
 
     def commit(
         self, keys: Sequence[Mapping[str, Value]], rows: Sequence[Mapping[str, Value]], position: int, tail: Digest
@@ -160,7 +158,7 @@ class _PostgresqlSession(Session):
             position=position,
             tail=Digest(tail),
             keys=dict(keys.fetchall()) if keys else {},
-            stored={row[1]: row for row in rows.fetchall()} if rows else {},
+            stored=_by_id(rows.fetchall()) if rows else {},
         )
 
     def commit(
@@ -179,3 +177,8 @@ class _PostgresqlSession(Session):
 
     def _among(self, column: ColumnElement[str]) -> ColumnElement[bool]:
         return column == any_(bindparam("some", type_=ARRAY(Text)))
+
+
+def _by_id(rows: Iterable[Sequence[Any]]) -> dict[EventId, StoredRow]:
+    """Returns the rows, as the driver hands them out, by event."""
+    return {EventId(row.event_id): row for row in map(StoredRow._make, rows)}

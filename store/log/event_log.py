@@ -11,37 +11,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
-from sqlalchemy import Engine, func, select, text
+from sqlalchemy import Engine, func, select
 
-from core.errors.base import LogCutShort
+from core.errors.base import LogCutShort, MemoryUnknown
 from core.events import Recorded
-from core.events.deletion import MemoryDeleted, MemoryPurged
+from core.events.deletion import MemoryPurged
 from core.ids import FactId, MemoryId
+from core.state.version import check_version
 from store.database.engine import connect, migrate, reading
 from store.database.schema import events, head
 from store.log.ancestry import Ancestry, ancestry, stitched
 from store.log.anchor import Anchor, begin_anew, cut_short
 from store.log.group_commit import Append, Writer
-from store.log.rows import NewEvent, check_memory, prepare, select_events, to_recorded
+from store.log.listing import Listed, list_memories, list_moved
+from store.log.rows import NewEvent, StoredRow, check_memory, prepare, select_events, to_recorded
 from store.sealing.keyring import Keyring
 
+PAGE = 1000  # events read at once
 POLL_SECONDS = 0.075  # how late a reader may see what another process appended
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A memory of the log and its newest event; `deleted` ones are about to be purged, or were."""
-
-    memory: MemoryId
-    version: int
-    position: int
-    deleted: bool
 
 
 class EventLog:
@@ -150,7 +141,29 @@ class EventLog:
             query = query.order_by(None).order_by(events.c.version)
         with self._reading.connect() as connection:
             rows = connection.execute(query).all()
-        return [to_recorded(row) for row in rows]
+        return [to_recorded(StoredRow._make(row)) for row in rows]
+
+    def iterate(
+        self, memory: MemoryId | None = None, *, after_version: int = 0, until_version: int | None = None
+    ) -> Iterator[Recorded]:
+        """Yields the events of one memory or of all in order, read in pages.
+
+        Args:
+            after_version, until_version: of `memory`: the version before the first event, and that of the last one; to
+                the end of the log by default.
+        """
+        version, position = after_version, 0
+        while until_version is None or version < until_version:
+            limit = PAGE if until_version is None else min(PAGE, until_version - version)
+            page = (
+                self.read(after_position=position, limit=limit)
+                if memory is None
+                else self.read(memory=memory, after_version=version, limit=limit)
+            )
+            yield from page
+            if len(page) < limit:
+                return
+            version, position = page[-1].version, page[-1].position
 
     def head(self, memory: MemoryId) -> int:
         """The memory's version; 0 when there is no such memory."""
@@ -158,6 +171,20 @@ class EventLog:
             query = select(func.max(events.c.version)).where(events.c.memory == memory)
             version: int | None = connection.execute(query).scalar()
         return version or 0
+
+    def existing_version(self, memory: MemoryId, version: int | None) -> int:
+        """Returns `version` once it is sure that the memory had it; the newest one for None.
+
+        Raises:
+            MemoryUnknown: there is no such memory.
+            VersionUnknown: the memory never had that version.
+        """
+        newest = self.head(memory)
+        if not newest:
+            raise MemoryUnknown(memory)
+        wanted = newest if version is None else version
+        check_version(memory, wanted, newest)
+        return wanted
 
     def begun(self, memory: MemoryId) -> int:
         """The last version of deleted memories that had the name, or that of an ancestor, before; 0 for none."""
@@ -220,17 +247,12 @@ class EventLog:
     def listed(self) -> list[Listed]:
         """Every memory of the log by name, as it stands there, without those that were deleted and purged."""
         with self._reading.connect() as connection:
-            rows = connection.execute(_MEMORIES).all()
-        return [_listed(row) for row in rows if row.type != MemoryPurged.__name__]  # after it there is but a new memory
+            return list_memories(connection)
 
     def moved(self, after_position: int) -> list[Listed]:
         """The memories with events beyond `after_position`, deleted ones included, the most recent first."""
-        query = select(events.c.memory.label("name"), events.c.version, events.c.position, events.c.type)
-        query = query.where(events.c.position > after_position).order_by(events.c.position)
         with self._reading.connect() as connection:
-            rows = connection.execute(query if after_position else _MEMORIES).all()
-        newest = {row.name: _listed(row) for row in rows}
-        return sorted(newest.values(), key=lambda listed: -listed.position)
+            return list_moved(connection, after_position)
 
     def wait(self, after_position: int, timeout: float) -> int:
         """Blocks until the log is longer than `after_position`, at most `timeout` seconds; returns its last position.
@@ -270,24 +292,3 @@ class EventLog:
             if position > self._seen:
                 self._seen = position
                 self._news.notify_all()
-
-
-def _listed(row: Any) -> Listed:
-    gone = row.type in (MemoryDeleted.__name__, MemoryPurged.__name__)
-    return Listed(MemoryId(row.name), row.version, row.position, deleted=gone)
-
-
-# One step of the index per memory; a plain DISTINCT would walk over every event.
-_NAMES = """
-    WITH RECURSIVE names (name) AS (
-        SELECT min(memory) FROM events
-        UNION ALL SELECT (SELECT min(memory) FROM events WHERE memory > name) FROM names WHERE name IS NOT NULL
-    )
-    """
-_MEMORIES = text(
-    f"""{_NAMES}
-    SELECT name, version, position, type FROM names JOIN events ON memory = name
-    WHERE version = (SELECT max(version) FROM events WHERE memory = name)
-    ORDER BY name
-    """
-)

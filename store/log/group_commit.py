@@ -25,7 +25,7 @@ from core.ids import Digest, FactId, MemoryId
 from store import clock
 from store.log.driver_session import Found, Session, open_session
 from store.log.hash_chain import Value, complete_row
-from store.log.rows import Prepared, to_recorded, to_row
+from store.log.rows import Prepared, StoredRow, to_recorded, to_row
 from store.sealing import event_fields
 
 GROUP = 4096  # events in one transaction, unless a single append has more
@@ -237,7 +237,7 @@ class _Transaction:
         row = to_row(event, key, memory=memory, version=version, position=self.position, recorded_at=self._now)
         previous, self.tail = self.tail, complete_row(row, self.tail)
         self.rows.append(row)
-        self._stored[event.new.id] = (*row.values(), event.fact, key)
+        self._stored[event.new.id] = StoredRow.of(row, event.fact, key)
         return Recorded(
             id=event.new.id,
             memory=memory,
@@ -255,16 +255,10 @@ class _Transaction:
         """What the log holds under the id of `event`; raises EventReused when that is something else."""
         row = self._stored[event.new.id]
         recorded = to_recorded(row)
-        type_, _, payload, fact, sealed, *_, key = row[9:]
-        same = (memory, event.new.cause, event.type, event.payload, event.fact) == (
-            recorded.memory,
-            recorded.cause,
-            type_,
-            payload,
-            fact,
-        )
-        if same and event.words is not None and key is not None:
-            same = event_fields.seal(event.words, key, event.new.id) == sealed
+        asked = memory, event.new.cause, event.type, event.payload, event.fact
+        same = asked == (recorded.memory, recorded.cause, row.type, row.payload, row.fact)
+        if same and event.words is not None and row.key is not None:
+            same = event_fields.seal(event.words, row.key, event.new.id) == row.sealed
         if not same:
             raise EventReused(event.new.id)
         return recorded

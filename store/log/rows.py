@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Select, select
 
 from core.errors.base import Damaged, EventUnknown, InvalidField
 from core.events import EVENT_TYPES, Cause, Event, Recorded
@@ -40,6 +40,40 @@ class Prepared:
     payload: str  # canonical JSON without the words
     fact: FactId | None  # whose data key seals the words
     words: str | None  # canonical JSON of the sealed fields
+
+
+class StoredRow(NamedTuple):
+    """A row of `events`, column by column, and the data key that opens its sealed words.
+
+    Attributes:
+        key_fact: the fact again, where `data_keys` has a row of it; None where there is no such row.
+        key: None where the fact was erased.
+    """
+
+    position: int
+    event_id: str
+    memory: str
+    version: int
+    recorded_at: str
+    actor: str
+    request: str
+    causation: str
+    correlation: str
+    type: str
+    schema: int
+    payload: str
+    fact: str | None
+    sealed: bytes | None
+    checksums: bytes
+    previous_hash: str
+    hash: str
+    key_fact: str | None
+    key: bytes | None
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any], key_fact: str | None, key: bytes | None) -> StoredRow:
+        """The row with these columns of `events`, by name."""
+        return cls(**columns, key_fact=key_fact, key=key)
 
 
 def check_memory(memory: MemoryId) -> None:
@@ -103,34 +137,47 @@ def to_row(
 
 
 def select_events() -> Select[Any]:
-    """All that `to_recorded` needs, in its order."""
-    return select(events, data_keys.c.fact, data_keys.c.key).outerjoin(data_keys, data_keys.c.fact == events.c.fact)
+    """Selects rows whose values are those of a `StoredRow`, in its order."""
+    key = data_keys.c.fact.label("key_fact"), data_keys.c.key
+    return select(events, *key).outerjoin(data_keys, data_keys.c.fact == events.c.fact)
 
 
-def to_recorded(row: Row[Any] | Sequence[Any]) -> Recorded:
-    """Raises EventUnknown for a type this version does not know, Damaged for a row that cannot be read at all."""
-    (position, event_id, memory, version, recorded_at, actor, request, causation, correlation) = row[:9]
-    (type_, schema, payload, fact, sealed, _, previous, hash_, key_fact, key) = row[9:]
+def to_recorded(row: StoredRow) -> Recorded:
+    """Returns the event of a row, its sealed words opened; words of an erased fact are blank.
+
+    Raises:
+        EventUnknown: it is of a type that this version does not know.
+        Damaged: it cannot be read at all.
+    """
     try:
-        value = json.loads(payload)
-        if sealed is not None:
-            if key_fact is None:
-                raise Damaged(f"the data key of fact {fact} is missing; restore the database from a backup", fact=fact)
-            value |= event_fields.unseal(sealed, key, event_id) if key is not None else event_fields.blank(type_)
-        event = decode_event(type_, schema, value)
+        value = json.loads(row.payload)
+        if row.sealed is not None:
+            value |= _words(row)
+        event = decode_event(row.type, row.schema, value)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise Damaged(
-            f"event {position} cannot be read ({type(error).__name__}: {error}); verify the log", position=position
+            f"event {row.position} cannot be read ({type(error).__name__}: {error}); verify the log",
+            position=row.position,
         ) from error
     return Recorded(
-        id=EventId(event_id),
-        memory=MemoryId(memory),
-        version=version,
-        position=position,
-        recorded_at=recorded_at,
-        cause=Cause(actor=actor, request=request, causation=causation, correlation=correlation),
-        schema=schema,
+        id=EventId(row.event_id),
+        memory=MemoryId(row.memory),
+        version=row.version,
+        position=row.position,
+        recorded_at=row.recorded_at,
+        cause=Cause(actor=row.actor, request=row.request, causation=row.causation, correlation=row.correlation),
+        schema=row.schema,
         event=event,
-        previous_hash=Digest(previous),
-        hash=Digest(hash_),
+        previous_hash=Digest(row.previous_hash),
+        hash=Digest(row.hash),
     )
+
+
+def _words(row: StoredRow) -> Mapping[str, Any]:
+    """Returns the sealed fields of a row by name; raises Damaged where their data key is missing or not theirs."""
+    assert row.sealed is not None
+    if row.key_fact is None:
+        raise Damaged(f"the data key of fact {row.fact} is missing; restore the database from a backup", fact=row.fact)
+    if row.key is None:
+        return event_fields.blank(row.type)
+    return event_fields.unseal(row.sealed, row.key, EventId(row.event_id))

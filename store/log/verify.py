@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from core.errors.base import Damaged
@@ -24,7 +23,7 @@ from store.log.anchor import cut_short
 from store.log.event_log import EventLog
 from store.log.hash_chain import START, wrong_columns
 from store.log.purging import removed_meanwhile
-from store.log.rows import select_events, to_recorded
+from store.log.rows import StoredRow, select_events, to_recorded
 
 PAGE = 1000  # rows read at once
 
@@ -152,16 +151,16 @@ class _Check:
         if self.position != end:
             raise _Fault(0, "head", f"says {end} events, but the chain ends with event {self.position}")
 
-    def _page(self, connection: Connection, after: int | None, end: int) -> list[Row[Any]]:
+    def _page(self, connection: Connection, after: int | None, end: int) -> list[StoredRow]:
         query = select_events().where(events.c.position <= end).order_by(events.c.position)
         query = query if after is None else query.where(events.c.position > after)
         try:
-            return list(connection.execute(query.limit(PAGE)))
+            return [StoredRow._make(row) for row in connection.execute(query.limit(PAGE))]
         except DBAPIError as error:
             raise self._unreadable(connection, error) from error
 
-    def _check(self, connection: Connection, row: Row[Any]) -> None:
-        values = dict(zip(events.c.keys(), row[: len(events.c)], strict=True))
+    def _check(self, connection: Connection, row: StoredRow) -> None:
+        values = row._asdict()
         expected = self.position + 1
         if values["position"] != expected:
             if "position" in wrong_columns(values, str(values["previous_hash"])):
@@ -180,7 +179,7 @@ class _Check:
         self._check_artifacts(expected, event)
         self.position, self._tail, self._versions[memory] = expected, values["hash"], values["version"]
 
-    def _opened(self, position: int, row: Row[Any]) -> Event:
+    def _opened(self, position: int, row: StoredRow) -> Event:
         """The event of a sound row, with its sealed words."""
         try:
             return to_recorded(row).event

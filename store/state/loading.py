@@ -1,52 +1,66 @@
-"""The state of a memory at any version, folded from the log with the help of snapshots."""
+"""Loads the state of a memory: the one place where states are folded from the log, with the help of snapshots."""
 
 from __future__ import annotations
 
-from core.errors.base import MemoryUnknown, VersionUnknown
+from collections.abc import Iterator
+from itertools import chain
+
+from core.events import Event, Recorded
 from core.evolve import fold
 from core.ids import Digest, MemoryId
 from core.state.memory import NOTHING, Memory
 from store.log.event_log import EventLog
 from store.state.snapshots import Snapshots
 
-PAGE = 1000  # events read at once
 EVERY = 1000  # events between snapshots
 
 
 def load_state(log: EventLog, snapshots: Snapshots, memory: MemoryId, version: int | None = None) -> Memory:
-    """The state of `memory` at `version`, by default the current one. May save a snapshot.
+    """Returns the state of `memory` at `version`, by default the newest. May save a snapshot.
 
     Raises:
         MemoryUnknown: the log holds no such memory.
         VersionUnknown: the memory never had that version.
     """
-    current = log.head(memory)
-    if not current:
-        raise MemoryUnknown(memory)
-    wanted = current if version is None else version
-    if not 1 <= wanted <= current:
-        raise VersionUnknown(memory, wanted, current)
-    folded, last = _trusted(log, snapshots, memory, wanted)
-    due = wanted - folded.version >= EVERY
-    while folded.version < wanted:
-        page = log.read(memory=memory, after_version=folded.version, limit=min(PAGE, wanted - folded.version))
-        folded = fold((recorded.event for recorded in page), onto=folded)
-        last = page[-1].hash
-    if due:
-        snapshots.save(memory, folded, last, log.keyring.keys)
-    return folded
+    wanted = log.existing_version(memory, version)
+    snapshot, at_hash = _trusted(log, snapshots, memory, wanted)
+    state, last = _advanced(log, memory, snapshot, wanted)
+    if wanted - snapshot.version >= EVERY:
+        snapshots.save(memory, state, last or at_hash, log.keyring.keys)
+    return state
+
+
+def advance(log: EventLog, memory: MemoryId, state: Memory) -> Memory:
+    """Returns the newest state of `memory`, folded onto an older one that this process has kept."""
+    return _advanced(log, memory, state, None)[0]
+
+
+def _advanced(log: EventLog, memory: MemoryId, state: Memory, version: int | None) -> tuple[Memory, Digest | None]:
+    """Folds the events after `state` up to `version`; returns the hash of the last one, None where there is none."""
+    recorded = log.iterate(memory, after_version=state.version, until_version=version)
+    last = first = next(recorded, None)
+    if first is None:
+        return state, None
+
+    def news(first: Recorded) -> Iterator[Event]:
+        nonlocal last
+        for last in chain((first,), recorded):
+            yield last.event
+
+    state = fold(news(first), onto=state)  # in one go, because each fold copies what the state holds
+    return state, last.hash if last else None
 
 
 def _trusted(log: EventLog, snapshots: Snapshots, memory: MemoryId, version: int) -> tuple[Memory, Digest]:
-    """The newest snapshot that fits the log, and its event's hash; nothing folded yet if there is none.
+    """Returns the newest snapshot that fits the log, and the hash of its last event; `NOTHING` where there is none.
 
-    A fork was what its ancestors were, so it begins with their snapshots where it has none.
+    A fork may begin with a snapshot of an ancestor, because it shares the events up to there.
     """
     for segment in reversed(log.ancestry(memory)):
-        while found := snapshots.load(segment.memory, segment.last(version), log.keyring.keys):
-            folded, last = found
-            recorded = log.read(memory=memory, after_version=folded.version - 1, limit=1)
-            if recorded and recorded[0].hash == last:
-                return folded, last
-            snapshots.remove(segment.memory, folded.version)
+        while snapshot := snapshots.load(segment.memory, segment.last(version), log.keyring.keys):
+            state, at_hash = snapshot
+            recorded = log.read(memory=memory, after_version=state.version - 1, limit=1)
+            if recorded and recorded[0].hash == at_hash:
+                return state, at_hash
+            snapshots.remove(segment.memory, state.version)
     return NOTHING, Digest("")

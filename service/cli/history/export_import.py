@@ -113,7 +113,7 @@ def report(
 ) -> None:
     """Draw a memory's life as one HTML file that needs no network: stages, audits, capacity, and a fact's lineage."""
     settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
-    from service.app.lineage import events_until, lineage
+    from service.app.lineage import lineage
     from service.app.moments import state_at
     from service.app.repository import MemoryRepository
     from service.app.store import open_store
@@ -127,7 +127,7 @@ def report(
         moment = options.moment(at, at_version)
         version = state_at(store.log, MemoryRepository(store.log, store.snapshots), name, moment).version
         _refuse_taken(path, force)
-        events = list(events_until(store.log, name, version))
+        events = list(store.log.iterate(name, until_version=version))
         chosen = most_lived(events) if fact is None else fact_id(fact)
         links = lineage(store.log, name, chosen, version) if chosen else ()
     _write(path, drawn(events, fact=chosen, links=links), force)

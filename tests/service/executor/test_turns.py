@@ -23,7 +23,7 @@ from service.app.repository import MemoryRepository
 from service.app.store import Store, open_store
 from service.app.supervision import run_on
 from service.weights.base_models import BaseModels
-from store.log.event_log import Listed
+from store.log.listing import Listed
 from tests.prepared import CAUSE, DEMO, Place, start_sleep, state_of, take_back, tell, work
 
 FIRST, LAST = MemoryId("aaa"), MemoryId("zzz")  # in the order of names `demo` is between them

@@ -13,7 +13,7 @@ from core.ids import MemoryId
 from service.rpc import health
 from service.rpc.health import CHAT, health_name
 from service.settings import Settings
-from store.log.event_log import Listed
+from store.log.listing import Listed
 from tests.patience import eventually
 from tests.service.conftest import DEMO, Running, run_server
 from tests.service.rpc.test_unavailable import away

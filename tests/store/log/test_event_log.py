@@ -13,10 +13,12 @@ from sqlalchemy import select
 from core.errors.base import Conflict, Damaged, EventReused, EventUnknown, InvalidField
 from core.events import Cause
 from core.ids import EventId, MemoryId
+from store.database.schema import events as event_columns
 from store.database.schema import head
-from store.log.event_log import EventLog, Listed
+from store.log.event_log import EventLog
 from store.log.hash_chain import START
-from store.log.rows import NewEvent
+from store.log.listing import Listed
+from store.log.rows import NewEvent, StoredRow
 from tests.core.samples import ARIA, CREATED, LIFE, added
 from tests.patience import PATIENCE
 from tests.store.given import CAUSE, DEMO, OTHER, append_raw, new, told
@@ -257,3 +259,20 @@ def test_memories_to_which_something_happened_come_the_most_recent_first(log: Ev
     )
     assert log.moved(3) == [other, last]
     assert log.moved(5) == []
+
+
+class TestIterating:
+    def test_a_memory_is_read_in_pages_without_a_gap(self, log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("store.log.event_log.PAGE", 2)
+        appended = [log.append(memory, [told(), told(), told()], expected=None) for memory in (DEMO, OTHER, DEMO)]
+        events = [*appended[0], *appended[2]]
+
+        assert list(log.iterate(DEMO)) == events
+        assert list(log.iterate(DEMO, after_version=1, until_version=4)) == events[1:4]
+        assert list(log.iterate(DEMO, until_version=9)) == events
+        assert list(log.iterate(DEMO, after_version=6)) == []
+        assert [recorded.position for recorded in log.iterate()] == list(range(1, 10))
+
+
+def test_a_stored_row_has_the_columns_of_the_table_in_their_order() -> None:
+    assert StoredRow._fields == (*event_columns.c.keys(), "key_fact", "key")

@@ -18,7 +18,8 @@ from store.archive import backup
 from store.archive.backup import make_backup, restore_backup
 from store.archive.exporting import export_archive
 from store.artifacts import Artifacts
-from store.log.event_log import EventLog, Listed
+from store.log.event_log import EventLog
+from store.log.listing import Listed
 from store.log.purging import doomed
 from store.log.verify import named_artifacts, verify_log
 from tests.core.samples import DAY, LIFE

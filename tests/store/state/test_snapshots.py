@@ -18,6 +18,7 @@ from core.ids import Digest, FactId, MemoryId
 from core.state.memory import Status
 from core.state.work import next_work
 from store.clock import next_uuid
+from store.log import event_log
 from store.log.event_log import EventLog
 from store.state import loading, snapshots
 from store.state.loading import load_state
@@ -43,7 +44,7 @@ def log(tmp_path: Path) -> Iterator[EventLog]:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "EVERY", 2)
-    monkeypatch.setattr(loading, "PAGE", 3)
+    monkeypatch.setattr(event_log, "PAGE", 3)
 
 
 @pytest.mark.usefixtures("often")
