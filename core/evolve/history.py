@@ -96,7 +96,7 @@ def _taken_back(draft: Draft, fact: FactId) -> None:
         del draft.by_statement[key]
     draft.pending.pop(fact, None)
     if draft.sleep is not None:
-        draft.sleep = draft.sleep.taken_back(fact)
+        draft.sleep = draft.sleep.without(fact)
     draft.change(fact, retracted=state.retracted or draft.version, failures=0, failure="")
     if state.edits and not state.in_weights:  # a fork or an archive ends between its edit and its FactInjected
         draft.change(fact, status=Status.INJECTED)

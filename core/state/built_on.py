@@ -1,4 +1,4 @@
-"""Whether weights in force were computed while a fact's columns were among them, and would miss them."""
+"""Decides whether a fact can leave the weights without a counter-edit."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from core.state.memory import Memory
 def is_built_on(memory: Memory, fact: FactId) -> bool:
     """Whether a later edit or an adapter in force was computed with the columns of `fact` in the weights.
 
-    Facts of one batch do not count: their columns are solved jointly, each with the keys of the others held still. Nor
-    does what was there before: it never saw the columns, and goes on without them as it did.
+    If so, dropping the columns would disturb what was computed on top of them. Facts of the same batch do not count,
+    because their columns are solved jointly and each preserves the keys of the others. Earlier edits and adapters do
+    not count either, because they were computed without these columns.
     """
     if any(fact in adapter.facts for adapter in memory.adapters.values()):
         return True
-    own = memory.facts[fact].edits
-    if not own:
+    edits = memory.facts[fact].edits
+    if not edits:
         return False
-    since = min(memory.edits[edit].version for edit in own)
-    later = [adapter.version for adapter in memory.adapters.values()]
-    later += [edit.version for edit in memory.edits.values()]  # those out of force are forgotten
-    return any(version > since for version in later)
+    since = min(memory.edits[edit].version for edit in edits)
+    versions = [adapter.version for adapter in memory.adapters.values()]
+    versions += [edit.version for edit in memory.edits.values()]  # only edits in force: the state drops all others
+    return any(version > since for version in versions)

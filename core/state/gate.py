@@ -1,4 +1,4 @@
-"""The verdict on one fact's probes: k of n, and never without the two plainest of them."""
+"""The verdict on one fact's probes: enough of them pass, and the first raw and the first chat probe do."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from core.events.sleep import ProbeResult
 
 
 def passes(probes: Sequence[ProbeResult], share: float) -> bool:
-    """Whether at least `share` of `probes` pass, the first raw and the first chat one among them.
+    """Whether at least `share` of `probes` pass, among them the first raw and the first chat probe.
 
-    Questions about what was not told (`untold`) are no evidence about the fact and do not count; without any
-    evidence nothing passes.
+    Locality probes (`untold`) do not count, because they say nothing about the fact itself. If no probe counts, the
+    verdict is False.
     """
     counted = [probe for probe in probes if probe.pathway != "untold"]
-    plainest = [next((p for p in counted if p.pathway == pathway), None) for pathway in ("raw", "chat")]
-    if any(probe is not None and not probe.passed for probe in plainest):
+    required = [next((probe for probe in counted if probe.pathway == pathway), None) for pathway in ("raw", "chat")]
+    if any(probe is not None and not probe.passed for probe in required):
         return False
     passed = sum(probe.passed for probe in counted)
-    return bool(counted) and passed / len(counted) >= share  # not share * n: 0.56 * 25 is above 14
+    return bool(counted) and passed / len(counted) >= share  # not passed >= share * n, because in floats 0.56 * 25 > 14
 
 
 def known(probes: Sequence[ProbeResult]) -> bool:
-    """Whether the pristine model passes every probe it was asked, and was asked one."""
+    """Whether the base model was asked at least one probe and passes all that it was asked."""
     asked = [probe.base for probe in probes if probe.base is not None and probe.pathway != "untold"]
     return bool(asked) and all(asked)

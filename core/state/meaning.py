@@ -1,6 +1,7 @@
-"""Relations that say the same in other words, as far as a memory's phrasebook and the words themselves tell.
+"""Finds relations that mean the same in different words, as far as the phrasebook of a memory tells.
 
-Contradictions are found by the text of subject and relation alone; what is found here may be one, and is named as such.
+`decide` refuses a contradiction only where subject and relation are the same text. What this module finds may be a
+contradiction, so it is reported and not refused.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _EMPTY = frozenset("a an and are as at be by for from had has have in is it of o
 
 
 class Meanings:
-    """What relations mean: one name for all that say the same."""
+    """Maps each relation to one name for all relations of the same meaning."""
 
     def __init__(self, phrasebook: Phrasebook) -> None:
         self._names: dict[str, str] = {}
@@ -29,29 +30,29 @@ class Meanings:
         self._names |= {bare(name): bare(name) for name in phrasebook}
 
     def of(self, relation: str) -> str:
-        """The phrasebook's name for `relation`, in any wording of it, or else its bare text."""
+        """Returns the phrasebook's name for `relation` in any of its wordings; otherwise its own normalized text."""
         said = bare(noun_of(relation) or relation)
         return self._names.get(said, said)
 
 
-def told_about(memory: Memory, subjects: Sequence[str]) -> Mapping[tuple[str, str], list[FactId]]:
-    """The live facts about `subjects`, by subject as it is compared and by meaning."""
+def live_facts_about(memory: Memory, subjects: Sequence[str]) -> Mapping[tuple[str, str], list[FactId]]:
+    """Returns the live facts about `subjects`, keyed by normalized subject and by meaning of the relation."""
     meanings, wanted = _meanings(memory), set(map(same_words, subjects))
-    told: dict[tuple[str, str], list[FactId]] = {}
+    by_meaning: dict[tuple[str, str], list[FactId]] = {}
     for (subject, relation), fact in memory.by_statement.items():
         if subject in wanted:
-            told.setdefault((subject, meanings.of(relation)), []).append(fact)
-    return told
+            by_meaning.setdefault((subject, meanings.of(relation)), []).append(fact)
+    return by_meaning
 
 
 def may_contradict(memory: Memory, facts: Sequence[Fact]) -> list[tuple[FactId, ...]]:
-    """For each of `facts`, live facts about its subject that give a relation of its meaning another object."""
-    meanings, told = _meanings(memory), told_about(memory, [fact.subject for fact in facts])
+    """Returns, for each of `facts`, the live facts of the same subject and meaning that have a different object."""
+    meanings, live = _meanings(memory), live_facts_about(memory, [fact.subject for fact in facts])
     return [
         tuple(
-            other
-            for other in told.get((same_words(fact.subject), meanings.of(fact.relation)), ())
-            if other != fact.id and sentence(memory.facts[other].fact.object) != sentence(fact.object)
+            candidate
+            for candidate in live.get((same_words(fact.subject), meanings.of(fact.relation)), ())
+            if candidate != fact.id and sentence(memory.facts[candidate].fact.object) != sentence(fact.object)
         )
         for fact in facts
     ]

@@ -1,4 +1,4 @@
-"""The state of a memory: everything its log says. `core/evolve/` folds it."""
+"""The state of a memory: a projection of its log, folded by `core/evolve/`."""
 
 from __future__ import annotations
 
@@ -18,40 +18,45 @@ from core.unchanged import Unchanged
 
 
 class Status(StrEnum):
-    PENDING = "pending"  # durable in the log, not yet in the weights
+    """How far a fact has come."""
+
+    PENDING = "pending"  # in the log, not yet in the weights
     INJECTED = "injected"  # carried by an edit
     DISSOLVED = "dissolved"  # carried by adapters alone
-    PARKED = "parked"  # could not be written; the last failure says why
-    WITHDRAWN = "withdrawn"  # taken back and out of the weights, or never in them; a counter-edit may be in force
+    PARKED = "parked"  # could not be written; `failure` says why
+    WITHDRAWN = "withdrawn"  # retracted and not in the weights; a counter-edit may be in force
 
 
 class Withdrawal(StrEnum):
-    """How a fact that was taken back left the weights."""
+    """How a retracted or superseded fact left the weights."""
 
-    NEVER_WRITTEN = "never written"  # it never was in them
-    COLUMNS = "columns"  # its columns went out of force, and that was all there was of it
-    COUNTER_EDIT = "counter-edit"  # a counter-edit in force makes the model answer as the pristine one does
-    UNLEARNED = "unlearned"  # adapters have unlearned it, and its counter-edit dissolved
-    SUPERSEDED = "superseded"  # the edit of its successor answers instead
+    NEVER_WRITTEN = "never written"  # it was never in them
+    COLUMNS = "columns"  # its columns went out of force; nothing was computed on top of them
+    COUNTER_EDIT = "counter-edit"  # a counter-edit in force makes the model answer as its base model does
+    UNLEARNED = "unlearned"  # adapters have unlearned it, and its counter-edit is dissolved
+    SUPERSEDED = "superseded"  # the edit of its successor took its place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactState:
-    """A fact and how far it has come.
+    """A fact and its status.
 
     Attributes:
-        edits: whose columns of this fact are in force, at `scale`; once it is withdrawn, its counter-edit.
-        healthy: the verdict of its last audit; None before the first.
-        known_to_base: whether the base model says it by itself, as far as audits have asked.
-        retracted: the version at which it was taken back or superseded; 0 while it stands.
+        added: version that added it.
+        stage, scale: stage in the dissolution schedule, and share of its columns in the weights, 0 to 1.
+        edits: edits whose columns carry this fact, at `scale`; for a withdrawn fact, its counter-edit.
+        failures, failure: number of failed attempts at its pending work, and the message of the last one.
+        healthy: verdict of its last audit; None before the first.
+        known_to_base: whether the base model says it without the memory, by the last audit.
+        retracted: version at which it was retracted or superseded; 0 if it is live.
         successor, predecessor: the fact that superseded it, and the one that it superseded.
-        withdrawal: how it left the weights; None while it has not.
-        erase, erased: whether its words shall be destroyed, and whether they are.
+        withdrawal: how it left the weights; None if it has not.
+        erase, erased: whether its words are to be destroyed, and whether they are.
     """
 
     fact: Fact
     source: Source
-    added: int  # the version that added it
+    added: int
     status: Status = Status.PENDING
     stage: int = 0
     scale: float = 0.0
@@ -69,26 +74,26 @@ class FactState:
 
     @property
     def in_weights(self) -> bool:
-        """Whether the weights carry it, by an edit or by adapters."""
+        """Whether an edit or adapters carry it."""
         return self.status in (Status.INJECTED, Status.DISSOLVED)
 
     @property
     def awaits_withdrawal(self) -> bool:
-        """Whether it was taken back and the weights carry it still."""
+        """Whether it is retracted but still in the weights."""
         return bool(self.retracted) and self.in_weights
 
     @property
     def carried_by_edit(self) -> bool:
-        """Whether nights move it on: an edit carries it, or a counter-edit its absence, and there are words to ask.
+        """Whether sleeps dissolve its edit or counter-edit, for which they need its words to probe it.
 
-        Those of a withdrawn fact that shall be erased may be gone before the log says so.
+        A withdrawn fact that is to be erased does not count, because its words may be gone before the log says so.
         """
         return bool(self.edits) and not self.erased and not (self.erase and self.status is Status.WITHDRAWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """A delta in force, and whose its columns are."""
+    """The delta of an edit in force, and the fact of each of its columns."""
 
     id: EditId
     delta: Digest
@@ -99,19 +104,25 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adapter:
-    """A trained adapter in force; `version` is that of its training, the last one where it stands for several."""
+    """A trained adapter in force.
+
+    Attributes:
+        rank: columns in every module.
+        version: version of its training; of the last training if it was compacted from several.
+        facts: facts that it was trained on.
+    """
 
     id: AdapterId
     delta: Digest
     modules: tuple[str, ...]
     rank: int
     version: int
-    facts: tuple[FactId, ...] = ()  # trained on
+    facts: tuple[FactId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A named version and the digest of its weights; `marked` is the version that named it."""
+    """A named version and the digest of its weights; `marked` is the version of the event that named it."""
 
     name: str
     version: int
@@ -121,11 +132,16 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request that was accepted: the facts it added or tried again, the one it took back, or the sleep it started.
+    """An accepted request, kept so that a retry of it is idempotent.
 
-    `digest` is that of its content; empty once a fact of it was erased, as it could confirm a guess of the words. All
-    that is known of the request then is whether it `retracts` or `retries`, and its facts. `repeated` are the facts, in
-    its order, of a request that added none because the memory knew them all; it never has a digest.
+    Attributes:
+        digest: SHA-256 of its content; empty once one of its facts is erased, because anyone who can guess the words
+            could confirm them by the digest. Then only the other fields tell requests apart.
+        facts: facts that it added, retried or retracted.
+        repeated: facts of a request that added none because the memory had them all, in the order of the request; such
+            a request never has a digest.
+        retracts, retries: whether it retracted a fact, and whether it retried failed work.
+        sleep: sleep that it started.
     """
 
     digest: Digest
@@ -138,7 +154,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """A sleep or nap that has ended: at version `ended`, `completed` or rolled back, and why."""
+    """A sleep or nap that has ended.
+
+    Attributes:
+        kind, trigger: as in `SleepStarted`.
+        began, ended: versions of its first and of its last event.
+        completed: False if it was rolled back.
+        reason: remark of a completed sleep, or why it was rolled back.
+    """
 
     kind: str
     trigger: str
@@ -150,7 +173,7 @@ class Night:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undo:
-    """What the sleep in progress would give back: the facts, plan and measures of the version before it."""
+    """What a rollback of the sleep in progress restores: fields of `Memory` at `version`, right before the sleep."""
 
     version: int
     facts: Mapping[FactId, FactState]
@@ -164,24 +187,27 @@ class Undo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """Everything the log says about one memory up to `version`.
+    """The state of one memory at `version`. The mappings `pending...` are ordered sets: their values are None.
 
     Attributes:
-        failures, failure: attempts that failed at what the memory as a whole is owed (its statistics, its purge), and
-            what the last one said.
-        pending: facts that wait to be written, in the order they were added.
-        pending_withdrawal: retracted or superseded facts that the weights still carry.
+        failures, failure: number of failed attempts at work that is not about a fact (statistics, purge), and the
+            message of the last one.
+        pending: facts to be written, in the order they were added.
+        pending_withdrawal: retracted or superseded facts that are still in the weights.
         pending_erasure: facts whose words are to be destroyed.
-        by_statement: the live fact of a subject and relation, as `statement_key` compares them.
+        by_statement: live fact of each subject and relation, keyed by `statement_key`.
+        requests: accepted requests by their id.
+        edits, adapters: those in force; all others are dropped.
         weights: digest of the edited modules; None until the base weights were measured.
-        crowding: share of the key space that keys in force occupy.
-        unchanged: how other questions were answered when last asked; None if the weights have changed since.
+        crowding: share of the key space that keys in force occupy, 0 to 1.
+        unchanged: locality by the last measurement; None if the weights have changed since.
         sleep, undo: the sleep in progress, and what rolling it back restores.
-        slept: version at which the last sleep completed.
-        checkpoints: versions by name.
-        forked: the memory and version this one came from; None if it was created.
+        nights: sleeps and naps that have ended.
+        slept: version at which the last sleep completed; 0 for none.
+        checkpoints: named versions.
+        forked: the memory and version this one was forked from; None if it was created.
         deleted, purged: version of its deletion (0 for none), and whether its words and deltas are destroyed.
-        begun: last version of a deleted memory that had the same name.
+        begun: last version of a deleted memory that had the same name; 0 for none.
     """
 
     version: int = 0
@@ -215,39 +241,40 @@ NOTHING = Memory()
 
 
 def needed(memory: Memory) -> list[FactId]:
-    """The facts whose words and columns `memory` has to read yet: all but those that have left for good."""
+    """Returns the facts whose words and columns are still needed: all but those that have left the weights for good."""
     return [
         fact for fact, state in memory.facts.items() if state.status is not Status.WITHDRAWN or state.carried_by_edit
     ]
 
 
 def learned(memory: Memory, fact: FactId) -> bool | None:
-    """Whether the model could be made to say `fact` in all wordings that its edits in force were written on.
+    """Returns whether the edits in force make the model say `fact` in all wordings that they were computed on.
 
-    None where no edit carries it.
+    None if no edit carries it.
     """
     state = memory.facts[fact]
-    own = [columns for edit in state.edits for columns in memory.edits[edit].columns if columns.fact == fact]
-    return all(columns.learned for columns in own) if own and state.in_weights else None
+    carrying = [columns for edit in state.edits for columns in memory.edits[edit].columns if columns.fact == fact]
+    return all(columns.learned for columns in carrying) if carrying and state.in_weights else None
 
 
 def statement_key(subject: str, relation: str) -> tuple[str, str]:
-    """Under which key a live fact about `subject` and `relation` is found."""
+    """Returns the key of `Memory.by_statement` for `subject` and `relation`."""
     return same_words(subject), same_words(relation)
 
 
 def replaced_by(memory: Memory, fact: FactId) -> tuple[FactId, ...]:
-    """Whose columns shall go out of force as soon as `fact` is written; its edit records them.
+    """Returns the facts whose columns the edit of `fact` puts out of force.
 
-    The fact it supersedes, and withdrawn ones about the same subject and relation: their counter-edits gainsay it.
+    They are the fact that it supersedes, and withdrawn facts about the same subject and relation, because their
+    counter-edits would work against the new edit.
     """
     new = memory.facts[fact]
     key = statement_key(new.fact.subject, new.fact.relation)
-    found = [new.predecessor] if new.predecessor is not None and memory.facts[new.predecessor].in_weights else []
+    replaced = [new.predecessor] if new.predecessor is not None and memory.facts[new.predecessor].in_weights else []
     for edit in memory.edits.values():
         old = edit.columns[0].fact  # a counter-edit is for one fact
         state = memory.facts[old]
-        counters = state.status is Status.WITHDRAWN and edit.id in state.edits
-        if counters and old != fact and statement_key(state.fact.subject, state.fact.relation) == key:
-            found.append(old)
-    return tuple(found)
+        has_counter_edit = state.status is Status.WITHDRAWN and edit.id in state.edits
+        if has_counter_edit and old != fact and statement_key(state.fact.subject, state.fact.relation) == key:
+            replaced.append(old)
+    return tuple(replaced)

@@ -1,4 +1,8 @@
-"""Facts that adapters alone carry: no edit in force is for them, so no key of theirs is protected by itself."""
+"""Finds the dissolved facts that a new edit is most likely to disturb.
+
+Only adapters carry a dissolved fact. Its keys no longer constrain edits, so an edit for similar facts must preserve
+them itself.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +14,21 @@ from core.texts import same_words
 
 
 def nearest_dissolved(memory: Memory, facts: Sequence[Fact], most: int) -> list[Fact]:
-    """At most `most` dissolved facts that an edit for `facts` must leave alone, the likeliest to be moved first.
+    """Returns up to `most` dissolved facts that an edit for `facts` must preserve, nearest first.
 
-    Those about a subject of `facts` come first, then those of a relation of theirs: alike in words, they are alike in
-    keys. Those of `facts` themselves and those that were taken back are none of them.
+    Facts about the same subject come first, then facts of the same relation, because similar words have similar keys.
+    Retracted facts and `facts` themselves are left out.
     """
     ids = {fact.id for fact in facts}
     subjects = {same_words(fact.subject) for fact in facts}
     relations = {same_words(fact.relation) for fact in facts}
     dissolved = [
         state.fact
-        for one, state in memory.facts.items()
-        if state.status is Status.DISSOLVED and not state.retracted and one not in ids
+        for fact, state in memory.facts.items()
+        if state.status is Status.DISSOLVED and not state.retracted and fact not in ids
     ]
 
-    def far(fact: Fact) -> tuple[bool, bool]:
+    def distance(fact: Fact) -> tuple[bool, bool]:
         return same_words(fact.subject) not in subjects, same_words(fact.relation) not in relations
 
-    return sorted(dissolved, key=far)[:most]
+    return sorted(dissolved, key=distance)[:most]

@@ -1,6 +1,6 @@
-"""From a state to the plan of its weights: which deltas, which columns of them, at which scale.
+"""Derives the plan of a memory's weights from its state: which columns of which deltas, at which scale.
 
-The plan is all that the weights depend on beside the base. Two logs with the same plan have the same weights.
+The weights depend on the base model and the plan alone. Two logs with the same plan have the same weights.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core.state.memory import Memory
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Term:
-    """Columns `first .. first + count - 1` of a delta, at a scale other than zero."""
+    """Columns `first .. first + count - 1` of a delta, at a scale that is not zero."""
 
     delta: Digest
     first: int
@@ -26,7 +26,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Terms in canonical order: by delta, then by column, neighbours of equal scale joined."""
+    """Terms in canonical order: by delta, then by column; adjacent columns of equal scale form one term."""
 
     terms: tuple[Term, ...]
 
@@ -38,17 +38,17 @@ class Plan:
 
     @property
     def deltas(self) -> tuple[Digest, ...]:
-        """The artifacts needed to build the weights, each once."""
+        """Digests of the artifacts needed to build the weights, without repeats."""
         return tuple(dict.fromkeys(term.delta for term in self.terms))
 
 
 def plan(memory: Memory) -> Plan:
-    """The plan of `memory`'s weights."""
+    """Returns the plan of the weights of `memory`."""
     return plan_at(memory, {})
 
 
 def plan_at(memory: Memory, scales: Mapping[FactId, float]) -> Plan:
-    """The plan of `memory`'s weights if the edits of some facts were at other `scales`."""
+    """Returns the plan that `memory` would have if the edits of the facts in `scales` were at these scales."""
     terms = [
         Term(
             delta=edit.delta, first=columns.first, count=columns.count, scale=scales.get(fact, memory.facts[fact].scale)
@@ -57,14 +57,14 @@ def plan_at(memory: Memory, scales: Mapping[FactId, float]) -> Plan:
         for columns in edit.columns
         if edit.id in memory.facts[fact := columns.fact].edits
     ]
-    terms += [Term(delta=one.delta, first=0, count=one.rank, scale=1.0) for one in memory.adapters.values()]
-    return _plan(terms)
+    terms += [Term(delta=adapter.delta, first=0, count=adapter.rank, scale=1.0) for adapter in memory.adapters.values()]
+    return _canonical(terms)
 
 
 def plan_of(memory: Memory, fact: FactId) -> Plan:
-    """The part of `memory`'s plan that is the fact's own: the columns of its edits."""
+    """Returns the part of the plan of `memory` that belongs to `fact`: the columns of its edits."""
     state = memory.facts[fact]
-    return _plan(
+    return _canonical(
         Term(delta=memory.edits[edit].delta, first=columns.first, count=columns.count, scale=state.scale)
         for edit in state.edits
         for columns in memory.edits[edit].columns
@@ -72,7 +72,8 @@ def plan_of(memory: Memory, fact: FactId) -> Plan:
     )
 
 
-def _plan(terms: Iterable[Term]) -> Plan:
+def _canonical(terms: Iterable[Term]) -> Plan:
+    """Returns `terms` in canonical order, without empty ones."""
     joined: list[Term] = []
     for term in sorted(terms):
         if not term.scale or not term.count:

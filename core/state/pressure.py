@@ -1,13 +1,13 @@
-"""Pressure: how much a memory needs sleep, 0 (rested) to 1 (sleep before telling more).
+"""Pressure: how much a memory needs sleep, from 0 (not at all) to 1 (sleep before adding more facts).
 
     pressure = max(crowding / capacity, unabsorbed, degraded, age)
 
-Four needs, each measured, each 0..1; the largest decides, as any one of them alone is a reason to sleep:
+Each of the four terms is between 0 and 1. The largest decides, because each alone is a reason to sleep:
 
-- crowding / capacity: share of the key space that keys in force hold, against what the memory may hold;
-- unabsorbed: share of the changes wanted of the hidden state that edits in force left out, on average;
-- degraded: share of the facts in the weights that their last audit found degraded;
-- age: versions since the last sleep, while an edit carries anything, against the policy's `restful`.
+- crowding / capacity: share of the key space that keys in force occupy, over the largest share allowed;
+- unabsorbed: mean share of the target change of hidden states that edits in force did not achieve;
+- degraded: share of the facts in the weights that are degraded by their last audit;
+- age: versions since the last sleep over the policy's `restful`; 0 if no edit carries a fact.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from core.state.memory import Memory, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure:
-    """The four needs, each 0..1."""
+    """The four terms, each from 0 to 1."""
 
     crowding: float = 0.0
     unabsorbed: float = 0.0
@@ -28,28 +28,30 @@ class Pressure:
 
     @property
     def total(self) -> float:
+        """The largest of the four."""
         return max(self.crowding, self.unabsorbed, self.degraded, self.age)
 
 
 def pressure(memory: Memory) -> Pressure:
-    """The pressure of `memory`."""
+    """Returns the pressure of `memory`."""
     if memory.created is None:
         return Pressure()
-    told = [state for state in memory.facts.values() if state.in_weights]
-    absorbed = [
-        columns.absorbed
+    in_weights = [state for state in memory.facts.values() if state.in_weights]
+    unabsorbed = [
+        1 - min(max(columns.absorbed, 0.0), 1.0)
         for edit in memory.edits.values()
         for columns in edit.columns
         if edit.id in memory.facts[columns.fact].edits
     ]
-    carried = any(state.status is Status.INJECTED for state in told)
+    carried = any(state.status is Status.INJECTED for state in in_weights)
     return Pressure(
         crowding=_share(memory.crowding, memory.created.capacity),
-        unabsorbed=_share(sum(1 - min(max(one, 0.0), 1.0) for one in absorbed), len(absorbed)),
-        degraded=_share(sum(state.healthy is False for state in told), len(told)),
+        unabsorbed=_share(sum(unabsorbed), len(unabsorbed)),
+        degraded=_share(sum(state.healthy is False for state in in_weights), len(in_weights)),
         age=_share(memory.version - memory.slept, memory.created.sleep.restful) if carried else 0.0,
     )
 
 
 def _share(part: float, whole: float) -> float:
+    """Returns `part / whole`, at most 1; 0 if `whole` is 0."""
     return min(part / whole, 1.0) if whole else 0.0

@@ -1,4 +1,4 @@
-"""When a memory sleeps or naps by itself: by pressure, or by the clock. Off unless somebody says otherwise."""
+"""Decides when a memory sleeps or naps by itself: by pressure or by the clock. Both are off by default."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from core.state.pressure import pressure
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """Zero is never.
+    """Thresholds for automatic sleeps and naps; 0 turns one off.
 
     Attributes:
-        sleep_pressure, nap_pressure: from this pressure on.
-        sleep_hours: this long after the last one, while an edit carries a fact or a fact is degraded.
-        nap_hours: this long after the last one, when anything has happened since the last night.
+        sleep_pressure, nap_pressure: lowest pressure at which a sleep or nap begins, 0 to 1.
+        sleep_hours: hours from one sleep to the next, if an edit carries a fact or a fact is degraded.
+        nap_hours: hours from one nap to the next, if any event was recorded since the last sleep or nap.
     """
 
     sleep_pressure: float = 0.0
@@ -26,38 +26,43 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """`sleep` or `nap`, and the trigger, `pressure` or `schedule`."""
+    """What is due.
+
+    Attributes:
+        kind: `sleep` or `nap`.
+        trigger: `pressure` or `schedule`.
+    """
 
     kind: str
     trigger: str
 
 
 def due(memory: Memory, schedule: Schedule, hours_since_sleep: float, hours_since_nap: float) -> Due | None:
-    """What `memory` should begin now; None when nothing.
+    """Returns the sleep or nap that `memory` should begin now; None if none is due.
 
-    By pressure, a night begins only when a fact was written since the last one, so that a night which leaves the
-    pressure high is not repeated for ever. By the clock, a sleep begins only while there is something for it to do, and
-    a nap only when something happened that it could find.
+    By pressure, one begins only if a fact was written since the last, so that a sleep which cannot lower the pressure
+    is not repeated forever. By the clock, a sleep begins only if it has something to do, and a nap only if something
+    has happened that it could detect.
 
     Args:
-        hours_since_sleep, hours_since_nap: since the last of its kind ended, or since the memory was created.
+        hours_since_sleep, hours_since_nap: hours since the last of its kind ended, or since the memory was created.
     """
     if memory.sleep is not None or memory.statistics is None or memory.pending:
         return None
-    asked = [state for state in memory.facts.values() if state.in_weights or state.carried_by_edit]
-    if not asked:
+    audited = [state for state in memory.facts.values() if state.in_weights or state.carried_by_edit]
+    if not audited:
         return None
     written = max((edit.version for edit in memory.edits.values()), default=0)
-    night = max((night.ended for night in memory.nights.values()), default=0)
-    sleep = max((night.ended for night in memory.nights.values() if night.kind == "sleep"), default=0)
-    unfinished = any(state.carried_by_edit or state.healthy is False for state in asked)
+    last_night = max((night.ended for night in memory.nights.values()), default=0)
+    last_sleep = max((night.ended for night in memory.nights.values() if night.kind == "sleep"), default=0)
+    unfinished = any(state.carried_by_edit or state.healthy is False for state in audited)
     now = pressure(memory).total
-    if schedule.sleep_pressure and now >= schedule.sleep_pressure and written > sleep:
+    if schedule.sleep_pressure and now >= schedule.sleep_pressure and written > last_sleep:
         return Due(kind="sleep", trigger="pressure")
     if schedule.sleep_hours and hours_since_sleep >= schedule.sleep_hours and unfinished:
         return Due(kind="sleep", trigger="schedule")
-    if schedule.nap_pressure and now >= schedule.nap_pressure and written > night:
+    if schedule.nap_pressure and now >= schedule.nap_pressure and written > last_night:
         return Due(kind="nap", trigger="pressure")
-    if schedule.nap_hours and hours_since_nap >= schedule.nap_hours and memory.version > night:
+    if schedule.nap_hours and hours_since_nap >= schedule.nap_hours and memory.version > last_night:
         return Due(kind="nap", trigger="schedule")
     return None

@@ -1,10 +1,10 @@
-"""A sleep in progress, and the step it is at: pure bookkeeping over the events since `SleepStarted`.
+"""A sleep in progress and its next step, folded from the events since `SleepStarted`. Pure.
 
     audit -> refresh until none is degraded -> train -> gate (-> train, gate) -> rescale -> audit -> refresh
-          (-> train -> audit -> refresh, to mend the harm that was found) -> end
+          (-> repair training -> audit -> refresh, if the sleep did harm) -> end
 
-A nap is an audit and its end. Every step is one piece of work and one append, so whatever kills an executor, folding
-says at which step to go on.
+A nap is an audit and its end. Every step is one piece of work and one append, so that after an executor was killed,
+folding the log gives the step at which to continue.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from core.events.sleep import ControlsMeasured, FactAudited, SleepStarted
 from core.ids import FactId, SleepId
 from core.policy import SleepPolicy
 
-ROUNDING = 1e-9  # of shares
-_CHANGED: Mapping[str, Any] = {"audited": False, "refreshes": 0, "degraded_at_refresh": None, "failures": 0}
+ROUNDING = 1e-9  # tolerance for rounding errors of shares
+_WEIGHTS_CHANGED: Mapping[str, Any] = {"audited": False, "refreshes": 0, "degraded_at_refresh": None, "failures": 0}
 
 
 class Step(StrEnum):
+    """A step of a sleep; `core/state/work.py` has the work."""
+
     AUDIT = "audit"
     REFRESH = "refresh"
     TRAIN = "train"
@@ -34,6 +36,8 @@ class Step(StrEnum):
 
 
 class Occasion(StrEnum):
+    """When a fact is probed: in an audit before or after the rescale, or at the gate."""
+
     BEFORE = "before"
     GATE = "gate"
     AFTER = "after"
@@ -41,7 +45,7 @@ class Occasion(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What one audit said about a fact; `version` is its event's."""
+    """The result of one fact in an audit or at the gate; `version` is that of its `FactAudited`. Fields as there."""
 
     healthy: bool
     passed: int
@@ -52,7 +56,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """How everything that was not told fared in one audit; fields as in `ControlsMeasured`."""
+    """Locality and perplexity in one audit. Fields as in `ControlsMeasured`."""
 
     neighbours: float
     strangers: float
@@ -63,18 +67,23 @@ class Controls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sleep:
-    """What the log says about the sleep in progress.
+    """The state of the sleep in progress.
 
     Attributes:
         began: version of its SleepStarted.
-        verdicts: of the last full audit, on facts that nobody has taken back; `gate` those of the last gate.
-        audited: whether `verdicts` speak of the weights in force.
-        evening, morning: controls of the first and of the last full audit.
-        degraded_at_refresh: facts degraded when the last refresh since the last audit-free change began.
-        refreshes: since the sleep began or the scales changed.
-        trainings: adapters trained for the gate; `gated` whether the last of them met it.
-        mendings: adapters trained after it, for the harm that the night did.
-        healthy: facts that were so in the first audit and that nobody has taken back since.
+        verdicts: results of the last audit, for facts that are not retracted.
+        gate: results of the last gate.
+        audited: whether `verdicts` are about the weights in force.
+        controls_before, controls_after: controls of the first and of the last audit.
+        refreshes: number of refreshes since the sleep began or, later, since the last rescale or repair training.
+        degraded_at_refresh: number of degraded facts when the last of these refreshes began; None if there was none.
+        trainings: number of adapters trained before the rescale.
+        gated: whether the gate has asked the facts since the last of these trainings.
+        rescaled: whether the scales that follow from the gate are in the weights.
+        mendings: number of repair trainings, which come after the rescale.
+        advanced, retreated, refreshed, dissolved: facts by what the sleep did to them.
+        healthy: facts that were healthy in the first audit and have not been retracted since.
+        failures: number of failed attempts at the step that is next.
     """
 
     started: SleepStarted
@@ -82,8 +91,8 @@ class Sleep:
     verdicts: Mapping[FactId, Verdict] = field(default_factory=lambda: MappingProxyType({}))
     gate: Mapping[FactId, Verdict] = field(default_factory=lambda: MappingProxyType({}))
     audited: bool = False
-    evening: Controls | None = None
-    morning: Controls | None = None
+    controls_before: Controls | None = None
+    controls_after: Controls | None = None
     degraded_at_refresh: int | None = None
     refreshes: int = 0
     trainings: int = 0
@@ -107,16 +116,16 @@ class Sleep:
 
     @property
     def occasion(self) -> Occasion:
-        """Of the next full audit."""
+        """Occasion of the next audit."""
         return Occasion.AFTER if self.rescaled else Occasion.BEFORE
 
     @property
     def degraded(self) -> tuple[FactId, ...]:
-        """Facts that the last full audit found degraded."""
+        """Facts that are degraded by the last audit."""
         return tuple(fact for fact, verdict in self.verdicts.items() if not verdict.healthy)
 
     def step(self, candidates: tuple[FactId, ...]) -> Step:
-        """What comes next; `candidates` are facts that an edit is in force for and that nobody has just taken back."""
+        """Returns the next step; `candidates` are the facts that an edit carries and that do not await withdrawal."""
         if not self.audited:
             return Step.AUDIT
         if self.started.kind == "nap":
@@ -125,19 +134,19 @@ class Sleep:
             return Step.REFRESH
         if self.rescaled and self.harm() is not None and self.mendings < self.policy.mendings:
             return Step.TRAIN
-        if self.rescaled or not (candidates or self.trainings):  # what was trained is gated and audited in any case
+        if self.rescaled or not (candidates or self.trainings):  # an adapter in force is always gated and audited
             return Step.END
         if not self.trainings:
             return Step.TRAIN
         if not self.gated:
             return Step.GATE
-        turned_back = any(not verdict.healthy for fact, verdict in self.gate.items() if fact in candidates)
-        if turned_back and self.trainings < self.policy.trainings:
+        failed_gate = any(not verdict.healthy for fact, verdict in self.gate.items() if fact in candidates)
+        if failed_gate and self.trainings < self.policy.trainings:
             return Step.TRAIN
         return Step.RESCALE
 
     def _worth_refreshing(self) -> bool:
-        """Whether facts are degraded and the last refresh, if there was one, left fewer so than it found."""
+        """Whether facts are degraded and the last refresh, if there was one, reduced their number."""
         if self.trainings and not self.rescaled:
             return False
         degraded = len(self.degraded)
@@ -145,7 +154,7 @@ class Sleep:
         return bool(degraded) and progress and self.refreshes < self.policy.refreshes
 
     def facts_audited(self, events: Sequence[tuple[FactAudited, int]]) -> Sleep:
-        """With the verdicts of `events`, each with its version."""
+        """Returns the sleep with the verdicts of `events`, each given with its version."""
         verdicts, gate, gated = dict(self.verdicts), dict(self.gate), False
         for event, version in events:
             at_gate = event.occasion == Occasion.GATE
@@ -156,12 +165,14 @@ class Sleep:
         now = replace(self, verdicts=MappingProxyType(verdicts), gate=MappingProxyType(gate))
         return replace(now, gated=True, failures=0) if gated else now
 
-    def taken_back(self, fact: FactId) -> Sleep:
-        """Without what was found about `fact`, which is neither refreshed nor counted any more."""
-        verdicts = MappingProxyType({one: verdict for one, verdict in self.verdicts.items() if one != fact})
-        return replace(self, verdicts=verdicts, healthy=tuple(one for one in self.healthy if one != fact))
+    def without(self, retracted: FactId) -> Sleep:
+        """Returns the sleep without the verdict on a retracted fact, so that it is neither refreshed nor counted."""
+        verdicts = {fact: verdict for fact, verdict in self.verdicts.items() if fact != retracted}
+        healthy = tuple(fact for fact in self.healthy if fact != retracted)
+        return replace(self, verdicts=MappingProxyType(verdicts), healthy=healthy)
 
     def controls_measured(self, event: ControlsMeasured) -> Sleep:
+        """Returns the sleep after an audit, which `event` ends."""
         controls = Controls(
             neighbours=event.neighbours,
             strangers=event.strangers,
@@ -169,14 +180,14 @@ class Sleep:
             perplexity=event.perplexity,
             base_perplexity=event.base_perplexity,
         )
-        now = replace(self, audited=True, morning=controls, failures=0)
-        if self.evening is None:
+        now = replace(self, audited=True, controls_after=controls, failures=0)
+        if self.controls_before is None:
             healthy = tuple(fact for fact, verdict in self.verdicts.items() if verdict.healthy)
-            return replace(now, evening=controls, healthy=healthy)
+            return replace(now, controls_before=controls, healthy=healthy)
         return now
 
     def refreshed_by(self, facts: tuple[FactId, ...]) -> Sleep:
-        """A refresh of `facts` changed the weights."""
+        """Returns the sleep after a refresh of `facts`."""
         kept = MappingProxyType({fact: verdict for fact, verdict in self.verdicts.items() if fact not in facts})
         return replace(
             self,
@@ -189,20 +200,22 @@ class Sleep:
         )
 
     def adapter_trained(self) -> Sleep:
+        """Returns the sleep after a training: a repair training if it came after the rescale."""
         if self.rescaled:
-            return replace(self, mendings=self.mendings + 1, **_CHANGED)
+            return replace(self, mendings=self.mendings + 1, **_WEIGHTS_CHANGED)
         return replace(self, trainings=self.trainings + 1, gated=False, gate=MappingProxyType({}), failures=0)
 
     def facts_rescaled(self) -> Sleep:
-        return replace(self, rescaled=True, **_CHANGED)
+        """Returns the sleep after the rescale."""
+        return replace(self, rescaled=True, **_WEIGHTS_CHANGED)
 
     def harm(self) -> tuple[str, str] | None:
-        """Reason and message when the night did more harm than its policy allows; None when it did not."""
-        before, after, policy = self.evening, self.morning, self.policy
+        """Returns reason and message if the sleep did more harm than its policy allows, otherwise None."""
+        before, after, policy = self.controls_before, self.controls_after, self.policy
         if before is None or after is None:
             return None
         growth = after.perplexity / before.perplexity - 1
-        if not growth <= policy.perplexity_limit:  # not a number is harm
+        if not growth <= policy.perplexity_limit:  # written so that NaN counts as harm
             return (
                 "perplexity",
                 f"held-out perplexity grew by {growth:.1%}; at most {policy.perplexity_limit:.1%} is allowed",

@@ -1,4 +1,4 @@
-"""What an executor owes a memory now, derived from its state and from nothing else."""
+"""`next_work`: the next piece of work on a memory, derived from its state alone. There is no other queue."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from core.state.sleep import Occasion, Step
 
 MAX_ATTEMPTS = 3
 RETRY_SECONDS = (0.0, 2.0, 10.0)  # before attempt 1, 2, 3
-LATER_SECONDS = 600.0  # before each further one, where nothing can be done without the work
+LATER_SECONDS = 600.0  # before each further attempt at work that is retried without limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareStatistics:
-    """Measure the second moments of the keys of ordinary text."""
+    """Measure the covariance of the keys of reference text."""
 
     name: ClassVar[str] = "prepare_statistics"
     attempt: int
@@ -37,9 +37,9 @@ class SleepStep:
     """One step of a sleep, at the weights whose digest is `weights`.
 
     Attributes:
-        facts: an audit's, all that the weights carry and those whose counter-edits are in force; a refresh's, the
-            degraded; otherwise those whose edits are in force.
-        occasion: of an audit or a gate.
+        facts: for an audit, all facts in the weights and all with a counter-edit in force; for a refresh, the degraded
+            ones; for the end, none; otherwise those that an edit carries.
+        occasion: occasion of the audit or gate.
     """
 
     sleep: SleepId
@@ -51,6 +51,7 @@ class SleepStep:
 
     @property
     def name(self) -> str:
+        """The name of the step, as `WorkFailed` records it."""
         return self.step.value
 
 
@@ -66,7 +67,7 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erase:
-    """Destroy the data key of this fact, which is out of the weights."""
+    """Destroy the data key of this fact, which is not in the weights."""
 
     name: ClassVar[str] = "erase"
     fact: FactId
@@ -81,19 +82,22 @@ class Purge:
     attempt: int
 
 
-OnWeights = PrepareStatistics | Inject | SleepStep | Withdraw  # work that takes a model
+OnWeights = PrepareStatistics | Inject | SleepStep | Withdraw  # work that needs a model
 Work = OnWeights | Erase | Purge
 
 
 def next_work(memory: Memory) -> Work | None:
-    """The one next piece of work; None when nothing is owed.
+    """Returns the next piece of work; None if nothing is to be done.
 
-    A sleep goes first: facts told or taken back meanwhile wait for its end, so that what it undoes is its own work
-    alone. What was taken back leaves before anything new is written; what was superseded leaves when its successor is.
-    Erasing comes last: it changes no weights, and whoever reads the database may hold it up. An executor does not let
-    it wait for the others, though; see `erasure_due`.
-    Facts are written in the order they were told, in batches. After a failure the facts of the failed batch are
-    tried one by one, so that a fact that cannot be written parks alone.
+    This is the process manager (saga) of a memory: it says what follows from the events so far, and the command that
+    records the result brings the next event. The order is:
+
+    1. The steps of a sleep. Facts added or retracted meanwhile wait, so that a rollback undoes nothing but the sleep.
+    2. Withdrawals of retracted facts. A superseded fact leaves when its successor is written.
+    3. Pending facts, in batches, in the order they were added. After a failure the facts of the batch are tried one by
+       one, so that only a fact that cannot be written is parked.
+    4. Erasures, because they change no weights and readers of the database may delay them. An executor may do them
+       earlier; see `erasure_due`.
     """
     if memory.created is None or memory.purged:
         return None
@@ -103,8 +107,8 @@ def next_work(memory: Memory) -> Work | None:
         return PrepareStatistics(attempt=memory.failures + 1)
     if memory.sleep is not None:
         return _sleep_step(memory)
-    if (leaves := _leaves_now(memory)) is not None:
-        return leaves
+    if (withdrawal := _next_withdrawal(memory)) is not None:
+        return withdrawal
     if not memory.pending or memory.weights is None:
         return erasure_due(memory)
     batch: list[FactId] = []
@@ -120,8 +124,8 @@ def next_work(memory: Memory) -> Work | None:
     return Inject(facts=tuple(batch), weights=memory.weights, attempt=1)
 
 
-def _leaves_now(memory: Memory) -> Withdraw | None:
-    """The first fact that has to go and whose successor, if it has one, is not about to take its place."""
+def _next_withdrawal(memory: Memory) -> Withdraw | None:
+    """Returns the first withdrawal that does not have to wait for a pending successor of its fact."""
     for fact in memory.pending_withdrawal:
         state = memory.facts[fact]
         if state.successor not in memory.pending and memory.weights is not None:
@@ -130,9 +134,9 @@ def _leaves_now(memory: Memory) -> Withdraw | None:
 
 
 def erasure_due(memory: Memory) -> Erase | None:
-    """The first erasure that may be done now, whatever else is owed: what is to be written may wait for long.
+    """Returns the first erasure that may be done now, whatever else is pending; None if there is none.
 
-    None in a sleep, which may put back into the weights what it took out of them.
+    There is none during a sleep, because its rollback may put a withdrawn fact back into the weights.
     """
     if memory.sleep is not None:
         return None
@@ -143,16 +147,17 @@ def erasure_due(memory: Memory) -> Erase | None:
 
 
 def will_leave(memory: Memory, fact: FactId) -> bool:
-    """Whether an executor is yet to take `fact` out of the weights, or to erase it once it is out."""
+    """Whether an executor will still withdraw `fact`, or erase it now that it is not in the weights."""
     return fact in memory.pending_withdrawal or (fact in memory.pending_erasure and _is_out(memory, fact))
 
 
 def _is_out(memory: Memory, fact: FactId) -> bool:
-    """Whether the weights do without `fact`; one whose withdrawal failed for good they still carry."""
+    """Whether `fact` is not in the weights; if its withdrawal failed for good, it still is."""
     return fact not in memory.pending_withdrawal and not memory.facts[fact].in_weights
 
 
 def _sleep_step(memory: Memory) -> SleepStep:
+    """Returns the next step of the sleep in progress."""
     sleep, weights = memory.sleep, memory.weights
     assert sleep is not None
     assert weights is not None
@@ -170,14 +175,14 @@ def _sleep_step(memory: Memory) -> SleepStep:
 
 
 def seconds_before(work: Work) -> float:
-    """How long to wait before this attempt; an executor that begins anew does not wait."""
+    """Returns the seconds to wait before this attempt; an executor that has just started does not wait."""
     if work.attempt > MAX_ATTEMPTS and isinstance(work, PrepareStatistics | Purge):
         return LATER_SECONDS
     return RETRY_SECONDS[min(work.attempt, MAX_ATTEMPTS) - 1]
 
 
 def still_owed(memory: Memory, work: Inject | SleepStep | Withdraw | Erase | Purge) -> bool:
-    """Whether the result of `work` fits the memory as it is now: facts told meanwhile do not matter."""
+    """Whether a result of `work` still applies to the memory; facts added meanwhile do not matter."""
     if isinstance(work, Purge):
         return bool(memory.deleted) and not memory.purged
     if isinstance(work, SleepStep):

@@ -175,14 +175,14 @@ def test_a_model_that_computes_no_number_undoes_the_night_at_once(logprob: float
 def test_no_limit_holds_for_what_is_no_number(was: float, now: float) -> None:
     memory = do(rescaled(ASLEEP), audit(rescaled(ASLEEP)))
     assert memory.sleep
-    assert memory.sleep.evening
-    assert memory.sleep.morning
+    assert memory.sleep.controls_before
+    assert memory.sleep.controls_after
     sleep = replace(
         memory.sleep,
-        evening=replace(memory.sleep.evening, perplexity=was),
-        morning=replace(memory.sleep.morning, perplexity=now),
+        controls_before=replace(memory.sleep.controls_before, perplexity=was),
+        controls_after=replace(memory.sleep.controls_after, perplexity=now),
     )
 
     assert undone(replace(memory, sleep=sleep)).reason == "perplexity"
-    shares = replace(memory.sleep, morning=replace(memory.sleep.morning, strangers=NAN))
+    shares = replace(memory.sleep, controls_after=replace(memory.sleep.controls_after, strangers=NAN))
     assert undone(replace(memory, sleep=shares)).reason == "strangers"
