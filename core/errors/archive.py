@@ -1,15 +1,15 @@
-"""What can go wrong on purpose when a memory leaves this place or arrives from another one.
+"""Errors of exporting and importing memories.
 
     Refused
-    |-- ExportExists             something of that name is there already; an export replaces nothing
-    |-- ArchiveTooNew            the archive is of a format that this version does not know
+    |-- ExportExists             a file or folder of that name exists; an export replaces nothing
+    |-- ArchiveTooNew            the archive has a format that this version does not know
     |-- MemoryTaken              the name under which an archive was to be imported is taken
-    |-- EventsTaken              the database holds an event of the archive already
+    |-- EventsTaken              the database already holds an event of the archive
     `-- FactTaken                the database erased a fact of the archive, or holds it under another key
     Damaged
     `-- ArchiveDamaged           the archive is not as it was written; names the member
 
-See `core.errors` for the rest of the tree.
+See `core/errors/` for the rest of the tree.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ExportExists(Refused):
 
     def __init__(self, path: object) -> None:
         super().__init__(
-            f"{str(path)!r} is there already and an export replaces nothing: choose another name, or remove it",
+            f"{str(path)!r} exists already and an export replaces nothing: choose another name, or remove it",
             path=path,
         )
 
@@ -30,11 +30,11 @@ class ExportExists(Refused):
 class ArchiveTooNew(Refused):
     reason = "ARCHIVE_TOO_NEW"
 
-    def __init__(self, path: object, found: object, known: int) -> None:
+    def __init__(self, path: object, format_: object, known: int) -> None:
         super().__init__(
-            f"archive {str(path)!r} is of format {found}, this version reads up to format {known}: upgrade hypnogram",
+            f"archive {str(path)!r} has format {format_}, this version reads up to format {known}: upgrade hypnogram",
             path=path,
-            found=found,
+            found=format_,
             known=known,
         )
 
@@ -71,6 +71,9 @@ class ArchiveDamaged(Damaged):
     reason = "ARCHIVE_DAMAGED"
 
     def __init__(self, member: str, problem: str) -> None:
-        super().__init__(f"archive member {member}: {problem}; get the archive again from where it was made",
-                         member=member, problem=problem)  # fmt: skip
+        super().__init__(
+            f"archive member {member}: {problem}; get the archive again from where it was made",
+            member=member,
+            problem=problem,
+        )
         self.member = member

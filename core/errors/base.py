@@ -1,4 +1,4 @@
-"""The root of all errors and those without a topic of their own; `core.errors` draws the tree."""
+"""The root of all errors, and those that belong to no other module here; `core/errors/` draws the tree."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.ids import FactId
 
 
 class HypnogramError(Exception):
-    """The root: a message for people, a reason and metadata for programs."""
+    """The root of all errors: a message for people, a reason and metadata for programs."""
 
     reason: ClassVar[str] = "INTERNAL"
 
@@ -19,6 +19,8 @@ class HypnogramError(Exception):
 
 
 class Refused(HypnogramError):
+    """A command that the state of the memory does not allow; nothing was written."""
+
     reason = "REFUSED"
 
 
@@ -37,7 +39,7 @@ class MemoryUnknown(Refused):
     reason = "MEMORY_UNKNOWN"
 
     def __init__(self, memory: str) -> None:
-        super().__init__(f"there is no memory {memory!r}; create it, or list the memories there are", memory=memory)
+        super().__init__(f"memory {memory!r} does not exist; create it, or list the memories that do", memory=memory)
 
 
 class MemoryExists(Refused):
@@ -106,7 +108,7 @@ class CapacityReached(Refused):
     def __init__(self, crowding: float, limit: float, room: int) -> None:
         super().__init__(
             f"the facts would raise the crowding to {crowding:.3f}, over the limit of {limit:.3f}; about {room} more "
-            "fit: tell no more than that, and the others once the memory has slept",
+            "fit: add at most that many now, and the others once the memory has slept",
             crowding=crowding,
             limit=limit,
             room=room,
@@ -191,7 +193,7 @@ class ArtifactMissing(Damaged):
 
     def __init__(self, digest: str) -> None:
         super().__init__(
-            f"artifact {digest} is named by the log but is not in the artifact folder; restore it from a backup",
+            f"artifact {digest}, which the log names, is not in the artifact folder; restore it from a backup",
             artifact=digest,
         )
 
@@ -199,11 +201,11 @@ class ArtifactMissing(Damaged):
 class ArtifactCorrupt(Damaged):
     reason = "ARTIFACT_CORRUPT"
 
-    def __init__(self, digest: str, found: str) -> None:
+    def __init__(self, digest: str, actual: str) -> None:
         super().__init__(
-            f"artifact {digest} has other content (digest {found}) than its name; restore it from a backup",
+            f"artifact {digest} has content of another digest, {actual}; restore it from a backup",
             artifact=digest,
-            found=found,
+            found=actual,
         )
 
 
@@ -232,10 +234,14 @@ class EventUnknown(HypnogramError):
 
 
 class SchemaMismatch(HypnogramError):
+    """The database has another schema than this version needs."""
+
     reason = "SCHEMA_MISMATCH"
 
 
 class ModelUnavailable(HypnogramError):
+    """The base model cannot be loaded, or is not the recorded one."""
+
     reason = "MODEL_UNAVAILABLE"
 
 
@@ -244,17 +250,19 @@ class DeviceUnavailable(HypnogramError):
 
     def __init__(self, device: str, why: str) -> None:
         super().__init__(
-            f"the device {device!r} cannot be used ({why}); see that it is there, or set HYPNOGRAM_DEVICE to another",
+            f"device {device!r} cannot be used ({why}); make it available, or set HYPNOGRAM_DEVICE to another one",
             device=device,
         )
 
 
 class Unlearnable(HypnogramError):
+    """A fact cannot be written into the weights."""
+
     reason = "UNLEARNABLE"
 
 
 class Unlearned(Unlearnable):
-    """The model does not say the objects of `facts` with their edit: `said` of `asked` of their wordings."""
+    """With their edit, the model says the objects of `facts` in only `said` of `asked` wordings."""
 
     reason = "UNLEARNED"
 

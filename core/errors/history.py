@@ -1,17 +1,17 @@
-"""What can go wrong on purpose when a client turns to what was.
+"""Errors of checkpoints, forks, past versions, retraction and compaction.
 
     Refused
     |-- CheckpointUnknown        no checkpoint of that name in this memory
-    |-- CheckpointTaken          the name stands for another version already
-    |-- MomentUnknown            a time before the memory's first event
-    |-- FactRetracted            it was taken back or superseded already
-    |-- FactHeld                 another memory that shares the fact still has it in its weights
-    |-- AsleepThen               a fork cannot begin in the middle of a sleep; names the versions beside it
-    |-- HalfRecorded             nor in the middle of what was recorded at once; names the versions beside it
+    |-- CheckpointTaken          the name is that of another version
+    |-- MomentUnknown            the time is before the memory's first event
+    |-- FactRetracted            the fact is already retracted or superseded
+    |-- FactHeld                 another memory shares the fact and has not retracted it
+    |-- AsleepThen               a fork cannot begin inside a sleep; names the version before it
+    |-- HalfRecorded             a fork cannot begin inside one append; names the versions around it
     |-- NothingToCompact         fewer columns would change the weights by more than allowed
-    `-- WordsErased              what is asked for needs words or columns of a fact that was erased
+    `-- WordsErased              the request needs words or columns of a fact that was erased
 
-See `core.errors` for the rest of the tree.
+See `core/errors/` for the rest of the tree.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class MomentUnknown(Refused):
 
     def __init__(self, memory: str, time: str, first: str) -> None:
         super().__init__(
-            f"memory {memory!r} had no version at {time}: its first event is of {first}; ask for a later time",
+            f"memory {memory!r} had no version at {time}: its first event is from {first}; give a later time",
             memory=memory,
             time=time,
             first=first,
@@ -55,22 +55,22 @@ class MomentUnknown(Refused):
 
 
 class FactRetracted(Refused):
-    """`metadata["successor"]` is the fact that stands in its place, if there is one."""
+    """`metadata["successor"]` is the live fact in its place, if there is one."""
 
     reason = "FACT_RETRACTED"
 
     def __init__(self, memory: str, fact: str, version: int, successor: str | None) -> None:
         if successor is None:
             super().__init__(
-                f"fact {fact} of memory {memory!r} was taken back at version {version}; tell it anew if it shall stand",
+                f"fact {fact} of memory {memory!r} was retracted at version {version}; to have it again, add it again",
                 memory=memory,
                 fact=fact,
                 version=version,
             )
         else:
             super().__init__(
-                f"fact {fact} of memory {memory!r} was taken back or superseded at version {version}, and fact "
-                f"{successor} stands in its place: name that one instead",
+                f"fact {fact} of memory {memory!r} was retracted or superseded at version {version}, and fact "
+                f"{successor} is in its place: name that one instead",
                 memory=memory,
                 fact=fact,
                 version=version,
@@ -83,7 +83,8 @@ class FactHeld(Refused):
 
     def __init__(self, fact: str, memory: str) -> None:
         super().__init__(
-            f"fact {fact} cannot be erased while memory {memory!r}, which shares it, has it: retract it there first",
+            f"fact {fact} cannot be erased while memory {memory!r}, which shares it, has not retracted it: retract it "
+            "there first",
             fact=fact,
             memory=memory,
         )
@@ -107,8 +108,8 @@ class HalfRecorded(Refused):
 
     def __init__(self, memory: str, version: int, before: int, after: int) -> None:
         super().__init__(
-            f"version {version} of memory {memory!r} lies in the middle of what was recorded at once, and the memory "
-            f"never was in that state: fork it at version {before} or {after}",
+            f"version {version} of memory {memory!r} is in the middle of one append, and no client ever saw the memory "
+            f"in that state: fork it at version {before} or {after}",
             memory=memory,
             version=version,
             before=before,
@@ -129,6 +130,6 @@ class WordsErased(Refused):
     def __init__(self, fact: str) -> None:
         super().__init__(
             f"this needs the columns of fact {fact}, which was erased: choose a version after it left the weights, or "
-            "one before it was told",
+            "one before it was added",
             fact=fact,
         )

@@ -1,8 +1,8 @@
-"""What happened, in the past tense. Plain values, never edited once shipped.
+"""Events: what happened to a memory, in the past tense. An event type is never edited once it has shipped.
 
-Every event carries its numbers even where a rule implies them today: the rule may be tuned, the log may not.
-`SEALED` names the fields that hold a fact's own words; the store keeps them under that fact's data key, so that
-throwing the key away erases the words and leaves the log verifiable.
+Every event records its numbers even if a rule of today implies them, because the rule may change and the log may not.
+`SEALED` names the fields that hold a fact's own words. The store encrypts them under that fact's data key, so that
+destroying the key erases the words and the log can still be verified.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ EVENT_TYPES: dict[str, type[Event]] = {cls.__name__: cls for cls in get_args(Eve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Who brought an event about: part of every event's metadata."""
+    """Who or what caused an event: part of every event's metadata."""
 
     actor: str
     request: str = ""
-    causation: str = ""  # the event that led to this one
-    correlation: str = ""  # the first event of the chain, or the client's own id
+    causation: str = ""  # id of the event that led to this one
+    correlation: str = ""  # id of the first event of the chain, or one chosen by the client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,11 @@ class Recorded:
     """An event as the log holds it.
 
     Attributes:
-        version: how many events its memory had once this one was appended (1 for the first).
-        position: its place among the events of all memories, dense from 1.
+        version: number of the event within its memory, from 1 without gaps.
+        position: number of the event among those of all memories, from 1 without gaps.
         recorded_at: UTC, ISO 8601 with microseconds and `Z`. Nothing is ordered by it.
-        previous_hash, hash: the chain over every stored column, across all memories, by position.
+        schema: schema number at which the event was stored.
+        previous_hash, hash: hash chain over every stored column, across all memories, by position.
     """
 
     id: EventId

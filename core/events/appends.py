@@ -1,8 +1,8 @@
-"""Which events stand or fall together: those that one request, or one piece of work, has recorded at once.
+"""Finds where an append ended: which events one request, or one piece of work, recorded together.
 
-The log keeps them as single versions and does not say where an append ended; the events themselves do. Between two of
-them lies a state that no client ever saw: a request half carried out, an edit whose facts are pending still, a fact
-beside the one that supersedes it. What happens inside a sleep is not told apart here, as nothing begins there.
+The log stores each event as a version of its own and does not mark the end of an append, but the events show it.
+No client ever saw a state in the middle of one: half of a request, or an edit whose facts are still pending. Events
+inside a sleep are not distinguished here, because a fork cannot begin there.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from core.events.history import FactRetried, FactSuperseded, FactWithdrawn
 
 
 def continues(previous: Event, event: Event) -> bool:
-    """Whether `event`, which follows `previous` in a memory, was recorded together with it."""
+    """Whether `event` was recorded together with `previous`, the event before it in the same memory."""
     match event:
         case FactAdded():
             return isinstance(previous, FactAdded) and event.request == previous.request != ""
-        case FactRetried():  # told once more, by a request that adds facts or repeats them; or asked for with others
+        case FactRetried():  # without a request of its own it belongs to an AddFacts, otherwise to a RetryFacts
             return not event.request or (isinstance(previous, FactRetried) and event.request == previous.request)
         case FactSuperseded() | FactInjected():
             return True
@@ -30,10 +30,13 @@ def continues(previous: Event, event: Event) -> bool:
 
 
 def whole_around(events: Sequence[Event], index: int) -> tuple[int, int]:
-    """The nearest indices, not after `index` and not before it, whose events ended what they were recorded with."""
-    ends = [place for place in range(len(events)) if place + 1 == len(events) or not _parts(events, place)]
+    """Returns the nearest indices, not after and not before `index`, of events that ended an append.
+
+    The first is -1 if there is none.
+    """
+    ends = [place for place in range(len(events)) if place + 1 == len(events) or not _continues_after(events, place)]
     return max((end for end in ends if end <= index), default=-1), min(end for end in ends if end >= index)
 
 
-def _parts(events: Sequence[Event], place: int) -> bool:
+def _continues_after(events: Sequence[Event], place: int) -> bool:
     return continues(events[place], events[place + 1])

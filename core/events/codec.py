@@ -1,6 +1,6 @@
-"""Events as JSON values and back. The shape of an event is its dataclass; nothing else needs to be declared.
+"""Converts events to JSON values and back, by the fields of their dataclasses.
 
-Canonical JSON (sorted keys, no spaces, shortest floats) makes equal events equal bytes, which hashes rely on.
+Canonical JSON (sorted keys, no spaces, shortest floats) gives equal events equal bytes, so that hashes can be compared.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from core.errors.base import EventUnknown
 from core.events import EVENT_TYPES, Event
 from core.events.upcasters import upcast
 
-SCHEMA = 2  # of every event type; `core/events/upcasters.py` reads older ones
+SCHEMA = 2  # schema number of every event type; `core/events/upcasters.py` lifts older ones
 
 
 def canonical(value: object) -> str:
-    """The one JSON text of `value`."""
+    """Returns the canonical JSON text of `value`."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def to_json(value: Any) -> Any:
-    """`value`, made of dataclasses, tuples and mappings, as plain JSON values; an int in a float's place as a float."""
+    """Returns `value`, made of dataclasses, tuples and mappings, as JSON values; an int in a float field as a float."""
     kind = type(value)
     if kind is str or kind is int or kind is float:
         return value
@@ -44,16 +44,17 @@ T = TypeVar("T")
 
 
 def from_json(cls: type[T], value: Any) -> T:
-    """The dataclass `cls` that `to_json` made `value` from."""
+    """Returns the `cls` from which `to_json` made `value`."""
     return typing.cast(T, _reader(typing.cast(Any, cls))(value))
 
 
 def event_type(event: Event) -> str:
+    """Returns the name of the event's type, as the log records it."""
     return type(event).__name__
 
 
 def decode_event(type_: str, schema: int, value: Any) -> Event:
-    """Raises EventUnknown for a type or schema this version does not know."""
+    """Returns the event; raises EventUnknown for a type or schema that this version does not know."""
     cls = EVENT_TYPES.get(type_)
     if cls is None or schema > SCHEMA:
         raise EventUnknown(type_, schema)
@@ -61,13 +62,13 @@ def decode_event(type_: str, schema: int, value: Any) -> Event:
 
 
 def sealed_fields(event: Event | type[Event]) -> tuple[str, ...]:
-    """The fields of `event` that hold a fact's own words."""
+    """Returns the names of the fields of `event` that hold a fact's own words."""
     return getattr(event, "SEALED", ())
 
 
 @cache
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """A function that reads JSON values of type `kind`; built once per type."""
+    """Returns a function that reads JSON values of type `kind`; it is built once per type."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if hasattr(kind, "__supertype__"):
         return _reader(kind.__supertype__)
@@ -79,14 +80,14 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind
     if origin in (types.UnionType, typing.Union) and type(None) in arguments:
-        item = _reader(next(one for one in arguments if one is not type(None)))
+        item = _reader(next(argument for argument in arguments if argument is not type(None)))
         return lambda value: None if value is None else item(value)
     if origin is tuple:
         item = _reader(arguments[0])
-        return tuple if item is _same else lambda value: tuple([item(one) for one in value])
+        return tuple if item is _same else lambda value: tuple([item(element) for element in value])
     if origin is not None and issubclass(origin, Mapping):
         item = _reader(arguments[1])
-        return lambda value: {key: item(one) for key, one in value.items()}
+        return lambda value: {key: item(element) for key, element in value.items()}
     return float if kind is float else _same
 
 
@@ -96,7 +97,7 @@ def _same(value: Any) -> Any:
 
 @cache
 def _writers(kind: Any) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    """The fields of a dataclass, each with the function that makes it JSON."""
+    """Returns the fields of a dataclass, each with the function that converts it to JSON."""
     return tuple((field.name, _WRITERS.get(str(field.type), to_json)) for field in fields(kind))
 
 

@@ -1,4 +1,4 @@
-"""What happens when a memory is deleted. See `core/events/` for the rules that all events follow."""
+"""Events of the deletion of a memory. See `core/events/` for the rules of all events."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from core.ids import Digest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryDeleted:
-    """A client deleted the memory: nothing is read from it or written to it any more.
+    """A client deleted the memory: it can no longer be read or changed.
 
-    Its words and deltas are destroyed afterwards; `MemoryPurged` says when.
+    An executor destroys its words and deltas afterwards and records `MemoryPurged`.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryPurged:
-    """A receipt: what only the deleted memory needed is destroyed. A new memory can be created under its name now.
+    """Everything that only the deleted memory needed is destroyed. Its name can now be given to a new memory.
 
     Attributes:
-        keys: how many data keys were destroyed, and with them the words and columns of as many facts.
+        keys: number of data keys destroyed, each with the words and columns of one fact.
         artifacts: deltas that were removed from the artifact folder.
-        kept: how many facts keep their words, because a fork of this memory or the memory it was forked from has them.
+        kept: number of facts that keep their words, because a fork of the memory or its parent shares them.
     """
 
     keys: int

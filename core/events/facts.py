@@ -1,4 +1,4 @@
-"""Events of facts on their way into the weights. See `core.events` for the rules of all events."""
+"""Events of facts on their way into the weights. See `core/events/` for the rules of all events."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ from core.unchanged import Unchanged
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactAdded:
-    """A client stated a fact. `request_digest` covers the whole request, so that a reused id can be told."""
+    """A client added a fact. `request_digest` covers the whole request, so that a reused id is noticed."""
 
-    SEALED: ClassVar[tuple[str, ...]] = (
-        "statement",
-        "source",
-        "request_digest",
-    )  # who guesses the words has the digest
+    # the digest is sealed because anyone who can guess the words could confirm them by it
+    SEALED: ClassVar[tuple[str, ...]] = ("statement", "source", "request_digest")
 
     fact: FactId
     statement: Fact
@@ -30,16 +27,16 @@ class FactAdded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """The columns of a delta that belong to one fact, and how its writing went.
+    """The columns of a delta that belong to one fact, and how well they carry it.
 
     Attributes:
         first, count: columns `first .. first + count - 1` of the delta, the same in every module.
-        scale: share of them in the weights from this event on; an edit and its weights change at one version.
-        keys: how many keys of this fact now constrain other edits.
-        residual: norm of the wanted change of the hidden state, relative to the clean state.
-        absorbed: share of that change which the written weights produce at the fact's keys.
-        learned: whether the optimised value made the object the greedy answer in every context.
-        more: names of its sites beside those that the pristine model gets wrong.
+        scale: share of the columns in the weights from this event on.
+        keys: number of keys of this fact that now constrain other edits.
+        residual: norm of the target change of the hidden state, relative to the norm of the base model's.
+        absorbed: share of that change which the edited weights achieve at the fact's keys.
+        learned: whether the target value makes the object the greedy answer in every context.
+        more: names of the sites edited in addition to those at which the base model is wrong.
     """
 
     fact: FactId
@@ -63,13 +60,18 @@ class EditKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditComputed:
-    """A delta exists and is in force from this version on.
+    """A delta was computed and is in force from this version on; earlier columns of its facts are not.
 
-    `modules` are those the delta changes; `statistics` and `facts_in_force` (how many facts constrained it) are what
-    a recomputation needs beside the events before this one; `crowding` is the share of the key space that keys in
-    force hold with it. Columns that carried its facts before go out of force, and so do those that carried `replaced`,
-    which are withdrawn: the facts that its own supersede, and those whose counter-edits gainsay them. `unchanged` says
-    how everything else is answered with it, by a few questions; None where none was asked.
+    Attributes:
+        modules: modules that the delta changes.
+        columns: columns of the delta, by fact.
+        statistics: artifact of the covariance that the edit was computed with.
+        facts_in_force: number of other facts whose keys constrained the edit.
+        crowding: share of the key space that keys in force occupy from this version on, 0 to 1.
+        seconds: duration of the computation.
+        replaced: facts whose columns go out of force with this edit: those that its facts supersede, and withdrawn ones
+            whose counter-edits would work against it.
+        unchanged: locality with this edit, measured on a few questions; None if none was asked.
     """
 
     edit: EditId
@@ -89,7 +91,7 @@ class EditComputed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactInjected:
-    """This fact is carried by that edit from this version on, at `stage` and `scale`."""
+    """The edit `edit` carries the fact from this version on, at `stage` and `scale`."""
 
     fact: FactId
     edit: EditId
@@ -99,9 +101,15 @@ class FactInjected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkFailed:
-    """An executor could not do a piece of work. `parked` facts wait for somebody to look; others are retried."""
+    """An attempt at a piece of work failed. Executors try it again, unless its fact is `parked`: then a client may.
 
-    work: str  # "prepare_statistics", "inject", "withdraw", "erase", or the step of a sleep
+    Attributes:
+        work: `prepare_statistics`, `inject`, `withdraw`, `erase`, `purge`, or the step of a sleep.
+        facts: facts that the work was about; empty for work on the whole memory.
+        attempt: number of the attempt, from 1.
+    """
+
+    work: str
     facts: tuple[FactId, ...]
     attempt: int
     reason: str

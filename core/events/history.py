@@ -1,4 +1,4 @@
-"""What clients do to what was told, in the past tense. See `core.events` for the rules of all events."""
+"""Events of checkpoints, forks, retraction, erasure and compaction. See `core/events/` for the rules of all events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.ids import AdapterId, Digest, EditId, FactId, MemoryId
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointMarked:
-    """`name` stands for `version` from now on. `weights` is the digest there; None where none was measured yet."""
+    """`version` has a name from now on. `weights` is the digest there; None if none was measured yet."""
 
     name: str
     version: int
@@ -19,11 +19,11 @@ class CheckpointMarked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryForked:
-    """The memory begins as another one was; up to `version` it shares the events and artifacts of `parent`.
+    """The memory begins as a fork: up to `version` it shares the events and artifacts of `parent`.
 
     Attributes:
-        hash: of the last event shared.
-        weights: digest at that version; None where none was measured yet.
+        hash: hash of the last shared event.
+        weights: digest of the weights at that version; None if none was measured yet.
     """
 
     parent: MemoryId
@@ -34,7 +34,7 @@ class MemoryForked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryRebased:
-    """The files of the memory's base, which are the same by their digest, are under another name from now on."""
+    """The files of the memory's base model, unchanged by their digest, have another name from now on."""
 
     name: str
     revision: str
@@ -42,10 +42,10 @@ class MemoryRebased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactsRepeated:
-    """A client stated facts that the memory knew all: nothing changes but that the request's id is taken.
+    """A client added only facts that the memory already had; nothing changes, but the request's id is used.
 
-    `facts` are those, in the order of the request. They stand for its digest, which could confirm a guess of their
-    words once one of them was erased.
+    `facts` are these facts, in the order of the request. They are recorded instead of its digest, because the digest
+    could confirm a guess of the words of a fact that is erased later.
     """
 
     request: str
@@ -54,7 +54,7 @@ class FactsRepeated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactSuperseded:
-    """A new fact about the same subject and relation takes the place of `fact`, which the weights carry until then."""
+    """The fact `by` supersedes `fact`, which stays in the weights until `by` is written."""
 
     fact: FactId
     by: FactId
@@ -62,11 +62,12 @@ class FactSuperseded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactRetracted:
-    """A client took a fact back; the weights carry it until it is withdrawn.
+    """A client retracted a fact, which stays in the weights until it is withdrawn.
 
     Attributes:
-        erase: whether its words and the columns that are its own shall be destroyed once it has left the weights.
-        request, request_digest: of the client's call, so that a repeated one changes nothing.
+        reason: the client's reason, in words.
+        erase: whether its words and its own columns are to be destroyed once it has left the weights.
+        request, request_digest: id and digest of the client's request, so that it is idempotent.
     """
 
     SEALED: ClassVar[tuple[str, ...]] = ("reason", "request_digest")
@@ -80,9 +81,9 @@ class FactRetracted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactRetried:
-    """What executors gave up about `fact` is owed again: to write it, to withdraw it or to erase it.
+    """Work on `fact` that had failed for good is pending again: to write, withdraw or erase it.
 
-    `request` and `request_digest` are those of the client's call; empty where the client told the fact once more.
+    `request` and `request_digest` are those of the client's request to retry; empty if the client added the fact again.
     """
 
     fact: FactId
@@ -92,12 +93,14 @@ class FactRetried:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactWithdrawn:
-    """A fact that was taken back has left the weights: the columns that carried it are out of force.
+    """A retracted or superseded fact has left the weights: the columns that carried it are out of force.
 
     Attributes:
-        edit: the counter-edit that makes the model answer as the pristine one does; None where that did not take one.
-        adapters: in force and trained on the fact: why a counter-edit was needed, and what a later one unlearns.
-        weights_after: the digest with the columns out of force and the counter-edit in force.
+        edit: the counter-edit that makes the model answer as its base model does, or the edit of the successor; None
+            if neither was needed.
+        adapters: adapters in force that were trained on the fact, for which a counter-edit is needed until later
+            adapters unlearn it.
+        weights_after: digest of the weights from this version on.
     """
 
     fact: FactId
@@ -111,10 +114,10 @@ class FactWithdrawn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactErased:
-    """A receipt: the fact's data key was thrown away, and with it its words and the columns that were its own.
+    """The fact's data key was destroyed, and with it the fact's words and its own columns.
 
-    `remains` names what may still hold a trace of it and is not its alone: deltas of adapters trained on it and of
-    counter-edits, and deltas of old logs whose columns were not sealed.
+    `remains` are the artifacts that may still hold a trace of the fact: deltas of adapters trained on it, of
+    counter-edits, and of old logs whose columns were not sealed.
     """
 
     fact: FactId
@@ -123,11 +126,14 @@ class FactErased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdaptersCompacted:
-    """One adapter of fewer columns is in force instead of several.
+    """One adapter of fewer columns takes the place of several.
 
     Attributes:
-        replaced: the adapters that are out of force; `columns` is how many they had in every module.
-        change: largest relative change of a module's weights, |W' - W| / |W - W0| in Frobenius norms; at most `bound`.
+        replaced: adapters that are out of force from now on.
+        columns: number of columns that they had together in every module.
+        rank: number of columns that the new adapter has in every module.
+        bound: largest `change` allowed.
+        change: largest relative change of a module's weights, |W' - W| / |W - W0| in Frobenius norms.
     """
 
     adapter: AdapterId

@@ -1,4 +1,4 @@
-"""Events that begin a memory. See `core.events` for the rules of all events."""
+"""Events of the beginning of a memory. See `core/events/` for the rules of all events."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from core.policy import SleepPolicy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseModel:
-    """The pristine model under a memory.
+    """The base model of a memory.
 
     Attributes:
         name: Hugging Face id or absolute path.
         revision: commit of the hub repository; empty for a path.
-        digest: SHA-256 over the checkpoint's files, by content.
-        digest_rule: which files that covers, see `weights/model/base_files.py`. Rule 1, of before 0.4, left out some
-            that decide on answers: settings of generation and of the tokenizer.
-        dtype: of the edited modules, `float32`, `bfloat16` or `float16`; part of what the weights digest covers.
-        quantization: of everything else: `none`, `int8` or `nf4`.
+        digest: SHA-256 of the contents of the model's files.
+        digest_rule: which files the digest covers; see `core/weights/model/base_files.py`. Rule 1, used before 0.4,
+            leaves out settings of generation and of the tokenizer.
+        dtype: dtype of the edited modules: `float32`, `bfloat16` or `float16`. The weights digest covers it.
+        quantization: quantization of all other modules: `none`, `int8` or `nf4`.
     """
 
     name: str
@@ -35,12 +35,19 @@ class BaseModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryCreated:
-    """A memory exists: its base, what may be edited and how, and how it speaks.
+    """A memory was created, with these settings.
 
-    `ordinary_text` is the artifact of the text whose keys an edit must keep; `prefixes` are put before raw
-    statements so that a fact is written for more than one beginning of a text; `sleep` is how it sleeps unless a
-    client says otherwise; `keys_per_fact` is what a fact is expected to take of the key space, as far as the model's
-    profile says; 0 where it does not.
+    Attributes:
+        modules: names of the modules that edits and adapters may change.
+        key_width: dimensions of the key space of one module.
+        phrasebook: prompt templates by relation.
+        prefixes: texts put before raw statements, so that a fact is written for more than one context.
+        ordinary_text: artifact of the reference text whose keys an edit must preserve.
+        capacity: largest crowding allowed, a share of the key space.
+        seed: seed of everything drawn at random.
+        sleep: policy of sleeps for which a client gives no other.
+        keys_per_fact: dimensions of the key space that a fact is expected to take, by the model's profile; 0 if the
+            profile does not say.
     """
 
     base: BaseModel
@@ -58,10 +65,13 @@ class MemoryCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsPrepared:
-    """What an edit must keep in general is an artifact now: the weighted second moments of the edited modules' keys.
+    """The covariance (second moment) of the edited modules' keys was measured; edits preserve these keys.
 
-    `tokens`, `abstentions` and `recalls` count the keys behind it; `weights` is the digest of the clean modules;
-    `keys_per_fact` is how many dimensions of the key space an example of a fact takes, 0 where nobody measured it.
+    Attributes:
+        artifact: the weighted covariance.
+        tokens, abstentions, recalls: number of keys of each kind that it was measured on.
+        weights: digest of the edited modules in the base model.
+        keys_per_fact: dimensions of the key space that a sample fact takes; 0 if this was not measured.
     """
 
     artifact: Digest

@@ -1,4 +1,9 @@
-"""What happens in a sleep, in the past tense. See `core/events/` for the rules that all events follow."""
+"""Events of a sleep. See `core/events/` for the rules of all events.
+
+Two terms of the literature on model editing: *locality* is how far unrelated answers stay as the base model gives them,
+measured on neighbours, strangers and untold questions; *generalization* is whether a fact is also given in answer to
+paraphrases that its edit has not seen.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +19,11 @@ class SleepStarted:
     """A sleep or a nap began.
 
     Attributes:
-        kind: `sleep`, or `nap`: audit only, no weight changes.
+        kind: `sleep`; or `nap`, which is an audit only and does not change weights.
         trigger: `client`, `pressure` or `schedule`.
-        policy: all that the sleep goes by; later changes of defaults do not touch it.
-        request, request_digest: of the client's call, so that a repeated one starts nothing new.
+        policy: all settings of the sleep, so that later changes of defaults do not affect it.
+        seed: seed of everything drawn at random in the sleep.
+        request, request_digest: id and digest of the client's request, so that it is idempotent.
     """
 
     sleep: SleepId
@@ -31,15 +37,16 @@ class SleepStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """One deterministic question and what came of it.
+    """One prompt, answered by greedy decoding, and its result.
 
     Attributes:
-        pathway: `raw` or `chat`, wordings the fact is written on; `raw-unseen` or `chat-unseen`, wordings it is not;
-            `untold`, a question about the subject that nobody has answered.
-        expected: the object; for `untold`, and of a withdrawn fact, what the pristine model says.
-        logprob: mean log-probability of what it should say and of the full stop, teacher-forced; in chat that is a
-            whole sentence; 0 for `untold`.
-        base: whether the pristine model passes, where it was asked too.
+        pathway: `raw` or `chat`: a wording that the fact's edit was computed on. `raw-unseen` or `chat-unseen`: a
+            paraphrase that it was not, which measures generalization. `untold`: a question about the subject on a
+            relation that no fact covers, which measures locality.
+        expected: the object; for `untold`, and for a withdrawn fact, the base model's answer.
+        logprob: mean log-probability, teacher-forced, of the expected answer and its full stop; in chat, of the whole
+            sentence. 0 for `untold`.
+        base: whether the base model passes; None if it was not asked.
     """
 
     pathway: str
@@ -53,13 +60,15 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactAudited:
-    """A fact was probed at the weights of `weights`.
+    """A fact was probed.
 
     Attributes:
-        occasion: `before`, `gate` or `after`; at the gate the fact's edit was at the scale it would have next.
-        scale: of its edit while it was probed.
-        healthy: the verdict on its probes; at the gate, whether it passes.
-        known: whether the pristine model says it without any memory.
+        occasion: `before`, `gate` or `after`. At the gate, the fact's edit has the scale of its next stage.
+        scale: scale of its edit while it was probed.
+        healthy: verdict on its probes; at the gate, whether it passes.
+        known: whether the base model says the fact without the memory.
+        passed, asked: number of its probes that passed, and of all that count.
+        weights: digest of the weights that were probed.
     """
 
     SEALED: ClassVar[tuple[str, ...]] = ("probes",)
@@ -78,22 +87,23 @@ class FactAudited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
-    """One question to a control, or text: a place where nothing was told and nothing may change."""
+    """One locality question or text: it is about no fact of the memory, so its answer must not change."""
 
     kind: str  # "neighbour" or "stranger"
     prompt: str
-    before: str  # what the pristine model says
+    before: str  # the base model's answer
     output: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlsMeasured:
-    """How everything that was not told fares; the end of an audit.
+    """Locality and perplexity were measured; the last event of an audit.
 
     Attributes:
-        neighbours, strangers: share of outputs equal to the pristine model's.
-        untold: share of questions about told subjects, on what was not told, answered as the pristine model does.
-        perplexity: on held-out ordinary text; `base_perplexity` is the pristine model's.
+        neighbours: share of questions about people the base model knows that are answered as the base model does.
+        strangers: the same share for questions about invented people.
+        untold: the same share for questions about subjects of facts, on relations that no fact covers.
+        perplexity: perplexity on held-out reference text; `base_perplexity` is that of the base model.
     """
 
     sleep: SleepId
@@ -110,7 +120,7 @@ class ControlsMeasured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactRefreshed:
-    """A degraded fact is carried by a new edit from this version on; it starts over at `stage` 0."""
+    """A new edit carries a degraded fact from this version on; the fact starts over at `stage` 0."""
 
     fact: FactId
     edit: EditId
@@ -122,13 +132,15 @@ class FactRefreshed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterTrained:
-    """An adapter exists and is in force from this version on.
+    """An adapter was trained and is in force from this version on.
 
     Attributes:
-        facts: trained on; `rehearsed`: dissolved facts that were rehearsed; `texts`: rehearsed texts.
-        first_loss, last_loss: ends of the loss curve, mean negative log-likelihood of target tokens.
-        divergence: mean KL to the pristine model on rehearsed texts at the end.
-        losses: the curve, every few steps.
+        facts: facts that it was trained on.
+        rehearsed: dissolved facts that were rehearsed.
+        texts: number of rehearsed texts.
+        first_loss, last_loss: loss at both ends of the training, mean negative log-likelihood of target tokens in nats.
+        divergence: mean KL divergence from the base model on rehearsed texts, at the end, in nats.
+        losses: loss curve, every few steps.
     """
 
     adapter: AdapterId
@@ -152,7 +164,7 @@ class AdapterTrained:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewScale:
-    """The share of a fact's edit in the weights from now on."""
+    """The share of a fact's edit in the weights from this version on."""
 
     fact: FactId
     scale: float
@@ -160,7 +172,7 @@ class NewScale:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactsRescaled:
-    """The gate's verdicts in the weights: all scales, and the weights, change at this one version."""
+    """The scales that follow from the gate are in the weights; all of them change at this one version."""
 
     sleep: SleepId
     scales: tuple[NewScale, ...]
@@ -172,7 +184,7 @@ class FactsRescaled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactAdvanced:
-    """A fact passed the gate: `passed` of `asked` probes with its edit at `scale`, by its audit in event `audit`."""
+    """A fact passed the gate with its edit at `scale`, in `passed` of `asked` probes, and moves one stage up."""
 
     fact: FactId
     sleep: SleepId
@@ -182,12 +194,12 @@ class FactAdvanced:
     scale: float
     passed: int
     asked: int
-    audit: int  # version of the FactAudited that decided it
+    audit: int  # version of the FactAudited that decided this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactRetreated:
-    """A fact did not pass the gate. Fields as in `FactAdvanced`."""
+    """A fact did not pass the gate and moves one stage down. Fields as in `FactAdvanced`."""
 
     fact: FactId
     sleep: SleepId
@@ -202,7 +214,7 @@ class FactRetreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactDissolved:
-    """Adapters carry the fact alone: its edits' columns are out of force, its keys constrain no other edit."""
+    """Only adapters carry the fact from now on: the columns of its edits are out of force and its keys are free."""
 
     fact: FactId
     sleep: SleepId
@@ -211,25 +223,26 @@ class FactDissolved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SleepCompleted:
-    """A sleep ended well. `pressure` is what is left of it."""
+    """A sleep was completed. `pressure` is the pressure at its end."""
 
     sleep: SleepId
     advanced: tuple[FactId, ...]
     retreated: tuple[FactId, ...]
     refreshed: tuple[FactId, ...]
     dissolved: tuple[FactId, ...]
-    degraded: tuple[FactId, ...]  # still, at the end
+    degraded: tuple[FactId, ...]  # facts still degraded at the end
     remark: str
     pressure: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SleepRolledBack:
-    """A sleep was undone: plan, stages and keys of the version before it began are in force again.
+    """A sleep was rolled back: plan, stages and keys are those of the version before the sleep again.
 
     Attributes:
         reason: `perplexity`, `neighbours`, `strangers`, `recall`, `cancelled` or `failed`.
-        version: the one whose plan is in force again; `weights` its digest.
+        version: version whose plan is in force again.
+        weights: digest of its weights.
     """
 
     sleep: SleepId

@@ -1,6 +1,6 @@
-"""Old events in the words of today. What is stored never changes; it is read anew each time.
+"""Upcasters: lift payloads of old schemas to the current one on every read. What is stored never changes.
 
-Each step takes a payload from one schema to the next; a payload goes through all the steps it has missed.
+Each upcaster lifts a payload from one schema to the next, and a payload goes through all from its own schema on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Payload = dict[str, Any]
 
 
 def _crowding(type_: str, value: Payload) -> Payload:
-    """1 to 2: what an edit measures of the key space was called `pressure`, which now has a wider meaning."""
+    """Schema 1 to 2: renames `pressure` of an edit to `crowding`, because pressure now means more than that."""
     if type_ == "EditComputed":
         value = dict(value)
         value["crowding"] = value.pop("pressure")
@@ -23,7 +23,7 @@ STEPS: tuple[Callable[[str, Payload], Payload], ...] = (_crowding,)
 
 
 def upcast(type_: str, schema: int, value: Payload) -> Payload:
-    """`value`, of an event of `type_` stored at `schema`, at the schema of today."""
+    """Returns `value`, the payload of an event of `type_` stored at `schema`, at the current schema."""
     for step in STEPS[schema - 1 :]:
         value = step(type_, value)
     return value

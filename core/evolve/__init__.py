@@ -1,8 +1,8 @@
-"""`evolve`: how each event changes the state of a memory.
+"""`evolve`: returns the state of a memory after an event. Pure; refuses nothing.
 
-A state is never changed in place. `fold` thaws one into a draft, applies a run of events, and freezes it again, so
-folding n events costs O(n) and not O(n * facts). What happens in a sleep is in `core/evolve/sleep.py`, what clients do
-to what was told in `core/evolve/history.py`.
+A `Memory` is immutable. `fold` copies one into a draft, applies all events to it and freezes it again, so that folding
+n events costs O(n) and not O(n * facts). Each module here applies the events of the module of that name in
+`core/events/`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from core.state.memory import NOTHING, Memory, Status
 
 
 def fold(events: Iterable[Event], onto: Memory = NOTHING) -> Memory:
-    """The state after `events`, starting from `onto`; never refuses what a log can hold."""
+    """Returns the state after `events`, starting from `onto`."""
     draft = Draft(onto)
     for event in events:
         _apply(draft, event)
@@ -41,11 +41,12 @@ def fold(events: Iterable[Event], onto: Memory = NOTHING) -> Memory:
 
 
 def evolve(memory: Memory, event: Event) -> Memory:
-    """The state after one more event."""
+    """Returns the state after one more event."""
     return fold((event,), onto=memory)
 
 
 def _apply(draft: Draft, event: Event) -> None:
+    """Applies one event to the draft."""
     draft.version += 1
     match event:
         case FactAdded():
@@ -64,7 +65,7 @@ def _apply(draft: Draft, event: Event) -> None:
         case EditComputed():
             facts.edit_computed(draft, event)
         case MemoryCreated():
-            if draft.purged:  # of the memory that had the name before, nothing but the count of versions is left
+            if draft.purged:  # a deleted memory had this name: versions are counted on, all else is dropped
                 draft.restart(Memory(version=draft.version, begun=draft.version - 1))
             draft.created = event
         case MemoryDeleted():

@@ -1,4 +1,4 @@
-"""`evolve` for facts on their way into the weights. Pure; see `core.evolve`."""
+"""`evolve` for facts on their way into the weights. Pure; see `core/evolve/`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from core.state.work import Erase, Withdraw
 
 
 def edit_computed(draft: Draft, event: EditComputed) -> None:
+    """Puts an edit in force, and the edits that it replaces out of force."""
     draft.edits[event.edit] = Edit(
         id=event.edit, delta=event.delta, modules=event.modules, columns=event.columns, version=draft.version
     )
@@ -26,10 +27,13 @@ def edit_computed(draft: Draft, event: EditComputed) -> None:
 
 
 def fact_added(draft: Draft, event: FactAdded) -> None:
+    """Adds a pending fact. One that cannot be unsealed has no words and counts as one to be erased."""
     fact = event.statement
-    if blank := fact.id != event.fact:  # its key is gone, which the log may say later, or in another memory alone
+    # the data key may be gone before a FactErased says so, or the FactErased may be in another memory that shares it
+    key_is_gone = fact.id != event.fact
+    if key_is_gone:
         fact = replace(fact, id=event.fact)
-    draft.facts[event.fact] = FactState(fact=fact, source=event.source, added=draft.version, erase=blank)
+    draft.facts[event.fact] = FactState(fact=fact, source=event.source, added=draft.version, erase=key_is_gone)
     draft.pending[event.fact] = None
     draft.by_statement[statement_key(fact.subject, fact.relation)] = event.fact
     earlier = draft.requests.get(event.request)
@@ -39,6 +43,7 @@ def fact_added(draft: Draft, event: FactAdded) -> None:
 
 
 def work_failed(draft: Draft, event: WorkFailed) -> None:
+    """Counts a failed attempt for its facts, its sleep or its memory; ends the work on parked facts."""
     if draft.sleep is not None and not event.facts:
         draft.sleep = replace(draft.sleep, failures=event.attempt)
     elif not event.facts:

@@ -1,4 +1,4 @@
-"""`evolve` for what clients do to what was told. Pure; see `core/evolve/`."""
+"""`evolve` for checkpoints and forks, and for facts and adapters that leave the weights. Pure; see `core/evolve/`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from core.state.memory import Adapter, Checkpoint, Request, Status, Withdrawal, 
 
 
 def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
+    """Applies one event of `core/events/history.py` to the draft."""
     match event:
         case CheckpointMarked():
             draft.checkpoints[event.name] = Checkpoint(
@@ -41,7 +42,7 @@ def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
         case FactSuperseded():
             draft.change(event.fact, successor=event.by)
             draft.change(event.by, predecessor=event.fact)
-            _taken_back(draft, event.fact)
+            _no_longer_live(draft, event.fact)
         case FactRetracted():
             _retracted(draft, event)
         case FactRetried():
@@ -57,23 +58,25 @@ def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
 
 
 def leave(draft: Draft, fact: FactId, how: Withdrawal) -> None:
-    """The columns that carried `fact` are out of force, and it is withdrawn."""
+    """Puts the columns that carry `fact` out of force and marks it as withdrawn."""
     draft.carried_by((), {fact: 0.0})
     draft.change(fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
     draft.pending_withdrawal.pop(fact, None)
 
 
 def _retracted(draft: Draft, event: FactRetracted) -> None:
+    """Retracts a fact, to be erased too if the event says so; one that is withdrawn already may be erased later."""
     if event.request:
         draft.requests[event.request] = Request(digest=event.request_digest, facts=(event.fact,), retracts=True)
     if event.erase:
         draft.pending_erasure[event.fact] = None
         draft.change(event.fact, erase=True, failures=0, failure="")
     if draft.facts[event.fact].status is not Status.WITHDRAWN:
-        _taken_back(draft, event.fact)
+        _no_longer_live(draft, event.fact)
 
 
 def _retried(draft: Draft, event: FactRetried) -> None:
+    """Makes the work that failed for good pending again: to write, to withdraw or to erase the fact."""
     if event.request:
         earlier = draft.requests.get(event.request)
         facts = (*earlier.facts, event.fact) if earlier else (event.fact,)
@@ -89,7 +92,8 @@ def _retried(draft: Draft, event: FactRetried) -> None:
         draft.pending_erasure[event.fact] = None
 
 
-def _taken_back(draft: Draft, fact: FactId) -> None:
+def _no_longer_live(draft: Draft, fact: FactId) -> None:
+    """Marks `fact` as retracted: it awaits withdrawal if it is in the weights, and otherwise is withdrawn at once."""
     state = draft.facts[fact]
     key = statement_key(state.fact.subject, state.fact.relation)
     if draft.by_statement.get(key) == fact:
@@ -98,7 +102,7 @@ def _taken_back(draft: Draft, fact: FactId) -> None:
     if draft.sleep is not None:
         draft.sleep = draft.sleep.without(fact)
     draft.change(fact, retracted=state.retracted or draft.version, failures=0, failure="")
-    if state.edits and not state.in_weights:  # a fork or an archive ends between its edit and its FactInjected
+    if state.edits and not state.in_weights:  # a fork or an archive may end between an edit and its FactInjected
         draft.change(fact, status=Status.INJECTED)
     if draft.facts[fact].in_weights:
         draft.pending_withdrawal[fact] = None
@@ -107,11 +111,15 @@ def _taken_back(draft: Draft, fact: FactId) -> None:
 
 
 def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:
-    counter = draft.edits.get(event.edit) if event.edit is not None else None
-    if counter is None:
+    """Marks a fact as withdrawn, by whichever of three ways the event's edit shows: none, its successor's, or its own.
+
+    The last of these is a counter-edit, whose columns stay in force.
+    """
+    edit = draft.edits.get(event.edit) if event.edit is not None else None
+    if edit is None:
         leave(draft, event.fact, Withdrawal.COLUMNS)
         draft.unchanged = None
-    elif all(columns.fact != event.fact for columns in counter.columns):
+    elif all(columns.fact != event.fact for columns in edit.columns):
         leave(draft, event.fact, Withdrawal.SUPERSEDED)
     else:
         how = Withdrawal.COUNTER_EDIT
@@ -121,6 +129,7 @@ def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:
 
 
 def _erased(draft: Draft, fact: FactId) -> None:
+    """Drops the words of a fact, its source, and the digests of requests by which the words could be guessed."""
     draft.pending_erasure.pop(fact, None)
     draft.change(fact, fact=_blank(fact), source=Source(), erased=True, failures=0, failure="")
     for name, request in draft.requests.items():
@@ -129,10 +138,12 @@ def _erased(draft: Draft, fact: FactId) -> None:
 
 
 def _compacted(draft: Draft, event: AdaptersCompacted) -> None:
-    facts = dict.fromkeys(fact for one in event.replaced for fact in draft.adapters[one].facts)
-    trained = max((draft.adapters[one].version for one in event.replaced), default=draft.version)
-    for one in event.replaced:
-        del draft.adapters[one]
+    """Puts one adapter in the place of several; it counts as trained on all their facts when the last of them was."""
+    replaced = [draft.adapters[adapter] for adapter in event.replaced]
+    facts = dict.fromkeys(fact for adapter in replaced for fact in adapter.facts)
+    trained = max((adapter.version for adapter in replaced), default=draft.version)
+    for adapter in event.replaced:
+        del draft.adapters[adapter]
     draft.adapters[event.adapter] = Adapter(
         id=event.adapter,
         delta=event.delta,
@@ -145,5 +156,5 @@ def _compacted(draft: Draft, event: AdaptersCompacted) -> None:
 
 
 def _blank(fact: FactId) -> Fact:
-    """A fact without words."""
+    """Returns the fact without words."""
     return Fact(id=fact, subject="", relation="", object="", wordings=Wordings(statements=(), questions=(), answer=""))

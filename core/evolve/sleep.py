@@ -27,6 +27,7 @@ from core.unchanged import Unchanged
 
 
 def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
+    """Applies one event of a sleep to the draft."""
     match event:
         case SleepStarted():
             _sleep_started(draft, event)
@@ -61,11 +62,10 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
             draft.sleep = replace(draft.asleep, retreated=(*draft.asleep.retreated, event.fact))
         case FactDissolved():
             draft.carried_by((), {event.fact: 0.0})
-            if draft.facts[event.fact].status is Status.WITHDRAWN:  # its counter-edit is what dissolved
+            if draft.facts[event.fact].status is Status.WITHDRAWN:  # its counter-edit is dissolved
                 draft.change(event.fact, withdrawal=Withdrawal.UNLEARNED)
-                draft.pending_withdrawal.pop(
-                    event.fact, None
-                )  # what the evening found said again has been unlearned since
+                # the first audit may have queued it for another withdrawal; training has removed it since
+                draft.pending_withdrawal.pop(event.fact, None)
             else:
                 draft.change(event.fact, status=Status.DISSOLVED)
             draft.sleep = replace(draft.asleep, dissolved=(*draft.asleep.dissolved, event.fact))
@@ -80,6 +80,7 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
 
 
 def _sleep_started(draft: Draft, event: SleepStarted) -> None:
+    """Begins a sleep and keeps what a rollback of it restores."""
     draft.undo = Undo(
         version=draft.version - 1,
         facts=MappingProxyType(dict(draft.facts)),
@@ -96,34 +97,38 @@ def _sleep_started(draft: Draft, event: SleepStarted) -> None:
 
 
 def _fact_audited(draft: Draft, event: FactAudited) -> None:
-    state, gate = draft.facts[event.fact], event.occasion == Occasion.GATE
+    """Adds a verdict to the sleep. A withdrawn fact that the model says again is queued for another withdrawal."""
+    state, at_gate = draft.facts[event.fact], event.occasion == Occasion.GATE
     withdrawn = state.status is Status.WITHDRAWN
-    if gate or not state.retracted:
+    if at_gate or not state.retracted:
         draft.audited(event)
-    if not gate:
+    if not at_gate:
         draft.change(event.fact, healthy=event.healthy, known_to_base=event.known)
-    if withdrawn and not gate:  # one that the model says again has to be withdrawn again
+    if withdrawn and not at_gate:
         draft.pending_withdrawal.pop(event.fact, None)
         if not event.healthy:
             draft.pending_withdrawal[event.fact] = None
 
 
 def _unchanged(measured: ControlsMeasured) -> Unchanged:
+    """Returns the locality that an audit measured."""
     asked = sum(control.kind == "stranger" for control in measured.controls)
     return Unchanged(neighbours=measured.neighbours, strangers=measured.strangers, untold=measured.untold, asked=asked)
 
 
 def _roll_back(draft: Draft) -> None:
+    """Restores what was there before the sleep, except for what clients did during it."""
     undo = draft.undo
     assert undo is not None
-    for fact, before in undo.facts.items():  # facts told during the sleep stay, and so does what was taken back
+    for fact, before in undo.facts.items():  # facts added during the sleep are not in `undo` and stay as they are
         now = draft.facts[fact]
-        if not (now.status is Status.WITHDRAWN and not before.in_weights and not before.edits):
+        withdrawn_meanwhile = now.status is Status.WITHDRAWN and not before.in_weights and not before.edits
+        if not withdrawn_meanwhile:
             draft.facts[fact] = replace(
                 before,
-                fact=now.fact,  # without its words, once it is erased
+                fact=now.fact,  # without its words if it is erased
                 source=now.source,
-                status=Status.PENDING if fact in draft.pending else before.status,  # it may be tried again
+                status=Status.PENDING if fact in draft.pending else before.status,  # a client may have retried it
                 failures=now.failures,
                 failure=now.failure,
                 retracted=now.retracted,
@@ -132,7 +137,7 @@ def _roll_back(draft: Draft) -> None:
                 erase=now.erase,
                 erased=now.erased,
             )
-    # what audits said of withdrawn facts, they said of weights that are undone
+    # audits of this sleep may have queued withdrawn facts again, but they probed weights that are rolled back
     leaving = [fact for fact in undo.pending_withdrawal if draft.facts[fact].status is Status.WITHDRAWN]
     leaving += [fact for fact in draft.pending_withdrawal if draft.facts[fact].status is not Status.WITHDRAWN]
     draft.pending_withdrawal = dict.fromkeys(leaving)
@@ -142,6 +147,7 @@ def _roll_back(draft: Draft) -> None:
 
 
 def _wake(draft: Draft, *, completed: bool, reason: str) -> None:
+    """Ends the sleep in progress."""
     asleep = draft.asleep
     draft.nights[asleep.id] = Night(
         kind=asleep.started.kind,

@@ -146,7 +146,7 @@ THIRD = fact("fact-third", ARIA.subject, ARIA.relation, "Vienna", ARIA.wordings)
 )
 def test_a_stale_id_is_refused_with_the_fact_in_its_place_which_works_instead(memory: Memory, instead: Fact) -> None:
     for stale in (supersede(ARIA, THIRD, request="other"), retract(ARIA, request="back")):
-        with pytest.raises(RetractedAlready, match=f"fact {instead.id} stands in its place") as refusal:
+        with pytest.raises(RetractedAlready, match=f"fact {instead.id} is in its place") as refusal:
             decide(memory, stale)
         assert refusal.value.metadata["successor"] == instead.id
 
@@ -155,7 +155,7 @@ def test_a_stale_id_is_refused_with_the_fact_in_its_place_which_works_instead(me
 
 def test_where_nothing_stands_in_its_place_the_advice_to_tell_it_anew_works() -> None:
     memory = do(SUPERSEDED, retract(MOVED))
-    with pytest.raises(RetractedAlready, match="tell it anew") as refusal:
+    with pytest.raises(RetractedAlready, match="add it again") as refusal:
         decide(memory, supersede(ARIA, THIRD, request="other"))
 
     assert "successor" not in refusal.value.metadata

@@ -104,7 +104,7 @@ def test_a_fork_is_exported_and_drawn_at_a_moment(terminal: Terminal, served: Ru
     [
         (("fork", "demo"), 1, "there is a memory 'demo' already"),
         (("fork", "trial", "--at", "99"), 1, "see `hypnogram log`"),
-        (("fork", "trial", "--at", "2001-01-01T00:00"), 1, "its first event is of"),
+        (("fork", "trial", "--at", "2001-01-01T00:00"), 1, "its first event is from"),
         (("fork", "trial", "-m", "nobody"), 1, "nobody"),
         (("diff", "friday"), 1, "see `hypnogram checkpoint list`"),
         (("diff", "--with", "nobody"), 1, "nobody"),
