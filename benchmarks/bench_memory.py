@@ -16,12 +16,12 @@ from core.decide.commands import (
     AddFacts,
     Command,
     CreateMemory,
+    NewFact,
     RecordAudit,
     RecordRefresh,
     RecordStatistics,
     RetractFact,
     StartSleep,
-    ToldFact,
 )
 from core.errors.base import CapacityReached
 from core.events import Cause, Event
@@ -224,7 +224,7 @@ class BenchMemory:
 
 def _adding(facts: Sequence[Fact]) -> AddFacts:
     request = next_uuid()
-    told = tuple(ToldFact(fact=_renamed(fact), source=Source()) for fact in facts)
+    told = tuple(NewFact(fact=_renamed(fact), source=Source()) for fact in facts)
     return AddFacts(request=request, request_digest=Digest(request), facts=told)
 
 

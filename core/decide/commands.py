@@ -25,7 +25,7 @@ class CreateMemory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldFact:
+class NewFact:
     """One fact of an `AddFacts`, under the id it will have if it is new."""
 
     fact: Fact
@@ -38,7 +38,7 @@ class AddFacts:
 
     request: str
     request_digest: Digest
-    facts: tuple[ToldFact, ...]
+    facts: tuple[NewFact, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +160,7 @@ class SupersedeFact:
 
     memory: MemoryId
     fact: FactId
-    new: ToldFact
+    new: NewFact
     request: str
     request_digest: Digest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.decide import history, retry, sleep
-from core.decide.commands import AddFacts, RecordFailure, RetryFacts, SupersedeFact, ToldFact
+from core.decide.commands import AddFacts, NewFact, RecordFailure, RetryFacts, SupersedeFact
 from core.decide.idempotency import is_new, known_facts
 from core.decide.limits import MAX_BATCH, check_fact
 from core.errors.base import CapacityReached, Contradiction, InvalidField, StaleWork
@@ -42,13 +42,13 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
         return (FactsRepeated(request=command.request, facts=known), *retried)
     added = tuple(
         FactAdded(
-            fact=told.fact.id,
-            statement=told.fact,
-            source=told.source,
+            fact=candidate.fact.id,
+            statement=candidate.fact,
+            source=candidate.source,
             request=command.request,
             request_digest=command.request_digest,
         )
-        for told in new
+        for candidate in new
     )
     return (*added, *retried)
 
@@ -78,13 +78,13 @@ def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
     return events
 
 
-def _new_facts(memory: Memory, told: tuple[ToldFact, ...]) -> list[ToldFact]:
-    """Returns those of `told` that the memory does not have, each subject and relation once.
+def _new_facts(memory: Memory, candidates: tuple[NewFact, ...]) -> list[NewFact]:
+    """Returns those of `candidates` that the memory does not have, each subject and relation once.
 
-    Raises InvalidField, or Contradiction with the memory or within `told`.
+    Raises InvalidField, or Contradiction with the memory or within `candidates`.
     """
-    new: dict[tuple[str, str], ToldFact] = {}
-    for index, candidate in enumerate(told):
+    new: dict[tuple[str, str], NewFact] = {}
+    for index, candidate in enumerate(candidates):
         path, fact = f"facts[{index}]", candidate.fact
         check_fact(fact, path, _is_generated(memory, fact))
         key = statement_key(fact.subject, fact.relation)

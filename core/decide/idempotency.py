@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.decide.commands import AddFacts, RetractFact, RetryFacts, SupersedeFact, ToldFact
+from core.decide.commands import AddFacts, NewFact, RetractFact, RetryFacts, SupersedeFact
 from core.errors.base import InvalidField, RequestReused
 from core.facts import Fact
 from core.ids import FactId
@@ -52,22 +52,22 @@ def _may_be_retry(
             return not earlier.retracts and superseded == [command.fact]
         case AddFacts() if earlier.repeated:
             return len(earlier.repeated) == len(command.facts) and all(
-                _may_say(memory, fact, told.fact) for fact, told in zip(earlier.repeated, command.facts, strict=True)
+                _may_say(memory, fact, new.fact) for fact, new in zip(earlier.repeated, command.facts, strict=True)
             )
         case AddFacts():  # whether its facts are the same only the state after `earlier` shows; see `facts_of`
             return not earlier.retracts and not superseded
 
 
-def _may_say(memory: Memory, fact: FactId, told: Fact) -> bool:
-    """Whether `fact` says the same as `told`; also true if `fact` was erased, because that can no longer be known."""
+def _may_say(memory: Memory, fact: FactId, new: Fact) -> bool:
+    """Whether `fact` says the same as `new`; also true if `fact` was erased, because that can no longer be known."""
     known = memory.facts[fact].fact
-    same = statement_key(known.subject, known.relation) == statement_key(told.subject, told.relation)
-    return not known.subject or (same and sentence(known.object) == sentence(told.object))
+    same = statement_key(known.subject, known.relation) == statement_key(new.subject, new.relation)
+    return not known.subject or (same and sentence(known.object) == sentence(new.object))
 
 
-def known_facts(memory: Memory, told: Sequence[ToldFact]) -> tuple[FactId, ...]:
-    """Returns the live facts that have the subject and relation of one of `told`."""
-    keys = [statement_key(new.fact.subject, new.fact.relation) for new in told]
+def known_facts(memory: Memory, candidates: Sequence[NewFact]) -> tuple[FactId, ...]:
+    """Returns the live facts that have the subject and relation of one of `candidates`."""
+    keys = [statement_key(new.fact.subject, new.fact.relation) for new in candidates]
     return tuple(memory.by_statement[key] for key in keys if key in memory.by_statement)
 
 

@@ -25,7 +25,7 @@ _WEIGHTS_CHANGED: Mapping[str, Any] = {"audited": False, "refreshes": 0, "degrad
 
 
 class Step(StrEnum):
-    """A step of a sleep; `core/state/work.py` has the work."""
+    """The steps of a sleep."""
 
     AUDIT = "audit"
     REFRESH = "refresh"
@@ -45,7 +45,7 @@ class Occasion(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The result of one fact in an audit or at the gate; `version` is that of its `FactAudited`. Fields as there."""
+    """A fact's result in an audit or at the gate. Fields as in `FactAudited`; `version` is that event's."""
 
     healthy: bool
     passed: int
@@ -83,7 +83,7 @@ class Sleep:
         mendings: number of repair trainings, which come after the rescale.
         advanced, retreated, refreshed, dissolved: facts by what the sleep did to them.
         healthy: facts that were healthy in the first audit and have not been retracted since.
-        failures: number of failed attempts at the step that is next.
+        failures: number of failed attempts at the next step.
     """
 
     started: SleepStarted

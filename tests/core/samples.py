@@ -11,10 +11,10 @@ from core.decide.commands import (
     AddFacts,
     Command,
     CreateMemory,
+    NewFact,
     RecordFailure,
     RecordInjection,
     RecordStatistics,
-    ToldFact,
 )
 from core.events import Event
 from core.events.deletion import MemoryDeleted, MemoryPurged
@@ -119,7 +119,7 @@ def add(*facts: Fact, request: str = "request-1", content: str = "") -> AddFacts
     return AddFacts(
         request=request,
         request_digest=digest(content, *((one.subject, one.relation, one.object) for one in facts)),
-        facts=tuple(ToldFact(fact=one, source=Source(client="test")) for one in facts),
+        facts=tuple(NewFact(fact=one, source=Source(client="test")) for one in facts),
     )
 
 

@@ -10,6 +10,7 @@ from core.decide import decide
 from core.decide.commands import (
     CancelSleep,
     Command,
+    NewFact,
     RecordAudit,
     RecordCompaction,
     RecordEnd,
@@ -24,7 +25,6 @@ from core.decide.commands import (
     RetryFacts,
     StartSleep,
     SupersedeFact,
-    ToldFact,
 )
 from core.decide.sleep import new_stages
 from core.events import Event
@@ -88,7 +88,7 @@ def supersede(old: Fact, new: Fact, request: str = "") -> SupersedeFact:
     return SupersedeFact(
         memory=MemoryId("demo"),
         fact=old.id,
-        new=ToldFact(fact=new, source=Source(client="test")),
+        new=NewFact(fact=new, source=Source(client="test")),
         request=request or f"instead-{old.id}",
         request_digest=digest(old.id, new.object),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypnogram.v1 import facts_pb2
 
-from core.decide.commands import ToldFact
+from core.decide.commands import NewFact
 from core.decide.limits import MAX_BATCH
 from core.errors.base import InvalidField
 from core.events.codec import canonical
@@ -42,7 +42,7 @@ def retry_digest(request: facts_pb2.RetryFactRequest) -> Digest:
     return _digest(["retry", request.fact, request.all])
 
 
-def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, phrasebook: Phrasebook, id_: str) -> ToldFact:
+def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, phrasebook: Phrasebook, id_: str) -> NewFact:
     """The fact that shall stand in the place of `old`, in the client's words or in those of `old`."""
     object_ = tidy(request.object)
     if request.HasField("wordings"):
@@ -52,17 +52,17 @@ def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, phrasebook: Ph
     else:
         wordings = old.wordings
     new = Fact(id=FactId(id_), subject=old.subject, relation=old.relation, object=object_, wordings=wordings)
-    return ToldFact(fact=new, source=_source(request.source, "source"))
+    return NewFact(fact=new, source=_source(request.source, "source"))
 
 
 def told_facts(
     facts: Sequence[facts_pb2.NewFact], phrasebook: Phrasebook, next_id: Callable[[], str]
-) -> tuple[ToldFact, ...]:
+) -> tuple[NewFact, ...]:
     """What the client told, in the client's words or in the memory's own."""
     if len(facts) > MAX_BATCH:
         raise InvalidField("facts", f"has {len(facts)} facts, at most {MAX_BATCH} are allowed; send several requests")
     return tuple(
-        ToldFact(fact=_told(one, phrasebook, next_id()), source=_source(one.source, f"facts[{index}].source"))
+        NewFact(fact=_told(one, phrasebook, next_id()), source=_source(one.source, f"facts[{index}].source"))
         for index, one in enumerate(facts)
     )
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 
-from core.decide.commands import MarkCheckpoint, RetractFact, SupersedeFact, ToldFact
+from core.decide.commands import MarkCheckpoint, NewFact, RetractFact, SupersedeFact
 from core.errors.base import FactUnknown
 from core.events import Event, Recorded
 from core.events.facts import FactAdded
@@ -295,7 +295,7 @@ class TestTakenBack:
         lived = short_life()
         first, second, *_ = lived.state.facts.values()
         lived.do(MarkCheckpoint(memory=DEMO, name="monday", version=lived.state.version, weights=None))
-        new = ToldFact(fact=replace(first.fact, id=FactId("fact-new"), object="Porto"), source=Source())
+        new = NewFact(fact=replace(first.fact, id=FactId("fact-new"), object="Porto"), source=Source())
         for command in (
             SupersedeFact(memory=DEMO, fact=first.fact.id, new=new, request="1", request_digest=Digest("1")),
             RetractFact(
