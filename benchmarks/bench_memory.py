@@ -39,8 +39,9 @@ from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.executor.editor import Editor
 from service.settings import Settings
+from service.weights.delta_store import DeltaStore
 from service.weights.live_models import LiveModels
-from service.weights.projection import DeltaStore, build, build_verified
+from service.weights.projection import build, build_verified
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 from store.log.event_log import EventLog

@@ -23,7 +23,8 @@ from core.state.work import next_work
 from core.weights.deltas.digest import weights_digest
 from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
-from service.weights.projection import DeltaStore, build
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build
 from store.archive.exporting import export_archive
 from store.log.verify import verify_log
 

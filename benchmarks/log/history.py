@@ -33,8 +33,9 @@ from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.settings import Settings
 from service.weights.base_models import BaseModels
+from service.weights.delta_store import DeltaStore
 from service.weights.live_models import LiveModels
-from service.weights.projection import DeltaStore, build
+from service.weights.projection import build
 from service.weights.replay import ReplayReport
 from store.archive.exporting import export_archive
 from store.archive.importing import import_archive

@@ -235,8 +235,9 @@ def rebuild() -> None:
     from models.dormouse import filler
     from service.app.store import open_store
     from service.settings import Settings
+    from service.weights.delta_store import DeltaStore
     from service.weights.live_models import LiveModels
-    from service.weights.projection import DeltaStore, build_verified
+    from service.weights.projection import build_verified
     from store.state.loading import load_state
 
     settings, memory = Settings(), MemoryId(MEMORY)

@@ -14,7 +14,7 @@ from service.executor.work import audit, gate, inject, prepare_statistics, refre
 from service.executor.work.context import Context, Done, Live, Progress
 from service.executor.work.locality import LocalityCheck
 from service.executor.work.reference import Reference
-from service.weights.projection import DeltaStore
+from service.weights.delta_store import DeltaStore
 from store.artifacts import Artifacts
 
 

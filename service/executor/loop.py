@@ -43,7 +43,7 @@ from service.executor.waits import LOOK, Waits
 from service.executor.work.context import Progress
 from service.settings import Settings
 from service.weights.base_models import BaseModels
-from service.weights.projection import DeltaStore
+from service.weights.delta_store import DeltaStore
 from store.artifacts import Artifacts
 from store.clock import next_uuid
 from store.database.executors import Duty, Executors

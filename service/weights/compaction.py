@@ -17,7 +17,8 @@ from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta, parts_of
 from core.weights.deltas.truncated_svd import spectrum, truncated
 from core.weights.model.editable_model import EditableModel
-from service.weights.projection import DeltaStore, build, build_verified
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build, build_verified
 from store.clock import next_uuid
 
 

@@ -8,7 +8,8 @@ from core.state.memory import Memory
 from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.editable_model import EditableModel
 from service.app.state_diff import AnswerChange, Compared, Distance, Question
-from service.weights.projection import DeltaStore, build_verified
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build_verified
 
 
 def compare_weights(

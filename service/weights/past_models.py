@@ -16,7 +16,8 @@ from core.state.memory import Memory
 from core.state.plan import Plan, plan
 from core.weights.model.editable_model import EditableModel
 from service.weights.base_models import Base, BaseModels
-from service.weights.projection import DeltaStore, build_module
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build_module
 from store.sealing.keyring import Keyring
 
 

@@ -18,7 +18,8 @@ from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import EditableModel
 from service.app.cancellation import Cancelled
 from service.weights.base_models import BaseModels
-from service.weights.projection import DeltaStore, build, digest_named, in_force
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build, digest_named, in_force
 from store.log.event_log import EventLog
 
 

@@ -146,10 +146,10 @@ class _Gathered:
 
     def members(self, keys: dict[FactId, bytes | None], artifacts: Artifacts) -> list[tuple[Member, Iterable[bytes]]]:
         """The members in their order, each with its content."""
-        open_store = canonical({fact: key and base64.b64encode(key).decode() for fact, key in keys.items()}).encode()
+        opened = canonical({fact: key and base64.b64encode(key).decode() for fact, key in keys.items()}).encode()
         made: list[tuple[Member, Iterable[bytes]]] = [
             (Member(name=EVENTS, sha256=self._digest.hexdigest(), size=self._lines.tell()), _content(self._lines)),
-            (Member(name=KEYS, sha256=hashlib.sha256(open_store).hexdigest(), size=len(open_store)), (open_store,)),
+            (Member(name=KEYS, sha256=hashlib.sha256(opened).hexdigest(), size=len(opened)), (opened,)),
         ]
         for digest in sorted(self.artifacts):
             size = len(artifacts.get(digest))  # which also says whether it is there, before anything is written

@@ -153,7 +153,8 @@ def _weights_written(
     from core.weights.deltas.digest import weights_digest
     from core.weights.export import Origin, export_adapter, export_merged
     from service.weights.base_models import BaseModels
-    from service.weights.projection import DeltaStore, build_verified, columns_of
+    from service.weights.delta_store import DeltaStore
+    from service.weights.projection import build_verified, columns_of
     from service.weights.torch_setup import prepare_torch
 
     if os.path.lexists(path):

@@ -18,7 +18,8 @@ from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.model.editable_model import EditableModel
 from service.executor.work.locality import LocalityCheck
 from service.executor.work.reference import Reference
-from service.weights.projection import DeltaStore, build
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build
 from store.artifacts import Artifacts
 
 Progress = Callable[[int, int, float | None], None]  # steps done, steps in all, loss where there is one

@@ -26,7 +26,8 @@ from core.weights.model.generation import greedy
 from service.app.store import open_store
 from service.settings import DORMOUSE
 from service.weights.base_models import BaseModels
-from service.weights.projection import DeltaStore, build_verified, columns_of
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build_verified, columns_of
 from tests.core.weights import stock
 from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place, bases, place, prepared, state_of

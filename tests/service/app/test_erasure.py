@@ -27,7 +27,8 @@ from service.app.repository import MemoryRepository
 from service.app.store import Store, open_store
 from service.settings import Settings
 from service.weights.base_models import BaseModels
-from service.weights.projection import DeltaStore, build, columns_of
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build, columns_of
 from store.archive.exporting import export_archive
 from store.database.engine import reading
 from store.database.schema import data_keys

@@ -22,7 +22,8 @@ from core.weights.deltas.digest import weights_digest
 from hypnogram.client import CallFailed, Client, new_fact
 from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
-from service.weights.projection import DeltaStore, build
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build
 from store.log.verify import verify_log
 from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place, state_of, tell, work

@@ -18,7 +18,8 @@ from service.app.store import Store, open_store
 from service.executor.editor import Editor
 from service.executor.work import edit
 from service.weights.base_models import BaseModels
-from service.weights.projection import DeltaStore, build_verified
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build_verified
 from tests.prepared import QUICK, Place, start_sleep, state_of, tell, work
 
 # One night dissolves what its adapter says; its effect on everything else does not matter here.

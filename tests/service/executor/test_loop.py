@@ -26,8 +26,9 @@ from service.app.store import Store, open_store
 from service.executor.editor import Editor
 from service.executor.loop import Executor
 from service.weights.base_models import BaseModels
+from service.weights.delta_store import DeltaStore
 from service.weights.live_models import LiveModels
-from service.weights.projection import DeltaStore, build
+from service.weights.projection import build
 from store.database.executors import Executors
 from tests.core.samples import CREATED, PREPARED
 from tests.prepared import CAUSE, DEMO, Place, state_of, tell, work

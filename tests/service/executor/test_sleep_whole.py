@@ -26,8 +26,9 @@ from service.executor.loop import Executor
 from service.rpc.sleep.feed import span
 from service.rpc.sleep.report import report
 from service.weights.base_models import BaseModels
+from service.weights.delta_store import DeltaStore
 from service.weights.live_models import LiveModels
-from service.weights.projection import DeltaStore, build
+from service.weights.projection import build
 from store.clock import next_uuid
 from store.log.verify import verify_log
 from tests.prepared import CAUSE, DEMO, Place, state_of, work

@@ -19,7 +19,7 @@ from core.state.work import Inject, Withdraw, next_work
 from service.app.store import Store, open_store
 from service.executor.editor import Editor
 from service.weights.base_models import BaseModels
-from service.weights.projection import DeltaStore
+from service.weights.delta_store import DeltaStore
 from tests.prepared import DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
 from tests.service.executor.test_loop import rebuilt
 from tests.service.weights.test_replay import replay_in

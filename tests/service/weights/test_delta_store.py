@@ -15,8 +15,8 @@ from core.events.facts import Columns
 from core.ids import Digest, FactId
 from core.state.plan import Term
 from core.weights.deltas.fixed_point import Delta, encode, materialise, parts_of
-from service.weights import projection
-from service.weights.projection import DeltaStore
+from service.weights import delta_store
+from service.weights.delta_store import DeltaStore
 from store.artifacts import Artifacts
 from store.log.event_log import EventLog
 from store.sealing.delta_columns import extents
@@ -41,7 +41,7 @@ def term(delta: Digest, first: int, count: int, scale: float = 1.0) -> Term:
     return Term(delta=delta, first=first, count=count, scale=scale)
 
 
-def weights(chosen: list[projection.Chosen]) -> list[Tensor]:
+def weights(chosen: list[delta_store.Chosen]) -> list[Tensor]:
     return [materialise(torch.zeros(8, 5), parts_of(name, chosen)) for name in MODULES]
 
 
@@ -68,7 +68,7 @@ def test_sealed_columns_are_the_columns_bit_for_bit(deltas: DeltaStore, first: i
 
     chosen = deltas.columns([term(digest, first, count, 0.5)])
 
-    plain: list[projection.Chosen] = [(a_delta(), slice(first, first + count), 0.5)]
+    plain: list[delta_store.Chosen] = [(a_delta(), slice(first, first + count), 0.5)]
     for sealed, clear in zip(weights(chosen), weights(plain), strict=True):
         assert torch.equal(sealed, clear)
 
@@ -137,7 +137,7 @@ def test_an_artifact_is_read_once_while_there_is_room(
         deltas.columns([term(one, 0, 2), term(one, 3, 3), term(other, 0, 6)])
     assert read == [one, other]
 
-    monkeypatch.setattr(projection, "KEPT_BYTES", 1)
+    monkeypatch.setattr(delta_store, "KEPT_BYTES", 1)
     third = deltas.put(a_delta(3), owners())
     deltas.columns([term(digest, 0, 1) for digest in (third, one, third)])
     assert read == [one, other, third, one, third]

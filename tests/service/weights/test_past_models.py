@@ -18,9 +18,10 @@ from core.weights.model.editable_model import EditableModel
 from service.app.repository import MemoryRepository
 from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
+from service.weights.delta_store import DeltaStore
 from service.weights.live_models import LiveModels
 from service.weights.past_models import PastModels
-from service.weights.projection import DeltaStore, build_module
+from service.weights.projection import build_module
 from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place, state_of, tell, work
 from tests.store.given import throw_key_away

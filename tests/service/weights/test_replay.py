@@ -22,8 +22,8 @@ from service.app.repository import MemoryRepository
 from service.app.store import Store, open_store
 from service.executor.editor import Editor
 from service.weights.base_models import BaseModels
+from service.weights.delta_store import DeltaStore
 from service.weights.live_models import LiveModels
-from service.weights.projection import DeltaStore
 from service.weights.replay import ReplayReport
 from store.log.verify import named_artifacts, verify_log
 from tests.prepared import CAUSE, DEMO, Place, state_of, tell, work

@@ -12,7 +12,8 @@ from core.weights.evaluation.probes import Probe, run_probes
 from hypnogram.client import CallFailed
 from service.app.moments import Moment
 from service.weights.base_models import BaseModels
-from service.weights.projection import DeltaStore, build
+from service.weights.delta_store import DeltaStore
+from service.weights.projection import build
 from tests.prepared import DEMO, state_of, tell, work
 from tests.service.conftest import Running
 from tests.service.rpc.history.test_forks import TRIAL, served

@@ -16,7 +16,7 @@ from service.app import verification
 from service.app.repository import MemoryRepository
 from service.executor.editor import Editor
 from service.weights.base_models import BaseModels
-from service.weights.projection import DeltaStore
+from service.weights.delta_store import DeltaStore
 from store.log.verify import Report, named_artifacts, verify_log
 from tests.patience import PATIENCE
 from tests.prepared import CAUSE, DEMO, state_of, tell, work

@@ -1,0 +1,94 @@
+"""Describes a base model: what a new memory on it records, and where it is found after a move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from core.errors.base import ModelUnavailable
+from core.events.memory import BaseModel, MemoryCreated
+from core.hyperparameters import changed_hyperparameters
+from core.policy import changed_policy
+from core.weights.model import base_files
+from core.weights.model.profile import read_profile
+from service.settings import Settings
+from service.weights.base_models import BaseModels, same_files
+from store.artifacts import Artifacts
+
+
+def describe_base(
+    bases: BaseModels,
+    artifacts: Artifacts,
+    settings: Settings,
+    *,
+    name: str,
+    revision: str,
+    dtype: str,
+    quantization: str,
+    overrides: Mapping[str, float | int | bool],
+    sleep: Mapping[str, Any],
+    capacity: float | None,
+) -> MemoryCreated:
+    """Returns the first event of a new memory on a base model, which is loaded; its ordinary text becomes an artifact.
+
+    Args:
+        overrides: of the hyperparameters in the model's profile.
+        sleep: overrides of the sleep policy in the model's profile.
+
+    Raises:
+        ModelUnavailable: there is no such model, it does not load, or it comes without ordinary text.
+        InvalidField: a folder is given a revision.
+    """
+    name = base_files.recorded_name(name or settings.model_path, revision)
+    folder = base_files.find_model_folder(name, revision)
+    profile = read_profile(folder)
+    ordinary = _ordinary_text(settings, name, folder)
+    base = BaseModel(
+        name=name,
+        revision=revision,
+        digest=base_files.content_digest(folder),
+        dtype=dtype or "float32",
+        quantization=quantization or "none",
+        digest_rule=base_files.RULE,
+    )
+    modules = profile.modules or base_files.modules_in(folder)
+    model = bases.load(base, modules, folder)
+    if list(modules) != sorted(modules, key=model.block_of):
+        raise ModelUnavailable(f"the modules in the hypnogram.json of {name!r} are not in the order of their blocks")
+    return MemoryCreated(
+        base=base,
+        modules=model.modules,
+        key_width=model.key_width,
+        hyperparameters=changed_hyperparameters(profile.hyperparameters, overrides),
+        phrasebook=profile.phrasebook,
+        prefixes=profile.prefixes,
+        ordinary_text=artifacts.put(ordinary.read_bytes()),
+        capacity=profile.capacity if capacity is None else capacity,
+        seed=0,
+        keys_per_fact=profile.keys_per_fact,
+        sleep=changed_policy(profile.sleep, sleep, "sleep"),
+    )
+
+
+def moved_base(created: MemoryCreated, name: str, revision: str) -> str:
+    """Returns the name to record for the base of a memory that is found under `name` now.
+
+    Raises:
+        ModelUnavailable: there is no model of that name, or it is another one.
+        InvalidField: a folder is given a revision.
+    """
+    same_files(base_files.find_model_folder(name, revision), created.base)
+    return base_files.recorded_name(name, revision)
+
+
+def _ordinary_text(settings: Settings, name: str, folder: Path) -> Path:
+    """Returns the file of ordinary text: the one in the settings, or the one beside the model."""
+    ordinary = Path(settings.ordinary_text or folder / "ordinary.jsonl")
+    if not ordinary.is_file():
+        raise ModelUnavailable(
+            f"{name!r} comes without ordinary.jsonl, the text that edits must not change: put one beside its weights "
+            "or set HYPNOGRAM_ORDINARY_TEXT",
+            model=name,
+        )
+    return ordinary
