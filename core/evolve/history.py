@@ -76,7 +76,7 @@ def _retracted(draft: Draft, event: FactRetracted) -> None:
 
 
 def _retried(draft: Draft, event: FactRetried) -> None:
-    """Makes the work that failed for good pending again: to write, to withdraw or to erase the fact."""
+    """Makes the work on a fact that failed for good pending again: to write, withdraw or erase it."""
     if event.request:
         earlier = draft.requests.get(event.request)
         facts = (*earlier.facts, event.fact) if earlier else (event.fact,)
@@ -111,17 +111,14 @@ def _no_longer_live(draft: Draft, fact: FactId) -> None:
 
 
 def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:
-    """Marks a fact as withdrawn, by whichever of three ways the event's edit shows: none, its successor's, or its own.
-
-    The last of these is a counter-edit, whose columns stay in force.
-    """
+    """Marks a fact as withdrawn and records how it left the weights."""
     edit = draft.edits.get(event.edit) if event.edit is not None else None
-    if edit is None:
+    if edit is None:  # nothing was computed on top of its columns
         leave(draft, event.fact, Withdrawal.COLUMNS)
         draft.unchanged = None
-    elif all(columns.fact != event.fact for columns in edit.columns):
+    elif all(columns.fact != event.fact for columns in edit.columns):  # the edit of its successor
         leave(draft, event.fact, Withdrawal.SUPERSEDED)
-    else:
+    else:  # a counter-edit, whose columns are those of this fact and stay in force
         how = Withdrawal.COUNTER_EDIT
         draft.change(event.fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
         draft.pending_withdrawal.pop(event.fact, None)
