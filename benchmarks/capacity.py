@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.bench_memory import BenchMemory, bench_memory
-from benchmarks.people import Examiner, held_out, told_facts
-from benchmarks.summary import summary
+from benchmarks.support.bench_memory import BenchMemory, bench_memory
+from benchmarks.support.people import Examiner, held_out, told_facts
+from benchmarks.support.summary import summary
 from core.facts import Fact
 
 POINTS = (1, 2, 5, 10, 13, 14, 20, 30, 50, 100, 200)

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.bench_memory import Judge, fact_by_fact
-from benchmarks.people import held_out
 from benchmarks.sleep import nights
-from benchmarks.summary import summary
+from benchmarks.support.bench_memory import Judge, fact_by_fact
+from benchmarks.support.people import held_out
+from benchmarks.support.summary import summary
 from core.decide.commands import RecordAudit
 from core.policy import SleepPolicy, Training
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.bench_memory import bench_memory
-from benchmarks.people import Examiner, held_out, told_facts
-from benchmarks.summary import summary
+from benchmarks.support.bench_memory import bench_memory
+from benchmarks.support.people import Examiner, held_out, told_facts
+from benchmarks.support.summary import summary
 from core.facts import Fact
 from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.editable_model import EditableModel

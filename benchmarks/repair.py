@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import mean
 from typing import Any
 
-from benchmarks.bench_memory import BenchMemory, bench_memory
-from benchmarks.people import held_out, told_facts
+from benchmarks.support.bench_memory import BenchMemory, bench_memory
+from benchmarks.support.people import held_out, told_facts
 from core.facts import Fact
 from core.weights.evaluation.probes import Probe, run_probes
 

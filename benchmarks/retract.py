@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.bench_memory import BenchMemory, bench_memory
-from benchmarks.people import held_out, neighbours, strangers, told_facts
-from benchmarks.summary import summary
+from benchmarks.support.bench_memory import BenchMemory, bench_memory
+from benchmarks.support.people import held_out, neighbours, strangers, told_facts
+from benchmarks.support.summary import summary
 from core.facts import Fact
 from core.ids import FactId
 from core.weights.evaluation.audit import probes_of

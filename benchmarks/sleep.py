@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from benchmarks.bench_memory import BenchMemory, Judge, bench_memory, fact_by_fact
-from benchmarks.people import Examiner, held_out, told_facts
-from benchmarks.summary import summary
+from benchmarks.support.bench_memory import BenchMemory, Judge, bench_memory, fact_by_fact
+from benchmarks.support.people import Examiner, held_out, told_facts
+from benchmarks.support.summary import summary
 from core.events.sleep import AdapterTrained, FactsRescaled
 from core.policy import SleepPolicy
 from core.state.memory import Memory, Status

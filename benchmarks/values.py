@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from statistics import mean
 from typing import Any
 
-from benchmarks.bench_memory import bench_memory
-from benchmarks.people import held_out, told_facts
+from benchmarks.support.bench_memory import bench_memory
+from benchmarks.support.people import held_out, told_facts
 from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.memit.edit import solve_values
 from core.weights.model.contexts import contexts_of

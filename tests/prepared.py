@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.place import (
+from benchmarks.support.place import (
     CAUSE,
     DEMO,
     QUICK,
@@ -24,7 +24,7 @@ from benchmarks.place import (
     tell,
     work,
 )
-from benchmarks.tiny import make
+from benchmarks.support.tiny import make
 from core.weights.model.editable_model import EditableModel, load_model
 from service.app.store import open_store
 from service.settings import DORMOUSE

@@ -10,10 +10,10 @@ from pathlib import Path
 from random import Random
 from subprocess import Popen
 
-from benchmarks.children import ask, line_of, process
 from benchmarks.faults.tally import Tally
-from benchmarks.place import DEMO, Place, create, state_of, tell, work
-from benchmarks.tiny import make
+from benchmarks.support.place import DEMO, Place, create, state_of, tell, work
+from benchmarks.support.processes import ask, line_of, process
+from benchmarks.support.tiny import make
 from core.errors.base import HypnogramError
 from core.events.history import CheckpointMarked
 from core.ids import MemoryId

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from random import Random
 
-from benchmarks.place import BRIEF, Place, start_sleep, state_of, take_back, tell
+from benchmarks.support.place import BRIEF, Place, start_sleep, state_of, take_back, tell
 from core.ids import MemoryId
 from service.app.store import Store, open_store
 from service.executor.loop import Executor

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from hypnogram.v1 import memories_pb2
 
-from benchmarks.children import line_of, process
 from benchmarks.faults.tally import Tally
-from benchmarks.place import Place
-from benchmarks.tiny import make
+from benchmarks.support.place import Place
+from benchmarks.support.processes import line_of, process
+from benchmarks.support.tiny import make
 from core.events.facts import FactAdded
 from core.events.history import CheckpointMarked
 from core.ids import MemoryId

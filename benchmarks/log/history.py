@@ -15,9 +15,9 @@ from random import Random
 from statistics import mean
 from typing import Any
 
-from benchmarks.bench_memory import CAUSE, MEMORY, bench_memory, opened_in
 from benchmarks.log.servers import postgresql_database
-from benchmarks.people import told_facts
+from benchmarks.support.bench_memory import CAUSE, MEMORY, bench_memory, opened_in
+from benchmarks.support.people import told_facts
 from core.errors.base import DigestMismatch
 from core.errors.history import NothingToCompact
 from core.events.appends import continues

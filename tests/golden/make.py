@@ -21,7 +21,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.tiny import UNSAYABLE, make
+from benchmarks.support.tiny import UNSAYABLE, make
 from core.decide.commands import (
     CancelSleep,
     CreateMemory,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.tiny import make
+from benchmarks.support.tiny import make
 from core.facts import Fact
 from core.ids import FactId
 from core.weights.memit.closed_form import KeyConstraints

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
 
-from benchmarks.tiny import FAMILIES, make
+from benchmarks.support.tiny import FAMILIES, make
 from core.errors.archive import ExportExists
 from core.errors.base import Damaged, DigestMismatch, ModelUnavailable
 from core.events.memory import BaseModel

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.children import line_of, process
-from benchmarks.tiny import make
+from benchmarks.support.processes import line_of, process
+from benchmarks.support.tiny import make
 from core.events.history import CheckpointMarked
 from service.app.store import open_store
 from service.weights.base_models import BaseModels

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from benchmarks.tiny import make
+from benchmarks.support.tiny import make
 from core.events.memory import StatisticsPrepared
 from core.ids import MemoryId
 from core.weights.deltas.digest import weights_digest

@@ -15,7 +15,7 @@ from random import Random
 
 import pytest
 
-from benchmarks.children import line_of, process
+from benchmarks.support.processes import line_of, process
 from core.state.memory import Memory, Status
 from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest

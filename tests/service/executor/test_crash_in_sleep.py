@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from random import Random
 
-from benchmarks.children import line_of, process
-from benchmarks.place import BRIEF
+from benchmarks.support.place import BRIEF
+from benchmarks.support.processes import line_of, process
 from core.ids import FactId
 from core.state.memory import Memory
 from service.app.store import open_store

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.tiny import UNSAYABLE
+from benchmarks.support.tiny import UNSAYABLE
 from core.decide.commands import Command, RecordInjection
 from core.errors.base import StaleWork
 from core.events import Recorded

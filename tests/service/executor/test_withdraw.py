@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.tiny import UNSAYABLE
+from benchmarks.support.tiny import UNSAYABLE
 from core.decide.commands import RecordInjection, RecordWithdrawal
 from core.events.facts import EditComputed
 from core.events.history import FactWithdrawn

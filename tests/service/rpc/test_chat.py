@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypnogram.v1 import chat_pb2
 
-from benchmarks.tiny import TEMPLATE, make, tokenizer
+from benchmarks.support.tiny import TEMPLATE, make, tokenizer
 from core.errors.base import ArtifactMissing
 from core.errors.history import WordsErased
 from hypnogram.client import CallFailed, new_fact

@@ -13,7 +13,7 @@ import pytest
 import structlog
 from hypnogram.v1 import memories_pb2
 
-from benchmarks.tiny import make
+from benchmarks.support.tiny import make
 from core.errors.base import ModelUnavailable
 from core.events.memory import MemoryCreated
 from core.weights.model.base_files import content_digest

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 from hypnogram.v1 import memories_pb2
 
-from benchmarks.tiny import LLAMA, TEMPLATE, make
+from benchmarks.support.tiny import LLAMA, TEMPLATE, make
 from core.ids import MemoryId
 from core.weights.model import templates
 from hypnogram.client import CallFailed

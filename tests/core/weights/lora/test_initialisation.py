@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.tiny import HYPERPARAMETERS
+from benchmarks.support.tiny import HYPERPARAMETERS
 from core.weights.lora.initialisation import RESPONSE, directions
 from core.weights.memit.covariance import KeyCovariance, measure
 from core.weights.model.activations import capture

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from benchmarks.tiny import HYPERPARAMETERS
+from benchmarks.support.tiny import HYPERPARAMETERS
 from core.decide import decide
 from core.errors.base import CapacityReached
 from core.evolve import fold

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.tiny import HYPERPARAMETERS
+from benchmarks.support.tiny import HYPERPARAMETERS
 from core.weights.deltas.fixed_point import Delta, dense, materialise, parts_of
 from core.weights.memit.closed_form import KeyConstraints
 from core.weights.memit.counter_edit import Factors, answers, compute_counter_edit

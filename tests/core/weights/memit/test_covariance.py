@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.tiny import HYPERPARAMETERS, ORDINARY, make
+from benchmarks.support.tiny import HYPERPARAMETERS, ORDINARY, make
 from core.errors.base import Damaged, Unlearnable
 from core.weights.memit.covariance import RIDGE, KeyCovariance, measure, second_moments
 from core.weights.model.editable_model import EditableModel, load_model

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 import torch
 
-from benchmarks.tiny import HYPERPARAMETERS, UNSAYABLE
+from benchmarks.support.tiny import HYPERPARAMETERS, UNSAYABLE
 from core.errors.base import Unlearnable
 from core.facts import Fact
 from core.ids import FactId

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tiny import FAMILIES, make
+from benchmarks.support.tiny import FAMILIES, make
 from core.errors.base import ModelUnavailable
 from core.weights.model.base_files import content_digest, find_model_folder, modules_in
 from core.weights.model.editable_model import load_model

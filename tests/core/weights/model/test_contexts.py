@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.tiny import UNSAYABLE, tokenizer
+from benchmarks.support.tiny import UNSAYABLE, tokenizer
 from core.errors.base import Unlearnable
 from core.facts import Fact
 from core.weights.model.contexts import Context, contexts_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.tiny import INNER, WIDTH, make
+from benchmarks.support.tiny import INNER, WIDTH, make
 from core.errors.base import ModelUnavailable
 from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import EditableModel, load_model

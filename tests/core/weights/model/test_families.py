@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.tiny import BLOCKS, FAMILIES, HYPERPARAMETERS, INNER, WIDTH, make
+from benchmarks.support.tiny import BLOCKS, FAMILIES, HYPERPARAMETERS, INNER, WIDTH, make
 from core.errors.base import ModelUnavailable
 from core.weights.deltas.fixed_point import materialise, parts_of
 from core.weights.memit.edit import compute_edit

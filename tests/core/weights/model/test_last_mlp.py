@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.tiny import FAMILIES, make
+from benchmarks.support.tiny import FAMILIES, make
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.last_mlp import only_at

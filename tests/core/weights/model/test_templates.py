@@ -12,7 +12,7 @@ import pytest
 from jinja2 import TemplateError
 from transformers import AutoTokenizer
 
-from benchmarks.tiny import make
+from benchmarks.support.tiny import make
 from core.errors.base import ModelUnavailable
 from core.weights.model import templates
 from core.weights.model.templates import fill_in

@@ -1,0 +1,1 @@
+"""Shared by benchmarks, and by tests: memories to measure, people and facts, base models, processes, summaries."""
