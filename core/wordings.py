@@ -46,12 +46,12 @@ def joined(subject: str, relation: str) -> str:
     return f"{subject}{relation}" if relation.startswith(_APOSTROPHES) else f"{subject} {relation}"
 
 
-def own_wordings(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> Wordings:
+def generated_wordings(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> Wordings:
     """Returns the prompts that the memory makes for a fact that came without wordings."""
     return fitted(_words(relation, phrasebook).for_model(subject), object_)
 
 
-def are_own(fact: Fact, phrasebook: Phrasebook) -> bool:
+def are_generated(fact: Fact, phrasebook: Phrasebook) -> bool:
     """Whether the memory made the wordings of `fact`, by the rules of today or by those of earlier versions."""
     plain = _words(fact.relation, phrasebook).for_model(fact.subject)
     before = _completions(fact.relation).for_model(fact.subject)

@@ -15,7 +15,7 @@ from core.ids import Digest, FactId, MemoryId, SleepId
 from core.policy import SleepPolicy, Training
 from core.state.memory import Memory
 from core.state.work import next_work
-from core.wordings import own_wordings
+from core.wordings import generated_wordings
 from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.executor.loop import Executor
@@ -134,7 +134,7 @@ def _fact(state: Memory, subject: str, relation: str, object_: str) -> Fact:
         subject=subject,
         relation=relation,
         object=object_,
-        wordings=own_wordings(subject, relation, object_, state.created.phrasebook),
+        wordings=generated_wordings(subject, relation, object_, state.created.phrasebook),
     )
 
 

@@ -16,7 +16,7 @@ from core.ids import FactId
 from core.state.memory import Memory, Status, statement_key
 from core.state.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, still_owed
 from core.texts import sentence
-from core.wordings import are_own
+from core.wordings import are_generated
 
 
 def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
@@ -99,7 +99,7 @@ def _new_facts(memory: Memory, candidates: tuple[NewFact, ...]) -> list[NewFact]
 
 def _is_generated(memory: Memory, fact: Fact) -> bool:
     """Whether the memory made the prompts of `fact`."""
-    return are_own(fact, memory.created.phrasebook if memory.created is not None else {})
+    return are_generated(fact, memory.created.phrasebook if memory.created is not None else {})
 
 
 def _check_capacity(memory: Memory, new_facts: int) -> None:

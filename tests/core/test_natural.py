@@ -6,7 +6,7 @@ import pytest
 
 from core.facts import Wordings
 from core.natural import asked_by_people, natural_question
-from core.wordings import are_own, own_wordings, plain_words
+from core.wordings import are_generated, generated_wordings, plain_words
 from tests.core.samples import fact
 
 
@@ -40,7 +40,7 @@ def test_words_that_tell_none_are_left_alone(relation: str) -> None:
 
 @pytest.mark.parametrize("relation", ["likes", "works as a", "is reading"])
 def test_what_is_told_in_plain_words_is_written_and_measured_on_questions_of_people(relation: str) -> None:
-    words = own_wordings("Robin Smith", relation, "x", {})
+    words = generated_wordings("Robin Smith", relation, "x", {})
 
     for questions in (words.questions, words.probe_questions):
         assert questions
@@ -57,4 +57,4 @@ def test_plain_words_of_old_are_still_known_as_the_memorys_own() -> None:
         probe_questions=("Please finish: Robin Smith likes",),
     )
 
-    assert are_own(fact("fact-1", "Robin Smith", "likes", "hiking", old), {})
+    assert are_generated(fact("fact-1", "Robin Smith", "likes", "hiking", old), {})

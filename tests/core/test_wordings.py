@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.facts import RelationWords, Wordings
 from core.texts import closed
-from core.wordings import are_own, in_words, own_wordings, plain_words
+from core.wordings import are_generated, generated_wordings, in_words, plain_words
 from tests.core.samples import LIVES_IN, fact
 
 PLAYS = RelationWords(
@@ -42,7 +42,7 @@ BOOK = {
 
 
 def own(relation: str, object_: str, subject: str = "Tom Reed") -> Wordings:
-    return own_wordings(subject, relation, object_, BOOK)
+    return generated_wordings(subject, relation, object_, BOOK)
 
 
 def said(relation: str, object_: str, subject: str = "Tom Reed") -> list[str]:
@@ -168,11 +168,11 @@ def test_nothing_is_said_twice(relation: str, object_: str) -> None:
 
 @given(relation=st.sampled_from(RELATIONS), object_=st.sampled_from(OBJECTS))
 def test_the_words_a_memory_made_are_known_as_its_own(relation: str, object_: str) -> None:
-    assert are_own(fact("fact-1", "Tom Reed", relation, object_, own(relation, object_)), BOOK)
+    assert are_generated(fact("fact-1", "Tom Reed", relation, object_, own(relation, object_)), BOOK)
 
 
 def test_words_recorded_before_they_fitted_objects_are_known_as_the_memory_s_own() -> None:
-    assert are_own(fact("fact-1", "Tom Reed", "plays", "the cello", PLAYS.for_model("Tom Reed")), BOOK)
+    assert are_generated(fact("fact-1", "Tom Reed", "plays", "the cello", PLAYS.for_model("Tom Reed")), BOOK)
 
 
 @pytest.mark.parametrize(
@@ -183,4 +183,4 @@ def test_words_recorded_before_they_fitted_objects_are_known_as_the_memory_s_own
     ],
 )
 def test_words_of_a_client_are_not(given: Wordings) -> None:
-    assert not are_own(fact("fact-1", "Tom Reed", "plays", "the cello", given), BOOK)
+    assert not are_generated(fact("fact-1", "Tom Reed", "plays", "the cello", given), BOOK)

@@ -15,7 +15,7 @@ from core.events.codec import canonical
 from core.facts import Fact, Phrasebook, Source, Wordings
 from core.ids import Digest, FactId
 from core.texts import tidy
-from core.wordings import are_own, own_wordings
+from core.wordings import are_generated, generated_wordings
 from service.rpc.messages import requests
 
 
@@ -47,8 +47,8 @@ def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, phrasebook: Ph
     object_ = tidy(request.object)
     if request.HasField("wordings"):
         wordings = _given(request.wordings)
-    elif are_own(old, phrasebook):
-        wordings = own_wordings(old.subject, old.relation, object_, phrasebook)
+    elif are_generated(old, phrasebook):
+        wordings = generated_wordings(old.subject, old.relation, object_, phrasebook)
     else:
         wordings = old.wordings
     new = Fact(id=FactId(id_), subject=old.subject, relation=old.relation, object=object_, wordings=wordings)
@@ -69,7 +69,7 @@ def told_facts(
 
 def _told(new: facts_pb2.NewFact, phrasebook: Phrasebook, id_: str) -> Fact:
     subject, relation, object_ = tidy(new.subject), tidy(new.relation), tidy(new.object)
-    own = None if new.HasField("wordings") else own_wordings(subject, relation, object_, phrasebook)
+    own = None if new.HasField("wordings") else generated_wordings(subject, relation, object_, phrasebook)
     return Fact(
         id=FactId(id_), subject=subject, relation=relation, object=object_, wordings=own or _given(new.wordings)
     )

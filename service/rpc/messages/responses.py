@@ -23,7 +23,7 @@ from core.ids import FactId
 from core.state.memory import Checkpoint, Memory, Status, Withdrawal, learned
 from core.state.pressure import pressure
 from core.state.work import SleepStep, next_work
-from core.wordings import own_wordings
+from core.wordings import generated_wordings
 from service.app.lineage import Link
 from service.rpc.messages.policy import policy_message
 from store.database.executors import Duty, Execution
@@ -146,7 +146,7 @@ def added_message(
 ) -> facts_pb2.AddedFact:
     there = memory.facts[fact].fact
     book = memory.created.phrasebook if memory.created else {}
-    plain = own_wordings(there.subject, there.relation, there.object, {})
+    plain = generated_wordings(there.subject, there.relation, there.object, {})
     return facts_pb2.AddedFact(
         fact=fact_message(memory, fact),
         added=added,

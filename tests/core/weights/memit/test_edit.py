@@ -24,7 +24,7 @@ from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import greedy
 from core.weights.model.profile import read_profile
 from core.weights.model.reference_text import read_ordinary
-from core.wordings import own_wordings
+from core.wordings import generated_wordings
 from service.settings import DORMOUSE
 from tests.core.weights.conftest import fact, free
 from tests.prepared import EVERY
@@ -223,7 +223,7 @@ def test_facts_as_people_write_them_are_said_as_people_do(
     profile = read_profile(DORMOUSE)
     facts = []
     for who, relation, what, _, _ in told:
-        words = own_wordings(who, relation, what, profile.phrasebook)
+        words = generated_wordings(who, relation, what, profile.phrasebook)
         facts.append(Fact(id=FactId(who), subject=who, relation=relation, object=what, wordings=words))
 
     dormouse.install(
