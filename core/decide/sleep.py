@@ -25,6 +25,7 @@ from core.events.sleep import (
     FactsRescaled,
     NewScale,
     SleepCompleted,
+    SleepKind,
     SleepRolledBack,
     SleepStarted,
 )
@@ -53,7 +54,7 @@ def start(memory: Memory, command: StartSleep) -> tuple[Event, ...]:
     if not any(state.in_weights or state.carried_by_edit for state in memory.facts.values()):
         raise NotReady("no fact is in its weights yet, so there is nothing to sleep on; add facts first")
     check_policy(command.policy)
-    if command.kind == "sleep":  # a nap changes no stage
+    if command.kind == SleepKind.SLEEP:  # a nap changes no stage
         _check_stages(memory, command.policy)
     return (
         SleepStarted(
@@ -191,7 +192,7 @@ def record_end(memory: Memory, command: RecordEnd) -> tuple[Event, ...]:
     if harm is not None:
         return (_rolled_back(memory, sleep, *harm),)
     ended = memory.version + 1
-    rested = replace(memory, version=ended, slept=ended if sleep.started.kind == "sleep" else memory.slept)
+    rested = replace(memory, version=ended, slept=ended if sleep.started.kind == SleepKind.SLEEP else memory.slept)
     return (
         SleepCompleted(
             sleep=sleep.id,
@@ -229,7 +230,7 @@ def _remark(sleep: Sleep) -> str:
     """Returns the remark for the sleep report: which degraded facts are left, and why."""
     if not sleep.degraded:
         return ""
-    if sleep.started.kind == "nap":
+    if sleep.started.kind == SleepKind.NAP:
         return f"{len(sleep.degraded)} facts are degraded; a sleep would refresh them"
     used_up = sleep.refreshes >= sleep.policy.refreshes
     why = "more are not allowed" if used_up else "the last one made no progress"

@@ -8,10 +8,18 @@ paraphrases that its edit has not seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from core.ids import AdapterId, Digest, EditId, FactId, SleepId
 from core.policy import SleepPolicy
+
+
+class SleepKind(StrEnum):
+    """Values of `SleepStarted.kind`."""
+
+    SLEEP = "sleep"
+    NAP = "nap"  # an audit only, which does not change weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +27,7 @@ class SleepStarted:
     """A sleep or a nap began.
 
     Attributes:
-        kind: `sleep`; or `nap`, which is an audit only and does not change weights.
+        kind: a `SleepKind`.
         trigger: `client`, `pressure` or `schedule`.
         policy: all settings of the sleep, so that later changes of defaults do not affect it.
         seed: seed of everything drawn at random in the sleep.

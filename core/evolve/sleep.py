@@ -17,6 +17,7 @@ from core.events.sleep import (
     FactsRescaled,
     SleepCompleted,
     SleepEvent,
+    SleepKind,
     SleepRolledBack,
     SleepStarted,
 )
@@ -70,7 +71,7 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
                 draft.change(event.fact, status=Status.DISSOLVED)
             draft.sleep = replace(draft.asleep, dissolved=(*draft.asleep.dissolved, event.fact))
         case SleepCompleted():
-            draft.slept = draft.version if draft.asleep.started.kind == "sleep" else draft.slept
+            draft.slept = draft.version if draft.asleep.started.kind == SleepKind.SLEEP else draft.slept
             _wake(draft, completed=True, reason=event.remark)
         case SleepRolledBack():
             _roll_back(draft)

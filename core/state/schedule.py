@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.events.sleep import SleepKind
 from core.state.memory import Memory
 from core.state.pressure import pressure
 
@@ -29,11 +30,11 @@ class Due:
     """What is due.
 
     Attributes:
-        kind: `sleep` or `nap`.
+        kind: a sleep or a nap.
         trigger: `pressure` or `schedule`.
     """
 
-    kind: str
+    kind: SleepKind
     trigger: str
 
 
@@ -54,15 +55,15 @@ def due(memory: Memory, schedule: Schedule, hours_since_sleep: float, hours_sinc
         return None
     written = max((edit.version for edit in memory.edits.values()), default=0)
     last_night = max((night.ended for night in memory.nights.values()), default=0)
-    last_sleep = max((night.ended for night in memory.nights.values() if night.kind == "sleep"), default=0)
+    last_sleep = max((night.ended for night in memory.nights.values() if night.kind == SleepKind.SLEEP), default=0)
     unfinished = any(state.carried_by_edit or state.healthy is False for state in audited)
     now = pressure(memory).total
     if schedule.sleep_pressure and now >= schedule.sleep_pressure and written > last_sleep:
-        return Due(kind="sleep", trigger="pressure")
+        return Due(kind=SleepKind.SLEEP, trigger="pressure")
     if schedule.sleep_hours and hours_since_sleep >= schedule.sleep_hours and unfinished:
-        return Due(kind="sleep", trigger="schedule")
+        return Due(kind=SleepKind.SLEEP, trigger="schedule")
     if schedule.nap_pressure and now >= schedule.nap_pressure and written > last_night:
-        return Due(kind="nap", trigger="pressure")
+        return Due(kind=SleepKind.NAP, trigger="pressure")
     if schedule.nap_hours and hours_since_nap >= schedule.nap_hours and memory.version > last_night:
-        return Due(kind="nap", trigger="schedule")
+        return Due(kind=SleepKind.NAP, trigger="schedule")
     return None

@@ -16,7 +16,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from core.events.sleep import ControlsMeasured, FactAudited, SleepStarted
+from core.events.sleep import ControlsMeasured, FactAudited, SleepKind, SleepStarted
 from core.ids import FactId, SleepId
 from core.policy import SleepPolicy
 
@@ -128,7 +128,7 @@ class Sleep:
         """Returns the next step; `candidates` are the facts that an edit carries and that do not await withdrawal."""
         if not self.audited:
             return Step.AUDIT
-        if self.started.kind == "nap":
+        if self.started.kind == SleepKind.NAP:
             return Step.END
         if self._worth_refreshing():
             return Step.REFRESH

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from core.events.sleep import SleepKind
 from core.evolve import fold
 from core.ids import SleepId
 from core.state.memory import NOTHING, Memory
@@ -34,8 +35,8 @@ SLEEPY = Schedule(sleep_pressure=0.25)
 NAPPY = Schedule(nap_pressure=0.25)
 NIGHTLY = Schedule(sleep_hours=24.0)
 HOURLY = Schedule(nap_hours=1.0)
-BY_PRESSURE = Due(kind="sleep", trigger="pressure")
-BY_CLOCK = Due(kind="sleep", trigger="schedule")
+BY_PRESSURE = Due(kind=SleepKind.SLEEP, trigger="pressure")
+BY_CLOCK = Due(kind=SleepKind.SLEEP, trigger="schedule")
 
 
 def asked(memory: Memory, schedule: Schedule, sleep: float = 1000.0, nap: float = 1000.0) -> Due | None:
@@ -76,7 +77,7 @@ def test_pressure_at_the_threshold_suffices(schedule: Schedule) -> None:
 
     found = asked(AWAKE, schedule, sleep=0.0, nap=0.0)
 
-    assert found == Due(kind="sleep" if schedule is SLEEPY else "nap", trigger="pressure")
+    assert found == Due(kind=SleepKind.SLEEP if schedule is SLEEPY else SleepKind.NAP, trigger="pressure")
     assert asked(replace(AWAKE, crowding=0.12), schedule) is None
 
 
@@ -85,7 +86,7 @@ def test_a_sleep_goes_before_a_nap() -> None:
 
     assert asked(AWAKE, both) == BY_PRESSURE
     assert asked(replace(AWAKE, crowding=0.0625), both) == BY_CLOCK
-    assert asked(replace(AWAKE, crowding=0.0625), both, sleep=1.0) == Due(kind="nap", trigger="pressure")
+    assert asked(replace(AWAKE, crowding=0.0625), both, sleep=1.0) == Due(kind=SleepKind.NAP, trigger="pressure")
 
 
 @pytest.mark.parametrize(
@@ -145,10 +146,10 @@ def test_no_sleep_is_due_by_the_clock_when_all_is_dissolved_and_well() -> None:
 
 def test_a_nap_is_due_when_as_many_hours_have_passed() -> None:
     assert asked(AWAKE, HOURLY, nap=0.9) is None
-    assert asked(AWAKE, HOURLY, nap=1.0, sleep=0.0) == Due(kind="nap", trigger="schedule")
+    assert asked(AWAKE, HOURLY, nap=1.0, sleep=0.0) == Due(kind=SleepKind.NAP, trigger="schedule")
 
 
 def test_no_nap_is_due_by_the_clock_when_nothing_happened_since_the_last_night() -> None:
     for memory in (nap(AWAKE), night(AWAKE), nap(dissolved(*FACTS)), nap(awake(ARIA))):
         assert asked(memory, HOURLY) is None
-        assert asked(write(memory), HOURLY) == Due(kind="nap", trigger="schedule")
+        assert asked(write(memory), HOURLY) == Due(kind=SleepKind.NAP, trigger="schedule")
