@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+import benchmarks
 from service.cli import options
 from service.cli.output import print_json, print_table
 from service.terminal.spinner import progress
@@ -155,7 +156,7 @@ def _run(name: str, json: bool, **options_: Any) -> None:
     """Prints the last of the documents that a benchmark yields as it goes: stopped, what it had measured until then."""
     document: dict[str, Any] | None = None
     with stopped_by_signals(lambda: _print_stopped(document, json)), progress(quiet=False) as bar:
-        for so_far in importlib.import_module(f"benchmarks.{name}").run(progress=bar, **options_):
+        for so_far in importlib.import_module(f"{benchmarks.__name__}.{name}").run(progress=bar, **options_):
             document = so_far
     assert document is not None
     _print(document, json)
