@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh clone: they need Python 3.11 or newer, make, and PyPI.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants lint types contracts generate check-generated migrations-check dormouse clean
+.PHONY: help setup demo test mutants lint types contracts drawing generate check-generated migrations-check dormouse clean
 
 BIN := .venv/bin
 STEADY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 OMP_WAIT_POLICY=PASSIVE
@@ -26,8 +26,12 @@ lint: .venv/.installed-dev  ## Check style and format
 types: .venv/.installed-dev  ## Check types, strictly
 	@$(BIN)/mypy
 
-contracts: .venv/.installed-dev  ## Check that imports point inwards
+contracts: .venv/.installed-dev  ## Check that imports point inwards, and that their drawing is fresh
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python .ci/draw_imports.py --check
+
+drawing: .venv/.installed-dev  ## Draw the imports into ARCHITECTURE.md
+	@$(BIN)/python .ci/draw_imports.py
 
 generate: .venv/.installed-dev  ## Make proto/hypnogram/v1/*.py from the .proto files
 	@$(BIN)/python -m proto.generate
