@@ -55,7 +55,8 @@ class SleepPolicy:
         rehearsed: largest number of dissolved facts in one training.
         texts: number of rehearsed texts of each kind in one training.
         perplexity_limit: largest relative growth of held-out perplexity in one sleep.
-        neighbours_limit, strangers_limit: share of these questions whose answers a sleep must not change (locality).
+        neighbours_limit, strangers_limit: 1 minus the largest drop, in one sleep, of the share of these questions that
+            are answered as the base model does (locality).
         recall_limit: share of the facts healthy before the sleep that must be healthy after it; the allowed loss is
             rounded up to whole facts.
         restful: number of versions without sleep after which age alone makes the pressure 1.
@@ -101,6 +102,7 @@ def changed_policy(policy: SleepPolicy, given: Mapping[str, Any], path: str) -> 
 
 
 def _changed(values: Any, given: object, path: str) -> Any:
+    """Returns the dataclass `values` with the values of `given`, checked for existence and type only."""
     if not isinstance(given, Mapping):
         raise InvalidField(path, "is not an object")
     names = [attribute.name for attribute in fields(values)]

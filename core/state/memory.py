@@ -42,7 +42,7 @@ class FactState:
     """A fact and its status.
 
     Attributes:
-        added: version that added it.
+        added: version of its FactAdded.
         stage, scale: stage in the dissolution schedule, and share of its columns in the weights, 0 to 1.
         edits: edits whose columns carry this fact, at `scale`; for a withdrawn fact, its counter-edit.
         failures, failure: number of failed attempts at its pending work, and the message of the last one.
@@ -84,7 +84,7 @@ class FactState:
 
     @property
     def carried_by_edit(self) -> bool:
-        """Whether sleeps dissolve its edit or counter-edit, for which they need its words to probe it.
+        """Whether an edit or counter-edit carries it and a sleep can probe it, for which it needs the fact's words.
 
         A withdrawn fact that is to be erased does not count, because its words may be gone before the log says so.
         """

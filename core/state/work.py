@@ -51,7 +51,7 @@ class SleepStep:
 
     @property
     def name(self) -> str:
-        """The name of the step, as `WorkFailed` records it."""
+        """Name of the step, as `WorkFailed` records it."""
         return self.step.value
 
 
@@ -114,7 +114,7 @@ def next_work(memory: Memory) -> Work | None:
     batch: list[FactId] = []
     for fact in memory.pending:
         failures = memory.facts[fact].failures
-        if failures:
+        if failures:  # tried alone, after those before it
             if not batch:
                 return Inject(facts=(fact,), weights=memory.weights, attempt=failures + 1)
             break
