@@ -1,1 +1,1 @@
-"""The mathematics on tensors: exact deltas, writing facts, probes. No SQL, no gRPC."""
+"""The mathematics on tensors: exact deltas, edits, adapters, probes. Without SQL and gRPC."""

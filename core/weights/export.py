@@ -1,20 +1,20 @@
-"""A memory's weights at one version as folders that stock tools load: a PEFT adapter, or a merged model.
+"""Writes a memory's weights at a version as folders that stock tools load: a PEFT adapter, or a merged model.
 
-The adapter says `W0 + B A` with the columns in force as they are: a column of U is an integer vector of at most 15 bits
+The adapter is `W0 + B A` with the columns in force as they are: a column of U is an integer vector of at most 15 bits
 (already scaled, see `fixed_point.scaled`) times a power of two, and so is one of V. float32 holds both exactly,
 so the adapter loses nothing. What differs is when rounding happens. The memory rounds `W0 + U V^T` once, to its own
 dtype; peft keeps the two apart and adds `W0 x` and `B (A x)` for each input, in float32.
 
-Measured on dormouse with four facts (12 columns, 44 prompts in told and untold words, logits up to 19), stock peft
-against the memory, the base loaded in the memory's dtype. For float32 peft was in a process of its own; float16 and
-bfloat16 were measured in one process:
+Measured on dormouse with four facts (12 columns, 44 prompts in wordings of the edit and in others, logits up to 19),
+stock peft against the memory, the base loaded in the memory's dtype. For float32 peft ran in a separate process;
+float16 and bfloat16 were measured in the same one:
 
     dtype       largest difference of a logit    equal greedy answers
     float32     4e-6                             44 of 44
     float16     8e-3                             44 of 44
     bfloat16    6e-2                             44 of 44
 
-In the short dtypes the adapter is the more exact of the two, as its sum is not rounded to 8 or 11 bits.
+In the short dtypes the adapter is the more exact of the two, because its sum is not rounded to 8 or 11 bits.
 
 The merged folder holds the memory's own weights: its edited modules are equal bit for bit in the memory's dtype.
 """
@@ -44,7 +44,7 @@ from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta, ScaledColumns, parts_of, scaled
 from core.weights.model.editable_model import EditableModel
 
-NOTE = "exported.json"  # the side file that says what an export was made from; stock tools pass it by
+NOTE = "exported.json"  # the side file that says what an export was made from; stock tools ignore it
 LARGEST = float(torch.finfo(torch.float32).max)
 
 
@@ -53,7 +53,8 @@ class Origin:
     """What an export is made from.
 
     Attributes:
-        plan: digest of the plan in force at `version`; `weights`: of the edited modules there.
+        plan: digest of the plan in force at `version`.
+        weights: digest of the edited modules there.
     """
 
     memory: MemoryId
@@ -68,13 +69,12 @@ def export_adapter(
 ) -> int:
     """Writes a LoRA adapter that stock `peft` loads on the same base model; returns its rank.
 
-    The rank is the number of columns in force, alpha is equal to it, so that peft's scaling is 1. Where nothing is in
-    force, as in a memory that was told nothing, the adapter is of rank 1 and zero: every version has an adapter that
-    loads, and this one changes nothing.
+    The rank is the number of columns in force; alpha is equal to it, so that peft's scaling is 1. Where no columns are
+    in force, as in a memory without facts, the adapter is zero and of rank 1, so that every version has one that loads.
 
     Args:
-        folder: is created; `adapter_config.json`, `adapter_model.safetensors` and `exported.json` are its files.
-        subject: the base model; only its modules' names, shapes and kinds are looked at.
+        folder: is created with `adapter_config.json`, `adapter_model.safetensors` and `exported.json`.
+        model: the base model; only its modules' names, shapes and kinds are looked at.
         columns: the plan's terms: delta, columns of it, scale. As `fixed_point.parts_of` takes them.
 
     Raises:
@@ -99,21 +99,21 @@ def export_merged(folder: Path, model: EditableModel, weights: Mapping[str, Tens
     """Writes a Hugging Face folder of the whole model with `weights` in it, in the memory's dtype.
 
     Args:
-        folder: is created; configuration, generation configuration, tokenizer, safetensors, `exported.json`.
-        subject: the base model, not quantized; its live weights are neither used nor changed. Of a quantized memory
+        folder: is created with configuration, generation configuration, tokenizer, safetensors and `exported.json`.
+        model: the base model, not quantized; its live weights are neither used nor changed. Of a quantized memory
             load the base again without quantization: its edited modules are the same.
         weights: module -> W [d_out, d_in], as the plan builds them.
 
     Raises:
         ExportExists: `folder` is there already.
         DigestMismatch: `weights` are not those of `origin`.
-        ModelUnavailable: `subject` is quantized.
+        ModelUnavailable: `model` is quantized.
     """
     if getattr(model.network, "hf_quantizer", None) is not None:
         raise ModelUnavailable("a quantized model cannot be merged: load the base model without quantization")
-    found = weights_digest({module: weights[module] for module in model.modules})
-    if found != origin.weights:
-        raise DigestMismatch(origin.version, origin.weights, found)
+    digest = weights_digest({module: weights[module] for module in model.modules})
+    if digest != origin.weights:
+        raise DigestMismatch(origin.version, origin.weights, digest)
     with _new_folder(folder) as made:
         state = dict(model.network.state_dict())
         for module in model.modules:
@@ -125,7 +125,7 @@ def export_merged(folder: Path, model: EditableModel, weights: Mapping[str, Tens
 
 
 def _configuration(model: EditableModel, rank: int, base: BaseModel) -> dict[str, Any]:
-    """What peft has to know; everything else is its default, in every version of it."""
+    """Returns the settings of peft; all others are its defaults, in every version of it."""
     turned = {isinstance(model.network.get_submodule(module), Conv1D) for module in model.modules}
     return {
         "peft_type": "LORA",
@@ -143,7 +143,7 @@ def _configuration(model: EditableModel, rank: int, base: BaseModel) -> dict[str
 
 
 def _factors(parts: Sequence[ScaledColumns]) -> tuple[Tensor | None, Tensor | None]:
-    """A [n, d_in] and B [d_out, n] in float32, exactly `scale * V^T` and U; None where there are no columns."""
+    """Returns A [n, d_in] and B [d_out, n] in float32, exactly `scale * V^T` and U; None where there are no columns."""
     if not parts:
         return None, None
     u = torch.cat([torch.ldexp(scaled(u.mantissa, scale), u.exponent.double()) for u, _, scale in parts], dim=1)
@@ -154,7 +154,7 @@ def _factors(parts: Sequence[ScaledColumns]) -> tuple[Tensor | None, Tensor | No
 
 
 def _padded(factor: Tensor | None, shape: tuple[int, int]) -> Tensor:
-    """`factor` with zeros to the right and below: a delta need not touch every module."""
+    """Returns `factor` padded with zeros to `shape`, because a delta need not change every module."""
     whole = torch.zeros(shape)
     if factor is not None:
         whole[: factor.shape[0], : factor.shape[1]] = factor
@@ -167,7 +167,7 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """A sibling that becomes `folder` once the block has ended well; otherwise nothing is left of it."""
+    """Yields a folder beside `folder` that is renamed to it when the block ends well, and removed otherwise."""
     if os.path.lexists(folder):
         raise ExportExists(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -180,7 +180,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())
         try:
             made.rename(folder)
-        except OSError as error:  # somebody else was faster
+        except OSError as error:  # another process was faster
             raise ExportExists(folder) from error
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The digest of a model's edited weights: a Merkle root over modules."""
+"""Computes the digest of a model's edited weights: a Merkle root over modules."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from core.ids import Digest
 
 
 def module_digest(name: str, weight: Tensor) -> bytes:
-    """SHA-256 of one leaf: name, dtype, shape and the little-endian bytes of [d_out, d_in]."""
+    """Returns SHA-256 of one leaf: name, dtype, shape and the little-endian bytes of [d_out, d_in]."""
     hasher = hashlib.sha256(f"{name}|{weight.dtype}|{tuple(weight.shape)}|".encode())
     hasher.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
     return hasher.digest()
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> Digest:
-    """SHA-256 over the leaves in the order of the modules' names."""
+    """Returns SHA-256 over the leaves in the order of the modules' names."""
     root = hashlib.sha256()
     for name in sorted(weights):
         root.update(module_digest(name, weights[name]))

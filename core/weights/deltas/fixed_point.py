@@ -1,4 +1,4 @@
-"""Deltas as integers, so that a sum of them has one value on every machine.
+"""Holds deltas as integers, so that a sum of them has one value on every machine.
 
 A delta changes a module's weight by `U V^T`, one rank-1 term per column. Each column of U and of V is stored as int16
 mantissas with one power-of-two exponent. The weight at a plan is
@@ -50,14 +50,15 @@ class Factor:
     exponent: Tensor
 
     def select(self, columns: slice) -> Factor:
+        """Returns some of the columns."""
         return Factor(self.mantissa[:, columns], self.exponent[columns])
 
-    def beside(self, other: Factor) -> Factor:
-        """These columns, then those of `other`."""
-        return Factor(torch.cat([self.mantissa, other.mantissa], dim=1), torch.cat([self.exponent, other.exponent]))
+    def beside(self, right: Factor) -> Factor:
+        """Returns these columns, then those of `right`."""
+        return Factor(torch.cat([self.mantissa, right.mantissa], dim=1), torch.cat([self.exponent, right.exponent]))
 
     def to_float(self) -> Tensor:
-        """[rows, n] float64, exact."""
+        """Returns [rows, n] float64, exactly."""
         return torch.ldexp(self.mantissa.double(), self.exponent.double())
 
 
@@ -74,14 +75,15 @@ class Delta:
 
     @property
     def columns(self) -> int:
-        """n, the same in every module."""
+        """Number of columns n, the same in every module."""
         return max((u.mantissa.shape[1] for u, _ in self.factors.values()), default=0)
 
     def select(self, columns: slice) -> Delta:
+        """Returns some of the columns, in every module."""
         return Delta({module: (u.select(columns), v.select(columns)) for module, (u, v) in self.factors.items()})
 
     def to_bytes(self) -> bytes:
-        """A safetensors file; equal deltas give equal bytes."""
+        """Returns a safetensors file; equal deltas give equal bytes."""
         tensors: dict[str, Tensor] = {}
         for module in sorted(self.factors):
             for name, factor in zip("uv", self.factors[module], strict=True):
@@ -91,7 +93,7 @@ class Delta:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Delta:
-        """Raises Damaged when `data` is no delta of this format."""
+        """Reads what `to_bytes` wrote. Raises Damaged for anything else."""
         try:
             length = int.from_bytes(data[:8], "little")
             metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
@@ -112,7 +114,7 @@ def _factor(tensors: Mapping[str, Tensor], module: str, name: str) -> Factor:
 
 
 def encode(columns: Tensor) -> Factor:
-    """The nearest columns on the grid.
+    """Rounds columns to the nearest ones on the grid.
 
     Args:
         columns: [rows, n], finite.
@@ -123,7 +125,7 @@ def encode(columns: Tensor) -> Factor:
     values = columns.detach().double().cpu()
     if not torch.isfinite(values).all():
         raise Unlearnable("an edit has a value that is not finite: its optimisation diverged")
-    largest = values.abs().amax(dim=0)
+    largest = values.abs().amax(dim=0)  # [n]
     exponent = torch.frexp(largest).exponent.long() - 15  # largest < 2^(exponent + 15)
     mantissa = torch.ldexp(values, -exponent.double()).round()
     overflow = mantissa.abs().amax(dim=0) > MANTISSA  # 32767.5 and above rounds to 32768
@@ -134,17 +136,17 @@ def encode(columns: Tensor) -> Factor:
 
 
 def scaled(mantissa: Tensor, scale: float) -> Tensor:
-    """Point 1 of the module's text: [rows, n] float64 integers nearest to `scale * mantissa`, ties to even."""
+    """Returns [rows, n] float64 integers nearest to `scale * mantissa`, ties to even: point 1 of the module's text."""
     if not 0.0 <= scale <= 1.0:
         raise ValueError(f"scale {scale} is outside 0..1")
     return (mantissa.double() * scale).round()
 
 
-ScaledColumns = tuple[Factor, Factor, float]  # U, V, scale
+ScaledColumns = tuple[Factor, Factor, float]  # U [d_out, n], V [d_in, n], scale 0..1
 
 
 def materialise(base: Tensor, parts: Iterable[ScaledColumns], chunk: int = 4096) -> Tensor:
-    """The module's weight: base plus the scaled parts, rounded once (see the module's text).
+    """Builds a module's weight: base plus scaled columns, rounded once (see the text at the top).
 
     Args:
         base: W0 [d_out, d_in] in the weight's dtype, on the device where the sum is to be made.
@@ -168,21 +170,21 @@ def materialise(base: Tensor, parts: Iterable[ScaledColumns], chunk: int = 4096)
             raise Damaged(f"{len(columns)} columns share an exponent, more than {MAX_COLUMNS} cannot be added exactly")
         group = torch.zeros_like(total)
         for start in range(0, len(columns), chunk):
-            some = columns[start : start + chunk]
-            group += m[:, some] @ n[:, some].T
+            at_once = columns[start : start + chunk]
+            group += m[:, at_once] @ n[:, at_once].T  # integers below 2^53: exact in any order
         total += group * 2.0**exponent
     return (total + base.double()).to(base.dtype)
 
 
 def dense(parts: Iterable[ScaledColumns]) -> tuple[Tensor, Tensor]:
-    """U [d_out, n] with the scales in it and V [d_in, n] of `parts`, of which there is one at least; float64."""
+    """Returns U [d_out, n], scaled, and V [d_in, n] of `parts`, of which there is at least one; float64."""
     chosen = list(parts)
     u = torch.cat([scaled(u.mantissa, scale) * 2.0 ** u.exponent.double() for u, _, scale in chosen], dim=1)
     return u, torch.cat([v.to_float() for _, v, _ in chosen], dim=1)
 
 
 def parts_of(module: str, deltas: Sequence[tuple[Delta, slice, float]]) -> list[ScaledColumns]:
-    """The parts that some columns of some deltas add to `module`."""
+    """Returns what `deltas` (delta, columns of it, scale) add to `module`."""
     return [
         (delta.factors[module][0].select(columns), delta.factors[module][1].select(columns), scale)
         for delta, columns, scale in deltas

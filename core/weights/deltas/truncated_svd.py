@@ -1,8 +1,8 @@
-"""One delta of few columns in the place of several: the truncated singular value decomposition of their sum.
+"""Replaces several deltas by one of few columns: the truncated singular value decomposition of their sum.
 
 The sum U V^T of n columns is never formed: with U = Q_u R_u and V = Q_v R_v its singular values are those of the small
-R_u R_v^T, and its singular vectors those of that matrix behind Q_u and Q_v. Leaving out all but the r largest values is
-the nearest sum of r columns there is, and the norm of what is left out is the distance (Eckart, Young 1936).
+R_u R_v^T, and its singular vectors are Q_u and Q_v times those of that matrix. The r largest values give the nearest
+sum of r columns there is, and the norm of the others is its distance (Eckart, Young 1936).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from core.weights.deltas.fixed_point import Delta, ScaledColumns, encode
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """A sum of columns as `left @ diag(values) @ right.T`, all float64.
+    """The sum of columns `left @ diag(values) @ right.T`, all float64.
 
     Attributes:
         left: [d_out, k] orthonormal columns.
-        values: [k], falling.
+        values: [k], in descending order.
         right: [d_in, k] orthonormal columns.
     """
 
@@ -31,13 +31,15 @@ class Spectrum:
     right: Tensor
 
     def needed(self, distance: float) -> int:
-        """The fewest columns whose sum is at most `distance` away, in the Frobenius norm."""
-        squares = self.values.square().flip(0).cumsum(0).flip(0)  # [k], of what leaving out from here on costs
+        """Returns the least number of columns whose sum is at most `distance` away, in the Frobenius norm."""
+        squares = (
+            self.values.square().flip(0).cumsum(0).flip(0)
+        )  # [k], squared distance when values from here on are left out
         return int((squares > distance**2).sum())
 
 
 def spectrum(parts: Sequence[ScaledColumns]) -> Spectrum:
-    """Of the sum of `parts` of one module. Cost O((d_out + d_in) n^2 + n^3) for n columns."""
+    """Decomposes the sum of `parts` of one module. Cost O((d_out + d_in) n^2 + n^3) for n columns."""
     u = torch.cat([u.to_float() * scale for u, _, scale in parts], dim=1)
     v = torch.cat([v.to_float() for _, v, _ in parts], dim=1)
     (left, up), (right, down) = torch.linalg.qr(u), torch.linalg.qr(v)
@@ -46,12 +48,12 @@ def spectrum(parts: Sequence[ScaledColumns]) -> Spectrum:
 
 
 def truncated(sums: Mapping[str, Spectrum], rank: int) -> Delta:
-    """The nearest sums of `rank` columns; of zeros where a module has fewer. Values are shared by both factors."""
+    """Returns the nearest sums of `rank` columns, padded with zeros; each factor gets the root of the values."""
     factors = {}
-    for module, found in sums.items():
-        root = found.values[:rank].sqrt()
+    for module, decomposed in sums.items():
+        root = decomposed.values[:rank].sqrt()
         missing = (0, rank - len(root))
-        up, down = found.left[:, :rank] * root, found.right[:, :rank] * root
+        up, down = decomposed.left[:, :rank] * root, decomposed.right[:, :rank] * root
         factors[module] = (
             encode(torch.nn.functional.pad(up, missing)),
             encode(torch.nn.functional.pad(down, missing)),

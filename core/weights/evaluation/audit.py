@@ -1,8 +1,12 @@
-"""Audits: what the live model says when it is asked about facts, and about what nobody told it."""
+"""Audits facts: what the live model says to probes of each fact and to questions that no fact answers.
+
+Probes in the wordings of the edit measure efficacy, those in other wordings generalization (`raw-unseen`,
+`chat-unseen`); unanswered questions about a fact's subject measure locality (`untold`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,14 +23,20 @@ from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import greedy
 from core.weights.model.reference_text import OrdinaryText
 
-HELD_OUT = 5  # one ordinary text in so many is a control and is never rehearsed
+HELD_OUT = 5  # one ordinary text in this many is a control and never rehearsed
 BATCH = 64
 UNTOLD = "untold"
 
 
 @dataclass(frozen=True, slots=True)
 class Ordinary:
-    """Ordinary text, either what controls are taken from or what may be rehearsed."""
+    """Token ids of ordinary text, either what controls are taken from or what may be rehearsed.
+
+    Attributes:
+        whole: documents and chats; perplexity is measured on them.
+        strangers: questions that the base model answers with "I do not know": locality.
+        neighbours: prompts about what the base model knows: locality.
+    """
 
     whole: list[list[int]]
     strangers: list[list[int]]
@@ -34,25 +44,26 @@ class Ordinary:
 
 
 def documents(held_out: Ordinary, text: OrdinaryText) -> list[list[int]]:
-    """Those of `held_out` that are no chats, if there are any.
+    """Returns the texts of `held_out` that are not chats, if there are any; all of them otherwise.
 
-    A chat holds words of a user, which a model need not have learned to predict: their perplexity is large and loose.
+    Chats are left out because they hold words of a user, which a model need not predict: their perplexity is large and
+    noisy.
     """
-    written = {tuple(one) for one in text.documents}
-    return [one for one in held_out.whole if tuple(one) in written] or held_out.whole
+    not_chats = {tuple(ids) for ids in text.documents}
+    return [ids for ids in held_out.whole if tuple(ids) in not_chats] or held_out.whole
 
 
 def split(text: OrdinaryText) -> tuple[Ordinary, Ordinary]:
-    """What controls are taken from, and what may be rehearsed: no text is both."""
+    """Splits ordinary text into what controls are taken from and what may be rehearsed; no text is both."""
     groups = (text.whole, text.abstentions, text.recalls)
     return (
-        Ordinary(*([one for number, one in enumerate(group) if not number % HELD_OUT] for group in groups)),
-        Ordinary(*([one for number, one in enumerate(group) if number % HELD_OUT] for group in groups)),
+        Ordinary(*([ids for number, ids in enumerate(group) if not number % HELD_OUT] for group in groups)),
+        Ordinary(*([ids for number, ids in enumerate(group) if number % HELD_OUT] for group in groups)),
     )
 
 
 class BaseAnswers:
-    """What the pristine model answers; asked once for each question, as it never changes."""
+    """The base model's answers, generated once for each prompt because the base model never changes."""
 
     def __init__(self, model: EditableModel) -> None:
         self._model = model
@@ -60,6 +71,7 @@ class BaseAnswers:
         self._continued: dict[tuple[int, ...], str] = {}
 
     def answers(self, probes: Sequence[Probe]) -> list[str]:
+        """Returns what the base model says to each of `probes`."""
         new = [probe for probe in dict.fromkeys(probes) if probe not in self._answers]
         if new:
             with self._model.with_weights(self._model.base_weights):
@@ -67,7 +79,7 @@ class BaseAnswers:
         return [self._answers[probe] for probe in probes]
 
     def continued(self, prompts: Sequence[Sequence[int]]) -> list[str]:
-        """What it says after each of `prompts` (token ids), up to the end of the sentence."""
+        """Returns how the base model continues each of `prompts` (token ids), up to the end of the sentence."""
         keys = [tuple(prompt) for prompt in prompts]
         new = [key for key in dict.fromkeys(keys) if key not in self._continued]
         if new:
@@ -77,9 +89,10 @@ class BaseAnswers:
 
 
 def probes_of(fact: Fact, each: int) -> list[tuple[str, Probe]]:
-    """Pathways and probes: at most `each` raw and chat, of the wordings it is written on and of those it is not.
+    """Returns pathways and probes: at most `each` raw and chat, in wordings of the edit and in held-out ones.
 
-    Commands to complete a sentence are no evidence that questions are answered: they are asked where nothing else is.
+    Commands to complete a sentence are used only where there are no questions, because they do not show that questions
+    are answered.
     """
     wordings = fact.wordings
     questions = asked_by_people(wordings.questions) or wordings.questions
@@ -94,71 +107,104 @@ def probes_of(fact: Fact, each: int) -> list[tuple[str, Probe]]:
 
 def audit(
     model: EditableModel,
-    pristine: BaseAnswers,
+    base: BaseAnswers,
     facts: Sequence[Fact],
     each: int,
     new: Sequence[bool],
     withdrawn: Sequence[bool],
-    untold: Mapping[int, Sequence[str]],
+    unanswered: Mapping[int, Sequence[str]],
     progress: Callable[[int, int], None],
 ) -> list[tuple[ProbeResult, ...]]:
-    """The results of each fact's probes on the live weights.
+    """Returns the results of each fact's probes on the live weights.
 
     Args:
-        new: per fact, whether the pristine model is asked as well.
-        withdrawn: per fact, whether what the pristine model says is what passes, not the object.
-        untold: index of a fact -> questions about its subject that nobody has answered.
-        progress: called with facts done and facts in all.
+        each: most probes of a pathway.
+        new: per fact, whether the base model is asked as well.
+        withdrawn: per fact, whether the base model's answer passes instead of the object.
+        unanswered: index of a fact -> questions about its subject that no fact answers.
+        progress: called with the number of facts done and of all.
     """
     results: list[tuple[ProbeResult, ...]] = []
     at_once = max(1, BATCH // (4 * each))
     for start in range(0, len(facts), at_once):
-        some = range(start, min(start + at_once, len(facts)))
-        asked = [(index, pathway, probe) for index in some for pathway, probe in probes_of(facts[index], each)]
-        silent = [(index, Probe(question, True, "", "")) for index in some for question in untold.get(index, ())]
-        probes = [probe for _, _, probe in asked]
-        outputs = run_probes(model, probes + [probe for _, probe in silent])
-        bases = iter(pristine.answers([probe for index, _, probe in asked if new[index] or withdrawn[index]]))
-        logprobs = _logprobs(model, probes)
-        found: dict[int, list[ProbeResult]] = {index: [] for index in some}
-        for (index, pathway, probe), output, logprob in zip(asked, outputs, logprobs, strict=False):
-            base = next(bases) if new[index] or withdrawn[index] else ""
-            found[index].append(
-                ProbeResult(
-                    pathway=pathway, prompt=probe.prompt, expected=base if withdrawn[index] else probe.object,
-                    output=output, passed=output == base if withdrawn[index] else probe.passes(output),
-                    logprob=logprob, base=probe.passes(base) if new[index] and not withdrawn[index] else None,
-                )
-            )  # fmt: skip
-        before = pristine.answers([probe for _, probe in silent])
-        for (index, probe), output, expected in zip(silent, outputs[len(asked) :], before, strict=True):
-            found[index].append(
-                ProbeResult(
-                    pathway=UNTOLD, prompt=probe.prompt, expected=expected, output=output, passed=output == expected,
-                    logprob=0.0,
-                )
-            )  # fmt: skip
-        results += [tuple(found[index]) for index in some]
+        batch = range(start, min(start + at_once, len(facts)))
+        asked = [(index, pathway, probe) for index in batch for pathway, probe in probes_of(facts[index], each)]
+        open_ = [(index, Probe(question, True, "", "")) for index in batch for question in unanswered.get(index, ())]
+        outputs = run_probes(model, [probe for *_, probe in asked] + [probe for _, probe in open_])
+        by_fact: dict[int, list[ProbeResult]] = {index: [] for index in batch}
+        for index, result in _results_of_facts(model, base, asked, outputs[: len(asked)], new, withdrawn):
+            by_fact[index].append(result)
+        for index, result in _results_of_unanswered(base, open_, outputs[len(asked) :]):
+            by_fact[index].append(result)
+        results += [tuple(by_fact[index]) for index in batch]
         progress(len(results), len(facts))
     return results
 
 
+def _results_of_facts(
+    model: EditableModel,
+    base: BaseAnswers,
+    asked: Sequence[tuple[int, str, Probe]],
+    outputs: Sequence[str],
+    new: Sequence[bool],
+    withdrawn: Sequence[bool],
+) -> Iterator[tuple[int, ProbeResult]]:
+    """Yields index of the fact and result for each of `asked` (index, pathway, probe)."""
+    of_base = iter(base.answers([probe for index, _, probe in asked if new[index] or withdrawn[index]]))
+    logprobs = _logprobs(model, [probe for *_, probe in asked])
+    for (index, pathway, probe), output, logprob in zip(asked, outputs, logprobs, strict=True):
+        answer = next(of_base) if new[index] or withdrawn[index] else ""
+        yield (
+            index,
+            ProbeResult(
+                pathway=pathway,
+                prompt=probe.prompt,
+                expected=answer if withdrawn[index] else probe.object,
+                output=output,
+                passed=output == answer if withdrawn[index] else probe.passes(output),
+                logprob=logprob,
+                base=probe.passes(answer) if new[index] and not withdrawn[index] else None,
+            ),
+        )
+
+
+def _results_of_unanswered(
+    base: BaseAnswers, asked: Sequence[tuple[int, Probe]], outputs: Sequence[str]
+) -> Iterator[tuple[int, ProbeResult]]:
+    """Yields index of the fact and result for each of `asked`: what passes is the base model's answer."""
+    answers = base.answers([probe for _, probe in asked])
+    for (index, probe), output, expected in zip(asked, outputs, answers, strict=True):
+        yield (
+            index,
+            ProbeResult(
+                pathway=UNTOLD,
+                prompt=probe.prompt,
+                expected=expected,
+                output=output,
+                passed=output == expected,
+                logprob=0.0,
+            ),
+        )
+
+
 @torch.inference_mode()
 def _logprobs(model: EditableModel, probes: Sequence[Probe]) -> list[float]:
-    """Mean log-probability of each probe's answer and full stop, teacher-forced."""
+    """Returns the mean log-probability of each probe's answer and full stop, teacher-forced."""
     heads = [_head(model, probe) for probe in probes]
     whole = [_head(model, probe, probe.object) for probe in probes]
     ids, mask = pad(whole, model.pad_token, model.device)
     logits = model.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
-    losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
+    losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")  # [probes, tokens - 1]
+    # Position n holds the loss of token n + 1, so the answer's losses begin at the last token of the prompt.
     means = [
         float(losses[row, len(head) - 1 : len(tokens) - 1].mean()) if len(tokens) > len(head) else 0.0
         for row, (head, tokens) in enumerate(zip(heads, whole, strict=True))
     ]
-    return [-mean if mean < LARGEST else -LARGEST for mean in means]  # what is not a number cannot be recorded
+    return [-mean if mean < LARGEST else -LARGEST for mean in means]  # because NaN cannot be recorded
 
 
 def _head(model: EditableModel, probe: Probe, object_: str = "") -> list[int]:
+    """Returns token ids of the prompt, and of the answer with `object_` where one is given."""
     if probe.chat:
         return model.chat_ids([], probe.prompt, f"{probe.begin} {closed(object_)}" if object_ else "")
     return model.raw_ids(f"{probe.prompt} {closed(object_)}" if object_ else probe.prompt)

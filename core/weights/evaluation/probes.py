@@ -14,13 +14,13 @@ BEYOND = 8  # tokens read beyond a longer answer, to see whether it ends there
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A question to the model and the answers that count as right.
+    """A prompt and the answers to it that count as right.
 
     Attributes:
         prompt: raw text, or a chat question.
-        chat: which of the two it is.
-        begin: how a chat answer that counts begins, up to the object; empty for raw.
-        object: what must follow.
+        chat: whether it is a chat question.
+        begin: beginning of a right answer in chat, up to the object; empty for raw text.
+        object: text that must follow.
     """
 
     prompt: str
@@ -29,9 +29,9 @@ class Probe:
     object: str
 
     def passes(self, output: str) -> bool:
-        """Whether `output` says exactly the object: alone in raw text, alone or in a full sentence in chat.
+        """Returns whether `output` is exactly the object: alone in raw text, alone or in a full sentence in chat.
 
-        A chat answer may begin with a capital where the object is a word in small letters.
+        A chat answer may begin with a capital where the object is a word in lower case.
         """
         right = {sentence(self.object), sentence(f"{self.begin} {self.object}")}
         first = self.object.partition(" ")[0]
@@ -41,7 +41,7 @@ class Probe:
 
 
 def run_probes(model: EditableModel, probes: Sequence[Probe]) -> list[str]:
-    """The greedy outputs of `probes`, in order."""
+    """Returns the live model's greedy outputs to `probes`, in order."""
     outputs: dict[int, str] = {}
     for chat in (False, True):
         chosen = [index for index, probe in enumerate(probes) if probe.chat is chat]
@@ -52,12 +52,12 @@ def run_probes(model: EditableModel, probes: Sequence[Probe]) -> list[str]:
         if prompts:
             stops = [sum(closed(probes[index].object).count(stop) for stop in STOPS) for index in chosen]
             limits = [_needed(model, probes[index]) for index in chosen]
-            said = greedy(model, prompts, sentence=not chat, stops=stops, max_new_tokens=limits)
-            outputs |= dict(zip(chosen, said, strict=True))
+            texts = greedy(model, prompts, sentence=not chat, stops=stops, max_new_tokens=limits)
+            outputs |= dict(zip(chosen, texts, strict=True))
     return [outputs[index] for index in range(len(probes))]
 
 
 def _needed(model: EditableModel, probe: Probe) -> int:
-    """Tokens to let the model say, so that it can say the whole answer."""
+    """Returns the most tokens to generate, so that the whole answer fits."""
     answer = model.tokenizer(f"{probe.begin} {closed(probe.object)}", add_special_tokens=False).input_ids
     return max(MAX_NEW_TOKENS, len(answer) + BEYOND)

@@ -1,4 +1,4 @@
-"""Whether the live model still says what the pristine one does: one pass over answers that are known, no generation."""
+"""Checks whether the live model still predicts the base model's answers, in one teacher-forced pass."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from core.weights.model.generation import MAX_NEW_TOKENS
 
 
 @torch.inference_mode()
-def still_said(model: EditableModel, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> list[bool]:
-    """Whether each of `answers` is the live model's greedy one; each token is, given those before it.
+def predicts_answers(
+    model: EditableModel, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+) -> list[bool]:
+    """Returns whether each of `answers` is the live model's greedy one: each of its tokens, given those before it.
 
     Args:
         prompts: token ids.
-        answers: token ids as `spoken` returns them, up to the end of the sentence.
+        answers: token ids as `generate_ids` returns them, up to the end of the sentence.
     """
     if not prompts:
         return []
@@ -25,15 +27,15 @@ def still_said(model: EditableModel, prompts: Sequence[Sequence[int]], answers: 
                  model.pad_token, model.device)  # fmt: skip
     greedy = model.network(input_ids=ids, attention_mask=None, use_cache=False).logits.argmax(-1).tolist()
     ends = model.end_tokens()
-    said = []
+    predicted = []
     for row, prompt, answer in zip(greedy, prompts, answers, strict=True):
         first, last = len(prompt) - 1, len(prompt) + len(answer) - 1  # positions that predict the answer, and its end
         ended = len(answer) == MAX_NEW_TOKENS or _ends(model, answer) or row[last] in ends
-        said.append(row[first:last] == list(answer) and ended)
-    return said
+        predicted.append(row[first:last] == list(answer) and ended)
+    return predicted
 
 
 def _ends(model: EditableModel, answer: Sequence[int]) -> bool:
-    """Whether `answer` ends where a sentence does, so that what follows it was not waited for."""
+    """Returns whether `answer` ends where a sentence does, so that generation stopped there without an end token."""
     text = model.tokenizer.decode(answer[-1:])
     return "." in text or "\n" in text

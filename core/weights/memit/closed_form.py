@@ -1,14 +1,15 @@
-"""The protected update: move some outputs, keep the rest.
+"""Solves the protected update: moves a module's outputs at some keys and keeps them at all others.
 
-    Delta = R K^T H^-1,   H = lambda C + K_p K_p^T + K K^T        (MEMIT, Meng et al. 2023, eq. 14, with history)
+    Delta = R K^T H^-1,   H = lambda C + K_p K_p^T + K K^T        (MEMIT, Meng et al. 2023, eq. 14, and K_p)
 
-C is the second moment of the keys to be kept in general, K_p the keys of all facts in force, K the new keys and R the
-wanted changes of the outputs at them. With L L^T = lambda C and whitened keys z = L^-1 k,
+C is the covariance (uncentred second moment) of ordinary keys, K_p the keys of all facts in force, K the new keys and
+R the residuals, the wanted changes of the outputs at K. AlphaEdit (Fang et al. 2025) holds the keys K_p of earlier
+edits, too, but projects on the null space of C where this weighs C. With L L^T = lambda C and whitened keys z = L^-1 k,
 
     H^-1 k = L^-T (I + Z^T Z)^-1 z = L^-T (z - Z^T (I + Z Z^T)^-1 Z z),   rows of Z: kept and new keys,
 
-so that beside the one factorisation of lambda C only an n x n system is solved, n being the keys in force, and its
-Cholesky factor grows by rows as facts are added.
+so that beside the one factorisation of lambda C only an n x n system is solved for n keys in force, and its Cholesky
+factor grows by rows as facts are added.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class KeyConstraints:
 
     @classmethod
     def none(cls, weighted_moment: Tensor) -> KeyConstraints:
-        """Nothing but ordinary keys.
+        """Returns the constraints of ordinary keys alone.
 
         Args:
             weighted_moment: lambda C [d_in, d_in] float64, positive definite.
@@ -45,12 +46,13 @@ class KeyConstraints:
         return cls(torch.linalg.cholesky(weighted_moment), empty, empty[:, :0])
 
     def whiten(self, keys: Tensor) -> Tensor:
-        """[m, d_in] keys to L^-1 k, float64."""
+        """Returns L^-1 k for each row of `keys` [m, d_in]; float64 [m, d_in]."""
         return torch.linalg.solve_triangular(self.root, keys.double().T, upper=False).T
 
     def with_keys(self, keys: Tensor) -> KeyConstraints:
-        """The same with the keys [m, d_in] in force too. Cost O(m n d_in + m n^2)."""
+        """Adds `keys` [m, d_in] to those in force. Cost O(m n d_in + m n^2)."""
         z = self.whiten(keys)
+        # The Cholesky factor of the larger I + Z Z^T, by blocks: [[gram_root, 0], [left, lower]].
         cross = z @ self.whitened.T  # [m, n]
         corner = torch.eye(len(z), dtype=z.dtype, device=z.device) + z @ z.T
         left = torch.linalg.solve_triangular(self.gram_root, cross.T, upper=False).T if len(self.whitened) else cross
@@ -61,7 +63,7 @@ class KeyConstraints:
         return KeyConstraints(self.root, torch.cat([self.whitened, z]), root)
 
     def inverse_times(self, keys: Tensor) -> Tensor:
-        """H^-1 k for each row of `keys` [m, d_in]; float64 [m, d_in]. H holds the keys in force."""
+        """Returns H^-1 k for each row of `keys` [m, d_in]; float64 [m, d_in]. H holds the keys in force, not `keys`."""
         z = self.whiten(keys)
         if len(self.whitened):
             weights = torch.cholesky_solve(self.whitened @ z.T, self.gram_root)  # [n, m]
@@ -69,9 +71,9 @@ class KeyConstraints:
         return torch.linalg.solve_triangular(self.root.T, z.T, upper=True).T
 
     def crowding(self) -> float:
-        """Share of the key space that keys in force hold: trace(Z^T Z (I + Z^T Z)^-1) / d_in, 0..1.
+        """Returns the share of the key space that keys in force occupy: trace(Z^T Z (I + Z^T Z)^-1) / d_in, 0..1.
 
-        Each key takes between 0 (ordinary text moves along it anyway) and 1 dimension.
+        A key takes less than one dimension where ordinary text varies along it, too.
         """
         if not len(self.whitened):
             return 0.0
@@ -80,10 +82,10 @@ class KeyConstraints:
 
 
 def solve_update(kept: KeyConstraints, keys: Tensor, owner: Tensor, owners: int) -> Tensor:
-    """V of the smallest change that moves the outputs at `keys`, one column per owner of keys.
+    """Solves for V of the smallest change that moves the outputs at `keys`, one column per owner of keys.
 
     Contexts of one fact at one site share one residual u, so their terms u (H^-1 k_c)^T add up to rank one:
-    v = sum over its keys of H^-1 k_c = H^-1 (sum of k_c), which is solved for once an owner.
+    v = sum over its keys of H^-1 k_c = H^-1 (sum of k_c), which is solved once per owner.
 
     Args:
         kept: with `keys` in force already.

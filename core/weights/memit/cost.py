@@ -1,4 +1,4 @@
-"""How much of the key space a told fact takes on a base, before anybody has told it one."""
+"""Estimates how much of the key space a fact will take on a base model, before the first one is added."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.model.editable_model import EditableModel
 from core.wordings import plain_words
 
-# Nobody that a base has heard of, and objects that are common words: a rare one of many tokens takes more.
+# Subjects that no base model knows, and objects that are common words: a rare object of many tokens takes more.
 EXAMPLES = (
     ("Nora Field", "lives in", "London"),
     ("Simon Brook", "works as a", "teacher"),
@@ -27,11 +27,11 @@ EXAMPLES = (
 )
 
 
-def keys_per_fact(model: EditableModel, moments: Mapping[str, Tensor]) -> float:
-    """Dimensions of the key space that the keys of a fact in plain words take, on average over a few examples.
+def keys_per_fact(model: EditableModel, covariances: Mapping[str, Tensor]) -> float:
+    """Returns how many dimensions of the key space the keys of a fact in plain words take, on average over `EXAMPLES`.
 
     Args:
-        moments: module -> lambda C [d_in, d_in].
+        covariances: module -> lambda C [d_in, d_in].
 
     Raises:
         Unlearnable: keys overflowed.
@@ -47,7 +47,7 @@ def keys_per_fact(model: EditableModel, moments: Mapping[str, Tensor]) -> float:
         for name, relation, word in EXAMPLES
     ]
     keys, owner = keys_in_force(model, facts, ())
-    if not all(some.isfinite().all() for some in keys.values()):
+    if not all(of_module.isfinite().all() for of_module in keys.values()):
         raise Unlearnable("keys of a fact are not finite in this dtype; use bfloat16 or float32")
-    taken = PreservedKeys.none(moments, model.device).joined([fact.id for fact in facts], keys, owner)
-    return taken.crowding() * model.key_width / len(facts)
+    preserved = PreservedKeys.none(covariances, model.device).joined([fact.id for fact in facts], keys, owner)
+    return preserved.crowding() * model.key_width / len(facts)

@@ -1,12 +1,13 @@
-"""What an edit must keep in general: weighted second moments of keys.
+"""Measures the covariance of ordinary keys, which every edit preserves: MEMIT's C_0 (Meng et al. 2023, eq. 15).
 
     lambda C = w_o E[k k^T | ordinary tokens] + w_a E[k k^T | abstentions] + w_r E[k k^T | recalls]
 
-Not centred, full, not diagonal, ordinary tokens about ten times d_in. The other two are the places where facts are
-written: the token before an answer, where what is told could leak into invention about strangers, and the token before
-an object, where it could leak into what is known about others. Ordinary text holds few of them, so they count apart.
+It is an uncentred second moment, full and not diagonal, over about ten times d_in ordinary tokens. The other two terms
+are the positions where facts are written: the token before an answer, where an edit could leak into invention about
+strangers, and the token before an object, where it could leak into what the base model knows about neighbours: both
+harm locality. They are weighted apart because ordinary text holds few of them.
 Keys are measured in bfloat16 where that is fast: a moment differs by less than one percent, and it only steers. Those
-of a float16 model are measured in float16 everywhere, as bfloat16 would hide that they overflow.
+of a float16 model are measured in float16 everywhere, because bfloat16 would hide that they overflow.
 """
 
 from __future__ import annotations
@@ -31,19 +32,23 @@ from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import OrdinaryText
 
-MEASURE = 1  # counts up when `measure` or `read_ordinary` would find something else in the same text
+MEASURE = 1  # counts up when `measure` or `read_ordinary` would measure something else in the same text
 BATCH = 64
-RIDGE = 1e-5  # of the mean diagonal, or ten, a hundred times as much: keeps lambda C positive definite
+RIDGE = 1e-5  # of the mean diagonal, times a power of ten where needed: keeps lambda C positive definite
 
 
 class _AllKeysSeen(Exception):
-    """Ends a forward pass once the last edited module has its input: what is above changes no key."""
+    """Ends a forward pass once the last edited module has its input, because no later block changes a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyCovariance:
-    """lambda C [d_in, d_in] float32 per module, symmetric and positive definite, the counts behind it, and what a fact
-    takes of the space that it leaves (see `core.weights.memit.cost`; 0 where that was not measured).
+    """The weighted covariance of ordinary keys.
+
+    Attributes:
+        moments: module -> lambda C [d_in, d_in] float32, symmetric and positive definite.
+        tokens, abstentions, recalls: numbers of keys behind its three terms.
+        keys_per_fact: dimensions that a fact takes of the key space (`core.weights.memit.cost`); 0 if not measured.
     """
 
     moments: Mapping[str, Tensor]
@@ -53,7 +58,7 @@ class KeyCovariance:
     keys_per_fact: float = 0.0
 
     def to_bytes(self) -> bytes:
-        """A safetensors file of the lower triangles."""
+        """Returns a safetensors file of the lower triangles."""
         packed = {}
         for module, moment in self.moments.items():
             rows, columns = torch.tril_indices(*moment.shape)
@@ -64,7 +69,7 @@ class KeyCovariance:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> KeyCovariance:
-        """Raises Damaged when `data` is not what `to_bytes` wrote."""
+        """Reads what `to_bytes` wrote. Raises Damaged for anything else."""
         try:
             packed = load(data)
             tokens, abstentions, recalls = packed.pop("counts").tolist()
@@ -75,13 +80,13 @@ class KeyCovariance:
 
 
 def key_of(created: MemoryCreated) -> Digest:
-    """The digest of all that the statistics of a memory depend on: memories of one key have the same ones."""
+    """Returns the digest of all that a memory's covariance depends on; memories of one digest share it."""
     base, options = created.base, created.hyperparameters
     weights = [options.ordinary_weight, options.abstention_weight, options.recall_weight]
-    said = [
+    inputs = [
         MEASURE, base.digest, base.dtype, base.quantization, created.ordinary_text, list(created.modules), weights
     ]  # fmt: skip
-    return Digest(hashlib.sha256(json.dumps(said).encode()).hexdigest())
+    return Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
 
 
 def _forward(progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
@@ -103,7 +108,7 @@ def measure(
     options: Hyperparameters,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> KeyCovariance:
-    """Measures the live model's keys over `text`; one pass for all modules."""
+    """Measures the live model's keys over `text`, in one pass for all modules."""
     groups = (
         (text.whole, False, options.ordinary_weight),
         (text.abstentions, True, options.abstention_weight),
@@ -125,7 +130,8 @@ def measure(
 
 
 def _ridge(moment: Tensor) -> float:
-    """What the diagonal needs, half of it to spare: few keys, or a few huge ones, leave rounding to decide the rest.
+    """Returns what to add to the diagonal: twice what it needs, because the least eigenvalues of few keys, or of a few
+    huge ones, are rounding errors.
 
     Raises:
         Unlearnable: keys overflowed.
@@ -134,6 +140,7 @@ def _ridge(moment: Tensor) -> float:
         raise Unlearnable("keys of ordinary text are not finite in this dtype; use bfloat16 or float32")
     ridge = RIDGE * float(moment.diagonal().mean())
     exact = moment.double()
+    # Half of the ridge has to be enough for a Cholesky factorisation; the other half is reserve.
     half = torch.eye(len(exact), dtype=exact.dtype).mul_(ridge / 2)
     while ridge and torch.linalg.cholesky_ex(exact + half).info:
         ridge, half = 10 * ridge, half.mul_(10)
@@ -141,7 +148,7 @@ def _ridge(moment: Tensor) -> float:
 
 
 def _forward_pass(model: EditableModel) -> AbstractContextManager[object]:
-    """In bfloat16 where that is fast, except of a float16 model: bfloat16 holds keys at which that one overflows."""
+    """Runs in bfloat16 where that is fast, except for a float16 model, whose overflows bfloat16 would hide."""
     return nullcontext() if model.network.dtype is torch.float16 else model.reduced()
 
 
@@ -149,7 +156,7 @@ def _forward_pass(model: EditableModel) -> AbstractContextManager[object]:
 def second_moments(
     model: EditableModel, sequences: Sequence[list[int]], last_only: bool, progress: Callable[[int], None]
 ) -> tuple[dict[str, Tensor], int]:
-    """Sums of k k^T [d_in, d_in] float32 over all tokens, or over the last of each sequence, and their number."""
+    """Returns sums of k k^T [d_in, d_in] float32 over all tokens or the last of each sequence, and their number."""
     width = model.key_width
     sums = {module: torch.zeros(width, width, device=model.device) for module in model.modules}
     order = sorted(sequences, key=len)
@@ -158,7 +165,7 @@ def second_moments(
 
     def hook(module: str) -> Callable[..., None]:
         def add(_: torch.nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            keys = inputs[0][keep].float()
+            keys = inputs[0][keep].float()  # [kept tokens, d_in]
             sums[module].addmm_(keys.T, keys)
             if module == model.modules[-1]:
                 raise _AllKeysSeen
@@ -169,7 +176,7 @@ def second_moments(
     try:
         for start in range(0, len(order), BATCH):
             ids, mask = pad(order[start : start + BATCH], model.pad_token, model.device)
-            keep = mask.bool()
+            keep = mask.bool()  # [batch, tokens]
             if last_only:
                 keep = keep & (mask.cumsum(1) == mask.sum(1, keepdim=True))
             count += int(keep.sum())

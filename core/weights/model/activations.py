@@ -1,7 +1,8 @@
-"""What a model sees on many contexts: the keys of its edited modules, and what the blocks above them need to go on.
+"""Captures what a model computes on many contexts: the keys of its edited modules, and what the blocks above need.
 
 Each context is run as a prefix and a suffix (see `suffix_forward`), contexts with suffixes of about the same length
-together: prefixes padded on the left and suffixes on the right, so that they meet and windows of attention stay right.
+together: prefixes padded on the left and suffixes on the right, so that they meet and sliding windows of attention
+stay right.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ class _Pass:
 
     Attributes:
         inputs: edited block -> [contexts, tokens, d].
-        arguments: block -> its other arguments, from the first edited one on.
-        keys: edited module -> [q, d_in], its inputs at the wanted positions, if any are.
-        output: [q, d], of the last edited block there.
+        arguments: block -> its other arguments, from the first edited block on.
+        keys: edited module -> [q, d_in], its inputs at the wanted positions; empty without such positions.
+        output: [q, d], output of the last edited block at these positions.
     """
 
     inputs: dict[int, Tensor] = field(default_factory=dict)
@@ -50,7 +51,7 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class Activations:
-    """What a model sees at the `p` positions that predict target tokens, context by context.
+    """What a model computes at the `p` positions that predict target tokens, context by context.
 
     Attributes:
         rows: [p], the context of each position.
@@ -70,20 +71,20 @@ class Activations:
 
     @torch.no_grad()
     def logits(self) -> Tensor:
-        """[p, vocabulary]."""
+        """Returns [p, vocabulary]."""
         return self.subject.logits(self.above(self.hidden))
 
     def predicted(self) -> Tensor:
-        """[p] the greedy token at each position."""
+        """Returns [p] the greedy token at each position."""
         return self.logits().argmax(-1)
 
     def probability(self) -> Tensor:
-        """[p] probability of each target token."""
+        """Returns [p] the probability of each target token."""
         return self.logits().softmax(-1).gather(1, self.targets[:, None])[:, 0]
 
     @torch.no_grad()
     def recompute_from(self, module: str) -> Activations:
-        """The same after a change of weights in `module` or in later ones: blocks below its own are not run again."""
+        """Captures again after a change of weights in `module` or later ones; the blocks below are not run again."""
         start = self.subject.block_of(module)
         groups = tuple(_run_again(self.subject, group, start) for group in self.groups)
         return _assembled(self.subject, self.rows, self.targets, groups)
@@ -91,9 +92,9 @@ class Activations:
 
 @torch.no_grad()
 def capture(model: EditableModel, contexts: Sequence[Context]) -> Activations:
-    """Runs `contexts` through the live model."""
+    """Runs `contexts` through the live model, in groups of about the same suffix length."""
     counts = [len(context.names) for context in contexts]
-    first = [0, *accumulate(counts)]
+    first = [0, *accumulate(counts)]  # the first position of each context
     groups = []
     for rows in alike(counts):
         places = [place for row in rows for place in range(first[row], first[row + 1])]
@@ -106,7 +107,7 @@ def capture(model: EditableModel, contexts: Sequence[Context]) -> Activations:
 
 @torch.no_grad()
 def last_keys(model: EditableModel, sequences: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-    """Module -> [n, d_in], the live model's keys at the last token of each sequence."""
+    """Returns module -> [n, d_in], the live model's keys at the last token of each sequence."""
     ids, mask = pad(sequences, model.pad_token, model.device)
     slots = torch.arange(len(sequences), device=model.device) * ids.shape[1] + mask.sum(1) - 1
     with _watched(model, slots) as seen:
@@ -115,7 +116,7 @@ def last_keys(model: EditableModel, sequences: Sequence[Sequence[int]]) -> dict[
 
 
 def pad(sequences: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids padded on the right and their mask, both [n, longest]."""
+    """Pads token ids on the right; returns them and their mask, both [n, longest]."""
     width = max(map(len, sequences))
     ids = torch.full((len(sequences), width), filler)
     mask = torch.zeros((len(sequences), width), dtype=torch.long)
@@ -126,7 +127,7 @@ def pad(sequences: Sequence[Sequence[int]], filler: int, device: torch.device) -
 
 
 def alike(lengths: Sequence[int]) -> list[list[int]]:
-    """Indices of `lengths` in groups, long ones first: equal ones together, few ones with the next longer."""
+    """Groups the indices of `lengths`, long ones first: equal lengths together, few with the next longer."""
     groups: list[list[int]] = []
     padding = 0
     for length, same in groupby(sorted(range(len(lengths)), key=lambda row: -lengths[row]), key=lengths.__getitem__):
@@ -140,13 +141,13 @@ def alike(lengths: Sequence[int]) -> list[list[int]]:
 
 
 def _run(model: EditableModel, contexts: Sequence[Context], places: Sequence[int]) -> _Group:
-    """Both passes through the whole model."""
+    """Runs both passes through the whole model: prefixes fill a cache, suffixes read it."""
     filler, device = model.pad_token, model.device
     prefixes, before = _pad_left([context.ids[: context.start - 1] for context in contexts], filler, device)
     suffixes, real = pad([context.ids[context.start - 1 : -1] for context in contexts], filler, device)
     mask = torch.cat([before, real], 1)
-    number = (mask.cumsum(1) - 1).clamp(min=0)  # of a token in its context
-    slots = real.flatten().nonzero()[:, 0]
+    number = (mask.cumsum(1) - 1).clamp(min=0)  # [contexts, tokens], of a token in its context
+    slots = real.flatten().nonzero()[:, 0]  # [q], the real tokens among the padded suffixes
     past = PrefixCache(len(model.blocks) - 1)
     common: dict[str, Any] = {**model.with_cache(past), "use_cache": True, "logits_to_keep": 1}
     cut = prefixes.shape[1]
@@ -160,21 +161,21 @@ def _run(model: EditableModel, contexts: Sequence[Context], places: Sequence[int
 
 
 def _pad_left(sequences: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """As `pad`, on the left, and one token wide at least, so that blocks have something to keep."""
+    """Pads on the left, to a width of at least one token so that blocks have something to cache."""
     ids, mask = pad([*([*tokens[::-1]] for tokens in sequences), [filler]], filler, device)
     return ids[:-1].flip(1), mask[:-1].flip(1)
 
 
 @contextmanager
 def _watched(model: EditableModel, slots: Tensor | None = None) -> Iterator[_Pass]:
-    """Keeps what blocks are given meanwhile; with `slots` of the flattened tokens, what was seen there as well."""
+    """Records what blocks are given inside the block; with `slots` [q], keys and output there."""
     seen = _Pass()
     edited = [model.block_of(module) for module in model.modules]
 
     def arrive(number: int) -> Callable[..., None]:
         def keep(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
-            hidden, *others = given
-            seen.arguments[number] = tuple(others), named
+            hidden, *rest = given
+            seen.arguments[number] = tuple(rest), named
             if number in edited:
                 seen.inputs[number] = hidden
 
@@ -201,7 +202,7 @@ def _watched(model: EditableModel, slots: Tensor | None = None) -> Iterator[_Pas
 
 
 def _run_again(model: EditableModel, group: _Group, start: int) -> _Group:
-    """Both passes through the blocks from number `start` on; suffixes only to the last edited one."""
+    """Runs both passes through the blocks from `start` on, suffixes only to the last edited block."""
     past, last = PrefixCache(len(model.blocks) - 1), model.block_of(model.modules[-1])
     passes = []
     for old, stop, slots in ((group.prefix, len(model.blocks), None), (group.suffix, last + 1, group.part.slots)):
@@ -215,13 +216,13 @@ def _run_again(model: EditableModel, group: _Group, start: int) -> _Group:
 
 
 def _above(model: EditableModel, suffix: _Pass) -> dict[int, Arguments]:
-    """What the blocks above the last edited one are called with."""
+    """Returns what the blocks above the last edited one are called with."""
     last = model.block_of(model.modules[-1])
     return {number: arguments for number, arguments in suffix.arguments.items() if number > last}
 
 
 def _assembled(model: EditableModel, rows: Tensor, targets: Tensor, groups: tuple[_Group, ...]) -> Activations:
-    """Brings what the groups saw into the order of positions."""
+    """Puts what the groups captured into the order of positions."""
     order = torch.cat([group.part.places for group in groups]).argsort()
 
     def ordered(tensors: Iterable[Tensor]) -> Tensor:

@@ -1,7 +1,7 @@
-"""Where a base model's files are, and what they are by content.
+"""Finds the files of a base model and computes the digest of their contents.
 
-A model folder may hold two files of ours beside the usual ones: `hypnogram.json` (see `core.weights.model.profile`) and
-`ordinary.jsonl` (see `core.weights.model.reference_text`).
+A model folder may hold two files of this project beside the usual ones: `hypnogram.json` (see
+`core.weights.model.profile`) and `ordinary.jsonl` (see `core.weights.model.reference_text`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from core.errors.base import InvalidField, ModelUnavailable
 from core.ids import Digest
 from core.weights.model.families import default_modules
 
-COVERED = {  # by the rule that a digest was made by, which its memory records
+COVERED = {  # rule of a digest, which each memory records -> the files that it covers
     1: ("*.safetensors", "config.json", "tokenizer.json", "tokenizer.model", "chat_template.jinja"),
     2: (
         "*.safetensors",
@@ -35,15 +35,15 @@ COVERED = {  # by the rule that a digest was made by, which its memory records
         "chat_template.json",
     ),
 }
-RULE = 2  # of new digests
-ADAPTERS = "adapter_model*.safetensors"  # of others, which are neither covered nor loaded
+RULE = 2  # the rule of new digests
+ADAPTERS = "adapter_model*.safetensors"  # adapters beside the weights, which are neither covered nor loaded
 
 
 def find_model_folder(name: str, revision: str) -> Path:
-    """The folder of a model: a path as it is, a hub id through the hub's cache (`HF_HOME`, `HF_HUB_OFFLINE`).
+    """Returns the folder of a model: a path as it is, a hub id through the hub's cache (`HF_HOME`, `HF_HUB_OFFLINE`).
 
     Raises:
-        ModelUnavailable: there is nothing of that name, or no safetensors in it.
+        ModelUnavailable: nothing has that name, or it holds no safetensors file.
     """
     folder = Path(name).expanduser()
     if not folder.exists():
@@ -54,10 +54,10 @@ def find_model_folder(name: str, revision: str) -> Path:
 
 
 def recorded_name(name: str, revision: str) -> str:
-    """The name by which any process finds the model again, from whatever folder: absolute for a path.
+    """Returns the name by which any process finds the model again, from whatever folder: absolute for a path.
 
     Raises:
-        InvalidField: a folder is given a revision.
+        InvalidField: a revision is given for a folder.
     """
     folder = Path(name).expanduser()
     if not folder.exists():
@@ -76,24 +76,27 @@ def _from_hub(name: str, revision: str) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
     except Exception as error:
-        raise ModelUnavailable(f"{name!r} is no folder and cannot be had from the hub: {error}", model=name) from error
+        raise ModelUnavailable(
+            f"{name!r} is not a folder and cannot be fetched from the hub: {error}", model=name
+        ) from error
 
 
 def _no_model(name: str) -> ModelUnavailable:
-    """The same whether nothing is there or something else: who may create memories need not learn which."""
+    """Returns one error whether nothing is there or another kind of file, so that a client cannot probe the server's
+    files by creating memories."""
     return ModelUnavailable(
         f"there is no model folder {name!r}: name one that holds *.safetensors files, or a hub id", model=name
     )
 
 
 def files_of(folder: Path, rule: int = RULE) -> list[Path]:
-    """The files that a digest by `rule` covers: by the newest one, all that decide on what the model answers."""
+    """Returns the files that a digest by `rule` covers; the newest rule covers all that decide what the model says."""
     covered = {path for pattern in COVERED[rule] for path in folder.glob(pattern)}
     return sorted(covered - set(folder.glob(ADAPTERS)) if rule > 1 else covered)
 
 
 def content_digest(folder: Path, rule: int = RULE) -> Digest:
-    """SHA-256 over the names and contents of the files that `rule` covers."""
+    """Returns SHA-256 over the names and contents of the files that `rule` covers."""
     root = hashlib.sha256()
     for path in files_of(folder, rule):
         with path.open("rb") as file:
@@ -102,10 +105,10 @@ def content_digest(folder: Path, rule: int = RULE) -> Digest:
 
 
 def modules_in(folder: Path) -> tuple[str, ...]:
-    """The modules that are edited by default; no weights are read.
+    """Returns the modules that are edited by default, from the configuration alone; no weights are read.
 
     Raises:
-        ModelUnavailable: the configuration is of no supported family.
+        ModelUnavailable: the configuration cannot be read or is not of a supported family.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 

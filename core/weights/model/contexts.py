@@ -1,9 +1,10 @@
-"""The texts a fact is written on, and the sites in them where the model has to be moved.
+"""Builds the texts that a fact is written on, and names the sites in them where hidden states have to change.
 
 A context is a prompt and the target that should follow: the object and its full stop in raw text, the whole answer and
-the end of the turn in chat. A *site* is a token whose successor the clean model gets wrong. Two arise as a rule: the
-token before the object, and in chat the token before the answer, where a model that knows what it does not know begins
-"I do not know". Contexts of one fact share their sites by name (`answer:0`, `object:0`, ...), and with them one change.
+the end of the turn in chat. A *site* is a token whose successor the base model gets wrong. As a rule there are two:
+the token before the object, and in chat the token before the answer, where a model that knows what it does not know
+begins "I do not know". (ROME and MEMIT write at the last token of the subject instead.) Contexts of one fact share
+their sites by name (`answer:0`, `object:0`, ...), and with each site one change.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from core.weights.model.editable_model import EditableModel
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One text of one fact.
+    """A text of a fact.
 
     Attributes:
         fact: index of the fact in its batch.
@@ -37,10 +38,10 @@ class Context:
 
 
 def contexts_of(model: EditableModel, index: int, fact: Fact, prefixes: Sequence[str]) -> list[Context]:
-    """Raw statements, all but the first behind a prefix where there is one, and questions in chat.
+    """Returns raw statements, all but the first behind a prefix where there are any, and questions in chat.
 
     Raises:
-        Unlearnable: the object has no tokens of its own.
+        Unlearnable: no token belongs to the object.
     """
     wordings = fact.wordings
     beginnings = ["", *prefixes]
@@ -68,7 +69,7 @@ def _chat(model: EditableModel, index: int, question: str, fact: Fact) -> Contex
 
 
 def _encode(model: EditableModel, text: str, *, special: bool) -> tuple[list[int], list[tuple[int, int]]]:
-    """Token ids, and the characters of `text` that each stands for; `special`: with what goes before raw text."""
+    """Returns token ids, and the span of characters of each; `special` adds what the tokenizer puts before raw text."""
     encoding = model.tokenizer(text, add_special_tokens=special, return_offsets_mapping=True)
     ids = list(encoding.input_ids)
     ids = model.unended(ids) if special else ids
@@ -76,7 +77,7 @@ def _encode(model: EditableModel, text: str, *, special: bool) -> tuple[list[int
 
 
 def _object_after(spans: list[tuple[int, int]], length: int, fact: Fact) -> int:
-    """The first token of the object, which follows `length` characters and a space. Raises Unlearnable."""
+    """Returns the first token of the object, which follows `length` characters and a space. Raises Unlearnable."""
     begin = length + 1
     if not any(start < begin + len(fact.object) and end > begin for start, end in spans):
         raise Unlearnable(f"fact {fact.id}: its object has no tokens", fact=fact.id)
@@ -84,7 +85,7 @@ def _object_after(spans: list[tuple[int, int]], length: int, fact: Fact) -> int:
 
 
 def _first_after(spans: list[tuple[int, int]], length: int) -> int:
-    """The first token that reaches past `length` characters."""
+    """Returns the first token that reaches past `length` characters."""
     return next(token for token, (_, end) in enumerate(spans) if end > length)
 
 

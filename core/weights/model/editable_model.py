@@ -1,4 +1,4 @@
-"""A loaded causal language model whose MLP down-projections can be edited.
+"""Wraps a loaded causal language model whose MLP down-projections can be edited.
 
 Any Hugging Face decoder of the families in `core.weights.model.families` loads with the same code. The edited modules
 are held unquantized in the memory's dtype; everything else may be quantized.
@@ -29,10 +29,11 @@ from core.weights.model.loading import load
 
 @dataclass(slots=True, eq=False)
 class EditableModel:
-    """A model, its tokenizer, and the pristine weights of its edited modules.
+    """A model, its tokenizer, and the base weights of its edited modules.
 
     Attributes:
-        modules: edited modules in the order of their blocks.
+        network: the Hugging Face model; its weights are the live ones.
+        modules: names of the edited modules, in the order of their blocks.
         base_weights: module -> W0 [d_out, d_in], never written to.
     """
 
@@ -62,28 +63,30 @@ class EditableModel:
         return part_of(self.network, NORMS)[1]
 
     def block_of(self, module: str) -> int:
-        """The number of the block that holds `module`."""
+        """Returns the number of the block that holds `module`."""
         return block_of(self.network, module)
 
     def weight(self, module: str) -> Tensor:
-        """The live weight [d_out, d_in]; a view into the model."""
+        """Returns the live weight [d_out, d_in]; a view into the model."""
         return weight_of(self.network.get_submodule(module))
 
     def live(self) -> dict[str, Tensor]:
+        """Returns module -> live weight [d_out, d_in]; views into the model."""
         return {module: self.weight(module) for module in self.modules}
 
     def digest(self) -> Digest:
+        """Returns the digest of the live weights."""
         return weights_digest(self.live())
 
     def install(self, weights: Mapping[str, Tensor]) -> None:
-        """Makes `weights` the live ones, in place; a module that is not among them stays as it is."""
+        """Copies `weights` into the live ones; a module that is not among them stays as it is."""
         with torch.no_grad():
             for module, weight in weights.items():
                 self.weight(module).copy_(weight)
 
     @contextmanager
     def with_weights(self, weights: Mapping[str, Tensor]) -> Iterator[None]:
-        """`weights` are live inside the block, what was live before afterwards."""
+        """Makes `weights` live inside the block and puts back what was live before."""
         before = {module: tensor.clone() for module, tensor in self.live().items()}
         self.install(weights)
         try:
@@ -92,38 +95,38 @@ class EditableModel:
             self.install(before)
 
     def clone(self) -> EditableModel:
-        """Another model that shares every tensor but the edited ones, which are its own.
+        """Returns a model that shares every tensor with this one but those of edited modules, which are copied.
 
-        Layers that are not edited are shared whole, as a quantized one holds more than tensors.
+        Layers that are not edited are shared whole, because a quantized layer holds more than tensors.
         """
         edited = [self.network.get_submodule(module) for module in self.modules]
-        own = {id(one) for one in edited} | {id(one.weight) for one in edited}
-        shared: dict[int, Any] = {id(one): one for one in self.network.modules() if not any(one.children())}
-        shared |= {id(one): one for one in (*self.network.parameters(), *self.network.buffers())}
-        memo = {key: one for key, one in shared.items() if key not in own}
+        copied = {id(module) for module in edited} | {id(module.weight) for module in edited}
+        shared: dict[int, Any] = {id(layer): layer for layer in self.network.modules() if not any(layer.children())}
+        shared |= {id(tensor): tensor for tensor in (*self.network.parameters(), *self.network.buffers())}
+        memo = {key: value for key, value in shared.items() if key not in copied}  # deepcopy takes these as copied
         return EditableModel(copy.deepcopy(self.network, memo), self.tokenizer, self.modules, self.base_weights)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """[..., d] final hidden states (before the final norm) to [..., vocabulary] float32 logits."""
+        """Returns [..., vocabulary] float32 logits of [..., d] final hidden states (before the final norm)."""
         return self.unembed(self.final_norm(hidden))
 
     def unembed(self, hidden: Tensor) -> Tensor:
-        """[..., d] normed hidden states to [..., vocabulary] float32 logits."""
+        """Returns [..., vocabulary] float32 logits of [..., d] normed hidden states."""
         head = self.network.get_output_embeddings()
         logits = head(hidden.to(head.weight.dtype)).float()
         cap = getattr(self.network.config, "final_logit_softcapping", None)
         return torch.tanh(logits / cap) * cap if cap else logits
 
     def reduced(self) -> torch.autocast:
-        """Matrix products in bfloat16, where the machine has units for them.
+        """Runs matrix products in bfloat16 inside the block, where the machine has units for them.
 
-        AVX-512 alone does not pay: there float32 reached 150 GFLOPS on a core and bfloat16 84.
+        AVX-512 alone does not pay: with it float32 reached 150 GFLOPS on a core and bfloat16 84.
         """
         native = self.device.type != "cpu" or torch.cpu._is_amx_tile_supported()
         return torch.autocast(self.device.type, torch.bfloat16, enabled=native)
 
     def with_cache(self, cache: Cache) -> dict[str, Cache]:
-        """`cache` under the name by which the model takes it, which transformers changed in 5.24."""
+        """Returns `cache` under the name by which the model takes it, which transformers changed in 5.24."""
         names = inspect.signature(type(self.network).forward).parameters
         return {"cache" if "cache" in names else "past_key_values": cache}
 
@@ -132,24 +135,24 @@ class EditableModel:
         return int(self.tokenizer.pad_token_id or 0)
 
     def raw_ids(self, prompt: str) -> list[int]:
-        """Token ids of raw text, with what the tokenizer puts before it and without the end that some put after it."""
+        """Returns token ids of raw text, with what the tokenizer puts before it and without what some put after it."""
         return self.unended(list(self.tokenizer(prompt).input_ids))
 
     def unended(self, ids: list[int]) -> list[int]:
-        """`ids`, as the tokenizer makes them of raw text, without what it puts after every text."""
+        """Returns `ids` of raw text without the special tokens that the tokenizer puts after every text."""
         special = self.tokenizer("a", return_special_tokens_mask=True).special_tokens_mask
         return ids[: len(ids) - sum(1 for _ in takewhile(bool, reversed(special)))]
 
     def chat_ids(self, turns: Sequence[Sequence[str]], question: str, answer: str = "") -> list[int]:
-        """Token ids of a chat up to the model's reply to `question`, or to the end of the reply's beginning `answer`.
+        """Returns token ids of a chat up to the model's reply to `question`, or to the end of `answer`, its beginning.
 
         Args:
-            turns: (question, answer) pairs before.
+            turns: earlier (question, answer) pairs.
         """
         return list(self.tokenizer(self.chat_text(turns, question) + answer, add_special_tokens=False).input_ids)
 
     def chat_text(self, turns: Sequence[Sequence[str]], question: str) -> str:
-        """The chat template filled in, up to the model's reply. Raises TemplateError or ModelUnavailable."""
+        """Returns the chat template rendered up to the model's reply. Raises TemplateError or ModelUnavailable."""
         messages = [
             {"role": role, "content": content}
             for turn in turns
@@ -159,7 +162,7 @@ class EditableModel:
         return templates.fill_in(self.tokenizer, messages)
 
     def end_tokens(self) -> tuple[int, ...]:
-        """Tokens after which the model has finished its turn; none where nothing names them."""
+        """Returns the tokens that end the model's turn; none where no configuration names them."""
         ends = self.network.generation_config.eos_token_id
         if ends is None:
             ends = self.tokenizer.eos_token_id
@@ -168,7 +171,7 @@ class EditableModel:
         return tuple(ends) if isinstance(ends, (list, tuple)) else (int(ends),)
 
     def end_of_turn(self) -> int:
-        """The one of `end_tokens` that the chat template puts after an answer."""
+        """Returns that of `end_tokens` which the chat template puts after an answer."""
         ends = self.end_tokens()
         chat = [{"role": "user", "content": "Well?"}, {"role": "assistant", "content": "Yes."}]
         text = templates.fill_in(self.tokenizer, chat, add_generation_prompt=False) if len(ends) > 1 else ""
@@ -177,13 +180,17 @@ class EditableModel:
 
 
 def load_model(
-    source: str | Path, *, modules: Sequence[str] = (), dtype: str = "float32", quantization: str = "none",
+    source: str | Path,
+    *,
+    modules: Sequence[str] = (),
+    dtype: str = "float32",
+    quantization: str = "none",
     device: str = "cpu",
-) -> EditableModel:  # fmt: skip
+) -> EditableModel:
     """Loads the model in a folder; see `core.weights.model.loading`.
 
     Args:
-        modules: what may be edited; by default the down-projections of the two middle blocks.
+        modules: the modules to be edited; by default the down-projections of the two middle blocks.
 
     Raises:
         ModelUnavailable: it does not load, or lacks something that a memory needs.
@@ -193,8 +200,8 @@ def load_model(
     network, tokenizer = load(Path(source), modules, dtype, quantization, device)
     network.eval().requires_grad_(False)
     chosen = tuple(modules) or default_modules(network)
-    pristine = {module: weight_of(network.get_submodule(module)).clone() for module in chosen}
-    model = EditableModel(network, tokenizer, chosen, pristine)
+    base_weights = {module: weight_of(network.get_submodule(module)).clone() for module in chosen}
+    model = EditableModel(network, tokenizer, chosen, base_weights)
     if not model.end_tokens():
         raise ModelUnavailable(
             f"{str(source)!r} names no token that ends an answer; name an eos_token_id in its generation_config.json",

@@ -1,4 +1,4 @@
-"""What decoders of the supported families call their parts: Llama, Qwen, Mistral, Gemma, GPT-2, GPT-J, NeoX."""
+"""Names the parts of decoders of the supported families: Llama, Qwen, Mistral, Gemma, GPT-2, GPT-J, NeoX."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DOWN = ("mlp.down_proj", "mlp.c_proj", "mlp.fc_out", "mlp.dense_4h_to_h")
 
 
 def default_modules(model: nn.Module) -> tuple[str, ...]:
-    """Names of the down-projections of the two middle blocks (docs/findings.md: where told facts answer best)."""
+    """Returns the down-projections of the two middle blocks, where edits work best (docs/findings.md)."""
     prefix, blocks = part_of(model, BLOCKS)
     name = part_of(blocks[0], _DOWN)[0]
     last = len(blocks) // 2
@@ -24,7 +24,7 @@ def default_modules(model: nn.Module) -> tuple[str, ...]:
 
 
 def part_of(model: nn.Module, names: Sequence[str]) -> tuple[str, Any]:
-    """The first of `names` that the model has a part of, and that part. Raises ModelUnavailable."""
+    """Returns the first of `names` that names a part of the model, and that part. Raises ModelUnavailable."""
     for name in names:
         if has(model, name):
             return name, model.get_submodule(name)
@@ -32,7 +32,7 @@ def part_of(model: nn.Module, names: Sequence[str]) -> tuple[str, Any]:
 
 
 def block_of(model: nn.Module, module: str) -> int:
-    """The number of the block that holds `module`. Raises ModelUnavailable for one that no block holds."""
+    """Returns the number of the block that holds `module`. Raises ModelUnavailable where no block does."""
     prefix = part_of(model, BLOCKS)[0]
     number = module.removeprefix(f"{prefix}.").partition(".")[0]
     if not module.startswith(f"{prefix}.") or not number.isdecimal():
@@ -41,13 +41,13 @@ def block_of(model: nn.Module, module: str) -> int:
 
 
 def weight_of(module: nn.Module) -> Tensor:
-    """Its weight [d_out, d_in]; a view into the module."""
+    """Returns the weight [d_out, d_in] of `module`, a view; GPT-2's Conv1D holds it transposed."""
     weight: Tensor = module.weight  # type: ignore[assignment]
     return weight.data.T if isinstance(module, Conv1D) else weight.data
 
 
 def has(model: nn.Module, name: str) -> bool:
-    """Whether the model has a part of that name."""
+    """Returns whether the model has a part of that name."""
     try:
         model.get_submodule(name)
     except AttributeError:

@@ -1,7 +1,6 @@
-"""Greedy free generation: what the model says by itself, and whether it is right.
+"""Generates text greedily, up to a natural stop: the end of the turn in chat, the end of the sentence in raw text.
 
-Batches are padded on the left. Generation runs to a natural stop: the end of the turn in chat, the end of the
-sentence in raw text. What a prompt gets does not depend on those beside it.
+Batches are padded on the left. The answer to a prompt does not depend on the other prompts of its batch.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ def greedy(
     stops: Sequence[int] = (),
     max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS,
 ) -> list[str]:
-    """What the model says after each prompt.
+    """Returns the model's greedy continuation of each prompt as text.
 
     Args:
         prompts: token ids.
-        sentence: end with the sentence or the line too, as raw completions are judged by their sentence.
-        stops: per prompt, with how many stops its sentence ends, two after "St. Louis"; 1 by default.
-        max_new_tokens: for all prompts, or for each.
+        sentence: end with the sentence or the line, too, because raw completions are judged by their sentence.
+        stops: per prompt, the number of full stops with which its sentence ends, two after "St. Louis"; 1 by default.
+        max_new_tokens: most tokens, for all prompts or for each.
     """
-    said = generate_ids(model, prompts, sentence=sentence, stops=stops, max_new_tokens=max_new_tokens)
-    return [model.tokenizer.decode(ids, skip_special_tokens=True) for ids in said]
+    generated = generate_ids(model, prompts, sentence=sentence, stops=stops, max_new_tokens=max_new_tokens)
+    return [model.tokenizer.decode(ids, skip_special_tokens=True) for ids in generated]
 
 
 @torch.inference_mode()
@@ -49,22 +48,22 @@ def generate_ids(
     stops: Sequence[int] = (),
     max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS,
 ) -> list[list[int]]:
-    """The same as token ids, without the end of the turn."""
+    """Returns what `greedy` does as token ids, without the end of the turn."""
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
     until = [number if sentence else 0 for number in stops or [1] * len(prompts)]
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    said: dict[int, list[int]] = {}
+    generated: dict[int, list[int]] = {}
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
         batch = _batch(model, [prompts[i] for i in rows], [until[i] for i in rows], [limits[i] for i in rows])
-        said |= dict(zip(rows, batch, strict=True))
-    return [said[index] for index in range(len(prompts))]
+        generated |= dict(zip(rows, batch, strict=True))
+    return [generated[index] for index in range(len(prompts))]
 
 
 def _batch(
     model: EditableModel, prompts: Sequence[Sequence[int]], stops: Sequence[int], limits: Sequence[int]
 ) -> list[list[int]]:
-    """Ends a row after so many stops or a line break, unless it may have 0, and at its limit of tokens."""
+    """Generates a batch; a row ends after `stops` full stops or a line break unless that is 0, and at its limit."""
     ends = set(model.end_tokens())
     generated: list[list[int]] = [[] for _ in prompts]
     active = list(range(len(prompts)))
@@ -83,13 +82,13 @@ def _batch(
 
 
 def _over(model: EditableModel, ids: Sequence[int], stops: int) -> bool:
-    """Whether a sentence that ends with so many stops does so in `ids`, or its line does."""
+    """Returns whether `ids` hold a line break or as many full stops as the sentence ends with."""
     text = model.tokenizer.decode(ids)
     return "\n" in text or sum(text.count(stop) for stop in STOPS) >= stops
 
 
 def decode(model: EditableModel, prompts: Sequence[Sequence[int]], limit: int) -> Iterator[list[int]]:
-    """The greedy next tokens of all rows, step by step, `limit` times at most."""
+    """Yields the greedy next token of every row, step by step, at most `limit` times."""
     width = max(len(prompt) for prompt in prompts)
     pad = model.pad_token
     ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=model.device)

@@ -1,4 +1,4 @@
-"""From a model folder to a model and its tokenizer: whole, or refused with what to do."""
+"""Loads a model and its tokenizer from a folder: whole, or refused with the next step."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from core.errors.base import DeviceUnavailable, ModelUnavailable
 from core.weights.model.base_files import files_of
 from core.weights.model.families import block_of, default_modules, has
 
-# it warns of a package for faster four-bit products that nobody here asked for
+# It warns that a package for faster four-bit products is missing, which is optional.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
-POINTER = b"version https://git-lfs"  # what Git LFS leaves in the place of a file
+POINTER = b"version https://git-lfs"  # beginning of what Git LFS leaves in place of a file
 
 
 def load(folder: Path, modules: Sequence[str], dtype: str, quantization: str, device: str) -> tuple[Any, Any]:
-    """The model and the tokenizer in `folder`, of which nothing is read but the files that its digest covers.
+    """Returns the model and the tokenizer in `folder`, from the files that its digest covers and no others.
 
-    Adapters beside the weights are left alone, and no file decides on answers that could change unnoticed.
+    So no file that decides on answers can change unnoticed, and adapters beside the weights are ignored.
 
     Raises:
-        ModelUnavailable: it does not load, or lacks something that a memory needs; says what.
+        ModelUnavailable: it does not load, or lacks something that a memory needs; names it.
         DeviceUnavailable: `device` cannot be used.
     """
     _check_device(device)
@@ -37,7 +37,7 @@ def load(folder: Path, modules: Sequence[str], dtype: str, quantization: str, de
         try:
             tokenizer = AutoTokenizer.from_pretrained(view)
             model, report = _model(view, tuple(modules), getattr(torch, dtype), quantization, device)
-        except Exception as error:  # whatever a file, or a machine too small for it, makes of the libraries
+        except Exception as error:  # the libraries raise errors of any kind on a broken file or a small machine
             if isinstance(error, ModelUnavailable):
                 raise
             raise ModelUnavailable(_why(folder, view, error, device), model=folder) from error
@@ -54,7 +54,7 @@ def load(folder: Path, modules: Sequence[str], dtype: str, quantization: str, de
 
 @contextmanager
 def _covered(folder: Path) -> Iterator[str]:
-    """A folder of links to the files that the digest covers."""
+    """Yields a folder of links to the files that the digest covers."""
     with tempfile.TemporaryDirectory(prefix="hypnogram-") as view:
         for path in files_of(folder):
             (Path(view) / path.name).symlink_to(path.resolve())
@@ -62,7 +62,7 @@ def _covered(folder: Path) -> Iterator[str]:
 
 
 def _model(view: str, modules: tuple[str, ...], kind: torch.dtype, quantization: str, device: str) -> tuple[Any, Any]:
-    """The model, and what was found when it was loaded."""
+    """Returns the model, and the report of transformers on missing keys."""
     options: dict[str, Any] = {"dtype": kind, "use_safetensors": True, "output_loading_info": True}
     if quantization == "none":
         model, report = AutoModelForCausalLM.from_pretrained(view, **options)
@@ -126,11 +126,11 @@ def _check_modules(folder: Path, model: Any, modules: Sequence[str]) -> None:
 
 
 def _why(folder: Path, view: str, error: Exception, device: str) -> str:
-    said = str(error).replace(view, str(folder)) or type(error).__name__
+    message = str(error).replace(view, str(folder)) or type(error).__name__
     memory = ("out of memory", "not enough memory", "can't allocate memory")
-    if isinstance(error, MemoryError) or any(words in said.lower() for words in memory):
+    if isinstance(error, MemoryError) or any(words in message.lower() for words in memory):
         return (
             f"the model in {str(folder)!r} does not fit into the memory of {device}: free some, or create the memory "
             "with a smaller dtype or quantized"
         )
-    return f"no model loads from {str(folder)!r}: {said}; put its files back or fetch them again"
+    return f"no model loads from {str(folder)!r}: {message}; put its files back or fetch them again"

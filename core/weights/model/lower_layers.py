@@ -1,7 +1,8 @@
-"""What lies below the first edited module, once for each text: training reads the same texts again and again.
+"""Caches what the layers below the first edited module compute, because training reads the same texts many times.
 
-Nothing below that module ever changes. A text is run through it once; then what goes into the module, and what its
-block adds to what comes out, stand in for the blocks up to there: a third of a step's work, more in a deep model.
+Nothing below that module ever changes. A text is run through those layers once; then the module's inputs, and what its
+block adds to its outputs, stand in for the blocks up to there. This saves a third of a step's work, more in a deep
+model.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
 
 BATCH = 32  # texts in one pass
-STRETCH = 1.5  # by which the module's weights are stretched to see whether its block only adds to its outputs
-TOLERANCE = 0.25  # of what that does to hidden states; where it is normed away, the error is larger than that
+STRETCH = 1.5  # factor on the module's weights in the test whether its block only adds to its outputs
+TOLERANCE = 0.25  # largest error, relative to what that does to hidden states; a norm after the module exceeds it
 
 Text = tuple[int, ...]
 
@@ -40,41 +41,41 @@ class LowerLayerCache:
 
     @contextmanager
     def standing_in(self, model: EditableModel, texts: Sequence[Sequence[int]]) -> Iterator[None]:
-        """For the blocks up to the first edited one, in a pass over `texts`, padded on the right."""
+        """Replaces the blocks up to the first edited one, for a pass over `texts` padded on the right."""
         blocks, module = model.blocks, model.modules[0]
-        held = list(blocks[: model.block_of(module) + 1])
+        replaced = list(blocks[: model.block_of(module) + 1])
         keys, rest = (
-            nn.utils.rnn.pad_sequence([of[tuple(text)] for text in texts], batch_first=True)
-            for of in (self.keys, self.rest)
+            nn.utils.rnn.pad_sequence([cached[tuple(text)] for text in texts], batch_first=True)
+            for cached in (self.keys, self.rest)
         )
-        for number, block in enumerate(held):
+        for number, block in enumerate(replaced):
             blocks[number] = _Given(block, self.tupled)
-        blocks[len(held) - 1] = _Resumed(held[-1], self.tupled, model.network.get_submodule(module), keys, rest)
+        blocks[len(replaced) - 1] = _Resumed(replaced[-1], self.tupled, model.network.get_submodule(module), keys, rest)
         try:
             yield
         finally:
-            for number, block in enumerate(held):
+            for number, block in enumerate(replaced):
                 blocks[number] = block
 
 
 class _Given(nn.Module):
-    """Stands in for a block and hands on what it is given."""
+    """Stands in for a block and returns its input."""
 
     def __init__(self, block: nn.Module, tupled: bool) -> None:
         super().__init__()
-        self._block = [block]  # in a list, as it is no part of this
+        self._block = [block]  # in a list, so that torch does not take it for a submodule
         self._tupled = tupled
 
     def forward(self, hidden: Tensor, *_: Any, **__: Any) -> Any:
         return (hidden,) if self._tupled else hidden
 
     def __getattr__(self, name: str) -> Any:
-        """What models ask of their blocks, such as their kind of attention."""
+        """Returns an attribute of the block; models read some, such as its kind of attention."""
         return getattr(self.__dict__["_block"][0], name)
 
 
 class _Resumed(_Given):
-    """Stands in for the first edited block: what its `layer` makes of `keys`, and the `rest`."""
+    """Stands in for the first edited block: returns `layer(keys)` plus the `rest`."""
 
     def __init__(self, block: nn.Module, tupled: bool, layer: nn.Module, keys: Tensor, rest: Tensor) -> None:
         super().__init__(block, tupled)
@@ -85,23 +86,27 @@ class _Resumed(_Given):
 
 
 class _Read(Exception):
-    """The first edited block has done its part."""
+    """Ends a pass after the first edited block."""
 
 
 @torch.no_grad()
 def below(model: EditableModel, texts: Sequence[Sequence[int]]) -> LowerLayerCache | None:
-    """What stands in for the lower blocks on `texts`; None where it cannot, as blocks do more than add to the module's
-    outputs (Gemma 2 norms them first)."""
+    """Runs `texts` through the base model's lower blocks once.
+
+    Returns:
+        None where the cache cannot stand in, because the block does more than add to the module's outputs: Gemma 2
+        normalises them first.
+    """
     order = sorted({tuple(text) for text in texts}, key=len)
-    found = LowerLayerCache({}, {}, False)
+    cache = LowerLayerCache({}, {}, False)
     with model.with_weights(model.base_weights):
         for start in range(0, len(order), BATCH):
-            found = _read(model, order[start : start + BATCH], found)
-        return found if order and _holds(model, found, order[-1]) else None
+            cache = _read(model, order[start : start + BATCH], cache)
+        return cache if order and _holds(model, cache, order[-1]) else None
 
 
 def _read(model: EditableModel, texts: Sequence[Text], before: LowerLayerCache) -> LowerLayerCache:
-    """`before` and what is seen of `texts`."""
+    """Returns `before` with `texts` added."""
     module = model.modules[0]
     layer, block = model.network.get_submodule(module), model.blocks[model.block_of(module)]
     seen: dict[str, Any] = {}
@@ -127,15 +132,15 @@ def _read(model: EditableModel, texts: Sequence[Text], before: LowerLayerCache) 
     return LowerLayerCache({**before.keys, **keys}, {**before.rest, **rest}, seen["tupled"])
 
 
-def _holds(model: EditableModel, found: LowerLayerCache, text: Text) -> bool:
-    """Whether the model reads `text` alike with stand-ins when the module's weights are others."""
+def _holds(model: EditableModel, cache: LowerLayerCache, text: Text) -> bool:
+    """Returns whether the model with stand-ins follows a change of the module's weights on `text`."""
     module = model.modules[0]
-    pristine = _hidden(model, text)
+    base = _hidden(model, text)
     with model.with_weights({module: STRETCH * model.base_weights[module]}):
         whole = _hidden(model, text)
-        with found.standing_in(model, [text]):
+        with cache.standing_in(model, [text]):
             short = _hidden(model, text)
-    return bool((short - whole).norm() <= TOLERANCE * (whole - pristine).norm())
+    return bool((short - whole).norm() <= TOLERANCE * (whole - base).norm())
 
 
 def _hidden(model: EditableModel, text: Text) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a model folder says about memories on the model: its `hypnogram.json`, every value of it checked."""
+"""Reads what a model folder says about memories on the model: its `hypnogram.json`, every value checked."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ NAME = "hypnogram.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """How memories on a model write, speak and sleep unless a client says otherwise.
+    """The defaults of memories on a model, which a client may override.
 
-    `modules` are those that are edited, none for the default ones; the rest is as in `MemoryCreated`.
+    Attributes:
+        modules: names of the edited modules; none for the default ones. All other fields are as in `MemoryCreated`.
     """
 
     modules: tuple[str, ...] = ()
@@ -41,10 +42,10 @@ class Profile:
 
 
 def read_profile(folder: Path) -> Profile:
-    """What the folder's `hypnogram.json` says; the defaults without one.
+    """Reads the folder's `hypnogram.json`; returns the defaults without one.
 
     Raises:
-        ModelUnavailable: it cannot be read, or names a value that does not exist, is of another type or out of range.
+        ModelUnavailable: it cannot be read, or has a value that does not exist, is of another type or out of range.
     """
     path = folder / NAME
     if not path.exists():
@@ -57,25 +58,25 @@ def read_profile(folder: Path) -> Profile:
         raise ModelUnavailable(f"{path} cannot be read as JSON: {error}") from error
 
 
-def profile_of(said: object) -> Profile:
-    """The profile that a `hypnogram.json` holding `said` stands for. Raises InvalidField."""
-    values = _object(said, "the file")
+def profile_of(content: object) -> Profile:
+    """Returns the profile of a `hypnogram.json` with that content. Raises InvalidField."""
+    values = _object(content, "the file")
     for name in values:
         if name not in _READERS:
             raise InvalidField(name, f"does not exist; there are {', '.join(_READERS)}")
     return Profile(**{name: _READERS[name](value) for name, value in values.items()})
 
 
-def _object(said: object, path: str) -> dict[str, Any]:
-    if not isinstance(said, dict):
+def _object(value: object, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
         raise InvalidField(path, "is not an object")
-    return said
+    return value
 
 
-def _texts(said: object, path: str) -> tuple[str, ...]:
-    if not isinstance(said, list) or not all(isinstance(text, str) for text in said):
+def _texts(value: object, path: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise InvalidField(path, "is not a list of texts")
-    return tuple(said)
+    return tuple(value)
 
 
 def _distinct(names: tuple[str, ...], path: str) -> tuple[str, ...]:
@@ -84,9 +85,9 @@ def _distinct(names: tuple[str, ...], path: str) -> tuple[str, ...]:
     return names
 
 
-def _words(said: object, path: str) -> RelationWords:
+def _words(value: object, path: str) -> RelationWords:
     lists = ("probe_questions", "probe_statements", "questions", "statements")
-    values = _object(said, path)
+    values = _object(value, path)
     if values.keys() - set(lists) != {"answer"} or not isinstance(values["answer"], str):
         raise InvalidField(path, f"must have {', '.join(lists)}, and an answer, which is a text")
     for name in lists:

@@ -1,8 +1,8 @@
-"""Ordinary text: what an edit must leave alone, as JSON lines.
+"""Reads ordinary text, which an edit must leave alone, from JSON lines.
 
 {"text": "..."}                        a document; all its tokens count
 {"chat": [["question", "answer"]]}     a chat; all its tokens count
-{"abstention": "question"}             a question that is answered "I do not know"; the place before the answer counts
+{"abstention": "question"}             a question that is answered "I do not know"; the token before the answer counts
 {"recall": "prompt"}                   a raw prompt that ends before an object; its last token counts
 {"recall": ["question", "beginning"]}  the same in chat; `beginning` of the answer may be empty
 """
@@ -19,7 +19,7 @@ from core.weights.model.editable_model import EditableModel
 
 @dataclass(frozen=True, slots=True)
 class OrdinaryText:
-    """Token ids, by what counts in them; `documents` are those of `whole` that are no chats."""
+    """Token ids, by what counts in them; `documents` are those of `whole` that are not chats."""
 
     whole: list[list[int]] = field(default_factory=list)
     abstentions: list[list[int]] = field(default_factory=list)
@@ -28,13 +28,13 @@ class OrdinaryText:
 
 
 def read_ordinary(model: EditableModel, data: bytes) -> OrdinaryText:
-    """Raises Damaged with the number of the first line that is none of the above."""
+    """Reads JSON lines. Raises Damaged with the number of the first line that is not of a known kind."""
     text = OrdinaryText()
     for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), 1):  # no other character ends a line of JSON
         try:
             _add(model, text, json.loads(line))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise Damaged(f"line {number} of the ordinary text is none of its kinds: {error}") from error
+            raise Damaged(f"line {number} of the ordinary text is not of a known kind: {error}") from error
     return text
 
 

@@ -1,7 +1,7 @@
-"""A process that fills in chat templates, so that one that never ends, or eats all memory, is ended with the process.
+"""Renders chat templates in a process of its own, so that a template that never ends or takes all memory can be ended.
 
-Started by `templates.py`. Reads one JSON object a line and answers each with one: `text`; `refused`, where
-the template itself objects; or `failed`. A template that computes for too long ends the process by SIGPROF.
+`templates.py` starts it. It reads a JSON object per line and writes one for each: `text`; `refused`, where the template
+itself raises; or `failed`. A template that computes for too long ends the process by SIGPROF.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ import signal
 import sys
 from typing import Any
 
-SECONDS = 2.0  # of computing for one conversation; ordinary ones take milliseconds
+SECONDS = 2.0  # of CPU time for a conversation; ordinary ones take milliseconds
 BYTES = 512 * 1024**2  # of memory, beyond what the process has when it begins
-CHARACTERS = 16 * 1024**2  # of what a template may make of a conversation
+CHARACTERS = 16 * 1024**2  # most that a template may make of a conversation
 
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever libraries print is not an answer
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started us
+    os.dup2(2, 1)  # because what libraries print must not be taken for an answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
     from jinja2 import TemplateError
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    def filled_in(asked: dict[str, Any]) -> dict[str, str]:
+    def rendered(request: dict[str, Any]) -> dict[str, str]:
         try:
             (text,), _ = render_jinja_template(
-                [asked["messages"]],
-                chat_template=asked["template"],
-                add_generation_prompt=asked["add_generation_prompt"],
-                **asked["tokens"],
+                [request["messages"]],
+                chat_template=request["template"],
+                add_generation_prompt=request["add_generation_prompt"],
+                **request["tokens"],
             )
         except TemplateError as error:
             return {"refused": str(error)}
         except MemoryError:
             return {"failed": f"it takes more than {BYTES // 1024**2} MiB of memory"}
-        except Exception as error:  # whatever a template does wrong
+        except Exception as error:  # a template can raise anything
             return {"failed": f"{type(error).__name__}: {error}"[:300]}
         if len(text) > CHARACTERS:
             return {"failed": f"it makes {len(text)} characters of the conversation"}
@@ -45,16 +45,16 @@ def main() -> None:
 
     _limit_memory()
     for line in sys.stdin.buffer:
-        asked = json.loads(line)
+        request = json.loads(line)
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
-        answer = filled_in(asked)
+        answer = rendered(request)
         signal.setitimer(signal.ITIMER_PROF, 0)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
 
 def _limit_memory() -> None:
-    """Where the system does not say how much the process has, it stays without a limit."""
+    """Limits memory to what the process has now plus `BYTES`; leaves it unlimited where the system does not say."""
     try:
         with open("/proc/self/statm") as statm:
             has = int(statm.read().split()[0]) * resource.getpagesize()

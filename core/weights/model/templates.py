@@ -1,7 +1,7 @@
-"""Chat templates filled in, in a process beside this one: a template is a program that came with a model.
+"""Renders chat templates in a process beside this one, because a template is a program that came with a model.
 
-The sandbox of transformers keeps it from the machine; nothing keeps it from computing for ever. Here that costs the
-process (`core/weights/model/template_process.py`), and who waits for it learns what is wrong.
+The sandbox of transformers keeps it from the machine, but not from computing without end. Here that ends the process
+(`core/weights/model/template_process.py`), and the caller gets an error that says so.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from jinja2 import TemplateError
 from core.errors.base import ModelUnavailable
 from core.weights.model.template_process import SECONDS
 
-PATIENCE = 1.0  # seconds, with a process that is to end
+PATIENCE = 1.0  # seconds until a process that does not end is killed
 PROCESS = Path(__file__).with_name("template_process.py")
 
 
 def fill_in(tokenizer: Any, messages: Sequence[Mapping[str, str]], add_generation_prompt: bool = True) -> str:
-    """`messages` in the chat template of `tokenizer`, by default up to where the model replies.
+    """Returns `messages` in the chat template of `tokenizer`, by default up to the model's reply.
 
     Raises:
         TemplateError: the template does not take such a conversation.
-        ModelUnavailable: it fails, or does not come to an end.
+        ModelUnavailable: the template fails, or does not come to an end.
     """
-    asked = {
+    request = {
         "template": tokenizer.get_chat_template(),
         "messages": messages,
         "tokens": tokenizer.special_tokens_map,
         "add_generation_prompt": add_generation_prompt,
     }
-    answer = _templates.ask(asked["template"], json.dumps(asked, default=str).encode() + b"\n")
+    answer = _templates.ask(request["template"], json.dumps(request, default=str).encode() + b"\n")
     if "refused" in answer:
         raise TemplateError(answer["refused"])
     if "failed" in answer:
@@ -55,7 +55,7 @@ def start() -> None:
 
 
 class _Process:
-    """One process, started again whenever it has ended; one template at a time."""
+    """A process that is started again whenever it has ended; it renders one template at a time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -101,14 +101,14 @@ class _Process:
         return self._process
 
     def _end(self) -> int:
-        """The status with which it ended."""
+        """Ends the process and returns its exit status."""
         if self._process is None:
             return 0
         process, self._process = self._process, None
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(OSError):
-            process.stdin.close()  # it ends by itself, unless it computes
+            process.stdin.close()  # the end of its input ends it, unless it computes
         try:
             return process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -119,7 +119,7 @@ class _Process:
 
 
 class _Templates:
-    """Two processes: one for templates that came to an end so far, one where the others hold up each other alone."""
+    """Two processes: one for templates that always ended, one for the others, which then delay only each other."""
 
     def __init__(self) -> None:
         self._good, self._bad = _Process(), _Process()

@@ -9,7 +9,7 @@ from core.facts import Fact
 from core.state.memory import Memory
 from core.state.unanswered import unanswered_questions
 from core.unchanged import Unchanged
-from core.weights.evaluation.unchanged import still_said
+from core.weights.evaluation.unchanged import predicts_answers
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import generate_ids
 from service.executor.work.reference import Reference
@@ -50,4 +50,4 @@ class LocalityCheck:
         if new:
             with self._model.with_weights(self._model.base_weights):
                 self._answers |= dict(zip(new, generate_ids(self._model, new, sentence=True), strict=True))
-        return still_said(self._model, keys, [self._answers[key] for key in keys])
+        return predicts_answers(self._model, keys, [self._answers[key] for key in keys])

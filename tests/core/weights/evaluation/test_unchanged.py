@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from core.weights.evaluation.unchanged import still_said
+from core.weights.evaluation.unchanged import predicts_answers
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import generate_ids
 
@@ -13,7 +13,7 @@ def test_it_is_what_generating_again_would_find(tiny: EditableModel) -> None:
     prompts = [tiny.raw_ids(f"{name} lives in") for name in ("Aria Moss", "Bo", "Cy Ames", "Dee Orr of Rome")]
     prompts += [tiny.chat_ids([], f"Where does {name} live?") for name in ("Aria Moss", "Bo", "Cy Ames")]
     before = generate_ids(tiny, prompts, sentence=True)
-    assert all(still_said(tiny, prompts, before))
+    assert all(predicts_answers(tiny, prompts, before))
 
     found = set()
     generator = torch.Generator().manual_seed(1)
@@ -23,7 +23,7 @@ def test_it_is_what_generating_again_would_find(tiny: EditableModel) -> None:
             for module, weight in tiny.base_weights.items()
         }
         with tiny.with_weights(moved):
-            same = still_said(tiny, prompts, before)
+            same = predicts_answers(tiny, prompts, before)
             assert same == [
                 now == was for now, was in zip(generate_ids(tiny, prompts, sentence=True), before, strict=True)
             ]
