@@ -8,6 +8,7 @@ first, the connection.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -62,4 +63,11 @@ def _bound(function: Callable[..., Any], connection: Connection, perform: Callab
     def method(*arguments: Any, **named: Any) -> Any:
         return perform(function(connection, *arguments, **named))
 
+    method.__dict__["__signature__"] = _without_connection(function)
     return method
+
+
+@functools.cache
+def _without_connection(function: Callable[..., Any]) -> inspect.Signature:
+    signature = inspect.signature(function)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
