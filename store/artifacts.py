@@ -1,6 +1,6 @@
-"""Files named by what is in them: deltas, statistics, ordinary text.
+"""Artifacts: files named by the digest of their content, which are deltas, statistics and ordinary text.
 
-Written and synced before the event that names them. One that no event names is garbage; the reverse is damage.
+An artifact is durable before the event that names it. One that no event names is garbage; a missing one is damage.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ class Artifacts:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def put(self, data: bytes) -> Digest:
-        """Keeps `data` and returns its digest once it is durable. Putting equal data again changes nothing."""
+        """Stores `data` and returns its digest once it is durable. Idempotent."""
         digest = Digest(hashlib.sha256(data).hexdigest())
         if not self._holds(digest, data):
             write_atomically(self.path(digest), data)
-        sync_folder(self.folder)  # also when it was there: another process may not have come to this yet
+        sync_folder(self.folder)  # also where it was there, because the process that wrote it may not have synced yet
         return digest
 
     def get(self, digest: Digest) -> bytes:
-        """Raises ArtifactMissing, or ArtifactCorrupt when the content no longer fits the name."""
+        """Returns the content. Raises ArtifactMissing, or ArtifactCorrupt where the content does not fit the name."""
         try:
             data = self.path(digest).read_bytes()
         except FileNotFoundError:
             raise ArtifactMissing(digest) from None
-        found = hashlib.sha256(data).hexdigest()
-        if found != digest:
-            raise ArtifactCorrupt(digest, found)
+        actual = hashlib.sha256(data).hexdigest()
+        if actual != digest:
+            raise ArtifactCorrupt(digest, actual)
         return data
 
     def remove(self, digest: Digest) -> None:
-        """Removes the artifact, durably; one that is not there is left alone."""
+        """Removes the artifact, durably; does nothing where it is not there."""
         self.path(digest).unlink(missing_ok=True)
         sync_folder(self.folder)
 
     def path(self, digest: Digest) -> Path:
-        """Where the artifact is, or would be."""
+        """Returns where the artifact is, or would be."""
         if not _DIGEST.fullmatch(digest):
             raise ArtifactMissing(digest)
         return self.folder / digest
@@ -68,7 +68,7 @@ class Artifacts:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """`path` holds either what it held before or all of `data`, which is on the disk already."""
+    """Replaces the content of `path` with `data`; a crash leaves the old content or all of the new."""
     descriptor, temporary = mkstemp(dir=path.parent, prefix=".tmp-")
     try:
         with os.fdopen(descriptor, "wb") as file:

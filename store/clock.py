@@ -10,7 +10,7 @@ from core.ids import EventId, uuid7
 
 
 def next_uuid() -> str:
-    """A fresh UUIDv7, for events, facts and edits."""
+    """Returns a fresh UUIDv7, for events, facts and edits."""
     return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
 
 
@@ -19,5 +19,5 @@ def next_event_id() -> EventId:
 
 
 def now() -> str:
-    """UTC, ISO 8601 with microseconds and `Z`."""
+    """Returns the time in UTC, as ISO 8601 with microseconds and `Z`."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,6 +1,6 @@
-"""What was measured once and is an artifact since: which artifact it is, by the key of what it depends on.
+"""A cache of measurements: which artifact holds a measurement, by the key of what it depends on.
 
-A cache beside the artifacts: an entry that is lost, or whose artifact is, costs measuring again.
+It lies beside the artifacts. Where an entry or its artifact is lost, the measurement is made again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class Measured:
-    """Measurements of one folder of artifacts. Safe for several threads and processes."""
+    """The measurements in one folder of artifacts. Safe for several threads and processes."""
 
     def __init__(self, artifacts: Artifacts) -> None:
         self._artifacts = artifacts
         self._folder = artifacts.folder / "measured"
 
     def get(self, key: Digest) -> tuple[Digest, bytes] | None:
-        """The artifact of `key` and what is in it; None where nothing is known, or the artifact is not as it was."""
+        """Returns the artifact of `key` and its content; None without an entry, or where the artifact is damaged."""
         try:
             digest = Digest(self._entry(key).read_text())
             return digest, self._artifacts.get(digest)
@@ -31,7 +31,7 @@ class Measured:
             return None
 
     def put(self, key: Digest, digest: Digest) -> None:
-        """Remembers that `digest` is the artifact of `key`."""
+        """Records that `digest` is the artifact of `key`."""
         self._folder.mkdir(exist_ok=True)
         write_atomically(self._entry(key), digest.encode())
 

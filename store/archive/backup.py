@@ -1,10 +1,10 @@
-"""A database with its artifacts as one file, made while others write, and put back elsewhere.
+"""Backs up a database with its artifacts as one file, while other processes write, and restores it elsewhere.
 
     manifest.json       where the log ends; name, size and SHA-256 of every other member
     hypnogram.db        the database as it was at one moment, by SQLite's online backup
     artifacts/DIGEST    every artifact that its events need, once
 
-A backup holds the data keys, so it is as private as the database; what was erased after it was made is still in it.
+A backup holds the data keys, so that it is as private as the database; a fact that is erased later stays in it.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from store.log.verify import follow_artifacts, verify_log
 DATABASE = "hypnogram.db"
 POSTGRESQL = (
     "PostgreSQL is backed up by its own tools: first the database with pg_dump, then the artifact folder; to restore, "
-    "put back the artifacts, then the database, and say `hypnogram verify --accept-loss`"
+    "put back the artifacts, then the database, and run `hypnogram verify --accept-loss`"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackedUp:
-    """What a backup holds; `size` is in bytes of the file."""
+    """What a backup holds: numbers of events and artifacts, and the size of the file in bytes."""
 
     events: int
     artifacts: int
@@ -51,15 +51,15 @@ class BackedUp:
 
 
 def make_backup(path: Path, log: EventLog, artifacts: Artifacts) -> BackedUp:
-    """Writes the database as it is now, and what it needs, into the new file `path`, which only its owner may read.
+    """Writes the database as it is now, and its artifacts, into the new file `path`, which only its owner may read.
 
-    Whatever was acknowledged before this is called is in it. Others may append meanwhile. It is there whole or not at
-    all, and what it holds was verified.
+    It holds every event that was acknowledged before the call; other processes may append meanwhile. It appears whole
+    or not at all, and its content was verified.
 
     Raises:
         InvalidField: the database is not SQLite's.
         ExportExists: `path` is there already.
-        NotReady: a memory was deleted meanwhile; make it again.
+        NotReady: a memory was deleted meanwhile; make the backup again.
         Damaged: what is stored is not what was written.
     """
     if log.engine.dialect.name != "sqlite":
@@ -76,10 +76,11 @@ def make_backup(path: Path, log: EventLog, artifacts: Artifacts) -> BackedUp:
                     raise NotReady("a memory was deleted while it was backed up; make the backup again")
                 raise Damaged(fault.message, position=fault.position, what=fault.what)
             going = removed_meanwhile(copied, copied.position())
-            needed = [one for one in _needed(copied) if one not in going]
+            needed = [digest for digest in _needed(copied) if digest not in going]
             with reading(copied.engine).connect() as connection:
                 end = connection.execute(select(head.c.position, head.c.hash)).one()
-        listed = [_member(DATABASE, database), *(_member(ARTIFACTS + one, artifacts.path(one)) for one in needed)]
+        listed = [_member(DATABASE, database)]
+        listed += [_member(ARTIFACTS + digest, artifacts.path(digest)) for digest in needed]
         contents = (_content(file) for file in (database, *map(artifacts.path, needed)))
         with new_file(path) as file:
             pack(file, {"kind": BACKUP, "position": end.position, "hash": end.hash}, listed, contents)
@@ -87,13 +88,13 @@ def make_backup(path: Path, log: EventLog, artifacts: Artifacts) -> BackedUp:
 
 
 def restore_backup(path: Path, url: str, artifact_folder: Path) -> BackedUp:
-    """Makes the database `url`, which is not there yet, and the artifacts it needs from the backup `path`.
+    """Creates the database `url` and the artifacts that it needs from the backup `path`.
 
-    Every byte is verified first. The database appears at the end, whole, as another log than the one it was made of
-    (`store/log/anchor.py`); artifacts without it are of no account.
+    Every byte is verified first. The database appears last, and whole; artifacts without it do no harm. It is another
+    log than the one that was backed up (`store/log/anchor.py`).
 
     Raises:
-        InvalidField: there is no such backup, or the database is there already or not SQLite's.
+        InvalidField: there is no such backup, or the database exists already or is not SQLite's.
         ArchiveTooNew, SchemaMismatch: it was made by a later version.
         ArchiveDamaged: it was altered or cut short; names the member.
     """
@@ -105,7 +106,7 @@ def restore_backup(path: Path, url: str, artifact_folder: Path) -> BackedUp:
     with file:
         unpacked = unpack(file, path)
         if unpacked.manifest.get("kind") != BACKUP:
-            raise InvalidField("file", f"{str(path)!r} holds one memory; bring it in with `hypnogram import`")
+            raise InvalidField("file", f"{str(path)!r} holds one memory; import it with `hypnogram import`")
         digests = _artifacts_of(unpacked.members)
         artifacts = Artifacts(artifact_folder)
         database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -120,7 +121,7 @@ def restore_backup(path: Path, url: str, artifact_folder: Path) -> BackedUp:
 
 
 def _prepared(made: Path, unpacked: Unpacked, digests: list[Digest], artifacts: Artifacts) -> int:
-    """Brings `made` to this version's schema and its artifacts into their folder; returns where its log ends."""
+    """Migrates `made`, writes its artifacts and verifies its log; returns the number of its events."""
     with EventLog.open(f"sqlite:///{made}") as log:
         for digest in digests:
             artifacts.put(b"".join(unpacked.chunks(ARTIFACTS + digest)))
@@ -129,14 +130,14 @@ def _prepared(made: Path, unpacked: Unpacked, digests: list[Digest], artifacts: 
             raise ArchiveDamaged(DATABASE, report.fault.message)
         begin_anew(log.engine)
         with log.engine.begin() as connection:
-            for held in (leases, executors):  # by processes of then
+            for held in (leases, executors):  # by processes that ran then
                 connection.execute(delete(held))
         Anchor(log.engine, artifacts.folder / FOLDER).note()
         return report.events
 
 
 def _free(url: str) -> Path:
-    """The file of the database `url`, where nothing is yet."""
+    """Returns the file of the database `url`. Raises InvalidField where it exists already."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -151,7 +152,7 @@ def _free(url: str) -> Path:
 
 
 def _taken(path: Path) -> str:
-    return f"{str(path)!r} is there already and a restore replaces nothing; move it away, or name another with --db"
+    return f"{str(path)!r} exists already, and a restore replaces nothing; move it away, or name another with --db"
 
 
 def _put_in_place(made: Path, database: Path) -> None:
@@ -168,7 +169,7 @@ def _copy(engine: Engine, database: Path) -> None:
     with reading(engine).connect() as connection, closing(sqlite3.connect(database)) as copy:
         source = connection.connection.driver_connection
         assert isinstance(source, sqlite3.Connection)
-        source.backup(copy)  # in one step: what others append meanwhile is not in it, and does not begin it again
+        source.backup(copy)  # in one step, so that appends meanwhile neither enter it nor restart it
 
 
 def _url(engine: Engine, database: Path) -> str:
@@ -189,7 +190,7 @@ def _artifacts_of(members: Mapping[str, Member]) -> list[Digest]:
     for name, member in members.items():
         if name != DATABASE:
             if name != ARTIFACTS + member.sha256:
-                raise ArchiveDamaged(name, "is not a part of a backup")
+                raise ArchiveDamaged(name, "does not belong in a backup")
             digests.append(Digest(member.sha256))
     return digests
 

@@ -1,21 +1,21 @@
-"""A memory as one portable file: its events up to a version, the data keys that open them, and the artifacts they name.
+"""Exports a memory as one portable file: its events up to a version, their data keys, and the artifacts they name.
 
     manifest.json       format, memory, version, digest of the weights; name, size and SHA-256 of every other member
     events.jsonl        canonical JSON, an event a line, oldest first; sealed words stay ciphertext
-    keys.json           fact -> its data key in base64, or null when it was thrown away
+    keys.json           fact -> its data key in base64, or null where it was destroyed
     artifacts/DIGEST    every artifact that the events name, once
 
-Equal memories make equal files (`store/archive/tar.py`), and export after import is the file again. An imported event
-keeps its id, version, time, cause, schema and payload; its position and its place in the chain are new, and its memory
-has the name that it is imported under. A fact that was erased before the export is erased in the archive: its words are
-there as noise and no key is. One that was not is there with its key, so an archive is as private as the database.
-A version that needs what was erased since, as facts were in its weights then, has no archive any more.
+Equal memories make equal files (`store/archive/tar.py`), and an imported memory exports to the same file. An imported
+event keeps its id, version, time, cause, schema and payload; its position and its place in the chain are new, and its
+memory has the name that it is imported under. A fact that was erased before the export is erased in the archive, which
+holds its words as ciphertext without a key. Every other fact has its key there, so that an archive is as private as the
+database. A version whose weights need a fact that was erased since cannot be exported any more.
 
-An archive of a fork holds its whole history under its name, what it shares with its parent included. Imported, it is no
-fork any more: all its events are its own, and its MemoryForked only tells where it came from.
+An archive of a fork holds its whole history under its name, including what it shares with its parent. Imported, it is
+not a fork any more: all its events are its own, and its MemoryForked only records where it came from.
 
-Event ids are unique in a database, and sealed words are bound to them. So an archive is imported into a database once:
-a second time, under whatever name, is refused with `EventsTaken`, and a fork is how one has a copy beside the original.
+Event ids are unique in a database, and sealed words are bound to them. So an archive is imported into a database once;
+a second import, under whatever name, is refused with `EventsTaken`. Fork a memory to have a copy beside the original.
 """
 
 from __future__ import annotations
@@ -58,7 +58,13 @@ _ADVICE = "verify the log, and restore it from a backup"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archived:
-    """What an archive holds. `weights` is None where the memory's weights were not measured yet."""
+    """What an archive holds.
+
+    Attributes:
+        weights: digest of the weights; None where the statistics were not prepared yet.
+        facts, erased: number of facts with words, and of those among them whose key was destroyed.
+        size: of the file, in bytes.
+    """
 
     memory: MemoryId
     version: int
@@ -66,21 +72,21 @@ class Archived:
     facts: int
     erased: int
     artifacts: int
-    size: int  # bytes of the file
+    size: int
 
 
 def export_archive(
     path: Path, log: EventLog, artifacts: Artifacts, memory: MemoryId, version: int | None = None
 ) -> Archived:
-    """Writes `memory` as it was at `version`, by default as it is now, into the new file `path`.
+    """Writes `memory` as it was at `version`, by default the newest, into the new file `path`.
 
-    Only its owner may read the file. It is there whole, or not at all.
+    Only its owner may read the file, which appears whole or not at all.
 
     Raises:
         ExportExists: `path` is there already.
         MemoryUnknown, VersionUnknown: there is no such memory, or it never had that version.
-        MemoryGone: it was deleted by then, or has been since.
-        WordsErased: it needs, as it was then, what was erased since.
+        MemoryGone: it was deleted before that version, or has been since.
+        WordsErased: at that version it needs a fact that was erased since.
         Damaged, ArtifactMissing, ArtifactCorrupt: what is stored is not what was written.
     """
     wanted = log.existing_version(memory, version)
@@ -93,9 +99,9 @@ def export_archive(
             gathered.add(page)
         if gathered.state.deleted or wanted <= log.begun(memory):
             raise MemoryGone(gathered.state.deleted or log.begun(memory))
-        known = log.keyring.keys(gathered.facts)  # as they are now: one that was thrown away meanwhile stays here
-        own = gathered.state.facts  # not those of a deleted memory that had the name, whose words a fork may have still
-        keys = {fact: key if fact in own else None for fact, key in known.items()}
+        known = log.keyring.keys(gathered.facts)  # read last, so that a key destroyed meanwhile is not exported
+        kept = gathered.state.facts  # without those of a deleted memory of that name, whose keys a fork may still have
+        keys = {fact: key if fact in kept else None for fact, key in known.items()}
         check_keys(gathered.state, keys)
         listed = gathered.members(keys, artifacts)
         about = {"memory": memory, "version": wanted, "weights": gathered.state.weights}
@@ -112,14 +118,14 @@ def export_archive(
 
 
 def check_keys(state: Memory, keys: Mapping[FactId, bytes | None]) -> None:
-    """Raises WordsErased where a memory in that state would be without words that it has to read."""
+    """Raises WordsErased where a memory in that state needs words whose key is not among `keys`."""
     for fact in needed(state):
         if keys.get(fact) is None:
             raise WordsErased(fact)
 
 
 class _Gathered:
-    """The events of an archive in the making: their lines in a file, and all that they name."""
+    """Gathers what an archive holds: the lines of its events, in a file, and the facts and artifacts they name."""
 
     def __init__(self, lines: IO[bytes]) -> None:
         self.state = NOTHING
@@ -129,7 +135,7 @@ class _Gathered:
         self._digest = hashlib.sha256()
 
     def add(self, page: Sequence[StoredRow]) -> None:
-        """Takes in the next events; raises Damaged for a row that is not as it was written."""
+        """Adds the next events; raises Damaged for a row that is not as it was written."""
         read: list[Event] = []
         for row in page:
             values = row._asdict()
@@ -145,23 +151,23 @@ class _Gathered:
         self.state = fold(read, onto=self.state)
 
     def members(self, keys: dict[FactId, bytes | None], artifacts: Artifacts) -> list[tuple[Member, Iterable[bytes]]]:
-        """The members in their order, each with its content."""
+        """Returns the members in their order, each with its content."""
         opened = canonical({fact: key and base64.b64encode(key).decode() for fact, key in keys.items()}).encode()
         made: list[tuple[Member, Iterable[bytes]]] = [
             (Member(name=EVENTS, sha256=self._digest.hexdigest(), size=self._lines.tell()), _content(self._lines)),
             (Member(name=KEYS, sha256=hashlib.sha256(opened).hexdigest(), size=len(opened)), (opened,)),
         ]
         for digest in sorted(self.artifacts):
-            size = len(artifacts.get(digest))  # which also says whether it is there, before anything is written
+            size = len(artifacts.get(digest))  # read, so that a missing artifact is found before anything is written
             made.append((Member(name=ARTIFACTS + digest, sha256=digest, size=size), _artifact(artifacts, digest)))
         return made
 
 
 def _to_line(values: Mapping[str, Any]) -> str:
-    """The line of an event, from its row's columns."""
+    """Returns the line of an event, from the columns of its row."""
     payload, sealed = json.loads(values["payload"]), values["sealed"]
     if canonical(payload) != values["payload"]:
-        raise Damaged(f"event {values['position']}: payload: is no canonical JSON; {_ADVICE}")
+        raise Damaged(f"event {values['position']}: payload: is not canonical JSON; {_ADVICE}")
     return canonical(
         {name: values[name] for name in AS_THEY_ARE}
         | {
@@ -174,7 +180,7 @@ def _to_line(values: Mapping[str, Any]) -> str:
 
 
 def _pages(log: EventLog, memory: MemoryId, version: int) -> Iterator[list[StoredRow]]:
-    """The rows of the events up to `version`, in order."""
+    """Yields the rows of the events up to `version`, in order."""
     after = 0
     while after < version:
         query = select_events().where(stitched(log.ancestry(memory), after, min(after + PAGE, version)))
@@ -198,7 +204,7 @@ def _artifact(artifacts: Artifacts, digest: Digest) -> Iterator[bytes]:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A sibling that becomes `path` once the block has ended well; otherwise nothing is left of it."""
+    """Opens a file beside `path` that becomes `path` once the block ends without an error, and is removed otherwise."""
     file = NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False)  # noqa: SIM115
     made = Path(file.name)
     try:
@@ -209,7 +215,7 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
         try:
             os.link(made, path)
         except OSError as error:
-            if os.path.lexists(path):  # somebody else was faster
+            if os.path.lexists(path):  # another process was faster
                 raise ExportExists(path) from error
             made.rename(path)  # a file system without links
         sync_folder(path.parent)

@@ -1,4 +1,4 @@
-"""Importing an archive: its memory becomes one of this database, in one transaction, with its events as they were."""
+"""Imports an archive: its memory becomes one of this database, in one transaction, with its events as they were."""
 
 from __future__ import annotations
 
@@ -34,30 +34,31 @@ Item = TypeVar("Item")
 
 
 def verify_archive(path: Path) -> None:
-    """Verifies the archive `path` as an import does before it looks at the database.
+    """Verifies the archive `path`, as an import does before it reads the database.
 
     Raises:
         InvalidField: there is no such file.
         ArchiveTooNew, EventUnknown: it was made by a later version.
         ArchiveDamaged: it was altered or cut short; names the member.
-        WordsErased: its memory needs what was erased.
+        WordsErased: its memory needs a fact that was erased.
     """
     with _arrived(path):
         pass
 
 
 def import_archive(path: Path, log: EventLog, artifacts: Artifacts, memory: MemoryId | None = None) -> Archived:
-    """Makes the archive `path` a memory of this database, under the name `memory` or else the name it had.
+    """Imports the archive `path` under the name `memory`, by default the name it had.
 
-    Every byte of the file is verified, and every event decoded, before anything is written. Then come the artifacts,
-    which nobody sees until an event names them, then all events in one transaction: all or nothing.
+    Every byte of the file is verified, and every event decoded, before anything is written. The artifacts are written
+    first, because nothing reads them until an event names them; then all events in one transaction.
 
     Raises:
-        InvalidField: there is no such file, or no memory can have that name.
+        InvalidField: there is no such file, or a memory cannot have that name.
         ArchiveTooNew, EventUnknown: it was made by a later version.
         ArchiveDamaged: it was altered or cut short; names the member.
-        WordsErased: its memory needs what was erased.
-        MemoryTaken, EventsTaken, FactTaken: the database has a memory of that name, or what is in the archive already.
+        WordsErased: its memory needs a fact that was erased.
+        MemoryTaken: the database has a memory of that name.
+        EventsTaken, FactTaken: the database has some of the events or facts already.
     """
     with _arrived(path) as arrival:
         name = memory or MemoryId(str(arrival.unpacked.manifest.get("memory")))
@@ -81,7 +82,7 @@ def import_archive(path: Path, log: EventLog, artifacts: Artifacts, memory: Memo
 
 @contextmanager
 def _arrived(path: Path) -> Iterator[_Arrival]:
-    """The archive `path`, verified, as long as its file is open."""
+    """Opens and verifies the archive `path`."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -94,7 +95,7 @@ def _arrived(path: Path) -> Iterator[_Arrival]:
 
 
 class _Arrival:
-    """An archive on its way into a database."""
+    """An archive on its way into a database: its file, its state, keys and artifacts."""
 
     def __init__(self, unpacked: Unpacked) -> None:
         self.unpacked = unpacked
@@ -107,13 +108,13 @@ class _Arrival:
         """Checks that the members belong together.
 
         Raises:
-            ArchiveDamaged: they do not.
+            ArchiveDamaged: they do not belong together.
             EventUnknown: an event is of a type or schema that this version cannot read.
             WordsErased: the memory needs words of a fact that has no key.
         """
         members, manifest = self.unpacked.members, self.unpacked.manifest
         if manifest.get("kind") == BACKUP:
-            raise InvalidField("path", "it holds a whole database; put it back with `hypnogram restore`")
+            raise InvalidField("path", "it holds a whole database; restore it with `hypnogram restore`")
         for name in (EVENTS, KEYS):
             if name not in members:
                 raise ArchiveDamaged(name, "is missing")
@@ -132,27 +133,27 @@ class _Arrival:
         wanted = {EVENTS, KEYS} | {ARTIFACTS + digest for digest in self.artifacts}
         if missing := wanted - set(members):
             raise ArchiveDamaged(min(missing), "is missing")
-        if more := set(members) - wanted:
-            raise ArchiveDamaged(min(more), "is named by no event")
+        if unnamed := set(members) - wanted:
+            raise ArchiveDamaged(min(unnamed), "is named by no event")
         if (manifest.get("version"), manifest.get("weights")) != (self.state.version, self.state.weights):
             raise ArchiveDamaged(MANIFEST, "says another version or other weights than the events")
         check_keys(self.state, self.keys)
 
     def refuse_taken(self, connection: Connection, memory: MemoryId) -> None:
-        """Raises when the database holds what this archive would bring."""
+        """Raises MemoryTaken, EventsTaken or FactTaken where the database holds a part of this archive."""
         query = select(events.c.version).where(events.c.memory == memory).limit(1)
         if connection.execute(query).first():
             raise MemoryTaken(memory)
-        for some in _pages(self._ids):
-            taken = select(events.c.event_id, events.c.memory).where(events.c.event_id.in_(some)).limit(1)
-            if found := connection.execute(taken).first():
-                raise EventsTaken(found.event_id, found.memory)
+        for ids in _pages(self._ids):
+            query = select(events.c.event_id, events.c.memory).where(events.c.event_id.in_(ids)).limit(1)
+            if taken := connection.execute(query).first():
+                raise EventsTaken(taken.event_id, taken.memory)
         for fact, key in self._known(connection).items():
             if key != self.keys[fact]:
                 raise FactTaken(fact, "was erased" if key is None else "has another data key")
 
     def adopt(self, connection: Connection, memory: MemoryId) -> None:
-        """Appends everything, as the events of `memory`. Called in a transaction."""
+        """Appends all events, as those of `memory`, and adds their data keys. Called in a transaction."""
         position, tail = connection.execute(select(head.c.position, head.c.hash).with_for_update()).one()
         self.refuse_taken(connection, memory)
         known = self._known(connection)
@@ -167,10 +168,10 @@ class _Arrival:
         connection.execute(update(head).values(position=position, hash=tail))
 
     def _known(self, connection: Connection) -> dict[FactId, bytes | None]:
-        """Which of the facts the database knows, and their data keys there."""
+        """Returns the facts that the database knows, with their data keys there."""
         known: dict[FactId, bytes | None] = {}
-        for some in _pages(self.keys):
-            rows = connection.execute(data_keys.select().where(data_keys.c.fact.in_(some)))
+        for facts in _pages(self.keys):
+            rows = connection.execute(data_keys.select().where(data_keys.c.fact.in_(facts)))
             known |= {FactId(fact): key for fact, key in rows}
         return known
 
@@ -182,12 +183,14 @@ class _Arrival:
             raise ArchiveDamaged(KEYS, "holds no data keys") from None
 
     def _rows(self) -> Iterator[Columns]:
-        """The columns of every event, their place in the log left blank."""
+        """Yields the columns of each event, without its place in the log."""
         for number, line in enumerate(self.unpacked.lines(EVENTS), start=1):
             try:
                 row = _columns(json.loads(line))
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise ArchiveDamaged(EVENTS, f"line {number} is no event ({type(error).__name__}: {error})") from None
+                raise ArchiveDamaged(
+                    EVENTS, f"line {number} is not an event ({type(error).__name__}: {error})"
+                ) from None
             if row["version"] != number:
                 raise ArchiveDamaged(EVENTS, f"line {number} is of version {row['version']!r}")
             yield row
@@ -202,7 +205,7 @@ class _Arrival:
 
 
 def _columns(value: Mapping[str, Any]) -> Columns:
-    """The columns of an event's line; raises ValueError, TypeError or KeyError when it is none."""
+    """Returns the columns of a line; raises ValueError, TypeError or KeyError where it is not an event."""
     sealed = value["sealed"]
     row: Columns = {name: value[name] for name in AS_THEY_ARE} | {name: value["cause"][name] for name in CAUSE}
     row |= {
@@ -212,18 +215,18 @@ def _columns(value: Mapping[str, Any]) -> Columns:
         "payload": canonical(value["payload"]),
         "sealed": None if sealed is None else base64.b64decode(sealed, validate=True),
     }
-    for name, found in row.items():
+    for name, column in row.items():
         number = name in ("position", "version", "schema")
-        absent = found is None and name in ("fact", "sealed")
-        if not (absent or name == "sealed" or type(found) is (int if number else str)):
-            raise ValueError(f"{name} is {found!r}")
-        if isinstance(found, str) and not storable(found):
+        absent = column is None and name in ("fact", "sealed")
+        if not (absent or name == "sealed" or type(column) is (int if number else str)):
+            raise ValueError(f"{name} is {column!r}")
+        if isinstance(column, str) and not storable(column):
             raise ValueError(f"{name} cannot be stored")
     return row
 
 
 def _pages(rows: Iterable[Item]) -> Iterator[list[Item]]:
-    """`rows`, so many at once."""
+    """Yields `rows` in lists of `PAGE`."""
     page: list[Item] = []
     for row in rows:
         page.append(row)

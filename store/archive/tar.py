@@ -1,10 +1,10 @@
-"""The file that an archive is: an uncompressed tar (POSIX ustar) in which every byte is determined by its members.
+"""The format of archives: an uncompressed tar (POSIX ustar) in which the members determine every byte.
 
     manifest.json, then the members it lists, in its order
 
-Headers hold a name and a size and nothing of the place they were made in; a reader computes the header it expects and
-compares. So equal members make equal files, and no bit of a file can change unseen: each belongs to a header, to
-padding, to a member whose digest the manifest holds, or to the manifest, which holds its own.
+Headers hold a name and a size and nothing of the machine they were written on, so that equal members make equal files.
+A reader compares each header with the one it expects. So no bit can change unnoticed: each belongs to a header, to
+padding, to a member whose digest is in the manifest, or to the manifest, which holds its own digest.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from core.errors.archive import ArchiveDamaged, ArchiveTooNew
 from core.events.codec import canonical
 
 FORMAT = 1
-BACKUP = "backup"  # the `kind` in the manifest of a whole database; an archive of one memory says none
+BACKUP = "backup"  # the `kind` in the manifest of a whole database; that of one memory has none
 MANIFEST = "manifest.json"
 BLOCK = tarfile.BLOCKSIZE
 END = bytes(2 * BLOCK)
 CHUNK = 1 << 20
-MOST = 1 << 28  # bytes of a manifest
+MOST = 1 << 28  # bytes of a manifest, at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A file in the archive: `sha256` of its content, `size` in bytes."""
+    """A file in the archive, with the SHA-256 of its content and its size in bytes."""
 
     name: str
     sha256: str
@@ -40,8 +40,8 @@ class Member:
 def pack(
     file: IO[bytes], about: Mapping[str, Any], members: Sequence[Member], contents: Iterable[Iterable[bytes]]
 ) -> None:
-    """Writes an archive whose manifest says `about` and lists `members`, whose contents follow in their order."""
-    listed = [{"name": one.name, "sha256": one.sha256, "size": one.size} for one in members]
+    """Writes an archive: a manifest that holds `about` and lists `members`, then their contents in their order."""
+    listed = [{"name": member.name, "sha256": member.sha256, "size": member.size} for member in members]
     manifest = {**about, "format": FORMAT, "members": listed}
     data = canonical({**manifest, "digest": _digest(manifest)}).encode()
     file.write(_header(MANIFEST, len(data)) + data + _padding(len(data)))
@@ -55,7 +55,11 @@ def pack(
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """An archive that was read from end to end and is as it was written."""
+    """An archive that was read whole and is as it was written.
+
+    Attributes:
+        offsets: of the content of each member in the file, in bytes.
+    """
 
     file: IO[bytes]
     manifest: Mapping[str, Any]
@@ -63,7 +67,7 @@ class Unpacked:
     offsets: Mapping[str, int]
 
     def chunks(self, name: str) -> Iterator[bytes]:
-        """The content of a member."""
+        """Yields the content of a member in chunks."""
         self.file.seek(self.offsets[name])
         left = self.members[name].size
         while left:
@@ -74,7 +78,7 @@ class Unpacked:
             yield chunk
 
     def lines(self, name: str) -> Iterator[str]:
-        """The lines of a member, each without its end."""
+        """Yields the lines of a member, each without its end."""
         rest = b""
         for chunk in self.chunks(name):
             *whole, rest = (rest + chunk).split(b"\n")
@@ -84,16 +88,17 @@ class Unpacked:
 
 
 def unpack(file: IO[bytes], path: object) -> Unpacked:
-    """Reads the archive `file`, which lies at `path`, and verifies every byte of it.
+    """Reads the archive `file`, which is at `path`, and verifies every byte of it.
 
     Raises:
-        ArchiveTooNew: it is of a later format.
-        ArchiveDamaged: it is no archive, was altered, or ends early.
+        ArchiveTooNew: it has a later format.
+        ArchiveDamaged: it is not an archive, was altered, or ends early.
     """
     manifest = _manifest(file, path)
     try:
         members = [
-            Member(name=str(one["name"]), sha256=one["sha256"], size=int(one["size"])) for one in manifest["members"]
+            Member(name=str(listed["name"]), sha256=listed["sha256"], size=int(listed["size"]))
+            for listed in manifest["members"]
         ]
     except (KeyError, TypeError, ValueError):
         raise ArchiveDamaged(MANIFEST, "does not list the members") from None
@@ -102,17 +107,17 @@ def unpack(file: IO[bytes], path: object) -> Unpacked:
         if _exactly(file, BLOCK, member.name) != _header(member.name, member.size):
             raise ArchiveDamaged(member.name, "its header is not as it was written")
         offsets[member.name] = file.tell()
-        found, left = hashlib.sha256(), member.size
+        actual, left = hashlib.sha256(), member.size
         while left:
             chunk = _exactly(file, min(CHUNK, left), member.name)
-            found.update(chunk)
+            actual.update(chunk)
             left -= len(chunk)
-        if found.hexdigest() != member.sha256:
+        if actual.hexdigest() != member.sha256:
             raise ArchiveDamaged(member.name, "its content is not as it was written")
         _skip_padding(file, member.size, member.name)
     if file.read(len(END) + 1) != END:
         raise ArchiveDamaged("end", "the archive does not end as it was written")
-    return Unpacked(file, manifest, {one.name: one for one in members}, offsets)
+    return Unpacked(file, manifest, {member.name: member for member in members}, offsets)
 
 
 def _manifest(file: IO[bytes], path: object) -> dict[str, Any]:
@@ -141,7 +146,7 @@ def _manifest(file: IO[bytes], path: object) -> dict[str, Any]:
 
 
 def _digest(manifest: Mapping[str, Any]) -> str:
-    """Of a manifest without its digest."""
+    """Returns the digest of a manifest that holds none."""
     return hashlib.sha256(canonical(dict(manifest)).encode()).hexdigest()
 
 

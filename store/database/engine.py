@@ -1,4 +1,4 @@
-"""Opening a database: the engine, its durability, and the migration to this version's schema."""
+"""Opens a database: the engine, its durability, and the migration to this version's schema."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _MIGRATION_LOCK = 0x68_79_70_6E  # of PostgreSQL's advisory locks: "hypn"
 
 
 def connect(url: str) -> Engine:
-    """An engine for `url`, durable at every commit. Of SQLite's files only their owner may read those made here."""
+    """Returns an engine for `url`, durable at every commit. A SQLite file that it creates only its owner may read."""
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise InvalidField("db", f"{url!r} is no database URL; {_EXAMPLES}") from None
+        raise InvalidField("db", f"{url!r} is not a database URL; {_EXAMPLES}") from None
     if parsed.drivername in ("sqlite", "sqlite+pysqlite"):
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
             raise InvalidField("db", f"a log outlives its process and needs a file; {_EXAMPLES}")
@@ -44,20 +44,23 @@ def connect(url: str) -> Engine:
         return engine
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
         parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, pool_size=8, max_overflow=-1, hide_parameters=True)  # they may be data keys
-    raise InvalidField("db", f"{parsed.drivername!r} is no supported database; {_EXAMPLES}")
+        return create_engine(
+            parsed, pool_size=8, max_overflow=-1, hide_parameters=True
+        )  # because parameters may be data keys
+    raise InvalidField("db", f"{parsed.drivername!r} is not a supported database; {_EXAMPLES}")
 
 
 _EXAMPLES = "use sqlite:///path/to/hypnogram.db or postgresql+psycopg://user@host/database"
 
 
 def create_private(file: Path) -> None:
-    """Makes an empty `file` that only its owner may read, whatever the umask, unless it is there; and its folder.
+    """Creates an empty `file` and its folder, readable by their owner only; does nothing where the file exists.
 
-    SQLite gives -wal and -shm the mode of the file. One that is there is not opened: that would drop SQLite's locks.
+    SQLite gives -wal and -shm the mode of the file. A file that exists is not opened, because that would drop the locks
+    that SQLite holds on it.
 
     Raises:
-        InvalidField: it cannot be made.
+        InvalidField: it cannot be created.
     """
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -72,14 +75,16 @@ def create_private(file: Path) -> None:
         finally:
             os.unlink(made)
     except OSError as error:
-        raise InvalidField("db", f"{str(file)!r} cannot be made ({error.strerror}); name another with --db") from None
+        raise InvalidField(
+            "db", f"{str(file)!r} cannot be created ({error.strerror}); name another with --db"
+        ) from None
 
 
 def migrate(engine: Engine) -> None:
-    """Brings the schema to this version's; several processes may do so at once.
+    """Migrates the database to the schema of this version; several processes may do so at once.
 
     Raises:
-        SchemaMismatch: the database was written by a newer version, or is not one of ours.
+        SchemaMismatch: the database was written by a newer version, or by another program.
         InvalidField: the database cannot be reached.
     """
     try:
@@ -87,9 +92,9 @@ def migrate(engine: Engine) -> None:
     except (DatabaseError, sqlite3.DatabaseError) as error:
         reason = str(getattr(error, "orig", error)).strip()
         if "not a database" in reason:
-            raise SchemaMismatch(f"{engine.url.database} is no database; point hypnogram to another file") from error
+            raise SchemaMismatch(f"{engine.url.database} is not a database; point hypnogram to another file") from error
         if isinstance(error, (OperationalError, sqlite3.OperationalError)):
-            raise InvalidField("db", f"cannot be opened ({reason}); see that it is there and may be written") from error
+            raise InvalidField("db", f"cannot be opened ({reason}); check that it exists and may be written") from error
         raise
 
 
@@ -105,30 +110,30 @@ def _migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        found = _revision(connection)
+        revision = _revision(connection)
         known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        if found is not None and found not in known:
+        if revision is not None and revision not in known:
             raise SchemaMismatch(
-                f"the database is at schema {found!r}, which this version does not know (its newest is {newest!r}): "
+                f"the database is at schema {revision!r}, which this version does not know (its newest is {newest!r}): "
                 "it was written by a newer hypnogram; upgrade hypnogram, or point it to another database",
-                found=found,
+                found=revision,
                 newest=newest,
             )
-        if found is None and (foreign := set(inspect(connection).get_table_names()) & set(metadata.tables)):
+        if revision is None and (foreign := set(inspect(connection).get_table_names()) & set(metadata.tables)):
             raise SchemaMismatch(
-                f"the database holds tables of other origin ({', '.join(sorted(foreign))}); point hypnogram to an "
+                f"the database holds tables of another program ({', '.join(sorted(foreign))}); point hypnogram to an "
                 "empty database",
                 tables=sorted(foreign),
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    if engine.dialect.name == "sqlite":  # so that the file alone, should its -wal get lost, tells which log it was
+    if engine.dialect.name == "sqlite":  # so that the file alone names its log, should its -wal get lost
         with reading(engine).connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").all()
 
 
 def reading(engine: Engine) -> Engine:
-    """The same engine for single SELECTs: each its own transaction, no lock taken."""
+    """Returns the engine for single SELECTs, each of which is its own transaction and takes no lock."""
     if engine.dialect.name == "sqlite":
         return engine.execution_options(**{_READ_ONLY: True})
     return engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -149,26 +154,26 @@ def _revision(connection: Connection) -> str | None:
 
 
 def _give_up_sqlite(context: ExceptionContext) -> None:
-    """Lets go of connections to files that could not be opened as they should be, for new ones.
+    """Gives up a connection whose file could not be opened for writing, so that the next one opens it anew.
 
-    SQLite opens a file that it cannot write for reading alone, and stays with that though the cause has passed.
+    SQLite opens a file that it cannot write for reading only, and goes on so after the cause has passed.
     """
-    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF  # the rest of it says how
+    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF  # the other bits say how
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
         context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, see below
+    connection.isolation_level = None  # `_begin_sqlite` begins transactions instead
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA secure_delete = ON")  # what is overwritten or moved leaves nothing behind in its place
-    cursor.execute("PRAGMA recursive_triggers = ON")  # or INSERT OR REPLACE would delete unseen
+    cursor.execute("PRAGMA secure_delete = ON")  # overwrites what is deleted or moved
+    cursor.execute("PRAGMA recursive_triggers = ON")  # because INSERT OR REPLACE would delete without a trigger
     cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """Takes the write lock first thing, so that what a transaction reads is still true when it writes."""
+    """Takes the write lock first, so that what a transaction reads is still true when it writes."""
     if not connection.get_execution_options().get(_READ_ONLY):
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,7 +1,7 @@
-"""Which executors live, whatever process they are in, and what they do for a memory or wait for.
+"""Which executors are alive, in whatever process, and what they do or wait for.
 
-Ages are taken by the database's clock alone, so that machines need not agree on the time. A clock that jumps makes an
-executor look dead or alive for at most `LIVE_SECONDS`.
+Ages are measured by the clock of the database alone, so that machines need not agree on the time. After a clock jumps,
+an executor may look dead or alive for at most `LIVE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from core.ids import MemoryId
 from store.database.engine import reading
 
 BEAT_SECONDS = 2.0  # between two signs of life
-LIVE_SECONDS = 10.0  # after the last one an executor is taken for dead
-FORGOTTEN_SECONDS = 3600.0  # after which its row goes
+LIVE_SECONDS = 10.0  # after the last one; then an executor counts as dead
+FORGOTTEN_SECONDS = 3600.0  # after which its row is removed
 
 CLOCK = {
     "sqlite": "((julianday('now') - 2440587.5) * 86400.0)",
@@ -25,10 +25,10 @@ CLOCK = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """A piece of work that an executor is at, or has put off.
+    """A piece of work that an executor does, or has put off.
 
     Attributes:
-        seconds: for how long so far.
+        seconds: since it was begun or put off.
         reason, message: why it was put off; empty while it is being done.
     """
 
@@ -41,7 +41,13 @@ class Duty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """What executors do for a memory. `elsewhere` is a memory that one of them is at meanwhile."""
+    """What executors do for a memory.
+
+    Attributes:
+        alive: whether there is an executor.
+        duty: what it does for the memory or has put off; None where it owes nothing.
+        elsewhere: another memory that an executor works for meanwhile.
+    """
 
     alive: bool
     duty: Duty | None
@@ -57,7 +63,7 @@ class Executors:
         self._alive = f"executors.seen BETWEEN {self._clock} - {LIVE_SECONDS} AND {self._clock} + {LIVE_SECONDS}"
 
     def beat(self, owner: str) -> None:
-        """Says that the executor `owner` lives."""
+        """Records a sign of life of the executor `owner`."""
         forgotten = f"abs(seen - {self._clock}) > {FORGOTTEN_SECONDS}"
         with self._engine.begin() as connection:
             connection.execute(
@@ -70,7 +76,7 @@ class Executors:
             connection.execute(text(f"DELETE FROM executors WHERE {forgotten}"))
 
     def leave(self, owner: str) -> None:
-        """Says that the executor `owner` has ended."""
+        """Records that the executor `owner` has ended."""
         with self._engine.begin() as connection:
             connection.execute(text("DELETE FROM executors WHERE owner = :owner"), {"owner": owner})
 
@@ -80,7 +86,7 @@ class Executors:
             return connection.execute(text(f"SELECT 1 FROM executors WHERE {self._alive} LIMIT 1")).first() is not None
 
     def at(self, memory: MemoryId) -> Execution:
-        """What they do for `memory` now. What an executor was at when it died is not told."""
+        """Returns what they do for `memory` now; nothing of an executor that has died."""
         query = text(
             f"SELECT memory, work, attempt, {self._clock} - since AS seconds, reason, message FROM leases "
             f"JOIN executors ON executors.owner = leases.owner WHERE {self._alive} AND work IS NOT NULL "
@@ -88,11 +94,11 @@ class Executors:
         )
         with reading(self._engine).connect() as connection:
             rows = connection.execute(query, {"memory": memory}).mappings().all()
-        own = [_duty(row) for row in rows if row["memory"] == memory]
+        duties = [_duty(row) for row in rows if row["memory"] == memory]
         elsewhere = [MemoryId(row["memory"]) for row in rows if row["memory"] != memory]
         return Execution(
             alive=bool(rows) or self.any_alive(),
-            duty=own[0] if own else None,
+            duty=duties[0] if duties else None,
             elsewhere=elsewhere[0] if elsewhere else None,
         )
 

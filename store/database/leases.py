@@ -1,8 +1,9 @@
 """Leases: which executor works on a memory now, so that two do not do the same work twice.
 
-Only a saving. An executor that works on although its lease has passed on does no harm: its append expects a version
-that the memory has left. A lease ends by the clock of whoever looks, or once whoever looks has seen it unchanged for
-its seconds by a clock that nobody sets: a clock that jumps holds a memory up for no longer than that.
+A lease is an optimisation, not a lock: an executor that works on after it lost its lease does no harm, because its
+append expects a version that the memory has left. A lease ends by the wall clock of the executor that looks at it, or
+once that executor has seen it unchanged for its seconds by the monotonic clock, so that a wall clock which jumps does
+not hold up a memory for longer.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from store.database.executors import CLOCK, Duty
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A claim on a memory. `fence` grows with every claim, so that of two the later one can be told."""
+    """A claim on a memory. `fence` grows with every claim, so that the later of two claims is known."""
 
     memory: MemoryId
     owner: str
@@ -28,7 +29,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class _Sighting:
-    """A lease of somebody else as it was at `monotonic`, and has not changed since."""
+    """The lease of another executor as it was at `monotonic`, in seconds of that clock, and has been since."""
 
     fence: int
     expires: float
@@ -50,10 +51,10 @@ class Leases:
         self._release = text(_RELEASE.format(now=now))
 
     def claim(self, memory: MemoryId, owner: str, seconds: float, duty: Duty | None = None) -> Lease | None:
-        """A new lease for `seconds`, or None while another owner holds one.
+        """Claims `memory` for `seconds`; returns None while another owner holds a lease.
 
         Args:
-            duty: what it is claimed for.
+            duty: the work that it is claimed for.
         """
         now, outlived = time.time(), self._outlived(memory)
         parameters = {
@@ -70,16 +71,16 @@ class Leases:
         return Lease(memory=memory, owner=owner, fence=fence)
 
     def renew(self, lease: Lease, seconds: float) -> bool:
-        """Prolongs `lease` to `seconds` from now; False when somebody else has claimed the memory since."""
+        """Extends `lease` to `seconds` from now; returns False where another owner has claimed the memory since."""
         parameters = {"memory": lease.memory, "owner": lease.owner, "fence": lease.fence}
         with self._engine.begin() as connection:
             return connection.execute(_RENEW, {**parameters, "expires": time.time() + seconds}).rowcount == 1
 
     def release(self, lease: Lease, put_off: Duty | None = None) -> bool:
-        """Ends `lease`, so that others can claim at once; False when somebody else has.
+        """Ends `lease`, so that others can claim at once; returns False where another owner has claimed the memory.
 
         Args:
-            put_off: what is still owed, and why it is not done now.
+            put_off: work that is still owed, and why it is not done now.
         """
         parameters = {
             "memory": lease.memory, "owner": lease.owner, "fence": lease.fence,
@@ -91,7 +92,7 @@ class Leases:
             return connection.execute(self._release, parameters).rowcount == 1
 
     def _look(self, memory: MemoryId, seconds: float) -> None:
-        """Remembers since when the lease of somebody else is as it is; it lasts `seconds` where it does not say."""
+        """Remembers since when the lease of another owner is unchanged; it lasts `seconds` where it does not say."""
         with reading(self._engine).connect() as connection:
             row = connection.execute(_LOOK, {"memory": memory}).one()
         seen = self._others.get(memory)
@@ -99,7 +100,7 @@ class Leases:
             self._others[memory] = _Sighting(row.fence, row.expires, row.seconds or seconds, time.monotonic())
 
     def _outlived(self, memory: MemoryId) -> _Sighting | None:
-        """The lease of somebody else, if it was not renewed for as long as it lasts."""
+        """Returns the lease of another owner where it was not renewed for as long as it lasts."""
         seen = self._others.get(memory)
         return seen if seen is not None and time.monotonic() - seen.monotonic >= seen.seconds else None
 

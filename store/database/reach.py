@@ -1,6 +1,6 @@
-"""Whether an error says that the store is out of reach for now: the database is away, the disk is full or read-only.
+"""Whether an error says that the store is out of reach for now: no database, or a disk that is full or read-only.
 
-Such an error passes by itself or once somebody has made room, and says nothing about what was asked for.
+Such an error passes by itself or once there is room, and says nothing about the request.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ _POSTGRESQL = ("08", "25006", "40", "53", "55", "57", "58")
 
 
 def why_out_of_reach(error: BaseException) -> str | None:
-    """What keeps us from the store, in the words of the system; None for an error of another kind."""
+    """Returns why the store is out of reach, in the words of the system; None for an error of another kind."""
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return _said(error)
         return None if error.orig is None else why_out_of_reach(error.orig)
     if isinstance(error, sqlite3.Error):
-        return _said(error) if getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE else None  # the rest says how
+        return (
+            _said(error) if getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE else None
+        )  # the other bits say how
     if isinstance(error, OSError):
         return _said(error) if error.errno in _OS else None
     if hasattr(error, "sqlstate"):  # psycopg's; one without a state never reached the database

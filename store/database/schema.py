@@ -1,7 +1,7 @@
 """The tables of a database. `migrations/` creates them; the two are kept equal by `alembic check`.
 
-Only `events` is the truth. `head` guards its end, `data_keys` opens its sealed words, `leases` spares double work and
-says with `executors` what goes on.
+Only `events` is the truth. `head` guards its end, `data_keys` opens its sealed words; `leases` avoids double work and
+shows, with `executors`, what executors do.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ events = Table(
     Column("type", Text, nullable=False),
     Column("schema", _Number, nullable=False),
     Column("payload", Text, nullable=False),  # canonical JSON without the sealed fields
-    Column("fact", Text),  # whose data key opens `sealed`
+    Column("fact", Text),  # the fact whose data key opens `sealed`
     Column("sealed", LargeBinary),  # the event's own words of that fact, AES-GCM
     Column("checksums", LargeBinary, nullable=False),  # CRC-32 of each column above; names a damaged column
     Column("previous_hash", Text, nullable=False),
@@ -69,7 +69,7 @@ head = Table(
     sqlite_strict=True,
 )
 
-# A NULL key was thrown away: the fact is erased, its row stays to say so.
+# A NULL key was destroyed: the fact is erased, and its row stays to say so.
 data_keys = Table(
     "data_keys",
     metadata,
@@ -85,7 +85,7 @@ leases = Table(
     Column("owner", Text, nullable=False),
     Column("fence", _Number, nullable=False),  # grows with every claim
     Column("expires", _Seconds, nullable=False),  # Unix time of the owner's clock
-    Column("seconds", _Seconds),  # how long it lasts unless it is renewed
+    Column("seconds", _Seconds),  # for which it lasts unless it is renewed
     Column("work", Text),  # what the owner does, or has put off; NULL when nothing is owed
     Column("attempt", _Number),
     Column("since", _Seconds),  # Unix time of the database's clock

@@ -1,6 +1,6 @@
-"""Where the events of a memory stand. A fork has those of its parent up to where it began, and its own after that.
+"""Where the events of a memory stand: a fork has those of its parent up to where it began, and its own after that.
 
-Nothing is copied: a fork's first row is its MemoryForked, one version above the last that it shares.
+No row is copied. The first row of a fork is its MemoryForked, one version above the last that it shares.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from store.database.schema import events
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The rows of `memory` with versions above `after`, up to `until`; without end where that is None."""
+    """The rows of `memory` with versions above `after`, up to `until`; all of them where `until` is None."""
 
     memory: MemoryId
     after: int
     until: int | None = None
 
     def last(self, version: int) -> int:
-        """`version`, or its last one if that is older."""
+        """Returns `version`, or the last version of the segment if that is older."""
         return version if self.until is None else min(self.until, version)
 
     def up_to(self, version: int) -> Segment:
+        """Returns the rows of the segment up to `version`."""
         return replace(self, until=self.last(version))
 
 
@@ -37,10 +38,10 @@ Ancestry = tuple[Segment, ...]  # oldest first; the last one is the memory's own
 
 
 def ancestry(connection: Connection, memory: MemoryId) -> Ancestry:
-    """The segments of `memory`; none while it has no events. They never change once it has one.
+    """Returns the segments of `memory`, none before its first event; they never change after it.
 
     Raises:
-        Damaged: its first event is none that a memory begins with.
+        Damaged: no memory begins with an event like its first.
     """
     query = select(events.c.version, events.c.type, events.c.payload).where(events.c.memory == memory)
     first = connection.execute(query.order_by(events.c.version).limit(1)).first()
@@ -50,16 +51,18 @@ def ancestry(connection: Connection, memory: MemoryId) -> Ancestry:
     if not begun:
         return (Segment(memory, 0),)
     if first.type != MemoryForked.__name__:
-        raise Damaged(f"memory {memory!r} begins with version {first.version} and is no fork; verify the log")
+        raise Damaged(f"memory {memory!r} begins with version {first.version} and is not a fork; verify the log")
     parent = ancestry(connection, MemoryId(json.loads(first.payload)["parent"]))
-    return (*(one.up_to(begun) for one in parent if one.after < begun), Segment(memory, begun))
+    return (*(segment.up_to(begun) for segment in parent if segment.after < begun), Segment(memory, begun))
 
 
 def stitched(segments: Iterable[Segment], after: int = 0, until: int | None = None) -> ColumnElement[bool]:
-    """The condition that a row is of `segments` and of a version above `after`, up to `until`."""
-    bounded: Sequence[Segment] = [one if until is None else one.up_to(until) for one in segments]
-    chosen = [one for one in bounded if one.until is None or one.until > max(one.after, after)]
-    return or_(False, *(_within(replace(one, after=max(one.after, after))) for one in chosen))
+    """Returns the condition that a row is in `segments` and its version above `after`, up to `until`."""
+    bounded: Sequence[Segment] = [segment if until is None else segment.up_to(until) for segment in segments]
+    later = [replace(segment, after=max(segment.after, after)) for segment in bounded]
+    return or_(
+        False, *(_within(segment) for segment in later if segment.until is None or segment.until > segment.after)
+    )
 
 
 def _within(segment: Segment) -> ColumnElement[bool]:

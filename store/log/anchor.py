@@ -1,14 +1,14 @@
-"""A note outside the database of where its log ends, so that a log that lost its end is missed.
+"""Notes outside the database where its log ends, so that the loss of its last events is noticed.
 
     anchors/LOG/POSITION        holds the hash of the event at that position
 
-The chain of hashes proves all of a log but its end: cut short, it is sound. So every process that appends to a log
-notes its end beside the artifacts, once a second while there is news and once more when it closes the log. A note is a
-new file that is named by its position, and the highest counts; lower ones go. So no process takes back what another
-noted, and none waits for another. A note follows the commit, so it never says more than what is durable.
+The chain of hashes proves all of a log but its end, because a log that was cut short is intact. So every process that
+appends to a log notes its end beside the artifacts, once a second while events come and once more when it closes the
+log. A note is a new file named by its position; the highest counts, and lower ones are removed, so that no process
+undoes or waits for the note of another. A note follows the commit, so that it never names an event that is not durable.
 
-LOG is drawn when a database is made (`head.log`): another database beside the same artifacts has notes of its own. One
-that was restored, or whose loss was accepted, is another log from there on.
+LOG is drawn when a database is made (`head.log`), so that another database beside the same artifacts has notes of its
+own. A database that was restored, or whose loss was accepted, is another log from then on.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class End:
 
 
 class Anchor:
-    """The notes about one open database, kept up to date by a thread of its own from `start` to `close`."""
+    """Keeps the notes about one open database, by a thread of its own, from `start` to `close`."""
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self._reading = reading(engine)
@@ -58,7 +58,7 @@ class Anchor:
         self._thread.start()
 
     def moved(self) -> None:
-        """Tells that the log has grown. Called after each commit."""
+        """Reports that the log has grown. Called after each commit."""
         if not self._news.is_set():
             self._news.set()
 
@@ -71,7 +71,7 @@ class Anchor:
             self._try_to_note()
 
     def newest(self) -> End | None:
-        """The furthest end that was noted of this log. Raises Damaged where a note cannot be read."""
+        """Returns the last end that was noted of this log. Raises Damaged where a note cannot be read."""
         with self._reading.connect() as connection:
             log = _end(connection).log
         try:
@@ -83,18 +83,21 @@ class Anchor:
                     continue
         except (OSError, UnicodeDecodeError) as error:
             raise Damaged(
-                f"the notes of where the log ended cannot be read ({error}); see to {self._folder}"
+                f"the notes of where the log ended cannot be read ({error}); check the folder {self._folder}"
             ) from error
         return None
 
     def note(self) -> None:
-        """Notes where the log ends now, durably, unless as much was noted before."""
+        """Notes where the log ends now, durably, unless that was noted before."""
         with self._reading.connect() as connection:
             end = _end(connection)
         folder, positions = self._folder / end.log, self._positions(end.log)
         if end.position <= max(positions, default=0):
             return
-        for missing in (self._folder, folder):  # but not what they are in: an artifact folder that is away stays away
+        for missing in (
+            self._folder,
+            folder,
+        ):  # not their parents, so that an artifact folder which is not mounted stays missing
             missing.mkdir(mode=0o700, exist_ok=True)
         write_atomically(folder / str(end.position), end.hash.encode("ascii"))
         sync_folder(folder)
@@ -118,11 +121,11 @@ class Anchor:
             self._closing.wait(SECONDS)
 
     def _try_to_note(self) -> bool:
-        """Appends go on where the end cannot be noted: it is noted as soon as it can be."""
+        """Notes the end, and returns whether it could. Appends do not wait for it: a later attempt follows."""
         try:
             self.note()
         except (OSError, SQLAlchemyError) as error:
-            if not self._failing:  # said once, not with every attempt
+            if not self._failing:  # logged once, not with every attempt
                 logger.warning("anchor.failed", folder=str(self._folder), error=type(error).__name__)
             self._failing = True
             return False
@@ -131,7 +134,7 @@ class Anchor:
 
 
 def cut_short(connection: Connection, noted: End | None) -> LogCutShort | None:
-    """What of the log is lost that was there when `noted` was written, which was read before this is called."""
+    """Returns what the log has lost since `noted` was written, None for nothing. Read `noted` before the call."""
     if noted is None:
         return None
     end = _end(connection).position
@@ -142,7 +145,7 @@ def cut_short(connection: Connection, noted: End | None) -> LogCutShort | None:
 
 
 def begin_anew(engine: Engine) -> None:
-    """Makes the log another one, which has no notes yet, for whoever knows that it ends where it does."""
+    """Draws a new name for the log, under which it has no notes yet: it ends where it is meant to end."""
     with engine.begin() as connection:
         connection.execute(update(head).values(log=next_uuid()))
 

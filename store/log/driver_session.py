@@ -1,7 +1,7 @@
-"""The writer's own line to the database: two exchanges per transaction, spoken to the driver itself.
+"""The writer's own connection to the database: two exchanges for each transaction, made by the driver itself.
 
-SQLAlchemy compiles the statements, once. Running them through it would cost more than what they do; and PostgreSQL
-answers a whole pipeline of them in one exchange.
+SQLAlchemy compiles the statements, once. It does not run them, because that would cost more than what they do, and
+because PostgreSQL runs a whole pipeline of them in one exchange.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from store.log.rows import StoredRow, select_events
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What the log holds when a transaction begins: its end, and what was asked for."""
+class Stored:
+    """What the log holds when a transaction begins: its end, and the keys and rows that were asked for."""
 
     position: int
     tail: Digest
     keys: dict[FactId, bytes | None]
-    stored: dict[EventId, StoredRow]
+    rows: dict[EventId, StoredRow]
 
 
 def open_session(engine: Engine) -> Session:
@@ -54,14 +54,14 @@ class Session(ABC):
         self._insert_keys = self._compiled(insert(data_keys))
 
     @abstractmethod
-    def begin(self, facts: Sequence[FactId], ids: Sequence[EventId]) -> Found:
-        """Locks the end of the log; looks up the keys of `facts` and the events of `ids`."""
+    def begin(self, facts: Sequence[FactId], ids: Sequence[EventId]) -> Stored:
+        """Locks the end of the log; returns it with the keys of `facts` and the rows of the events `ids`."""
 
     @abstractmethod
     def commit(
         self, keys: Sequence[Mapping[str, Value]], rows: Sequence[Mapping[str, Value]], position: int, tail: Digest
     ) -> None:
-        """Inserts and moves the end of the log; durable on return."""
+        """Inserts `keys` and `rows` and moves the end of the log; durable on return."""
 
     def version(self, memory: MemoryId) -> int:
         (version,) = self._connection.execute(*self._version.with_(of=memory)).fetchone()
@@ -81,15 +81,15 @@ class Session(ABC):
 
     @property
     def lost(self) -> bool:
-        """Whether the connection is of no use any more."""
+        """Whether the connection cannot be used any more."""
         return not self._pooled.is_valid
 
     def is_duplicate(self, error: Exception) -> bool:
-        """Whether `error` says that a row of that name is there already."""
+        """Whether `error` says that a row with that key is there already."""
         return isinstance(error, self._engine.dialect.loaded_dbapi.IntegrityError)
 
     def as_error(self, error: Exception) -> Exception:
-        """`error` as SQLAlchemy would raise it, if it is the driver's."""
+        """Returns an error of the driver as SQLAlchemy would raise it, any other as it is."""
         driver_error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
         if not isinstance(error, driver_error):
             return error
@@ -106,7 +106,7 @@ class Session(ABC):
 
     @abstractmethod
     def _among(self, column: ColumnElement[str]) -> ColumnElement[bool]:
-        """`column` is one of `some`, a list that is one parameter whatever its length."""
+        """Returns the condition that `column` is in a list, which is one parameter, `values`, whatever its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +125,13 @@ class _Statement:
 
 
 class _SqliteSession(Session):
-    def begin(self, facts: Sequence[FactId], ids: Sequence[EventId]) -> Found:
+    def begin(self, facts: Sequence[FactId], ids: Sequence[EventId]) -> Stored:
         run = self._connection.execute
         run("BEGIN IMMEDIATE")
         position, tail = run(self._lock_head.sql).fetchone()
-        keys = run(*self._keys.with_(some=json.dumps(facts))).fetchall() if facts else ()
-        rows = run(*self._stored.with_(some=json.dumps(ids))).fetchall() if ids else ()
-        return Found(position=position, tail=Digest(tail), keys=dict(keys), stored=_by_id(rows))
+        keys = run(*self._keys.with_(values=json.dumps(facts))).fetchall() if facts else ()
+        rows = run(*self._stored.with_(values=json.dumps(ids))).fetchall() if ids else ()
+        return Stored(position=position, tail=Digest(tail), keys=dict(keys), rows=_by_id(rows))
 
     def commit(
         self, keys: Sequence[Mapping[str, Value]], rows: Sequence[Mapping[str, Value]], position: int, tail: Digest
@@ -143,22 +143,22 @@ class _SqliteSession(Session):
         self._connection.execute("COMMIT")
 
     def _among(self, column: ColumnElement[str]) -> ColumnElement[bool]:
-        return column.in_(select(func.json_each(bindparam("some")).table_valued("value").c.value))
+        return column.in_(select(func.json_each(bindparam("values")).table_valued("value").c.value))
 
 
 class _PostgresqlSession(Session):
-    def begin(self, facts: Sequence[FactId], ids: Sequence[EventId]) -> Found:
+    def begin(self, facts: Sequence[FactId], ids: Sequence[EventId]) -> Stored:
         run = self._connection.execute
         with self._connection.pipeline():
             end = run(self._lock_head.sql)
-            keys = run(*self._keys.with_(some=list(facts))) if facts else None
-            rows = run(*self._stored.with_(some=list(ids))) if ids else None
+            keys = run(*self._keys.with_(values=list(facts))) if facts else None
+            rows = run(*self._stored.with_(values=list(ids))) if ids else None
         position, tail = end.fetchone()
-        return Found(
+        return Stored(
             position=position,
             tail=Digest(tail),
             keys=dict(keys.fetchall()) if keys else {},
-            stored=_by_id(rows.fetchall()) if rows else {},
+            rows=_by_id(rows.fetchall()) if rows else {},
         )
 
     def commit(
@@ -176,7 +176,7 @@ class _PostgresqlSession(Session):
         return super().lost or bool(self._connection.closed)
 
     def _among(self, column: ColumnElement[str]) -> ColumnElement[bool]:
-        return column == any_(bindparam("some", type_=ARRAY(Text)))
+        return column == any_(bindparam("values", type_=ARRAY(Text)))
 
 
 def _by_id(rows: Iterable[Sequence[Any]]) -> dict[EventId, StoredRow]:

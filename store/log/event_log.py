@@ -1,10 +1,10 @@
-"""The event log: the truth of every memory, on SQLite or PostgreSQL.
+"""The event log: the only truth about every memory, on SQLite or PostgreSQL.
 
     with EventLog.open("sqlite:///hypnogram.db") as log:
         log.append(memory, [NewEvent(id=next_event_id(), event=event, cause=cause)], expected=log.head(memory))
 
-Positions are dense and become visible in their order, so a reader that asks for what comes after the last position
-it has seen misses nothing.
+Positions are dense and become visible in their order, so that a reader which asks for the events after the last
+position it has seen misses none.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class EventLog:
     """An open log. Every method may be called from any thread.
 
     Attributes:
-        cut_short: which events are missing at the end of the log that were acknowledged before it was opened, if any.
+        cut_short: which acknowledged events are missing at the end of the log; None where it is whole.
     """
 
     def __init__(self, engine: Engine, anchors: Path | None = None) -> None:
@@ -49,8 +49,8 @@ class EventLog:
         self._reading = reading(engine)
         self.cut_short = self._cut_short()
         self._news = threading.Condition()
-        self._seen = 0  # the newest position known to this process
-        self._polled = 0.0  # when that was last asked of the database
+        self._seen = 0  # the last position that this process knows of
+        self._polled = 0.0  # when the database was last asked for it
         self._ancestries: dict[MemoryId, Ancestry] = {}
         self._writer = Writer(engine, self._committed)
         if self.anchor and not self.cut_short:
@@ -58,13 +58,13 @@ class EventLog:
 
     @classmethod
     def open(cls, url: str, anchors: Path | None = None) -> EventLog:
-        """Opens the database at `url`, creates or upgrades its tables where needed.
+        """Opens the database at `url`; creates or upgrades its tables where needed.
 
         Args:
-            anchors: folder for notes of where the log ends; without it, nobody misses a lost end.
+            anchors: folder for notes of where the log ends; without it, a lost end stays unnoticed.
 
         Raises:
-            SchemaMismatch: it was written by a newer version, or is not one of ours.
+            SchemaMismatch: it was written by a newer version, or by another program.
             InvalidField: `url` names no supported database, or one that cannot be reached.
             Damaged: the notes cannot be read.
         """
@@ -77,7 +77,7 @@ class EventLog:
             raise
 
     def close(self) -> None:
-        """Finishes the appends under way and lets go of the database."""
+        """Finishes the appends under way and closes the database."""
         self._writer.close()
         if self.anchor:
             self.anchor.close()
@@ -92,7 +92,7 @@ class EventLog:
         self.close()
 
     def accept_loss(self) -> None:
-        """Lets the log go on from where it ends now, whatever was acknowledged before."""
+        """Accepts where the log ends now, whatever was acknowledged before."""
         begin_anew(self.engine)
         self.cut_short = None
         if self.anchor:
@@ -104,15 +104,15 @@ class EventLog:
         """Appends all `events` or none, and returns once they are durable.
 
         Args:
-            expected: the version the memory must be at (0 before its first event); None for any.
-            needs: facts that must have their data keys still.
+            expected: the version that the memory must be at (0 before its first event); None for any.
+            needs: facts whose data keys must still exist.
 
         Returns:
-            The events as recorded. Those of the first time, when all their ids were appended before.
+            The events as recorded: by an earlier call, where all their ids were appended before.
 
         Raises:
             Conflict: the memory is at another version.
-            EventReused: an id was appended before with other content, or with other events.
+            EventReused: an id was appended before, with other content or among other events.
             FactUnknown: an event would seal words of a fact that was erased.
             WordsErased: one of `needs` was erased.
         """
@@ -124,9 +124,9 @@ class EventLog:
     def read(
         self, *, memory: MemoryId | None = None, after_version: int = 0, after_position: int = 0, limit: int = 1000
     ) -> list[Recorded]:
-        """The next events in order, of one memory or of all; at most `limit`.
+        """Returns the next events in order, of one memory or of all; at most `limit`.
 
-        Those that a fork shares with its parent are read as they were recorded, under the parent's name.
+        Events that a fork shares with its parent carry the name of the parent, as they were recorded.
 
         Raises:
             EventUnknown: one is of a type that this version cannot read.
@@ -166,7 +166,7 @@ class EventLog:
             version, position = page[-1].version, page[-1].position
 
     def head(self, memory: MemoryId) -> int:
-        """The memory's version; 0 when there is no such memory."""
+        """Returns the newest version of `memory`; 0 when there is no such memory."""
         with self._reading.connect() as connection:
             query = select(func.max(events.c.version)).where(events.c.memory == memory)
             version: int | None = connection.execute(query).scalar()
@@ -187,16 +187,16 @@ class EventLog:
         return wanted
 
     def begun(self, memory: MemoryId) -> int:
-        """The last version of deleted memories that had the name, or that of an ancestor, before; 0 for none."""
+        """Returns the last version of deleted memories that had the name, or an ancestor's, before; 0 for none."""
         query = select(func.max(events.c.version)).where(stitched(self.ancestry(memory)))
         with self._reading.connect() as connection:
             version: int | None = connection.execute(query.where(events.c.type == MemoryPurged.__name__)).scalar()
         return version or 0
 
     def version_at(self, memory: MemoryId, time: str) -> int:
-        """The newest version recorded at `time` or before; 0 before the first.
+        """Returns the newest version recorded at `time` or before; 0 before the first.
 
-        For a fork it may be one of its parent's, from before there was a fork.
+        For a fork it may be a version of the parent, from before the fork was made.
 
         Args:
             time: as in `Recorded.recorded_at`.
@@ -210,47 +210,47 @@ class EventLog:
         return 0
 
     def ancestry(self, memory: MemoryId) -> Ancestry:
-        """Where the memory's events stand, oldest first; nowhere when there is no such memory."""
+        """Returns where the events of `memory` stand, oldest first; nothing when there is no such memory."""
         if memory not in self._ancestries:
             with self._reading.connect() as connection:
-                found = ancestry(connection, memory)
-            if not found:
+                segments = ancestry(connection, memory)
+            if not segments:
                 return ()
-            self._ancestries[memory] = found
+            self._ancestries[memory] = segments
         return self._ancestries[memory]
 
     def relatives(self, memory: MemoryId) -> list[MemoryId]:
-        """The other memories that share events with `memory`: its ancestors, and all that were forked from one."""
-        own = {segment.memory for segment in self.ancestry(memory)}
+        """Returns the memories that share events with `memory`: its ancestors, and every fork of these or of itself."""
+        line = {segment.memory for segment in self.ancestry(memory)}
         return [
-            other
-            for other in self.memories()
-            if other != memory and not own.isdisjoint(segment.memory for segment in self.ancestry(other))
+            relative
+            for relative in self.memories()
+            if relative != memory and not line.isdisjoint(segment.memory for segment in self.ancestry(relative))
         ]
 
     def heads(self, after_position: int) -> dict[MemoryId, int]:
-        """The versions of the memories that have events after `after_position`."""
+        """Returns the newest version of each memory that has events after `after_position`."""
         query = select(events.c.memory, func.max(events.c.version)).where(events.c.position > after_position)
         with self._reading.connect() as connection:
             return {MemoryId(memory): version for memory, version in connection.execute(query.group_by("memory"))}
 
     def position(self) -> int:
-        """The last position; 0 when the log is empty."""
+        """Returns the last position; 0 when the log is empty."""
         with self._reading.connect() as connection:
             position: int = connection.execute(select(head.c.position)).scalar_one()
         return position
 
     def memories(self) -> list[MemoryId]:
-        """Every memory of the log by name, without those that were deleted and purged."""
+        """Returns every memory by name, without those that were deleted and purged."""
         return [listed.memory for listed in self.listed()]
 
     def listed(self) -> list[Listed]:
-        """Every memory of the log by name, as it stands there, without those that were deleted and purged."""
+        """Returns every memory with its newest event, by name, without those that were deleted and purged."""
         with self._reading.connect() as connection:
             return list_memories(connection)
 
     def moved(self, after_position: int) -> list[Listed]:
-        """The memories with events beyond `after_position`, deleted ones included, the most recent first."""
+        """Returns the memories with events after `after_position`, deleted ones included, the most recent first."""
         with self._reading.connect() as connection:
             return list_moved(connection, after_position)
 
@@ -279,7 +279,7 @@ class EventLog:
             self.anchor.moved()
 
     def _poll(self) -> None:
-        """Asks the database for the last position, unless some thread did so just now."""
+        """Asks the database for the last position, unless a thread did so less than `POLL_SECONDS` ago."""
         with self._news:
             now = time.monotonic()
             if now - self._polled < POLL_SECONDS and self._polled:

@@ -1,9 +1,8 @@
-"""Group commit: what threads append at the same time is written in one transaction, which waits for the disk once.
+"""Group commit: writes what several threads append at the same time in one transaction, which waits for the disk once.
 
-No thread does only this. The first to append leads: it writes what is waiting, its own append with it. What comes
-meanwhile waits, and when the leader is done the first of those leads the next group. A lone client so never waits
-for another thread. Inside a group each append succeeds or fails by itself: its failures are found before anything
-of it is written.
+There is no writer thread. The first thread to append leads: it writes every append that waits, its own among them.
+Appends that come meanwhile wait, and their first leads the next group, so that a lone client never waits for another
+thread. Inside a group each append succeeds or fails by itself, because it is checked before any of it is written.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from core.events.codec import SCHEMA
 from core.events.history import MemoryForked
 from core.ids import Digest, FactId, MemoryId
 from store import clock
-from store.log.driver_session import Found, Session, open_session
+from store.log.driver_session import Session, Stored, open_session
 from store.log.hash_chain import Value, complete_row
 from store.log.rows import Prepared, StoredRow, to_recorded, to_row
 from store.sealing import event_fields
 
 GROUP = 4096  # events in one transaction, unless a single append has more
-PATIENCE = 0.25  # share of the last group's time that a leader waits for those of late to come again
+PATIENCE = 0.25  # share of the last group's time that a leader waits for as many appends as of late
 
 Outcome = tuple[Recorded, ...] | Exception
 
@@ -42,14 +41,21 @@ def _locked() -> threading.Lock:
 
 @dataclass(slots=True, eq=False)
 class Append:
-    """One caller's append on its way through the writer."""
+    """One caller's append on its way through the writer.
+
+    Attributes:
+        expected: the version that the memory must be at; None for any.
+        needs: facts whose data keys must still exist.
+        outcome: None while the append waits.
+        woken: opened once the append is written, or has to lead the next group.
+    """
 
     memory: MemoryId
     events: Sequence[Prepared]
     expected: int | None
     needs: Sequence[FactId] = ()
-    outcome: Outcome | None = None  # None while it waits
-    woken: threading.Lock = field(default_factory=_locked)  # opened once it is written, or leads the next group
+    outcome: Outcome | None = None
+    woken: threading.Lock = field(default_factory=_locked)
 
 
 class Writer:
@@ -62,13 +68,13 @@ class Writer:
         self._waiting: deque[Append] = deque()
         self._led = False
         self._closed = False
-        self._crowd = 0  # how many appended at the same time of late
-        self._seconds = 0.0  # that the last group took
+        self._crowd = 0  # how many threads appended at the same time of late
+        self._seconds = 0.0  # that the last group took to write
         self._tail: Digest | None = None  # the log's last hash when this writer last wrote
-        self._versions: dict[MemoryId, int] = {}  # as of then
+        self._versions: dict[MemoryId, int] = {}  # of memories, when this writer last wrote
 
     def write(self, append: Append) -> tuple[Recorded, ...]:
-        """Blocks until `append` is durable; raises what made it fail."""
+        """Blocks until `append` is durable and returns its events as recorded; raises what made it fail."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("the log is closed")
@@ -86,14 +92,14 @@ class Writer:
         return append.outcome
 
     def close(self) -> None:
-        """Takes no more, and waits until what was taken is written."""
+        """Refuses further appends, and waits until those accepted are written."""
         with self._lock:
             self._closed = True
             self._lock.wait_for(lambda: not self._led)
         self._session.close()
 
     def _follow(self, append: Append) -> None:
-        """Waits until `append` is written or leads."""
+        """Waits until `append` is written or has to lead."""
         try:
             append.woken.acquire()
         except BaseException:  # this thread was interrupted
@@ -105,7 +111,7 @@ class Writer:
             raise
 
     def _elect(self) -> None:
-        """Lets the first that waits lead; called with the lock."""
+        """Wakes the first append that waits, to lead; called with the lock."""
         self._led = bool(self._waiting)
         if self._led:
             self._waiting[0].woken.release()
@@ -113,24 +119,24 @@ class Writer:
             self._lock.notify_all()
 
     def _lead(self, append: Append) -> None:
-        """Writes one group, `append` the first of it; then lets the next thread lead."""
+        """Writes one group, which begins with `append`; then wakes the leader of the next group."""
         group: list[Append] = []
         begin = time.monotonic()
         try:
             self._gather(group)
-            for one, outcome in zip(group, self._outcomes(group), strict=True):
-                one.outcome = outcome
+            for member, outcome in zip(group, self._outcomes(group), strict=True):
+                member.outcome = outcome
         except BaseException:  # this thread was interrupted; the others go on, and their ids tell what was written
             with self._lock:
-                self._waiting = deque(one for one in (*group, *self._waiting) if one is not append)
+                self._waiting = deque(member for member in (*group, *self._waiting) if member is not append)
                 self._session.renew()
             raise
         finally:
             with self._lock:
                 self._crowd, self._seconds = len(group) + len(self._waiting), time.monotonic() - begin
                 self._elect()
-        for one in group[1:]:
-            one.woken.release()
+        for member in group[1:]:
+            member.woken.release()
 
     def _gather(self, group: list[Append]) -> None:
         with self._lock:
@@ -141,10 +147,10 @@ class Writer:
                 size += len(group[-1].events)
 
     def _outcomes(self, group: Sequence[Append]) -> Sequence[Outcome]:
-        """Writes `group`, twice at most.
+        """Writes `group` and returns the outcome of each append.
 
-        The first time it is taken for granted that no event is in the log already, which saves a look. A lost
-        connection leaves open whether the commit came through. The second time, the ids of the events tell.
+        The first attempt assumes that no event is in the log yet, which saves a query. Where that fails, or where the
+        connection is lost, so that nothing is known of the commit, a second attempt looks up the ids of the events.
         """
         try:
             try:
@@ -160,13 +166,15 @@ class Writer:
 
     def _write(self, group: Sequence[Append], *, look_up: bool) -> Sequence[Outcome]:
         events = [event for append in group for event in append.events]
-        facts = list({event.fact for event in events if event.fact} | {fact for one in group for fact in one.needs})
+        facts = list(
+            {event.fact for event in events if event.fact} | {fact for append in group for fact in append.needs}
+        )
         try:
-            found = self._session.begin(facts, [event.new.id for event in events] if look_up else ())
-            if found.tail != self._tail:
+            stored = self._session.begin(facts, [event.new.id for event in events] if look_up else ())
+            if stored.tail != self._tail:
                 self._versions.clear()  # another process wrote meanwhile
             self._tail = None
-            transaction = _Transaction(self._session, found, self._versions)
+            transaction = _Transaction(self._session, stored, self._versions)
             outcomes = [transaction.outcome(append, sure=look_up) for append in group]
             if transaction.rows:
                 self._session.commit(transaction.new_keys, transaction.rows, transaction.position, transaction.tail)
@@ -186,21 +194,21 @@ class _MayBeStored(Exception):
 
 
 class _Transaction:
-    """The rows that a group adds, placed one append after the other."""
+    """The rows that a group adds, one append after the other."""
 
-    def __init__(self, session: Session, found: Found, versions: dict[MemoryId, int]) -> None:
-        self.position = found.position
-        self.tail = found.tail
+    def __init__(self, session: Session, stored: Stored, versions: dict[MemoryId, int]) -> None:
+        self.position = stored.position
+        self.tail = stored.tail
         self.rows: list[dict[str, Value]] = []
         self.new_keys: list[dict[str, Value]] = []
         self._session = session
         self._versions = versions
-        self._stored = found.stored
-        self._keys = found.keys
+        self._stored = stored.rows
+        self._keys = stored.keys
         self._now = clock.now()
 
     def outcome(self, append: Append, *, sure: bool) -> Outcome:
-        """Places the events of `append`; or says why not, and then places none of them."""
+        """Adds the events of `append` and returns them as recorded; or adds none and returns the refusal."""
         try:
             return self._add(append)
         except HypnogramError as refusal:
@@ -252,7 +260,7 @@ class _Transaction:
         )
 
     def _first_result(self, event: Prepared, memory: MemoryId) -> Recorded:
-        """What the log holds under the id of `event`; raises EventReused when that is something else."""
+        """Returns what the log holds under the id of `event`; raises EventReused when that is another event."""
         row = self._stored[event.new.id]
         recorded = to_recorded(row)
         asked = memory, event.new.cause, event.type, event.payload, event.fact

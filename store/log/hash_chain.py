@@ -1,6 +1,6 @@
-"""The chain: each row's hash covers every other column of it, the hash of the row before among them.
+"""The hash chain: the hash of a row covers its other columns, the hash of the row before among them.
 
-One hash per row proves that something was altered; the checksums beside it tell which column.
+The hash proves that a row was altered; the checksums beside it say in which column.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from store.database.schema import events
 
 Value: TypeAlias = int | str | bytes | None
 
-START = Digest("0" * 64)  # what stands before the first event
+START = Digest("0" * 64)  # the previous hash of the first event
 SUMMED = tuple(column.name for column in events.c if column.name not in ("checksums", "previous_hash", "hash"))
 
 
 def encoded(value: Value) -> bytes:
-    """`value` as bytes, in a form no value of another type shares."""
+    """Returns `value` as bytes, in a form that no value of another type has."""
     if isinstance(value, str):
         return b"s" + value.encode("utf-8", "surrogatepass")
     if isinstance(value, int):
@@ -38,13 +38,13 @@ def complete_row(row: dict[str, Value], previous: Digest) -> Digest:
 
 
 def wrong_columns(row: Mapping[str, Value], previous: str) -> list[str]:
-    """The columns of `row` that are not as written, if any; `previous` is the hash of the row before."""
+    """Returns the columns of `row` that are not as they were written; `previous` is the hash of the row before."""
     parts = [encoded(row[name]) for name in SUMMED]
     stored = encoded(row["checksums"])[1:]
     if _digest(parts, stored, previous) == row["hash"]:
         return [] if row["previous_hash"] == previous else ["previous_hash"]
     if _digest(parts, stored, str(row["previous_hash"])) == row["hash"]:
-        return ["previous_hash"]  # this row is sound, but another one than it was written after stands before it
+        return ["previous_hash"]  # this row is intact, but the row before it is not the one it was chained to
     sums = [zlib.crc32(part).to_bytes(4, "big") for part in parts]
     if _digest(parts, b"".join(sums), previous) == row["hash"]:
         return ["checksums"]
@@ -52,7 +52,7 @@ def wrong_columns(row: Mapping[str, Value], previous: str) -> list[str]:
 
 
 def _digest(parts: Sequence[bytes], sums: bytes, previous: str) -> Digest:
-    """SHA-256 over all columns, each behind its length."""
+    """Returns the SHA-256 over all columns, each behind its length."""
     pieces: list[bytes] = []
     for part in (*parts, sums, previous.encode("utf-8", "surrogatepass")):
         pieces.append(len(part).to_bytes(4, "big"))

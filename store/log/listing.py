@@ -14,7 +14,7 @@ from store.database.schema import events
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A memory of the log and its newest event; `deleted` ones are about to be purged, or were."""
+    """A memory and the version and position of its newest event; a deleted one was purged, or is about to be."""
 
     memory: MemoryId
     version: int
@@ -29,7 +29,7 @@ def list_memories(connection: Connection) -> list[Listed]:
 
 
 def list_moved(connection: Connection, after_position: int) -> list[Listed]:
-    """Returns the memories with events beyond `after_position`, the most recent first, deleted ones included."""
+    """Returns the memories with events after `after_position`, the most recent first, deleted ones included."""
     query = select(events.c.memory.label("name"), events.c.version, events.c.position, events.c.type)
     query = query.where(events.c.position > after_position).order_by(events.c.position)
     rows = connection.execute(query if after_position else _MEMORIES).all()

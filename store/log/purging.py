@@ -1,4 +1,4 @@
-"""What goes with a memory that was deleted: words and deltas that no other memory shares."""
+"""What a deletion destroys: the words and deltas of a memory that no other memory shares."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DELTAS = tuple(kind.__name__ for kind in (EditComputed, AdapterTrained, Adapters
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """What only a deleted memory has.
+    """What only a deleted memory has, and a purge destroys.
 
     Attributes:
-        facts: whose data keys are to be destroyed.
+        facts: those whose data keys are to be destroyed.
         deltas: artifacts that no event of another memory names.
-        kept: how many facts of it another memory shares.
+        kept: number of its facts that another memory shares.
     """
 
     facts: tuple[FactId, ...]
@@ -36,29 +36,29 @@ class Doomed:
 
 
 def doomed(log: EventLog, memory: MemoryId) -> Doomed:
-    """What to destroy of `memory`. The same each time, also when some of it is destroyed already.
+    """Returns what to destroy of `memory`; the same each time, also where a part of it was destroyed before.
 
-    Its statistics and its ordinary text are not among it: they are about the base model, and others may stand on it.
+    Statistics and ordinary text are not destroyed, because they are about the base model, which other memories may use.
     """
-    own = stitched(log.ancestry(memory), log.begun(memory))
-    alone = and_(own, not_(stitched(_in_use(log, memory))))
-    facts = select(events.c.fact, alone.label("alone")).where(own, events.c.type == FactAdded.__name__)
+    all_of_it = stitched(log.ancestry(memory), log.begun(memory))
+    alone = and_(all_of_it, not_(stitched(_in_use(log, memory))))
+    facts = select(events.c.fact, alone.label("alone")).where(all_of_it, events.c.type == FactAdded.__name__)
     deltas = select(events.c.payload, alone.label("alone")).where(events.c.type.in_(DELTAS))
     with reading(log.engine).connect() as connection:
-        told = connection.execute(facts.order_by(events.c.version)).all()
+        added = connection.execute(facts.order_by(events.c.version)).all()
         named: dict[Digest, bool] = {}
         for payload, is_own in connection.execute(deltas):
             delta = Digest(json.loads(payload)["delta"])
             named[delta] = named.get(delta, True) and bool(is_own)
     return Doomed(
-        facts=tuple(FactId(row.fact) for row in told if row.alone),
+        facts=tuple(FactId(row.fact) for row in added if row.alone),
         deltas=tuple(sorted(delta for delta, is_own in named.items() if is_own)),
-        kept=sum(not row.alone for row in told),
+        kept=sum(not row.alone for row in added),
     )
 
 
 def removed_meanwhile(log: EventLog, position: int) -> set[Digest]:
-    """Deltas that deletions under way, or ended since the event at `position`, have removed or are about to."""
+    """Returns deltas that deletions have removed or will remove: those in progress, or ended after `position`."""
     under_way = [listed.memory for listed in log.listed() if listed.deleted]
     gone = {delta for memory in under_way for delta in doomed(log, memory).deltas}
     receipts = select(events.c.payload).where(events.c.position > position, events.c.type == MemoryPurged.__name__)
@@ -69,9 +69,9 @@ def removed_meanwhile(log: EventLog, position: int) -> set[Digest]:
 
 
 def _in_use(log: EventLog, memory: MemoryId) -> list[Segment]:
-    """Where those events of `memory` stand that memories which were not deleted share with it."""
+    """Returns where the events of `memory` stand that other memories share, deleted ones left out."""
     owners = {segment.memory for segment in log.ancestry(memory)}
-    ends: dict[tuple[MemoryId, int], int] = {}  # as few as can be: all of them go into one statement
+    ends: dict[tuple[MemoryId, int], int] = {}  # merged, because all of them go into one statement
     for listed in log.listed():
         if listed.memory == memory or listed.deleted:
             continue

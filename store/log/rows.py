@@ -24,7 +24,7 @@ _CAUSE = ("actor", "request", "causation", "correlation")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEvent:
-    """An event to append. A retry must carry the same id."""
+    """An event to append. A retry must carry the same id, so that it is appended once."""
 
     id: EventId
     event: Event
@@ -72,12 +72,12 @@ class StoredRow(NamedTuple):
 
     @classmethod
     def of(cls, columns: Mapping[str, Any], key_fact: str | None, key: bytes | None) -> StoredRow:
-        """The row with these columns of `events`, by name."""
+        """Returns the row with these columns of `events`, by name."""
         return cls(**columns, key_fact=key_fact, key=key)
 
 
 def check_memory(memory: MemoryId) -> None:
-    """Raises InvalidField for a name no memory can have."""
+    """Raises InvalidField for a name that no memory can have."""
     if not MEMORY_ID.fullmatch(memory):
         raise InvalidField(
             "memory", "must be 1 to 63 of a-z, 0-9 and hyphens, and begin with a letter; choose another name"
@@ -85,9 +85,14 @@ def check_memory(memory: MemoryId) -> None:
 
 
 def prepare(new: NewEvent) -> Prepared:
-    """Raises InvalidField for metadata that cannot be stored, EventUnknown for what is no event."""
+    """Returns the event in the form it is stored in.
+
+    Raises:
+        InvalidField: its id or its cause cannot be stored.
+        EventUnknown: it is not an event of this version.
+    """
     if not _UUID.fullmatch(new.id):
-        raise InvalidField("event_id", f"{new.id!r} is no lower-case UUID")
+        raise InvalidField("event_id", f"{new.id!r} is not a lower-case UUID")
     for name in _CAUSE:
         if not storable(getattr(new.cause, name)):
             raise InvalidField(name, "holds a NUL character or half a surrogate pair; remove it")
@@ -103,7 +108,7 @@ def prepare(new: NewEvent) -> Prepared:
 
 
 def storable(text: str) -> bool:
-    """Whether every database can hold `text`."""
+    """Returns whether every database can hold `text`."""
     if text.isascii():
         return "\0" not in text
     try:
@@ -115,7 +120,7 @@ def storable(text: str) -> bool:
 def to_row(
     prepared: Prepared, key: bytes | None, *, memory: MemoryId, version: int, position: int, recorded_at: str
 ) -> dict[str, Value]:
-    """The row of an event, still without its place in the chain."""
+    """Returns the columns of an event but those that chain it to the row before."""
     new = prepared.new
     sealed = None if prepared.words is None or key is None else event_fields.seal(prepared.words, key, new.id)
     return {

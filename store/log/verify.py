@@ -1,4 +1,4 @@
-"""Verifying a log: everything it says about itself is checked, and every artifact it names."""
+"""Verifies a log: everything that it says about itself, and every artifact that it names."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ PAGE = 1000  # rows read at once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """The first thing found that is not as it was written.
+    """The first thing that is not as it was written.
 
     Attributes:
-        position: of the event it was found at; 0 when it is none's.
+        position: of the event it was found at; 0 where it belongs to no event.
         what: the damaged column or columns, `artifact`, `data key`, `event` (it is missing), `fork` (its parent was
             not as it says), `database`, `head` (it does not end the chain), `end` (events that were acknowledged are
             missing there) or `weights` (they cannot be rebuilt as recorded, which `service/app/verification.py` finds).
@@ -47,7 +47,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """How much was found sound, and the fault that ended it, if any."""
+    """How many events and artifacts are intact, and the fault that ended the verification, if there is one."""
 
     events: int
     artifacts: int
@@ -55,14 +55,17 @@ class Report:
 
 
 def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], None] = lambda position: None) -> Report:
-    """Checks the log from its first event to its last one at this moment; `progress` is told the position reached.
+    """Checks the log from its first event to the last one at this moment, and stops at the first fault.
 
-    Checked are: dense positions, dense versions, where forks begin, the chain over every column, the sealed words
+    It checks: dense positions, dense versions, where forks begin, the chain over every column, the sealed words
     against their data keys, every artifact that an event names and no deletion removes, the head, on SQLite the file
-    with its indexes, and that the log goes on to where it was noted to end. Stops at the first fault.
+    with its indexes, and that the log is as long as it was noted to be.
+
+    Args:
+        progress: called with the position reached.
 
     Raises:
-        EventUnknown: a sound event is of a type that this version cannot read.
+        EventUnknown: an intact event is of a type that this version cannot read.
     """
     check = _Check(artifacts)
     try:
@@ -73,9 +76,9 @@ def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], No
             if cut := cut_short(connection, noted):
                 fault = Fault(position=int(cut.metadata["position"]), what="end", message=str(cut))
                 return Report(events=check.position, artifacts=len(check.sound), fault=fault)
-    except _Fault as found:
-        before = found.fault.position - 1 if found.fault.position else check.position
-        return Report(events=min(before, check.position), artifacts=len(check.sound), fault=found.fault)
+    except _Fault as error:
+        before = error.fault.position - 1 if error.fault.position else check.position
+        return Report(events=min(before, check.position), artifacts=len(check.sound), fault=error.fault)
     except DBAPIError as error:
         fault = _Fault(0, "database", f"cannot be read ({error.orig})").fault
         return Report(events=check.position, artifacts=len(check.sound), fault=fault)
@@ -83,14 +86,14 @@ def verify_log(log: EventLog, artifacts: Artifacts, progress: Callable[[int], No
 
 
 def follow_artifacts(needed: set[Digest], event: Event) -> None:
-    """Adds what `event` names to the artifacts that are needed, and takes out what it says was removed."""
+    """Adds the artifacts that `event` names to those that are needed, and removes those that it says were removed."""
     needed.update(named_artifacts(event))
     if isinstance(event, MemoryPurged):
         needed.difference_update(event.artifacts)
 
 
 def named_artifacts(event: Event) -> tuple[Digest, ...]:
-    """The artifacts without which `event` cannot be replayed."""
+    """Returns the artifacts without which `event` cannot be replayed."""
     match event:
         case MemoryCreated():
             return (event.ordinary_text,)
@@ -111,15 +114,15 @@ class _Fault(Exception):
 
 
 def _check_pages(connection: Connection) -> None:
-    """What rows do not show: the indexes that find them, and the pages of the file. PostgreSQL sees to its own."""
+    """Checks what rows do not show: indexes and pages of the file. PostgreSQL checks its own."""
     if connection.dialect.name == "sqlite":
-        found = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
-        if found != "ok":
-            raise _Fault(0, "database", str(found).replace("\n", ": "))
+        result = connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar()
+        if result != "ok":
+            raise _Fault(0, "database", str(result).replace("\n", ": "))
 
 
 class _Check:
-    """A check under way: `position` events and the artifacts `sound` were found as they should be."""
+    """A verification in progress: the first `position` events and the artifacts in `sound` are as they were written."""
 
     def __init__(self, artifacts: Artifacts) -> None:
         self.position = 0
@@ -180,20 +183,20 @@ class _Check:
         self.position, self._tail, self._versions[memory] = expected, values["hash"], values["version"]
 
     def _opened(self, position: int, row: StoredRow) -> Event:
-        """The event of a sound row, with its sealed words."""
+        """Returns the event of an intact row, with its sealed words."""
         try:
             return to_recorded(row).event
         except Damaged as error:
             raise _Fault(position, "data key", str(error)) from error
 
     def _check_fork(self, connection: Connection, position: int, forked: MemoryForked) -> None:
-        """That the last event which a fork shares stands where it says, before it."""
+        """Checks that the last event which a fork shares stands where the fork says, and before it."""
         owner: str = forked.parent
         while owner in self._forks and forked.version <= self._forks[owner].version:
             owner = self._forks[owner].parent
         query = select(events.c.hash).where(events.c.memory == owner, events.c.version == forked.version)
-        found = connection.execute(query.where(events.c.position < position)).scalar()
-        if found != forked.hash:
+        hash_ = connection.execute(query.where(events.c.position < position)).scalar()
+        if hash_ != forked.hash:
             problem = f"memory {forked.parent!r} has no version {forked.version} whose hash is {forked.hash}"
             raise _Fault(position, "fork", problem)
 
@@ -212,12 +215,12 @@ class _Check:
                 self._faults.pop(digest, None)
 
     def _gap(self, connection: Connection) -> tuple[str, str]:
-        """What became of the event that should come next."""
+        """Returns what is wrong with the event that should come next: it is missing, or its position was altered."""
         moved = connection.execute(select(events.c.position).where(events.c.previous_hash == self._tail)).scalar()
         return ("event", "is missing") if moved is None else ("position", f"was altered to {moved}")
 
     def _unreadable(self, connection: Connection, error: DBAPIError) -> _Fault:
-        """The first row after those found sound, and the first column in it, that the database cannot hand out."""
+        """Returns the first column, of the first row after the intact ones, that the database cannot read."""
         for number in range(self.position + 1, self.position + 1 + PAGE):
             for column in events.c:
                 try:

@@ -1,12 +1,12 @@
-"""Deltas whose columns are sealed, each fact's own under the data key of that fact.
+"""Seals the columns of a delta, those of each fact under the data key of that fact.
 
-The file is a safetensors file of byte tensors, one for each run of columns that belongs to one fact. A tensor's name
-says which; what is in it is a delta of these columns alone (`core/weights/deltas/fixed_point.py`), sealed:
+The file is a safetensors file of byte tensors, one for each run of columns that belongs to one fact. The name of a
+tensor says which columns; its content is a delta of these columns alone (`core/weights/deltas/fixed_point.py`), sealed:
 
     FACT/FIRST/COUNT    12 bytes nonce, then the ciphertext and its tag (AES-256-GCM, the name authenticated with it)
 
-The artifact's digest covers what is stored, so the file verifies without any key. Columns change hands between no two
-facts and no two places: they open under their own name only.
+The digest of the artifact covers the ciphertext, so that the file can be verified without a key. Columns open under
+their own name only, so that they cannot be moved to another fact or another place.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ ALIGNMENT = 8  # of a safetensors header
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extent:
-    """The columns `first .. first + count - 1` of a delta, which are `fact`'s own.
+    """The columns `first .. first + count - 1` of a delta, which belong to `fact`.
 
-    `offset` and `length` say where the file holds them: which bytes are noise once the fact is erased.
+    Attributes:
+        offset, length: of their ciphertext in the file, in bytes; it is noise once the fact is erased.
     """
 
     fact: FactId
@@ -43,7 +44,7 @@ class Extent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
-    """Columns of one fact, in clear."""
+    """The columns of one fact, in clear."""
 
     fact: FactId
     first: int
@@ -52,7 +53,7 @@ class Own:
 
 
 def seal(parts: Iterable[Own], keys: Mapping[FactId, bytes]) -> bytes:
-    """The file of `parts`. Fresh nonces: no two are equal."""
+    """Returns the file of `parts`. Nonces are drawn, so that two files of equal parts differ."""
     header: dict[str, object] = {"__metadata__": {"format": FORMAT}}
     sealed, end = [], 0
     for part in parts:
@@ -66,7 +67,7 @@ def seal(parts: Iterable[Own], keys: Mapping[FactId, bytes]) -> bytes:
 
 
 def extents(data: bytes) -> tuple[Extent, ...]:
-    """What the file `data` holds, by column; nothing when it is no sealed delta. Raises Damaged for one that is bad."""
+    """Returns what the file `data` holds, by column; nothing where it is not a sealed delta. Raises Damaged."""
     try:
         length = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + length])
@@ -75,14 +76,14 @@ def extents(data: bytes) -> tuple[Extent, ...]:
     except (ValueError, TypeError, AttributeError):
         return ()
     try:
-        found = [_extent(name, 8 + length, *about["data_offsets"]) for name, about in header.items()]
+        listed = [_extent(name, 8 + length, *about["data_offsets"]) for name, about in header.items()]
     except (ValueError, TypeError, KeyError) as error:
         raise Damaged(f"a sealed delta cannot be read: {error}") from error
-    return tuple(sorted(found, key=lambda extent: extent.first))
+    return tuple(sorted(listed, key=lambda extent: extent.first))
 
 
 def unseal(data: bytes, extent: Extent, key: bytes) -> bytes:
-    """The columns of `extent` in the file `data`. Raises Damaged when they were not sealed with `key`."""
+    """Returns the columns of `extent` in the file `data`. Raises Damaged where they were not sealed with `key`."""
     sealed = data[extent.offset : extent.offset + extent.length]
     name = _name(extent.fact, extent.first, extent.count)
     try:
@@ -99,7 +100,7 @@ def _name(fact: FactId, first: int, count: int) -> str:
 
 
 def _bound(name: str) -> bytes:
-    """What the ciphertext is bound to."""
+    """Returns what the ciphertext is bound to."""
     return f"{FORMAT}\0{name}".encode()
 
 

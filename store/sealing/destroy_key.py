@@ -1,14 +1,14 @@
-"""Throwing a data key away, so that nothing is left of it where the database keeps its rows.
+"""Destroys a data key, so that nothing is left of it in the files of the database.
 
-SQLite: rows are overwritten in place and what moves is wiped (`secure_delete`), the write-ahead log is emptied, and all
-pages are searched for the key; a copy that an older version left behind goes with a VACUUM. Nothing is left in the
-files; what blocks of a disk were given up meanwhile, and what backups hold, is beyond this. SQLite itself reads those
-pages, because a process that closes a descriptor of its own on the file, -wal or -shm drops its locks on them, and the
-next process then deletes the -wal that this one goes on writing to (sqlite.org/howtocorrupt.html, 2.2).
+SQLite: rows are overwritten in place and freed space is wiped (`secure_delete`), the write-ahead log is emptied, and
+all pages are searched for the key; a copy that an older version left is removed by a VACUUM. Blocks that the disk has
+freed meanwhile, and backups, are out of reach. SQLite itself reads those pages, because a process that closes a
+descriptor of its own on the file, -wal or -shm drops its locks on them, and the next process then deletes the -wal that
+this one goes on writing to (sqlite.org/howtocorrupt.html, 2.2).
 
 PostgreSQL: the table of keys is rewritten (VACUUM FULL), which leaves out the old row unless a transaction that began
 before still sees it. The key stays in write-ahead log segments until they are recycled, in their archive, on replicas
-that lag, and in backups: let them expire, or erase by the keys of the backup.
+that lag, and in backups; let these expire, or destroy the keys that they are encrypted with.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from store.database.schema import data_keys, head
 BEING_READ = "its database is being read all the time, so that a key cannot be wiped from it; try again"
 LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock_timeout that ran out
 PAGE = 1000  # keys destroyed by one statement
-WAIT_MILLISECONDS = 200  # for readers, while nobody else can write
+WAIT_MILLISECONDS = 200  # for readers, while no other process can write
 SEARCHED_BYTES = 1 << 28  # searched in memory for keys; where it would be more, the database is rewritten at once
 
 
@@ -37,13 +37,13 @@ def throw_key_away(engine: Engine, fact: FactId, check: Callable[[], None] = lam
 
 
 def throw_keys_away(engine: Engine, facts: Sequence[FactId], check: Callable[[], None] = lambda: None) -> None:
-    """Destroys the data keys of `facts`, durably. Again, it completes what was cut short.
+    """Destroys the data keys of `facts`, durably. Called again, it completes what was interrupted.
 
     Args:
-        check: called while nobody can append; what it raises keeps the keys.
+        check: called while no process can append; where it raises, the keys stay.
 
     Raises:
-        NotReady: somebody reads the database, so that keys are still in its files; try again.
+        NotReady: another process reads the database, so that keys are still in its files; try again.
     """
     keys: list[bytes | None] = []
     with engine.begin() as connection:
@@ -58,9 +58,9 @@ def throw_keys_away(engine: Engine, facts: Sequence[FactId], check: Callable[[],
 
 
 def _wipe(engine: Engine, keys: Sequence[bytes | None]) -> None:
-    """Overwrites what is left of `keys` in the files; None stands for one that an earlier attempt destroyed.
+    """Overwrites what is left of `keys` in the files. Raises NotReady.
 
-    Raises NotReady.
+    None stands for a key that an earlier attempt destroyed, so that its bytes are not known any more.
     """
     try:
         if engine.dialect.name == "sqlite":
@@ -74,14 +74,15 @@ def _wipe(engine: Engine, keys: Sequence[bytes | None]) -> None:
 
 
 def _is_locked(error: OperationalError) -> bool:
-    """Whether others held the database for longer than we wait."""
-    busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY  # the rest of the code says how
+    """Whether another process held the database for longer than this one waits."""
+    busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY  # the other bits say how
     return busy or getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
 
 def _wipe_postgresql(engine: Engine) -> None:
     with reading(engine).connect() as connection:
-        connection.execute(text(f"SET lock_timeout = {WAIT_MILLISECONDS}"))  # whoever asks later waits behind us
+        # short, because readers that come later wait behind this
+        connection.execute(text(f"SET lock_timeout = {WAIT_MILLISECONDS}"))
         try:
             connection.execute(text("VACUUM FULL data_keys"))
         finally:
@@ -109,9 +110,9 @@ def _empty_wal(connection: Connection) -> None:
 
 
 def _may_hold(connection: Connection, keys: Sequence[bytes | None]) -> bool:
-    """Whether one of `keys` is in a page of the database, used or free.
+    """Whether one of `keys` may be in a page of the database, used or free.
 
-    True without a look where that would take long, or where a key is not known any more.
+    True without a search where that would take long, or where a key is not known any more.
     """
     pages, size = (connection.exec_driver_sql(f"PRAGMA page_{what}").scalar_one() for what in ("count", "size"))
     known = [key for key in keys if key is not None]

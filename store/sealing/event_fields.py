@@ -1,7 +1,7 @@
-"""A fact's own words, under a data key of that fact.
+"""Seals the words of a fact in its events, under the data key of that fact.
 
-Without the key the ciphertext is noise, yet it is what the chain covers: throwing the key away erases the words and
-leaves the log verifiable. An event whose key is gone is read with blank words.
+The hash chain covers the ciphertext, so that destroying the key erases the words and leaves the log verifiable. An
+event whose key was destroyed is read with blank words.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ Words = Mapping[str, Any]  # sealed field -> JSON value
 
 
 def new_key() -> bytes:
+    """Draws a data key."""
     return os.urandom(KEY_BYTES)
 
 
 def seal(words: str, key: bytes, event: EventId) -> bytes:
-    """The ciphertext of `words`. Equal for equal arguments, so that a retried append has equal bytes."""
+    """Returns the ciphertext of `words`, equal for equal arguments, so that a retried append has equal bytes."""
     return AESGCM(key).encrypt(_nonce(event), words.encode(), event.encode())
 
 
 def unseal(sealed: bytes, key: bytes, event: EventId) -> Words:
-    """Raises Damaged when `sealed` was not made with `key` for `event`."""
+    """Returns the words in `sealed`. Raises Damaged where it was not made with `key` for `event`."""
     try:
         words: Words = json.loads(AESGCM(key).decrypt(_nonce(event), sealed, event.encode()))
     except (InvalidTag, ValueError) as error:
@@ -49,7 +50,7 @@ def unseal(sealed: bytes, key: bytes, event: EventId) -> Words:
 
 
 def split(type_: str, value: dict[str, Any]) -> tuple[FactId | None, str | None]:
-    """Takes the sealed fields out of `value`; returns whose key seals them and their canonical JSON."""
+    """Removes the sealed fields from `value`; returns the fact whose key seals them, and their canonical JSON."""
     names = sealed_fields(EVENT_TYPES[type_])
     if not names:
         return None, None
@@ -57,14 +58,14 @@ def split(type_: str, value: dict[str, Any]) -> tuple[FactId | None, str | None]
 
 
 def blank(type_: str) -> Words:
-    """What is read in place of the sealed fields once their key is thrown away."""
+    """Returns what is read in place of the sealed fields once their key was destroyed."""
     cls = EVENT_TYPES[type_]
     hints = typing.get_type_hints(cls)
     return {name: _blank(hints[name]) for name in sealed_fields(cls)}
 
 
 def _blank(kind: Any) -> Any:
-    """The emptiest JSON value of type `kind`."""
+    """Returns the empty JSON value of type `kind`."""
     kind = getattr(kind, "__supertype__", kind)
     if is_dataclass(kind):
         hints = typing.get_type_hints(kind)
@@ -76,5 +77,5 @@ def _blank(kind: Any) -> Any:
 
 
 def _nonce(event: EventId) -> bytes:
-    """12 bytes of its own for each event, as AES-GCM needs under one key."""
+    """Returns 12 bytes that differ for each event, because AES-GCM must not see a nonce twice under one key."""
     return hashlib.sha256(b"hypnogram nonce\0" + event.encode()).digest()[:12]

@@ -1,9 +1,8 @@
-"""Folded states on disk, so that a long log need not be folded from its first event. Deleting them loses nothing.
+"""Snapshots: folded states on disk, so that a long log need not be folded from its first event. A cache.
 
-A snapshot is sealed under the data keys of all facts whose words it holds, taken together: once one of these was thrown
-away, in whatever process, every snapshot with the words of that fact is noise. It is trusted only as far as it can be
-checked: it names the code that folded it and the hash of the last event in it, which the log must still hold at that
-version. Whatever goes wrong with one, writing or reading, costs that snapshot and nothing else.
+A snapshot is sealed under the data keys of all facts whose words it holds, taken together, so that no snapshot with the
+words of a fact can be read once its key was destroyed. It names the code that folded it and the hash of its last event,
+and is used only where both are still right. A snapshot that cannot be written or read is left out, without an error.
 """
 
 from __future__ import annotations
@@ -47,11 +46,13 @@ class Snapshots:
         self.folder = folder
 
     def save(self, memory: MemoryId, state: Memory, at_hash: Digest, keys: Keys) -> None:
-        """Keeps `state`, whose last event has the hash `at_hash`, and drops the oldest beyond `KEEP`.
+        """Saves `state`, whose last event has the hash `at_hash`, and removes the oldest snapshots beyond `KEEP`.
 
-        Nothing is kept of a state with words whose key was thrown away meanwhile, or where there is no writing.
+        Saves nothing where a key of its words was destroyed meanwhile, or where the folder cannot be written.
         """
-        facts = [fact for fact, there in state.facts.items() if there.fact.subject]  # the others' words are gone
+        facts = [
+            fact for fact, there in state.facts.items() if there.fact.subject
+        ]  # the words of the others were erased
         key = _key(facts, keys)
         if key is None:
             return
@@ -68,11 +69,11 @@ class Snapshots:
             self.remove(memory, version)
 
     def load(self, memory: MemoryId, at_most: int, keys: Keys) -> tuple[Memory, Digest] | None:
-        """The newest state up to the version `at_most`, with the hash of its last event. Removes what is unusable."""
+        """Returns the newest state up to version `at_most`, and the hash of its last event; removes unusable ones."""
         for version in self._versions(memory):
             if version <= at_most:
-                if found := self._read(memory, version, keys):
-                    return found
+                if snapshot := self._read(memory, version, keys):
+                    return snapshot
                 self.remove(memory, version)
         return None
 
@@ -81,34 +82,34 @@ class Snapshots:
             self._path(memory, version).unlink()
 
     def remove_all(self, memory: MemoryId) -> None:
-        """Removes all that is kept of `memory`, and what a writer that was killed has left behind."""
+        """Removes all snapshots of `memory`, and the files that a killed writer has left."""
         _remove((self.folder / memory).glob("*"))
 
     def remove_unsealed(self) -> None:
-        """Removes what version 0.3 and older have written, which holds words in clear."""
+        """Removes snapshots of version 0.3 and older, because they hold words in clear."""
         _remove(path for path in self.folder.glob("*/*.json") if path.stem.isdecimal())
 
     def _read(self, memory: MemoryId, version: int, keys: Keys) -> tuple[Memory, Digest] | None:
         path = self._path(memory, version)
         try:
             header, sealed = path.read_bytes().split(b"\n", 1)
-            said = json.loads(header)
-            if said["code"] != code_digest():
+            about = json.loads(header)
+            if about["code"] != code_digest():
                 return None
-            key = _key([FactId(fact) for fact in said["facts"]], keys)
+            key = _key([FactId(fact) for fact in about["facts"]], keys)
             if key is None:
                 return None
             body = AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _bound(path, header))
-            return _from_json(json.loads(body)), Digest(said["hash"])
+            return _from_json(json.loads(body)), Digest(about["hash"])
         except (OSError, ValueError, LookupError, TypeError, InvalidTag) as error:
             _warn("snapshot.unusable", memory, version, type(error).__name__)
             return None
 
     def _versions(self, memory: MemoryId) -> Iterator[int]:
-        """Newest first."""
+        """Yields the versions that have a snapshot, newest first."""
         try:
             names = os.listdir(self.folder / memory)
-        except OSError:  # nothing was saved yet, or nothing can be
+        except OSError:  # nothing was saved yet, or the folder cannot be read
             return iter(())
         stems = (name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX))
         return iter(sorted((int(stem) for stem in stems if stem.isdecimal()), reverse=True))
@@ -119,7 +120,7 @@ class Snapshots:
 
 @cache
 def code_digest() -> Digest:
-    """Of the rules that fold: a state folded by other rules is not this version's state."""
+    """Returns the digest of the code that folds, because another version may fold the same events to another state."""
     rules = hashlib.sha256()
     folder = Path(core.__path__[0])
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py"))
@@ -129,26 +130,26 @@ def code_digest() -> Digest:
 
 
 def _key(facts: Iterable[FactId], keys: Keys) -> bytes | None:
-    """The one key made of the data keys of `facts`, in this order; None where one of them is gone."""
+    """Returns the key made of the data keys of `facts`, in this order; None where one of these was destroyed."""
     try:
-        found = keys(facts)
-    except Damaged:  # it is of another database
+        known = keys(facts)
+    except Damaged:  # the snapshot is of another database
         return None
     made = hashlib.sha256(b"hypnogram snapshot\0")
     for fact in facts:
-        if (key := found[fact]) is None:
+        if (key := known[fact]) is None:
             return None
         made.update(key)
     return made.digest()
 
 
 def _bound(path: Path, header: bytes) -> bytes:
-    """What the ciphertext is bound to: its memory, its version, and all that is said in clear."""
+    """Returns what the ciphertext is bound to: its memory, its version, and the header in clear."""
     return f"{path.parent.name}\0{path.name}\0".encode() + header
 
 
 def _warn(what: str, memory: MemoryId, version: int, why: str) -> None:
-    if structlog.is_configured():  # by a server or an executor; a command prints its answer and nothing else
+    if structlog.is_configured():  # by a server or an executor, as a command prints its result and nothing else
         log.warning(what, memory=memory, version=version, why=why)
 
 
@@ -159,11 +160,11 @@ def _remove(paths: Iterator[Path]) -> None:
 
 
 def _to_json(state: Memory) -> object:
-    """`state` as JSON. The order of objects matters. Keys of `by_statement` are pairs, so it becomes a list."""
-    said = [[*key, fact] for key, fact in state.by_statement.items()]
-    return {**to_json(replace(state, by_statement=MappingProxyType({}))), "by_statement": said}
+    """Returns `state` as JSON, in order; `by_statement` becomes a list because its keys are pairs."""
+    statements = [[*key, fact] for key, fact in state.by_statement.items()]
+    return {**to_json(replace(state, by_statement=MappingProxyType({}))), "by_statement": statements}
 
 
 def _from_json(value: dict[str, Any]) -> Memory:
-    said = {(subject, relation): FactId(fact) for subject, relation, fact in value.pop("by_statement")}
-    return fold((), onto=replace(from_json(Memory, value), by_statement=said))
+    statements = {(subject, relation): FactId(fact) for subject, relation, fact in value.pop("by_statement")}
+    return fold((), onto=replace(from_json(Memory, value), by_statement=statements))
