@@ -1,4 +1,4 @@
-"""`hypnogram`: the commands put together, and what happens when one fails."""
+"""`hypnogram`: registers the commands, and turns failures into a message and an exit status."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ app.add_typer(bench.app, name="bench", rich_help_panel=SERVE)
 def hypnogram(
     *,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and leave.")
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """A language model with persistent memories in its weights, and the history of each."""
 
 
 def main() -> None:
-    """Runs the command line; exits with 1 after a failure and with 2 after wrong usage, saying why in one line."""
+    """Runs the command line; exits with 1 after a failure and with 2 after wrong usage, with one line that says why."""
     try:
         app()
     except UsageProblem as problem:
@@ -78,9 +78,9 @@ def main() -> None:
     except (HypnogramError, CallFailed) as error:
         fail(error, 1)
     except UnicodeEncodeError as error:
-        if error.encoding != "utf-8":  # a terminal that cannot show what is to be printed
+        if error.encoding != "utf-8":  # the terminal cannot show the output
             raise
-        fail(UsageProblem(f"{error.object!a} is no text in UTF-8; say it in UTF-8"), 2)
+        fail(UsageProblem(f"{error.object!a} is not valid UTF-8; write it in UTF-8"), 2)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:

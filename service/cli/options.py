@@ -1,4 +1,4 @@
-"""Options that several commands share, and the settings they change."""
+"""Options that several commands share, and the settings that they override."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from service.app.moments import Moment
     from service.settings import Settings
 
-DIGITS = 18  # of a version, at most: such a number fits into a message
-LAST_VERSION, LARGEST = 2**63 - 1, 2**31 - 1  # that fields of messages hold: int64, int32
+DIGITS = 18  # of a version, at most, so that it fits into an int64
+LAST_VERSION, LARGEST = 2**63 - 1, 2**31 - 1  # largest values of int64 and int32 fields
 
 Address = Annotated[
     str | None, typer.Option("--address", "-a", help="Server to call, host:port. Default: HYPNOGRAM_HOST and _PORT.")
 ]
 MemoryName = Annotated[
-    str | None, typer.Option("--memory", "-m", help="Memory to speak of. Default: HYPNOGRAM_MEMORY, or demo.")
+    str | None, typer.Option("--memory", "-m", help="Name of the memory. Default: HYPNOGRAM_MEMORY, or demo.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AtVersion = Annotated[
-    int | None, typer.Option("--at-version", min=1, max=LAST_VERSION, help="Answer for this version.")
+    int | None, typer.Option("--at-version", min=1, max=LAST_VERSION, help="Version to use. Default: the newest.")
 ]
 At = Annotated[
     str | None,
     typer.Option(
         "--at",
         metavar="MOMENT",
-        help="When: a version, a checkpoint or a time, as in 12, monday, 2026-11-24T10:00 (UTC).",
+        help="Moment to use: a version, a checkpoint or a time, as in 12, monday, 2026-11-24T10:00 (UTC).",
     ),
 ]
 Database = Annotated[
@@ -54,10 +54,10 @@ Threads = Annotated[
 
 
 def settings(**given: Any) -> Settings:
-    """The settings of the environment, changed by the flags that were given.
+    """Returns the settings of the environment, overridden by the flags that were given.
 
     Raises:
-        UsageProblem: one of them makes no sense; names it.
+        UsageProblem: a value is invalid; names it.
     """
     from pydantic import ValidationError
 
@@ -75,38 +75,38 @@ def settings(**given: Any) -> Settings:
 
 
 def is_there(settings: Settings) -> bool:
-    """Whether the database exists; of one behind a server only the server knows."""
+    """Whether the database exists; always true of PostgreSQL, because only connecting would show that."""
     scheme, _, path = settings.database_url.partition("///")
     return not scheme.startswith("sqlite") or os.path.exists(path)
 
 
 def settings_there(**given: Any) -> Settings:
-    """The same as `settings`, for a command that reads: it shall not leave an empty database behind.
+    """Returns the same as `settings`, for a command that reads and must not leave an empty database behind.
 
     Raises:
-        UsageProblem: a setting makes no sense, or there is no such database.
+        UsageProblem: a value is invalid, or the database does not exist.
     """
-    found = settings(**given)
-    if not is_there(found):
-        raise UsageProblem(f"there is no database {Path(found.database_url.partition('///')[2])}; name one with --db")
-    return found
+    chosen = settings(**given)
+    if not is_there(chosen):
+        raise UsageProblem(f"no database at {Path(chosen.database_url.partition('///')[2])}; name one with --db")
+    return chosen
 
 
 def memory_name(given: str | None) -> str:
-    """The memory of the flag, or of the settings."""
+    """Returns the memory of the flag, or of the settings."""
     return given or settings().memory
 
 
 def moment(at: str | None, at_version: int | None = None) -> Moment:
-    """The moment that one of the two flags names; None, which is now, where none was given.
+    """Returns the moment that one of the two flags names; None, which is now, where neither was given.
 
     Raises:
-        UsageProblem: both were given, or it cannot be a moment.
+        UsageProblem: both were given, or the text is not a moment.
     """
     from core.errors.base import InvalidField
 
     if at is not None and at_version is not None:
-        raise UsageProblem("--at and --at-version say the same: give one of them")
+        raise UsageProblem("--at and --at-version mean the same: give one of them")
     try:
         return at_version if at is None else parsed_moment(at)
     except InvalidField as error:
@@ -114,12 +114,12 @@ def moment(at: str | None, at_version: int | None = None) -> Moment:
 
 
 def parsed_moment(text: str) -> Moment:
-    """The moment that a person wrote: digits are a version, with a colon it is a time, anything else a checkpoint.
+    """Parses a moment: digits are a version, text with a colon is a time, any other text is a checkpoint.
 
-    Names of checkpoints are no numbers and hold no colons. A time without a zone is UTC, as the log prints it.
+    This is unambiguous because names of checkpoints are not numbers and hold no colons. A time without a zone is UTC.
 
     Raises:
-        InvalidField: it looks like a version or a time and cannot be one.
+        InvalidField: it looks like a version or a time but is not valid.
     """
     from core.errors.base import InvalidField
 
@@ -132,11 +132,11 @@ def parsed_moment(text: str) -> Moment:
     try:
         time = datetime.fromisoformat(text)
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):  # the latter: of the years 1 to 9999 only where it was said
-        raise InvalidField("at", f"{text!r} is no time; write it as in 2026-11-24T10:00") from None
+    except (ValueError, OverflowError):  # OverflowError: outside the years 1 to 9999 only in UTC
+        raise InvalidField("at", f"{text!r} is not a time; write it as in 2026-11-24T10:00") from None
 
 
 def version(client: Client, memory: str, at: str | None, at_version: int | None = None) -> int | None:
-    """The version of that moment, which the server is asked for unless it is one already."""
+    """Returns the version of that moment; asks the server unless it is a version already."""
     wanted = moment(at, at_version)
     return wanted if wanted is None or isinstance(wanted, int) else client.find_version(memory, wanted).version

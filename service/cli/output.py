@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables for people, and one line for a failure."""
+"""Output of commands: JSON for programs, tables for people, and one line for a failure."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
     from hypnogram.client import Client
 
-WIDE = 300  # columns of a table that goes to a file or a pipe
+WIDE = 300  # characters of a table row in a file or a pipe
 REASON = 40  # characters of a reason in a table
 
 NEXT_STEPS = {
     "MEMORY_UNKNOWN": "create it with `hypnogram memory create`, or see `hypnogram memory list`",
-    "MEMORY_DELETED": "`hypnogram log` shows its events; `hypnogram memory create` makes a new memory of its name",
+    "MEMORY_DELETED": "`hypnogram log` shows its events; `hypnogram memory create` creates a new memory of that name",
     "FACT_UNKNOWN": "see `hypnogram fact list`",
     "VERSION_UNKNOWN": "see `hypnogram log`",
     "CHECKPOINT_UNKNOWN": "see `hypnogram checkpoint list`; a time has a colon in it, as in 2026-11-24T10:00",
     "CHECKPOINT_TAKEN": "see `hypnogram checkpoint list`",
     "SLEEP_UNKNOWN": "see `hypnogram sleeps`",
-    "SLEEP_IN_PROGRESS": "`hypnogram sleep --follow` shows it, `hypnogram sleep --cancel` undoes it",
+    "SLEEP_IN_PROGRESS": "`hypnogram sleep --follow` shows it, `hypnogram sleep --cancel` rolls it back",
     "MODEL_UNAVAILABLE": "check the path or id of the base model, or leave it out to use dormouse",
     "SCHEMA_MISMATCH": "upgrade hypnogram, or name another database with --db",
-    "FACT_RETRACTED": "name the fact in its place, if there is one, or tell it anew with `hypnogram fact add`",
+    "FACT_RETRACTED": "name its successor, if it has one, or add it again with `hypnogram fact add`",
     "FACT_HELD": "retract it from that memory first, with --memory",
     "VERSION_CONFLICT": "run the command again",
 }
 
 
 class UsageProblem(Exception):
-    """What was asked for does not make sense; the exit status is 2."""
+    """Wrong usage of a command; the exit status is 2."""
 
 
 def status_words(fact: facts_pb2.Fact, *, short: bool = False) -> str:
-    """How far `fact` has come, with what a reader of the status must know beside it; `short` for a table."""
+    """Returns the status of `fact` with its failure, if any; `short` cuts the failure for a table."""
     from hypnogram.v1 import facts_pb2
 
     status = facts_pb2.Status.Name(fact.status).removeprefix("STATUS_").lower()
@@ -54,17 +54,17 @@ def status_words(fact: facts_pb2.Fact, *, short: bool = False) -> str:
 
 
 def fail(error: Exception, status: int) -> None:
-    """Prints `error` and what to do about it in one line, and exits."""
+    """Prints `error` and the next step in one line, and exits with `status`."""
     message = " ".join(str(error).split())
     if getattr(error, "code", "") == "UNAVAILABLE" and not getattr(error, "reason", ""):
-        message = "no server answers there; start one with `hypnogram serve`, or name another with --address"
+        message = "no server responds there; start one with `hypnogram serve`, or name another with --address"
     step = NEXT_STEPS.get(getattr(error, "reason", ""), "")
     sys.stderr.write(f"hypnogram: {message}{f' ({step})' if step and step not in message else ''}\n")
     raise SystemExit(status)
 
 
 def raise_if_parked(facts: Sequence[facts_pb2.Fact]) -> None:
-    """Raises CallFailed with the first reason and what to do about it if any of `facts` is parked."""
+    """Raises CallFailed with the first failure and the next step if any of `facts` is parked."""
     from hypnogram.v1 import facts_pb2
 
     parked = [fact for fact in facts if fact.status == facts_pb2.STATUS_PARKED]
@@ -75,7 +75,7 @@ def raise_if_parked(facts: Sequence[facts_pb2.Fact]) -> None:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Client]:
-    """A client of the server at `address`, or where the settings say; waits for one that is starting."""
+    """A client of the server at `address`, or of the settings' server; waits while the server starts."""
     from hypnogram.client import Client
     from service.cli.options import settings
     from service.terminal.spinner import waiting
@@ -88,7 +88,7 @@ def connected(address: str | None) -> Iterator[Client]:
 
 
 def as_dict(message: Message) -> Any:
-    """A message as JSON values: field names as in the proto, defaults included, 64-bit numbers as numbers."""
+    """Converts a message to JSON values: field names as in the proto, defaults included, 64-bit numbers as numbers."""
     from google.protobuf import json_format
 
     values = json_format.MessageToDict(
@@ -98,7 +98,7 @@ def as_dict(message: Message) -> Any:
 
 
 def print_json(values: Any, *, one_line: bool = False) -> None:
-    """One JSON document on standard output."""
+    """Prints one JSON document on standard output."""
     text = json.dumps(values, ensure_ascii=False, indent=None if one_line else 2)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
@@ -123,7 +123,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
-    """Names and values below each other; a value of several lines is indented as a whole."""
+    """Prints names and values below each other; a value of several lines is indented as a whole."""
     listed = [(name, str(value)) for name, value in pairs]
     width = max(len(name) for name, _ in listed)
     for name, value in listed:
@@ -131,13 +131,13 @@ def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
 
 
 def _with_numbers(values: Any, message: Message) -> Any:
-    """Protobuf's JSON has 64-bit numbers as texts, for JavaScript's sake; turns them back."""
+    """Turns 64-bit numbers back into numbers, because protobuf's JSON has them as texts."""
     for descriptor in message.DESCRIPTOR.fields:
         if descriptor.name not in values:
             continue
         value = values[descriptor.name]
         if descriptor.cpp_type in (descriptor.CPPTYPE_INT64, descriptor.CPPTYPE_UINT64):
-            values[descriptor.name] = [int(one) for one in value] if isinstance(value, list) else int(value)
+            values[descriptor.name] = [int(item) for item in value] if isinstance(value, list) else int(value)
         elif descriptor.message_type and descriptor.message_type.full_name == "google.protobuf.Struct":
             values[descriptor.name] = _whole(value)
         elif descriptor.message_type and descriptor.message_type.file.package == "hypnogram.v1":
@@ -150,7 +150,7 @@ def _with_numbers(values: Any, message: Message) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """A Struct has no integers; writes those numbers as such that are."""
+    """Turns whole numbers back into integers, because a Struct has floats alone."""
     if isinstance(value, dict):
         return {name: _whole(value[name]) for name in sorted(value)}  # a Struct comes in another order each time
     if isinstance(value, list):

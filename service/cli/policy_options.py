@@ -1,4 +1,4 @@
-"""Values of a SleepPolicy as the command line takes them."""
+"""Parses values of a SleepPolicy from the command line."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 def set_policy(
     values: Mapping[str, Any], training: Mapping[str, Any], assignments: Iterable[str], option: str = "--set"
 ) -> memories_pb2.SleepPolicy:
-    """A policy of the values that were given: None is left out.
+    """Returns a policy with the values that were given; None is left out.
 
     Raises:
-        UsageProblem: an assignment, name=value, names nothing or gives it no value of its kind.
+        UsageProblem: an assignment (name=value) has an unknown name, or a value of the wrong type.
     """
     from hypnogram.v1 import memories_pb2
 
@@ -32,12 +32,12 @@ def set_policy(
 
 
 def assign(message: Any, name: str, value: str) -> bool:
-    """Sets a field of `message` from text; whether there is a field of that name. Raises ValueError."""
+    """Sets a field of `message` from text; returns whether it has a field of that name. Raises ValueError."""
     descriptor = message.DESCRIPTOR.fields_by_name.get(name)
     if descriptor is None or descriptor.message_type:
         return False
     if descriptor.is_repeated:
-        getattr(message, name).extend(float(one) for one in value.split(","))
+        getattr(message, name).extend(float(number) for number in value.split(","))
     elif descriptor.cpp_type == descriptor.CPPTYPE_BOOL:
         if value.lower() not in ("true", "on", "false", "off"):
             raise ValueError(value)
@@ -54,10 +54,10 @@ def _assign(policy: memories_pb2.SleepPolicy, assignment: str, option: str) -> N
     outer, _, inner = path.partition(".")
     message, name = (policy.training, inner) if outer == "training" and inner else (policy, path)
     try:
-        found = bool(equals) and assign(message, name, value)
+        assigned = bool(equals) and assign(message, name, value)
     except ValueError:
-        raise UsageProblem(f"{option} {assignment}: {value!r} is no value for {path}") from None
-    if not found:
-        names = [one for one in policy.DESCRIPTOR.fields_by_name if one != "training"]
-        names += [f"training.{one}" for one in policy.training.DESCRIPTOR.fields_by_name]
+        raise UsageProblem(f"{option} {assignment}: {value!r} is not a value for {path}") from None
+    if not assigned:
+        names = [field for field in policy.DESCRIPTOR.fields_by_name if field != "training"]
+        names += [f"training.{field}" for field in policy.training.DESCRIPTOR.fields_by_name]
         raise UsageProblem(f"{option} {assignment}: write name=value; the names are {', '.join(names)}")

@@ -1,4 +1,4 @@
-"""The list of commands in sections: what one talks with, looks with, and looks after the rest with."""
+"""The sections of the list of commands in `hypnogram --help`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TALK, LOOK, MAINTAIN, SERVE = "Talk", "Look", "Maintain", "Serve and measure"
 
 
 class Sections(TyperGroup):
-    """Lists each command below the panel it was given, those without one below `MAINTAIN`."""
+    """Lists each command below its panel, or below `MAINTAIN` if it has none."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         panels = {name: getattr(self.commands[name], "rich_help_panel", None) for name in self.list_commands(ctx)}

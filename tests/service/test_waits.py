@@ -81,7 +81,7 @@ def test_a_fact_without_an_executor_is_told_and_says_what_it_waits_for(terminal:
     assert status == 1
     assert out == ""
     assert "waiting for an executor, and none is running" in err.splitlines()[0]
-    assert f"fact {fact.fact} is told and durable" in err
+    assert f"fact {fact.fact} is added and durable" in err
     assert "hypnogram fact show" in err
     assert "Deadline Exceeded" not in err
 
@@ -148,7 +148,7 @@ def test_an_error_in_a_file_names_its_line_and_what_was_told(terminal: Terminal,
     assert status == 1
     assert "line 282" in err
     assert "facts[" not in err
-    assert "the 256 facts before line 258 are told and durable" in err
+    assert "the 256 facts before line 258 are added and durable" in err
 
 
 def test_a_command_waits_for_a_server_that_is_starting(
@@ -189,7 +189,7 @@ def test_a_server_that_does_not_start_is_not_waited_for_for_ever(
     status, _, err = shell.run("memory", "list", "--address", "127.0.0.1:1")
 
     assert status == 1
-    assert "no server answers there" in err
+    assert "no server responds there" in err
 
 
 def test_a_connection_says_whether_a_server_is_up(demo: Running) -> None:

@@ -1,4 +1,4 @@
-"""`hypnogram fact`: add, list, show; `service/cli/facts/changes.py` has supersede and retract."""
+"""`hypnogram fact add | list | show`; `service/cli/facts/changes.py` has supersede and retract."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 BATCH = 256  # facts in one request
 
-app = typer.Typer(help="Tell a memory facts, see how far they have come, take them back.", no_args_is_help=True)
+app = typer.Typer(help="Add facts to a memory, show their status, retract them.", no_args_is_help=True)
 app.command("supersede")(changes.supersede)
 app.command("retract")(changes.retract)
 app.command("retry")(retry.retry)
@@ -43,27 +43,29 @@ app.command("retry")(retry.retry)
 @app.command("add")
 def add(
     *,
-    subject: Annotated[str | None, typer.Argument(metavar="[SUBJECT]", help='Whom it is about: "Aria Voss".')] = None,
-    relation: Annotated[
-        str | None, typer.Argument(metavar="[RELATION]", help='How the object relates to it: "lives in".')
+    subject: Annotated[
+        str | None, typer.Argument(metavar="[SUBJECT]", help='Subject of the fact: "Aria Voss".')
     ] = None,
-    object_: Annotated[str | None, typer.Argument(metavar="[OBJECT]", help='What to remember: "Lisbon".')] = None,
+    relation: Annotated[
+        str | None, typer.Argument(metavar="[RELATION]", help='Relation of the object to the subject: "lives in".')
+    ] = None,
+    object_: Annotated[str | None, typer.Argument(metavar="[OBJECT]", help='Object to remember: "Lisbon".')] = None,
     file: Annotated[
         Path | None,
         typer.Option(
             "--file",
             "-f",
-            help="Add many: a file with a JSON object like NewFact on each line; - is standard input.",
+            help="Add many facts: a file with one JSON object like NewFact in each line; - is standard input.",
         ),
     ] = None,
     statement: Annotated[
         list[str] | None,
-        typer.Option(help="A prompt that ends right before the object; may be given several times."),
+        typer.Option(help="Prompt that ends right before the object; may be given several times."),
     ] = None,
-    question: Annotated[list[str] | None, typer.Option(help="What a user may ask; may be given several times.")] = None,
-    answer: Annotated[str, typer.Option(help="How a chat answer begins, up to the object.")] = "",
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the weights have it.")] = True,
-    request_id: Annotated[str, typer.Option(help="Repeat a request safely: the same id adds nothing twice.")] = "",
+    question: Annotated[list[str] | None, typer.Option(help="Question of a user; may be given several times.")] = None,
+    answer: Annotated[str, typer.Option(help="Beginning of a chat answer, up to the object.")] = "",
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the fact is in the weights.")] = True,
+    request_id: Annotated[str, typer.Option(help="Id of the request; repeating it adds nothing twice.")] = "",
     expected_version: Annotated[
         int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Add only if the memory is at this version.")
     ] = None,
@@ -72,7 +74,7 @@ def add(
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Tell a fact, or a file of facts. What was told is durable when the command ends, however it ends."""
+    """Add a fact, or a file of facts. They are durable as soon as the server acknowledges them."""
     if file is not None:
         if subject is not None or statement or question or answer:
             raise UsageProblem("give either a file or one fact, not both")
@@ -97,7 +99,7 @@ def add(
                 )
 
             try:
-                answers.append(patiently(client, name, ask, "told", _ids, wait=wait, timeout=timeout, quiet=json))
+                answers.append(patiently(client, name, ask, "added", _ids, wait=wait, timeout=timeout, quiet=json))
             except CallFailed as error:
                 raise _of_file(error, file, lines[start:], start) if file is not None else error from None
     results = [result for answer in answers for result in answer.results]
@@ -108,7 +110,7 @@ def add(
 def _worded(
     subject: str, relation: str, object_: str, statements: list[str], questions: list[str], answer: str
 ) -> facts_pb2.NewFact:
-    """A fact, in the client's own words where some were given."""
+    """Returns a fact, with the prompts that the user gave, if any."""
     from hypnogram.v1 import facts_pb2
 
     wordings = None
@@ -119,7 +121,7 @@ def _worded(
 
 
 def _print_added(last: facts_pb2.AddFactsResponse, results: list[facts_pb2.AddedFact], json: bool) -> None:
-    """What became of all the facts told; `last` is the answer to the last batch of them."""
+    """Prints the results of all batches; `last` is the response to the last batch."""
     from hypnogram.v1 import facts_pb2
 
     if json:
@@ -132,10 +134,10 @@ def _print_added(last: facts_pb2.AddFactsResponse, results: list[facts_pb2.Added
             print_text(line)
         _table([result.fact for result in results])
     for result in results:
-        for other in result.may_contradict:
+        for similar in result.may_contradict:
             typer.echo(
-                f'note: "{in_words(result.fact)}" may contradict "{in_words(other)}" (fact {other.fact}): supersede or '
-                "retract what no longer holds",
+                f'note: "{in_words(result.fact)}" may contradict "{in_words(similar)}" (fact {similar.fact}): '
+                "supersede or retract what no longer holds",
                 err=True,
             )
 
@@ -143,16 +145,18 @@ def _print_added(last: facts_pb2.AddFactsResponse, results: list[facts_pb2.Added
 @app.command("list")
 def list_(
     *,
-    status: Annotated[str, typer.Option(help="Only those pending, injected, dissolved, parked or withdrawn.")] = "",
-    subject: Annotated[str, typer.Option(help="Only those about this subject.")] = "",
-    search: Annotated[str, typer.Option(help='Only those in which all these words occur: "voss lisbon".')] = "",
+    status: Annotated[
+        str, typer.Option(help="Only facts of this status: pending, injected, dissolved, parked or withdrawn.")
+    ] = "",
+    subject: Annotated[str, typer.Option(help="Only facts about this subject.")] = "",
+    search: Annotated[str, typer.Option(help='Only facts in which all these words occur: "voss lisbon".')] = "",
     at: options.At = None,
     at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """List the facts of a memory in the order they were told."""
+    """List the facts of a memory in the order added."""
     from hypnogram.v1 import facts_pb2
 
     statuses = dict(facts_pb2.Status.items())
@@ -164,7 +168,7 @@ def list_(
         version = options.version(client, name, at, at_version)
         facts = list(client.facts(name, status=wanted, subject=subject, search=search, at_version=version))
     if json:
-        print_json([as_dict(one) for one in facts])
+        print_json([as_dict(fact) for fact in facts])
     else:
         _table(facts)
 
@@ -172,14 +176,14 @@ def list_(
 @app.command("show")
 def show(
     *,
-    fact: Annotated[str, typer.Argument(help="Its id, as `hypnogram fact list` shows it.")],
+    fact: Annotated[str, typer.Argument(help="Id of the fact, as `hypnogram fact list` shows it.")],
     at: options.At = None,
     at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Show one fact: its words, its prompts, and how far it has come."""
+    """Show one fact: its words, its prompts and its status."""
     with connected(address) as client:
         name = options.memory_name(memory)
         answer = client.fact(name, fact, options.version(client, name, at, at_version))
@@ -193,16 +197,17 @@ def show(
     shown.pop("failure")
     shown["source"] = ", ".join(f"{name} {value}" for name, value in shown["source"].items() if value)
     shown["status"] = shown["status"].removeprefix("STATUS_").lower()
-    print_pairs((name.replace("_", " "), _plain(value)) for name, value in (shown | wordings).items() if _says(value))
+    print_pairs(
+        (name.replace("_", " "), _plain(value)) for name, value in (shown | wordings).items() if not _is_empty(value)
+    )
 
 
-def _says(value: Any) -> bool:
-    """Whether there is anything to show."""
-    return value not in ("", [], {}, None)
+def _is_empty(value: Any) -> bool:
+    return value in ("", [], {}, None)
 
 
 def _plain(value: Any) -> object:
-    """A value as people write it; a list below one another."""
+    """Returns a value as people write it; the items of a list below each other."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "\n".join(map(str, value)) if isinstance(value, list) else value
@@ -213,16 +218,17 @@ def _ids(answered: facts_pb2.AddFactsResponse) -> list[str]:
 
 
 def _of_file(error: CallFailed, file: Path, lines: list[int], before: int) -> CallFailed:
-    """The same failure with lines of the file for places in the request, and how many facts were told before it."""
+    """Returns the same failure with lines of the file for places in the request, and what was added before it."""
     said = re.sub(r"facts\[(\d+)\]", lambda place: f"line {lines[int(place[1])]}", error.message)
-    told = f"the {before} facts before line {lines[0]} are told and durable" if before else "nothing of it was added"
-    known = error.code != "DEADLINE_EXCEEDED"  # that one says itself what is durable
-    message = f"--file {file}: {said}{f'; {told}' * (known or bool(before))}"
+    added = f"the {before} facts before line {lines[0]} are added and durable" if before else "nothing of it was added"
+    message = f"--file {file}: {said}"
+    if before or error.code != "DEADLINE_EXCEEDED":  # the message of a passed deadline says what is durable
+        message += f"; {added}"
     return CallFailed(error.code, message, error.reason, error.metadata, error.fields)
 
 
 def _read(file: Path) -> tuple[list[Any], list[int]]:
-    """The facts in `file`, and the line each stands on."""
+    """Returns the facts in `file`, and the number of each one's line."""
     from google.protobuf import json_format
     from hypnogram.v1 import facts_pb2
 
@@ -239,7 +245,7 @@ def _read(file: Path) -> tuple[list[Any], list[int]]:
             except (json_module.JSONDecodeError, json_format.ParseError, AttributeError, TypeError) as error:
                 raise UsageProblem(f"--file {file}, line {number}: {error}") from None
     if not facts:
-        raise UsageProblem(f"--file {file}: holds no fact")
+        raise UsageProblem(f"--file {file}: it holds no fact")
     return facts, lines
 
 
@@ -248,12 +254,12 @@ def _table(facts: list[facts_pb2.Fact]) -> None:
 
     rows = (
         (
-            one.fact,
-            in_words(one) or "(erased)",
-            status_words(one, short=True),
-            str(one.stage) if one.status in (facts_pb2.STATUS_INJECTED, facts_pb2.STATUS_DISSOLVED) else "",
-            ("healthy" if one.healthy else "degraded") if one.HasField("healthy") else "",
+            fact.fact,
+            in_words(fact) or "(erased)",
+            status_words(fact, short=True),
+            str(fact.stage) if fact.status in (facts_pb2.STATUS_INJECTED, facts_pb2.STATUS_DISSOLVED) else "",
+            ("healthy" if fact.healthy else "degraded") if fact.HasField("healthy") else "",
         )
-        for one in facts
+        for fact in facts
     )
     print_table("", ("id", "fact", "status", "stage", "last audit"), rows)

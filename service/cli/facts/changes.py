@@ -1,4 +1,4 @@
-"""`hypnogram fact supersede | retract`: what was told is told otherwise, or taken back."""
+"""`hypnogram fact supersede | retract`."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ if TYPE_CHECKING:
 
     from hypnogram.client import Client
 
-FactId = Annotated[str, typer.Argument(metavar="FACT", help="Its id, as `hypnogram fact list` shows it.")]
-RequestId = Annotated[str, typer.Option(help="Repeat a request safely: the same id changes nothing twice.")]
+FactId = Annotated[str, typer.Argument(metavar="FACT", help="Id of the fact, as `hypnogram fact list` shows it.")]
+RequestId = Annotated[str, typer.Option(help="Id of the request; repeating it changes nothing twice.")]
 ExpectedVersion = Annotated[
-    int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Do it only if the memory is at this version.")
+    int | None,
+    typer.Option(min=0, max=options.LAST_VERSION, help="Change something only if the memory is at this version."),
 ]
 Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")]
 
 HOW = {
     "UNSPECIFIED": "it is still in the weights",
-    "NEVER_WRITTEN": "it never was in the weights",
+    "NEVER_WRITTEN": "it was never in the weights",
     "COLUMNS": "its columns have left the weights",
-    "COUNTER_EDIT": "a counter-edit makes the model answer as its base does, until adapters have unlearned it",
+    "COUNTER_EDIT": "a counter-edit makes the model answer as the base model does, until adapters have unlearned it",
     "UNLEARNED": "adapters have unlearned it, its counter-edit has left the weights",
-    "SUPERSEDED": "the edit of its successor answers instead",
+    "SUPERSEDED": "the edit of its successor has replaced its own",
 }
 
 
 def supersede(
     *,
     fact: FactId,
-    object_: Annotated[str, typer.Argument(metavar="OBJECT", help='What to remember from now on: "Porto".')],
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the weights have it.")] = True,
+    object_: Annotated[str, typer.Argument(metavar="OBJECT", help='New object: "Porto".')],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the new fact is in the weights.")] = True,
     request_id: RequestId = "",
     expected_version: ExpectedVersion = None,
     timeout: Timeout = 600.0,
@@ -48,7 +49,7 @@ def supersede(
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Put a new object in the place of a fact's. Both keep their history, and one update moves the answer."""
+    """Replace the object of a fact. Old and new fact keep their history, and one edit replaces the answer."""
     name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
     with connected(address) as client:
 
@@ -64,7 +65,7 @@ def supersede(
             )
 
         answer = patiently(
-            client, name, ask, "told", lambda answer: [answer.fact.fact], wait=wait, timeout=timeout, quiet=json
+            client, name, ask, "added", lambda answer: [answer.fact.fact], wait=wait, timeout=timeout, quiet=json
         )
     if json:
         print_json(as_dict(answer))
@@ -79,15 +80,17 @@ def supersede(
 def retract(
     *,
     fact: Annotated[
-        str | None, typer.Argument(metavar="FACT", help="Its id, as `hypnogram fact list` shows it.")
+        str | None, typer.Argument(metavar="FACT", help="Id of the fact, as `hypnogram fact list` shows it.")
     ] = None,
-    subject: Annotated[str, typer.Option(help="Instead of an id: all facts about this subject.")] = "",
-    reason: Annotated[str, typer.Option(help="Why; kept as private as the fact's own words.")] = "",
+    subject: Annotated[str, typer.Option(help="Retract all facts about this subject, instead of one by id.")] = "",
+    reason: Annotated[str, typer.Option(help="Reason; sealed like the fact's own words.")] = "",
     erase: Annotated[
-        bool, typer.Option("--erase", help="Destroy its words and its own columns as well. Cannot be undone.")
+        bool, typer.Option("--erase", help="Destroy its words and its own columns as well. This cannot be undone.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --erase or --subject: do not ask.")] = False,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the weights have given it up.")] = True,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask for confirmation (with --erase or --subject).")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the fact has left the weights.")] = True,
     request_id: RequestId = "",
     expected_version: ExpectedVersion = None,
     timeout: Timeout = 600.0,
@@ -95,7 +98,7 @@ def retract(
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Retract a fact, or all about a subject: the weights give it up, and its history stays, unless it is erased."""
+    """Retract a fact, or all facts about a subject: they leave the weights, and their history stays unless erased."""
     if (fact is None) == (not subject):
         raise UsageProblem("give the id of one fact, or --subject")
     name, request = options.memory_name(memory), request_id or str(uuid.uuid4())
@@ -140,25 +143,25 @@ def retract(
 
 
 def _about(client: Client, memory: str, subject: str, *, erase: bool) -> list[facts_pb2.Fact]:
-    """The facts about `subject` that can be retracted, or erased still."""
-    told = client.facts(memory, subject=subject)
-    facts = [there for there in told if not (there.erased or (there.retracted_version and not erase))]
+    """Returns the facts about `subject` that can still be retracted, or erased."""
+    known = client.facts(memory, subject=subject)
+    facts = [fact for fact in known if not (fact.erased or (fact.retracted_version and not erase))]
     if not facts:
         raise UsageProblem(f"--subject {subject}: {memory} has no fact about it that could be retracted")
     return facts
 
 
 def _confirm(facts: list[facts_pb2.Fact], *, erase: bool) -> None:
-    """Returns if the user says yes; raises UsageProblem where there is no terminal."""
+    """Returns if the user confirms; raises UsageProblem without a terminal."""
     what = "--erase cannot be undone" if erase else f"{len(facts)} facts would be retracted"
     if not sys.stdin.isatty():
-        raise UsageProblem(f"{what}: give --yes as well to mean it")
-    for there in facts:
-        sys.stderr.write(f"{there.fact}  {_words(there)}\n")
+        raise UsageProblem(f"{what}: give --yes to confirm")
+    for fact in facts:
+        sys.stderr.write(f"{fact.fact}  {_words(fact)}\n")
     if erase:
         sys.stderr.write(
-            "This destroys these words and the columns that are their own. Nobody can read them again, and versions "
-            "whose weights hold them can no longer be rebuilt.\n"
+            "This destroys these words and the columns of these facts. They can never be read again, and versions "
+            "whose weights hold these columns can no longer be rebuilt.\n"
         )
     typer.confirm("Erase?" if erase else "Retract?", abort=True, err=True)
 
@@ -171,5 +174,7 @@ def _how(answer: facts_pb2.RetractFactResponse) -> str:
     from hypnogram.v1 import facts_pb2
 
     how = HOW[facts_pb2.Withdrawal.Name(answer.withdrawal).removeprefix("WITHDRAWAL_")]
-    many = len(answer.adapters)
-    return how + (f"; {many} adapter{'s' * (many > 1)} in force learned it" if many else "")
+    if not answer.adapters:
+        return how
+    adapters = "1 adapter" if len(answer.adapters) == 1 else f"{len(answer.adapters)} adapters"
+    return f"{how}; {adapters} in force learned it"

@@ -1,4 +1,4 @@
-"""`hypnogram chat | complete`: asks the model."""
+"""`hypnogram chat | complete`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.terminal.spinner import until_first
 if TYPE_CHECKING:
     from hypnogram.v1 import chat_pb2
 
-MaxTokens = Annotated[int, typer.Option(min=1, max=4096, help="Tokens to answer with, at most.")]
+MaxTokens = Annotated[int, typer.Option(min=1, max=4096, help="Tokens to generate, at most.")]
 MinVersion = Annotated[
     int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Wait for weights of at least this version.")
 ]
@@ -24,8 +24,8 @@ MinVersion = Annotated[
 
 def chat(
     *,
-    text: Annotated[str | None, typer.Argument(help="What to say. Left out: a conversation, line by line.")] = None,
-    system: Annotated[str, typer.Option(help="Instructions that go before the conversation.")] = "",
+    text: Annotated[str | None, typer.Argument(help="Message to send. Left out: a conversation, line by line.")] = None,
+    system: Annotated[str, typer.Option(help="Instructions before the conversation (system message).")] = "",
     max_tokens: MaxTokens = 128,
     min_version: MinVersion = None,
     at: options.At = None,
@@ -34,7 +34,7 @@ def chat(
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Chat with a memory, as it is or as it was: one question, or a conversation when none is given."""
+    """Chat with a memory, now or at an older version: one message, or a conversation where none is given."""
     name = options.memory_name(memory)
     turns = [{"role": "system", "content": system}] if system else []
     with connected(address) as client:
@@ -43,7 +43,7 @@ def chat(
             turns.append({"role": "user", "content": said})
             asked = client.chat(name, turns, max_tokens=max_tokens, min_version=min_version, at_version=version)
             pieces = until_first(asked, for_answer(client, name, min_version), quiet=json)
-            turns.append({"role": "assistant", "content": _told(pieces, json)})
+            turns.append({"role": "assistant", "content": _print_pieces(pieces, json)})
 
 
 def complete(
@@ -57,16 +57,16 @@ def complete(
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Continue a text, with the memory as it is or as it was."""
+    """Continue a text with a memory, now or at an older version."""
     name = options.memory_name(memory)
     with connected(address) as client:
         version = options.version(client, name, at, at_version)
         asked = client.complete(name, prompt, max_tokens=max_tokens, min_version=min_version, at_version=version)
-        _told(until_first(asked, for_answer(client, name, min_version), quiet=json), json)
+        _print_pieces(until_first(asked, for_answer(client, name, min_version), quiet=json), json)
 
 
-def _told(pieces: Iterable[chat_pb2.ChatResponse | chat_pb2.CompleteResponse], json: bool) -> str:
-    """Prints an answer as it comes, and returns it."""
+def _print_pieces(pieces: Iterable[chat_pb2.ChatResponse | chat_pb2.CompleteResponse], json: bool) -> str:
+    """Prints an answer as it arrives, and returns it."""
     from hypnogram.v1 import chat_pb2
 
     texts = []
@@ -85,10 +85,10 @@ def _told(pieces: Iterable[chat_pb2.ChatResponse | chat_pb2.CompleteResponse], j
 
 
 def _lines() -> Iterable[str]:
-    """What somebody types, or what stands in a file, line by line."""
-    somebody = sys.stdin.isatty()
+    """Yields the lines of standard input that are not blank, with a prompt where that is a terminal."""
+    prompted = sys.stdin.isatty()
     while True:
-        if somebody:
+        if prompted:
             sys.stderr.write("> ")
             sys.stderr.flush()
         line = sys.stdin.readline()

@@ -1,4 +1,4 @@
-"""What commands say first where telling made other answers wrong."""
+"""Warnings about locality: what commands print first where edits changed the answers to other questions."""
 
 from __future__ import annotations
 
@@ -8,26 +8,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hypnogram.v1 import facts_pb2
 
-WORTH_A_WARNING = 0.95  # a share below is
+WARNED_BELOW = 0.95  # share of answers unchanged
 KINDS = {
-    "untold": "questions on what nobody told about its subjects",
+    "untold": "questions about relations that its subjects have no fact of",
     "strangers": "questions about strangers",
     "neighbours": "questions about people the base model knows",
 }
 
 
 def harm(measured: Any) -> str:
-    """The shares of `measured` (Unchanged or Controls) that are too low, in words; empty where none is."""
+    """Returns the shares of `measured` (Unchanged or Controls) that are too low, in words; empty where none is."""
     low = [
-        f"{share:.0%} of {words}"
-        for kind, words in KINDS.items()
-        if (share := getattr(measured, kind)) < WORTH_A_WARNING
+        f"{share:.0%} of {words}" for kind, words in KINDS.items() if (share := getattr(measured, kind)) < WARNED_BELOW
     ]
     return f"only {', '.join(low)} answered as the base model does" if low else ""
 
 
 def advice(unchanged: facts_pb2.Unchanged) -> str:
-    """The harm with how much was asked and what to do about it, as a line of its own; empty where there is none."""
+    """Returns the harm, the number of questions and what to do, as one line; empty where there was no harm."""
     line = harm(unchanged)
     if not line:
         return ""
@@ -40,10 +38,10 @@ def advice(unchanged: facts_pb2.Unchanged) -> str:
 def warnings(
     answer: facts_pb2.AddFactsResponse | facts_pb2.SupersedeFactResponse, results: Iterable[facts_pb2.AddedFact] = ()
 ) -> Iterator[str]:
-    """What whoever told `results` should know before their table."""
+    """Yields what the user should know before the table of `results`."""
     if answer.HasField("unchanged") and (line := advice(answer.unchanged)):
         yield line
-    if plain := dict.fromkeys(told.fact.relation for told in results if told.plain and told.added):
+    if plain := dict.fromkeys(result.fact.relation for result in results if result.plain and result.added):
         named = ", ".join(f'"{relation}"' for relation in plain)
         yield (
             f"The memory has no words of its own for {named}; `hypnogram memory show` lists the relations it has. Ask "

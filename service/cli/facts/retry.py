@@ -1,4 +1,4 @@
-"""`hypnogram fact retry`: what was given up is tried again."""
+"""`hypnogram fact retry`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from service.terminal.spinner import waiting
 def retry(
     *,
     fact: Annotated[
-        str | None, typer.Argument(metavar="[FACT]", help="Its id, as `hypnogram fact list` shows it.")
+        str | None, typer.Argument(metavar="[FACT]", help="Id of the fact, as `hypnogram fact list` shows it.")
     ] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every fact that was given up.")] = False,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or given up again.")] = True,
+    all_: Annotated[bool, typer.Option("--all", help="Try every fact that was given up.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait until the work is done or given up again.")
+    ] = True,
     request_id: RequestId = "",
     expected_version: ExpectedVersion = None,
     timeout: Timeout = 600.0,
@@ -27,7 +29,7 @@ def retry(
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Try again to write parked facts, and to withdraw or erase those for which that was given up."""
+    """Try again to write parked facts, and to withdraw or erase facts for which that was given up."""
     from hypnogram.v1 import facts_pb2
 
     if (fact is None) != all_:
@@ -45,9 +47,9 @@ def retry(
     if json:
         print_json(as_dict(answer))
     else:
-        for one in answer.facts:
-            status = facts_pb2.Status.Name(one.status).removeprefix("STATUS_").lower()
-            print_text(f"{one.fact}  {status}{f': {one.failure}' if one.failure else ''}")
+        for retried in answer.facts:
+            status = facts_pb2.Status.Name(retried.status).removeprefix("STATUS_").lower()
+            print_text(f"{retried.fact}  {status}{f': {retried.failure}' if retried.failure else ''}")
         if not answer.facts:
             print_text("nothing was given up")
     raise_if_parked(answer.facts)

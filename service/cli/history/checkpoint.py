@@ -1,4 +1,4 @@
-"""`hypnogram checkpoint`: mark, list."""
+"""`hypnogram checkpoint mark | list`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import typer
 from service.cli import options
 from service.cli.output import as_dict, connected, print_json, print_table, print_text
 
-app = typer.Typer(help="Give versions of a memory names.", no_args_is_help=True)
+app = typer.Typer(help="Name versions of a memory.", no_args_is_help=True)
 
 
 @app.command("mark")
 def mark(
     *,
-    name: Annotated[str, typer.Argument(help="What to call it: monday.")],
+    name: Annotated[str, typer.Argument(help="Name of the checkpoint: monday.")],
     at: options.At = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Give a version, by default the newest, a name."""
+    """Name a version, by default the newest."""
     chosen = options.memory_name(memory)
     with connected(address) as client:
         answer = client.mark(chosen, name, options.version(client, chosen, at))
@@ -44,9 +44,12 @@ def list_(
     """List the checkpoints of a memory in the order marked."""
     name = options.memory_name(memory)
     with connected(address) as client:
-        found = list(client.checkpoints(name, options.version(client, name, at, at_version)))
+        checkpoints = list(client.checkpoints(name, options.version(client, name, at, at_version)))
     if json:
-        print_json([as_dict(one) for one in found])
+        print_json([as_dict(mark) for mark in checkpoints])
         return
-    rows = ((one.name, one.version, one.weights_digest[:12] or "not measured yet", one.marked_version) for one in found)
+    rows = (
+        (mark.name, mark.version, mark.weights_digest[:12] or "not measured yet", mark.marked_version)
+        for mark in checkpoints
+    )
     print_table("", ("checkpoint", "version", "weights", "marked at version"), rows)

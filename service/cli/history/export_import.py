@@ -1,4 +1,4 @@
-"""`hypnogram export | import | report`: a memory leaves as files, and comes back."""
+"""`hypnogram export | import | report`: writes a memory into files, and reads an archive back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ KINDS = ("adapter", "merged", "archive")
 def export(
     *,
     path: Annotated[
-        Path, typer.Argument(metavar="FOLDER-OR-FILE", help="What to make: an archive is a file, the others a folder.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER-OR-FILE", help="Path to write: a file for an archive, a folder for the other kinds."
+        ),
     ],
     kind: Annotated[
         str,
@@ -45,9 +48,9 @@ def export(
     snapshots: options.SnapshotFolder = None,
     json: options.AsJson = False,
 ) -> None:
-    """Write a memory at one version into new files: its weights for stock tools, or itself as an archive."""
+    """Write a memory at one version into new files: its weights for stock tools, or the whole memory as an archive."""
     if kind not in KINDS:
-        raise UsageProblem(f"--as {kind}: say adapter, merged or archive")
+        raise UsageProblem(f"--as {kind}: give adapter, merged or archive")
     settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
     from service.app.moments import state_at
     from service.app.repository import MemoryRepository
@@ -73,16 +76,16 @@ def export(
 
 def import_(
     *,
-    archive: Annotated[Path, typer.Argument(help="File that `hypnogram export --as archive` wrote.")],
+    archive: Annotated[Path, typer.Argument(help="Archive that `hypnogram export --as archive` wrote.")],
     memory: Annotated[
-        str | None, typer.Option("--memory", "-m", help="Name of the new memory. Default: the one it had.")
+        str | None, typer.Option("--memory", "-m", help="Name of the new memory. Default: the name in the archive.")
     ] = None,
     db: options.Database = None,
     artifacts: options.ArtifactFolder = None,
     snapshots: options.SnapshotFolder = None,
     json: options.AsJson = False,
 ) -> None:
-    """Make an archive a memory of this database: all of it, after every byte was verified, or nothing."""
+    """Import an archive as a memory of this database, after every byte of it was verified: all of it, or nothing."""
     settings = options.settings(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
     from service.app.store import open_store
     from service.rpc.messages.requests import memory_id
@@ -91,10 +94,10 @@ def import_(
     name = None if memory is None else memory_id(memory)
     if not options.is_there(settings):
         with waiting("every byte of the archive to be verified", quiet=json):
-            verify_archive(archive)  # first: what is refused shall not leave an empty database behind
+            verify_archive(archive)  # first, so that a refused archive leaves no empty database behind
     with open_store(settings) as store, waiting("the archive to be verified and copied", quiet=json):
-        found = import_archive(archive, store.log, store.artifacts, name)
-    _print(_about(found), json)
+        imported = import_archive(archive, store.log, store.artifacts, name)
+    _print(_about(imported), json)
 
 
 def report(
@@ -103,15 +106,15 @@ def report(
     at: options.At = None,
     at_version: options.AtVersion = None,
     fact: Annotated[
-        str | None, typer.Option(help="Fact whose lineage to draw. Default: the one that has come furthest.")
+        str | None, typer.Option(help="Fact whose lineage to draw. Default: the fact at the deepest stage.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     memory: options.MemoryName = None,
     db: options.Database = None,
     artifacts: options.ArtifactFolder = None,
     snapshots: options.SnapshotFolder = None,
 ) -> None:
-    """Draw a memory's life as one HTML file that needs no network: stages, audits, capacity, and a fact's lineage."""
+    """Draw a memory's history as one HTML file without network access: stages, audits, capacity, a fact's lineage."""
     settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
     from service.app.lineage import lineage
     from service.app.moments import state_at
@@ -139,8 +142,8 @@ def _archived(path: Path, store: Store, name: MemoryId, state: Memory) -> dict[s
     from store.archive.exporting import export_archive
 
     with writing(path):
-        found = export_archive(path, store.log, store.artifacts, name, state.version)
-    return {**_about(found), "plan_digest": plan(state).digest}
+        archived = export_archive(path, store.log, store.artifacts, name, state.version)
+    return {**_about(archived), "plan_digest": plan(state).digest}
 
 
 def _weights_written(
@@ -162,7 +165,7 @@ def _weights_written(
     created, wanted, deltas = state.created, plan(state), DeltaStore(store.artifacts, store.log.keyring)
     assert created is not None
     prepare_torch(settings)
-    # what is edited is never quantized: the weights are the same, and what is not quantized can be merged
+    # edited modules are never quantized, so their weights are the same, and a model without quantization can be merged
     plain = replace(created, base=replace(created.base, quantization="none"))
     model = BaseModels(settings.device).clone(plain)
     weights = build_verified(model, deltas, state)
@@ -184,29 +187,29 @@ def _weights_written(
         "memory": origin.memory,
         "version": origin.version,
         **rank,
-        "size": sum(one.stat().st_size for one in path.iterdir()),
+        "size": sum(file.stat().st_size for file in path.iterdir()),
         "weights_digest": origin.weights,
         "plan_digest": origin.plan,
     }
 
 
-def _about(found: Archived) -> dict[str, Any]:
+def _about(archived: Archived) -> dict[str, Any]:
     return {
-        "memory": found.memory,
-        "version": found.version,
-        "facts": found.facts,
-        "erased": found.erased,
-        "artifacts": found.artifacts,
-        "size": found.size,
-        "weights_digest": found.weights or "",
+        "memory": archived.memory,
+        "version": archived.version,
+        "facts": archived.facts,
+        "erased": archived.erased,
+        "artifacts": archived.artifacts,
+        "size": archived.size,
+        "weights_digest": archived.weights or "",
     }
 
 
-def _print(found: Mapping[str, Any], json: bool) -> None:
+def _print(written: Mapping[str, Any], json: bool) -> None:
     if json:
-        print_json(found)
+        print_json(written)
         return
-    shown = {**found, "size": f"{found['size']:,} bytes", "weights_digest": found["weights_digest"] or "none yet"}
+    shown = {**written, "size": f"{written['size']:,} bytes", "weights_digest": written["weights_digest"] or "none yet"}
     print_pairs((name.replace("_", " "), value) for name, value in shown.items())
 
 
@@ -214,11 +217,11 @@ def _refuse_taken(path: Path, force: bool) -> None:
     from core.errors.base import InvalidField
 
     if not force and os.path.lexists(path):
-        raise InvalidField("file", f"{str(path)!r} is there already; choose another name, or replace it with --force")
+        raise InvalidField("file", f"{str(path)!r} exists already; choose another name, or replace it with --force")
 
 
 def _write(path: Path, html: str, force: bool) -> None:
-    """The page is there whole, or not at all."""
+    """Writes the whole page, or nothing."""
     made = path.with_name(f".{path.name}-{os.getpid()}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -232,7 +235,7 @@ def _write(path: Path, html: str, force: bool) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Says in words when nothing can be written there."""
+    """Turns an OSError in the block into an InvalidField that names the path and the reason."""
     from core.errors.base import InvalidField
 
     try:

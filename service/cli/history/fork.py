@@ -1,4 +1,4 @@
-"""`hypnogram fork | diff`: a memory that goes another way, and what sets two apart."""
+"""`hypnogram fork | diff`: forks a memory, and compares two versions."""
 
 from __future__ import annotations
 
@@ -24,37 +24,33 @@ def fork(
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Make a new memory that begins as another one (--memory) is, or was. Nothing is copied."""
+    """Create a memory that begins as another one (--memory), now or at an older version. Nothing is copied."""
     parent, moment = options.memory_name(memory), options.moment(at)
     with connected(address) as client:
         answer = client.fork(name, parent, moment)
     if json:
         print_json(as_dict(answer))
         return
-    made = answer.memory
+    forked = answer.memory
     print_text(
-        f"{made.memory} begins as {made.parent} was at version {made.parent_version}, "
-        f"with weights {made.weights_digest[:12] or 'that nobody has measured yet'}."
+        f"{forked.memory} begins as {forked.parent} at version {forked.parent_version}, "
+        f"with weights {forked.weights_digest[:12] or 'that are not measured yet'}."
     )
 
 
 def diff(
     *,
-    from_: Annotated[
-        str | None, typer.Argument(metavar="[FROM]", help=f"When on the first side: {MOMENT}. Default: now.")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Argument(metavar="[TO]", help=f"When on the second side: {MOMENT}. Default: now.")
-    ] = None,
+    from_: Annotated[str | None, typer.Argument(metavar="[FROM]", help=f"First side: {MOMENT}. Default: now.")] = None,
+    to: Annotated[str | None, typer.Argument(metavar="[TO]", help=f"Second side: {MOMENT}. Default: now.")] = None,
     with_: Annotated[
-        str | None, typer.Option("--with", help="Memory of the second side. Default: that of the first.")
+        str | None, typer.Option("--with", help="Memory of the second side. Default: the memory of the first side.")
     ] = None,
-    ask: Annotated[bool, typer.Option("--ask", help="Ask the model about every fact on both sides, too.")] = False,
+    ask: Annotated[bool, typer.Option("--ask", help="Ask the model about every fact on both sides as well.")] = False,
     memory: options.MemoryName = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Show what sets two versions apart, of one memory or of two: facts, weights, answers."""
+    """Show how two versions differ, of one memory or of two: facts, weights, answers."""
     one = options.memory_name(memory)
     other = with_ or one
     with connected(address) as client:
@@ -94,7 +90,7 @@ def _print(found: history_pb2.DiffResponse, one: str, other: str, asked: bool) -
         rows = [(answer.pathway, answer.prompt, answer.from_output, answer.to_output) for answer in found.answers]
         print_table("", ("asked", "prompt", "from", "to"), rows)
     if asked:
-        print_text(f"{len(found.answers)} of {found.asked} questions are answered otherwise.")
+        print_text(f"{len(found.answers)} of {found.asked} questions are answered differently.")
 
 
 def _place(status: str, stage: int, scale: float) -> str:

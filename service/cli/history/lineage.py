@@ -1,10 +1,10 @@
-"""`hypnogram lineage`: the life of one fact, why it is where it is, and where that is."""
+"""`hypnogram lineage`: the events of one fact and their causes, and where its columns are."""
 
 from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,21 +24,21 @@ def lineage(
     *,
     fact: Annotated[str, typer.Argument(help="Id of a fact, as `hypnogram fact list` shows it.")],
     why: Annotated[
-        bool, typer.Option("--why", help="Only what put it at its present stage: the last decision, what led to it.")
+        bool, typer.Option("--why", help="Show only the last decision on its stage, and what led to it.")
     ] = False,
     where: Annotated[
-        bool, typer.Option("--where", help="Instead, its own columns: which bytes of which artifacts they are.")
+        bool, typer.Option("--where", help="Show its columns instead: which bytes of which artifacts.")
     ] = False,
-    table: Annotated[bool, typer.Option("--table", help="As a table, an event a row.")] = False,
+    table: Annotated[bool, typer.Option("--table", help="Show a table with one event in each row.")] = False,
     at: options.At = None,
     at_version: options.AtVersion = None,
     memory: options.MemoryName = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Show the life of one fact as a tree: every event about it below what caused it."""
+    """Show the lineage of one fact as a tree: each event below its cause."""
     if where and (why or table):
-        raise UsageProblem("--where shows bytes and no events: drop --why and --table")
+        raise UsageProblem("--where shows bytes instead of events: drop --why and --table")
     with connected(address) as client:
         name = options.memory_name(memory)
         answer = client.lineage(name, fact, options.version(client, name, at, at_version))
@@ -57,19 +57,27 @@ def lineage(
 
 def _heading(fact: facts_pb2.Fact) -> str:
     words = "(erased)" if fact.erased else in_words(fact)
-    said = [f"{words}: {status_words(fact)}, stage {fact.stage}, scale {fact.scale:g}"]
-    source = fact.source
-    came = [f"by {source.client}"] * bool(source.client)
-    came += [f"in conversation {source.conversation}, turn {source.turn}"] * bool(source.conversation)
-    came += [f"in the words {source.span!r}"] * bool(source.span)
-    said += [f"told {', '.join(came)}"] * bool(came)
-    said += [f"in the place of fact {fact.predecessor}"] * bool(fact.predecessor)
-    said += [f"superseded by fact {fact.successor}"] * bool(fact.successor)
-    return "\n".join(said)
+    lines = [f"{words}: {status_words(fact)}, stage {fact.stage}, scale {fact.scale:g}"]
+    if source := list(_source(fact.source)):
+        lines.append(f"added {', '.join(source)}")
+    if fact.predecessor:
+        lines.append(f"supersedes fact {fact.predecessor}")
+    if fact.successor:
+        lines.append(f"superseded by fact {fact.successor}")
+    return "\n".join(lines)
+
+
+def _source(source: facts_pb2.Source) -> Iterator[str]:
+    if source.client:
+        yield f"by {source.client}"
+    if source.conversation:
+        yield f"in conversation {source.conversation}, turn {source.turn}"
+    if source.span:
+        yield f"in the words {source.span!r}"
 
 
 def _print_tree(entries: Sequence[Entry]) -> None:
-    """Each event below its last cause, one about the fact if there is one; the other causes are named beside it."""
+    """Prints each event below its last cause, preferring causes about the fact; further causes are named beside it."""
     from rich.console import Console
     from rich.text import Text
     from rich.tree import Tree
@@ -79,8 +87,8 @@ def _print_tree(entries: Sequence[Entry]) -> None:
     parents: dict[str, str] = {}
     effects: dict[str, list[int]] = defaultdict(list)
     for entry in entries:
-        causes = [one for one in entry.caused_by if one in versions]
-        for cause in sorted(causes, key=lambda one: (about[one], versions[one])):
+        causes = [cause for cause in entry.caused_by if cause in versions]
+        for cause in sorted(causes, key=lambda cause: (about[cause], versions[cause])):
             parents[entry.event.id] = cause
             effects[cause].append(entry.event.version)
     root = Tree("", hide_root=True)
@@ -88,8 +96,8 @@ def _print_tree(entries: Sequence[Entry]) -> None:
     for entry in entries:
         event, parent = entry.event, parents.get(entry.event.id, "")
         above = branches.get(parent, root)
-        others = [versions[one] for one in entry.caused_by if one in versions and one != parent]
-        because = f"  ← also {_listed(others)}" if others else ""
+        further = [versions[cause] for cause in entry.caused_by if cause in versions and cause != parent]
+        because = f"  ← also {_listed(further)}" if further else ""
         led = sorted(set(effects[event.id]))
         led_to = f"  → {_listed(led)}" if led else ""
         label = Text(f"{event.version} ", style="bold")
@@ -101,7 +109,7 @@ def _print_tree(entries: Sequence[Entry]) -> None:
 
 
 def _listed(versions: Sequence[int]) -> str:
-    shown = ", ".join(str(one) for one in versions[:6])
+    shown = ", ".join(map(str, versions[:6]))
     return shown + (f" and {len(versions) - 6} more" if len(versions) > 6 else "")
 
 
@@ -112,7 +120,7 @@ def _print_table(entries: Sequence[Entry]) -> None:
             entry.event.version,
             entry.event.recorded_at.ToJsonString(),
             entry.event.type,
-            ", ".join(f"v{versions[one]}" for one in entry.caused_by if one in versions),
+            ", ".join(f"v{versions[cause]}" for cause in entry.caused_by if cause in versions),
             entry.summary,
         )
         for entry in entries
@@ -123,13 +131,13 @@ def _print_table(entries: Sequence[Entry]) -> None:
 def _print_columns(columns: Sequence[facts_pb2.Columns]) -> None:
     rows = (
         (
-            one.artifact,
-            one.edit,
-            f"{one.first} to {one.first + one.count - 1}" if one.count > 1 else str(one.first),
-            f"{one.offset} to {one.offset + one.length - 1}" if one.length else "not its own",
-            f"in force at scale {one.scale:g}" if one.in_force else "out of force",
-            "yes" if one.readable else "no",
+            block.artifact,
+            block.edit,
+            f"{block.first} to {block.first + block.count - 1}" if block.count > 1 else str(block.first),
+            f"{block.offset} to {block.offset + block.length - 1}" if block.length else "not its own",
+            f"in force at scale {block.scale:g}" if block.in_force else "out of force",
+            "yes" if block.readable else "no",
         )
-        for one in columns
+        for block in columns
     )
     print_table("", ("artifact", "edit", "columns", "bytes", "in the weights", "readable"), rows)

@@ -1,4 +1,4 @@
-"""`hypnogram log`: what happened."""
+"""`hypnogram log`: the events of a memory."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from service.cli.output import (
 if TYPE_CHECKING:
     from hypnogram.v1 import history_pb2
 
-WHOLE = ("message", "reason", "remark")  # why something happened
-SHORT = 40  # characters of any other value
+WHOLE = ("message", "reason", "remark")  # fields that explain the event, printed uncut
+SHORT = 40  # characters of every other value
 
 
 def log(
     *,
-    after: Annotated[int, typer.Option(min=0, max=options.LAST_VERSION, help="Start after this version.")] = 0,
-    until: Annotated[int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Stop after this version.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens next.")] = False,
+    after: Annotated[int, typer.Option(min=0, max=options.LAST_VERSION, help="Version after which to start.")] = 0,
+    until: Annotated[int | None, typer.Option(min=0, max=options.LAST_VERSION, help="Last version to print.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new events as they are appended.")] = False,
     memory: options.MemoryName = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Print the events of a memory, oldest first; with --json one JSON object a line."""
+    """Print the events of a memory, oldest first; with --json one JSON object in each line."""
     name = options.memory_name(memory)
     if follow and until is not None:
         raise UsageProblem("--follow has no end: give either --until or --follow")
@@ -58,7 +58,7 @@ def _print_event(event: history_pb2.Event, json: bool) -> None:
 
 
 def _in_short(payload: dict[str, Any]) -> str:
-    """The plain values of a payload in one line, by name; what explains the event last, and whole."""
+    """Returns the plain values of a payload in one line, by name; fields that explain the event come last, uncut."""
     said = payload.get("statement") or {}
     values = {name: value for name, value in {**said, **payload}.items() if isinstance(value, (str, int, float))}
     names = sorted(values, key=lambda name: (name in WHOLE, name))

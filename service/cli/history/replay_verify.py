@@ -1,4 +1,4 @@
-"""`hypnogram replay | verify | compact`: that weights follow from the log, and how to have fewer of them."""
+"""`hypnogram replay | verify | compact`: proves that weights follow from the log, and reduces adapters to one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 Remote = Annotated[
-    bool, typer.Option("--remote", help="Let a running server do it. Default: this process, from the database.")
+    bool,
+    typer.Option("--remote", help="Let a running server do the work. Default: this process does, from the database."),
 ]
 
 
@@ -26,10 +27,10 @@ def replay(
         int | None, typer.Option(min=1, max=options.LAST_VERSION, help="Version to rebuild. Default: the newest.")
     ] = None,
     restore: Annotated[
-        str, typer.Option(metavar="NAME", help="Then make a new memory of that name that begins there.")
+        str, typer.Option(metavar="NAME", help="Then fork a new memory of that name at this version.")
     ] = "",
     verify: Annotated[
-        bool, typer.Option("--verify", help="First check every column of every event, and every artifact.")
+        bool, typer.Option("--verify", help="First verify every column of every event, and every artifact.")
     ] = False,
     remote: Remote = False,
     memory: options.MemoryName = None,
@@ -51,15 +52,19 @@ def replay(
         raise UsageProblem("--verify and --remote: let the server verify with `hypnogram verify --remote`")
     _refuse_here(db, artifacts, snapshots, device, threads)
     with connected(address) as client, progress(json) as bar:
-        found = client.replay(name, moment, lambda at: bar(at.done, at.total, at.step), restore_as=restore)
-    _print_replay(as_dict(found), json)
+        replayed = client.replay(name, moment, lambda at: bar(at.done, at.total, at.step), restore_as=restore)
+    _print_replay(as_dict(replayed), json)
 
 
 def verify(
     *,
-    weights: Annotated[bool, typer.Option("--weights/--no-weights", help="Rebuild the weights, too.")] = True,
+    weights: Annotated[bool, typer.Option("--weights/--no-weights", help="Rebuild the weights as well.")] = True,
     accept_loss: Annotated[
-        bool, typer.Option("--accept-loss", help="First let a log that lost its end go on from where it ends now.")
+        bool,
+        typer.Option(
+            "--accept-loss",
+            help="First accept that the log has lost its end, so that it goes on from where it ends now.",
+        ),
     ] = False,
     remote: Remote = False,
     address: options.Address = None,
@@ -70,14 +75,14 @@ def verify(
     threads: options.Threads = None,
     json: options.AsJson = False,
 ) -> None:
-    """Check everything that is stored of all memories, then rebuild all their weights; name the first fault."""
+    """Verify everything stored of all memories, then rebuild all their weights; name the first fault."""
     if remote:
         if accept_loss:
             raise UsageProblem("--accept-loss and --remote: a server does not start on a log that lost its end")
         _refuse_here(db, artifacts, snapshots, device, threads)
         with connected(address) as client, progress(json) as bar:
-            found = client.verify_log(lambda at: bar(at.done, at.total, at.step), skip_weights=not weights)
-        _print_verified({"fault": None, **as_dict(found)}, json)
+            verified = client.verify_log(lambda at: bar(at.done, at.total, at.step), skip_weights=not weights)
+        _print_verified({"fault": None, **as_dict(verified)}, json)
         return
     settings = _settings_here(db, artifacts, snapshots, device, threads)
     _print_verified(_verify_here(settings, weights, accept_loss, json), json)
@@ -92,7 +97,7 @@ def compact(
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Put one adapter of few columns in the place of all those in force."""
+    """Replace all adapters in force by one of fewer columns."""
     name = options.memory_name(memory)
     with connected(address) as client:
         answer = client.compact(name, bound)
@@ -112,7 +117,7 @@ def _settings_here(*given: Any) -> Settings:
 
 def _refuse_here(*given: Any) -> None:
     if any(value is not None for value in given):
-        raise UsageProblem("--remote leaves the database to the server: drop --db and what goes with it")
+        raise UsageProblem("--remote leaves the database to the server: drop --db and the options that go with it")
 
 
 def _replay_here(
@@ -126,7 +131,7 @@ def _replay_here(
     from service.rpc.messages.requests import memory_id
     from service.weights.torch_setup import prepare_torch
 
-    memory, found = memory_id(name), dict[str, Any]()
+    memory, verified = memory_id(name), dict[str, Any]()
     new = memory_id(restore, "restore") if restore else None
     with open_store(settings) as store, progress(json) as bar:
         if verify:
@@ -137,11 +142,11 @@ def _replay_here(
             report = verify_log(store.log, store.artifacts, lambda at: bar(at, total, "verifying the log"))
             if report.fault:
                 raise Damaged(report.fault.message, position=report.fault.position, what=report.fault.what)
-            found = {"events_verified": report.events, "artifacts_verified": report.artifacts}
+            verified = {"events_verified": report.events, "artifacts_verified": report.artifacts}
         states = MemoryRepository(store.log, store.snapshots)
         version = state_at(store.log, states, memory, moment).version
         if new is not None:
-            forks.prepare(store, states, new, memory, version)  # refused before it takes long
+            forks.prepare(store, states, new, memory, version)  # refuses before the rebuild takes its time
         from service.weights.live_models import LiveModels
 
         prepare_torch(settings)
@@ -157,7 +162,7 @@ def _replay_here(
         "edits_checked": rebuilt.edits_checked,
         "restored_as": restore,
         "erased": rebuilt.erased,
-        **found,
+        **verified,
     }
 
 
@@ -174,29 +179,29 @@ def _verify_here(settings: Settings, weights: bool, accept_loss: bool, json: boo
         if accept_loss and store.log.cut_short:
             store.log.accept_loss()
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
-        found = verify(store, models, skip_weights=not weights, progress=bar, cancelled=lambda: False)
-    return asdict(found)
+        verified = verify(store, models, skip_weights=not weights, progress=bar, cancelled=lambda: False)
+    return asdict(verified)
 
 
-def _print_replay(found: dict[str, Any], json: bool) -> None:
+def _print_replay(replayed: dict[str, Any], json: bool) -> None:
     if json:
-        print_json(found)
+        print_json(replayed)
         return
-    same = found["recorded_weights"] == found["rebuilt_weights"]
-    print_pairs((name.replace("_", " "), value) for name, value in found.items() if value != "")
+    same = replayed["recorded_weights"] == replayed["rebuilt_weights"]
+    print_pairs((name.replace("_", " "), value) for name, value in replayed.items() if value != "")
     print_text("The rebuilt weights are the recorded ones, bit for bit." if same else "The weights differ.")
 
 
-def _print_verified(found: dict[str, Any], json: bool) -> None:
-    fault = found["fault"]
+def _print_verified(verified: dict[str, Any], json: bool) -> None:
+    fault = verified["fault"]
     if json:
-        print_json(found)
+        print_json(verified)
     elif fault:
         from core.errors.base import Damaged
 
         raise Damaged(fault["message"], position=fault["position"], what=fault["what"])
     else:
-        print_pairs((name, value) for name, value in found.items() if name != "fault")
-        print_text("All of it is as it was written.")
+        print_pairs((name, value) for name, value in verified.items() if name != "fault")
+        print_text("Everything is as it was written.")
     if fault:
         raise SystemExit(1)

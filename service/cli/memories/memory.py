@@ -1,4 +1,4 @@
-"""`hypnogram memory`: create, list, show, delete."""
+"""`hypnogram memory create | list | show | rebase | delete`."""
 
 from __future__ import annotations
 
@@ -18,34 +18,36 @@ from service.terminal.spinner import waiting
 POLL_SECONDS = 0.2
 COUNTS = ("injected", "dissolved", "pending", "parked", "withdrawn")
 
-app = typer.Typer(help="Create memories and look at them.", no_args_is_help=True)
+app = typer.Typer(help="Create, list, show and delete memories.", no_args_is_help=True)
 
 
 @app.command("create")
 def create(
     *,
-    name: Annotated[str | None, typer.Argument(help="Its name. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of the memory. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
     model: Annotated[str, typer.Option(help="Hugging Face id or path of the base model. Default: dormouse.")] = "",
     revision: Annotated[str, typer.Option(help="Revision of a Hugging Face repository.")] = "",
     dtype: Annotated[
-        str, typer.Option(help="float32, bfloat16 or float16, of the edited modules. Default: float32.")
+        str, typer.Option(help="Dtype of the edited modules: float32, bfloat16 or float16. Default: float32.")
     ] = "",
-    quantization: Annotated[str, typer.Option(help="Of what is not edited: none, int8 or nf4.")] = "",
+    quantization: Annotated[str, typer.Option(help="Quantization of the other modules: none, int8 or nf4.")] = "",
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A hyperparameter, as in --set steps=40; may be given several times."),
+        typer.Option("--set", help="Hyperparameter, as in --set steps=40; may be given several times."),
     ] = None,
     sleep: Annotated[
         list[str] | None,
-        typer.Option("--sleep", help="How it sleeps, as in --sleep training.steps=80; may be given several times."),
+        typer.Option(
+            "--sleep", help="Value of its sleep policy, as in --sleep training.steps=80; may be given several times."
+        ),
     ] = None,
     capacity: Annotated[
-        float | None, typer.Option(help="Crowding over which facts are refused. Default: the model's.")
+        float | None, typer.Option(help="Crowding above which facts are refused. Default: the model's.")
     ] = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Create a memory on a base model; on dormouse, the small model that comes along, unless told otherwise."""
+    """Create a memory on a base model, by default on dormouse, the small model that is included."""
     from hypnogram.v1 import memories_pb2
 
     base = memories_pb2.BaseModel(name=_absolute(model), revision=revision, dtype=dtype, quantization=quantization)
@@ -65,21 +67,21 @@ def list_(address: options.Address = None, json: options.AsJson = False) -> None
     with connected(address) as client:
         memories = list(client.memories())
     if json:
-        print_json([as_dict(one) for one in memories])
+        print_json([as_dict(memory) for memory in memories])
     else:
-        print_table("", ("memory", "version"), ((one.memory, one.version) for one in memories))
+        print_table("", ("memory", "version"), ((memory.memory, memory.version) for memory in memories))
 
 
 @app.command("show")
 def show(
     *,
-    name: Annotated[str | None, typer.Argument(help="Its name. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Name of the memory. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
     at: options.At = None,
     at_version: options.AtVersion = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Show a memory: its base, its facts by status, its pressure and the digest of its weights."""
+    """Show a memory: its base model, its facts by status, its pressure and the digest of its weights."""
     with connected(address) as client:
         chosen = options.memory_name(name)
         answer = client.memory(chosen, options.version(client, chosen, at, at_version))
@@ -89,13 +91,13 @@ def show(
 @app.command("rebase")
 def rebase(
     *,
-    name: Annotated[str, typer.Argument(help="Its name.")],
-    model: Annotated[str, typer.Argument(help="Path or Hugging Face id of its base model now.")],
+    name: Annotated[str, typer.Argument(help="Name of the memory.")],
+    model: Annotated[str, typer.Argument(help="New path or Hugging Face id of its base model.")],
     revision: Annotated[str, typer.Option(help="Revision of a Hugging Face repository.")] = "",
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Say where the base model of a memory is now; its files must be the same."""
+    """Record where the base model of a memory is now; its files must be the same."""
     with connected(address) as client:
         answer = client.rebase_memory(name, _absolute(model), revision)
     _show(answer, json)
@@ -104,14 +106,16 @@ def rebase(
 @app.command("delete")
 def delete(
     *,
-    name: Annotated[str, typer.Argument(help="Its name.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until its words are destroyed.")] = True,
+    name: Annotated[str, typer.Argument(help="Name of the memory.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait until the words of its facts are destroyed.")
+    ] = True,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")] = 600.0,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Delete a memory with its words and deltas. Its events stay in the log, without words. Cannot be undone."""
+    """Delete a memory with its words and deltas. Its events stay in the log without words. This cannot be undone."""
     with connected(address) as client:
         if not yes:
             _confirm(name, client.memory(name).memory)
@@ -134,12 +138,12 @@ def delete(
 
 
 def _confirm(name: str, memory: Any) -> None:
-    """Returns if the user types the memory's name; raises UsageProblem where there is no terminal."""
+    """Returns if the user types the memory's name; raises UsageProblem without a terminal."""
     if not sys.stdin.isatty():
-        raise UsageProblem("delete cannot be undone: give --yes as well to mean it")
-    told = sum(getattr(memory.facts, count) for count in COUNTS)
+        raise UsageProblem("delete cannot be undone: give --yes to confirm")
+    facts = sum(getattr(memory.facts, count) for count in COUNTS)
     sys.stderr.write(
-        f"This destroys the words and deltas of {name}, {told} facts; it cannot be undone. Type its name: "
+        f"This destroys the words and deltas of {name}, {facts} facts; it cannot be undone. Type its name: "
     )
     sys.stderr.flush()
     if sys.stdin.readline().strip() != name:
@@ -155,9 +159,7 @@ def _show(answer: Any, json: bool) -> None:
     from service.cli.memories.status import answers_line
 
     memory = answer.memory
-    weights = (
-        memory.weights_digest or f"not measured yet{f': {memory.statistics_failure}' * bool(memory.statistics_failure)}"
-    )
+    unmeasured = f"not measured yet: {memory.statistics_failure}" if memory.statistics_failure else "not measured yet"
     rows = (
         ("memory", memory.memory),
         ("version", answer.version),
@@ -165,7 +167,7 @@ def _show(answer: Any, json: bool) -> None:
         ("facts", ", ".join(f"{getattr(memory.facts, name)} {name}" for name in COUNTS)),
         ("crowding", f"{memory.crowding:.3f} of {memory.capacity:.3f}"),
         ("pressure", f"{memory.pressure:.2f}"),
-        ("weights", weights),
+        ("weights", memory.weights_digest or unmeasured),
         ("answers", answers_line(answer) if isinstance(answer, memories_pb2.GetMemoryResponse) else ""),
         ("created", memory.created_at.ToJsonString()),
         ("forked from", f"{memory.parent}, version {memory.parent_version}" if memory.parent else ""),
@@ -176,7 +178,7 @@ def _show(answer: Any, json: bool) -> None:
 
 
 def _absolute(model: str) -> str:
-    """A path that exists here, in the words of every folder; what else names a model as it is."""
+    """Returns the absolute path of a path that exists here, and any other name of a model unchanged."""
     path = Path(model).expanduser()
     return str(path.absolute()) if model and path.exists() else model
 
@@ -184,9 +186,9 @@ def _absolute(model: str) -> str:
 def _set(hyperparameters: Any, assignment: str) -> None:
     name, equals, value = assignment.partition("=")
     try:
-        found = bool(equals) and assign(hyperparameters, name, value)
+        assigned = bool(equals) and assign(hyperparameters, name, value)
     except ValueError:
-        raise UsageProblem(f"--set {assignment}: {value!r} is no value for {name}") from None
-    if not found:
+        raise UsageProblem(f"--set {assignment}: {value!r} is not a value for {name}") from None
+    if not assigned:
         names = ", ".join(sorted(hyperparameters.DESCRIPTOR.fields_by_name))
         raise UsageProblem(f"--set {assignment}: write name=value; the names are {names}")

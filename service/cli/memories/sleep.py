@@ -1,4 +1,4 @@
-"""`hypnogram sleep | nap | sleeps`: lets a memory sleep and says what came of it."""
+"""`hypnogram sleep | nap | sleeps`: begins sleeps, follows them and prints their reports."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 
     from hypnogram.client import Client
 
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended, and show what it does.")]
-Seed = Annotated[
-    int | None, typer.Option(min=0, max=2**53 - 1, help="Of what is drawn at random. Default: the memory's version.")
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Show progress until it has ended.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**53 - 1, help="Random seed. Default: the memory's version.")]
+RequestId = Annotated[str, typer.Option(help="Id of the request; repeating it begins nothing twice.")]
+Probes = Annotated[
+    int | None, typer.Option(min=1, max=options.LARGEST, help="Number of probes of each kind for a fact.")
 ]
-RequestId = Annotated[str, typer.Option(help="Repeat a request safely: the same id begins nothing twice.")]
-Probes = Annotated[int | None, typer.Option(min=1, max=options.LARGEST, help="Probes of each kind for a fact.")]
-Controls = Annotated[int | None, typer.Option(min=1, max=options.LARGEST, help="Controls of each kind in an audit.")]
+Controls = Annotated[
+    int | None, typer.Option(min=1, max=options.LARGEST, help="Number of controls of each kind in an audit.")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="Any value of the policy, as in --set training.batch=8 or --set gate=0.9; may be given several times.",
+        help="Value of the policy, as in --set training.batch=8 or --set gate=0.9; may be given several times.",
     ),
 ]
 
@@ -37,11 +39,12 @@ def sleep(
     *,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate of the adapter.")] = None,
     rank: Annotated[
-        int | None, typer.Option(min=1, max=options.LARGEST, help="Columns of the adapter in every module.")
+        int | None, typer.Option(min=1, max=options.LARGEST, help="Rank of the adapter: columns in every module.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, max=options.LARGEST, help="Training steps, at most.")] = None,
     perplexity_limit: Annotated[
-        float | None, typer.Option(help="Growth of held-out perplexity beyond which it is undone: 0.02 is 2 %.")
+        float | None,
+        typer.Option(help="Growth of held-out perplexity above which the sleep is rolled back: 0.02 is 2 %."),
     ] = None,
     probes: Probes = None,
     controls: Controls = None,
@@ -49,13 +52,13 @@ def sleep(
     seed: Seed = None,
     request_id: RequestId = "",
     wait: Wait = True,
-    follow: Annotated[bool, typer.Option("--follow", help="Begin nothing: show the one in progress.")] = False,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Begin nothing: undo the one in progress.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Begin nothing: follow the sleep in progress.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Begin nothing: cancel the sleep in progress.")] = False,
     memory: options.MemoryName = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Let a memory sleep: audit, refresh, train, gate and rescale, and undo all of it if it did harm."""
+    """Let a memory sleep: audit, refresh, train, gate and rescale, rolled back if it did harm."""
     training = {"learning_rate": learning_rate, "rank": rank, "steps": steps}
     values = {"perplexity_limit": perplexity_limit, "probes": probes, "controls": controls}
     policy = set_policy(values, training, set_ or ())
@@ -103,21 +106,21 @@ def sleeps(
     """List the sleeps and naps of a memory, oldest first."""
     with connected(address) as client:
         name = options.memory_name(memory)
-        found = list(client.sleeps(name, options.version(client, name, at, at_version)))
+        listed = list(client.sleeps(name, options.version(client, name, at, at_version)))
     if json:
-        print_json([as_dict(one) for one in found])
+        print_json([as_dict(sleep) for sleep in listed])
         return
     rows = (
         (
-            one.sleep,
-            one.kind,
-            TRIGGERS.get(one.trigger, one.trigger),
-            one.began_at.ToJsonString(),
-            f"{one.began_version}-{one.ended_version or ''}",
-            ("completed" if one.completed else "rolled back") if one.ended else "in progress",
-            one.remark,
+            sleep.sleep,
+            sleep.kind,
+            TRIGGERS.get(sleep.trigger, sleep.trigger),
+            sleep.began_at.ToJsonString(),
+            f"{sleep.began_version}-{sleep.ended_version or ''}",
+            ("completed" if sleep.completed else "rolled back") if sleep.ended else "in progress",
+            sleep.remark,
         )
-        for one in found
+        for sleep in listed
     )
     print_table("", ("id", "kind", "begun by", "began", "versions", "outcome", "remark"), rows)
 
@@ -138,11 +141,13 @@ def _cancel(client: Client, name: str, json: bool) -> None:
     if report.completed:
         print_text(f"{report.kind} {report.sleep} had completed already, at version {report.ended_version}")
     else:
-        print_text(f"{report.kind} {report.sleep} is undone; weights {report.weights_after[:12]} are in force again")
+        print_text(
+            f"{report.kind} {report.sleep} is rolled back; weights {report.weights_after[:12]} are in force again"
+        )
 
 
 def _finish(client: Client, name: str, begun: str, kind: str, wait: bool, json: bool) -> None:
-    """Shows a sleep until it has ended and then its report; what was begun goes on if somebody loses patience."""
+    """Shows a sleep until it has ended, then its report; after an interrupt the sleep itself goes on."""
     if not wait:
         answer = client.sleep_report(name, begun)
         _print(as_dict(answer.report), answer.report, json)
@@ -155,8 +160,8 @@ def _finish(client: Client, name: str, begun: str, kind: str, wait: bool, json: 
             report = client.watched(name, begun, show)
     except KeyboardInterrupt:
         sys.stderr.write(
-            f"hypnogram: {kind} {begun} goes on; follow it with `hypnogram sleep --follow -m {name}`, or undo it with "
-            f"`hypnogram sleep --cancel -m {name}`\n"
+            f"hypnogram: {kind} {begun} goes on; follow it with `hypnogram sleep --follow -m {name}`, or cancel it "
+            f"with `hypnogram sleep --cancel -m {name}`\n"
         )
         raise SystemExit(130) from None
     _print(as_dict(report), report, json)

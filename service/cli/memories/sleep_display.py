@@ -1,4 +1,4 @@
-"""A sleep as it goes on: a live display where somebody watches, a line an event where standard error is a file."""
+"""Shows a sleep while it lasts: live bars on a terminal, one line for each milestone in a file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ News = Any  # sleep_pb2.WatchSleepResponse
 
 @contextmanager
 def watching(kind: str, look: Callable[[], str], *, quiet: bool) -> Iterator[Callable[[News], None]]:
-    """Shows what happens in a sleep on standard error, and leaves only its milestones behind; nothing when `quiet`.
+    """Shows the news of a sleep on standard error, of which its milestones stay; nothing when `quiet`.
 
     Args:
-        look: what it waits for until there is news.
+        look: returns what the sleep waits for, shown until the first news.
     """
     if quiet:
         yield lambda news: None
@@ -53,7 +53,7 @@ def watching(kind: str, look: Callable[[], str], *, quiet: bool) -> Iterator[Cal
 
 
 def milestone(news: News) -> str:
-    """One line about what is worth a line; empty otherwise."""
+    """Returns one line for a milestone; empty for other news."""
     match news.WhichOneof("what"):
         case "began":
             return f"{news.began.kind} {news.began.sleep} begins"
@@ -62,11 +62,9 @@ def milestone(news: News) -> str:
         case "edit":
             return f"refresh: {len(news.edit.facts)} facts written again in {news.edit.seconds:.1f} s"
         case "adapter":
-            one = news.adapter
-            return (
-                f"train: {one.facts} facts, {one.steps} steps, loss {one.first_loss:.3f} -> {one.last_loss:.3f} "
-                f"in {one.seconds:.1f} s"
-            )
+            adapter = news.adapter
+            loss = f"loss {adapter.first_loss:.3f} -> {adapter.last_loss:.3f}"
+            return f"train: {adapter.facts} facts, {adapter.steps} steps, {loss} in {adapter.seconds:.1f} s"
         case "rescaled":
             return f"rescale: {news.rescaled.facts} facts"
         case "failure":
@@ -76,7 +74,7 @@ def milestone(news: News) -> str:
 
 
 class _Display:
-    """One bar for the step at hand, and the facts counted beside it."""
+    """One bar for the current step, with counts of facts beside it."""
 
     def __init__(self, bars: Progress, kind: str) -> None:
         self._bars = bars
@@ -90,7 +88,7 @@ class _Display:
             self._bars.console.print(f"[dim]{line}[/]", highlight=False, markup=True)
         if what == "step":
             self._loss = ""
-            self._bars.remove_task(self._task)  # one that is reset keeps the total of the step before
+            self._bars.remove_task(self._task)  # because a task that is reset keeps its total
             self._task = self._bars.add_task(news.step.step, total=None, facts=self._facts())
         elif what == "progress":
             if news.progress.HasField("loss"):
@@ -122,7 +120,7 @@ def _health(audited: sleep_pb2.Audited) -> str:
 
 
 def _write(news: News, bar: Bar) -> None:
-    """Milestones at once; the step at hand is what a line now and then speaks of."""
+    """Writes milestones at once, and passes the current step to `bar` for its regular lines."""
     what = news.WhichOneof("what")
     if what == "step":
         bar(0, 0, news.step.step)

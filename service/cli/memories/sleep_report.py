@@ -1,4 +1,4 @@
-"""The report of a sleep as people read it."""
+"""Prints the report of a sleep for people."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 Row = tuple[str, str, str, str]
 
-TRIGGERS = {"client": "a request"}  # pressure and the clock say themselves what they are
+TRIGGERS = {"client": "a request"}  # "pressure" and "schedule" need no other word
 
 
 def print_report(report: sleep_pb2.SleepReport) -> None:
-    """What became of every fact and why, and how everything else fared."""
+    """Prints what changed for every fact and why, and locality and perplexity before and after."""
     print_pairs(_heading(report))
     rows = list(_facts(report))
     if rows:
@@ -37,11 +37,11 @@ def _heading(report: sleep_pb2.SleepReport) -> Iterator[tuple[str, object]]:
     if report.remark:
         yield "remark", report.remark
     yield "versions", f"{report.began_version} to {report.ended_version or 'now'}, {report.seconds:.1f} s"
-    for one in report.adapters:
+    for adapter in report.adapters:
         yield (
             "adapter",
-            f"{one.facts} facts, {one.rehearsed} rehearsed, {one.texts} texts; {one.steps} steps in "
-            f"{one.seconds:.1f} s, loss {one.first_loss:.3f} -> {one.last_loss:.3f}",
+            f"{adapter.facts} facts, {adapter.rehearsed} rehearsed, {adapter.texts} texts; {adapter.steps} steps in "
+            f"{adapter.seconds:.1f} s, loss {adapter.first_loss:.3f} -> {adapter.last_loss:.3f}",
         )
     yield "weights", f"{report.weights_before[:12]} -> {report.weights_after[:12]}"
 
@@ -62,27 +62,28 @@ def _outcome(report: sleep_pb2.SleepReport) -> str:
 
 
 def _facts(report: sleep_pb2.SleepReport) -> Iterator[Row]:
-    dissolved = {one.fact for one in report.dissolved}
-    for one in report.refreshed:
-        yield _words(one), "refreshed", _way(one), f"degraded: {one.passed} of {one.asked} probes"
-    for one in report.advanced:
-        what = "dissolved" if one.fact in dissolved else "advanced"
-        yield _words(one), what, _way(one), f"{one.passed} of {one.asked} probes at scale {one.scale:g}"
-    for one in report.retreated:
-        what = "retreated" if one.stage != one.from_stage else "stayed"
-        yield _words(one), what, _way(one), f"turned back at the gate: {one.passed} of {one.asked} probes"
+    dissolved = {change.fact for change in report.dissolved}
+    for change in report.refreshed:
+        yield _words(change), "refreshed", _way(change), f"degraded: {change.passed} of {change.asked} probes"
+    for change in report.advanced:
+        what = "dissolved" if change.fact in dissolved else "advanced"
+        why = f"{change.passed} of {change.asked} probes at scale {change.scale:g}"
+        yield _words(change), what, _way(change), why
+    for change in report.retreated:
+        what = "retreated" if change.stage != change.from_stage else "stayed"
+        yield _words(change), what, _way(change), f"failed the gate: {change.passed} of {change.asked} probes"
     for verdict in report.degraded:
         yield _words(verdict), "degraded", f"scale {verdict.scale:g}", f"{verdict.passed} of {verdict.asked} probes"
 
 
-def _words(one: Any) -> str:
-    return in_words(one) or "(erased)"
+def _words(fact: Any) -> str:
+    return in_words(fact) or "(erased)"
 
 
-def _way(one: sleep_pb2.FactChange) -> str:
-    if one.stage == one.from_stage:
-        return f"stage {one.stage}, scale {one.scale:g}"
-    return f"stage {one.from_stage} -> {one.stage}, scale {one.from_scale:g} -> {one.scale:g}"
+def _way(change: sleep_pb2.FactChange) -> str:
+    if change.stage == change.from_stage:
+        return f"stage {change.stage}, scale {change.scale:g}"
+    return f"stage {change.from_stage} -> {change.stage}, scale {change.from_scale:g} -> {change.scale:g}"
 
 
 def _measures(report: sleep_pb2.SleepReport) -> Iterator[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""`hypnogram status`: how a memory is, and whether it needs sleep."""
+"""`hypnogram status`: the status of a memory, and whether it needs sleep."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from hypnogram.v1 import memories_pb2
 
 NEEDS = {
-    "crowding": "share of the room for keys that is taken; facts are refused at 1",
-    "unabsorbed": "share of the wanted changes that edits in force left out",
+    "crowding": "share of the key space that is taken; facts are refused at 1",
+    "unabsorbed": "share of the target changes that edits in force did not achieve",
     "degraded": "share of the facts that their last audit found degraded",
     "age": "versions since the last sleep, while edits carry facts",
 }
@@ -29,37 +29,37 @@ def status(
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
-    """Show how a memory is: its pressure and what it comes from, its facts by stage, its sleeps."""
+    """Show a memory's status: its pressure and the parts of it, its facts by stage, its sleeps."""
     name = options.memory_name(memory)
     with connected(address) as client:
         version = options.version(client, name, at, at_version)
         answer = client.memory(name, version)
         sleeps = list(client.sleeps(name, version))
-    found = answer.memory
+    shown = answer.memory
     if json:
-        print_json({**as_dict(answer), "sleeps": [as_dict(one) for one in sleeps]})
+        print_json({**as_dict(answer), "sleeps": [as_dict(sleep) for sleep in sleeps]})
         return
-    if found.HasField("unchanged") and (line := advice(found.unchanged)):
+    if shown.HasField("unchanged") and (line := advice(shown.unchanged)):
         print_text(f"{line}\n")
     print_pairs(
         (
-            ("memory", f"{found.memory}, version {answer.version}"),
-            ("statistics", _statistics(found)),
+            ("memory", f"{shown.memory}, version {answer.version}"),
+            ("statistics", _statistics(shown)),
             ("executor", executor_line(answer.execution)),
             ("answers", answers_line(answer)),
-            ("facts", ", ".join(_facts(found))),
-            ("in force", f"{found.edits} edits, {found.adapters} adapters"),
-            ("asleep", _asleep(found)),
-            ("sleeps", _sleeps(found, sleeps)),
-            ("pressure", f"{found.pressure:.2f}, the largest of"),
+            ("facts", ", ".join(_facts(shown))),
+            ("in force", f"{shown.edits} edits, {shown.adapters} adapters"),
+            ("asleep", _asleep(shown)),
+            ("sleeps", _sleeps(shown, sleeps)),
+            ("pressure", f"{shown.pressure:.2f}, the largest of"),
         )
     )
     print_table(
-        "", ("need", "", "what it means"), ((name, f"{value:.2f}", NEEDS[name]) for name, value in _needs(found))
+        "", ("need", "", "what it means"), ((name, f"{value:.2f}", NEEDS[name]) for name, value in _needs(shown))
     )
-    if found.needs.total >= 1:
-        print_text("It should sleep before it is told more: `hypnogram sleep`.")
-    if found.facts.parked:
+    if shown.needs.total >= 1:
+        print_text("It should sleep before more facts are added: `hypnogram sleep`.")
+    if shown.facts.parked:
         print_text(
             "`hypnogram fact list --status parked` lists them, `hypnogram fact show` says why; "
             "`hypnogram fact retry --all` tries again."
@@ -73,16 +73,16 @@ def _needs(memory: memories_pb2.Memory) -> list[tuple[str, float]]:
 def _statistics(memory: memories_pb2.Memory) -> str:
     if memory.statistics_prepared:
         return "prepared"
-    return f"not prepared yet{f': {memory.statistics_failure}' * bool(memory.statistics_failure)}"
+    return f"not prepared yet: {memory.statistics_failure}" if memory.statistics_failure else "not prepared yet"
 
 
 def answers_line(answer: memories_pb2.GetMemoryResponse) -> str:
-    """Whether the server has proven the weights."""
+    """Returns whether the server has proven the weights, in words."""
     if answer.readiness.proven:
         return "from weights that were proven to be the recorded ones"
     if answer.readiness.failure:
         return f"no: {answer.readiness.failure}"
-    return "not proven yet" if answer.memory.statistics_prepared else "as its base does"
+    return "not proven yet" if answer.memory.statistics_prepared else "as its base model does"
 
 
 def _facts(memory: memories_pb2.Memory) -> Iterator[str]:
@@ -101,6 +101,6 @@ def _asleep(memory: memories_pb2.Memory) -> str:
 def _sleeps(memory: memories_pb2.Memory, sleeps: list[Any]) -> str:
     if not memory.nights:
         return "none yet"
-    last = [one for one in sleeps if one.ended][-1]
+    last = [sleep for sleep in sleeps if sleep.ended][-1]
     outcome = "completed" if last.completed else f"rolled back: {last.remark}"
     return f"{memory.nights}, the last a {last.kind} that ended at version {last.ended_version}, {outcome}"

@@ -1,4 +1,4 @@
-"""`hypnogram backup | restore`: everything that is stored becomes one file, and comes back."""
+"""`hypnogram backup | restore`: writes everything stored into one file, and restores it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 def backup(
     *,
-    file: Annotated[Path, typer.Argument(help="File to make.")],
+    file: Annotated[Path, typer.Argument(help="File to write.")],
     db: options.Database = None,
     artifacts: options.ArtifactFolder = None,
     snapshots: options.SnapshotFolder = None,
     json: options.AsJson = False,
 ) -> None:
-    """Write the database and its artifacts into one new file, also while servers write."""
+    """Write the database and its artifacts into one new file, even while servers write."""
     settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
     from service.app.store import open_store
     from store.archive.backup import make_backup
@@ -45,7 +45,7 @@ def restore(
     artifacts: options.ArtifactFolder = None,
     json: options.AsJson = False,
 ) -> None:
-    """Make a database and its artifacts from a backup: all of it, after every byte was verified, or nothing."""
+    """Restore a database and its artifacts from a backup, after every byte was verified: all of it, or nothing."""
     settings = options.settings(database_url=db, artifact_folder=artifacts)
     from store.archive.backup import restore_backup
 
@@ -53,8 +53,8 @@ def restore(
         _print(restore_backup(file, settings.database_url, settings.artifact_folder), json)
 
 
-def _print(found: BackedUp, json: bool) -> None:
+def _print(backed_up: BackedUp, json: bool) -> None:
     if json:
-        print_json(asdict(found))
+        print_json(asdict(backed_up))
     else:
-        print_pairs({**asdict(found), "size": f"{found.size:,} bytes"}.items())
+        print_pairs({**asdict(backed_up), "size": f"{backed_up.size:,} bytes"}.items())

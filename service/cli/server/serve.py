@@ -1,4 +1,4 @@
-"""`hypnogram serve | executor | demo`: processes that stay."""
+"""`hypnogram serve | executor | demo`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from service.terminal.stopping import stopped_by_signals
 if TYPE_CHECKING:
     from service.settings import Settings
 
-LAST_SECONDS = 5.0  # for a stop, beyond what calls and the executor are given
+LAST_SECONDS = 5.0  # for a stop, beyond the time that calls and the executor get
 
 LogFormat = Annotated[
-    str | None, typer.Option(help="auto, json or text; auto is text on a terminal (HYPNOGRAM_LOG_FORMAT).")
+    str | None, typer.Option(help="Log format: auto, json or text; auto is text on a terminal (HYPNOGRAM_LOG_FORMAT).")
 ]
-LogLevel = Annotated[str | None, typer.Option(help="debug, info, warning or error (HYPNOGRAM_LOG_LEVEL).")]
+LogLevel = Annotated[
+    str | None, typer.Option(help="Lowest level to log: debug, info, warning or error (HYPNOGRAM_LOG_LEVEL).")
+]
 
 
 def serve(
@@ -34,18 +36,18 @@ def serve(
         bool | None,
         typer.Option(
             "--insecure-host",
-            help="Allow a host that other machines reach; there is no authentication (HYPNOGRAM_INSECURE_HOST).",
+            help="Allow a host that other machines reach, without authentication (HYPNOGRAM_INSECURE_HOST).",
         ),
     ] = None,
     db: options.Database = None,
     artifacts: options.ArtifactFolder = None,
     snapshots: options.SnapshotFolder = None,
     model: Annotated[
-        str | None, typer.Option(help="Base model of new memories that name none (HYPNOGRAM_MODEL_PATH).")
+        str | None, typer.Option(help="Base model of new memories that do not name one (HYPNOGRAM_MODEL_PATH).")
     ] = None,
     executor: Annotated[
         bool | None,
-        typer.Option("--executor/--no-executor", help="Write facts in this process, too (HYPNOGRAM_EXECUTOR)."),
+        typer.Option("--executor/--no-executor", help="Run an executor in this process (HYPNOGRAM_EXECUTOR)."),
     ] = None,
     device: options.Device = None,
     threads: options.Threads = None,
@@ -82,7 +84,7 @@ def executor(
     log_format: LogFormat = None,
     log_level: LogLevel = None,
 ) -> None:
-    """Write facts into weights for all memories of a database, beside servers and other executors."""
+    """Write facts into the weights of all memories of a database, beside servers and other executors."""
     settings = options.settings(
         database_url=db,
         artifact_folder=artifacts,
@@ -104,15 +106,15 @@ def executor(
         signal.signal(number, lambda *_: stop.set())
     with open_store(settings) as store:
         prepare_torch(settings)
-        works = Executor(store.log, store.artifacts, store.snapshots, settings)
-        thread = threading.Thread(target=run_on, args=(works, stop), name="executor", daemon=True)
+        performer = Executor(store.log, store.artifacts, store.snapshots, settings)
+        thread = threading.Thread(target=run_on, args=(performer, stop), name="executor", daemon=True)
         thread.start()
         stop.wait()
-        thread.join(settings.stop_seconds)  # what it leaves undone is owed after a restart
+        thread.join(settings.stop_seconds)  # unfinished work is owed again after a restart
 
 
 def demo() -> None:
-    """Show one memory's life: told, asked, killed, asleep, rebuilt. Takes a few minutes and leaves nothing behind."""
+    """Show what a memory does: add, ask, kill, sleep, rebuild. Takes a few minutes and leaves nothing behind."""
     from service.demo.story import run
 
     with stopped_by_signals(lambda: typer.echo("stopped before its end", err=True)):
@@ -157,7 +159,7 @@ async def _serve(settings: Settings) -> None:
 
 
 def _end_after(seconds: float) -> None:
-    """Ends the process then, whatever still runs in it: what it leaves undone is owed after a restart."""
+    """Ends the process after `seconds` whatever still runs, because unfinished work is owed again after a restart."""
     timer = threading.Timer(seconds, os._exit, (1,))
     timer.daemon = True
     timer.start()

@@ -246,7 +246,7 @@ class TestTerminal:
         night(demo)
         out = terminal.out("lineage", aria)
 
-        assert "told by notebook, in conversation c-17, turn 3, in the words 'Aria has moved to Lisbon'" in out
+        assert "added by notebook, in conversation c-17, turn 3, in the words 'Aria has moved to Lisbon'" in out
         lines = out.splitlines()
         edit = next(line for line in lines if "EditComputed" in line)
         injected = next(line for line in lines if "FactInjected" in line)

@@ -25,7 +25,7 @@ __all__ = ["terminal"]
 
 FINE = Unchanged(neighbours=1.0, strangers=1.0, untold=1.0, asked=16)
 HARM = replace(FINE, strangers=0.875, untold=0.5625)
-SAID = "only 56% of questions on what nobody told about its subjects, 88% of questions about strangers"
+SAID = "only 56% of questions about relations that its subjects have no fact of, 88% of questions about strangers"
 
 
 def written(demo: Running, unchanged: Unchanged | None) -> None:
@@ -81,8 +81,10 @@ def test_the_outcome_of_a_nap_says_it_beside_the_healthy_facts(terminal: Termina
         report = terminal.out("nap")
 
     outcome = next(line for line in report.splitlines() if line.startswith("outcome"))
-    assert "completed: 1 of 1 facts healthy; only 61% of questions on what nobody told" in " ".join(outcome.split())
-    assert "only 61% of questions on what nobody told" in terminal.out("status").splitlines()[0]
+    assert "completed: 1 of 1 facts healthy; only 61% of questions about relations that its subjects" in " ".join(
+        outcome.split()
+    )
+    assert "only 61% of questions about relations that its subjects" in terminal.out("status").splitlines()[0]
 
 
 def test_a_relation_that_the_memory_has_no_words_for_is_named(terminal: Terminal, demo: Running) -> None:

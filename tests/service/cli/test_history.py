@@ -37,7 +37,7 @@ def test_a_memory_is_forked_and_compared_with_its_parent(terminal: Terminal, ser
     assert "added" in shown
     assert "Bo Lind lives in Lima" in shown
     assert "injected, stage 0, scale 1" in shown
-    assert "of 4 questions are answered otherwise" in shown
+    assert "of 4 questions are answered differently" in shown
     assert "The same facts" in terminal.out("diff", "monday", str(version))
     assert f"demo, version {version}" in terminal.out("memory", "show", TRIAL)
 
@@ -58,7 +58,7 @@ def test_all_is_verified_here_and_by_a_server(terminal: Terminal, served: Runnin
     found = terminal.json("verify", *where)
 
     assert (found["fault"], found["events"], found["weights"]) == (None, served.store.log.position(), 3)
-    assert "All of it is as it was written." in terminal.out("verify", "--no-weights", *where)
+    assert "Everything is as it was written." in terminal.out("verify", "--no-weights", *where)
 
 
 @pytest.mark.parametrize("where", [(), ("--remote",)])

@@ -116,7 +116,7 @@ def test_a_sleep_is_cancelled(terminal: Terminal, demo: Running) -> None:
     terminal.out("sleep", "--no-wait")
     demo.work(until=Step.RESCALE)
 
-    assert "is undone; weights" in terminal.out("sleep", "--cancel")
+    assert "is rolled back; weights" in terminal.out("sleep", "--cancel")
     assert terminal.json("sleeps")[0]["remark"] == "a client cancelled it"
     status, _, err = terminal.run("sleep", "--cancel")
     assert (status, "is awake" in err) == (2, True)
@@ -189,7 +189,7 @@ def test_a_memory_is_created_with_a_policy_of_its_own(terminal: Terminal) -> Non
     ("arguments", "status", "said"),
     [
         (("sleep", "--set", "gait=1"), 2, "the names are scales"),
-        (("sleep", "--set", "training.rank=many"), 2, "'many' is no value for training.rank"),
+        (("sleep", "--set", "training.rank=many"), 2, "'many' is not a value for training.rank"),
         (("sleep", "--set", "training=1"), 2, "the names are"),
         (("sleep", "--set", "gate=2"), 1, "policy.gate: is 2.0"),
         (("sleep", "--follow", "--cancel"), 2, "begins no sleep"),

@@ -165,7 +165,7 @@ def test_what_people_write_is_read_as_what_they_mean() -> None:
     assert parsed_moment("monday") == "monday"
     assert parsed_moment("2026-11-24") == "2026-11-24"
     assert parsed_moment("2026-11-24T10:00") == parsed_moment("2026-11-24 12:00+02:00") == ten
-    with pytest.raises(InvalidField, match="is no time"):
+    with pytest.raises(InvalidField, match="is not a time"):
         parsed_moment("10:00 o'clock")
 
 
@@ -193,7 +193,7 @@ def test_checkpoints_are_marked_and_listed_from_the_command_line(terminal: Termi
     [
         (("fact", "list", "--at", "friday"), 1, "see `hypnogram checkpoint list`"),
         (("fact", "list", "--at", "2001-01-01T00:00"), 1, "had no version at 2001-01-01"),
-        (("fact", "list", "--at", "25:00"), 2, "is no time"),
+        (("fact", "list", "--at", "25:00"), 2, "is not a time"),
         (("fact", "list", "--at", "3", "--at-version", "3"), 2, "give one of them"),
         (("checkpoint", "mark", "monday"), 1, "stands for version 3"),
     ],
