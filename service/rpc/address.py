@@ -1,4 +1,4 @@
-"""Where a server may listen: it asks nobody who they are, so that others reach it only where somebody decided that."""
+"""Checks where a server listens. Without authentication, other machines may reach it only if a setting allows that."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from core.errors.base import InvalidField
 
 
 def check_host(host: str, insecure: bool) -> bool:
-    """Whether other machines can reach `host`. Raises InvalidField where they can and `insecure` does not allow it."""
+    """Returns whether other machines can reach `host`. Raises InvalidField if they can and `insecure` is false."""
     if _is_loopback(host):
         return False
     if not insecure:
         raise InvalidField(
             "host",
-            f"{host!r} can be reached from other machines, and whoever reaches it may read, tell and erase: there is "
-            "no authentication. Listen on 127.0.0.1, behind a proxy that asks who calls, or allow it with "
+            f"{host!r} can be reached from other machines, and without authentication everyone there can read, add "
+            "and erase. Listen on 127.0.0.1, behind a proxy that authenticates callers, or allow it with "
             "--insecure-host (HYPNOGRAM_INSECURE_HOST=true)",
         )
     return True
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether this machine alone can reach `host`; what is no host at all is left to whoever listens on it."""
+    """Whether only this machine can reach `host`; also true of an invalid host, because listening on it fails."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         pass
     try:
-        found = socket.getaddrinfo(host, None) if host else []
+        addresses = socket.getaddrinfo(host, None) if host else []
     except (OSError, UnicodeError):
         return True
-    return bool(found) and all(ipaddress.ip_address(at[0]).is_loopback for *_, at in found)
+    return bool(addresses) and all(ipaddress.ip_address(address[0]).is_loopback for *_, address in addresses)

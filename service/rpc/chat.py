@@ -1,4 +1,4 @@
-"""The Chat service: two ways to ask, one generator."""
+"""The Chat service: Chat and Complete share one generator."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ FINISHES = {None: chat_pb2.FINISH_UNSPECIFIED, "stop": chat_pb2.FINISH_STOP, "le
 
 
 class ChatServicer(chat_pb2_grpc.ChatServicer):
-    """Asks the models."""
+    """Generates text with the models."""
 
     def __init__(self, states: MemoryRepository, tail: LogTail, models: ModelHost, max_streams: int) -> None:
         self._states = states
         self._tail = tail
         self._models = models
         self._threads = ThreadPoolExecutor(max_streams, thread_name_prefix="generate")
-        self._past_threads = ThreadPoolExecutor(max_streams, thread_name_prefix="remember")  # never in the way of now
+        self._past_threads = ThreadPoolExecutor(
+            max_streams, thread_name_prefix="remember"
+        )  # so that past versions do not hold up the newest
 
     async def Chat(  # noqa: N802
         self, request: chat_pb2.ChatRequest, context: Context
@@ -45,7 +47,7 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
     ) -> AsyncIterator[chat_pb2.CompleteResponse]:
         prompt = requests.prompt(request.prompt)
         begun = without_blanks(prompt)
-        blank = prompt != begun  # then it stands for the one that the model would say
+        blank = prompt != begun  # it counts as the blank that the model would generate first
         async for piece in self._generate(request, None, begun):
             text = piece.text.removeprefix(" ") if blank else piece.text
             blank = blank and not piece.text
@@ -67,29 +69,29 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
         tokens = requests.max_tokens(request.max_tokens)
         at_version, min_version = requests.as_of(request)
         if at_version is None:
-            await self._written(memory, min_version or 0)
+            await self._wait_until_written(memory, min_version or 0)
         pieces = self._models.generate(
             memory, messages=messages, prompt=prompt, max_tokens=tokens, at_version=at_version
         )
         async for piece in drained(pieces, self._threads if at_version is None else self._past_threads):
             yield piece
 
-    async def _written(self, memory: MemoryId, version: int) -> None:
-        """Returns once the weights hold all that was told up to `version`, as far as it can be written."""
+    async def _wait_until_written(self, memory: MemoryId, version: int) -> None:
+        """Returns once no fact added up to `version` is pending: each is in the weights, or parked."""
         while True:
             position = self._tail.position
             state = await asyncio.to_thread(self._states.at, memory, None, version)
-            if not _owed(state, version):
+            if not _has_pending(state, version):
                 return
             await self._tail.wait_past(position)
 
 
-def _owed(state: Memory, version: int) -> bool:
+def _has_pending(state: Memory, version: int) -> bool:
     return any(state.facts[fact].added <= version for fact in state.pending)
 
 
 async def drained(pieces: Generator[Piece, None, None], threads: ThreadPoolExecutor) -> AsyncIterator[Piece]:
-    """`pieces`, computed in one thread from the first to the last; computing stops when nobody listens."""
+    """Yields `pieces`, computed in one thread from the first to the last; stops computing when the caller stops."""
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Piece | None] = asyncio.Queue()
     unwanted = threading.Event()
@@ -101,7 +103,7 @@ async def drained(pieces: Generator[Piece, None, None], threads: ThreadPoolExecu
                     return
                 loop.call_soon_threadsafe(queue.put_nowait, piece)
         finally:
-            pieces.close()  # here and now: it may hold the model
+            pieces.close()  # at once, because the generator may hold the model
             if not unwanted.is_set():
                 loop.call_soon_threadsafe(queue.put_nowait, None)
 

@@ -1,4 +1,4 @@
-"""What servicers are made of; `service/rpc/server.py` puts it together once."""
+"""Dependencies that servicers share; `service/rpc/server.py` builds them once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from service.rpc.operations import Operations
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """
+    """What servicers need to serve a call.
+
     Attributes:
-        retries: of an append that lost a race, where no version was expected.
-        page_bytes: of the items of one page, at most.
+        retries: number of retries of an append that lost a race, where no version was expected.
+        page_bytes: size of the items of one page, at most.
     """
 
     store: Store

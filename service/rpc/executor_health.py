@@ -1,4 +1,4 @@
-"""Tells clients by grpc.health.v1 whether any executor lives."""
+"""Reports by grpc.health.v1 whether any executor is alive."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from store.database.executors import BEAT_SECONDS, Executors
 
-EXECUTOR = "hypnogram.v1.Executor"  # the name under which health tells whether any executor lives
+EXECUTOR = "hypnogram.v1.Executor"  # service name of this health
 
 
 async def watch(executors: Executors, servicer: health.HealthServicer) -> None:
-    """Keeps the health of `EXECUTOR` until it is cancelled. Who cannot ask the database knows of no executor."""
+    """Updates the health of `EXECUTOR` until cancelled; while the database is unreachable, no executor is known."""
     while True:
         try:
             alive = await asyncio.to_thread(executors.any_alive)

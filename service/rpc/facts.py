@@ -28,7 +28,7 @@ from store.clock import next_uuid
 
 
 class FactsServicer(facts_pb2_grpc.FactsServicer):
-    """Takes facts, and says how far they have come."""
+    """Adds, lists, supersedes and retracts facts, and returns their status and lineage."""
 
     def __init__(self, parts: Dependencies) -> None:
         self._store = parts.store
@@ -49,20 +49,20 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         def command(state: Memory) -> AddFacts:
             if state.created is None:
                 raise MemoryUnknown(memory)
-            told = new_facts.told_facts(request.facts, state.created.phrasebook, next_uuid)
-            return AddFacts(request=request_id, request_digest=digest, facts=told)
+            facts = new_facts.told_facts(request.facts, state.created.phrasebook, next_uuid)
+            return AddFacts(request=request_id, request_digest=digest, facts=facts)
 
-        state = await self._carry_out(memory, command, request_id, expected)
-        keys = [statement_key(one.subject, one.relation) for one in request.facts]
-        ids = await asyncio.to_thread(self._answered, memory, state, request_id, keys)
+        state = await self._execute(memory, command, request_id, expected)
+        keys = [statement_key(fact.subject, fact.relation) for fact in request.facts]
+        ids = await asyncio.to_thread(self._facts_of_request, memory, state, request_id, keys)
         if wait:
-            state = await self._once(memory, lambda now: not any(_is_pending(now, one) for one in ids))
+            state = await self._wait_for(memory, lambda now: not any(_is_pending(now, fact) for fact in ids))
         added = state.requests[request_id].facts
-        others = await asyncio.to_thread(may_contradict, state, [state.facts[one].fact for one in ids])
+        contradicted = await asyncio.to_thread(may_contradict, state, [state.facts[fact].fact for fact in ids])
         return facts_pb2.AddFactsResponse(
             results=[
-                responses.added_message(state, one, added=one in added, may_contradict=alike)
-                for one, alike in zip(ids, others, strict=True)
+                responses.added_message(state, fact, added=fact in added, may_contradict=similar)
+                for fact, similar in zip(ids, contradicted, strict=True)
             ],
             version=state.version,
             unchanged=responses.unchanged_message(state),
@@ -133,13 +133,13 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         def command(state: Memory) -> SupersedeFact:
             fact = _known(memory, state, old).fact
             assert state.created is not None
-            told = new_facts.successor(request, fact, state.created.phrasebook, next_uuid())
-            return SupersedeFact(memory=memory, fact=old, new=told, request=request_id, request_digest=digest)
+            successor = new_facts.successor(request, fact, state.created.phrasebook, next_uuid())
+            return SupersedeFact(memory=memory, fact=old, new=successor, request=request_id, request_digest=digest)
 
-        state = await self._carry_out(memory, command, request_id, expected)
+        state = await self._execute(memory, command, request_id, expected)
         new = state.requests[request_id].facts[-1]
         if wait:
-            state = await self._once(memory, lambda now: not _is_pending(now, new))
+            state = await self._wait_for(memory, lambda now: not _is_pending(now, new))
         return facts_pb2.SupersedeFactResponse(
             fact=responses.fact_message(state, new),
             superseded=responses.fact_message(state, old),
@@ -165,13 +165,13 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
                 memory=memory, fact=fact, reason=reason, erase=request.erase, request=request_id, request_digest=digest
             )
 
-        state = await self._carry_out(memory, command, request_id, expected)
+        state = await self._execute(memory, command, request_id, expected)
         if wait:
-            state = await self._once(memory, lambda now: not will_leave(now, fact))
+            state = await self._wait_for(memory, lambda now: not will_leave(now, fact))
         return facts_pb2.RetractFactResponse(
             fact=responses.fact_message(state, fact),
             withdrawal=responses.WITHDRAWALS[state.facts[fact].withdrawal],
-            adapters=[one.delta for one in state.adapters.values() if fact in one.facts],
+            adapters=[adapter.delta for adapter in state.adapters.values() if fact in adapter.facts],
             version=state.version,
         )
 
@@ -189,35 +189,37 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
                 raise MemoryUnknown(memory)
             return RetryFacts(memory=memory, fact=fact, request=request_id, request_digest=digest)
 
-        state = await self._carry_out(memory, command, request_id, expected)
+        state = await self._execute(memory, command, request_id, expected)
         known = state.requests.get(request_id)
         retried = [fact] if fact is not None else list(known.facts) if known else []
         if wait:
-            state = await self._once(memory, lambda now: not any(_is_owed(now, one) for one in retried))
+            state = await self._wait_for(memory, lambda now: not any(_is_owed(now, fact) for fact in retried))
         return facts_pb2.RetryFactResponse(
-            facts=[responses.fact_message(state, one) for one in retried], version=state.version
+            facts=[responses.fact_message(state, fact) for fact in retried], version=state.version
         )
 
-    def _answered(self, memory: MemoryId, state: Memory, request: str, keys: Sequence[tuple[str, str]]) -> list[FactId]:
-        """The facts that the request found or added when it was carried out, whatever became of them since."""
+    def _facts_of_request(
+        self, memory: MemoryId, state: Memory, request: str, keys: Sequence[tuple[str, str]]
+    ) -> list[FactId]:
+        """Returns the facts that the request named when it was first executed, added by it or known before."""
         earlier = state.requests[request]
         if earlier.repeated:
             return list(earlier.repeated)
         return facts_of(self._states.at(memory, state.facts[earlier.facts[-1]].added), request, keys)
 
-    async def _carry_out(
+    async def _execute(
         self, memory: MemoryId, command: Callable[[Memory], Command], request_id: str, expected: int | None
     ) -> Memory:
         return await asyncio.to_thread(
             self._states.execute, memory, command, current_cause(request_id), expected, self._retries
         )
 
-    async def _once(self, memory: MemoryId, so: Callable[[Memory], bool]) -> Memory:
-        """The first state seen of which `so` is true; the caller's deadline bounds the wait."""
+    async def _wait_for(self, memory: MemoryId, condition: Callable[[Memory], bool]) -> Memory:
+        """Returns the first state for which `condition` is true; the caller's deadline bounds the wait."""
         while True:
             position = self._tail.position
             state = await asyncio.to_thread(self._states.current, memory)
-            if so(state):
+            if condition(state):
                 return state
             await self._tail.wait_past(position)
 

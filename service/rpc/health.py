@@ -1,4 +1,4 @@
-"""grpc.health.v1: who can be asked, and which memories this server has proven to answer with the recorded weights."""
+"""grpc.health.v1: whether services are available, and which memories' weights this server has proven."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from service.rpc.status import ShuttingDown
 from store.log.event_log import EventLog
 from store.log.listing import Listed
 
-LOOK_SECONDS = 5.0  # between looks at a log in which nothing happens: as late as that is it known to be out of reach
-RETRY_SECONDS = 5.0  # before a memory that failed is tried again; twice as long after each failure more
+LOOK_SECONDS = 5.0  # between looks at an idle log, and so until an unreachable one is noticed
+RETRY_SECONDS = 5.0  # before a memory that failed is tried again; doubled after each further failure
 LONGEST_RETRY_SECONDS = 300.0
 NEVER_REACHED = 2**63  # position of a log
 CHAT = "hypnogram.v1.Chat"
@@ -31,14 +31,14 @@ log = structlog.get_logger()
 
 
 def health_name(memory: MemoryId) -> str:
-    """Under which service name the health of one memory is asked for."""
+    """Returns the service name of a memory's health."""
     return f"{CHAT}/{memory}"
 
 
 @dataclass(slots=True)
 class _Unproven:
     position: int  # of its newest event
-    due: float  # by the monotonic clock; not before it is tried
+    due: float  # time of the next attempt, by the monotonic clock
     failures: int = 0
     failure: str = ""
 
@@ -46,9 +46,9 @@ class _Unproven:
 class Readiness:
     """Keeps the health of each service and of each memory.
 
-    Services, and the server as a whole (the empty name), are SERVING while the log can be read. A memory is once it has
-    answered a canary with weights of the recorded digest, which is checked once. Memories are proven one after the
-    other, the one to which something happened last first, and one that cannot be holds up nobody.
+    Services, and the server as a whole (the empty name), are SERVING while the log can be read. A memory is SERVING
+    once it has answered a canary question with weights of the recorded digest, which is checked once. Memories are
+    proven one at a time, the most recently changed first, and one that fails does not hold up the next.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Readiness:
         self._news = asyncio.Event()
 
     async def begin(self) -> None:
-        """Call before the server listens; its log could be read just now, when it was opened."""
+        """Sets services to SERVING; to be called before the server listens, because its log has just been opened."""
         await self._serve(True)
 
     async def watch(self) -> None:
@@ -84,12 +84,12 @@ class Readiness:
         return memory in self._proven
 
     def failure(self, memory: MemoryId) -> str:
-        """Why it could not when it was tried last; empty when it could, or was not tried."""
+        """Returns why the last attempt to prove `memory` failed; empty where it succeeded or there was none."""
         unproven = self._unproven.get(memory)
         return unproven.failure if unproven else ""
 
     async def _follow(self) -> None:
-        """Sees to which memories something happened. Raises ShuttingDown."""
+        """Queues memories that changed, and sets the health of services. Raises ShuttingDown."""
         seen = 0
         while True:
             position = self._tail.position
@@ -99,7 +99,7 @@ class Readiness:
                 for listed in moved:
                     seen = max(seen, listed.position)
                     await self._look_at(listed)
-            except Exception as error:  # whatever it is, the health of the server is followed on
+            except Exception as error:  # any error, so that the health of the server is still kept
                 log.warning("readiness.cannot_look", error=str(error), kind=type(error).__name__)
                 await self._serve(False)
                 position = NEVER_REACHED
@@ -130,7 +130,7 @@ class Readiness:
         await self._set(health_name(memory), False)
 
     async def _prove(self) -> None:
-        """Tries the memories that are due, one at a time."""
+        """Proves the memories that are due, one at a time."""
         while True:
             self._news.clear()
             now = time.monotonic()
@@ -150,13 +150,13 @@ class Readiness:
         position = unproven.position
         try:
             state = await asyncio.to_thread(self._states.at, memory, None)
-            if state.statistics is None:  # it answers as its base does; its next event is worth a look
+            if state.statistics is None:  # it answers as its base model does; its next event may change that
                 unproven.due = inf if unproven.position == position else 0.0
                 return
             await asyncio.to_thread(self._models.ready, memory)
         except (MemoryUnknown, MemoryGone):
             del self._unproven[memory]
-        except Exception as error:  # whatever it is, this memory alone is not ready
+        except Exception as error:  # any error, because it concerns this memory alone
             log.error("memory.not_ready", memory=memory, error=str(error), kind=type(error).__name__)
             wait = min(RETRY_SECONDS * 2.0**unproven.failures, LONGEST_RETRY_SECONDS)
             unproven.failures, unproven.failure = unproven.failures + 1, str(error)

@@ -1,4 +1,4 @@
-"""What is the same for every call: who acts, how it ends in the log, and how errors reach the client."""
+"""Wraps every call: reads who acts, logs how the call ends, and turns errors into statuses."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Context = aio.ServicerContext[Any, Any]
 
 
 def current_cause(request: str = "") -> Cause:
-    """Who brings about the events of the call being served."""
+    """Returns the cause of the events that the current call appends."""
     caller = _caller.get()
     return Cause(actor=caller.actor, request=request, correlation=caller.correlation)
 
 
 class CallInterceptor(aio.ServerInterceptor):
-    """Wraps each handler: reads the caller's metadata, logs the end, turns errors into statuses."""
+    """Wraps the handlers of this project's services and of google.longrunning."""
 
     async def intercept_service(
         self,
@@ -114,7 +114,7 @@ class _Attempted:
             await self._abort(*status_of_failure(error, self._correlation))
 
     async def _abort(self, status: status_pb2.Status, reason: str) -> None:
-        """Only the reason is logged: messages may quote what a client said, and a log forgets nothing."""
+        """Logs the reason alone, because a message may quote a client's words, which must stay erasable."""
         code = CODE_OF_NUMBER[status.code]
         self._log(code.name, reason=reason)
         await self._context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
@@ -127,5 +127,5 @@ class _Attempted:
 def _header(given: dict[str, Any], key: str) -> str:
     value = given.get(key, "")
     if not isinstance(value, str) or len(value) > MAX_HEADER or not value.isprintable():
-        raise InvalidField(key, f"is not a printable text of at most {MAX_HEADER} characters")
+        raise InvalidField(key, f"is not printable text of at most {MAX_HEADER} characters")
     return value

@@ -1,4 +1,4 @@
-"""News of the log on the event loop: one thread waits for it, any number of calls are told."""
+"""Wakes calls on the event loop when the log grows: one thread waits for the log on behalf of all of them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ import structlog
 from service.rpc.status import ShuttingDown
 from store.log.event_log import EventLog
 
-WAIT_SECONDS = 0.1  # how long the thread takes at most to notice that it shall stop
-RETRY_SECONDS = 1.0  # after the database could not be asked
+WAIT_SECONDS = 0.1  # between checks whether the thread has to stop
+RETRY_SECONDS = 1.0  # after the database was unreachable
 
 log = structlog.get_logger()
 
 
 class LogTail:
-    """`position` is the last position of the log known here. To miss nothing: take it, read, wait beyond it."""
+    """Follows the end of the log.
+
+    To miss no event, read `position`, then read the log, then `wait_past(position)`.
+
+    Attributes:
+        position: last position of the log that is known here.
+    """
 
     def __init__(self, events: EventLog) -> None:
         self.position = 0
@@ -27,16 +33,16 @@ class LogTail:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Call on the event loop that will wait."""
+        """Starts the thread; to be called on the event loop on which calls will wait."""
         loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._follow, args=(loop,), name="log-tail", daemon=True)
         self._thread.start()
 
     async def wait_past(self, position: int) -> int:
-        """The log's last position, once that is greater than `position`.
+        """Returns the log's last position once that is greater than `position`.
 
         Raises:
-            ShuttingDown: the server stops before.
+            ShuttingDown: the server stops before that.
         """
         while self.position <= position:
             if self._stopped.is_set():
@@ -56,7 +62,7 @@ class LogTail:
         while not self._stopped.is_set():
             try:
                 moved = self._events.wait(position, WAIT_SECONDS)
-            except Exception as error:  # whatever it is, every call that waits would wait for ever without this thread
+            except Exception as error:  # any error, because without this thread waiting calls would never return
                 log.warning("log.unreachable", error=str(error))
                 self._stopped.wait(RETRY_SECONDS)
                 continue

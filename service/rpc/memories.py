@@ -19,7 +19,7 @@ from store.database.executors import Execution, Executors
 
 
 class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
-    """Creates, forks and deletes memories, and says what they are."""
+    """Creates, forks, rebases, deletes and lists memories."""
 
     def __init__(self, parts: Dependencies) -> None:
         self._parts = parts
@@ -97,7 +97,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         memory, caused_by = requests.memory_id(request.memory), current_cause()
         revision = requests.text(request.revision, "revision")
         if not request.name:
-            raise InvalidField("name", "is empty; give the folder or the hub id under which the base model is now")
+            raise InvalidField("name", "is empty; give the folder or the Hugging Face id where the base model is now")
         requests.text(request.name, "name")
 
         def rebase() -> tuple[Memory, str]:
@@ -120,7 +120,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         expected, command = requests.optional_version(request, "expected_version"), DeleteMemory(memory=memory)
 
         def delete() -> memories_pb2.DeleteMemoryResponse:
-            self._states.current(memory)  # a memory must be there to be deleted
+            self._states.current(memory)  # raises MemoryUnknown
             state = self._states.execute(memory, lambda _: command, caused_by, expected, self._parts.retries)
             answer = memories_pb2.DeleteMemoryResponse(version=state.deleted, failure=state.failure)
             if state.purged:
@@ -138,15 +138,17 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         after = page_tokens.decode(request.page_token, "memories").after
 
         def find() -> tuple[list[memories_pb2.MemorySummary], bool]:
-            listed = [there for there in self._log.listed() if there.memory > after and not there.deleted]
-            page = [memories_pb2.MemorySummary(memory=there.memory, version=there.version) for there in listed[:size]]
+            listed = [memory for memory in self._log.listed() if memory.memory > after and not memory.deleted]
+            page = [
+                memories_pb2.MemorySummary(memory=memory.memory, version=memory.version) for memory in listed[:size]
+            ]
             return page, len(listed) > size
 
-        page, more = await asyncio.to_thread(find)
-        token = page_tokens.encode("memories", after=page[-1].memory) if more else ""
+        page, is_cut = await asyncio.to_thread(find)
+        token = page_tokens.encode("memories", after=page[-1].memory) if is_cut else ""
         return memories_pb2.ListMemoriesResponse(memories=page, next_page_token=token)
 
     def _created_at(self, memory: MemoryId, state: Memory) -> str:
-        """When the memory's own first event was recorded."""
+        """Returns the time of the first event that is the memory's own, not its parent's."""
         after = max(state.forked.version if state.forked else 0, state.begun)
         return self._log.read(memory=memory, after_version=after, limit=1)[0].recorded_at

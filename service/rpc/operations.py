@@ -1,4 +1,4 @@
-"""google.longrunning.Operations: what runs longer than a call. They live as long as the server's process."""
+"""google.longrunning.Operations: work that outlasts a call. Operations end with the server's process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COLLECTION = "operations"
 
 
 class Work(Protocol):
-    """Blocking work. Replaces its metadata by calling `report`; raises Cancelled once `cancelled` says so."""
+    """Blocking work that replaces its metadata by `report`, and raises Cancelled once `cancelled` returns true."""
 
     def __call__(self, report: Callable[[Message], None], cancelled: Callable[[], bool]) -> Message: ...
 
@@ -47,7 +47,7 @@ class _Operation:
     finished: asyncio.Event = field(default_factory=asyncio.Event)
     response: Any | None = None
     error: status_pb2.Status | None = None
-    unwanted: bool = False  # deleted before it had finished: forgotten as soon as it has
+    unwanted: bool = False  # deleted while it runs, so to be forgotten when it ends
 
     def message(self) -> operations_pb2.Operation:
         return operations_pb2.Operation(
@@ -60,17 +60,17 @@ class _Operation:
 
 
 class Operations(operations_pb2_grpc.OperationsServicer):
-    """Starts operations for other servicers and answers for them."""
+    """Starts operations for other servicers, and serves their state."""
 
     def __init__(self, max_running: int) -> None:
         self._max_running = max_running
-        self._operations: dict[str, _Operation] = {}  # those that have finished in the order in which they did
+        self._operations: dict[str, _Operation] = {}  # finished ones in the order in which they finished
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     def start(self, work: Work, metadata: Message) -> operations_pb2.Operation:
-        """Raises TooManyOperations or ShuttingDown."""
-        running = sum(not one.finished.is_set() and one.cancel is None for one in self._operations.values())
+        """Starts `work` in a thread. Raises TooManyOperations or ShuttingDown."""
+        running = sum(not known.finished.is_set() and known.cancel is None for known in self._operations.values())
         if running >= self._max_running:
             raise TooManyOperations(running)
         operation = _Operation(name=f"{COLLECTION}/{uuid.uuid4()}", metadata=_packed(metadata))
@@ -78,12 +78,12 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         return operation.message()
 
     def follow(self, name: str, follow: Follow, cancel: Cancel, metadata: Message) -> operations_pb2.Operation:
-        """An operation on something that goes on by itself and is in the log: it costs no thread and ends nothing.
+        """Returns an operation that follows work recorded in the log; it takes no thread, and its end stops no work.
 
         Args:
-            name: what it follows; an operation on that is answered with again, unless it failed.
+            name: id of the work; an existing operation of that name is returned again unless it failed.
             follow: waits for the end and returns the response.
-            cancel: ends what it follows.
+            cancel: cancels the work.
 
         Raises:
             ShuttingDown: the server is stopping.
@@ -104,7 +104,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Cancels what is running and waits until it has ended; begins no more. What is only followed goes on."""
+        """Cancels running operations and waits for their end; refuses new ones. Followed work itself goes on."""
         self._stopping = True
         for operation in self._operations.values():
             operation.cancelled.set()
@@ -119,7 +119,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         self, request: operations_pb2.ListOperationsRequest, context: Context
     ) -> operations_pb2.ListOperationsResponse:
         if request.name not in ("", COLLECTION):
-            raise InvalidField("name", f"is neither empty nor {COLLECTION!r}, which are all there are")
+            raise InvalidField("name", f"is neither empty nor {COLLECTION!r}, the only collections")
         if request.filter:
             raise InvalidField("filter", "is not supported; leave it out")
         size = page_size(request.page_size)
@@ -156,7 +156,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
             async with asyncio.timeout(limit):
                 await operation.finished.wait()
         except TimeoutError:
-            pass  # the answer says that it is not done
+            pass  # the response says that it is not done
         return operation.message()
 
     def _find(self, name: str) -> _Operation:
@@ -175,18 +175,18 @@ class Operations(operations_pb2_grpc.OperationsServicer):
             operation.error = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0], message="it was cancelled")
         except HypnogramError as error:
             operation.error = status_of(error)
-        except Exception as error:  # whoever asked for it waits in `finished`, not here
+        except Exception as error:  # any error, because callers wait for `finished`, not for this task
             operation.error, _ = status_of_failure(error, operation.name)
         finally:
             operation.finished.set()
-            if self._operations.get(operation.name) is operation:  # not followed again since it failed
+            if self._operations.get(operation.name) is operation:  # unless it failed and was started again
                 self._operations[operation.name] = self._operations.pop(operation.name)
             self._forget()
 
     def _forget(self) -> None:
-        """Lets go of what has finished and was deleted, and of all but the last `FINISHED_KEPT` to finish."""
-        finished = [one for one in self._operations.values() if one.finished.is_set()]
-        kept = [one for one in finished if not one.unwanted][-FINISHED_KEPT:]
+        """Drops finished operations that were deleted, and all but the last `FINISHED_KEPT` finished ones."""
+        finished = [operation for operation in self._operations.values() if operation.finished.is_set()]
+        kept = [operation for operation in finished if not operation.unwanted][-FINISHED_KEPT:]
         for operation in finished:
             if operation not in kept:
                 del self._operations[operation.name]

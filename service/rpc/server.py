@@ -1,4 +1,4 @@
-"""The gRPC server: everything is put together here, and taken apart again in order."""
+"""Builds the gRPC server from its parts, runs it, and stops it in order."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A server that is up. `port` is the one it listens on, also where the settings left the choice open."""
+    """The address of a running server; `port` is the actual one where the settings ask for a free port."""
 
     host: str
     port: int
@@ -81,13 +81,13 @@ class Listening:
 async def serving(
     settings: Settings, store: Store, models: ModelHost, board: ProgressBoard | None = None
 ) -> AsyncIterator[Listening]:
-    """A server for `store`, from entering to leaving. Leaving lets calls finish for `settings.stop_seconds`.
+    """Runs a server for `store` while the block lasts; at its end calls get `settings.stop_seconds` to finish.
 
     Args:
         board: progress of the executor in this process, if there is one.
 
     Raises:
-        InvalidField: the address cannot be listened on, or must not be without `settings.insecure_host`.
+        InvalidField: the address cannot be listened on, or is public without `settings.insecure_host`.
     """
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="store"))
     states, tail = MemoryRepository(store.log, store.snapshots), LogTail(store.log)
@@ -138,7 +138,7 @@ async def serve(
     stop: asyncio.Event,
     up: Callable[[Listening], None],
 ) -> None:
-    """Serves until `stop` is set, with `executor` in a thread beside it; calls `up` once it listens."""
+    """Serves until `stop` is set, with `executor` in a thread of its own; calls `up` once the server listens."""
     async with serving(settings, store, models, board) as served:
         stop_executor = threading.Event()
         if executor is not None:
@@ -148,14 +148,12 @@ async def serve(
         await stop.wait()
         stop_executor.set()
     if executor is not None:
-        await asyncio.to_thread(thread.join, settings.stop_seconds)  # what it leaves undone is owed after a restart
+        await asyncio.to_thread(thread.join, settings.stop_seconds)  # unfinished work is owed again after a restart
 
 
 def _listen(server: aio.Server, settings: Settings) -> int:
     if check_host(settings.host, settings.insecure_host):
-        log.warning(
-            "server.insecure", address=settings.address, why="other machines reach it; there is no authentication"
-        )
+        log.warning("server.insecure", address=settings.address, why="other machines reach it without authentication")
     try:
         port = server.add_insecure_port(settings.address)
     except RuntimeError:
@@ -171,8 +169,8 @@ def _options(settings: Settings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        ("grpc.so_reuseport", 0),  # two servers on one port would share its calls, and their memories would not fit
-        ("grpc.keepalive_time_ms", 30_000),  # finds out that a watcher is gone
+        ("grpc.so_reuseport", 0),  # because two servers on one port would share its calls
+        ("grpc.keepalive_time_ms", 30_000),  # detects that a watcher is gone
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ]

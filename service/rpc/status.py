@@ -1,8 +1,7 @@
-"""Errors on the wire: one table from what can go wrong to gRPC status codes, and the details that go with each.
+"""Maps errors to gRPC status codes and their details.
 
-Every error carries google.rpc.ErrorInfo; an invalid field carries google.rpc.BadRequest as well, and a store that is
-out of reach carries google.rpc.RetryInfo. What is not in `core.errors` is a bug: its caller learns a correlation id and
-nothing else, the log learns everything.
+Every error carries google.rpc.ErrorInfo, an invalid field google.rpc.BadRequest as well, and an unreachable store
+google.rpc.RetryInfo. An error outside `core.errors` is a bug: the client gets a correlation id, the log the traceback.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from store.database.reach import why_out_of_reach
 
 DOMAIN = "hypnogram"
 DETAILS_KEY = "grpc-status-details-bin"
-RETRY_SECONDS = 1  # after which a call that found the store out of reach may try again
+RETRY_SECONDS = 1  # before a call that found the store unreachable should be repeated
 
 log = structlog.get_logger()
 
@@ -29,7 +28,8 @@ class OperationUnknown(base.Refused):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"there is no operation {name!r}; operations end with the server's process, start another", operation=name
+            f"operation {name!r} does not exist; operations end with the server's process, start another",
+            operation=name,
         )
 
 
@@ -44,7 +44,7 @@ class ShuttingDown(HypnogramError):
     reason = "SHUTTING_DOWN"
 
     def __init__(self) -> None:
-        super().__init__("the server is stopping; resume where you were against the next one")
+        super().__init__("the server is stopping; resume on the next one")
 
 
 class StoreUnavailable(HypnogramError):
@@ -106,10 +106,10 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
 
 
 def status_of(error: HypnogramError) -> status_pb2.Status:
-    """The status that `error` is on the wire.
+    """Returns the status of `error`.
 
     Raises:
-        KeyError: its class has no code, which a test rules out.
+        KeyError: the class of `error` has no code, which a test rules out.
     """
     code = CODES[type(error)]
     details: list[Any] = [_packed(_info(error.reason, error.metadata))]
@@ -121,7 +121,7 @@ def status_of(error: HypnogramError) -> status_pb2.Status:
 
 
 def status_of_failure(error: Exception, correlation: str) -> tuple[status_pb2.Status, str]:
-    """The status of what is not in `core.errors`, and its reason: UNAVAILABLE where it passes, INTERNAL for a bug."""
+    """Returns status and reason of an error outside `core.errors`: UNAVAILABLE if transient, INTERNAL for a bug."""
     if (why := why_out_of_reach(error)) is not None:
         log.warning("store.out_of_reach", correlation=correlation, why=why)
         return status_of(StoreUnavailable()), StoreUnavailable.reason
@@ -129,7 +129,7 @@ def status_of_failure(error: Exception, correlation: str) -> tuple[status_pb2.St
 
 
 def _status_of_bug(error: Exception, correlation: str) -> status_pb2.Status:
-    """INTERNAL with the id under which `error` stands in the log, and nothing of `error` itself."""
+    """Returns INTERNAL with the correlation id of `error` in the log, and nothing of `error` itself."""
     log.error("call.failed", correlation=correlation, exc_info=error)
     return status_pb2.Status(
         code=grpc.StatusCode.INTERNAL.value[0],

@@ -1,4 +1,4 @@
-"""Where a fact is: which bytes of which artifacts are its own."""
+"""Locates the columns of a fact: which bytes of which artifacts are its own."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from store.sealing.keyring import Keyring
 def columns(
     links: Sequence[Link], fact: FactId, state: FactState, artifacts: Artifacts, keyring: Keyring
 ) -> list[facts_pb2.Columns]:
-    """The fact's columns in every edit of its lineage, oldest first. Blocking; reads their artifacts.
+    """Returns the fact's columns in every edit of its lineage, oldest first. Blocking; reads the artifacts.
 
-    Those of an artifact that is missing cannot be read, and that is what is said of them.
+    Columns in a missing artifact are returned as not readable.
 
     Raises:
         ArtifactCorrupt, Damaged: an artifact is not as it was written.
     """
-    found: list[facts_pb2.Columns] = []
+    blocks: list[facts_pb2.Columns] = []
     for edit in (link.recorded.event for link in links):
         if not isinstance(edit, EditComputed):
             continue
         try:
-            sealed = {(one.fact, one.first): one for one in extents(artifacts.get(edit.delta))}
-            there = True
+            sealed = {(extent.fact, extent.first): extent for extent in extents(artifacts.get(edit.delta))}
+            present = True
         except ArtifactMissing:
-            sealed, there = {}, False
-        for own in edit.columns:
-            if own.fact != fact or not own.count:
+            sealed, present = {}, False
+        for block in edit.columns:
+            if block.fact != fact or not block.count:
                 continue
-            extent = sealed.get((fact, own.first))
+            extent = sealed.get((fact, block.first))
             scale = state.scale if edit.edit in state.edits else 0.0
-            found.append(
+            blocks.append(
                 facts_pb2.Columns(
                     artifact=edit.delta,
                     edit=edit.edit,
-                    first=own.first,
-                    count=own.count,
+                    first=block.first,
+                    count=block.count,
                     in_force=scale > 0,
                     scale=scale,
                     offset=extent.offset if extent else 0,
                     length=extent.length if extent else 0,
-                    readable=there and (extent is None or keyring.key(fact) is not None),
+                    readable=present and (extent is None or keyring.key(fact) is not None),
                 )
             )
-    return found
+    return blocks

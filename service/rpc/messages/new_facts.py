@@ -1,4 +1,4 @@
-"""From what clients tell, as messages of `hypnogram.v1`, to facts in one form of spelling, and digests of it all."""
+"""Parses facts that clients add into `core` values in one spelling, and digests of requests."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from service.rpc.messages import requests
 
 
 def request_digest(facts: Sequence[facts_pb2.NewFact]) -> Digest:
-    """SHA-256 of the canonical JSON of what the client stated."""
-    return _digest([_stated(one) for one in facts])
+    """Returns the SHA-256 of the canonical JSON of an AddFacts request."""
+    return _digest([_stated(fact) for fact in facts])
 
 
 def supersede_digest(request: facts_pb2.SupersedeFactRequest) -> Digest:
-    """The same of what shall stand in a fact's place."""
+    """Returns the digest of a SupersedeFact request."""
     new = facts_pb2.NewFact(object=request.object, source=request.source)
     if request.HasField("wordings"):
         new.wordings.CopyFrom(request.wordings)
@@ -33,17 +33,17 @@ def supersede_digest(request: facts_pb2.SupersedeFactRequest) -> Digest:
 
 
 def retract_digest(request: facts_pb2.RetractFactRequest) -> Digest:
-    """The same of what shall be taken back, and how."""
+    """Returns the digest of a RetractFact request."""
     return _digest(["retract", request.fact, request.reason, request.erase])
 
 
 def retry_digest(request: facts_pb2.RetryFactRequest) -> Digest:
-    """The same of what shall be tried again."""
+    """Returns the digest of a RetryFact request."""
     return _digest(["retry", request.fact, request.all])
 
 
 def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, phrasebook: Phrasebook, id_: str) -> NewFact:
-    """The fact that shall stand in the place of `old`, in the client's words or in those of `old`."""
+    """Returns the successor of `old`, with the client's wordings or, without any, those of `old`."""
     object_ = tidy(request.object)
     if request.HasField("wordings"):
         wordings = _given(request.wordings)
@@ -58,21 +58,22 @@ def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, phrasebook: Ph
 def told_facts(
     facts: Sequence[facts_pb2.NewFact], phrasebook: Phrasebook, next_id: Callable[[], str]
 ) -> tuple[NewFact, ...]:
-    """What the client told, in the client's words or in the memory's own."""
+    """Returns the facts of a request, with the client's wordings or, without any, made from `phrasebook`."""
     if len(facts) > MAX_BATCH:
         raise InvalidField("facts", f"has {len(facts)} facts, at most {MAX_BATCH} are allowed; send several requests")
     return tuple(
-        NewFact(fact=_told(one, phrasebook, next_id()), source=_source(one.source, f"facts[{index}].source"))
-        for index, one in enumerate(facts)
+        NewFact(fact=_told(fact, phrasebook, next_id()), source=_source(fact.source, f"facts[{index}].source"))
+        for index, fact in enumerate(facts)
     )
 
 
 def _told(new: facts_pb2.NewFact, phrasebook: Phrasebook, id_: str) -> Fact:
     subject, relation, object_ = tidy(new.subject), tidy(new.relation), tidy(new.object)
-    own = None if new.HasField("wordings") else generated_wordings(subject, relation, object_, phrasebook)
-    return Fact(
-        id=FactId(id_), subject=subject, relation=relation, object=object_, wordings=own or _given(new.wordings)
-    )
+    if new.HasField("wordings"):
+        wordings = _given(new.wordings)
+    else:
+        wordings = generated_wordings(subject, relation, object_, phrasebook)
+    return Fact(id=FactId(id_), subject=subject, relation=relation, object=object_, wordings=wordings)
 
 
 def _stated(new: facts_pb2.NewFact) -> dict[str, Any]:
@@ -90,7 +91,6 @@ def _digest(values: list[Any]) -> Digest:
 
 
 def _given(message: facts_pb2.Wordings) -> Wordings:
-    """The client's own wordings."""
     return Wordings(
         statements=tuple(map(tidy, message.statements)),
         questions=tuple(map(tidy, message.questions)),

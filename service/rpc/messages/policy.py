@@ -1,4 +1,4 @@
-"""How memories sleep, between messages of `hypnogram.v1` and the values of `core.policy`."""
+"""Converts sleep policies between messages of `hypnogram.v1` and values of `core.policy`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.policy import SleepPolicy, Training
 
 
 def given(message: memories_pb2.SleepPolicy) -> dict[str, Any]:
-    """What a client set, by name; values of its training in a mapping of their own."""
+    """Returns the fields that a client set, by name; those of `training` in a mapping of their own."""
     values: dict[str, Any] = {descriptor.name: value for descriptor, value in message.ListFields()}
     if "scales" in values:
         values["scales"] = tuple(message.scales)
@@ -21,11 +21,11 @@ def given(message: memories_pb2.SleepPolicy) -> dict[str, Any]:
 
 
 def policy_message(policy: SleepPolicy) -> memories_pb2.SleepPolicy:
-    """Every value of `policy`."""
+    """Returns a message with every field of `policy`."""
     message = memories_pb2.SleepPolicy(scales=policy.scales)
-    for one in fields(SleepPolicy):
-        if one.name not in ("scales", "training"):
-            setattr(message, one.name, getattr(policy, one.name))
-    for one in fields(Training):
-        setattr(message.training, one.name, getattr(policy.training, one.name))
+    for field in fields(SleepPolicy):
+        if field.name not in ("scales", "training"):
+            setattr(message, field.name, getattr(policy, field.name))
+    for field in fields(Training):
+        setattr(message.training, field.name, getattr(policy.training, field.name))
     return message

@@ -1,6 +1,6 @@
-"""From messages of `hypnogram.v1` to the words of `core`, each field checked; what is wrong is named by its path.
+"""Parses and validates fields of requests; an InvalidField names the wrong field by its path.
 
-Rules that need a memory's state are `core.decide`'s. What is here needs the request alone.
+Here are the checks that need the request alone; `core.decide` has those that need a memory's state.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def fact_id(value: str) -> FactId:
 
 
 def fact_or_all(request: facts_pb2.RetryFactRequest) -> FactId | None:
-    """The fact that is named; None where all are meant."""
+    """Returns the fact that is named; None for all."""
     if request.all:
         if request.fact:
             raise InvalidField("fact", "is given together with `all`; give one of the two")
@@ -66,12 +66,12 @@ def fact_or_all(request: facts_pb2.RetryFactRequest) -> FactId | None:
 
 
 def sleep_id(value: str) -> SleepId:
-    """The id of a sleep; empty where it was left out."""
+    """Returns the id of a sleep; empty where it was left out."""
     return SleepId(text(value, "sleep"))
 
 
 def text(value: str, field: str, limit: int = MAX_TEXT) -> str:
-    """Text that may be empty and may have line breaks, but no NUL."""
+    """Returns text, which may be empty and have line breaks, but no NUL."""
     if len(value) > limit:
         raise InvalidField(field, f"has {len(value)} characters, at most {limit} are allowed")
     if "\0" in value:
@@ -80,12 +80,12 @@ def text(value: str, field: str, limit: int = MAX_TEXT) -> str:
 
 
 def search(value: str) -> tuple[str, ...]:
-    """The words to look for, in the form in which they are compared."""
+    """Returns the words to search for, in the form in which words are compared."""
     words = (word.strip(".!?,;:()\"'") for word in same_words(text(value, "search")).split())
-    found = tuple(word for word in words if word)
-    if value and not found:
+    compared = tuple(word for word in words if word)
+    if value and not compared:
         raise InvalidField("search", "holds no word; leave it out to list all facts")
-    return found
+    return compared
 
 
 def version(value: int, field: str) -> int:
@@ -95,12 +95,12 @@ def version(value: int, field: str) -> int:
 
 
 def optional_version(request: Any, field: str) -> int | None:
-    """The version in an optional field of `request`, None when it was left out."""
+    """Returns the version in an optional field of `request`; None where it was left out."""
     return version(getattr(request, field), field) if request.HasField(field) else None
 
 
 def as_of(request: Any) -> tuple[int | None, int | None]:
-    """The `at_version` and `min_version` of a read."""
+    """Returns the `at_version` and `min_version` of a read."""
     at_version, min_version = optional_version(request, "at_version"), optional_version(request, "min_version")
     if at_version is not None and min_version is not None:
         raise InvalidField("min_version", "stands beside at_version; give one of the two")
@@ -121,26 +121,26 @@ def max_tokens(value: int) -> int:
 
 def status(value: facts_pb2.Status.ValueType) -> Status | None:
     if value not in STATUSES:
-        raise InvalidField("status", f"{value} is none of the statuses")
+        raise InvalidField("status", f"{value} is not a valid status")
     return STATUSES[value]
 
 
 def wait(value: facts_pb2.Wait.ValueType, end: facts_pb2.Wait.ValueType) -> bool:
-    """Whether to wait for `end`, the only thing that this call can wait for."""
+    """Returns whether to wait for `end`, the only end that this call can wait for."""
     if value not in (facts_pb2.WAIT_UNSPECIFIED, facts_pb2.WAIT_NONE, end):
         name = facts_pb2.Wait.Name(value) if value in facts_pb2.Wait.values() else value
-        raise InvalidField("wait", f"{name} is nothing to wait for here; give WAIT_NONE or {facts_pb2.Wait.Name(end)}")
+        raise InvalidField("wait", f"{name} does not apply to this call; give WAIT_NONE or {facts_pb2.Wait.Name(end)}")
     return value == end
 
 
 def request_id(value: str) -> str:
     if not value.isprintable():
-        raise InvalidField("request_id", "has line breaks or control characters; use a UUID, say")
+        raise InvalidField("request_id", "has line breaks or control characters; use a UUID, for example")
     return value
 
 
 def seed(request: Any) -> int | None:
-    """The seed that was given, None when it was left out."""
+    """Returns the seed; None where it was left out."""
     if not request.HasField("seed"):
         return None
     if not 0 <= request.seed <= MAX_SEED:
@@ -149,47 +149,49 @@ def seed(request: Any) -> int | None:
 
 
 def sleep_request_id(value: str) -> str:
-    """The id of a request to sleep; `core.decide.idempotency` checks that of others."""
+    """Returns the id of a request to sleep, checked here because `core.decide` checks only other requests'."""
     check_request_id(value)
     return request_id(value)
 
 
 def capacity(request: memories_pb2.CreateMemoryRequest) -> float | None:
-    """The capacity that was given, None when it was left out."""
+    """Returns the capacity; None where it was left out."""
     return checked_capacity(request.capacity) if request.HasField("capacity") else None
 
 
 def base_model(message: memories_pb2.BaseModel) -> None:
-    """Checks a base model as far as its words go."""
+    """Checks the fields of a base model, but not whether it exists."""
     text(message.name, "base.name")
     text(message.revision, "base.revision")
     if message.digest:
-        raise InvalidField("base.digest", "is measured, never given; leave it out")
+        raise InvalidField("base.digest", "is output only; leave it out")
     if message.dtype not in DTYPES:
-        raise InvalidField("base.dtype", f"{message.dtype!r} is none of {', '.join(DTYPES[1:])}")
+        raise InvalidField("base.dtype", f"{message.dtype!r} is not one of {', '.join(DTYPES[1:])}")
     if message.quantization not in QUANTIZATIONS:
-        raise InvalidField("base.quantization", f"{message.quantization!r} is none of {', '.join(QUANTIZATIONS[1:])}")
+        raise InvalidField(
+            "base.quantization", f"{message.quantization!r} is not one of {', '.join(QUANTIZATIONS[1:])}"
+        )
 
 
 def hyperparameters(message: memories_pb2.Hyperparameters) -> dict[str, float | int | bool]:
-    """Those that were given, by name."""
+    """Returns the hyperparameters that were given, by name."""
     given = {descriptor.name: value for descriptor, value in message.ListFields()}
     changed_hyperparameters(DEFAULTS, given)
     return given
 
 
 def conversation(messages: Sequence[chat_pb2.Message]) -> list[dict[str, str]]:
-    """A conversation as chat templates take it."""
+    """Returns a conversation in the form that chat templates take."""
     if not messages:
-        raise InvalidField("messages", "is empty; send at least what the user says")
+        raise InvalidField("messages", "is empty; send at least one message of the user")
     if len(messages) > MAX_MESSAGES:
         raise InvalidField("messages", f"has {len(messages)} messages, at most {MAX_MESSAGES} are allowed")
     for index, message in enumerate(messages):
         if message.role not in ROLES:
-            raise InvalidField(f"messages[{index}].role", f"{message.role!r} is none of {', '.join(ROLES)}")
+            raise InvalidField(f"messages[{index}].role", f"{message.role!r} is not one of {', '.join(ROLES)}")
         _spoken(message.content, f"messages[{index}].content")
     if messages[-1].role != "user":
-        raise InvalidField(f"messages[{len(messages) - 1}].role", "is not user: the user has the last word")
+        raise InvalidField(f"messages[{len(messages) - 1}].role", "is not user: the last message has to be the user's")
     return [{"role": message.role, "content": composed(message.content)} for message in messages]
 
 
@@ -199,15 +201,15 @@ def prompt(value: str) -> str:
 
 def _spoken(value: str, field: str) -> str:
     if not value.strip():
-        raise InvalidField(field, "is empty: it holds no word")
+        raise InvalidField(field, "is empty")
     return text(value, field, MAX_PROMPT)
 
 
 def moment(request: Any, field: str = "") -> Moment:
-    """The `oneof at` of a request; None where it was left out.
+    """Returns the moment in `oneof at` of a request; None where it was left out.
 
     Args:
-        field: path of the message that holds it, for errors.
+        field: path of the message that holds the `oneof`, for errors.
     """
     which = request.WhichOneof("at")
     path = f"{field}.{which}" if field else f"{which}"
@@ -219,5 +221,5 @@ def moment(request: Any, field: str = "") -> Moment:
         try:
             return request.time.ToDatetime(tzinfo=UTC)  # type: ignore[no-any-return]
         except (ValueError, OverflowError):
-            raise InvalidField(path, "is out of range: it must be of the years 1 to 9999") from None
+            raise InvalidField(path, "is out of range: it must be in the years 1 to 9999") from None
     return None

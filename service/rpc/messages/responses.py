@@ -1,4 +1,4 @@
-"""From the words of `core` to the messages of `hypnogram.v1`. Nothing is decided here."""
+"""Renders `core` values as messages of `hypnogram.v1`; nothing is decided here."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WITHDRAWALS = {
 
 
 def timestamp(text: str) -> Timestamp:
-    """`text` is ISO 8601, as in `Recorded.recorded_at`."""
+    """Converts ISO 8601 text, as in `Recorded.recorded_at`."""
     stamp = Timestamp()
     stamp.FromJsonString(text)
     return stamp
@@ -74,7 +74,7 @@ def event_message(recorded: Recorded) -> history_pb2.Event:
 
 
 def link_message(link: Link, fact: FactId) -> facts_pb2.LineageEntry:
-    """`link` in the life of `fact`."""
+    """Returns `link` as an entry in the lineage of `fact`."""
     return facts_pb2.LineageEntry(
         event=event_message(_share(link.recorded, fact)),
         caused_by=link.caused_by,
@@ -85,29 +85,29 @@ def link_message(link: Link, fact: FactId) -> facts_pb2.LineageEntry:
 
 
 def _share(recorded: Recorded, fact: FactId) -> Recorded:
-    """`recorded` with no other fact in its lists: those of all nights fill a message that nobody could receive."""
+    """Cuts the lists of `recorded` to `fact`, because whole lists of every sleep would exceed the size of a message."""
     event = recorded.event
 
-    def own(facts: tuple[FactId, ...]) -> tuple[FactId, ...]:
-        return tuple(one for one in facts if one == fact)
+    def only(facts: tuple[FactId, ...]) -> tuple[FactId, ...]:
+        return (fact,) if fact in facts else ()
 
     match event:
         case EditComputed():
-            event = replace(event, columns=tuple(one for one in event.columns if one.fact == fact))
+            event = replace(event, columns=tuple(columns for columns in event.columns if columns.fact == fact))
         case AdapterTrained():
-            event = replace(event, facts=own(event.facts), rehearsed=own(event.rehearsed))
+            event = replace(event, facts=only(event.facts), rehearsed=only(event.rehearsed))
         case FactsRepeated():
-            event = replace(event, facts=own(event.facts))
+            event = replace(event, facts=only(event.facts))
         case FactsRescaled():
-            event = replace(event, scales=tuple(one for one in event.scales if one.fact == fact))
+            event = replace(event, scales=tuple(new for new in event.scales if new.fact == fact))
         case SleepCompleted():
             event = replace(
                 event,
-                advanced=own(event.advanced),
-                retreated=own(event.retreated),
-                refreshed=own(event.refreshed),
-                dissolved=own(event.dissolved),
-                degraded=own(event.degraded),
+                advanced=only(event.advanced),
+                retreated=only(event.retreated),
+                refreshed=only(event.refreshed),
+                dissolved=only(event.dissolved),
+                degraded=only(event.degraded),
             )
         case _:
             return recorded
@@ -144,14 +144,14 @@ def fact_message(memory: Memory, id_: FactId) -> facts_pb2.Fact:
 def added_message(
     memory: Memory, fact: FactId, *, added: bool, may_contradict: Iterable[FactId]
 ) -> facts_pb2.AddedFact:
-    there = memory.facts[fact].fact
+    known = memory.facts[fact].fact
     book = memory.created.phrasebook if memory.created else {}
-    plain = generated_wordings(there.subject, there.relation, there.object, {})
+    plain = generated_wordings(known.subject, known.relation, known.object, {})
     return facts_pb2.AddedFact(
         fact=fact_message(memory, fact),
         added=added,
-        may_contradict=[fact_message(memory, other) for other in may_contradict],
-        plain=bool(book) and there.wordings == plain,
+        may_contradict=[fact_message(memory, similar) for similar in may_contradict],
+        plain=bool(book) and known.wordings == plain,
     )
 
 
@@ -221,7 +221,7 @@ def checkpoint_message(checkpoint: Checkpoint) -> history_pb2.Checkpoint:
 
 
 def pressure_message(memory: Memory) -> memories_pb2.Pressure:
-    """How much `memory` needs sleep."""
+    """Returns the pressure of `memory`, whole and in parts."""
     needs = pressure(memory)
     return memories_pb2.Pressure(
         crowding=needs.crowding,
@@ -233,23 +233,23 @@ def pressure_message(memory: Memory) -> memories_pb2.Pressure:
 
 
 def step_at(memory: Memory) -> str:
-    """The step of the sleep in progress; empty while `memory` is awake."""
+    """Returns the step of the sleep in progress; empty while `memory` is awake."""
     work = next_work(memory)
     return work.name if isinstance(work, SleepStep) else ""
 
 
 def _counts(memory: Memory) -> memories_pb2.FactCounts:
-    of = Counter(state.status for state in memory.facts.values())
+    count = Counter(state.status for state in memory.facts.values())
     stages = Counter(state.stage for state in memory.facts.values() if state.in_weights)
     last = max(stages, default=0)
     if memory.created is not None:
         last = max(last, memory.created.sleep.dissolved)
     return memories_pb2.FactCounts(
-        pending=of[Status.PENDING],
-        injected=of[Status.INJECTED],
-        parked=of[Status.PARKED],
-        dissolved=of[Status.DISSOLVED],
-        withdrawn=of[Status.WITHDRAWN],
+        pending=count[Status.PENDING],
+        injected=count[Status.INJECTED],
+        parked=count[Status.PARKED],
+        dissolved=count[Status.DISSOLVED],
+        withdrawn=count[Status.WITHDRAWN],
         stages=[stages[stage] for stage in range(last + 1)],
     )
 
@@ -283,6 +283,6 @@ def _base_message(base: BaseModel) -> memories_pb2.BaseModel:
 
 def _hyperparameters_message(values: Hyperparameters) -> memories_pb2.Hyperparameters:
     message = memories_pb2.Hyperparameters()
-    for one in fields(values):
-        setattr(message, one.name, getattr(values, one.name))
+    for field in fields(values):
+        setattr(message, field.name, getattr(values, field.name))
     return message

@@ -31,7 +31,7 @@ def test_a_host_that_this_machine_alone_reaches_needs_no_leave(host: str) -> Non
 
 
 def test_a_server_does_not_start_on_every_address_by_an_oversight(settings: Settings) -> None:
-    with pytest.raises(InvalidField, match="no authentication"), run_server(_everywhere(settings, insecure=False)):
+    with pytest.raises(InvalidField, match="without authentication"), run_server(_everywhere(settings, insecure=False)):
         pass
 
 
@@ -42,7 +42,7 @@ def test_a_server_warns_where_it_was_allowed(settings: Settings, capsys: pytest.
 
     warnings = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"server.insecure"' in line]
     assert [line["address"] for line in warnings] == ["0.0.0.0:0"]
-    assert "no authentication" in warnings[0]["why"]
+    assert "without authentication" in warnings[0]["why"]
 
 
 def _everywhere(settings: Settings, insecure: bool) -> Settings:
