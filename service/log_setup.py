@@ -1,6 +1,6 @@
-"""Logging: structlog events named noun.verb, with the call they belong to; JSON wherever nobody sits in front of it.
+"""Sets up logging: structlog events named noun.verb, each with its call; text on a terminal, JSON elsewhere.
 
-A log that cannot be written, because whoever read it has gone or its disk is full, costs its lines and nothing else.
+A log that cannot be written, because its reader has gone or its disk is full, loses lines but stops no work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ UNWRITABLE = (OSError, ValueError)  # a broken pipe, a full disk; a stream that 
 
 
 def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> None:
-    """Sets up structlog for this process; values are those of the settings of the same names."""
+    """Sets up structlog for this process; the arguments are the settings of the same names."""
     stream = stream or sys.stderr
     text = log_format == "text" or (log_format == "auto" and stream.isatty())
     shared: list[Any] = [
@@ -38,7 +38,7 @@ def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> 
 
 
 class _Forgiving:
-    """Writes to `stream` as far as that can be written."""
+    """Writes to `stream` and drops what cannot be written."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -1,6 +1,6 @@
-"""Everything that can be set, in one typed object: `HYPNOGRAM_<NAME>` in the environment, or flags of the CLI.
+"""All settings in one typed object, read from `HYPNOGRAM_<NAME>` in the environment or from flags of the CLI.
 
-`docs/settings.md` lists every field; a test keeps the two together.
+`docs/settings.md` lists every field; a test compares the two.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-DEVICES = r"^(cpu|cuda|mps|xpu|npu|hpu|mtia)(:(0|[1-9][0-9]*))?$"  # torch says whether it is there
+DEVICES = r"^(cpu|cuda|mps|xpu|npu|hpu|mtia)(:(0|[1-9][0-9]*))?$"  # torch decides whether the device exists
 DORMOUSE = Path(__file__).resolve().parent.parent / "models" / "dormouse" / "weights"
 
 
 def data_home() -> Path:
-    """Where this user's data belongs (XDG base directories)."""
+    """Returns the folder of this user's data (XDG base directories)."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "hypnogram"
 
 
 def cache_home() -> Path:
-    """Where this user's caches belong: what is lost there costs time, nothing else."""
+    """Returns the folder of this user's caches, whose loss costs only time."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hypnogram"
 
 
@@ -31,13 +31,13 @@ def default_database() -> str:
 
 
 class Settings(BaseSettings):
-    """Read once, at the start of a process; passed to whoever needs it, and never read from the environment again."""
+    """Settings of a process, read from the environment once at its start and passed on from there."""
 
     model_config = SettingsConfigDict(
         env_prefix="HYPNOGRAM_", frozen=True, extra="forbid", protected_namespaces=(), env_ignore_empty=True
     )
 
-    # where things are
+    # storage
     database_url: str = Field(
         default_factory=default_database, description="The event log: sqlite:///path or postgresql+psycopg://..."
     )
@@ -49,25 +49,26 @@ class Settings(BaseSettings):
     )
     model_path: str = Field(default=str(DORMOUSE), description="Base model of a memory created without naming one.")
     ordinary_text: Path | None = Field(
-        default=None, description="Text whose keys edits leave alone; by default ordinary.jsonl beside the model."
+        default=None,
+        description="Reference text whose keys edits preserve; by default ordinary.jsonl beside the model.",
     )
 
-    # how the server is reached
+    # the address of the server
     host: str = Field(default="127.0.0.1", description="Address to listen on, and to call.")
     port: int = Field(default=50051, ge=0, le=65535, description="Port to listen on, and to call; 0 picks a free one.")
 
     insecure_host: bool = Field(
         default=False,
-        description="Whether a server may listen where other machines reach it, though it asks nobody who they are.",
+        description="Whether a server may listen where other machines reach it, although without authentication.",
     )
     server_seconds: float = Field(
         default=60.0,
         ge=0,
         le=3600,
-        description="Seconds that commands wait for a server to start; 0 is not at all.",
+        description="Seconds that commands wait for a server to start; 0 does not wait.",
     )
 
-    memory: str = Field(default="demo", description="Memory the command line speaks of unless told otherwise.")
+    memory: str = Field(default="demo", description="Default memory of the command line.")
 
     # who computes, and on what
     executor: bool = Field(default=True, description="Whether the server writes facts itself, in a thread.")
@@ -106,11 +107,9 @@ class Settings(BaseSettings):
         default=4,
         ge=1,
         le=1024,
-        description="Answers generated at the same time, of now and of the past each; others queue.",
+        description="Answers generated at the same time, for the newest and for past versions each; others queue.",
     )
-    past_bytes: int = Field(
-        default=1024**3, ge=0, description="Room for weights of past versions, in bytes, kept for the next question."
-    )
+    past_bytes: int = Field(default=1024**3, ge=0, description="Cache for weights of past versions, in bytes.")
     max_operations: int = Field(
         default=2, ge=1, le=64, description="Replays and verifications running at the same time."
     )
@@ -119,11 +118,13 @@ class Settings(BaseSettings):
     )
     stop_seconds: float = Field(default=10.0, ge=0, le=600, description="How long a stopping server lets calls finish.")
 
-    # what it says
+    # logging
     log_format: Literal["auto", "json", "text"] = Field(
         default="auto", description="auto: text on a terminal, JSON elsewhere."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Lowest level that is logged."
+    )
 
     @property
     def address(self) -> str:

@@ -1,4 +1,4 @@
-"""The demo's nights: three sleeps, after each of which every fact, some strangers and known people are asked again."""
+"""The demo's nights: three sleeps, and after each the questions about facts, strangers and known people again."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def sleep_three_nights(
     strangers: Sequence[Person],
     neighbours: Sequence[tuple[str, str]],
 ) -> None:
-    """Prints a row a night: where facts are, how many are right in chat, known people unchanged, strangers unknown."""
+    """Prints one row for each night: stages, facts right in chat, known people unchanged, strangers still unknown."""
     facts = list(client.facts(memory))
 
     def row(night: str, seconds: str) -> None:
-        """Asks everybody again; printed as it comes."""
+        """Asks all questions again and prints a row."""
         with meanwhile(console, "asking about all facts again"):
             cells = _row(client, memory, ask, facts, strangers, neighbours)
         _print(console, (night, *cells, seconds))
@@ -44,11 +44,11 @@ def sleep_three_nights(
         began = time.monotonic()
         with meanwhile(console, f"night {night}") as now:
 
-            def told(news: sleep_pb2.WatchSleepResponse, night: int = night, now: Callable[[str], None] = now) -> None:
+            def show(news: sleep_pb2.WatchSleepResponse, night: int = night, now: Callable[[str], None] = now) -> None:
                 if news.HasField("step") or news.HasField("progress"):
                     now(f"night {night}: {_step(news)}")
 
-            report = client.sleep(memory, seed=night, news=told)
+            report = client.sleep(memory, seed=night, news=show)
         row(str(night), f"{time.monotonic() - began:.0f}")
         remarks += [f"  night {night}: {report.remark or report.reason}"] if report.remark or report.reason else []
     for remark in remarks:

@@ -1,7 +1,7 @@
-"""`hypnogram demo`: one memory's life, seen by a client. Told, asked, killed, rebuilt; nothing is staged.
+"""`hypnogram demo`: one memory seen by a client, from its first fact to a rebuild of its weights.
 
-The parent process speaks gRPC and nothing else: what it prints came over the wire from a server it started, or, for the
-rebuild, from a third process that was given the database and the artifacts alone.
+The parent process is a gRPC client: all that it prints comes from a server that it started or, for the rebuild, from a
+third process that gets the database and the artifacts alone.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from service.demo.nights import sleep_three_nights
 from service.demo.waits import meanwhile
 
 MEMORY = "demo"
-SEED = 20  # of the people nobody has seen
+SEED = 20  # of people whom dormouse has not seen
 START_SECONDS = 120.0
 
 console = Console(highlight=False)
 
 
 def run() -> None:
-    """The whole story, in a temporary folder that is gone afterwards."""
+    """Runs the whole demo in a temporary folder."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hypnogram-demo-") as folder:
         environment = _environment(Path(folder))
@@ -66,9 +66,9 @@ def run() -> None:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("HYPNOGRAM_")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HYPNOGRAM_")}
     return {
-        **own,
+        **inherited,
         "HYPNOGRAM_DATABASE_URL": f"sqlite:///{folder / 'log.db'}",
         "HYPNOGRAM_ARTIFACT_FOLDER": str(folder / "artifacts"),
         "HYPNOGRAM_SNAPSHOT_FOLDER": str(folder / "snapshots"),
@@ -79,7 +79,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def _server(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server in a process of its own, and the address it prints."""
+    """Starts a server in a process of its own; yields the process and the address."""
     command = [sys.executable, "-m", "service.cli.main", "serve"]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
@@ -90,7 +90,7 @@ def _server(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str]
             raise SystemExit("hypnogram: the server did not start; run `hypnogram serve` to see why")
         yield server, line.removeprefix("listening on ").strip()
     except BaseException:
-        server.kill()  # its folder goes with it, so that nothing has to end well
+        server.kill()  # without a clean end, because its folder is deleted as well
         raise
     finally:
         if server.poll() is None:
@@ -110,7 +110,7 @@ def _birth(client: Client) -> None:
 
 
 def _before(client: Client, people: Sequence[Person]) -> None:
-    _title("Nobody has told it anything about these people")
+    _title("It has no fact about these people yet")
     for person in people:
         relation = BY_NAME[next(iter(person.profile))]
         _say(client, relation.trained_questions[0].format(s=person.name))
@@ -120,7 +120,7 @@ def _tell(client: Client, people: Sequence[Person]) -> None:
     facts = [
         new_fact(person.name, relation, object_) for person in people for relation, object_ in person.profile.items()
     ]
-    _title(f"Tell it {len(facts)} facts about {len(people)} of them")
+    _title(f"Add {len(facts)} facts about {len(people)} of them")
     began = time.monotonic()
     with meanwhile(console, "writing them into the weights"):
         client.add_facts(MEMORY, facts, wait=True)
@@ -132,7 +132,7 @@ def _tell(client: Client, people: Sequence[Person]) -> None:
 
 def _after(client: Client, people: Sequence[Person], neighbours: Sequence[tuple[str, str]]) -> None:
     _title("Ask again: raw, in chat, and in words never used for writing")
-    table = Table("told", "raw", "chat", "paraphrase", box=None, padding=(0, 2, 0, 2))
+    table = Table("fact", "raw", "chat", "paraphrase", box=None, padding=(0, 2, 0, 2))
     right, asked = [0, 0, 0], 0
     facts = [(person, name) for person in people for name in person.profile]
     with meanwhile(console, "asking") as now:
@@ -152,7 +152,7 @@ def _after(client: Client, people: Sequence[Person], neighbours: Sequence[tuple[
     console.print(table)
     first = people[0]
     _say(client, BY_NAME[next(iter(first.profile))].trained_questions[-1].format(s=first.name))
-    _title("And everybody else?")
+    _title("Locality: answers about other people")
     with meanwhile(console, "asking about people it knew before"):
         same = sum(_chat(client, question) == before for question, before in neighbours)
     console.print(f"  people it knew before: {same} of {len(neighbours)} answers unchanged")
@@ -167,15 +167,15 @@ def _after(client: Client, people: Sequence[Person], neighbours: Sequence[tuple[
 
 
 def _killed(server: subprocess.Popen[str], address: str, people: Sequence[Person]) -> list[str]:
-    """Tells a second batch one by one and kills the server in the middle; the ids it had acknowledged."""
+    """Adds a second batch one by one and kills the server in the middle; returns the ids that it acknowledged."""
     facts = [
         new_fact(person.name, relation, object_) for person in people for relation, object_ in person.profile.items()
     ]
-    _title(f"Tell it {len(facts)} more, and kill -9 the server in the middle")
+    _title(f"Add {len(facts)} more, and kill -9 the server in the middle")
     acknowledged: list[str] = []
     enough = threading.Event()
 
-    def telling() -> None:
+    def add_all() -> None:
         with Client(address, actor="demo") as client:
             for fact in facts:
                 try:
@@ -187,13 +187,13 @@ def _killed(server: subprocess.Popen[str], address: str, people: Sequence[Person
                     enough.set()
                 time.sleep(0.02)
 
-    teller = threading.Thread(target=telling)
-    teller.start()
-    with meanwhile(console, "telling"):
+    adding = threading.Thread(target=add_all)
+    adding.start()
+    with meanwhile(console, "adding"):
         enough.wait(30)
         server.send_signal(signal.SIGKILL)
         server.wait()
-        teller.join()
+        adding.join()
     console.print(f"  killed after {len(acknowledged)} of {len(facts)} were acknowledged; starting it again")
     return acknowledged
 
@@ -215,19 +215,18 @@ def _rebuilt(client: Client, environment: dict[str, str]) -> None:
     with meanwhile(console, "replaying every event"):
         command = [sys.executable, "-m", "service.demo.story"]
         output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    found = json.loads(output.splitlines()[-1])
+    rebuilt = json.loads(output.splitlines()[-1])
     live = client.memory(MEMORY).memory.weights_digest
     console.print(f"  the server's weights  {live}")
-    console.print(f"  rebuilt from the log  {found['rebuilt']}")
-    verdict = "[green]equal, bit for bit[/]" if live == found["rebuilt"] else "[red]they differ[/]"
-    console.print(f"  {verdict}; {found['checked']} recorded digests met on the way")
-    drift = found["perplexity_after"] / found["perplexity_before"] - 1
-    before, after = found["perplexity_before"], found["perplexity_after"]
-    console.print(f"  perplexity of everyday text: {before:.3f} before, {after:.3f} after ({drift:+.2%})")
+    console.print(f"  rebuilt from the log  {rebuilt['rebuilt']}")
+    verdict = "[green]equal, bit for bit[/]" if live == rebuilt["rebuilt"] else "[red]they differ[/]"
+    console.print(f"  {verdict}; {rebuilt['checked']} recorded digests met on the way")
+    before, after = rebuilt["perplexity_before"], rebuilt["perplexity_after"]
+    console.print(f"  perplexity of everyday text: {before:.3f} before, {after:.3f} after ({after / before - 1:+.2%})")
 
 
 def rebuild() -> None:
-    """Runs in a process of its own: the weights from the log, and the perplexity of text before and after."""
+    """Prints digests of the weights rebuilt from the log, and perplexity before and after; a process of its own."""
     from random import Random
 
     from core.ids import MemoryId
@@ -250,13 +249,13 @@ def rebuild() -> None:
         texts = [filler.paragraph(Random(number)) for number in range(50)]
         before = perplexity(model, texts)
         model.install(build_verified(model, DeltaStore(store.artifacts, store.log.keyring), folded))
-        found = {
+        measured = {
             "rebuilt": report.rebuilt,
             "checked": report.edits_checked,
             "perplexity_before": before,
             "perplexity_after": perplexity(model, texts),
         }
-    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.write(json.dumps(measured) + "\n")
 
 
 def _lineage(client: Client) -> None:
@@ -267,7 +266,7 @@ def _lineage(client: Client) -> None:
 
 
 def _neighbours(client: Client) -> list[tuple[str, str]]:
-    """Questions about people dormouse knows, and what it answers before it is told anything."""
+    """Returns questions about people dormouse knows, with its answers before any fact is added."""
     people = [person for person in known_people() if neighbour(person)][:10]
     questions = [BY_NAME[next(iter(person.profile))].trained_questions[0].format(s=person.name) for person in people]
     with meanwhile(console, "asking about people it knows"):

@@ -1,4 +1,4 @@
-"""What the demo is at while nothing is to be seen: a spinner on a terminal, a line every few seconds in a file."""
+"""Shows what the demo is doing: a spinner on a terminal, a line every few seconds in a file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EVERY = 8.0  # seconds from line to line
 
 @contextmanager
 def meanwhile(console: Console, words: str) -> Iterator[Callable[[str], None]]:
-    """Says `words`, then what it is called with, until the block ends."""
+    """Shows `words`, then the words that the yielded function is called with, until the block ends."""
     if console.is_terminal:
         with console.status(words) as status:
             yield status.update

@@ -1,4 +1,4 @@
-"""A report to look at: a memory's life as one self-contained HTML file."""
+"""Draws the history of a memory as one self-contained HTML file."""
 
 from service.report.page import most_lived, report
 

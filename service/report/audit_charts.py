@@ -1,4 +1,4 @@
-"""What audits measured, and how full the memory is: one track above the other, over the versions of the hypnogram."""
+"""Draws the results of audits and the use of capacity as tracks over versions, one above the other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEIGHT, GAP = 54.0, 24.0  # of a track, and after it
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """The values `low` to `high` between the heights `bottom` and `top`."""
+    """Maps the values `low` to `high` to the heights `bottom` to `top`, in pixels."""
 
     low: float
     high: float
@@ -31,12 +31,12 @@ class _Scale:
 
 
 def audits(told: Story) -> str:
-    """Both forms of the figure of recall, untold, neighbours, strangers and perplexity."""
+    """Returns the figure of recall, untold, neighbours, strangers and perplexity in both forms."""
     drawn: list[tuple[str, str, list[tuple[Audit, float | None]]]] = [
-        ("recall", "healthy facts", [(one, one.recall) for one in told.audits]),
-        ("untold", "kept unknown", [(one, one.untold) for one in told.audits]),
-        ("neighbours", "unchanged", [(one, one.neighbours) for one in told.audits]),
-        ("strangers", "unchanged", [(one, one.strangers) for one in told.audits]),
+        ("recall", "healthy facts", [(audit, audit.recall) for audit in told.audits]),
+        ("untold", "kept unknown", [(audit, audit.untold) for audit in told.audits]),
+        ("neighbours", "unchanged", [(audit, audit.neighbours) for audit in told.audits]),
+        ("strangers", "unchanged", [(audit, audit.strangers) for audit in told.audits]),
     ]
 
     def draw(frame: Frame) -> tuple[float, list[str]]:
@@ -55,7 +55,7 @@ def audits(told: Story) -> str:
 
 
 def capacity(told: Story) -> str:
-    """Both forms of the figure of crowding and of what carries the facts."""
+    """Returns the figure of crowding and of what carries the facts in both forms."""
 
     def draw(frame: Frame) -> tuple[float, list[str]]:
         parts = [*_crowding(frame, told, TOP), *_carried(frame, told, TOP + HEIGHT + GAP)]
@@ -68,7 +68,7 @@ def _both(told: Story, label: str, draw: Callable[[Frame], tuple[float, list[str
     made: list[str] = []
     for form, frame in frames(told.first, told.last):
         bottom, parts = draw(frame)
-        shaded = nights(frame, told.rests, TOP, bottom)
+        shaded = nights(frame, told.sleeps, TOP, bottom)
         made.append(svg(form, frame.width, bottom + 40, label, [shaded, *parts, version_axis(frame, bottom)]))
     return "".join(made)
 
@@ -78,7 +78,7 @@ def _percent(value: float) -> str:
 
 
 def _frame(frame: Frame, scale: _Scale, name: str, meaning: str, ticks: Sequence[tuple[float, str]]) -> list[str]:
-    """A track's name at the left, its rules, and the numbers at them."""
+    """Returns a track's name at the left, its grid lines and their numbers."""
     middle = scale.top + HEIGHT / 2
     parts = [text(0, middle - 1, name, "name"), text(0, middle + 13, meaning, "tick")]
     for value, words in ticks:
@@ -97,7 +97,7 @@ def _track(
     words: Callable[[float], str],
     ticks: Sequence[tuple[float, str]],
 ) -> list[str]:
-    """Marks at audits, joined; hollow before a night's work, filled after it."""
+    """Returns joined marks at audits: hollow before a sleep changed anything, filled after it."""
     parts = _frame(frame, scale, name, meaning, ticks)
     known = [(audit, value) for audit, value in values if value is not None and math.isfinite(value)]
     points = [(frame.x(audit.version), scale.y(value)) for audit, value in known]
@@ -116,15 +116,16 @@ def _track(
 
 def _perplexity(frame: Frame, told: Story, top: float) -> list[str]:
     values = [(audit, audit.perplexity) for audit in told.audits]
-    found = [one for audit in told.audits for one in (audit.perplexity, audit.base_perplexity) if math.isfinite(one)]
-    low, high = (min(found), max(found)) if found else (0.0, 1.0)
+    measured = [value for audit in told.audits for value in (audit.perplexity, audit.base_perplexity)]
+    finite = [value for value in measured if math.isfinite(value)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     room = max((high - low) * 0.25, abs(high) * 0.01, 1e-6)
     scale = _Scale(low - room, high + room, top)
-    ticks = [(one, f"{one:g}") for one in nice(scale.low, scale.high, 3)] if found else []
+    ticks = [(tick, f"{tick:g}") for tick in nice(scale.low, scale.high, 3)] if finite else []
     parts = _track(frame, told, scale, "perplexity", "held-out text", values, lambda value: f"{value:.2f}", ticks)
     if told.audits and math.isfinite(base := told.audits[-1].base_perplexity):
         y = scale.y(base)
-        parts.append(titled(f"pristine model: {base:.3f}", line(frame.left, y, frame.end, y, "limit")))
+        parts.append(titled(f"base model: {base:.3f}", line(frame.left, y, frame.end, y, "limit")))
     return parts
 
 
@@ -139,7 +140,7 @@ def _crowding(frame: Frame, told: Story, top: float) -> list[str]:
         scale,
         "crowding",
         "of key space",
-        [(one, _share(one) if one else "0") for one in nice(0.0, high, 3)],
+        [(tick, _share(tick) if tick else "0") for tick in nice(0.0, high, 3)],
     )
     parts += _area(frame, scale, told.crowding, "crowded")
     if told.crowding:
@@ -175,7 +176,7 @@ def _carried(frame: Frame, told: Story, top: float) -> list[str]:
 
 
 def _area(frame: Frame, scale: _Scale, values: Sequence[tuple[int, float]], kind: str) -> list[str]:
-    """A value that holds until the next one, filled down to zero."""
+    """Returns a step curve, each value holding until the next, filled down to zero."""
     if not values:
         return []
     path = steps(frame, [(version, scale.y(value)) for version, value in values])

@@ -1,8 +1,8 @@
-"""The hypnogram: the stage of every fact over versions, as a sleep laboratory draws the stages of a night.
+"""Draws the hypnogram: the stage of every fact over versions, as a sleep laboratory draws the stages of a night.
 
-Each stage is a band, the deepest at the bottom. In every band each fact has a lane of its own, in the order told, so
-that three hundred facts in one band are a block whose parts stay apart, and a few are lines. A fact that was taken back
-ends where it left the weights.
+Each stage is a band, the deepest at the bottom. In every band each fact has a lane of its own, in the order added, so
+that three hundred facts in one band are a block whose parts stay apart, and a few are lines. The line of a retracted
+fact ends where the fact left the weights.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from service.report.svg import Frame, escaped, frames, line, nights, number, sho
 from service.report.timeline import DISSOLVED, PARKED, STAGE, TOLD, WITHDRAWN, Story
 
 TOP = 30.0
-SHADES = 6  # --p0 to --p5, from the lightest sleep to the deepest
+SHADES = 6  # CSS variables --p0 to --p5, from the first stage to the deepest
 _MEANINGS = {TOLD: "not yet written", DISSOLVED: "adapters alone", PARKED: "not writable"}
 
 
 def hypnogram(told: Story, chosen: FactId | None) -> str:
-    """Both forms of the figure; `chosen` stands out."""
+    """Returns the figure in both forms, with `chosen` highlighted."""
     return "".join(_drawn(told, chosen, form, frame) for form, frame in frames(told.first, told.last))
 
 
 def _drawn(told: Story, chosen: FactId | None, form: str, frame: Frame) -> str:
     bands = _bands(told)
     bottom = max([TOP, *(end for _, end in bands.values())])
-    parts = [_shades(bands, form, bottom), nights(frame, told.rests, TOP, bottom, names=True)]
+    parts = [_shades(bands, form, bottom), nights(frame, told.sleeps, TOP, bottom, names=True)]
     parts += [_band(told, frame, level, *place) for level, place in bands.items()]
     lanes = {fact: (index + 0.5) / len(told.levels) for index, fact in enumerate(told.levels)}
     order = sorted(told.levels, key=lambda fact: fact == chosen)
@@ -39,11 +39,12 @@ def _drawn(told: Story, chosen: FactId | None, form: str, frame: Frame) -> str:
 
 
 def _bands(told: Story) -> dict[str, tuple[float, float]]:
-    """Where each level's band begins and ends, top down; higher where more facts were at once."""
-    found = {level for known in told.levels.values() for _, level in known} - {WITHDRAWN}
-    stages = max([len(told.scales) - 1, *(int(one.removeprefix(STAGE)) + 1 for one in found if one.startswith(STAGE))])
+    """Returns top and bottom of each level's band, top down; a band is higher if it held more facts at once."""
+    used = {level for known in told.levels.values() for _, level in known} - {WITHDRAWN}
+    numbers = [int(level.removeprefix(STAGE)) for level in used if level.startswith(STAGE)]
+    stages = max([len(told.scales) - 1, *(number + 1 for number in numbers)])
     levels = [TOLD, *(f"{STAGE}{stage}" for stage in range(stages)), DISSOLVED]
-    levels += sorted(found - set(levels))
+    levels += sorted(used - set(levels))
     crowds = _crowds(told)
     bands: dict[str, tuple[float, float]] = {}
     y = TOP
@@ -56,7 +57,7 @@ def _bands(told: Story) -> dict[str, tuple[float, float]]:
 
 
 def _crowds(told: Story) -> dict[str, int]:
-    """How many facts at most were in a level at once."""
+    """Returns the largest number of facts that were in each level at once."""
     moves = [
         (since, index, level, known) for known in told.levels.values() for index, (since, level) in enumerate(known)
     ]
@@ -71,7 +72,7 @@ def _crowds(told: Story) -> dict[str, int]:
 
 
 def _shade(level: str, stages: int) -> str:
-    """The CSS variable of a level's colour."""
+    """Returns the CSS variable of a level's colour."""
     if level.startswith(STAGE):
         stage = int(level.removeprefix(STAGE))
         return f"--p{round((SHADES - 2) * stage / max(stages - 1, 1))}"
@@ -79,7 +80,7 @@ def _shade(level: str, stages: int) -> str:
 
 
 def _shades(bands: dict[str, tuple[float, float]], form: str, bottom: float) -> str:
-    """A gradient that is no gradient: a line has the colour of the band that it runs through."""
+    """Returns a gradient with hard stops, so that a line has the colour of the band that it runs through."""
     stages = sum(level.startswith(STAGE) for level in bands)
     stops = "".join(
         f'<stop offset="{(y - TOP) / (bottom - TOP):.4f}" style="stop-color:var({_shade(level, stages)})"/>'
@@ -93,7 +94,7 @@ def _shades(bands: dict[str, tuple[float, float]], form: str, bottom: float) -> 
 
 
 def _band(told: Story, frame: Frame, level: str, top: float, end: float) -> str:
-    """Its name and meaning at the left, how many facts ended in it at the right."""
+    """Returns the band's name and meaning at the left, and the number of facts in it now at the right."""
     middle = (top + end) / 2
     meaning = _MEANINGS.get(level, "")
     if level.startswith(STAGE):
@@ -112,7 +113,7 @@ def _band(told: Story, frame: Frame, level: str, top: float, end: float) -> str:
 def _fact(
     told: Story, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, fact: FactId, form: str, chosen: bool
 ) -> str:
-    """A fact's way: along the bands in full, between them faint."""
+    """Returns a fact's line, strong along bands and faint between them."""
     along, between, left = "", "", ""
     known = told.levels[fact]
     for index, (since, level) in enumerate(known):
@@ -123,26 +124,31 @@ def _fact(
         along += f"M{number(x)} {number(y)}H{number(max(end, x + 0.8))}"
         if index + 1 < len(known):
             after = known[index + 1][1]
-            gone = after == WITHDRAWN
-            left += f"M{number(end)} {number(y - 3)}v6" * gone
-            between += "" if gone else f"M{number(end)} {number(y)}V{number(_lane(bands, after, lane))}"
+            if after == WITHDRAWN:
+                left += f"M{number(end)} {number(y - 3)}v6"
+            else:
+                between += f"M{number(end)} {number(y)}V{number(_lane(bands, after, lane))}"
     stroke = "" if chosen else f' stroke="url(#depth-{form})"'
     drawn = f'<path class="between" d="{between}"{stroke}/>' if between else ""
     words = said(told, fact) + ": " + ", ".join(f"{level} at {since}" for since, level in known)
     width = min(max(150 / len(told.levels), 1.1), 2.2)
-    drawn += f'<path class="halo" d="{along}"/>' * chosen
+    if chosen:
+        drawn += f'<path class="halo" d="{along}"/>'
     drawn += f'<path class="left" d="{left}"{stroke}/>' if left else ""
-    drawn += f'<path class="along" style="stroke-width:{width + 1.2 * chosen:.1f}" d="{along}"{stroke}/>'
+    drawn += f'<path class="along" style="stroke-width:{width + 1.2 if chosen else width:.1f}" d="{along}"{stroke}/>'
     return titled(words, drawn, "fact chosen" if chosen else "fact")
 
 
 def _checkpoints(told: Story, frame: Frame, bottom: float) -> Iterator[str]:
-    """Named versions: a dotted line each, and the names that find room below the axis."""
+    """Yields a dotted line for each checkpoint, and its name below the axis where that fits."""
     free = 0.0
     for mark in sorted(told.state.checkpoints.values(), key=lambda mark: mark.version):
         if not told.first <= mark.version <= told.last:
             continue
-        x, half = frame.x(mark.version + 1), 3.3 * len(mark.name)  # at its end: what was true once it had happened
+        x, half = (
+            frame.x(mark.version + 1),
+            3.3 * len(mark.name),
+        )  # at the end of the version, because a checkpoint is the state after its event
         drawn = line(x, TOP, x, bottom, "checkpoint")
         yield titled(f"checkpoint {mark.name}, version {mark.version}", drawn)
         if free <= x - half and x + half < frame.end - 48:
@@ -151,7 +157,7 @@ def _checkpoints(told: Story, frame: Frame, bottom: float) -> Iterator[str]:
 
 
 def said(told: Story, fact: FactId) -> str:
-    """A fact in its own words; of one whose words were erased, that it is one."""
+    """Returns a fact in its own words, or that it is erased."""
     return in_words(told.facts[fact].fact) or "an erased fact"
 
 

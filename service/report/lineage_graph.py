@@ -1,4 +1,4 @@
-"""One fact's lineage: an event a row, oldest first, and beside it the graph of what led to what."""
+"""Draws one fact's lineage: one event in each row, oldest first, and beside them the graph of causes."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from service.app.lineage import Link
 from service.report.svg import escaped, number, svg
 from service.report.timeline import Story
 
-ROW = 40  # pixels, in the page's CSS too
-FIRST, LAST = 14, 40  # rows that are shown of a long life
+ROW = 40  # pixels, as in the page's CSS
+FIRST, LAST = 14, 40  # rows shown of a long lineage
 LANES = ("told", "edit", "sleep", "audit", "adapter", "stage")
 STEP, LEFT = 17.0, 12.0  # pixels between lanes, and before the first
 GRAPH = LEFT + STEP * len(LANES)
 
 
 def life(told: Story, links: Sequence[Link]) -> str:
-    """The graph and its rows; of a long life the beginning and the end."""
+    """Returns the graph and its rows; of a long lineage only the beginning and the end."""
     left_out = len(links) - FIRST - LAST
     shown: list[Link | None] = list(links)
     if left_out > 1:
@@ -84,7 +84,7 @@ def _graph(shown: Sequence[Link | None]) -> list[str]:
 
 
 def _edge(x1: float, y1: float, x2: float, y2: float) -> str:
-    """Down the cause's lane, then over to the effect."""
+    """Returns a line down the cause's lane, then over to the effect."""
     if x1 == x2:
         bow = min((y2 - y1) / ROW - 1, 3) * 2.5
         bend = f"Q{number(x1 - bow)} {number((y1 + y2) / 2)} {number(x2)} {number(y2)}"
@@ -100,7 +100,7 @@ def _dot(link: Link, x: float, y: float) -> str:
     event = link.recorded.event
     bad = isinstance(event, (WorkFailed, SleepRolledBack, FactRetreated, FactRetracted, FactErased))
     bad = bad or (isinstance(event, FactAudited) and not event.healthy)
-    kind = f"dot {lane(event)}" + " bad" * bad + " aside" * (not link.concerns)
+    kind = " ".join(["dot", lane(event), *(["bad"] if bad else []), *([] if link.concerns else ["aside"])])
     title = f"<title>{escaped(link.summary)}</title>"
     if lane(event) == "stage":
         return f'<rect class="{kind}" x="{number(x - 4.5)}" y="{number(y - 4.5)}" width="9" height="9">{title}</rect>'
@@ -109,8 +109,8 @@ def _dot(link: Link, x: float, y: float) -> str:
 
 def _row(told: Story, link: Link) -> str:
     version = link.recorded.version
-    rest = next((one for one in told.rests if one.began <= version <= (one.ended or told.last)), None)
-    kind = " ".join([("sleep" if rest.kind == "sleep" else "nap") if rest else "", "" if link.concerns else "aside"])
+    sleep = next((span for span in told.sleeps if span.began <= version <= (span.ended or told.last)), None)
+    kind = " ".join([("sleep" if sleep.kind == "sleep" else "nap") if sleep else "", "" if link.concerns else "aside"])
     at = link.recorded.recorded_at
     return (
         f'<li class="{kind.strip()}"><b>{version}</b><span dir="auto" title="{escaped(link.summary)}">'

@@ -1,4 +1,4 @@
-"""The page: headline numbers, three figures of the memory, and the lineage of one fact."""
+"""Builds the page: headline numbers, three figures of the memory, and the lineage of one fact."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _NOTHING = Counts(edits=0, dissolved=0, waiting=0)
 
 
 def report(events: Iterable[Recorded], *, fact: FactId | None = None, links: Sequence[Link] = ()) -> str:
-    """One HTML document about a memory that needs no script, no network and no other file.
+    """Returns one HTML document about a memory, without scripts, network access or other files.
 
     Args:
-        events: of one memory, from its first one on; none gives a page that says so.
-        fact: stands out in the hypnogram, and is the one that `links` tell about.
-        links: its lineage (`service.app.lineage`); without any, the page has no such part.
+        events: all events of one memory up to a version; without any, the page says so.
+        fact: the fact to highlight in the hypnogram, whose lineage is `links`.
+        links: lineage of `fact` (`service.app.lineage`); without any, the page has no such part.
 
     Raises:
         FactUnknown: the memory has no such fact.
@@ -50,7 +50,7 @@ def report(events: Iterable[Recorded], *, fact: FactId | None = None, links: Seq
 
 
 def most_lived(events: Iterable[Recorded]) -> FactId | None:
-    """The fact that has come furthest through most changes: whom to tell about when nobody was named."""
+    """Returns the fact at the deepest stage with the most changes, to be drawn where none was chosen."""
     told = story(events)
     return max(
         told.levels,
@@ -71,7 +71,7 @@ def _under(told: Story) -> str:
 
 
 def _base_name(name: str) -> str:
-    """What a base is called: the last part of its path or id that is a name of its own."""
+    """Returns the short name of a base model: the last part of its path or id that is not a generic word."""
     parts = [part for part in name.split("/") if part]
     return next((part for part in reversed(parts) if part not in ("weights", "model", "checkpoint")), name)
 
@@ -80,35 +80,38 @@ def _headlines(told: Story) -> str:
     counts = told.counts[-1][1] if told.counts else _NOTHING
     last = told.audits[-1] if told.audits else None
     limit = told.state.created.capacity if told.state.created else 0.0
-    sleeps = [one for one in told.rests if one.kind == "sleep"]
-    naps, undone = len(told.rests) - len(sleeps), sum(one.undone for one in told.rests)
+    sleeps = sum(span.kind == "sleep" for span in told.sleeps)
+    naps, undone = len(told.sleeps) - sleeps, sum(span.undone for span in told.sleeps)
     recall = last.recall if last else None
     healthy = f"{last.healthy} of {last.asked} healthy" if last else "no audit yet"
-    pristine = f"pristine {last.base_perplexity:.2f}" if last else "no audit yet"
-    others = [f"{naps} nap{'s' * (naps != 1)}"] * bool(naps) + [f"{undone} rolled back"] * bool(undone)
-    away = [f"{counts.withdrawn} taken back"] * bool(counts.withdrawn)
-    away += [f"{counts.waiting} not in the weights"] * bool(counts.waiting)
+    base = f"base model {last.base_perplexity:.2f}" if last else "no audit yet"
+    away = _listed((counts.withdrawn, "retracted"), (counts.waiting, "not in the weights"))
     tiles = [
-        ("facts told", f"{len(told.levels)}", ", ".join(away) or "all in the weights" if told.levels else ""),
+        ("facts added", f"{len(told.levels)}", away or "all in the weights" if told.levels else ""),
         ("dissolved", f"{counts.dissolved}", f"{counts.edits} carried by edits"),
         ("recall", "–" if recall is None else f"{recall:.1%}", healthy),
-        ("everybody else", *_others(last)),
-        ("perplexity", f"{last.perplexity:.2f}" if last else "–", pristine),
+        ("locality", *_locality(last)),
+        ("perplexity", f"{last.perplexity:.2f}" if last else "–", base),
         ("crowding", f"{told.state.crowding:.1%}", f"limit {limit:.1%}" if limit <= 1 else ""),
-        ("sleeps", f"{len(sleeps)}", ", ".join(others)),
+        ("sleeps", f"{sleeps}", _listed((naps, "nap" if naps == 1 else "naps"), (undone, "rolled back"))),
     ]
     return (
         "<dl>"
         + "".join(
-            f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}<small>{escaped(more)}</small></dd></div>"
-            for name, value, more in tiles
+            f"<div><dt>{escaped(name)}</dt><dd>{escaped(value)}<small>{escaped(remark)}</small></dd></div>"
+            for name, value, remark in tiles
         )
         + "</dl>"
     )
 
 
-def _others(last: Audit | None) -> tuple[str, str]:
-    """What the last audit found unchanged of answers that nobody touched: the worst share, and each that fell."""
+def _listed(*counts: tuple[int, str]) -> str:
+    """Returns the counts that are not 0, each with its word."""
+    return ", ".join(f"{count} {word}" for count, word in counts if count)
+
+
+def _locality(last: Audit | None) -> tuple[str, str]:
+    """Returns the lowest share of unchanged answers in the last audit, and each share below 1 in words."""
     if last is None:
         return "–", "no audit yet"
     kept = {"untold": last.untold, "neighbours": last.neighbours, "strangers": last.strangers}
@@ -124,9 +127,9 @@ def _figures(told: Story, fact: FactId | None) -> list[str]:
             (
                 hypnogram(told, fact),
                 "Hypnogram",
-                "The stage of every fact over the versions of the memory, one line a fact, in the order told; numbers "
-                "at the right count the facts in a stage now. Shaded: sleeps; lighter: naps; dashed: rolled back. "
-                f"Crosses: audits that found the fact degraded.{_gone(told)}{chosen}",
+                "The stage of every fact over the versions of the memory, one line for each fact in the order added; "
+                "numbers at the right count the facts in a stage now. Shaded: sleeps; lighter: naps; dashed: rolled "
+                f"back. Crosses: audits that found the fact degraded.{_captions(told)}{chosen}",
             )
         )
     if told.audits:
@@ -134,9 +137,9 @@ def _figures(told: Story, fact: FactId | None) -> list[str]:
             (
                 audits(told),
                 "Audits",
-                "Share of told facts that are healthy, of untold questions about told subjects still answered as the "
-                "pristine model does, of neighbours and strangers whose answers did not change, and perplexity on "
-                "held-out text (dashed: the pristine model's). Hollow: before a sleep changed anything, and naps; "
+                "Share of facts that are healthy, of untold questions about their subjects still answered as the "
+                "base model does, of neighbours and strangers whose answers did not change, and perplexity on "
+                "held-out text (dashed: the base model's). Hollow: before a sleep changed anything, and naps; "
                 "filled: after it.",
             )
         )
@@ -158,27 +161,28 @@ def _figure(index: int, drawn: str, name: str, words: str) -> str:
     return f"<h2>{name}</h2><figure>{drawn}{caption}</figure>"
 
 
-def _gone(told: Story) -> str:
-    """What else there is to see, where there is."""
-    marks = " Dotted: checkpoints." if told.state.checkpoints else ""
-    return marks + " A line that ends: the fact was taken back and has left the weights." * bool(
-        told.counts and told.counts[-1][1].withdrawn
-    )
+def _captions(told: Story) -> str:
+    """Returns captions of marks that only some memories have."""
+    captions = " Dotted: checkpoints." if told.state.checkpoints else ""
+    if told.counts and told.counts[-1][1].withdrawn:
+        captions += " A line that ends: the fact was retracted and has left the weights."
+    return captions
 
 
 def _life(told: Story, fact: FactId, links: Sequence[Link]) -> str:
     state = told.facts[fact]
     source = state.source
-    came = [f"by {apart(source.client)}"] * bool(source.client)
+    provenance = []
+    if source.client:
+        provenance.append(f"by {apart(source.client)}")
     if source.conversation:
-        came.append(f"in conversation {apart(source.conversation)}, turn {source.turn}")
+        provenance.append(f"in conversation {apart(source.conversation)}, turn {source.turn}")
     if source.span:
-        came.append(f"in the words “{apart(short(source.span, 160))}”")
-    where = told.levels[fact][-1][1]
-    words = f"Told at version {state.added}{' ' * bool(came)}{', '.join(came)}; now {where}. Fact {escaped(fact)}."
-    return (
-        f'<h2>The life of “{apart(short(said(told, fact), 160))}”</h2><p class="under">{words}</p>{life(told, links)}'
-    )
+        provenance.append(f"in the words “{apart(short(source.span, 160))}”")
+    level = told.levels[fact][-1][1]
+    added = f"Added at version {state.added} {', '.join(provenance)}".rstrip()
+    title = f"The lineage of “{apart(short(said(told, fact), 160))}”"
+    return f'<h2>{title}</h2><p class="under">{added}; now {level}. Fact {escaped(fact)}.</p>{life(told, links)}'
 
 
 def _footer(told: Story) -> str:

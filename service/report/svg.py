@@ -1,4 +1,4 @@
-"""What every figure is drawn with: a place on the page, an axis of versions, marks, and text that stays text."""
+"""Shared parts of figures: frames, the axis of versions, marks, and escaped text."""
 
 from __future__ import annotations
 
@@ -10,35 +10,37 @@ from dataclasses import dataclass
 
 from service.report.timeline import SleepSpan
 
-_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # what no page may hold
+_UNFIT = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]"
+)  # characters that HTML does not allow
 
 
 def escaped(text: object) -> str:
-    """`text` for element content and attributes, whatever it holds."""
+    """Returns `text` escaped for element content and attributes."""
     return html.escape(_UNFIT.sub("\ufffd", str(text)), quote=True)
 
 
 def apart(text: object) -> str:
-    """`text` of a client's, whose direction of writing does not reach what stands around it."""
+    """Returns a client's text, isolated so that its writing direction does not affect the text around it."""
     return f"<bdi>{escaped(text)}</bdi>"
 
 
 def short(text: str, most: int) -> str:
-    """The beginning of `text`, with an ellipsis where something is left out."""
+    """Returns the beginning of `text`, with an ellipsis where it was cut."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 def number(value: float) -> str:
-    """A coordinate."""
+    """Returns a coordinate as text."""
     return f"{value:.1f}".removesuffix(".0")
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A drawing `width` pixels wide, its plot between the margins `left` and `right`, over versions `first` to `last`.
+    """A drawing of `width` pixels, whose plot between the margins `left` and `right` shows versions `first` to `last`.
 
-    A version reaches from its own place to that of the next one, so that the last one is seen as well.
+    A version extends to the place of the next one, so that the last version is visible as well.
     """
 
     width: float
@@ -60,7 +62,7 @@ class Frame:
 
 
 def frames(first: int, last: int) -> Iterator[tuple[str, Frame]]:
-    """The two forms of every figure: one for wide pages, one for narrow ones."""
+    """Yields name and frame of the two forms of every figure: for wide pages and for narrow ones."""
     yield "wide", Frame(1080, 132, 76, first, last)
     yield "narrow", Frame(540, 104, 54, first, last)
 
@@ -81,12 +83,12 @@ def line(x1: float, y1: float, x2: float, y2: float, kind: str = "rule") -> str:
 
 
 def titled(words: str, inside: str, kind: str = "") -> str:
-    """`inside` with words that appear when it is pointed at."""
+    """Returns `inside` with a tooltip of `words`."""
     return f'<g class="{kind}"><title>{escaped(words)}</title>{inside}</g>'
 
 
 def steps(frame: Frame, values: Sequence[tuple[int, float]]) -> str:
-    """The path of a value that holds until the next one; `values` are versions and y."""
+    """Returns the path of a step curve; `values` are versions and y, each holding until the next."""
     if not values:
         return ""
     path = f"M{number(frame.x(values[0][0]))} {number(values[0][1])}"
@@ -96,7 +98,7 @@ def steps(frame: Frame, values: Sequence[tuple[int, float]]) -> str:
 
 
 def nice(first: float, last: float, most: int) -> list[float]:
-    """Round numbers from `first` to `last`, at most `most` of them."""
+    """Returns at most `most` round numbers from `first` to `last`."""
     span = max(last - first, 1e-9)
     rough = span / max(most - 1, 1)
     unit = 10 ** math.floor(math.log10(rough))
@@ -106,9 +108,10 @@ def nice(first: float, last: float, most: int) -> list[float]:
 
 
 def version_axis(frame: Frame, y: float) -> str:
-    """Ticks and their numbers below `y`, and what they are."""
+    """Returns ticks with their numbers below `y`, and the name of the axis."""
     parts = [line(frame.left, y, frame.end, y, "axis")]
-    shown = [one for one in nice(frame.first, frame.last, 6 if frame.narrow else 11) if one == int(one)]
+    ticks = nice(frame.first, frame.last, 6 if frame.narrow else 11)
+    shown = [version for version in ticks if version == int(version)]
     for version in shown or [float(frame.first)]:
         x = frame.x(version)
         parts.append(line(x, y, x, y + 4, "axis"))
@@ -117,34 +120,36 @@ def version_axis(frame: Frame, y: float) -> str:
     return "".join(parts)
 
 
-def nights(frame: Frame, rests: Sequence[SleepSpan], top: float, bottom: float, names: bool = False) -> str:
-    """Sleeps as shades from `top` to `bottom`, naps as lighter ones, rollbacks as lines; their names above."""
+def nights(frame: Frame, spans: Sequence[SleepSpan], top: float, bottom: float, names: bool = False) -> str:
+    """Returns sleeps as shades from `top` to `bottom`, naps as lighter ones, rollbacks as lines; their names above."""
     sleeps = 0
     shades: list[str] = []
-    named: list[tuple[SleepSpan, str, float]] = []  # and its middle
-    for rest in rests:
-        sleeps += rest.kind == "sleep"
-        name = f"sleep {sleeps}" if rest.kind == "sleep" else rest.kind
-        ended = frame.last if rest.ended is None else rest.ended
-        x = frame.x(rest.began)
-        end = frame.end if rest.ended is None else max(frame.x(ended), x + 1.5)
-        became = "in progress" if rest.ended is None else "completed" if rest.completed else "rolled back"
-        words = f"{name}, versions {rest.began} to {ended}: {became}" + f" ({rest.reason})" * bool(rest.reason)
-        box = f'<rect class="{"sleep" if rest.kind == "sleep" else "nap"}" x="{number(x)}" y="{number(top)}" '
+    named: list[tuple[SleepSpan, str, float]] = []  # span, name and middle
+    for span in spans:
+        sleeps += span.kind == "sleep"
+        name = f"sleep {sleeps}" if span.kind == "sleep" else span.kind
+        ended = frame.last if span.ended is None else span.ended
+        x = frame.x(span.began)
+        end = frame.end if span.ended is None else max(frame.x(ended), x + 1.5)
+        became = "in progress" if span.ended is None else "completed" if span.completed else "rolled back"
+        words = f"{name}, versions {span.began} to {ended}: {became}"
+        if span.reason:
+            words += f" ({span.reason})"
+        box = f'<rect class="{"sleep" if span.kind == "sleep" else "nap"}" x="{number(x)}" y="{number(top)}" '
         inside = box + f'width="{number(end - x)}" height="{number(bottom - top)}"/>'
-        if rest.undone:
-            inside += line(end, top - 4 * names, end, bottom, "undone")
+        if span.undone:
+            inside += line(end, top - 4 if names else top, end, bottom, "undone")
         shades.append(titled(words, inside))
-        named.append((rest, name + " ↶" * rest.undone, (x + end) / 2))
+        named.append((span, f"{name} ↶" if span.undone else name, (x + end) / 2))
     return "".join([*shades, *(_names(frame, named, top - 9) if names else ())])
 
 
 def _names(frame: Frame, named: Sequence[tuple[SleepSpan, str, float]], y: float) -> Iterator[str]:
-    """The names that find room: of what was undone first, then of sleeps, then of naps."""
+    """Yields the names that fit: of rollbacks first, then of sleeps, then of naps."""
     taken: list[tuple[float, float]] = []
-    for rest, name, middle in sorted(named, key=lambda one: (not one[0].undone, one[0].kind != "sleep")):
+    for span, name, middle in sorted(named, key=lambda entry: (not entry[0].undone, entry[0].kind != "sleep")):
         half = 3.3 * len(name)
         x = min(max(middle, frame.left + half), frame.width - half)
         if all(x + half < begin or x - half > end for begin, end in taken):
             taken.append((x - half - 5, x + half + 5))
-            yield text(x, y, name, "undone-name" if rest.undone else "tick", "middle")
+            yield text(x, y, name, "undone-name" if span.undone else "tick", "middle")

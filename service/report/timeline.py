@@ -1,4 +1,4 @@
-"""A memory's events, folded once into what the report draws."""
+"""Folds a memory's events once into what the report draws."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ STAGE = "stage "  # and its number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """What one audit found, at `version`; shares are of 1.
+    """Results of one audit; shares are from 0 to 1.
 
     Attributes:
-        rested: whether it came after the scales had changed, at the end of a night.
-        healthy, asked: facts found so, and facts probed.
+        version: of its last event.
+        rested: whether the sleep had changed scales before it.
+        healthy, asked: numbers of facts found healthy, and probed.
     """
 
     version: int
@@ -42,7 +43,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SleepSpan:
-    """A sleep or a nap: from `began` to `ended`, which is None while it goes on."""
+    """A sleep or a nap, with the versions of its first and last event; `ended` is None while it is in progress."""
 
     kind: str
     began: int
@@ -57,7 +58,7 @@ class SleepSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many facts an edit carries, adapters alone carry, the weights do not carry yet, and do not any more."""
+    """Numbers of facts that edits carry, that adapters alone carry, that wait to be written, and that are withdrawn."""
 
     edits: int
     dissolved: int
@@ -67,16 +68,16 @@ class Counts:
 
 @dataclass(slots=True)
 class Story:
-    """Everything over versions, oldest first; a value holds until the version of the next one.
+    """The history of a memory over versions, oldest first; a value holds until the version of the next one.
 
     Attributes:
         state: the memory at the end.
-        facts: each fact as it was last; those of a deleted memory are not in its state any more.
-        first, last: versions.
-        began, ended: when the first and the last event were recorded.
-        levels: for each fact, where it was from which version on: `told`, `stage 0`, ..., `dissolved`, `parked`, and
+        facts: last state of each fact, because the state of a deleted memory has no facts.
+        first, last: versions of the first and the last event.
+        began, ended: times of the first and the last event.
+        levels: for each fact, its levels with their first versions: `told`, `stage 0`, ..., `dissolved`, `parked`, and
             `withdrawn` once it has left the weights.
-        degraded: version and fact of every audit that found one so.
+        degraded: version and fact of every verdict that found a fact degraded.
     """
 
     memory: str = ""
@@ -92,15 +93,15 @@ class Story:
     audits: list[Audit] = field(default_factory=list)
     crowding: list[tuple[int, float]] = field(default_factory=list)
     counts: list[tuple[int, Counts]] = field(default_factory=list)
-    rests: list[SleepSpan] = field(default_factory=list)
+    sleeps: list[SleepSpan] = field(default_factory=list)
 
     def level_at(self, fact: FactId, version: int) -> str:
-        """Where `fact` was at `version`."""
+        """Returns the level of `fact` at `version`."""
         return next((level for since, level in reversed(self.levels[fact]) if since <= version), TOLD)
 
 
 def story(events: Iterable[Recorded]) -> Story:
-    """Folds the events of one memory, from its first one on."""
+    """Folds all events of one memory up to a version."""
     told = Story()
     for recorded in events:
         before, told.state = told.state, evolve(told.state, recorded.event)
@@ -108,12 +109,12 @@ def story(events: Iterable[Recorded]) -> Story:
             told.first, told.began = recorded.version, recorded.recorded_at
         told.memory, told.last, told.ended = recorded.memory, recorded.version, recorded.recorded_at
         _take_in(told, recorded, before)
-    told.rests = [
+    told.sleeps = [
         SleepSpan(kind=night.kind, began=night.began, ended=night.ended, completed=night.completed, reason=night.reason)
         for night in told.state.nights.values()
     ]
     if (asleep := told.state.sleep) is not None:
-        told.rests.append(
+        told.sleeps.append(
             SleepSpan(kind=asleep.started.kind, began=asleep.began, ended=None, completed=False, reason="")
         )
     return told
@@ -127,10 +128,13 @@ def _take_in(told: Story, recorded: Recorded, before: Memory) -> None:
         told.scales = state.created.sleep.scales
     if state.crowding != before.crowding or not told.crowding:
         told.crowding.append((version, state.crowding))
-    if isinstance(event, FactAudited) and event.occasion != Occasion.GATE and not event.healthy:
-        told.degraded += [(version, event.fact)] * state.facts[
-            event.fact
-        ].in_weights  # the line of one taken back has ended
+    if (
+        isinstance(event, FactAudited)
+        and event.occasion != Occasion.GATE
+        and not event.healthy
+        and state.facts[event.fact].in_weights  # the line of a withdrawn fact has ended
+    ):
+        told.degraded.append((version, event.fact))
     if isinstance(event, ControlsMeasured) and state.sleep is not None:
         told.audits.append(_audit(event, version, state))
     moved = False
@@ -165,7 +169,7 @@ def _level(state: FactState, dissolved: int) -> str:
     match state.status:
         case Status.PENDING:
             return TOLD
-        case Status.INJECTED:  # at the last stage it is about to be dissolved
+        case Status.INJECTED:  # at the last stage it is dissolved by the next event
             return f"{STAGE}{state.stage}" if state.stage < dissolved or not state.stage else DISSOLVED
         case status:
             return str(status)

@@ -1,4 +1,4 @@
-"""A call that waits for weights: what it waits for is said meanwhile, and when time runs out, that nothing is lost."""
+"""Calls that wait for weights: shows what they wait for, and what is durable when time runs out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ANSWER_SECONDS = 60.0  # for a call that waits for nothing
+RETURN_SECONDS = 60.0  # for a call that does not wait
 
 
 def patiently(
@@ -28,14 +28,14 @@ def patiently(
     timeout: float,
     quiet: bool,
 ) -> T:
-    """The answer of `ask(wait, timeout)`, which has to be safe to repeat: the same request id both times.
+    """Returns the response of `ask(wait, timeout)`, which has to be idempotent, because it may be called twice.
 
     Args:
-        done: what is durable once it was asked: "told", "retracted".
-        facts: ids of the facts in an answer.
+        done: what is durable once `ask` has returned: "added", "retracted".
+        facts: returns the ids of the facts in a response.
 
     Raises:
-        CallFailed: as `ask` does. When time ran out, with what is durable and what it waits for.
+        CallFailed: as `ask` does; after the timeout with what is durable and what it waits for.
     """
     look = for_memory(client, memory)
     try:
@@ -44,7 +44,7 @@ def patiently(
     except CallFailed as error:
         if error.code != "DEADLINE_EXCEEDED" or not wait:
             raise
-    ids = list(facts(ask(False, ANSWER_SECONDS)))
+    ids = list(facts(ask(False, RETURN_SECONDS)))
     named = f"fact {ids[0]} is" if len(ids) == 1 else f"{len(ids)} facts, {ids[0]} to {ids[-1]}, are"
     raise CallFailed(
         "DEADLINE_EXCEEDED",

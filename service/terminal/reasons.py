@@ -1,4 +1,4 @@
-"""What a memory waits for, in words, as its server knows it."""
+"""Says in words what a memory waits for, as its server knows it."""
 
 from __future__ import annotations
 
@@ -14,53 +14,53 @@ if TYPE_CHECKING:
     from hypnogram.client import Client
 
 WORK = {
-    "inject": "write what was told into the weights",
-    "withdraw": "take what was retracted out of the weights",
-    "erase": "destroy what shall be erased",
+    "inject": "write facts into the weights",
+    "withdraw": "withdraw retracted facts from the weights",
+    "erase": "erase facts",
 }
 
 
 def for_memory(client: Client, memory: str) -> Callable[[], str]:
-    """What a memory waits for as the server knows it, asked anew at each call."""
+    """Returns a function that asks the server, at each call, what `memory` waits for."""
 
     def look() -> str:
-        with suppress(Exception):  # whoever waits learns of it by itself
+        with suppress(Exception):  # the waiting call itself reports the failure
             return of_memory(client.memory(memory, timeout=LOOK_SECONDS))
-        return "the server to answer"
+        return "the server to respond"
 
     return look
 
 
 def for_answer(client: Client, memory: str, min_version: int | None) -> Callable[[], str]:
-    """What an answer waits for: weights of `min_version`, or the model."""
+    """Returns a function that says what an answer waits for: weights of `min_version`, or the model."""
     look = for_memory(client, memory)
-    return look if min_version else lambda: "the model to answer: its weights are built, or others are answered first"
+    return look if min_version else lambda: "the model: its weights are being built, or other calls come first"
 
 
 def of_memory(answer: memories_pb2.GetMemoryResponse) -> str:
-    """What facts of that memory wait for."""
+    """Returns what the facts of that memory wait for."""
     memory, execution = answer.memory, answer.execution
     name, pending = memory.memory, memory.facts.pending
     if not execution.alive:
-        return "an executor, and none is running: start one with `hypnogram executor`; what was told is durable"
+        return "an executor, and none is running: start one with `hypnogram executor`; the facts are durable"
     if memory.asleep.sleep:
-        return f"memory {name} to wake: its {memory.asleep.kind} is at {memory.asleep.step}; what was told is durable"
+        return f"memory {name} to wake: its {memory.asleep.kind} is at {memory.asleep.step}; the facts are durable"
     if execution.waits_for:
         return f"an executor, which {executor_line(execution)}"
     if execution.work == "prepare_statistics":
         return "the statistics of the base model, which are measured once"
     if execution.elsewhere and not execution.work:
-        return f"an executor, which is at memory {execution.elsewhere}"
+        return f"an executor, which works for memory {execution.elsewhere}"
     if execution.work:
         what = WORK.get(execution.work, execution.work.replace("_", " "))
         return f"the executor to {what}; {pending} {'fact is' if pending == 1 else 'facts are'} pending"
-    return f"the server; memory {name} is owed nothing" if not pending else f"an executor to come to memory {name}"
+    return f"an executor to come to memory {name}" if pending else f"the server; no work is owed for memory {name}"
 
 
 def executor_line(execution: memories_pb2.Execution) -> str:
-    """What goes on, or why nothing does."""
+    """Returns what an executor does for the memory, or why none does."""
     if not execution.alive:
-        return "none is running; what was told is durable and waits for one: `hypnogram executor`"
+        return "none is running; facts are durable and wait for one: `hypnogram executor`"
     if execution.waits_for:
         why = f"{execution.waits_for} ({execution.reason})"
         return f"has waited for {execution.seconds:.0f} s to {_words(execution.work)}: {why}"

@@ -1,4 +1,4 @@
-"""Says what a command waits for: a spinner on a terminal, a line now and then where standard error is a file."""
+"""Shows what a command waits for: a spinner on a terminal, a line every few seconds in a file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -14,23 +15,23 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FIRST, EVERY = 2.0, 10.0  # seconds until the first line into a file, and from each to the next
-MOVING = 1.0  # seconds from each look to the next on a terminal
-LOOK_SECONDS = 3.0  # that a look at the server may take
+FIRST, EVERY = 2.0, 10.0  # seconds until the first line in a file, and between lines
+MOVING = 1.0  # seconds between updates on a terminal
+LOOK_SECONDS = 3.0  # limit of a call that asks the server what to show
 
 
 class Bar(Protocol):
-    """Moves a progress bar: how much is done, of how much (0 while unknown), and what is being done."""
+    """Updates a progress bar: amount done, amount in all (0 while unknown), and the current step."""
 
     def __call__(self, done: float, total: float, step: str) -> None: ...
 
 
 @contextmanager
 def waiting(what: str | Callable[[], str], *, quiet: bool = False) -> Iterator[None]:
-    """Says what the block waits for once it has lasted two seconds; nothing when `quiet`.
+    """Shows what the block waits for once it has lasted two seconds; nothing when `quiet`.
 
     Args:
-        what: the words after "waiting for", or who knows them; asked in another thread, and what it raises is its loss.
+        what: the words after "waiting for", or a function that returns them, called in another thread.
     """
     if quiet:
         yield
@@ -77,17 +78,17 @@ def progress(quiet: bool) -> Iterator[Bar]:
 
 
 def until_first(items: Iterable[T], what: Callable[[], str], *, quiet: bool = False) -> Iterator[T]:
-    """The items, with a word on what the first one waits for."""
+    """Yields the items, and shows what the first one waits for."""
     rest = iter(items)
     with waiting(what, quiet=quiet):
-        first = list(_one(rest))
+        first = list(islice(rest, 1))
     yield from first
     yield from rest
 
 
 @contextmanager
 def lines(before: Callable[[], str]) -> Iterator[Bar]:
-    """The last that a bar was told, as lines; until it was told anything, what `before` says."""
+    """Writes the last update of a bar as lines; before any update, what `before` returns."""
     last = ""
 
     def bar(done: float, total: float, step: str) -> None:
@@ -131,13 +132,7 @@ def _spinner(line: str) -> Status:
     return status
 
 
-def _one(items: Iterator[T]) -> Iterator[T]:
-    for item in items:
-        yield item
-        return
-
-
 def _write(line: str) -> None:
-    with suppress(OSError, ValueError):  # nobody reads it any more
+    with suppress(OSError, ValueError):  # the reader has gone
         sys.stderr.write(f"hypnogram: {line}\n")
         sys.stderr.flush()

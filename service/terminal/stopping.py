@@ -1,4 +1,4 @@
-"""Work of minutes that ends within seconds of a signal, whatever its threads are at."""
+"""Ends long work within seconds of a signal, whatever its threads do."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ GRACE_SECONDS = 5.0  # for the work to clean up
 
 @contextmanager
 def stopped_by_signals(say: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM raise KeyboardInterrupt in the block, after which `say` is called, once.
+    """Turns SIGINT and SIGTERM into KeyboardInterrupt in the block, and calls `say` once after it.
 
-    What has not cleaned up or still has threads a while later is left as it is: the process ends with status 130.
+    If the block has not ended, or its threads have not, `GRACE_SECONDS` later, the process exits with status 130.
     """
     before, hook = set(threading.enumerate()), threading.excepthook
     said = threading.Lock()
@@ -31,7 +31,7 @@ def stopped_by_signals(say: Callable[[], None]) -> Iterator[None]:
         os._exit(130)
 
     def interrupt(*_: object) -> None:
-        threading.excepthook = lambda _: None  # threads fail over what is closed under them
+        threading.excepthook = lambda _: None  # because threads fail over resources that the block has closed
         if not timer.is_alive():
             timer.start()
         raise KeyboardInterrupt
@@ -47,6 +47,6 @@ def stopped_by_signals(say: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        if not {one for one in threading.enumerate() if not one.daemon} - before:
+        if not {thread for thread in threading.enumerate() if not thread.daemon} - before:
             timer.cancel()
             threading.excepthook = hook

@@ -114,9 +114,9 @@ def answer(**execution: Any) -> memories_pb2.GetMemoryResponse:
     [
         ({"alive": False}, "none is running"),
         ({"work": "prepare_statistics"}, "the statistics of the base model"),
-        ({"work": "inject"}, "the executor to write what was told into the weights; 2 facts are pending"),
+        ({"work": "inject"}, "the executor to write facts into the weights; 2 facts are pending"),
         ({"work": "inject", "waits_for": "room on the disk", "reason": "DISK_FULL"}, "room on the disk (DISK_FULL)"),
-        ({"elsewhere": "other"}, "an executor, which is at memory other"),
+        ({"elsewhere": "other"}, "an executor, which works for memory other"),
         ({}, "an executor to come to memory demo"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_fact_told_in_the_night_says_so() -> None:
 
 def test_a_server_that_does_not_say_leaves_words_all_the_same() -> None:
     with Client("127.0.0.1:1") as nowhere:
-        assert reasons.for_memory(nowhere, DEMO)() == "the server to answer"
+        assert reasons.for_memory(nowhere, DEMO)() == "the server to respond"
 
 
 def test_an_error_in_a_file_names_its_line_and_what_was_told(terminal: Terminal, tmp_path: Path) -> None:

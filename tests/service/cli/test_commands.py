@@ -161,7 +161,7 @@ FAILURES = {
     "file that is not there": (("fact", "add", "--file", "/no/such/file"), 2, "/no/such/file"),
     "unknown status": (("fact", "list", "--status", "lost"), 2, "pending, injected, dissolved, parked or withdrawn"),
     "unknown hyperparameter": (("memory", "create", "new", "--set", "size=1"), 2, "the names are"),
-    "hyperparameter of another type": (("memory", "create", "new", "--set", "steps=many"), 2, "no value for steps"),
+    "hyperparameter of another type": (("memory", "create", "new", "--set", "steps=many"), 2, "not a value for steps"),
     "unknown option": (("log", "--backwards"), 2, "--backwards"),
     "endless range": (("log", "--follow", "--until", "3"), 2, "either --until or --follow"),
     "remote with a database": (("replay", "--remote", "--db", "sqlite:///x.db"), 2, "--remote"),

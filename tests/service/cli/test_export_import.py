@@ -221,7 +221,7 @@ class TestReport:
         assert out == "hypnogram-demo.html\n"
         page = (tmp_path / "hypnogram-demo.html").read_text(encoding="utf-8")
         assert "Memory demo" in page
-        assert "The life of" in page
+        assert "The lineage of" in page
 
     def test_it_tells_of_a_fact_and_of_a_version(self, here: Shell, place: Place, tmp_path: Path) -> None:
         with open_store(place.settings()) as store:
@@ -232,7 +232,7 @@ class TestReport:
         assert f"Fact {fact}." in (tmp_path / "pages" / "fact.html").read_text(encoding="utf-8")
         early = (tmp_path / "early.html").read_text(encoding="utf-8")
         assert "Versions 1 to 1 " in early
-        assert "The life of" not in early
+        assert "The lineage of" not in early
 
     def test_it_replaces_a_file_only_by_force(self, here: Shell, tmp_path: Path) -> None:
         page = tmp_path / "page.html"

@@ -28,7 +28,7 @@ def terminal(served: Running, capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 def test_a_memory_is_forked_and_compared_with_its_parent(terminal: Terminal, served: Running) -> None:
     version = served.client.find_version(DEMO, "monday").version
-    assert f"trial begins as demo was at version {version}" in terminal.out("fork", TRIAL, "--at", "monday")
+    assert f"trial begins as demo at version {version}" in terminal.out("fork", TRIAL, "--at", "monday")
 
     found = terminal.json("diff", "--with", TRIAL, "--ask")
     assert [(one["subject"], one["change"]) for one in found["facts"]] == [("Bo Lind", "CHANGE_LOST")]

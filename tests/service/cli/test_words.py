@@ -92,9 +92,9 @@ def test_the_report_says_at_its_top_what_fell_although_nobody_touched_it() -> No
         base_perplexity=3.0,
     )  # fmt: skip
 
-    assert page._others(audit) == ("61.0%", "unchanged; untold 61.0%, strangers 90.0%")
-    assert page._others(replace(audit, untold=1.0, strangers=1.0)) == ("100.0%", "unchanged")
-    assert page._others(None) == ("–", "no audit yet")
+    assert page._locality(audit) == ("61.0%", "unchanged; untold 61.0%, strangers 90.0%")
+    assert page._locality(replace(audit, untold=1.0, strangers=1.0)) == ("100.0%", "unchanged")
+    assert page._locality(None) == ("–", "no audit yet")
 
 
 @pytest.mark.parametrize(

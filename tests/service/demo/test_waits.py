@@ -95,7 +95,7 @@ def test_the_first_half_of_the_demo_is_told_to_a_file(monkeypatch: pytest.Monkey
 
     said = console.file.getvalue()
     facts = sum(len(person.profile) for person in people)
-    assert f"Tell it {facts} facts about 2 of them" in said
+    assert f"Add {facts} facts about 2 of them" in said
     assert f"0 of {facts}" in said
     assert "10 of 10 answers unchanged" in said
     assert "10 of 10 are still unknown to it" in said

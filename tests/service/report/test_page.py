@@ -128,10 +128,10 @@ class TestWhatItSays:
         dissolved = sum(one.status is Status.DISSOLVED for one in lived.state.facts.values())
 
         for words in (
-            f"facts told {len(lived.state.facts)} ",
+            f"facts added {len(lived.state.facts)} ",
             f"dissolved {dissolved} {len(lived.state.facts) - dissolved} carried by edits",
             f"{last.healthy} of {last.asked} healthy",
-            f"perplexity {last.perplexity:.2f} pristine {last.base_perplexity:.2f}",
+            f"perplexity {last.perplexity:.2f} base model {last.base_perplexity:.2f}",
             "sleeps 4 1 nap, 1 rolled back",
             f"Versions 1 to {len(lived.recorded)} on dormouse (float32), 2026-03-02",
         ):
@@ -154,7 +154,7 @@ class TestWhatItSays:
 
     def test_a_rollback_puts_facts_back_and_is_marked(self, lived: History, html: str) -> None:
         told = story(lived.recorded)
-        (undone,) = [one for one in told.rests if one.undone]
+        (undone,) = [span for span in told.sleeps if span.undone]
         assert undone.ended
         page = Page(html)
 
@@ -181,12 +181,13 @@ class TestWhatItSays:
         edges = [cause for link in links if link.recorded.id in shown for cause in link.caused_by if cause in shown]
         assert html.count('class="edge-of"') == len(edges) > 0
         assert f"{len(links) - FIRST - LAST} events between them" in page.text
-        assert "Told at version 5 by <bdi>notebook</bdi>, in conversation <bdi>c-17</bdi>, turn 3, in the words" in html
+        said = "Added at version 5 by <bdi>notebook</bdi>, in conversation <bdi>c-17</bdi>, turn 3, in the words"
+        assert said in html
 
     def test_a_sleep_in_progress_is_shaded_to_the_end(self, lived: History) -> None:
-        began = story(lived.recorded).rests[1].began
+        began = story(lived.recorded).sleeps[1].began
         told = story(lived.recorded[: began + 3])
-        assert told.rests[-1].ended is None
+        assert told.sleeps[-1].ended is None
         words = f"sleep 1, versions {began} to {began + 3}: in progress"
         assert words in " ".join(Page(report(lived.recorded[: began + 3])).titles)
 
@@ -218,7 +219,7 @@ class TestWhateverThereIs:
         page = Page(report(log, fact=fact))
         assert page.open == []
         told = sum(isinstance(event, FactAdded) for event in events)
-        assert f"facts told {told} " in page.text or not events
+        assert f"facts added {told} " in page.text or not events
 
     def test_words_of_any_kind_stay_words(self, tmp_path: Path) -> None:
         lived = reworded(short_life(), HOSTILE)
@@ -314,7 +315,7 @@ class TestTakenBack:
         gone = [fact for fact, known in told.levels.items() if known[-1][1] == "withdrawn"]
 
         assert len(gone) == told.counts[-1][1].withdrawn == 2
-        assert "2 taken back" in page.text
+        assert "2 retracted" in page.text
         assert "A line that ends" in page.text
         wide = next(one for one in page.pictures if one.get("class") == "wide")
         paths = wide.iter("{http://www.w3.org/2000/svg}path")
