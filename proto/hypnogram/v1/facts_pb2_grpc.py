@@ -146,7 +146,7 @@ class FactsServicer:
         """Replaces the object of a fact by adding a successor, and returns once that is durable: both in one append.
 
         The successor keeps subject, relation and, unless the request gives others, wordings; wordings that the memory made
-        are made again for the new object. The model answers with the old object until one protected update writes the new
+        are made again for the new object. The model returns the old object until one protected update writes the new
         one. Both facts keep their history. The call is idempotent: repeat it with the same `request_id`. WAIT_INJECTED
         waits until the new fact is in the weights or parked.
 

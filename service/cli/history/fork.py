@@ -51,26 +51,28 @@ def diff(
     json: options.AsJson = False,
 ) -> None:
     """Show how two versions differ, of one memory or of two: facts, weights, answers."""
-    one = options.memory_name(memory)
-    other = with_ or one
+    from_memory = options.memory_name(memory)
+    to_memory = with_ or from_memory
     with connected(address) as client:
-        found = client.diff((one, options.moment(from_)), (other, options.moment(to)), ask=ask)
+        compared = client.diff((from_memory, options.moment(from_)), (to_memory, options.moment(to)), ask=ask)
     if json:
-        print_json(as_dict(found))
+        print_json(as_dict(compared))
         return
-    _print(found, one, other, ask)
+    _print(compared, from_memory, to_memory, ask)
 
 
-def _print(found: history_pb2.DiffResponse, one: str, other: str, asked: bool) -> None:
+def _print(compared: history_pb2.DiffResponse, from_memory: str, to_memory: str, asked: bool) -> None:
     from hypnogram.v1 import history_pb2
 
+    from_weights = compared.from_weights[:12] or "not measured yet"
+    to_weights = compared.to_weights[:12] or "not measured yet"
     print_pairs(
         (
-            ("from", f"{one}, version {found.from_version}, weights {found.from_weights[:12] or 'not measured yet'}"),
-            ("to", f"{other}, version {found.to_version}, weights {found.to_weights[:12] or 'not measured yet'}"),
+            ("from", f"{from_memory}, version {compared.from_version}, weights {from_weights}"),
+            ("to", f"{to_memory}, version {compared.to_version}, weights {to_weights}"),
         )
     )
-    if found.facts:
+    if compared.facts:
         rows: list[tuple[Any, ...]] = [
             (
                 history_pb2.Change.Name(fact.change).removeprefix("CHANGE_").lower(),
@@ -78,19 +80,19 @@ def _print(found: history_pb2.DiffResponse, one: str, other: str, asked: bool) -
                 _place(fact.from_status, fact.from_stage, fact.from_scale),
                 _place(fact.to_status, fact.to_stage, fact.to_scale),
             )
-            for fact in found.facts
+            for fact in compared.facts
         ]
         print_table("", ("change", "fact", "from", "to"), rows)
     else:
         print_text("The same facts, at the same stages.")
     print_table(
-        "", ("module", "norm", "relative"), ((m.module, f"{m.norm:.4g}", f"{m.relative:.2e}") for m in found.modules)
+        "", ("module", "norm", "relative"), ((m.module, f"{m.norm:.4g}", f"{m.relative:.2e}") for m in compared.modules)
     )
-    if found.answers:
-        rows = [(answer.pathway, answer.prompt, answer.from_output, answer.to_output) for answer in found.answers]
+    if compared.answers:
+        rows = [(answer.pathway, answer.prompt, answer.from_output, answer.to_output) for answer in compared.answers]
         print_table("", ("asked", "prompt", "from", "to"), rows)
     if asked:
-        print_text(f"{len(found.answers)} of {found.asked} questions are answered differently.")
+        print_text(f"{len(compared.answers)} of {compared.asked} questions are answered differently.")
 
 
 def _place(status: str, stage: int, scale: float) -> str:

@@ -68,7 +68,7 @@ class SleepFeed:
         """Yields the news of a sleep from its beginning to its end; the last piece is the report.
 
         Raises:
-            SleepUnknown: there is no such sleep.
+            SleepUnknown: no sleep has that id.
             ShuttingDown: the server stops before the sleep has ended.
         """
         builder = await asyncio.to_thread(self._begun, memory, sleep)
