@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.report.svg import Frame, frames, line, nice, nights, number, steps, svg, text, titled, version_axis
-from service.report.timeline import Audit, Counts, Story
+from service.report.timeline import Audit, Counts, Timeline
 
 TOP = 10.0
 HEIGHT, GAP = 54.0, 24.0  # of a track, and after it
@@ -30,13 +30,13 @@ class _Scale:
         return self.bottom - min(max(share, 0.0), 1.0) * HEIGHT
 
 
-def audits(told: Story) -> str:
+def audits(timeline: Timeline) -> str:
     """Returns the figure of recall, untold, neighbours, strangers and perplexity in both forms."""
     drawn: list[tuple[str, str, list[tuple[Audit, float | None]]]] = [
-        ("recall", "healthy facts", [(audit, audit.recall) for audit in told.audits]),
-        ("untold", "kept unknown", [(audit, audit.untold) for audit in told.audits]),
-        ("neighbours", "unchanged", [(audit, audit.neighbours) for audit in told.audits]),
-        ("strangers", "unchanged", [(audit, audit.strangers) for audit in told.audits]),
+        ("recall", "healthy facts", [(audit, audit.recall) for audit in timeline.audits]),
+        ("untold", "kept unknown", [(audit, audit.untold) for audit in timeline.audits]),
+        ("neighbours", "unchanged", [(audit, audit.neighbours) for audit in timeline.audits]),
+        ("strangers", "unchanged", [(audit, audit.strangers) for audit in timeline.audits]),
     ]
 
     def draw(frame: Frame) -> tuple[float, list[str]]:
@@ -46,29 +46,29 @@ def audits(told: Story) -> str:
             shares = [value for _, value in values if value is not None]
             low = next(low for low in (0.9, 0.5, 0.0) if min(shares, default=1.0) >= low)
             ticks = [(low, f"{low:.0%}"), (1.0, "100%")]
-            parts += _track(frame, told, _Scale(low, 1.0, top), name, meaning, values, _percent, ticks)
+            parts += _track(frame, timeline, _Scale(low, 1.0, top), name, meaning, values, _percent, ticks)
             top += HEIGHT + GAP
-        parts += _perplexity(frame, told, top)
+        parts += _perplexity(frame, timeline, top)
         return top + HEIGHT, parts
 
-    return _both(told, "Recall, untold questions, neighbours, strangers and perplexity over versions", draw)
+    return _both(timeline, "Recall, untold questions, neighbours, strangers and perplexity over versions", draw)
 
 
-def capacity(told: Story) -> str:
+def capacity(timeline: Timeline) -> str:
     """Returns the figure of crowding and of what carries the facts in both forms."""
 
     def draw(frame: Frame) -> tuple[float, list[str]]:
-        parts = [*_crowding(frame, told, TOP), *_carried(frame, told, TOP + HEIGHT + GAP)]
+        parts = [*_crowding(frame, timeline, TOP), *_carried(frame, timeline, TOP + HEIGHT + GAP)]
         return TOP + 2 * HEIGHT + GAP, parts
 
-    return _both(told, "Crowding, and what carries the facts, over versions", draw)
+    return _both(timeline, "Crowding, and what carries the facts, over versions", draw)
 
 
-def _both(told: Story, label: str, draw: Callable[[Frame], tuple[float, list[str]]]) -> str:
+def _both(timeline: Timeline, label: str, draw: Callable[[Frame], tuple[float, list[str]]]) -> str:
     made: list[str] = []
-    for form, frame in frames(told.first, told.last):
+    for form, frame in frames(timeline.first, timeline.last):
         bottom, parts = draw(frame)
-        shaded = nights(frame, told.sleeps, TOP, bottom)
+        shaded = nights(frame, timeline.sleeps, TOP, bottom)
         made.append(svg(form, frame.width, bottom + 40, label, [shaded, *parts, version_axis(frame, bottom)]))
     return "".join(made)
 
@@ -89,7 +89,7 @@ def _frame(frame: Frame, scale: _Scale, name: str, meaning: str, ticks: Sequence
 
 def _track(
     frame: Frame,
-    told: Story,
+    timeline: Timeline,
     scale: _Scale,
     name: str,
     meaning: str,
@@ -114,24 +114,24 @@ def _track(
     return parts
 
 
-def _perplexity(frame: Frame, told: Story, top: float) -> list[str]:
-    values = [(audit, audit.perplexity) for audit in told.audits]
-    measured = [value for audit in told.audits for value in (audit.perplexity, audit.base_perplexity)]
+def _perplexity(frame: Frame, timeline: Timeline, top: float) -> list[str]:
+    values = [(audit, audit.perplexity) for audit in timeline.audits]
+    measured = [value for audit in timeline.audits for value in (audit.perplexity, audit.base_perplexity)]
     finite = [value for value in measured if math.isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     room = max((high - low) * 0.25, abs(high) * 0.01, 1e-6)
     scale = _Scale(low - room, high + room, top)
     ticks = [(tick, f"{tick:g}") for tick in nice(scale.low, scale.high, 3)] if finite else []
-    parts = _track(frame, told, scale, "perplexity", "held-out text", values, lambda value: f"{value:.2f}", ticks)
-    if told.audits and math.isfinite(base := told.audits[-1].base_perplexity):
+    parts = _track(frame, timeline, scale, "perplexity", "held-out text", values, lambda value: f"{value:.2f}", ticks)
+    if timeline.audits and math.isfinite(base := timeline.audits[-1].base_perplexity):
         y = scale.y(base)
         parts.append(titled(f"base model: {base:.3f}", line(frame.left, y, frame.end, y, "limit")))
     return parts
 
 
-def _crowding(frame: Frame, told: Story, top: float) -> list[str]:
-    limit = told.state.created.capacity if told.state.created else 0.0
-    most = max((value for _, value in told.crowding), default=0.0)
+def _crowding(frame: Frame, timeline: Timeline, top: float) -> list[str]:
+    limit = timeline.state.created.capacity if timeline.state.created else 0.0
+    most = max((value for _, value in timeline.crowding), default=0.0)
     shown = limit <= 4 * most
     high = max(most, limit if shown else 0.0) * 1.15 or 1.0
     scale = _Scale(0.0, high, top)
@@ -142,9 +142,9 @@ def _crowding(frame: Frame, told: Story, top: float) -> list[str]:
         "of key space",
         [(tick, _share(tick) if tick else "0") for tick in nice(0.0, high, 3)],
     )
-    parts += _area(frame, scale, told.crowding, "crowded")
-    if told.crowding:
-        now = told.crowding[-1][1]
+    parts += _area(frame, scale, timeline.crowding, "crowded")
+    if timeline.crowding:
+        now = timeline.crowding[-1][1]
         parts.append(text(frame.end + 10, scale.y(now) + 4, _share(now), "count"))
     if shown and limit:
         y = scale.y(limit)
@@ -156,11 +156,11 @@ def _share(value: float) -> str:
     return f"{value:.2%}" if value < 0.01 else f"{value:.1%}" if value < 1 else f"{value:,.0%}"
 
 
-def _carried(frame: Frame, told: Story, top: float) -> list[str]:
+def _carried(frame: Frame, timeline: Timeline, top: float) -> list[str]:
     def all_of(counts: Counts) -> int:
         return counts.edits + counts.dissolved + counts.waiting
 
-    high = max([1, *(all_of(counts) for _, counts in told.counts)])
+    high = max([1, *(all_of(counts) for _, counts in timeline.counts)])
     scale = _Scale(0, high, top)
     parts = _frame(frame, scale, "facts", "by what carries", [(0, "0"), (high, str(high))])
     for kind, height in (
@@ -168,9 +168,9 @@ def _carried(frame: Frame, told: Story, top: float) -> list[str]:
         ("edits", lambda counts: counts.edits + counts.dissolved),
         ("dissolved", lambda counts: counts.dissolved),
     ):
-        parts += _area(frame, scale, [(version, height(counts)) for version, counts in told.counts], kind)
-    if told.counts:
-        counts = told.counts[-1][1]
+        parts += _area(frame, scale, [(version, height(counts)) for version, counts in timeline.counts], kind)
+    if timeline.counts:
+        counts = timeline.counts[-1][1]
         parts.append(text(frame.end + 10, scale.y(all_of(counts)) + 4, all_of(counts), "count"))
     return parts
 

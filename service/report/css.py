@@ -98,7 +98,7 @@ path.edge.crowded { stroke: var(--p3); }
 .life li span { flex: 1; overflow: hidden; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; }
 .life time { flex: 0 0 72px; color: var(--soft); font-size: 11px; text-align: right; }
 .dot { fill: var(--p3); stroke: var(--paper); stroke-width: 1.5; }
-.dot.told { fill: var(--chosen); }
+.dot.client { fill: var(--chosen); }
 .dot.sleep { fill: var(--faint); }
 .dot.adapter, .dot.stage { fill: var(--p5); }
 .dot.bad { fill: var(--warn); }

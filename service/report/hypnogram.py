@@ -13,39 +13,39 @@ from collections.abc import Iterator
 from core.ids import FactId
 from core.wordings import in_words
 from service.report.svg import Frame, escaped, frames, line, nights, number, short, svg, text, titled, version_axis
-from service.report.timeline import DISSOLVED, PARKED, STAGE, TOLD, WITHDRAWN, Story
+from service.report.timeline import DISSOLVED, PARKED, PENDING, STAGE, WITHDRAWN, Timeline
 
 TOP = 30.0
 SHADES = 6  # CSS variables --p0 to --p5, from the first stage to the deepest
-_MEANINGS = {TOLD: "not yet written", DISSOLVED: "adapters alone", PARKED: "not writable"}
+_MEANINGS = {PENDING: "not yet written", DISSOLVED: "adapters alone", PARKED: "not writable"}
 
 
-def hypnogram(told: Story, chosen: FactId | None) -> str:
+def hypnogram(timeline: Timeline, chosen: FactId | None) -> str:
     """Returns the figure in both forms, with `chosen` highlighted."""
-    return "".join(_drawn(told, chosen, form, frame) for form, frame in frames(told.first, told.last))
+    return "".join(_drawn(timeline, chosen, form, frame) for form, frame in frames(timeline.first, timeline.last))
 
 
-def _drawn(told: Story, chosen: FactId | None, form: str, frame: Frame) -> str:
-    bands = _bands(told)
+def _drawn(timeline: Timeline, chosen: FactId | None, form: str, frame: Frame) -> str:
+    bands = _bands(timeline)
     bottom = max([TOP, *(end for _, end in bands.values())])
-    parts = [_shades(bands, form, bottom), nights(frame, told.sleeps, TOP, bottom, names=True)]
-    parts += [_band(told, frame, level, *place) for level, place in bands.items()]
-    lanes = {fact: (index + 0.5) / len(told.levels) for index, fact in enumerate(told.levels)}
-    order = sorted(told.levels, key=lambda fact: fact == chosen)
-    parts += [_fact(told, frame, bands, lanes[fact], fact, form, fact == chosen) for fact in order]
-    parts += [_degraded(told, frame, bands, lanes[fact], version, fact) for version, fact in told.degraded]
-    parts += [version_axis(frame, bottom), *_checkpoints(told, frame, bottom)]
+    parts = [_shades(bands, form, bottom), nights(frame, timeline.sleeps, TOP, bottom, names=True)]
+    parts += [_band(timeline, frame, level, *place) for level, place in bands.items()]
+    lanes = {fact: (index + 0.5) / len(timeline.levels) for index, fact in enumerate(timeline.levels)}
+    order = sorted(timeline.levels, key=lambda fact: fact == chosen)
+    parts += [_fact(timeline, frame, bands, lanes[fact], fact, form, fact == chosen) for fact in order]
+    parts += [_degraded(timeline, frame, bands, lanes[fact], version, fact) for version, fact in timeline.degraded]
+    parts += [version_axis(frame, bottom), *_checkpoints(timeline, frame, bottom)]
     return svg(form, frame.width, bottom + 40, "Hypnogram: the stage of every fact over versions", parts)
 
 
-def _bands(told: Story) -> dict[str, tuple[float, float]]:
+def _bands(timeline: Timeline) -> dict[str, tuple[float, float]]:
     """Returns top and bottom of each level's band, top down; a band is higher if it held more facts at once."""
-    used = {level for known in told.levels.values() for _, level in known} - {WITHDRAWN}
+    used = {level for known in timeline.levels.values() for _, level in known} - {WITHDRAWN}
     numbers = [int(level.removeprefix(STAGE)) for level in used if level.startswith(STAGE)]
-    stages = max([len(told.scales) - 1, *(number + 1 for number in numbers)])
-    levels = [TOLD, *(f"{STAGE}{stage}" for stage in range(stages)), DISSOLVED]
+    stages = max([len(timeline.scales) - 1, *(number + 1 for number in numbers)])
+    levels = [PENDING, *(f"{STAGE}{stage}" for stage in range(stages)), DISSOLVED]
     levels += sorted(used - set(levels))
-    crowds = _crowds(told)
+    crowds = _crowds(timeline)
     bands: dict[str, tuple[float, float]] = {}
     y = TOP
     for level in levels:
@@ -56,10 +56,10 @@ def _bands(told: Story) -> dict[str, tuple[float, float]]:
     return bands
 
 
-def _crowds(told: Story) -> dict[str, int]:
+def _crowds(timeline: Timeline) -> dict[str, int]:
     """Returns the largest number of facts that were in each level at once."""
     moves = [
-        (since, index, level, known) for known in told.levels.values() for index, (since, level) in enumerate(known)
+        (since, index, level, known) for known in timeline.levels.values() for index, (since, level) in enumerate(known)
     ]
     most: dict[str, int] = {}
     now: dict[str, int] = {}
@@ -76,7 +76,7 @@ def _shade(level: str, stages: int) -> str:
     if level.startswith(STAGE):
         stage = int(level.removeprefix(STAGE))
         return f"--p{round((SHADES - 2) * stage / max(stages - 1, 1))}"
-    return {DISSOLVED: f"--p{SHADES - 1}", TOLD: "--faint"}.get(level, "--warn")
+    return {DISSOLVED: f"--p{SHADES - 1}", PENDING: "--faint"}.get(level, "--warn")
 
 
 def _shades(bands: dict[str, tuple[float, float]], form: str, bottom: float) -> str:
@@ -93,14 +93,14 @@ def _shades(bands: dict[str, tuple[float, float]], form: str, bottom: float) -> 
     )
 
 
-def _band(told: Story, frame: Frame, level: str, top: float, end: float) -> str:
+def _band(timeline: Timeline, frame: Frame, level: str, top: float, end: float) -> str:
     """Returns the band's name and meaning at the left, and the number of facts in it now at the right."""
     middle = (top + end) / 2
     meaning = _MEANINGS.get(level, "")
     if level.startswith(STAGE):
         stage = int(level.removeprefix(STAGE))
-        meaning = f"scale {told.scales[stage]:g}" if stage < len(told.scales) else ""
-    now = sum(known[-1][1] == level for known in told.levels.values())
+        meaning = f"scale {timeline.scales[stage]:g}" if stage < len(timeline.scales) else ""
+    now = sum(known[-1][1] == level for known in timeline.levels.values())
     x = frame.left - 12
     return (
         line(frame.left, end, frame.end, end)
@@ -111,15 +111,21 @@ def _band(told: Story, frame: Frame, level: str, top: float, end: float) -> str:
 
 
 def _fact(
-    told: Story, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, fact: FactId, form: str, chosen: bool
+    timeline: Timeline,
+    frame: Frame,
+    bands: dict[str, tuple[float, float]],
+    lane: float,
+    fact: FactId,
+    form: str,
+    chosen: bool,
 ) -> str:
     """Returns a fact's line, strong along bands and faint between them."""
     along, between, left = "", "", ""
-    known = told.levels[fact]
+    known = timeline.levels[fact]
     for index, (since, level) in enumerate(known):
         if level == WITHDRAWN:
             continue
-        until = known[index + 1][0] if index + 1 < len(known) else told.last + 1
+        until = known[index + 1][0] if index + 1 < len(known) else timeline.last + 1
         x, end, y = frame.x(since), frame.x(until), _lane(bands, level, lane)
         along += f"M{number(x)} {number(y)}H{number(max(end, x + 0.8))}"
         if index + 1 < len(known):
@@ -130,8 +136,8 @@ def _fact(
                 between += f"M{number(end)} {number(y)}V{number(_lane(bands, after, lane))}"
     stroke = "" if chosen else f' stroke="url(#depth-{form})"'
     drawn = f'<path class="between" d="{between}"{stroke}/>' if between else ""
-    words = said(told, fact) + ": " + ", ".join(f"{level} at {since}" for since, level in known)
-    width = min(max(150 / len(told.levels), 1.1), 2.2)
+    words = said(timeline, fact) + ": " + ", ".join(f"{level} at {since}" for since, level in known)
+    width = min(max(150 / len(timeline.levels), 1.1), 2.2)
     if chosen:
         drawn += f'<path class="halo" d="{along}"/>'
     drawn += f'<path class="left" d="{left}"{stroke}/>' if left else ""
@@ -139,11 +145,11 @@ def _fact(
     return titled(words, drawn, "fact chosen" if chosen else "fact")
 
 
-def _checkpoints(told: Story, frame: Frame, bottom: float) -> Iterator[str]:
+def _checkpoints(timeline: Timeline, frame: Frame, bottom: float) -> Iterator[str]:
     """Yields a dotted line for each checkpoint, and its name below the axis where that fits."""
     free = 0.0
-    for mark in sorted(told.state.checkpoints.values(), key=lambda mark: mark.version):
-        if not told.first <= mark.version <= told.last:
+    for mark in sorted(timeline.state.checkpoints.values(), key=lambda mark: mark.version):
+        if not timeline.first <= mark.version <= timeline.last:
             continue
         x, half = (
             frame.x(mark.version + 1),
@@ -156,9 +162,9 @@ def _checkpoints(told: Story, frame: Frame, bottom: float) -> Iterator[str]:
             yield text(x, bottom + 33, mark.name, "checkpoint-name", "middle")
 
 
-def said(told: Story, fact: FactId) -> str:
+def said(timeline: Timeline, fact: FactId) -> str:
     """Returns a fact in its own words, or that it is erased."""
-    return in_words(told.facts[fact].fact) or "an erased fact"
+    return in_words(timeline.facts[fact].fact) or "an erased fact"
 
 
 def _lane(bands: dict[str, tuple[float, float]], level: str, lane: float) -> float:
@@ -167,11 +173,11 @@ def _lane(bands: dict[str, tuple[float, float]], level: str, lane: float) -> flo
 
 
 def _degraded(
-    told: Story, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, version: int, fact: FactId
+    timeline: Timeline, frame: Frame, bands: dict[str, tuple[float, float]], lane: float, version: int, fact: FactId
 ) -> str:
-    x, y = frame.x(version), _lane(bands, told.level_at(fact, version), lane)
-    arm = 2.5 if len(told.levels) <= 60 else 1.8
+    x, y = frame.x(version), _lane(bands, timeline.level_at(fact, version), lane)
+    arm = 2.5 if len(timeline.levels) <= 60 else 1.8
     side = number(2 * arm)
     cross = f"M{number(x - arm)} {number(y - arm)}l{side} {side}m0 -{side}l-{side} {side}"
-    words = f"{said(told, fact)}: an audit found it degraded at version {version}"
+    words = f"{said(timeline, fact)}: an audit found it degraded at version {version}"
     return f'<path class="cross" d="{cross}"><title>{escaped(words)}</title></path>'

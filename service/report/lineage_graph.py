@@ -24,22 +24,22 @@ from core.events.sleep import (
 from core.ids import EventId
 from service.app.lineage import Link
 from service.report.svg import escaped, number, svg
-from service.report.timeline import Story
+from service.report.timeline import Timeline
 
 ROW = 40  # pixels, as in the page's CSS
 FIRST, LAST = 14, 40  # rows shown of a long lineage
-LANES = ("told", "edit", "sleep", "audit", "adapter", "stage")
+LANES = ("client", "edit", "sleep", "audit", "adapter", "stage")
 STEP, LEFT = 17.0, 12.0  # pixels between lanes, and before the first
 GRAPH = LEFT + STEP * len(LANES)
 
 
-def life(told: Story, links: Sequence[Link]) -> str:
+def life(timeline: Timeline, links: Sequence[Link]) -> str:
     """Returns the graph and its rows; of a long lineage only the beginning and the end."""
     left_out = len(links) - FIRST - LAST
     shown: list[Link | None] = list(links)
     if left_out > 1:
         shown = [*links[:FIRST], None, *links[-LAST:]]
-    rows = [_row(told, link) if link else f'<li class="gap">{left_out} events between them</li>' for link in shown]
+    rows = [_row(timeline, link) if link else f'<li class="gap">{left_out} events between them</li>' for link in shown]
     names = "".join(f'<i style="left:{number(_x(lane))}px">{lane}</i>' for lane in LANES)
     graph = svg("graph", GRAPH, ROW * len(shown), "What led to what", _graph(shown))
     return f'<div class="life"><div class="lanes">{names}</div>{graph}<ol>{"".join(rows)}</ol></div>'
@@ -60,7 +60,7 @@ def lane(event: Event) -> str:
         case SleepStarted() | SleepCompleted() | SleepRolledBack():
             return "sleep"
         case _:
-            return "told"
+            return "client"
 
 
 def _x(name: str) -> float:
@@ -107,9 +107,9 @@ def _dot(link: Link, x: float, y: float) -> str:
     return f'<circle class="{kind}" cx="{number(x)}" cy="{number(y)}" r="5">{title}</circle>'
 
 
-def _row(told: Story, link: Link) -> str:
+def _row(timeline: Timeline, link: Link) -> str:
     version = link.recorded.version
-    sleep = next((span for span in told.sleeps if span.began <= version <= (span.ended or told.last)), None)
+    sleep = next((span for span in timeline.sleeps if span.began <= version <= (span.ended or timeline.last)), None)
     kind = " ".join([("sleep" if sleep.kind == "sleep" else "nap") if sleep else "", "" if link.concerns else "aside"])
     at = link.recorded.recorded_at
     return (

@@ -13,7 +13,7 @@ from service.report.css import CSS
 from service.report.hypnogram import hypnogram, said
 from service.report.lineage_graph import life
 from service.report.svg import apart, escaped, short
-from service.report.timeline import DISSOLVED, Audit, Counts, Story, story
+from service.report.timeline import DISSOLVED, Audit, Counts, Timeline, fold_timeline
 
 _NOTHING = Counts(edits=0, dissolved=0, waiting=0)
 
@@ -29,16 +29,16 @@ def report(events: Iterable[Recorded], *, fact: FactId | None = None, links: Seq
     Raises:
         FactUnknown: the memory has no such fact.
     """
-    told = story(events)
-    if fact is not None and fact not in told.levels:
-        raise FactUnknown(told.memory, fact)
-    title = f"Memory {told.memory}" if told.memory else "An empty memory"
-    parts = [f"<h1>{escaped(title)}</h1>", _under(told)]
-    if told.memory:
-        parts += [_headlines(told), *_figures(told, fact)]
+    timeline = fold_timeline(events)
+    if fact is not None and fact not in timeline.levels:
+        raise FactUnknown(timeline.memory, fact)
+    title = f"Memory {timeline.memory}" if timeline.memory else "An empty memory"
+    parts = [f"<h1>{escaped(title)}</h1>", _under(timeline)]
+    if timeline.memory:
+        parts += [_headlines(timeline), *_figures(timeline, fact)]
     if fact is not None and links:
-        parts += [_life(told, fact, links)]
-    parts.append(_footer(told))
+        parts += [_life(timeline, fact, links)]
+    parts.append(_footer(timeline))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
@@ -51,23 +51,27 @@ def report(events: Iterable[Recorded], *, fact: FactId | None = None, links: Seq
 
 def most_lived(events: Iterable[Recorded]) -> FactId | None:
     """Returns the fact at the deepest stage with the most changes, to be drawn where none was chosen."""
-    told = story(events)
+    timeline = fold_timeline(events)
     return max(
-        told.levels,
-        key=lambda fact: (told.levels[fact][-1][1] == DISSOLVED, len(told.levels[fact])),
+        timeline.levels,
+        key=lambda fact: (timeline.levels[fact][-1][1] == DISSOLVED, len(timeline.levels[fact])),
         default=None,
     )
 
 
-def _under(told: Story) -> str:
-    if not told.memory:
+def _under(timeline: Timeline) -> str:
+    if not timeline.memory:
         return '<p class="under">Nothing has happened yet.</p>'
-    made = told.state.created
+    made = timeline.state.created
     base = f" on {short(_base_name(made.base.name), 60)} ({made.base.dtype})" if made else ""
-    days = told.began[:10] if told.began[:10] == told.ended[:10] else f"{told.began[:10]} to {told.ended[:10]}"
-    forked = told.state.forked
+    days = (
+        timeline.began[:10]
+        if timeline.began[:10] == timeline.ended[:10]
+        else f"{timeline.began[:10]} to {timeline.ended[:10]}"
+    )
+    forked = timeline.state.forked
     since = f"; forked from memory {forked.parent} at version {forked.version}" if forked else ""
-    return f'<p class="under">{escaped(f"Versions {told.first} to {told.last}{base}, {days}{since}")}</p>'
+    return f'<p class="under">{escaped(f"Versions {timeline.first} to {timeline.last}{base}, {days}{since}")}</p>'
 
 
 def _base_name(name: str) -> str:
@@ -76,23 +80,23 @@ def _base_name(name: str) -> str:
     return next((part for part in reversed(parts) if part not in ("weights", "model", "checkpoint")), name)
 
 
-def _headlines(told: Story) -> str:
-    counts = told.counts[-1][1] if told.counts else _NOTHING
-    last = told.audits[-1] if told.audits else None
-    limit = told.state.created.capacity if told.state.created else 0.0
-    sleeps = sum(span.kind == "sleep" for span in told.sleeps)
-    naps, undone = len(told.sleeps) - sleeps, sum(span.undone for span in told.sleeps)
+def _headlines(timeline: Timeline) -> str:
+    counts = timeline.counts[-1][1] if timeline.counts else _NOTHING
+    last = timeline.audits[-1] if timeline.audits else None
+    limit = timeline.state.created.capacity if timeline.state.created else 0.0
+    sleeps = sum(span.kind == "sleep" for span in timeline.sleeps)
+    naps, undone = len(timeline.sleeps) - sleeps, sum(span.undone for span in timeline.sleeps)
     recall = last.recall if last else None
     healthy = f"{last.healthy} of {last.asked} healthy" if last else "no audit yet"
     base = f"base model {last.base_perplexity:.2f}" if last else "no audit yet"
     away = _listed((counts.withdrawn, "retracted"), (counts.waiting, "not in the weights"))
     tiles = [
-        ("facts added", f"{len(told.levels)}", away or "all in the weights" if told.levels else ""),
+        ("facts added", f"{len(timeline.levels)}", away or "all in the weights" if timeline.levels else ""),
         ("dissolved", f"{counts.dissolved}", f"{counts.edits} carried by edits"),
         ("recall", "–" if recall is None else f"{recall:.1%}", healthy),
         ("locality", *_locality(last)),
         ("perplexity", f"{last.perplexity:.2f}" if last else "–", base),
-        ("crowding", f"{told.state.crowding:.1%}", f"limit {limit:.1%}" if limit <= 1 else ""),
+        ("crowding", f"{timeline.state.crowding:.1%}", f"limit {limit:.1%}" if limit <= 1 else ""),
         ("sleeps", f"{sleeps}", _listed((naps, "nap" if naps == 1 else "naps"), (undone, "rolled back"))),
     ]
     return (
@@ -119,23 +123,23 @@ def _locality(last: Audit | None) -> tuple[str, str]:
     return f"{min(kept.values()):.1%}", f"unchanged; {', '.join(fell)}" if fell else "unchanged"
 
 
-def _figures(told: Story, fact: FactId | None) -> list[str]:
-    chosen = f" Orange: {apart(short(said(told, fact), 80))}." if fact is not None else ""
+def _figures(timeline: Timeline, fact: FactId | None) -> list[str]:
+    chosen = f" Orange: {apart(short(said(timeline, fact), 80))}." if fact is not None else ""
     parts: list[tuple[str, str, str]] = []
-    if told.levels:
+    if timeline.levels:
         parts.append(
             (
-                hypnogram(told, fact),
+                hypnogram(timeline, fact),
                 "Hypnogram",
                 "The stage of every fact over the versions of the memory, one line for each fact in the order added; "
                 "numbers at the right count the facts in a stage now. Shaded: sleeps; lighter: naps; dashed: rolled "
-                f"back. Crosses: audits that found the fact degraded.{_captions(told)}{chosen}",
+                f"back. Crosses: audits that found the fact degraded.{_captions(timeline)}{chosen}",
             )
         )
-    if told.audits:
+    if timeline.audits:
         parts.append(
             (
-                audits(told),
+                audits(timeline),
                 "Audits",
                 "Share of facts that are healthy, of untold questions about their subjects still answered as the "
                 "base model does, of neighbours and strangers whose answers did not change, and perplexity on "
@@ -145,7 +149,7 @@ def _figures(told: Story, fact: FactId | None) -> list[str]:
         )
     parts.append(
         (
-            capacity(told),
+            capacity(timeline),
             "Capacity",
             "Share of the key space that keys in force hold (dashed: the limit), and facts by what carries "
             "them: "
@@ -161,16 +165,16 @@ def _figure(index: int, drawn: str, name: str, words: str) -> str:
     return f"<h2>{name}</h2><figure>{drawn}{caption}</figure>"
 
 
-def _captions(told: Story) -> str:
+def _captions(timeline: Timeline) -> str:
     """Returns captions of marks that only some memories have."""
-    captions = " Dotted: checkpoints." if told.state.checkpoints else ""
-    if told.counts and told.counts[-1][1].withdrawn:
+    captions = " Dotted: checkpoints." if timeline.state.checkpoints else ""
+    if timeline.counts and timeline.counts[-1][1].withdrawn:
         captions += " A line that ends: the fact was retracted and has left the weights."
     return captions
 
 
-def _life(told: Story, fact: FactId, links: Sequence[Link]) -> str:
-    state = told.facts[fact]
+def _life(timeline: Timeline, fact: FactId, links: Sequence[Link]) -> str:
+    state = timeline.facts[fact]
     source = state.source
     provenance = []
     if source.client:
@@ -179,15 +183,15 @@ def _life(told: Story, fact: FactId, links: Sequence[Link]) -> str:
         provenance.append(f"in conversation {apart(source.conversation)}, turn {source.turn}")
     if source.span:
         provenance.append(f"in the words “{apart(short(source.span, 160))}”")
-    level = told.levels[fact][-1][1]
+    level = timeline.levels[fact][-1][1]
     added = f"Added at version {state.added} {', '.join(provenance)}".rstrip()
-    title = f"The lineage of “{apart(short(said(told, fact), 160))}”"
-    return f'<h2>{title}</h2><p class="under">{added}; now {level}. Fact {escaped(fact)}.</p>{life(told, links)}'
+    title = f"The lineage of “{apart(short(said(timeline, fact), 160))}”"
+    return f'<h2>{title}</h2><p class="under">{added}; now {level}. Fact {escaped(fact)}.</p>{life(timeline, links)}'
 
 
-def _footer(told: Story) -> str:
-    if not told.memory:
+def _footer(timeline: Timeline) -> str:
+    if not timeline.memory:
         return "<footer>Made from no events.</footer>"
-    weights = f", weights {told.state.weights[:16]}" if told.state.weights else ""
-    words = f"Made from the log alone: {told.last - told.first + 1} events, last at {told.ended}{weights}."
+    weights = f", weights {timeline.state.weights[:16]}" if timeline.state.weights else ""
+    words = f"Made from the log alone: {timeline.last - timeline.first + 1} events, last at {timeline.ended}{weights}."
     return f"<footer>{escaped(words)}</footer>"

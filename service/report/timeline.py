@@ -12,7 +12,7 @@ from core.ids import FactId
 from core.state.memory import NOTHING, FactState, Memory, Status
 from core.state.sleep import Occasion
 
-TOLD, DISSOLVED, PARKED, WITHDRAWN = "told", "dissolved", "parked", "withdrawn"
+PENDING, DISSOLVED, PARKED, WITHDRAWN = "pending", "dissolved", "parked", "withdrawn"
 STAGE = "stage "  # and its number
 
 
@@ -67,7 +67,7 @@ class Counts:
 
 
 @dataclass(slots=True)
-class Story:
+class Timeline:
     """The history of a memory over versions, oldest first; a value holds until the version of the next one.
 
     Attributes:
@@ -75,8 +75,8 @@ class Story:
         facts: last state of each fact, because the state of a deleted memory has no facts.
         first, last: versions of the first and the last event.
         began, ended: times of the first and the last event.
-        levels: for each fact, its levels with their first versions: `told`, `stage 0`, ..., `dissolved`, `parked`, and
-            `withdrawn` once it has left the weights.
+        levels: for each fact, its levels with their first versions: `pending`, `stage 0`, ..., `dissolved`, `parked`
+            and `withdrawn` once it has left the weights.
         degraded: version and fact of every verdict that found a fact degraded.
     """
 
@@ -97,57 +97,57 @@ class Story:
 
     def level_at(self, fact: FactId, version: int) -> str:
         """Returns the level of `fact` at `version`."""
-        return next((level for since, level in reversed(self.levels[fact]) if since <= version), TOLD)
+        return next((level for since, level in reversed(self.levels[fact]) if since <= version), PENDING)
 
 
-def story(events: Iterable[Recorded]) -> Story:
+def fold_timeline(events: Iterable[Recorded]) -> Timeline:
     """Folds all events of one memory up to a version."""
-    told = Story()
+    timeline = Timeline()
     for recorded in events:
-        before, told.state = told.state, evolve(told.state, recorded.event)
+        before, timeline.state = timeline.state, evolve(timeline.state, recorded.event)
         if before is NOTHING:
-            told.first, told.began = recorded.version, recorded.recorded_at
-        told.memory, told.last, told.ended = recorded.memory, recorded.version, recorded.recorded_at
-        _take_in(told, recorded, before)
-    told.sleeps = [
+            timeline.first, timeline.began = recorded.version, recorded.recorded_at
+        timeline.memory, timeline.last, timeline.ended = recorded.memory, recorded.version, recorded.recorded_at
+        _take_in(timeline, recorded, before)
+    timeline.sleeps = [
         SleepSpan(kind=night.kind, began=night.began, ended=night.ended, completed=night.completed, reason=night.reason)
-        for night in told.state.nights.values()
+        for night in timeline.state.nights.values()
     ]
-    if (asleep := told.state.sleep) is not None:
-        told.sleeps.append(
+    if (asleep := timeline.state.sleep) is not None:
+        timeline.sleeps.append(
             SleepSpan(kind=asleep.started.kind, began=asleep.began, ended=None, completed=False, reason="")
         )
-    return told
+    return timeline
 
 
-def _take_in(told: Story, recorded: Recorded, before: Memory) -> None:
-    state, event, version = told.state, recorded.event, recorded.version
+def _take_in(timeline: Timeline, recorded: Recorded, before: Memory) -> None:
+    state, event, version = timeline.state, recorded.event, recorded.version
     if state.sleep is not None:
-        told.scales = state.sleep.policy.scales
-    elif state.created is not None and not told.scales:
-        told.scales = state.created.sleep.scales
-    if state.crowding != before.crowding or not told.crowding:
-        told.crowding.append((version, state.crowding))
+        timeline.scales = state.sleep.policy.scales
+    elif state.created is not None and not timeline.scales:
+        timeline.scales = state.created.sleep.scales
+    if state.crowding != before.crowding or not timeline.crowding:
+        timeline.crowding.append((version, state.crowding))
     if (
         isinstance(event, FactAudited)
         and event.occasion != Occasion.GATE
         and not event.healthy
         and state.facts[event.fact].in_weights  # the line of a withdrawn fact has ended
     ):
-        told.degraded.append((version, event.fact))
+        timeline.degraded.append((version, event.fact))
     if isinstance(event, ControlsMeasured) and state.sleep is not None:
-        told.audits.append(_audit(event, version, state))
+        timeline.audits.append(_audit(event, version, state))
     moved = False
     for fact, now in state.facts.items():
         if now is not before.facts.get(fact):
-            told.facts[fact] = now
-            known = told.levels.setdefault(fact, [])
-            level = _level(now, len(told.scales) - 1)
+            timeline.facts[fact] = now
+            known = timeline.levels.setdefault(fact, [])
+            level = _level(now, len(timeline.scales) - 1)
             if not known or known[-1][1] != level:
                 known.append((version, level))
                 moved = True
     if moved:
-        told.counts.append((version, _counts(told)))
+        timeline.counts.append((version, _counts(timeline)))
 
 
 def _audit(event: ControlsMeasured, version: int, state: Memory) -> Audit:
@@ -168,19 +168,19 @@ def _audit(event: ControlsMeasured, version: int, state: Memory) -> Audit:
 def _level(state: FactState, dissolved: int) -> str:
     match state.status:
         case Status.PENDING:
-            return TOLD
+            return PENDING
         case Status.INJECTED:  # at the last stage it is dissolved by the next event
             return f"{STAGE}{state.stage}" if state.stage < dissolved or not state.stage else DISSOLVED
         case status:
             return str(status)
 
 
-def _counts(told: Story) -> Counts:
-    now = [known[-1][1] for known in told.levels.values()]
+def _counts(timeline: Timeline) -> Counts:
+    now = [known[-1][1] for known in timeline.levels.values()]
     edits, dissolved = sum(level.startswith(STAGE) for level in now), now.count(DISSOLVED)
     return Counts(
         edits=edits,
         dissolved=dissolved,
-        waiting=sum(level in (TOLD, PARKED) for level in now),
+        waiting=sum(level in (PENDING, PARKED) for level in now),
         withdrawn=now.count(WITHDRAWN),
     )

@@ -49,7 +49,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         def command(state: Memory) -> AddFacts:
             if state.created is None:
                 raise MemoryUnknown(memory)
-            facts = new_facts.told_facts(request.facts, state.created.phrasebook, next_uuid)
+            facts = new_facts.parse_facts(request.facts, state.created.phrasebook, next_uuid)
             return AddFacts(request=request_id, request_digest=digest, facts=facts)
 
         state = await self._execute(memory, command, request_id, expected)

@@ -55,19 +55,19 @@ def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, phrasebook: Ph
     return NewFact(fact=new, source=_source(request.source, "source"))
 
 
-def told_facts(
+def parse_facts(
     facts: Sequence[facts_pb2.NewFact], phrasebook: Phrasebook, next_id: Callable[[], str]
 ) -> tuple[NewFact, ...]:
     """Returns the facts of a request, with the client's wordings or, without any, made from `phrasebook`."""
     if len(facts) > MAX_BATCH:
         raise InvalidField("facts", f"has {len(facts)} facts, at most {MAX_BATCH} are allowed; send several requests")
     return tuple(
-        NewFact(fact=_told(fact, phrasebook, next_id()), source=_source(fact.source, f"facts[{index}].source"))
+        NewFact(fact=_fact(fact, phrasebook, next_id()), source=_source(fact.source, f"facts[{index}].source"))
         for index, fact in enumerate(facts)
     )
 
 
-def _told(new: facts_pb2.NewFact, phrasebook: Phrasebook, id_: str) -> Fact:
+def _fact(new: facts_pb2.NewFact, phrasebook: Phrasebook, id_: str) -> Fact:
     subject, relation, object_ = tidy(new.subject), tidy(new.relation), tidy(new.object)
     if new.HasField("wordings"):
         wordings = _given(new.wordings)

@@ -54,11 +54,11 @@ class PagedState:
     max_bytes: int
 
     def page(self, items: Iterable[Item], key: Callable[[Item], str]) -> tuple[list[Item], str]:
-        """The first of `items` that fit one page, and the token of the next page; empty when this is the last.
+        """Returns the first of `items` that fit one page, and the token of the next page; empty on the last page.
 
         Args:
             items: those after `after`, in order; only as many are drawn as the page needs.
-            key: what the next page's `after` is for an item.
+            key: returns the key of an item, from which the next page goes on.
         """
         candidates = list(islice(items, self.size + 1))
         page = fitting(candidates[: self.size], self.max_bytes)
@@ -70,11 +70,12 @@ class PagedState:
 async def paged_state(
     states: MemoryRepository, memory: MemoryId, request: Any, kind: str, *filters: object, max_bytes: int
 ) -> PagedState:
-    """The state that `request` lists a page of: its token's, or the one that its `at_version` or `min_version` names.
+    """Returns the state that a listing shows: at the version of the page token, or the one that the request asks for.
 
     Args:
         request: has `page_size`, `page_token`, `at_version` and `min_version`.
-        kind: what is listed; with `filters` it says which listing a token belongs to.
+        kind: what is listed; together with `filters` it identifies the listing that a token belongs to.
+        max_bytes: size of a page's items, at most.
 
     Raises:
         InvalidField, MemoryUnknown, VersionUnknown.
@@ -112,7 +113,7 @@ def decode(token: str, listing: str) -> Place:
 
 
 def fitting(items: Iterable[Item], max_bytes: int) -> list[Item]:
-    """As many of the first `items` as take at most `max_bytes`, but at least one."""
+    """Returns as many of the first `items` as take at most `max_bytes`, but at least one."""
     page: list[Item] = []
     room = max_bytes
     for item in items:

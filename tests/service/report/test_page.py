@@ -23,7 +23,7 @@ from core.state.work import Withdraw, next_work
 from service.app.lineage import Link, lineage
 from service.report import most_lived, report
 from service.report.lineage_graph import FIRST, LAST
-from service.report.timeline import story
+from service.report.timeline import fold_timeline
 from store.clock import next_event_id
 from store.log.event_log import EventLog
 from store.log.rows import NewEvent
@@ -123,7 +123,7 @@ def html(lived: History, chosen: FactId, links: list[Link]) -> str:
 
 class TestWhatItSays:
     def test_headline_numbers(self, lived: History, html: str) -> None:
-        page, told = Page(html), story(lived.recorded)
+        page, told = Page(html), fold_timeline(lived.recorded)
         last = told.audits[-1]
         dissolved = sum(one.status is Status.DISSOLVED for one in lived.state.facts.values())
 
@@ -146,14 +146,14 @@ class TestWhatItSays:
                 one for one in titles if one.startswith(f"{stated.subject} {stated.relation} {stated.object}: told")
             ]
             assert way.startswith(
-                f"{stated.subject} {stated.relation} {stated.object}: told at {state.added}, stage 0 at"
+                f"{stated.subject} {stated.relation} {stated.object}: pending at {state.added}, stage 0 at"
             )
             last = "dissolved" if state.status is Status.DISSOLVED else f"stage {state.stage}"
             assert re.search(rf"{last} at \d+$", way)
-            assert story(lived.recorded).level_at(fact, len(lived.recorded)) == last
+            assert fold_timeline(lived.recorded).level_at(fact, len(lived.recorded)) == last
 
     def test_a_rollback_puts_facts_back_and_is_marked(self, lived: History, html: str) -> None:
-        told = story(lived.recorded)
+        told = fold_timeline(lived.recorded)
         (undone,) = [span for span in told.sleeps if span.undone]
         assert undone.ended
         page = Page(html)
@@ -166,7 +166,7 @@ class TestWhatItSays:
 
     def test_marks_of_audits_hold_what_was_measured(self, lived: History, html: str) -> None:
         titles = Page(html).titles
-        audits = story(lived.recorded).audits
+        audits = fold_timeline(lived.recorded).audits
         assert len(audits) > 8
         assert {one.rested for one in audits} == {False, True}
         for audit in audits:
@@ -185,8 +185,8 @@ class TestWhatItSays:
         assert said in html
 
     def test_a_sleep_in_progress_is_shaded_to_the_end(self, lived: History) -> None:
-        began = story(lived.recorded).sleeps[1].began
-        told = story(lived.recorded[: began + 3])
+        began = fold_timeline(lived.recorded).sleeps[1].began
+        told = fold_timeline(lived.recorded[: began + 3])
         assert told.sleeps[-1].ended is None
         words = f"sleep 1, versions {began} to {began + 3}: in progress"
         assert words in " ".join(Page(report(lived.recorded[: began + 3])).titles)
@@ -238,7 +238,7 @@ class TestWhateverThereIs:
         blank = replace(ARIA, id=FactId(""), subject="", relation="", object="")
         events = [replace(one, statement=blank) if isinstance(one, FactAdded) else one for one in LIFE]
         page = Page(report(recorded(events), fact=ARIA.id))
-        assert "an erased fact: told at 3" in " ".join(page.titles)
+        assert "an erased fact: pending at 3" in " ".join(page.titles)
 
     def test_it_needs_nothing_but_itself(self, html: str) -> None:
         page = Page(html)
@@ -311,7 +311,7 @@ class TestTakenBack:
 
     def test_what_was_taken_back_ends_and_is_counted(self) -> None:
         lived = self.lived()
-        told, page = story(lived.recorded), Page(report(lived.recorded))
+        told, page = fold_timeline(lived.recorded), Page(report(lived.recorded))
         gone = [fact for fact, known in told.levels.items() if known[-1][1] == "withdrawn"]
 
         assert len(gone) == told.counts[-1][1].withdrawn == 2
