@@ -1,4 +1,4 @@
-"""The base models this process has loaded, each once, whatever number of memories stands on it."""
+"""The base models that this process has loaded, each once for all memories on it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What a loaded model is: memories of one base share it."""
+    """The identity of a loaded base model, which memories of one base share."""
 
     digest: str
     dtype: str
@@ -33,10 +33,10 @@ class Base:
 
 
 def folder_of(base: BaseModel) -> Path:
-    """Where the files of `base` are: under its name, or, for a memory that came from elsewhere, where dormouse is.
+    """Returns the folder of `base`: under its name, or that of dormouse where the memory was made on another machine.
 
     Raises:
-        ModelUnavailable: there is nothing under its name, or something else than was recorded.
+        ModelUnavailable: there is no model under its name, or one with other files than were recorded.
     """
     try:
         folder = find_model_folder(base.name, base.revision)
@@ -44,27 +44,27 @@ def folder_of(base: BaseModel) -> Path:
         if DORMOUSE.exists() and content_digest(DORMOUSE, base.digest_rule) == base.digest:
             return DORMOUSE
         raise ModelUnavailable(
-            f"{error}; if the model has moved, say where to with `hypnogram memory rebase`", **error.metadata
+            f"{error}; if the model has moved, name its place with `hypnogram memory rebase`", **error.metadata
         ) from error
     return same_files(folder, base)
 
 
 def same_files(folder: Path, base: BaseModel) -> Path:
-    """`folder`, if its files are those of `base`. Raises ModelUnavailable."""
-    found = content_digest(folder, base.digest_rule)
-    if found != base.digest:
+    """Returns `folder`. Raises ModelUnavailable where its files are not those of `base`."""
+    digest = content_digest(folder, base.digest_rule)
+    if digest != base.digest:
         raise ModelUnavailable(
-            f"the files in {str(folder)!r} are not those this memory was created on (digest {found[:16]}, "
+            f"the files in {str(folder)!r} are not those this memory was created on (digest {digest[:16]}, "
             f"not {base.digest[:16]}); put the recorded ones back",
             model=folder,
             recorded=base.digest,
-            found=found,
+            found=digest,
         )
     return folder
 
 
 class BaseModels:
-    """Loads on first use; `twin` gives a model whose edited modules are the caller's own, all else shared."""
+    """Loads base models on first use, and clones them: a clone owns its edited modules and shares everything else."""
 
     def __init__(self, device: str) -> None:
         self._device = device
@@ -73,7 +73,7 @@ class BaseModels:
         self._lock = threading.Lock()
 
     def base(self, created: MemoryCreated) -> EditableModel:
-        """The pristine model under a memory, which all share: to be read, never to be changed.
+        """Returns the base model of a memory. It is shared, so never install weights on it.
 
         Raises:
             ModelUnavailable: it cannot be loaded, or its files are not those the memory was created on.
@@ -81,11 +81,11 @@ class BaseModels:
         return self.load(created.base, created.modules)
 
     def load(self, base: BaseModel, modules: tuple[str, ...], folder: Path | None = None) -> EditableModel:
-        """The same for a memory that is about to be created, whose base is in `folder`."""
+        """Returns the base model of a memory that is about to be created, loaded from `folder`."""
         key = Base(base.digest, base.dtype, base.quantization, modules)
         with self._lock:
             loading = self._loading.setdefault(key, threading.Lock())
-        with loading:  # a base that takes long, or cannot be loaded, holds up nobody on another
+        with loading:  # one lock for each base, so that loading one does not delay another
             if key not in self._loaded:
                 self._loaded[key] = load_model(
                     folder or folder_of(base), modules=modules, dtype=base.dtype, quantization=base.quantization,
@@ -96,5 +96,5 @@ class BaseModels:
             return self._loaded[key]
 
     def clone(self, created: MemoryCreated) -> EditableModel:
-        """A pristine model of the caller's own for a memory. Raises ModelUnavailable as `base` does."""
+        """Returns a clone of the base model of a memory. Raises ModelUnavailable as `base` does."""
         return self.base(created).clone()

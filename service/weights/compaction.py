@@ -1,4 +1,4 @@
-"""Compaction: one adapter of few columns that does what all those in force do, and how far it is from them."""
+"""Compaction: replaces the adapters in force by one of fewer columns whose weights are close enough."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from store.clock import next_uuid
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """Weights with a delta of `rank` columns in the adapters' place, and how far they are from those in force."""
+    """Weights with a delta of `rank` columns in the place of the adapters, and their change from those in force."""
 
     rank: int
     delta: Delta
@@ -35,39 +35,40 @@ class _Try:
 def compaction(
     name: MemoryId, memory: Memory, model: EditableModel, deltas: DeltaStore, bound: float
 ) -> AdaptersCompacted:
-    """What to record once the new adapter is in force; its delta is an artifact by then.
+    """Computes the adapter of fewest columns within `bound`, and returns what to record; its delta is an artifact.
 
     Args:
-        bound: largest relative change of a module's learned weights, |W' - W| / |W - W0| in Frobenius norms, as they
-            are once factors and weights are rounded.
+        bound: largest relative change of the learned part of a module, |W' - W| / |W - W0| in Frobenius norms,
+            measured after factors and weights were rounded.
 
     Raises:
-        NothingToCompact: within the bound there are no columns to spare.
+        NothingToCompact: no adapter is in force, or fewer columns exceed the bound.
         DigestMismatch, ArtifactMissing, ArtifactCorrupt, WordsErased: the weights in force cannot be built.
     """
     adapters = tuple(memory.adapters.values())
-    columns = sum(one.rank for one in adapters)
+    columns = sum(adapter.rank for adapter in adapters)
     if not adapters:
         raise NothingToCompact(name, "no adapter is in force; sleep makes them")
     before = build_verified(model, deltas, memory)
-    pristine = model.base_weights
-    learned = {module: float((before[module].double() - pristine[module].double()).norm()) for module in before}
-    chosen = deltas.columns(Term(delta=one.delta, first=0, count=one.rank, scale=1.0) for one in adapters)
+    base = model.base_weights
+    learned = {module: float((before[module].double() - base[module].double()).norm()) for module in before}
+    terms = [Term(delta=adapter.delta, first=0, count=adapter.rank, scale=1.0) for adapter in adapters]
+    chosen = deltas.columns(terms)
     parts = {module: parts_of(module, chosen) for module in model.modules}
-    sums = {module: spectrum(some) for module, some in parts.items() if some}
-    mine = {one.delta for one in adapters}
-    others = Plan(terms=tuple(term for term in plan(memory).terms if term.delta not in mine))
+    spectra = {module: spectrum(factors) for module, factors in parts.items() if factors}
+    replaced = {adapter.delta for adapter in adapters}
+    edits = Plan(terms=tuple(term for term in plan(memory).terms if term.delta not in replaced))
 
     def tried(rank: int) -> _Try:
-        delta = truncated(sums, rank)
-        weights = build(model, deltas, others, delta)
+        delta = truncated(spectra, rank)
+        weights = build(model, deltas, edits, delta)
         apart = {module: float((weights[module].double() - before[module].double()).norm()) for module in weights}
         change = max(_relative(distance, learned[module]) for module, distance in apart.items())
         return _Try(rank, delta, weights, change)
 
-    fewest = max(1, *(found.needed(bound * learned[module]) for module, found in sums.items()))
-    found = _fewest(tried, fewest, columns - 1, bound)
-    if found is None:
+    fewest = max(1, *(values.needed(bound * learned[module]) for module, values in spectra.items()))
+    best = _fewest(tried, fewest, columns - 1, bound)
+    if best is None:
         raise NothingToCompact(
             name, f"fewer than {columns} columns change its weights by more than {bound:g} of what was learned"
         )
@@ -76,38 +77,38 @@ def compaction(
         adapter=AdapterId(next_uuid()),
         replaced=tuple(memory.adapters),
         columns=columns,
-        delta=deltas.put(found.delta),
-        modules=tuple(sums),
-        rank=found.rank,
+        delta=deltas.put(best.delta),
+        modules=tuple(spectra),
+        rank=best.rank,
         bound=bound,
-        change=found.change,
+        change=best.change,
         weights_before=memory.weights,
-        weights_after=weights_digest(found.weights),
+        weights_after=weights_digest(best.weights),
     )
 
 
 def _relative(distance: float, learned: float) -> float:
-    """Adapters that cancel exactly have learned nothing, and any distance from that is too far."""
+    """Returns distance / learned; infinite where the adapters cancel exactly and the distance is not zero."""
     return distance / learned if learned else math.inf if distance else 0.0
 
 
 def _fewest(tried: Callable[[int], _Try], low: int, high: int, bound: float) -> _Try | None:
-    """The try of fewest columns, `low` to `high`, within the bound; None when there is none.
+    """Returns the try of fewest columns, `low` to `high`, within the bound; None where there is none.
 
-    `low` are enough but for rounding, which takes its share of the bound.
+    `low` columns are enough before rounding, whose share of the bound is found by bisection.
     """
     if low > high:
         return None
-    found = tried(low)
-    if found.change <= bound:
-        return found
-    found = tried(high)
-    if found.change > bound:
+    best = tried(low)
+    if best.change <= bound:
+        return best
+    best = tried(high)
+    if best.change > bound:
         return None
-    while found.rank - low > 1:
-        middle = tried((low + found.rank) // 2)
+    while best.rank - low > 1:
+        middle = tried((low + best.rank) // 2)
         if middle.change <= bound:
-            found = middle
+            best = middle
         else:
             low = middle.rank
-    return found
+    return best

@@ -1,4 +1,4 @@
-"""Two states of memories on one base model: how far their weights are apart, and what they answer otherwise."""
+"""Compares two states of memories on one base model: their weights, and their answers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,26 @@ from service.weights.projection import build_verified
 def compare_weights(
     model: EditableModel, deltas: DeltaStore, before: Memory, after: Memory, questions: Sequence[Question]
 ) -> Compared:
-    """Builds both, and asks both the `questions`; leaves the weights of one of them behind in `subject`.
+    """Builds the weights of both states and asks both the `questions`; leaves weights of either on `model`.
 
     Raises:
-        DigestMismatch, ArtifactMissing, ArtifactCorrupt, WordsErased: one of them cannot be built.
+        DigestMismatch, ArtifactMissing, ArtifactCorrupt, WordsErased: the weights of a state cannot be built.
     """
     old, new = build_verified(model, deltas, before), build_verified(model, deltas, after)
     distances = []
-    for module, pristine in model.base_weights.items():
+    for module, base in model.base_weights.items():
         norm = float((new[module].double() - old[module].double()).norm())
-        distances.append(Distance(module, norm, norm / float(pristine.double().norm())))
-    probes = [Probe(one.prompt, one.pathway == "chat", "", "") for one in questions]
-    said = []
-    for weights in (old, new) if probes else ():
+        distances.append(Distance(module, norm, norm / float(base.double().norm())))
+    probes = [Probe(question.prompt, question.pathway == "chat", "", "") for question in questions]
+    if not probes:
+        return Compared(tuple(distances), (), 0)
+    outputs = []
+    for weights in (old, new):
         model.install(weights)
-        said.append([output.strip() for output in run_probes(model, probes)])
-    answers = [AnswerChange(*one) for one in zip(questions, *said, strict=True) if one[1] != one[2]] if probes else []
+        outputs.append([output.strip() for output in run_probes(model, probes)])
+    answers = [
+        AnswerChange(question, answer_before, answer_after)
+        for question, answer_before, answer_after in zip(questions, *outputs, strict=True)
+        if answer_before != answer_after
+    ]
     return Compared(tuple(distances), tuple(answers), len(probes))

@@ -1,4 +1,4 @@
-"""The models as they were: weights of past versions, built beside the live ones and kept while there is room."""
+"""Models of past versions: their weights are built beside the live ones and kept while there is room."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ from store.sealing.keyring import Keyring
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What a module's weight depends on, and how many facts were erased before it was made: what is older is void."""
+    """What the weight of a module depends on.
+
+    Attributes:
+        plan: digest of the plan of this module.
+        erased: number of facts erased before the weight was built; after another erasure it is not used any more.
+    """
 
     base: Base
     module: str
@@ -33,7 +38,7 @@ class _Key:
 
 @dataclass(slots=True, eq=False)
 class _Clone:
-    """A model of its own for questions about the past, one at a time; `keys` are those of the weights it has."""
+    """A clone of a base model that is lent to one caller at a time; `keys` are those of the weights on it."""
 
     model: EditableModel
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -41,13 +46,14 @@ class _Clone:
 
 
 class PastModels:
-    """Weights by base, module and the plan of that module alone, so that versions share what did not change.
+    """Lends models with the weights of past versions.
 
+    Weights are kept by base, module and the plan of that module alone, so that versions share what did not change.
     Every method blocks, and is safe for any thread.
     """
 
     def __init__(self, bases: BaseModels, deltas: DeltaStore, keyring: Keyring, room: int) -> None:
-        """`room`: bytes of weights to keep beside those that are installed; the least recently used go first."""
+        """Keeps at most `room` bytes of weights beside those on the clones; the least recently used go first."""
         self._bases = bases
         self._deltas = deltas
         self._keyring = keyring
@@ -58,19 +64,19 @@ class PastModels:
 
     @property
     def kept(self) -> int:
-        """Bytes of the weights that are kept."""
+        """Size of the weights that are kept, in bytes."""
         with self._lock:
             return sum(weight.nbytes for weight in self._kept.values())
 
     @contextmanager
     def at(self, memory: Memory) -> Iterator[tuple[EditableModel, Digest]]:
-        """A model with the weights of `memory`, and their digest; the caller's own inside the block.
+        """Lends a model with the weights of `memory`, and their digest, for the time of the block.
 
-        Modules that have the weights already are left alone, the others cost one sum each, or none if they are kept.
+        Modules that have the right weights are not touched; each other module costs one sum, or none if it is kept.
 
         Raises:
             ModelUnavailable: the base model cannot be loaded.
-            WordsErased: it needs columns of a fact that was erased.
+            WordsErased: the weights need columns of a fact that was erased.
             DigestMismatch, ArtifactMissing, ArtifactCorrupt: the weights are not the recorded ones.
         """
         assert memory.created is not None
@@ -83,13 +89,13 @@ class PastModels:
             yield clone.model, self._installed(base, clone, memory)
 
     def _installed(self, base: Base, clone: _Clone, memory: Memory) -> Digest:
-        """Gives `twin` the weights of `memory`; returns their digest, which is the recorded one."""
-        erased, plans = self._keyring.thrown_away(), _plans(memory)
-        keys = {module: _Key(base, module, its.digest, erased) for module, its in plans.items()}
-        before, clone.keys = clone.keys, {}  # if the next lines fail, nothing is known of its weights
+        """Installs the weights of `memory` on `clone`; returns their digest, which is the recorded one."""
+        erased, module_plans = self._keyring.thrown_away(), _plans(memory)
+        keys = {module: _Key(base, module, wanted.digest, erased) for module, wanted in module_plans.items()}
+        before, clone.keys = clone.keys, {}  # in case the next lines fail and leave any weights
         clone.model.install(
             {
-                module: self._weight(key, clone.model, plans[module])
+                module: self._weight(key, clone.model, module_plans[module])
                 for module, key in keys.items()
                 if before.get(module) != key
             }
@@ -107,8 +113,8 @@ class PastModels:
                 return kept
         made = build_module(model, self._deltas, key.module, wanted)
         with self._lock:
-            for void in [one for one in self._kept if one.erased != key.erased]:
-                del self._kept[void]
+            for outdated in [kept_key for kept_key in self._kept if kept_key.erased != key.erased]:
+                del self._kept[outdated]
             self._kept[key] = made
             held = sum(weight.nbytes for weight in self._kept.values())
             while held > self._room:
@@ -117,7 +123,7 @@ class PastModels:
 
 
 def _plans(memory: Memory) -> dict[str, Plan]:
-    """The plan of each edited module: the terms whose delta changes it."""
+    """Returns the plan of each edited module: the terms whose delta changes it."""
     assert memory.created is not None
     terms = plan(memory).terms
     changes = {edit.delta: edit.modules for edit in memory.edits.values()}

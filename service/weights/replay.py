@@ -1,4 +1,4 @@
-"""Replay: weights rebuilt from the log alone, and every digest that the log names met on the way."""
+"""Replay: rebuilds weights from the log alone, and compares every digest that the log names on the way."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from store.log.event_log import EventLog
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What a replay rebuilt.
+    """What a replay has rebuilt.
 
     Attributes:
-        edits_checked: recorded digests met on the way.
-        erased: versions on the way that cannot be rebuilt any more, as they hold columns of erased facts.
+        recorded, rebuilt: digests of the weights at `version`.
+        edits_checked: number of recorded digests that were reproduced.
+        erased: number of versions that cannot be rebuilt any more, because they need columns of erased facts.
     """
 
     version: int
@@ -54,23 +55,23 @@ def replay(
     cancelled: Callable[[], bool],
     after: int = 0,
 ) -> ReplayReport:
-    """Folds up to `version`, and materialises the plan at each change of it: no snapshot is read.
+    """Folds the events up to `version` and builds the weights at each change of the plan. Reads no snapshot.
 
     Args:
-        base: the memory's, as it is named now.
-        progress: told the versions folded, those to fold, and what is being done.
-        after: digests up to this version are taken for granted: of a fork's parent, say, which was replayed already.
+        base: that of the memory, under the name that it has now.
+        progress: called with the versions folded, those to fold, and the step.
+        after: version up to which digests are not checked, as those of a parent that was replayed before.
 
     Raises:
         DigestMismatch: a rebuilt digest differs from the recorded one.
         WordsErased: `version` needs columns of a fact that was erased.
-        Cancelled: `cancelled` said so.
+        Cancelled: `cancelled` returned true.
     """
     state = NOTHING
     named: list[Digest | None] = [None]  # digest by version, as folded
     model: EditableModel | None = None
     checked = erased = 0
-    rebuilt: Digest | None = None  # of the plan of `state`, once it was built
+    rebuilt: Digest | None = None  # digest of the weights of `state`, once they were built
     for recorded in log.iterate(memory, until_version=version):
         before, state = state, fold((recorded.event,), onto=state)
         step = type(recorded.event).__name__
@@ -107,10 +108,10 @@ def _rebuilt(model: EditableModel, deltas: DeltaStore, state: Memory, each: Call
 
 
 def _check_named(recorded: Recorded, state: Memory, named: list[Digest | None]) -> None:
-    """The digests that an event names are those that were recorded, now or at the version that it names."""
+    """Raises DigestMismatch where an event names another digest than was recorded at the version that it is about."""
     event = recorded.event
-    promised = digest_named(event)
-    if promised and promised != state.weights:
-        raise DigestMismatch(state.version, promised, state.weights or "")
+    digest = digest_named(event)
+    if digest and digest != state.weights:
+        raise DigestMismatch(state.version, digest, state.weights or "")
     if isinstance(event, CheckpointMarked | MemoryForked) and event.weights != named[event.version]:
         raise DigestMismatch(event.version, event.weights or "", named[event.version] or "")

@@ -1,4 +1,4 @@
-"""The statistics of a memory: those that another memory of its kind has, those that came with its base, or measured."""
+"""Prepares the statistics of a memory, which are the covariance of ordinary keys: found, shipped or measured."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from store.measured import Measured
 def prepare(
     model: EditableModel, created: MemoryCreated, artifacts: Artifacts, progress: Callable[[int, int], None]
 ) -> StatisticsPrepared:
-    """What to record; the statistics are durable in the artifacts by then. Measures only what nobody has measured.
+    """Returns what to record of statistics that are an artifact; measures them only where they are not known.
 
     Args:
-        subject: pristine.
-        progress: of measuring, in sequences of text; may raise.
+        model: with the base weights.
+        progress: called with sequences of text measured, and those in all; may raise.
     """
     key, known = key_of(created), Measured(artifacts)
     cached = known.get(key)
@@ -41,7 +41,7 @@ def prepare(
 
 
 def shipped(key: Digest) -> Path:
-    """Where statistics that come with dormouse are, or would be; other bases and other settings have other keys."""
+    """Returns the file in which dormouse ships the statistics of `key`, whether it exists or not."""
     return DORMOUSE / f"statistics-{key[:16]}.packed"
 
 

@@ -6,7 +6,7 @@ from service.settings import Settings
 
 
 def prepare_torch(settings: Settings) -> None:
-    """Gives torch as many threads as the settings allow, and keeps transformers from drawing progress bars."""
+    """Sets the number of threads of torch, and turns off the progress bars of transformers."""
     import torch
     from transformers.utils import logging
 
