@@ -1,7 +1,7 @@
-"""How long work ends before its time."""
+"""How long work is cancelled."""
 
 from __future__ import annotations
 
 
 class Cancelled(Exception):
-    """Raised by work once it notices that nobody wants its result any more."""
+    """Raised by work once it notices that it was cancelled."""

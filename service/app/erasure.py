@@ -1,4 +1,4 @@
-"""Erasing a fact that has left the weights: its data key is thrown away, what held its words in clear is removed."""
+"""Erases a fact that has left the weights: destroys its data key, and removes what holds its words in clear."""
 
 from __future__ import annotations
 
@@ -26,81 +26,79 @@ CAUSE = Cause(actor="executor")
 def erase_fact(
     log: EventLog, artifacts: Artifacts, snapshots: Snapshots, states: MemoryRepository, memory: MemoryId, work: Erase
 ) -> RecordErasure:
-    """Destroys the key and says what remains. Killed anywhere, it is done again and completes.
+    """Destroys the data key of a fact, and returns what to record. Idempotent, so that a killed erasure is done again.
 
-    The memories that share the fact lose its words, too; each of them owes an erasure of its own from here on.
+    The memories that share the fact lose its words too; each of them owes an erasure of its own from then on.
 
     Raises:
-        FactHeld: another memory that shares the fact has it in its weights, or waits to write it.
+        FactHeld: another memory that shares the fact has it in its weights, or is about to write it.
         NotReady: the key could not be wiped from the database yet, or a fork was made meanwhile.
     """
     fact, begun = work.fact, log.position()
-    seen: dict[MemoryId, int] = {}  # version at which a relative neither holds the fact nor fails to owe its erasure
+    seen: dict[MemoryId, int] = {}  # version at which a relative does not hold the fact and owes its erasure
     unaware: list[tuple[MemoryId, Memory]] = []
-    for other in log.relatives(memory):  # each is read once: there may be thousands
-        there = states.current(other)
-        _check_not_held(other, there, fact)
-        seen[other] = there.version
-        if fact in there.facts and not _owes(there, fact):
-            unaware.append((other, there))
+    for relative in log.relatives(memory):  # each is read once, because there may be thousands
+        state = states.current(relative)
+        _check_not_held(relative, state, fact)
+        seen[relative] = state.version
+        if fact in state.facts and not _owes(state, fact):
+            unaware.append((relative, state))
     remains = _remains(log, artifacts, memory, fact)
-    for other, there in unaware:
-        after = _take_back(
-            states, other, there, fact
-        )  # before the key is gone, without which nothing is recorded of it
-        _check_not_held(other, after, fact)
-        seen[other] = after.version
+    for relative, state in unaware:  # while the key exists, because nothing is recorded of a fact without one
+        after = _retract(states, relative, state, fact)
+        _check_not_held(relative, after, fact)
+        seen[relative] = after.version
     throw_key_away(log.engine, fact, lambda: _check_since(log, states, memory, fact, begun, seen))
-    for other in (memory, *log.relatives(memory)):
-        snapshots.remove_all(other)
+    for holder in (memory, *log.relatives(memory)):
+        snapshots.remove_all(holder)
     return RecordErasure(work=work, remains=remains)
 
 
 def check_not_held(log: EventLog, states: MemoryRepository, memory: MemoryId, fact: FactId) -> None:
-    """Raises FactHeld while another memory has `fact` in its weights, or waits to write it. Blocking."""
-    for other in log.relatives(memory):
-        _check_not_held(other, states.current(other), fact)
+    """Raises FactHeld while another memory has `fact` in its weights, or is about to write it. Blocking."""
+    for relative in log.relatives(memory):
+        _check_not_held(relative, states.current(relative), fact)
 
 
-def _check_not_held(other: MemoryId, there: Memory, fact: FactId) -> None:
-    if fact in there.facts:
-        state = there.facts[fact]
-        if state.in_weights or state.status is Status.PENDING:
-            raise FactHeld(fact, other)
+def _check_not_held(relative: MemoryId, state: Memory, fact: FactId) -> None:
+    held = state.facts.get(fact)
+    if held is not None and (held.in_weights or held.status is Status.PENDING):
+        raise FactHeld(fact, relative)
 
 
 def _check_since(
     log: EventLog, states: MemoryRepository, memory: MemoryId, fact: FactId, begun: int, seen: dict[MemoryId, int]
 ) -> None:
-    """Checks the relatives of `memory` that moved past what was `seen` of them, or were forked, since `begun`.
+    """Checks the relatives of `memory` that have new events, or were forked, since position `begun`.
 
-    Nobody can append meanwhile, so only those are read.
+    Args:
+        seen: versions of relatives that were checked before. No other is read, because no process can append meanwhile.
 
     Raises:
-        FactHeld: one has `fact` in its weights now, or waits to write it.
-        NotReady: one does not owe the erasure.
+        FactHeld: a relative has `fact` in its weights now, or is about to write it.
+        NotReady: a relative does not owe the erasure.
     """
     moved = log.heads(after_position=begun)
-    for other in log.relatives(memory) if moved.keys() - {memory} else ():
-        if other in moved and moved[other] != seen.get(other):
-            there = states.current(other)
-            _check_not_held(other, there, fact)
-            if fact in there.facts and not _owes(there, fact):
-                raise NotReady(f"memory {other!r} was forked while fact {fact} was being erased; it is tried again")
+    for relative in log.relatives(memory) if moved.keys() - {memory} else ():
+        if relative in moved and moved[relative] != seen.get(relative):
+            state = states.current(relative)
+            _check_not_held(relative, state, fact)
+            if fact in state.facts and not _owes(state, fact):
+                raise NotReady(f"memory {relative!r} was forked while fact {fact} was being erased; it is tried again")
 
 
-def _owes(there: Memory, fact: FactId) -> bool:
-    """Whether that memory has erased `fact` or is yet to: an erasure that it gave up it owes no longer.
+def _owes(memory: Memory, fact: FactId) -> bool:
+    """Whether `memory` has erased `fact` or still has to; false where it gave the erasure up.
 
-    Where its words are gone, because the memory was forked without the key, nothing can be recorded of it any more.
+    It is true as well where the words are gone, because the memory was forked without the key and can record nothing of them.
     """
-    state = there.facts[fact]
-    return state.erased or fact in there.pending_erasure or not state.fact.subject
+    state = memory.facts[fact]
+    return state.erased or fact in memory.pending_erasure or not state.fact.subject
 
 
-def _take_back(states: MemoryRepository, memory: MemoryId, there: Memory, fact: FactId) -> Memory:
-    """Lets `memory`, which will lose the words of `fact` to an erasure elsewhere, owe the same; its state then."""
-    request = f"erased-{fact}-{there.facts[fact].failures}"  # one for all attempts, until it gave up itself
+def _retract(states: MemoryRepository, memory: MemoryId, state: Memory, fact: FactId) -> Memory:
+    """Retracts `fact` in a memory that will lose its words, so that it owes the erasure; returns its new state."""
+    request = f"erased-{fact}-{state.facts[fact].failures}"  # equal for all attempts, until that memory gives up
     command = RetractFact(
         memory=memory, fact=fact, reason="", erase=True, request=request, request_digest=Digest(request)
     )
@@ -108,28 +106,28 @@ def _take_back(states: MemoryRepository, memory: MemoryId, there: Memory, fact: 
 
 
 def _remains(log: EventLog, artifacts: Artifacts, memory: MemoryId, fact: FactId) -> tuple[Digest, ...]:
-    """Deltas, in force or not, that may hold a trace of `fact` and do not go with its key."""
-    found: dict[Digest, None] = {}
+    """Returns deltas, in force or not, that may hold a trace of `fact` and are not sealed under its key."""
+    remains: dict[Digest, None] = {}
     trained: set[AdapterId] = set()
     for recorded in log.iterate(memory, until_version=log.head(memory)):
         match recorded.event:
             case AdapterTrained() as event if fact in event.facts or fact in event.rehearsed:
                 trained.add(event.adapter)
-                found[event.delta] = None
+                remains[event.delta] = None
             case AdaptersCompacted() as event if not trained.isdisjoint(event.replaced):
                 trained.add(event.adapter)
-                found[event.delta] = None
+                remains[event.delta] = None
             case EditComputed() as event if any(columns.fact == fact for columns in event.columns):
                 if not _is_sealed(artifacts, event.delta, fact):
-                    found[event.delta] = None
+                    remains[event.delta] = None
             case _:
                 pass
-    return tuple(found)
+    return tuple(remains)
 
 
 def _is_sealed(artifacts: Artifacts, delta: Digest, fact: FactId) -> bool:
-    """Whether the columns of `fact` in it go with its key, or are not there at all."""
+    """Whether the columns of `fact` in `delta` are sealed under its key, or the delta is gone."""
     try:
-        return any(one.fact == fact for one in extents(artifacts.get(delta)))
+        return any(extent.fact == fact for extent in extents(artifacts.get(delta)))
     except ArtifactMissing:
         return True

@@ -1,4 +1,4 @@
-"""Events in words: one line each, for people."""
+"""Summaries of events for people, one line each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from core.wordings import in_words
 
 
 def summary(event: Event, fact: FactId | None = None) -> str:
-    """One line; of an event about many facts, what it did for `fact`."""
+    """Returns one line about `event`; with `fact`, what an event about many facts did to this one."""
     match event:
         case MemoryCreated():
             return f"memory created on {event.base.name} ({event.base.dtype}), {len(event.modules)} modules edited"
@@ -51,9 +51,9 @@ def summary(event: Event, fact: FactId | None = None) -> str:
             told = event.statement
             return f"told: {in_words(told) or '(erased)'}"
         case EditComputed():
-            own = [columns for columns in event.columns if columns.fact == fact]
-            share = f", {own[0].count} of its columns, {own[0].absorbed:.0%} absorbed" if own else ""
-            share += ", not learned in all wordings" if own and not own[0].learned else ""
+            owned = next((columns for columns in event.columns if columns.fact == fact), None)
+            share = f", {owned.count} of its columns, {owned.absorbed:.0%} absorbed" if owned else ""
+            share += ", not learned in all wordings" if owned and not owned.learned else ""
             kind = "edit" if event.kind is EditKind.INJECTION else event.kind
             return (
                 f"{kind} {event.delta[:12]} for {len(event.columns)} facts in {event.seconds:.1f} s{share}; "
@@ -99,7 +99,8 @@ def _of_history(event: HistoryEvent, fact: FactId | None) -> str:
         case FactSuperseded():
             return f"supersedes fact {event.fact}" if fact == event.by else f"superseded by fact {event.by}"
         case FactRetracted():
-            return f"retracted{', to be erased' * event.erase}" + (f": {event.reason}" if event.reason else "")
+            erase = ", to be erased" if event.erase else ""
+            return f"retracted{erase}" + (f": {event.reason}" if event.reason else "")
         case FactRetried():
             return f"to be tried again, as a client {'asked' if event.request else 'told it once more'}"
         case FactWithdrawn():
@@ -144,9 +145,9 @@ def _in_sleep(event: SleepEvent, fact: FactId | None) -> str:
                 f"weights {event.weights_before[:12]} -> {event.weights_after[:12]}"
             )
         case FactsRescaled():
-            own = [f", this fact's to {new.scale:g}" for new in event.scales if new.fact == fact]
+            this = [f", this fact's to {new.scale:g}" for new in event.scales if new.fact == fact]
             return (
-                f"{len(event.scales)} edits rescaled{''.join(own)}; "
+                f"{len(event.scales)} edits rescaled{''.join(this)}; "
                 f"weights {event.weights_before[:12]} -> {event.weights_after[:12]}"
             )
         case FactAdvanced() | FactRetreated():
@@ -197,8 +198,8 @@ def _completed(event: SleepCompleted, fact: FactId | None) -> str:
         "degraded": event.degraded,
     }
     if fact is not None:
-        own = [name for name, facts in lists.items() if fact in facts]
-        became = f"this fact: {', '.join(own) or 'as it was'}"
+        moves = [name for name, facts in lists.items() if fact in facts]
+        became = f"this fact: {', '.join(moves) or 'as it was'}"
     else:
         became = ", ".join(f"{len(facts)} {name}" for name, facts in lists.items())
     return f"sleep {event.sleep} completed; {became}; pressure {event.pressure:.2f}" + f"; {event.remark}" * bool(

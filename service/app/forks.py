@@ -1,4 +1,4 @@
-"""Forks: a new memory that begins as another one was, once it is sure that it could be built."""
+"""Forks: makes a memory that begins as another memory was, once it is sure that its weights can be built."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.app.moments import Moment, state_at
 from service.app.repository import MemoryRepository
 from service.app.store import Store
 
-SPAN = 1024  # events that one append has at most, so far: 256 facts, injected, and withdrawn where they are successors
+SPAN = 1024  # events in one append, at most: 256 facts added, injected, and the facts they replace withdrawn
 
 
 def fork(
@@ -26,13 +26,13 @@ def fork(
     cause: Cause,
     retries: int,
 ) -> Memory:
-    """The new memory `memory`, which begins as `parent` was at `moment`. Blocking; nothing is written when it raises.
+    """Makes `memory`, which begins as `parent` was at `moment`, and returns its state. Blocking.
 
     Raises:
         MemoryUnknown, VersionUnknown, CheckpointUnknown, MomentUnknown: there was no such moment.
         MemoryTaken, AsleepThen, HalfRecorded.
-        WordsErased: it would need what was erased since.
-        ArtifactMissing, ArtifactCorrupt: it could not be built.
+        WordsErased: it needs a fact that was erased since.
+        ArtifactMissing, ArtifactCorrupt: its weights cannot be built.
     """
     command = prepare(store, states, memory, parent, moment)
     check_whole(store, command)
@@ -40,7 +40,7 @@ def fork(
 
 
 def prepare(store: Store, states: MemoryRepository, memory: MemoryId, parent: MemoryId, moment: Moment) -> ForkMemory:
-    """The command, as far as it is not refused at once. Raises as `fork` does, but for what it would need."""
+    """Returns the command. Raises as `fork` does, but does not check what the fork needs."""
     at = state_at(store.log, states, parent, moment)
     first = max(at.version - SPAN, 0)
     around = store.log.read(memory=parent, after_version=first, limit=2 * SPAN)
@@ -57,10 +57,10 @@ def prepare(store: Store, states: MemoryRepository, memory: MemoryId, parent: Me
 
 
 def check_whole(store: Store, command: ForkMemory) -> None:
-    """Whether all that the fork needs is there: words and columns of its facts, and its artifacts, unaltered.
+    """Checks that everything the fork needs exists: data keys of its facts, and intact artifacts.
 
     Raises:
-        WordsErased, ArtifactMissing, ArtifactCorrupt.
+        WordsErased, ArtifactMissing, ArtifactCorrupt: something does not.
     """
     for fact, key in store.log.keyring.keys(needed(command.at)).items():
         if key is None:

@@ -1,4 +1,4 @@
-"""The life of one fact: the events about it and what caused them."""
+"""The lineage of a fact: the events about it and their causes."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ from store.log.event_log import EventLog
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One event in it.
+    """An event in the lineage of a fact.
 
     Attributes:
-        caused_by: other links.
-        concerns: false for what is here only as a cause.
-        decisive: whether it is the last decision on where the fact is now, or led to it.
+        caused_by: the links that caused it.
+        concerns: whether it is about the fact; false for an event that is only a cause.
+        decisive: whether it decided the present status of the fact, or led to that decision.
     """
 
     recorded: Recorded
@@ -60,19 +60,21 @@ class Link:
 
 @dataclass(slots=True)
 class _Past:
-    """What later events name as their causes.
+    """The events so far that later events have as their causes.
 
     Attributes:
-        versions: of every event so far.
-        origins: of edits, adapters and sleeps by id, of statistics by artifact, of the fact by its own id.
-        taken_back: the event that took the fact back or superseded it; `withdrawn` the one that took it out.
-        audits: of the fact, by version.
-        audited, decided: the fact's last audit, and the last decision about its stage.
-        rescaled: the last event that changed its scale.
-        trained: the last adapter of each sleep.
-        turned: the last event that decided on where the fact is.
-        sleeps: in which the fact was examined.
-        adapters: that were trained on the fact, or made of those.
+        versions: of every event.
+        origins: events by what they made: edits, adapters, sleeps and facts by id, statistics by artifact.
+        audits: audits of the fact, by version.
+        audited: the last audit of the fact.
+        decided: the last decision about its stage.
+        rescaled: the last event that changed scales.
+        retracted: the event that retracted or superseded it.
+        withdrawn: the event that took it out of the weights.
+        turned: the last event that decided its status.
+        trained: the last training of each sleep.
+        sleeps: those in which the fact was probed.
+        adapters: those trained on the fact, or compacted from such.
     """
 
     versions: dict[EventId, int] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class _Past:
     audited: EventId | None = None
     decided: EventId | None = None
     rescaled: EventId | None = None
-    taken_back: EventId | None = None
+    retracted: EventId | None = None
     withdrawn: EventId | None = None
     turned: EventId | None = None
     trained: dict[SleepId, EventId] = field(default_factory=dict)
@@ -90,19 +92,19 @@ class _Past:
 
 
 def lineage(log: EventLog, memory: MemoryId, fact: FactId, version: int) -> list[Link]:
-    """The links of `fact` up to `version`, oldest first. Blocking; reads the memory's log once."""
+    """Returns the links of `fact` up to `version`, oldest first. Blocking; reads the events of the memory once."""
     past = _Past()
     about: dict[EventId, tuple[Recorded, tuple[EventId, ...]]] = {}
     for recorded in log.iterate(memory, until_version=version):
         if _concerns(recorded.event, fact, past):
             named = (recorded.cause.causation, *_implied(recorded.event, fact, past))
-            causes = dict.fromkeys(EventId(one) for one in named if one in past.versions)
+            causes = dict.fromkeys(EventId(cause) for cause in named if cause in past.versions)
             about[recorded.id] = recorded, tuple(causes)
         _remember(recorded, fact, past)
     wanted = {cause for _, causes in about.values() for cause in causes} - about.keys()
-    others = [log.read(memory=memory, after_version=past.versions[one] - 1, limit=1)[0] for one in wanted]
-    links = [*about.values(), *((other, ()) for other in others)]
-    decisive = _led_to(past.turned, {one: causes for one, (_, causes) in about.items()})
+    only_causes = [log.read(memory=memory, after_version=past.versions[cause] - 1, limit=1)[0] for cause in wanted]
+    links = [*about.values(), *((recorded, ()) for recorded in only_causes)]
+    decisive = _led_to(past.turned, {event: causes for event, (_, causes) in about.items()})
     return [
         Link(
             recorded=recorded,
@@ -116,14 +118,14 @@ def lineage(log: EventLog, memory: MemoryId, fact: FactId, version: int) -> list
 
 
 def _led_to(event: EventId | None, causes: Mapping[EventId, tuple[EventId, ...]]) -> set[EventId]:
-    """`event`, its causes, theirs, and so on."""
-    found: set[EventId] = set()
+    """Returns `event`, its causes, the causes of these, and so on."""
+    reached: set[EventId] = set()
     ahead = [event] if event else []
     while ahead:
-        if (one := ahead.pop()) not in found:
-            found.add(one)
-            ahead += causes.get(one, ())
-    return found
+        if (cause := ahead.pop()) not in reached:
+            reached.add(cause)
+            ahead += causes.get(cause, ())
+    return reached
 
 
 def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
@@ -174,7 +176,7 @@ def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
 
 
 def _decides(event: Event, fact: FactId, past: _Past) -> bool:
-    """Whether `event` decides on where `fact` is: its status, stage and scale."""
+    """Whether `event` decides the status, stage and scale of `fact`."""
     match event:
         case (
             FactAdded()
@@ -189,7 +191,7 @@ def _decides(event: Event, fact: FactId, past: _Past) -> bool:
         ):
             return event.fact == fact
         case FactRetracted():
-            return event.fact == fact and past.taken_back is None  # a later one but erases it
+            return event.fact == fact and past.retracted is None  # a later retraction only erases it
         case WorkFailed():
             return event.parked and fact in event.facts
         case SleepRolledBack(sleep=sleep):
@@ -206,10 +208,10 @@ def _remember(recorded: Recorded, fact: FactId, past: _Past) -> None:
     match recorded.event:
         case StatisticsPrepared(artifact=named) | EditComputed(edit=named) | SleepStarted(sleep=named):
             past.origins[named] = recorded.id
-        case FactAdded(fact=told):
-            past.origins[told] = recorded.id
+        case FactAdded(fact=added):
+            past.origins[added] = recorded.id
         case FactSuperseded(fact=left) | FactRetracted(fact=left) if left == fact:
-            past.taken_back = recorded.id
+            past.retracted = recorded.id
         case FactWithdrawn(fact=left) if left == fact:
             past.withdrawn = recorded.id
         case FactAudited(fact=audited, sleep=sleep) if audited == fact:
@@ -232,24 +234,24 @@ def _remember(recorded: Recorded, fact: FactId, past: _Past) -> None:
 
 
 def _implied(event: Event, fact: FactId, past: _Past) -> tuple[str | None, ...]:
-    """The causes that the event's own values imply."""
+    """Returns the causes that the values of the event imply."""
     origin = past.origins.get
     match event:
         case FactInjected(edit=edit) | FactRefreshed(edit=edit):
             return (origin(edit),)
         case EditComputed(statistics=statistics):
-            why = {EditKind.INJECTION: origin(fact), EditKind.WITHDRAWAL: past.taken_back}.get(event.kind, past.audited)
+            why = {EditKind.INJECTION: origin(fact), EditKind.WITHDRAWAL: past.retracted}.get(event.kind, past.audited)
             return why, origin(statistics)
         case FactSuperseded(fact=old, by=new):
             return origin(old), origin(new)
         case FactRetracted():
             return (origin(fact),)
         case FactWithdrawn(edit=edit, adapters=adapters):
-            return past.taken_back, origin(edit or ""), *(origin(one) for one in adapters)
+            return past.retracted, origin(edit or ""), *(origin(adapter) for adapter in adapters)
         case AdaptersCompacted(replaced=replaced):
-            return tuple(origin(one) for one in replaced if one in past.adapters)
+            return tuple(origin(adapter) for adapter in replaced if adapter in past.adapters)
         case FactErased():
-            return past.taken_back, past.withdrawn
+            return past.retracted, past.withdrawn
         case WorkFailed() | FactRetried():
             return (origin(fact),)
         case FactAudited(sleep=sleep, occasion=occasion):

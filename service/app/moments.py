@@ -1,4 +1,4 @@
-"""Moments: a version, the version that a checkpoint names, or the newest one at a time."""
+"""Moments in the history of a memory: a version, a checkpoint, or a time, which means its newest version then."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Moment = int | str | datetime | None  # a version, a checkpoint, a time; None is
 
 
 def state_at(log: EventLog, states: MemoryRepository, memory: MemoryId, moment: Moment) -> Memory:
-    """The state of `memory` at `moment`. Blocking.
+    """Returns the state of `memory` at `moment`. Blocking.
 
     Raises:
-        MemoryUnknown, VersionUnknown, CheckpointUnknown.
-        MomentUnknown: a time before its first event.
+        MemoryUnknown, VersionUnknown, CheckpointUnknown: there is no such memory, version or checkpoint.
+        MomentUnknown: the time is before its first event.
     """
     current = states.current(memory)
     return states.at(memory, _version(log, current, memory, moment))

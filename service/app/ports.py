@@ -1,6 +1,7 @@
-"""What the servicers need from the models under the memories; `service/weights/live_models.py` has it.
+"""What the servicers need of models and executors, as protocols: so that they run without torch.
 
-All of it blocks, some of it for seconds: never call it on the event loop.
+`service/weights/live_models.py` and `service/executor/loop.py` implement them. Every call blocks, some for seconds, so
+never call one on the event loop.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Piece(Protocol):
 
 
 class Rebuilt(Protocol):
-    """What a replay found."""
+    """What a replay has rebuilt; see `service.weights.replay.ReplayReport`."""
 
     @property
     def version(self) -> int: ...
@@ -60,11 +61,11 @@ class ModelHost(Protocol):
         sleep: Mapping[str, Any],
         capacity: float | None,
     ) -> MemoryCreated:
-        """What a new memory on that base model is; its policy of sleep is unchecked. Raises ModelUnavailable."""
+        """Returns the first event of a new memory; its sleep policy is not checked yet. Raises ModelUnavailable."""
         ...
 
     def moved(self, created: MemoryCreated, name: str, revision: str) -> str:
-        """The name to record for the base of a memory, which has moved to `name`. Raises ModelUnavailable."""
+        """Returns the name to record for the base of a memory that has moved to `name`. Raises ModelUnavailable."""
         ...
 
     def generate(
@@ -76,14 +77,14 @@ class ModelHost(Protocol):
         max_tokens: int,
         at_version: int | None,
     ) -> Generator[Piece, None, None]:
-        """The greedy answer to `messages`, or the continuation of `prompt`: one of the two is given.
+        """Generates the greedy answer to `messages`, or the greedy continuation of `prompt`; give one of the two.
 
-        From the newest weights, or from those of `at_version`.
+        It comes from the newest weights, or from those of `at_version`.
         """
         ...
 
     def ready(self, memory: MemoryId) -> None:
-        """Returns once a canary was answered and the weights had the recorded digest; raises otherwise."""
+        """Returns once the model has answered a canary with weights of the recorded digest; raises otherwise."""
         ...
 
     def replay(
@@ -94,24 +95,25 @@ class ModelHost(Protocol):
         cancelled: Callable[[], bool],
         after: int = 0,
     ) -> Rebuilt:
-        """Rebuilds the weights from the log alone and checks digests after `after`.
+        """Rebuilds the weights from the log alone and checks the digests after version `after`.
 
         Raises:
-            DigestMismatch, WordsErased.
+            DigestMismatch: a digest is not the recorded one.
+            WordsErased: the version needs a fact that was erased.
         """
         ...
 
     def compare(self, before: Memory, after: Memory, *, ask: bool) -> Compared:
-        """How far two states on one base model are apart. Raises DigestMismatch, WordsErased."""
+        """Compares the weights of two states on one base model. Raises DigestMismatch, WordsErased."""
         ...
 
     def compact(self, memory: MemoryId, state: Memory, bound: float) -> AdaptersCompacted:
-        """An adapter in the place of those in force, its delta stored. Raises NothingToCompact."""
+        """Computes an adapter in the place of those in force; its delta is stored. Raises NothingToCompact."""
         ...
 
 
 class Executor(Protocol):
-    """Whoever performs what memories are owed."""
+    """Performs the work that memories owe."""
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set."""

@@ -1,4 +1,4 @@
-"""What the executor of this process is doing right now. Not in the log: it is of no use a moment later."""
+"""The progress of the executor of this process. It is not in the log, because it is outdated a moment later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.state.work import SleepStep
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """How far a step of a sleep is: `done` of `total`, and the training loss if it has one."""
+    """The progress of a step of a sleep: `done` of `total`, and the training loss where there is one."""
 
     work: SleepStep
     done: int
@@ -20,7 +20,7 @@ class StepProgress:
 
 
 class ProgressBoard:
-    """The newest reading of each memory that is asleep. Written by the executor's thread, read by any."""
+    """The newest progress of each memory that is asleep, written by the thread of the executor, read by any thread."""
 
     def __init__(self) -> None:
         self._readings: dict[MemoryId, StepProgress] = {}
@@ -31,11 +31,11 @@ class ProgressBoard:
             self._readings[memory] = reading
 
     def read(self, memory: MemoryId) -> StepProgress | None:
-        """None where no executor of this process is at a step of that memory's sleep."""
+        """Returns None where no executor of this process is at a step of that memory's sleep."""
         with self._lock:
             return self._readings.get(memory)
 
     def clear(self, memory: MemoryId) -> None:
-        """The step is over."""
+        """Removes the progress of a step that is over."""
         with self._lock:
             self._readings.pop(memory, None)

@@ -1,4 +1,4 @@
-"""Purging a memory that was deleted: the data keys of its facts are destroyed, its deltas removed."""
+"""Purges a memory that was deleted: destroys the data keys of its facts and removes its deltas."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from store.state.snapshots import Snapshots
 def purge_memory(
     log: EventLog, artifacts: Artifacts, snapshots: Snapshots, memory: MemoryId, work: Purge
 ) -> RecordPurge:
-    """Destroys what only `memory` has, and returns the receipt. Killed anywhere, it is done again and completes.
+    """Destroys what only `memory` has, and returns the receipt. Idempotent, so that a killed purge is done again.
 
     Raises:
-        NotReady: somebody reads the database, so that keys are still in its files, or a fork was made meanwhile; try
-            again.
+        NotReady: a reader keeps keys in the files of the database, or a fork was made meanwhile; try again.
     """
     sharing = log.relatives(memory)
 

@@ -1,4 +1,4 @@
-"""Folded states of memories, kept and advanced by what is new; and the one way in which a command is carried out."""
+"""The repository of memories: their folded states, and the one way to execute a command on them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TURNS = 256  # locks that memories share by hash
 
 
 class MemoryRepository:
-    """States by memory. Blocking, and safe for any thread."""
+    """Keeps folded states, advances them by new events, and executes commands. Blocking, and safe for any thread."""
 
     def __init__(self, log: EventLog, snapshots: Snapshots) -> None:
         self._log = log
@@ -35,19 +35,19 @@ class MemoryRepository:
         self._turns = tuple(threading.Lock() for _ in range(TURNS))
 
     def current(self, memory: MemoryId) -> Memory:
-        """The newest state, that of a deleted memory included. Raises MemoryUnknown."""
+        """Returns the newest state, also that of a deleted memory. Raises MemoryUnknown."""
         kept = self._kept.get(memory)
         state = advance(self._log, memory, kept) if kept else load_state(self._log, self._snapshots, memory)
         self._keep(memory, state)
         return state
 
     def at(self, memory: MemoryId, at_version: int | None, min_version: int | None = None) -> Memory:
-        """The state at that version, or the newest; its base is where it is now in either case.
+        """Returns the state at a version, by default the newest, with the name that its base model has now.
 
         Raises:
             MemoryUnknown: there is no such memory.
             MemoryGone: it was deleted, or that version is of a deleted memory that had its name.
-            VersionUnknown: it has not reached that version, or that one.
+            VersionUnknown: it never had that version, or has not reached `min_version`.
         """
         current = self.current(memory)
         if current.deleted or (at_version is not None and 0 < at_version <= current.begun):
@@ -67,13 +67,15 @@ class MemoryRepository:
         retries: int = 0,
         needs: Sequence[FactId] = (),
     ) -> Memory:
-        """Decides on `command`, appends what it causes, and returns the state that follows.
+        """Decides on a command, appends the events that it causes, and returns the state after them.
 
-        Calls for one memory take turns in this process. When another process was faster, and no version was expected,
+        Calls for one memory take turns in this process. Where another process was faster, and no version was expected,
         the command is decided again on the new state.
 
         Args:
-            needs: facts that must have their data keys still when the events are recorded.
+            command: returns the command for the state it is given.
+            retries: number of races with other processes that may be lost.
+            needs: facts whose data keys must still exist when the events are recorded.
 
         Raises:
             Refused: the command is not allowed.
@@ -96,14 +98,14 @@ class MemoryRepository:
                         raise
                     retries -= 1
                     continue
-                if recorded[0].version != before.version + 1:  # a fork, which begins as its parent was
+                if recorded[0].version != before.version + 1:  # a fork, which begins with the state of its parent
                     return self.current(memory)
                 after = fold((event.event for event in recorded), onto=before)
                 self._keep(memory, after)
                 return after
 
     def current_or_nothing(self, memory: MemoryId) -> Memory:
-        """The newest state; that of a memory before its first event where there is none of that name."""
+        """Returns the newest state, or `NOTHING` where there is no memory of that name."""
         try:
             return self.current(memory)
         except MemoryUnknown:
@@ -120,7 +122,7 @@ class MemoryRepository:
 
 
 def _based(then: Memory, now: Memory) -> Memory:
-    """The state `then`, whose base is found where it is now."""
+    """Returns the state `then` with the base model of the state `now`, which may have another name."""
     if then.created is None or now.created is None or then.created.base == now.created.base:
         return then
     return replace(then, created=replace(then.created, base=now.created.base))

@@ -1,4 +1,4 @@
-"""What there is to say about two states of memories, without their weights; and the words in which weights answer."""
+"""Compares two states of memories without their weights, and holds the results of comparing weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.state.memory import FactState, Memory
 
 @dataclass(frozen=True, slots=True)
 class FactChange:
-    """A fact that is not the same on both sides; None where a side was not told it."""
+    """A fact that differs between two states; None where a state never had it."""
 
     fact: FactId
     before: FactState | None
@@ -19,19 +19,19 @@ class FactChange:
 
     @property
     def stands(self) -> tuple[bool, bool]:
-        """Whether each side has it: told, and not taken back."""
+        """Whether each state has the fact and did not retract it."""
         return _stands(self.before), _stands(self.after)
 
     @property
     def words(self) -> FactState:
-        """The side that still knows its words, if one does."""
+        """The state that still has the words of the fact, if there is one."""
         known = [state for state in (self.after, self.before) if state is not None]
         return next((state for state in known if state.fact.subject), known[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked on both sides; `pathway` is "raw" or "chat"."""
+    """A question for both states; `pathway` is "raw" or "chat"."""
 
     fact: FactId
     pathway: str
@@ -40,7 +40,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class AnswerChange:
-    """A question that is answered otherwise on the two sides."""
+    """A question whose answer differs between two states."""
 
     question: Question
     before: str
@@ -49,7 +49,7 @@ class AnswerChange:
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """How far the weights of a module are apart: a Frobenius norm, and it over that of the pristine ones."""
+    """The distance between two weights of a module: a Frobenius norm, and its ratio to that of the base weight."""
 
     module: str
     norm: float
@@ -58,7 +58,7 @@ class Distance:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """How far weights are apart, and which of the questions `asked` they answer otherwise."""
+    """The distances between the weights of two states, and which answers differ of the number `asked`."""
 
     modules: tuple[Distance, ...]
     answers: tuple[AnswerChange, ...]
@@ -66,13 +66,13 @@ class Compared:
 
 
 def changes(before: Memory, after: Memory) -> list[FactChange]:
-    """Facts that are not the same on both sides, in the order told. What neither side has any more is no change."""
-    found = (FactChange(fact, before.facts.get(fact), after.facts.get(fact)) for fact in _either(before, after))
-    return [one for one in found if any(one.stands) and _place(one.before) != _place(one.after)]
+    """Returns the facts that differ, in the order added, without those that neither state has any more."""
+    pairs = (FactChange(fact, before.facts.get(fact), after.facts.get(fact)) for fact in _either(before, after))
+    return [pair for pair in pairs if any(pair.stands) and _place(pair.before) != _place(pair.after)]
 
 
 def questions(before: Memory, after: Memory) -> Sequence[Question]:
-    """About every fact of either side whose words are known: its first statement, and its first question."""
+    """Returns the first statement and the first question about every fact of either state whose words are known."""
     asked: list[Question] = []
     for fact in _either(before, after):
         wordings = FactChange(fact, before.facts.get(fact), after.facts.get(fact)).words.fact.wordings
@@ -82,7 +82,7 @@ def questions(before: Memory, after: Memory) -> Sequence[Question]:
 
 
 def _either(before: Memory, after: Memory) -> list[FactId]:
-    """Facts that either side was told, in the order told."""
+    """Returns the facts of either state in the order added."""
     added = {fact: state.added for side in (before, after) for fact, state in side.facts.items()}
     return sorted(added, key=added.__getitem__)
 

@@ -1,4 +1,4 @@
-"""Puts the parts of a process together: the same store for the server, an executor and a local replay."""
+"""Opens the store of a process, which servers, executors and local commands share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from store.state.snapshots import Snapshots
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What a memory is kept in."""
+    """The log, the artifacts and the snapshots."""
 
     log: EventLog
     artifacts: Artifacts
@@ -24,14 +24,14 @@ class Store:
 
 @contextmanager
 def open_store(settings: Settings, *, cut_short: bool = False) -> Iterator[Store]:
-    """The store that `settings` names, closed at the end.
+    """Opens the store that `settings` names, and closes it at the end of the block.
 
     Args:
-        cut_short: opens a log, too, that lost events which were acknowledged; append nothing to it.
+        cut_short: whether to open a log that lost acknowledged events; append nothing to it.
 
     Raises:
-        LogCutShort: the log lost events which were acknowledged.
-        InvalidField: the database URL is none.
+        LogCutShort: the log lost acknowledged events.
+        InvalidField: the database URL is not valid.
         SchemaMismatch: the database was written by a newer version.
     """
     with EventLog.open(settings.database_url, settings.artifact_folder / FOLDER) as log:

@@ -1,4 +1,4 @@
-"""Keeps an executor running, whatever ends it."""
+"""Restarts an executor whenever it ends."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ log = structlog.get_logger()
 
 
 def run_on(executor: Executor, stop: threading.Event) -> None:
-    """Runs `executor` until `stop` is set, and anew whenever it ends before."""
+    """Runs `executor` until `stop` is set; starts it again whenever it ends before."""
     while not stop.is_set():
         try:
             executor.run(stop)
-        except BaseException:  # there is nobody above: what is raised here ends the thread, and nobody would know
+        except BaseException:  # because an error raised here would end the thread unnoticed
             log.error("executor.died", error=traceback.format_exc(limit=3))
             stop.wait(RESTART_SECONDS)

@@ -1,4 +1,4 @@
-"""Verification: everything the log says about itself, and then the weights of all its memories."""
+"""Verifies everything that the log says about itself, and then the weights of all its memories."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from store.log.verify import Fault, verify_log
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """How much was found sound, and the fault that ended it, if any.
+    """How much is as it was written, and the fault that ended the verification, if there is one.
 
     Attributes:
-        weights: recorded digests of weights that were reproduced.
+        events, artifacts: numbers of intact ones.
+        weights: number of recorded digests of weights that were reproduced.
     """
 
     events: int
@@ -37,21 +38,21 @@ def verify(
     progress: Callable[[int, int, str], None],
     cancelled: Callable[[], bool],
 ) -> Verified:
-    """Checks what is stored, then replays every memory. A fault is an answer; the first one ends it.
+    """Verifies what is stored, then replays every memory. The first fault ends it and is returned.
 
     Raises:
-        Cancelled: `cancelled` said so.
-        ModelUnavailable: a base model is not to be had, so nothing can be said about its memory.
+        Cancelled: `cancelled` returned true.
+        ModelUnavailable: a base model cannot be loaded, so that its memory cannot be replayed.
     """
     total = store.log.position()
 
-    def tell(position: int) -> None:
+    def report(position: int) -> None:
         if cancelled():
             raise Cancelled
         progress(position, total, "reading the log")
 
-    found = verify_log(store.log, store.artifacts, tell)
-    weights, fault = 0, found.fault
+    stored = verify_log(store.log, store.artifacts, report)
+    weights, fault = 0, stored.fault
     listed = () if skip_weights or fault else store.log.listed()
     for memory in [there.memory for there in listed if not there.deleted]:
         try:
@@ -59,11 +60,11 @@ def verify(
         except DigestMismatch as error:
             position = _position(store.log, memory, int(error.metadata["version"]))
             fault = Fault(position=position, what="weights", message=f"memory {memory!r}: {error}")
-        except (Damaged, WordsErased) as error:  # what was read soundly a moment ago, or what nobody should have erased
+        except (Damaged, WordsErased) as error:  # an artifact that was intact before, or a fact that must not be erased
             fault = Fault(position=0, what="weights", message=f"memory {memory!r} cannot be rebuilt: {error}")
         if fault:
             break
-    return Verified(found.events, found.artifacts, weights, fault)
+    return Verified(stored.events, stored.artifacts, weights, fault)
 
 
 def _replayed(
@@ -73,13 +74,13 @@ def _replayed(
     progress: Callable[[int, int, str], None],
     cancelled: Callable[[], bool],
 ) -> int:
-    """How many digests were reproduced; a fork's are those of its own events, a deleted memory's are gone."""
-    own = max(log.ancestry(memory)[-1].after, log.begun(memory))
+    """Returns how many digests were reproduced: those of its own events, without a parent's or a deleted memory's."""
+    after = max(log.ancestry(memory)[-1].after, log.begun(memory))
 
-    def tell(done: int, total: int, step: str) -> None:
+    def report(done: int, total: int, step: str) -> None:
         progress(done, total, f"{memory}: {step}")
 
-    return models.replay(memory, None, tell, cancelled, own).edits_checked
+    return models.replay(memory, None, report, cancelled, after).edits_checked
 
 
 def _position(log: EventLog, memory: MemoryId, version: int) -> int:
