@@ -90,7 +90,8 @@ def _check_since(
 def _owes(memory: Memory, fact: FactId) -> bool:
     """Whether `memory` has erased `fact` or still has to; false where it gave the erasure up.
 
-    It is true as well where the words are gone, because the memory was forked without the key and can record nothing of them.
+    It is true as well where the words are gone, because a memory that was forked without the key can record nothing of
+    them.
     """
     state = memory.facts[fact]
     return state.erased or fact in memory.pending_erasure or not state.fact.subject

@@ -169,7 +169,7 @@ def _audited(event: FactAudited) -> str:
     gate = event.occasion == "gate"
     verdict = ("passes" if event.healthy else "is turned back") if gate else "healthy" if event.healthy else "degraded"
     place = "at the gate" if gate else f"audited {event.occasion}"
-    known = "; the pristine model says it too" if event.known else ""
+    known = "; the base model says it too" if event.known else ""
     wrong = [probe for probe in event.probes if not probe.passed and probe.pathway != "untold"]
     said = f"; {_said(wrong[0])}" if wrong else ""
     return f"{place}: {verdict}, {event.passed} of {event.asked} probes at scale {event.scale:g}{known}{said}"

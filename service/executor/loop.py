@@ -1,7 +1,8 @@
-"""The executor: an event handler that tails the log, folds, performs the next work, and records what came of it.
+"""The executor: follows the log, folds states, performs the next work and records its result (a process manager).
 
-It keeps nothing that the log does not hold. Killed anywhere, it resumes by folding; beside another executor, a lease
-spares double work, and an append that expects a version the memory has left is the end of a result nobody needs.
+It keeps nothing that the log does not hold, so that it can be killed anywhere and resumes by folding. Beside another
+executor, a lease avoids double work; a late result is dropped, because its append expects a version that the memory has
+left.
 """
 
 from __future__ import annotations
@@ -52,21 +53,21 @@ from store.log.event_log import EventLog
 from store.log.listing import Listed
 from store.state.snapshots import Snapshots
 
-KEPT_DESKS = 8
-RETRIES = 100  # of an append that lost a race to clients telling more facts
+KEPT_EDITORS = 8
+RETRIES = 100  # of an append that lost a race to clients
 IDLE_SECONDS = 0.5
-GLANCE_SECONDS = 1.0  # between looks at the log whether long work is still owed
+STILL_OWED_SECONDS = 1.0  # between checks whether long work is still owed
 CAUSE = Cause(actor="executor")
 
 log = structlog.get_logger()
 
 
 class Unwanted(Exception):
-    """The work at hand is not owed any more, or the executor shall stop: nothing is recorded."""
+    """Raised to end work that is not owed any more, or whose executor stops: nothing is recorded."""
 
 
 class Executor:
-    """Works for all memories of one log, one piece of work at a time, in turn."""
+    """Performs the work of all memories of one log: one piece for each memory in turn."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Executor:
         snapshots: Snapshots,
         settings: Settings,
         bases: BaseModels | None = None,
-        chart: ProgressBoard | None = None,
+        board: ProgressBoard | None = None,
     ) -> None:
         self._events = events
         self._artifacts = artifacts
@@ -84,34 +85,34 @@ class Executor:
         self._states = MemoryRepository(events, snapshots)
         self._bases = bases or BaseModels(settings.device)
         self._deltas = DeltaStore(artifacts, events.keyring)
-        self._chart = chart or ProgressBoard()
-        self._rest = AutoSleep(events, self._states, settings)
+        self._board = board or ProgressBoard()
+        self._auto_sleep = AutoSleep(events, self._states, settings)
         self._leases = Leases(events.engine)
         self._owner = next_uuid()
         self._editors: OrderedDict[MemoryId, Editor] = OrderedDict()
         self._waits = Waits()
 
     def run(self, stop: threading.Event) -> None:
-        """Works until `stop` is set, and raises nothing: what goes wrong is waited out."""
+        """Works until `stop` is set. Raises nothing: it waits until an error has passed."""
         log.info("executor.started", owner=self._owner)
         with Pulse(Executors(self._events.engine), self._owner):
             self._work(stop)
         log.info("executor.stopped", owner=self._owner)
 
     def _work(self, stop: threading.Event) -> None:
-        """Takes turns, in each of which every memory gets one piece of work done, until `stop` is set."""
+        """Does one piece of work for every memory, and again, until `stop` is set."""
         while not stop.is_set():
             try:
                 position = self._events.position()
-                worked = [self._turn(there, stop) for there in self._events.listed() if not stop.is_set()]
+                worked = [self._turn(listed, stop) for listed in self._events.listed() if not stop.is_set()]
                 if not any(worked) and not stop.is_set():
                     self._events.wait(position, IDLE_SECONDS)
-            except Exception:  # the database is away, or something that nobody thought of
+            except Exception:  # the database is away, or an error that was not foreseen
                 log.error("executor.failed", error=traceback.format_exc(limit=3))
                 stop.wait(1.0)
 
     def _turn(self, listed: Listed, stop: threading.Event) -> bool:
-        """Does a piece of work for a memory; whether there was one. What goes wrong is the trouble of that one alone.
+        """Does a piece of work for a memory and returns whether there was any. An error delays that memory alone.
 
         Raises:
             SQLAlchemyError: the database is away, for this memory and for all.
@@ -120,9 +121,9 @@ class Executor:
         if not self._waits.may_look(memory):
             return False
         try:
-            worked = not self._rest.is_idle(memory, listed.version) and self._serve(memory, stop)
+            worked = not self._auto_sleep.is_idle(memory, listed.version) and self._serve(memory, stop)
         except Exception as error:
-            self._forget_desk(memory)
+            self._forget_editor(memory)
             if self._waits.until_it_passes(memory, Duty(work=LOOK, reason=type(error).__name__)) == 1:
                 log.error("memory.waits", memory=memory, error=traceback.format_exc(limit=3))
             self._events.position()
@@ -131,13 +132,13 @@ class Executor:
         return worked
 
     def _serve(self, memory: MemoryId, stop: threading.Event) -> bool:
-        """Does the next piece of work, and the next erasure, which waits for no other work; whether there was any."""
+        """Does the next work, and the next erasure, which waits for no other work; returns whether any was done."""
         state = self._states.current(memory)
         work = next_work(state)
         if work is None and self._waits.all_over(memory) and (lease := self._claimed(memory)):
-            self._leases.release(lease)  # so that it does not say any more what it waited for
+            self._leases.release(lease)  # so that its row does not name any more what the memory waited for
         waits = work is not None and not self._waits.due(memory, work)
-        if (work is None or (waits and isinstance(work, Erase))) and self._rest.begin_if_due(memory, state):
+        if (work is None or (waits and isinstance(work, Erase))) and self._auto_sleep.begin_if_due(memory, state):
             return True
         worked = work is not None and not waits and self._do(memory, state, work, stop)
         if worked:
@@ -152,7 +153,7 @@ class Executor:
         return self._leases.claim(memory, self._owner, self._settings.lease_seconds, duty)
 
     def _do(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> bool:
-        """Tries `work`; False while another executor is at this memory."""
+        """Tries `work`; returns False while another executor works for this memory."""
         lease = self._claimed(memory, work)
         if lease is None:
             return False
@@ -167,10 +168,10 @@ class Executor:
             command = self._perform(memory, state, work, stop)
             done = self._record(memory, command)
         except Unwanted as why:
-            self._forget_desk(memory)
+            self._forget_editor(memory)
             log.info("work.dropped", memory=memory, work=work.name, why=str(why))
         except Exception as error:
-            self._forget_desk(memory)
+            self._forget_editor(memory)
             if reason := passing(error):
                 self._held_up(memory, work, reason, error)
             else:
@@ -182,14 +183,14 @@ class Executor:
             elif done is not None:
                 log.info("work.done", memory=memory, work=work.name, seconds=round(time.monotonic() - began, 3))
         finally:
-            self._chart.clear(memory)
+            self._board.clear(memory)
 
     def _held_up(self, memory: MemoryId, work: Work, reason: str, error: Exception) -> None:
-        """Nothing is recorded, and no attempt is used up: what is in the way passes, or somebody mends it."""
+        """Puts off `work`, and counts no attempt, because the error passes or is repaired by hand."""
         message = _without_words(error)
         duty = Duty(work=work.name, attempt=work.attempt, reason=reason, message=message)
-        said = log.warning if self._waits.until_it_passes(memory, duty) == 1 else log.debug
-        said("work.waits", memory=memory, work=work.name, reason=reason, error=message)
+        write = log.warning if self._waits.until_it_passes(memory, duty) == 1 else log.debug
+        write("work.waits", memory=memory, work=work.name, reason=reason, error=message)
 
     def _failed(self, memory: MemoryId, state: Memory, work: Work, error: Exception) -> None:
         reason = error.reason if isinstance(error, HypnogramError) else type(error).__name__
@@ -205,7 +206,7 @@ class Executor:
 
     def _perform(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> Command:
         if isinstance(work, Purge):
-            self._forget_desk(memory)
+            self._forget_editor(memory)
             return purging.purge_memory(self._events, self._artifacts, self._snapshots, memory, work)
         if not isinstance(work, Erase):
             return self._editor(memory, state).perform(work, state, self._progress(memory, work, stop))
@@ -214,7 +215,7 @@ class Executor:
         return command
 
     def _progress(self, memory: MemoryId, work: Work, stop: threading.Event) -> Progress:
-        """Tells the chart how far `work` is; raises Unwanted once nobody needs it any more."""
+        """Returns a progress that writes on the board, and raises Unwanted once `work` is not owed any more."""
         looked = time.monotonic()
 
         def progress(done: int, total: int, loss: float | None) -> None:
@@ -222,8 +223,8 @@ class Executor:
             if stop.is_set():
                 raise Unwanted("the executor stops")
             if isinstance(work, SleepStep):
-                self._chart.write(memory, StepProgress(work, done, total, loss))
-            if not isinstance(work, PrepareStatistics) and time.monotonic() - looked >= GLANCE_SECONDS:
+                self._board.write(memory, StepProgress(work, done, total, loss))
+            if not isinstance(work, PrepareStatistics) and time.monotonic() - looked >= STILL_OWED_SECONDS:
                 looked = time.monotonic()
                 if not still_owed(self._states.current(memory), work):
                     raise Unwanted("it is not owed any more")
@@ -235,38 +236,38 @@ class Executor:
         try:
             return self._states.execute(memory, lambda _: command, CAUSE, retries=RETRIES)
         except (StaleWork, Conflict) as error:
-            self._forget_desk(memory)
+            self._forget_editor(memory)
             log.info("work.dropped", memory=memory, why=str(error))
             return None
 
-    def _forget_desk(self, memory: MemoryId) -> None:
+    def _forget_editor(self, memory: MemoryId) -> None:
         self._editors.pop(memory, None)
 
     def _editor(self, memory: MemoryId, state: Memory) -> Editor:
         assert state.created is not None
-        editor_ = self._editors.get(memory)
-        if editor_ is None or editor_.created != state.created:  # or a new memory has the name of a deleted one
+        editor = self._editors.get(memory)
+        if editor is None or editor.created != state.created:  # or a new memory has the name of a deleted one
             model = self._bases.clone(state.created)
             self._editors[memory] = Editor(model, state.created, self._artifacts, self._deltas)
-            if len(self._editors) > KEPT_DESKS:
+            if len(self._editors) > KEPT_EDITORS:
                 self._editors.popitem(last=False)
         self._editors.move_to_end(memory)
         return self._editors[memory]
 
 
 def _without_words(error: Exception) -> str:
-    """What is said of `error` where it stays for good: errors of ours quote no fact, of others the place must do."""
+    """Returns what the log may keep about `error`, without words of a fact: its message, or else only its place."""
     if isinstance(error, HypnogramError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        return f"{type(error).__name__}: {error.strerror}"  # the system's own words
+        return f"{type(error).__name__}: {error.strerror}"  # the words of the system
     frames = traceback.extract_tb(error.__traceback__)
     place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{place}"
 
 
 class _Renewal:
-    """Keeps a lease alive from a thread of its own while long work goes on."""
+    """Renews a lease, from a thread of its own, inside its `with` block."""
 
     def __init__(self, leases: Leases, lease: Lease, seconds: float) -> None:
         self._leases, self._lease, self._seconds = leases, lease, seconds
@@ -282,5 +283,5 @@ class _Renewal:
 
     def _renew(self) -> None:
         while not self._done.wait(self._seconds / 3):
-            with suppress(SQLAlchemyError):  # the database is away; what comes of the work decides
+            with suppress(SQLAlchemyError):  # the database is away; the append of the result decides
                 self._leases.renew(self._lease, self._seconds)

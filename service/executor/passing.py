@@ -1,4 +1,4 @@
-"""Causes that pass: no fault of the work, mended by time or by hand. What they hold up is waited with, not given up."""
+"""Errors that pass by themselves or are repaired by hand, as a full disk: the work waits, and no attempt is counted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.errors.base import ArtifactMissing, DeviceUnavailable, ModelUnavailable, NotReady
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CPU_ALLOCATOR = "can't allocate memory"  # torch has a type for this on devices alone
+CPU_ALLOCATOR = "can't allocate memory"  # in the message, because torch has a type for it on devices only
 
 
 def passing(error: Exception) -> str | None:
-    """The reason, where `error` passes; None where it is a fault of the work itself, or of what is stored."""
+    """Returns the reason of an error that passes; None where the work itself, or what is stored, is at fault."""
     match error:
         case ModelUnavailable() | DeviceUnavailable() | ArtifactMissing() | NotReady():
             return error.reason

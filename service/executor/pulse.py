@@ -1,4 +1,4 @@
-"""Signs of life that an executor gives from a thread of its own."""
+"""The heartbeat of an executor, from a thread of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class Pulse:
-    """While it is entered, the executor `owner` gives signs of life."""
+    """Records signs of life of the executor `owner` inside its `with` block."""
 
     def __init__(self, executors: Executors, owner: str) -> None:
         self._executors, self._owner = executors, owner
@@ -27,13 +27,13 @@ class Pulse:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
-        with suppress(SQLAlchemyError):  # its row grows old instead
+        with suppress(SQLAlchemyError):  # the row becomes outdated instead
             self._executors.leave(self._owner)
 
     def _beat(self) -> None:
         while not self._done.is_set():
             try:
                 self._executors.beat(self._owner)
-            except SQLAlchemyError as error:  # the database is away; its executor says so
+            except SQLAlchemyError as error:  # the database is away; the executor logs it
                 log.debug("pulse.missed", error=str(error))
             self._done.wait(BEAT_SECONDS)

@@ -76,7 +76,7 @@ def replay(
         before, state = state, fold((recorded.event,), onto=state)
         step = type(recorded.event).__name__
 
-        def tell(module: str = "", step: str = step, done: int = state.version) -> None:
+        def report(module: str = "", step: str = step, done: int = state.version) -> None:
             if cancelled():
                 raise Cancelled
             progress(done, version, f"{step}: {module}" if module else step)
@@ -89,11 +89,11 @@ def replay(
             rebuilt = None
             if model is not None and state.version > after:
                 try:
-                    rebuilt = _rebuilt(model, deltas, state, tell)
+                    rebuilt = _rebuilt(model, deltas, state, report)
                     checked += 1
                 except WordsErased:
                     erased += 1
-        tell()
+        report()
     assert model is not None
     if rebuilt is None:
         rebuilt = _rebuilt(model, deltas, state, lambda module: None)
