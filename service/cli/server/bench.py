@@ -49,7 +49,7 @@ def log(
     json: options.AsJson = False,
 ) -> None:
     """Measure how fast the log appends and folds events, compared with the raw databases."""
-    _run("log", json, postgresql=postgresql)
+    _run("log.appends", json, postgresql=postgresql)
 
 
 @app.command("sleep")
@@ -130,7 +130,7 @@ def history(
     json: options.AsJson = False,
 ) -> None:
     """Measure what history costs: verification, past versions, forks, archives, retractions."""
-    _run("history", json, facts=facts, nights=nights, keep=keep, postgresql=postgresql)
+    _run("log.history", json, facts=facts, nights=nights, keep=keep, postgresql=postgresql)
 
 
 @app.command("faults")
@@ -155,7 +155,7 @@ def faults(
     parts = [part.strip() for part in only.split(",")]
     if unknown := [part for part in parts if part not in FAULTS]:
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(FAULTS)}", param_hint="--only")
-    _run("faults", json, kills=kills, second=second, events=events, stride=stride, only=parts)
+    _run("faults.run", json, kills=kills, second=second, events=events, stride=stride, only=parts)
 
 
 def _run(name: str, json: bool, **options_: Any) -> None:

@@ -86,7 +86,8 @@ def test_one_that_is_stopped_before_its_first_row_prints_nothing(shell: Shell, m
 STUBBORN = """
 import sys, threading, time
 from types import ModuleType
-from service.cli import main, stopping, waiting
+from service.cli import main
+from service.terminal import spinner, stopping
 
 def busy():
     end.wait()
@@ -104,7 +105,7 @@ def run(progress):
         end.set()
 
 end = threading.Event()
-stopping.GRACE_SECONDS, waiting.FIRST = 3.0, 0.1
+stopping.GRACE_SECONDS, spinner.FIRST = 3.0, 0.1
 module = ModuleType("benchmarks.repair")
 module.run = lambda progress, seeds: run(progress)
 sys.modules["benchmarks.repair"] = module
