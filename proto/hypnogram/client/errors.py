@@ -1,16 +1,16 @@
-"""How a failed call looks to a client."""
+"""The error that every call of a client may raise."""
 
 from __future__ import annotations
 
 
 class CallFailed(Exception):
-    """A call that ended in an error, with what the server said about it.
+    """A call that ended in an error, with the details that the server gave.
 
     Attributes:
         code: gRPC's name of the status: "NOT_FOUND", ...
         reason: of google.rpc.ErrorInfo: "MEMORY_UNKNOWN", ...; empty when the server gave none.
         metadata: the values behind the message.
-        fields: what is wrong with each wrong field, by path.
+        fields: path of each invalid field -> its fault.
     """
 
     def __init__(
