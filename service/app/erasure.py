@@ -88,7 +88,7 @@ def _check_since(
 
 
 def _owes(memory: Memory, fact: FactId) -> bool:
-    """Whether `memory` has erased `fact` or still has to; false where it gave the erasure up.
+    """Returns whether `memory` has erased `fact` or still has to; false where it gave the erasure up.
 
     It is true as well where the words are gone, because a memory that was forked without the key can record nothing of
     them.
@@ -127,7 +127,7 @@ def _remains(log: EventLog, artifacts: Artifacts, memory: MemoryId, fact: FactId
 
 
 def _is_sealed(artifacts: Artifacts, delta: Digest, fact: FactId) -> bool:
-    """Whether the columns of `fact` in `delta` are sealed under its key, or the delta is gone."""
+    """Returns whether the columns of `fact` in `delta` are sealed under its key, or the delta is missing."""
     try:
         return any(extent.fact == fact for extent in extents(artifacts.get(delta)))
     except ArtifactMissing:

@@ -129,7 +129,7 @@ def _led_to(event: EventId | None, causes: Mapping[EventId, tuple[EventId, ...]]
 
 
 def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
-    """Whether `event` is about `fact`."""
+    """Returns whether `event` is about `fact`."""
     match event:
         case (
             FactAdded()
@@ -176,7 +176,7 @@ def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
 
 
 def _decides(event: Event, fact: FactId, past: _Past) -> bool:
-    """Whether `event` decides the status, stage and scale of `fact`."""
+    """Returns whether `event` decides the status, stage and scale of `fact`."""
     match event:
         case (
             FactAdded()

@@ -43,7 +43,7 @@ class AutoSleep:
         self._idle: dict[MemoryId, tuple[int, float]] = {}  # version at which nothing was due, and seconds of the look
 
     def is_idle(self, memory: MemoryId, version: int) -> bool:
-        """Whether the last look at `memory` found nothing due at `version`. Reads no state."""
+        """Returns whether the last look at `memory` found nothing due at `version`. Reads no state."""
         idle, looked = self._idle.get(memory, (0, 0.0))
         by_the_clock = self._schedule.sleep_hours or self._schedule.nap_hours
         if by_the_clock and time.monotonic() - looked >= LOOK_SECONDS:

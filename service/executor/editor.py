@@ -81,4 +81,4 @@ def _step(context: Context, work: SleepStep, memory: Memory) -> Done:
 
 
 def _unwatched(done: int, total: int, loss: float | None) -> None:
-    """The progress of work that is not watched."""
+    """Ignores the progress of the work."""

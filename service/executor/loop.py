@@ -232,7 +232,7 @@ class Executor:
         return progress
 
     def _record(self, memory: MemoryId, command: Command) -> Memory | None:
-        """The state after `command`, or None if the memory has moved on and nothing was recorded."""
+        """Records `command` and returns the state after it; None where the memory has moved on, so that nothing was."""
         try:
             return self._states.execute(memory, lambda _: command, CAUSE, retries=RETRIES)
         except (StaleWork, Conflict) as error:

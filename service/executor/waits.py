@@ -39,13 +39,13 @@ class Waits:
         self._waits: dict[tuple[MemoryId, str], _Wait] = {}
 
     def due(self, memory: MemoryId, work: Work) -> bool:
-        """Whether `work` may be tried now."""
+        """Returns whether `work` may be tried now."""
         wait = self._waits.get((memory, work.name))
         is_new = wait is not None and wait.failed and work.attempt == 1  # because other work of that kind failed
         return wait is None or is_new or time.monotonic() >= wait.until
 
     def may_look(self, memory: MemoryId) -> bool:
-        """Whether `memory` may be read, or read again after the last attempt failed."""
+        """Returns whether `memory` may be read, or read again after the last attempt failed."""
         wait = self._waits.get((memory, LOOK))
         return wait is None or time.monotonic() >= wait.until
 

@@ -81,7 +81,7 @@ class Executors:
             connection.execute(text("DELETE FROM executors WHERE owner = :owner"), {"owner": owner})
 
     def any_alive(self) -> bool:
-        """Whether an executor has given a sign of life in the last `LIVE_SECONDS`."""
+        """Returns whether an executor has given a sign of life in the last `LIVE_SECONDS`."""
         with reading(self._engine).connect() as connection:
             return connection.execute(text(f"SELECT 1 FROM executors WHERE {self._alive} LIMIT 1")).first() is not None
 

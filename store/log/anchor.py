@@ -94,10 +94,7 @@ class Anchor:
         folder, positions = self._folder / end.log, self._positions(end.log)
         if end.position <= max(positions, default=0):
             return
-        for missing in (
-            self._folder,
-            folder,
-        ):  # not their parents, so that an artifact folder which is not mounted stays missing
+        for missing in (self._folder, folder):  # not their parents, so that an unmounted artifact folder stays missing
             missing.mkdir(mode=0o700, exist_ok=True)
         write_atomically(folder / str(end.position), end.hash.encode("ascii"))
         sync_folder(folder)

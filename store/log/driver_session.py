@@ -81,11 +81,11 @@ class Session(ABC):
 
     @property
     def lost(self) -> bool:
-        """Whether the connection cannot be used any more."""
+        """Returns whether the connection cannot be used any more."""
         return not self._pooled.is_valid
 
     def is_duplicate(self, error: Exception) -> bool:
-        """Whether `error` says that a row with that key is there already."""
+        """Returns whether `error` says that a row with that key is there already."""
         return isinstance(error, self._engine.dialect.loaded_dbapi.IntegrityError)
 
     def as_error(self, error: Exception) -> Exception:

@@ -161,7 +161,7 @@ class EventLog:
                 else self.read(memory=memory, after_version=version, limit=limit)
             )
             yield from page
-            if len(page) < limit:
+            if not page or (until_version is None and len(page) < limit):
                 return
             version, position = page[-1].version, page[-1].position
 

@@ -74,7 +74,7 @@ def _wipe(engine: Engine, keys: Sequence[bytes | None]) -> None:
 
 
 def _is_locked(error: OperationalError) -> bool:
-    """Whether another process held the database for longer than this one waits."""
+    """Returns whether another process held the database for longer than this one waits."""
     busy = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY  # the other bits say how
     return busy or getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
 
@@ -110,7 +110,7 @@ def _empty_wal(connection: Connection) -> None:
 
 
 def _may_hold(connection: Connection, keys: Sequence[bytes | None]) -> bool:
-    """Whether one of `keys` may be in a page of the database, used or free.
+    """Returns whether one of `keys` may be in a page of the database, used or free.
 
     True without a search where that would take long, or where a key is not known any more.
     """
