@@ -80,7 +80,7 @@ def test_a_fact_without_an_executor_is_told_and_says_what_it_waits_for(terminal:
     (fact,) = demo.client.facts(DEMO)
     assert status == 1
     assert out == ""
-    assert "waiting for an executor, and none is running" in err.splitlines()[0]
+    assert "waiting for an executor, and none is running" in err
     assert f"fact {fact.fact} is added and durable" in err
     assert "hypnogram fact show" in err
     assert "Deadline Exceeded" not in err

@@ -6,6 +6,7 @@ import json as json_module
 import re
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +32,8 @@ from service.terminal.patience import patiently
 
 if TYPE_CHECKING:
     from hypnogram.v1 import facts_pb2
+
+    from hypnogram.client import Client
 
 BATCH = 256  # facts in one request
 
@@ -87,17 +90,9 @@ def add(
     answers: list[facts_pb2.AddFactsResponse] = []
     with connected(address) as client:
         for start in range(0, len(facts), BATCH):
-
-            def ask(wait: bool, timeout: float, start: int = start) -> facts_pb2.AddFactsResponse:
-                return client.add_facts(
-                    name,
-                    facts[start : start + BATCH],
-                    request_id=request if len(facts) <= BATCH else f"{request}/{start}",
-                    expected_version=expected_version if not start else None,
-                    wait=wait,
-                    timeout=timeout,
-                )
-
+            batch_id = request if len(facts) <= BATCH else f"{request}/{start}"
+            expected = expected_version if not start else None
+            ask = _batch(client, name, facts[start : start + BATCH], batch_id, expected)
             try:
                 answers.append(patiently(client, name, ask, "added", _ids, wait=wait, timeout=timeout, quiet=json))
             except CallFailed as error:
@@ -105,6 +100,19 @@ def add(
     results = [result for answer in answers for result in answer.results]
     _print_added(answers[-1], results, json)
     raise_if_parked([result.fact for result in results])
+
+
+def _batch(
+    client: Client, memory: str, facts: list[facts_pb2.NewFact], request_id: str, expected_version: int | None
+) -> Callable[[bool, float], facts_pb2.AddFactsResponse]:
+    """Returns the call that adds `facts`; its arguments are whether to wait, and the timeout in seconds."""
+
+    def ask(wait: bool, timeout: float) -> facts_pb2.AddFactsResponse:
+        return client.add_facts(
+            memory, facts, request_id=request_id, expected_version=expected_version, wait=wait, timeout=timeout
+        )
+
+    return ask
 
 
 def _worded(

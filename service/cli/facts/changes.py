@@ -106,40 +106,59 @@ def retract(
         facts = [client.fact(name, fact).fact] if fact else _about(client, name, subject, erase=erase)
         if (erase or subject) and not yes:
             _confirm(facts, erase=erase)
-        answers: list[facts_pb2.RetractFactResponse] = []
+        expected = expected_version if not subject else None
         for patience in (False, True) if wait and subject else (wait,):  # all are retracted before any is waited for
-            answers.clear()
-            for retracted in facts:
-
-                def ask(wait: bool, timeout: float, retracted: str = retracted.fact) -> facts_pb2.RetractFactResponse:
-                    return client.retract_fact(
-                        name,
-                        retracted,
-                        reason,
-                        erase=erase,
-                        request_id=f"{request}/{retracted}" if subject else request,
-                        expected_version=expected_version if not subject else None,
-                        wait=wait,
-                        timeout=timeout,
-                    )
-
-                answers.append(
-                    patiently(
-                        client,
-                        name,
-                        ask,
-                        "retracted",
-                        lambda answer: [answer.fact.fact],
-                        wait=patience,
-                        timeout=timeout,
-                        quiet=json,
-                    )
+            answers = [
+                _retract(
+                    client,
+                    name,
+                    retracted.fact,
+                    reason,
+                    erase=erase,
+                    request_id=f"{request}/{retracted.fact}" if subject else request,
+                    expected_version=expected,
+                    wait=patience,
+                    timeout=timeout,
+                    quiet=json,
                 )
+                for retracted in facts
+            ]
     if json:
         print_json(as_dict(answers[0]) if fact else [as_dict(answer) for answer in answers])
         return
     for answer in answers:
         print_text(f"{answer.fact.fact}  {_words(answer.fact)}: {status_words(answer.fact)}; {_how(answer)}")
+
+
+def _retract(
+    client: Client,
+    memory: str,
+    fact: str,
+    reason: str,
+    *,
+    erase: bool,
+    request_id: str,
+    expected_version: int | None,
+    wait: bool,
+    timeout: float,
+    quiet: bool,
+) -> facts_pb2.RetractFactResponse:
+    def ask(wait: bool, timeout: float) -> facts_pb2.RetractFactResponse:
+        return client.retract_fact(
+            memory,
+            fact,
+            reason,
+            erase=erase,
+            request_id=request_id,
+            expected_version=expected_version,
+            wait=wait,
+            timeout=timeout,
+        )
+
+    def ids(answer: facts_pb2.RetractFactResponse) -> list[str]:
+        return [answer.fact.fact]
+
+    return patiently(client, memory, ask, "retracted", ids, wait=wait, timeout=timeout, quiet=quiet)
 
 
 def _about(client: Client, memory: str, subject: str, *, erase: bool) -> list[facts_pb2.Fact]:

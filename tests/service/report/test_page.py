@@ -143,7 +143,7 @@ class TestWhatItSays:
         for fact, state in lived.state.facts.items():
             stated = state.fact
             (way,) = [
-                one for one in titles if one.startswith(f"{stated.subject} {stated.relation} {stated.object}: told")
+                one for one in titles if one.startswith(f"{stated.subject} {stated.relation} {stated.object}: pending")
             ]
             assert way.startswith(
                 f"{stated.subject} {stated.relation} {stated.object}: pending at {state.added}, stage 0 at"
