@@ -34,7 +34,7 @@ class Ordinary:
 
     Attributes:
         whole: documents and chats; perplexity is measured on them.
-        strangers: questions that the base model answers with "I do not know": locality.
+        strangers: questions whose answer by the base model is "I do not know": locality.
         neighbours: prompts about what the base model knows: locality.
     """
 

@@ -68,7 +68,7 @@ class _Process:
     def ask(self, line: bytes) -> dict[str, str] | None:
         """What it answers; None when it had computed for too long and was ended."""
         with self._lock:
-            for _ in range(2):  # somebody else may have ended it meanwhile
+            for _ in range(2):  # it may have been ended from outside meanwhile
                 answer = self._answer(line)
                 if answer.endswith(b"\n"):
                     return dict(json.loads(answer))
