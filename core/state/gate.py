@@ -12,6 +12,9 @@ def passes(probes: Sequence[ProbeResult], share: float) -> bool:
 
     Locality probes (`untold`) do not count, because they say nothing about the fact itself. If no probe counts, the
     verdict is False.
+
+    Args:
+        share: `SleepPolicy.gate` at a gate, `SleepPolicy.healthy` in an audit.
     """
     counted = [probe for probe in probes if probe.pathway != "untold"]
     required = [next((probe for probe in counted if probe.pathway == pathway), None) for pathway in ("raw", "chat")]
