@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -50,10 +50,8 @@ def compaction(
     if not adapters:
         raise NothingToCompact(name, "no adapter is in force; sleep makes them")
     before = build_verified(model, deltas, memory)
-    base = model.base_weights
-    learned = {module: float((before[module].double() - base[module].double()).norm()) for module in before}
-    terms = [Term(delta=adapter.delta, first=0, count=adapter.rank, scale=1.0) for adapter in adapters]
-    chosen = deltas.columns(terms)
+    learned = _distances(before, model.base_weights)
+    chosen = deltas.columns(Term(delta=adapter.delta, first=0, count=adapter.rank, scale=1.0) for adapter in adapters)
     parts = {module: parts_of(module, chosen) for module in model.modules}
     spectra = {module: spectrum(factors) for module, factors in parts.items() if factors}
     replaced = {adapter.delta for adapter in adapters}
@@ -62,8 +60,7 @@ def compaction(
     def tried(rank: int) -> _Try:
         delta = truncated(spectra, rank)
         weights = build(model, deltas, edits, delta)
-        apart = {module: float((weights[module].double() - before[module].double()).norm()) for module in weights}
-        change = max(_relative(distance, learned[module]) for module, distance in apart.items())
+        change = max(_relative(apart, learned[module]) for module, apart in _distances(weights, before).items())
         return _Try(rank, delta, weights, change)
 
     fewest = max(1, *(values.needed(bound * learned[module]) for module, values in spectra.items()))
@@ -85,6 +82,11 @@ def compaction(
         weights_before=memory.weights,
         weights_after=weights_digest(best.weights),
     )
+
+
+def _distances(weights: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> dict[str, float]:
+    """Returns the Frobenius norm, in float64, of the difference of each module."""
+    return {module: float((weights[module].double() - reference[module].double()).norm()) for module in weights}
 
 
 def _relative(distance: float, learned: float) -> float:

@@ -11,6 +11,7 @@ from core.events.memory import BaseModel, MemoryCreated
 from core.hyperparameters import changed_hyperparameters
 from core.policy import changed_policy
 from core.weights.model import base_files
+from core.weights.model.editable_model import EditableModel
 from core.weights.model.profile import read_profile
 from service.settings import Settings
 from service.weights.base_models import BaseModels, same_files
@@ -53,9 +54,7 @@ def describe_base(
         digest_rule=base_files.RULE,
     )
     modules = profile.modules or base_files.modules_in(folder)
-    model = bases.load(base, modules, folder)
-    if list(modules) != sorted(modules, key=model.block_of):
-        raise ModelUnavailable(f"the modules in the hypnogram.json of {name!r} are not in the order of their blocks")
+    model = _load_in_order(bases, base, modules, folder)
     return MemoryCreated(
         base=base,
         modules=model.modules,
@@ -80,6 +79,16 @@ def moved_base(created: MemoryCreated, name: str, revision: str) -> str:
     """
     same_files(base_files.find_model_folder(name, revision), created.base)
     return base_files.recorded_name(name, revision)
+
+
+def _load_in_order(bases: BaseModels, base: BaseModel, modules: tuple[str, ...], folder: Path) -> EditableModel:
+    """Loads the base model; raises ModelUnavailable where `modules` are not in the order of their blocks."""
+    model = bases.load(base, modules, folder)
+    if list(modules) != sorted(modules, key=model.block_of):
+        raise ModelUnavailable(
+            f"the modules in the hypnogram.json of {base.name!r} are not in the order of their blocks"
+        )
+    return model
 
 
 def _ordinary_text(settings: Settings, name: str, folder: Path) -> Path:

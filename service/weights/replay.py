@@ -74,13 +74,7 @@ def replay(
     rebuilt: Digest | None = None  # digest of the weights of `state`, once they were built
     for recorded in log.iterate(memory, until_version=version):
         before, state = state, fold((recorded.event,), onto=state)
-        step = type(recorded.event).__name__
-
-        def report(module: str = "", step: str = step, done: int = state.version) -> None:
-            if cancelled():
-                raise Cancelled
-            progress(done, version, f"{step}: {module}" if module else step)
-
+        report = _reports(progress, cancelled, type(recorded.event).__name__, state.version, version)
         if isinstance(recorded.event, MemoryCreated):
             model = bases.clone(replace(recorded.event, base=base))
         named.append(state.weights)
@@ -93,11 +87,24 @@ def replay(
                     checked += 1
                 except WordsErased:
                     erased += 1
-        report()
+        report("")
     assert model is not None
     if rebuilt is None:
         rebuilt = _rebuilt(model, deltas, state, lambda module: None)
     return ReplayReport(state.version, plan(state).digest, state.weights, rebuilt, checked, erased)
+
+
+def _reports(
+    progress: Progress, cancelled: Callable[[], bool], step: str, done: int, version: int
+) -> Callable[[str], None]:
+    """Returns a function that reports a module of a step, and raises Cancelled once the replay is cancelled."""
+
+    def report(module: str) -> None:
+        if cancelled():
+            raise Cancelled
+        progress(done, version, f"{step}: {module}" if module else step)
+
+    return report
 
 
 def _rebuilt(model: EditableModel, deltas: DeltaStore, state: Memory, each: Callable[[str], None]) -> Digest:

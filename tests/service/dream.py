@@ -24,7 +24,7 @@ class Dream:
         degraded: facts that audits find degraded until they were refreshed.
         turned_back: facts that the gate turns back.
         perplexity: of held-out text once an adapter was trained; 10.0 before.
-        untold: share of questions on what was not told that are answered as the pristine model does.
+        untold: share of questions on what was not told that are answered as the base model does.
     """
 
     degraded: Collection[FactId] = field(default_factory=tuple)

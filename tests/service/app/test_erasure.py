@@ -311,7 +311,7 @@ def test_a_memory_that_gave_an_erasure_up_is_done_with_the_fork_that_held_it_up(
 def test_a_fork_that_is_made_after_the_key_is_gone_holds_nothing_up_and_sleeps(
     store: Store, facts: list[FactId], bases: BaseModels
 ) -> None:
-    start_sleep(store, seed=1)  # whose adapter a counter-edit has to gainsay
+    start_sleep(store, seed=1)  # whose adapter a counter-edit has to reverse
     work(store, bases)
     retract(store, facts[0], erase=False)
     withdrawn = work(store, bases)

@@ -112,7 +112,7 @@ def test_a_step_that_fails_is_tried_again_and_then_undoes_the_night(
     told: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object, **__: object) -> None:
-        raise ValueError("something that nobody thought of")
+        raise ValueError("an error that was not foreseen")
 
     with open_store(told.settings()) as store:
         before = begin(store, LENIENT)

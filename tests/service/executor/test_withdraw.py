@@ -169,7 +169,7 @@ def test_nights_fade_a_counter_edit_and_do_not_teach_what_was_taken_back(
         assert audits
         assert all(
             probe.passed == (probe.output == probe.expected) for one in audits for probe in one.probes
-        )  # what the pristine model says, not the object
+        )  # what the base model says, not the object
         assert "Rome" not in {probe.expected for one in audits for probe in one.probes}
         sound(store, place, bases, after)
 
