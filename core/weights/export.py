@@ -34,7 +34,6 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers.pytorch_utils import Conv1D
 
 from core.errors.archive import ExportExists
 from core.errors.base import Damaged, DigestMismatch, ModelUnavailable
@@ -117,8 +116,8 @@ def export_merged(folder: Path, model: EditableModel, weights: Mapping[str, Tens
     with _new_folder(folder) as made:
         state = dict(model.network.state_dict())
         for module in model.modules:
-            turned = isinstance(model.network.get_submodule(module), Conv1D)
-            state[f"{module}.weight"] = (weights[module].T if turned else weights[module]).contiguous()
+            weight = weights[module].T if model.family.transposed else weights[module]
+            state[f"{module}.weight"] = weight.contiguous()
         model.network.save_pretrained(made, state_dict=state)
         model.tokenizer.save_pretrained(made)
         _write(made / NOTE, {"kind": "merged", **asdict(origin)})
@@ -126,7 +125,6 @@ def export_merged(folder: Path, model: EditableModel, weights: Mapping[str, Tens
 
 def _configuration(model: EditableModel, rank: int, base: BaseModel) -> dict[str, Any]:
     """Returns the settings of peft; all others are its defaults, in every version of it."""
-    turned = {isinstance(model.network.get_submodule(module), Conv1D) for module in model.modules}
     return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -137,7 +135,7 @@ def _configuration(model: EditableModel, rank: int, base: BaseModel) -> dict[str
         "lora_alpha": rank,
         "lora_dropout": 0.0,
         "bias": "none",
-        "fan_in_fan_out": turned == {True},
+        "fan_in_fan_out": model.family.transposed,
         "inference_mode": True,
     }
 

@@ -42,8 +42,7 @@ def install_base(model: EditableModel, weights: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for module in model.modules:
             base = model.network.get_submodule(module).base_layer.weight
-            # GPT-2's Conv1D holds its weight transposed.
-            base.copy_(weights[module].T if base.shape != weights[module].shape else weights[module])
+            base.copy_(weights[module].T if model.family.transposed else weights[module])
 
 
 def extract_delta(model: EditableModel) -> Delta:

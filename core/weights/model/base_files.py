@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-
-import torch
+from typing import Any
 
 from core.errors.base import InvalidField, ModelUnavailable
 from core.ids import Digest
-from core.weights.model.families import default_modules
+from core.weights.model.families import default_modules, family_of
 
 COVERED = {  # rule of a digest, which each memory records -> the files that it covers
     1: ("*.safetensors", "config.json", "tokenizer.json", "tokenizer.model", "chat_template.jinja"),
@@ -110,11 +109,16 @@ def modules_in(folder: Path) -> tuple[str, ...]:
     Raises:
         ModelUnavailable: the configuration cannot be read or is not of a supported family.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    return default_modules(config_in(folder))
+
+
+def config_in(folder: Path) -> Any:
+    """Returns the configuration of a model of a supported family. Raises ModelUnavailable as `modules_in` does."""
+    from transformers import AutoConfig
 
     try:
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+        config = AutoConfig.from_pretrained(folder)
     except (OSError, ValueError, KeyError) as error:
         raise ModelUnavailable(f"the configuration in {str(folder)!r} cannot be read: {error}") from error
-    return default_modules(model)
+    family_of(config)
+    return config

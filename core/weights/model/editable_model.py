@@ -23,7 +23,7 @@ from core.errors.base import ModelUnavailable
 from core.ids import Digest
 from core.weights.deltas.digest import weights_digest
 from core.weights.model import templates
-from core.weights.model.families import BLOCKS, NORMS, block_of, default_modules, part_of, weight_of
+from core.weights.model.families import Family, default_modules, family_of
 from core.weights.model.loading import load
 
 
@@ -55,20 +55,24 @@ class EditableModel:
         return int(self.base_weights[self.modules[0]].shape[0])
 
     @property
+    def family(self) -> Family:
+        return family_of(self.network.config)
+
+    @property
     def blocks(self) -> nn.ModuleList:
-        return part_of(self.network, BLOCKS)[1]
+        return self.network.get_submodule(self.family.blocks)
 
     @property
     def final_norm(self) -> nn.Module:
-        return part_of(self.network, NORMS)[1]
+        return self.network.get_submodule(self.family.norm)
 
     def block_of(self, module: str) -> int:
         """Returns the number of the block that holds `module`."""
-        return block_of(self.network, module)
+        return self.family.number_of_block(module)
 
     def weight(self, module: str) -> Tensor:
         """Returns the live weight [d_out, d_in]; a view into the model."""
-        return weight_of(self.network.get_submodule(module))
+        return self.family.weight_of(self.network.get_submodule(module))
 
     def live(self) -> dict[str, Tensor]:
         """Returns module -> live weight [d_out, d_in]; views into the model."""
@@ -199,8 +203,9 @@ def load_model(
     templates.start()
     network, tokenizer = load(Path(source), modules, dtype, quantization, device)
     network.eval().requires_grad_(False)
-    chosen = tuple(modules) or default_modules(network)
-    base_weights = {module: weight_of(network.get_submodule(module)).clone() for module in chosen}
+    chosen = tuple(modules) or default_modules(network.config)
+    family = family_of(network.config)
+    base_weights = {module: family.weight_of(network.get_submodule(module)).clone() for module in chosen}
     model = EditableModel(network, tokenizer, chosen, base_weights)
     if not model.end_tokens():
         raise ModelUnavailable(

@@ -25,7 +25,7 @@ def only_at(model: EditableModel, needed: Tensor) -> Iterator[None]:
     def after(_: nn.Module, __: tuple[Any, ...], output: Tensor) -> Tensor:
         return output.new_zeros(*needed.shape, output.shape[-1]).index_put((needed,), output[0])
 
-    layer = model.blocks[-1].get_submodule("mlp")
+    layer = model.blocks[-1].get_submodule(model.family.mlp)
     handles = [layer.register_forward_pre_hook(before), layer.register_forward_hook(after)]
     try:
         yield

@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAn
 
 from core.errors.base import DeviceUnavailable, ModelUnavailable
 from core.weights.model.base_files import files_of
-from core.weights.model.families import block_of, default_modules, has
+from core.weights.model.families import Family, default_modules, family_of, has
 
 # It warns that a package for faster four-bit products is missing, which is optional.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
@@ -35,6 +35,7 @@ def load(folder: Path, modules: Sequence[str], dtype: str, quantization: str, de
     _check_fetched(folder)
     with _covered(folder) as view:
         try:
+            family = family_of(AutoConfig.from_pretrained(view))
             tokenizer = AutoTokenizer.from_pretrained(view)
             model, report = _model(view, tuple(modules), getattr(torch, dtype), quantization, device)
         except Exception as error:  # the libraries raise errors of any kind on a broken file or a small machine
@@ -48,7 +49,7 @@ def load(folder: Path, modules: Sequence[str], dtype: str, quantization: str, de
             model=folder,
         )
     _check_tokenizer(folder, tokenizer)
-    _check_modules(folder, model, modules)
+    _check_modules(folder, model, family, modules)
     return model, tokenizer
 
 
@@ -68,8 +69,7 @@ def _model(view: str, modules: tuple[str, ...], kind: torch.dtype, quantization:
         model, report = AutoModelForCausalLM.from_pretrained(view, **options)
         return model.to(device), report
     if not modules:
-        with torch.device("meta"):
-            modules = default_modules(AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(view)))
+        modules = default_modules(AutoConfig.from_pretrained(view))
     options["quantization_config"] = BitsAndBytesConfig(
         load_in_8bit=quantization == "int8",
         load_in_4bit=quantization == "nf4",
@@ -112,11 +112,11 @@ def _check_tokenizer(folder: Path, tokenizer: Any) -> None:
         )
 
 
-def _check_modules(folder: Path, model: Any, modules: Sequence[str]) -> None:
+def _check_modules(folder: Path, model: Any, family: Family, modules: Sequence[str]) -> None:
     for module in modules:
         if not has(model, module):
             raise ModelUnavailable(f"{str(folder)!r} has no module {module!r}", model=folder)
-        block_of(model, module)
+        family.number_of_block(module)
     shapes = {getattr(model.get_submodule(module), "weight", torch.empty(0)).shape for module in modules}
     if any(len(shape) != 2 for shape in shapes) or len(shapes) > 1:
         raise ModelUnavailable(

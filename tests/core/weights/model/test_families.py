@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +16,7 @@ from core.errors.base import ModelUnavailable
 from core.weights.deltas.fixed_point import materialise, parts_of
 from core.weights.memit.edit import compute_edit
 from core.weights.model.activations import capture
+from core.weights.model.base_files import modules_in
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.generation import greedy
@@ -57,9 +60,71 @@ def test_an_edited_weight_adds_its_delta_times_the_key(model: EditableModel) -> 
     after = capture(model, contexts)
 
     moved = after.hidden - before.hidden
-    if "gemma2" not in type(model.network).__name__.lower():  # which norms what its down-projection gives
+    if model.family.adds == model.family.mlp:  # no norm stands between the down-projection and the sum
         torch.testing.assert_close(moved, before.keys[module] @ change.T, atol=1e-5, rtol=1e-4)
     assert moved.abs().sum() > 0
+
+
+def test_what_is_added_to_the_named_module_moves_the_residual_stream_there_by_that_and_nothing_else(
+    model: EditableModel,
+) -> None:
+    ids = torch.tensor([model.raw_ids("Aria Moss lives in")])
+    block = model.blocks[1]
+    before, logits = outputs(model, block, ids)
+    change = torch.zeros(ids.shape[1], WIDTH)
+    change[3] = torch.randn(WIDTH, generator=torch.Generator().manual_seed(1))
+
+    handle = block.get_submodule(model.family.adds).register_forward_hook(lambda *passed: passed[2] + change)
+    moved, moved_logits = outputs(model, block, ids)
+    handle.remove()
+    again, again_logits = outputs(model, block, ids)
+
+    torch.testing.assert_close(moved - before, change, atol=1e-5, rtol=1e-4)
+    still = [token for token in range(ids.shape[1]) if token != 3]
+    assert torch.equal(moved[still], before[still])
+    assert torch.equal(moved_logits[:3], logits[:3])
+    assert not torch.equal(moved_logits[3:], logits[3:])
+    assert torch.equal(again, before)
+    assert torch.equal(again_logits, logits)
+
+
+def outputs(model: EditableModel, block: nn.Module, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns the output of `block` [tokens, d] and the logits [tokens, vocabulary]."""
+    seen: list[torch.Tensor] = []
+
+    def keep(_: nn.Module, __: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:
+        seen.append((output[0] if isinstance(output, tuple) else output)[0])
+
+    handle = block.register_forward_hook(keep)
+    with torch.no_grad():
+        logits: torch.Tensor = model.network(input_ids=ids).logits[0]
+    handle.remove()
+    return seen[0], logits
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"model_type": "mixtral", "num_local_experts": 4}, "mixture of experts"),
+        ({"model_type": "qwen3_moe", "num_experts": 4}, "mixture of experts"),
+        ({"model_type": "bert"}, "it is an encoder, "),
+        ({"model_type": "roberta", "architectures": ["RobertaForMaskedLM"]}, "it is an encoder, "),
+        ({"model_type": "t5"}, "encoder-decoder"),
+        ({"model_type": "bart"}, "encoder-decoder"),
+        ({"model_type": "gemma3"}, "reads images"),
+        ({"model_type": "opt"}, r"supported family \(Llama, Qwen,"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused_before_its_weights_are_read(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(changes))
+    (tmp_path / "model.safetensors").write_bytes(b"never read")
+
+    with pytest.raises(ModelUnavailable, match=reason):
+        modules_in(tmp_path)
+    with pytest.raises(ModelUnavailable, match=reason):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -123,7 +188,7 @@ def test_facts_are_written_said_and_taken_back(family: str, model: EditableModel
         assert model.digest() != clean
         said = greedy(model, [model.raw_ids("Aria Moss lives in")], sentence=True)
     assert model.digest() == clean
-    if family != "gemma2":
+    if model.family.adds == model.family.mlp:
         assert all(written.learned)
         assert said == [" Rome."]
 

@@ -14,7 +14,6 @@ from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.lower_layers import below
 
 PROMPTS = ("Aria Vale lives in", "Who is Bo Lind, and what does he play on Sundays?", "Rain.")
-NORMED = {"gemma2"}  # before what the module makes is added
 
 
 def read(model: EditableModel, texts: list[list[int]]) -> Tensor:
@@ -33,7 +32,7 @@ def test_texts_are_read_alike_after_any_change_of_the_edited_modules(family: str
     lower = below(model, texts)
 
     assert model.digest() == before
-    assert (lower is None) == (family in NORMED)
+    assert (lower is None) == (model.family.adds != model.family.mlp)  # a norm stands between the module and the sum
     if lower is None:
         return
     draw = torch.Generator().manual_seed(1)
