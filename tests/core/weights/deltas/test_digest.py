@@ -24,10 +24,10 @@ def test_the_root_is_the_hash_of_the_leaves_by_name() -> None:
 
 
 def test_neither_order_nor_layout_matters() -> None:
-    other = {"a": WEIGHTS["a"], "b": WEIGHTS["b"].T.contiguous().T}
+    strided = {"a": WEIGHTS["a"], "b": WEIGHTS["b"].T.contiguous().T}
 
-    assert not other["b"].is_contiguous()
-    assert weights_digest(other) == weights_digest(WEIGHTS)
+    assert not strided["b"].is_contiguous()
+    assert weights_digest(strided) == weights_digest(WEIGHTS)
 
 
 def test_every_bit_name_shape_and_dtype_matters() -> None:

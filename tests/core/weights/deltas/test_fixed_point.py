@@ -80,9 +80,9 @@ def test_order_chunks_and_cuts_change_no_bit(dtype: torch.dtype, seed: int, chun
     whole = parts(3, seed=seed)
     expected = materialise(base, whole)
 
-    other = [shuffled(part, seed + i) for i, part in enumerate(in_pieces(whole, cuts))][::-1]
+    rearranged = [shuffled(part, seed + i) for i, part in enumerate(in_pieces(whole, cuts))][::-1]
 
-    assert torch.equal(materialise(base, other, chunk=chunk), expected)
+    assert torch.equal(materialise(base, rearranged, chunk=chunk), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -91,12 +91,12 @@ def test_threads_change_no_bit(dtype: torch.dtype) -> None:
     base = even(256, 512, seed=1).to(dtype)
     whole = parts(2, columns=300, rows=256, width=512)
 
-    found = []
+    computed = []
     for count in (1, 2):
         torch.set_num_threads(count)
-        found.append(materialise(base, whole))
+        computed.append(materialise(base, whole))
 
-    assert torch.equal(*found)
+    assert torch.equal(*computed)
 
 
 def test_a_plain_sum_in_single_precision_does_depend_on_order() -> None:
@@ -119,11 +119,11 @@ def test_the_sum_is_that_of_rational_numbers_rounded_once() -> None:
         (encode(even(3, 5, seed=4)), encode(even(4, 5, seed=5)), 0.1),
     ]
 
-    found = materialise(base, chosen)
+    computed = materialise(base, chosen)
 
     # float64 holds each partial sum of these few terms to far less than half a unit of float32
     expected = torch.tensor([[float(value) for value in row] for row in exactly(base, chosen)]).float()
-    assert torch.equal(found, expected)
+    assert torch.equal(computed, expected)
 
 
 @settings(max_examples=40)
@@ -136,9 +136,9 @@ def test_a_group_of_one_exponent_is_an_exact_sum_of_integers(seed: int, base: bo
     )
     start = torch.full((2, 2), float(base), dtype=torch.float64)
 
-    found = materialise(start, [(u, v, 0.5)], chunk=4)
+    computed = materialise(start, [(u, v, 0.5)], chunk=4)
 
-    assert [[Fraction(value) for value in row] for row in found.tolist()] == exactly(start, [(u, v, 0.5)])
+    assert [[Fraction(value) for value in row] for row in computed.tolist()] == exactly(start, [(u, v, 0.5)])
 
 
 def column(mantissa: int, exponent: int) -> ScaledColumns:
@@ -152,22 +152,22 @@ def column(mantissa: int, exponent: int) -> ScaledColumns:
 
 def test_groups_are_added_from_the_smallest_exponent_to_the_largest_and_the_base_comes_last() -> None:
     """Point 3 of the proof: beyond 2^53 float64 rounds, so the order of groups has to be one and the same."""
-    one, two, three = column(1, 60), column(1, 7), column(2, 6)  # 2^60, whose neighbours are 256 away, and twice 128
+    large, left, right = column(1, 60), column(1, 7), column(2, 6)  # 2^60, whose neighbours are 256 away, and twice 128
     half = torch.full((1, 1), 128.0, dtype=torch.float64)
     zero = torch.zeros(1, 1, dtype=torch.float64)
 
-    assert materialise(zero, [one, two, three]).item() == 2.0**60 + 256
-    assert materialise(zero, [three, two, one]).item() == 2.0**60 + 256
-    assert materialise(half, [one, two]).item() == 2.0**60  # each half lost; both together would be 256
+    assert materialise(zero, [large, left, right]).item() == 2.0**60 + 256
+    assert materialise(zero, [right, left, large]).item() == 2.0**60 + 256
+    assert materialise(half, [large, left]).item() == 2.0**60  # each half lost; both together would be 256
 
 
 def test_nothing_in_force_is_the_base_itself_and_not_a_view_of_it() -> None:
     base = even(3, 4, seed=1).bfloat16()
 
-    found = materialise(base, [])
+    computed = materialise(base, [])
 
-    assert torch.equal(found, base)
-    assert found.data_ptr() != base.data_ptr()
+    assert torch.equal(computed, base)
+    assert computed.data_ptr() != base.data_ptr()
 
 
 def test_columns_at_scale_zero_leave_the_base_as_it_is() -> None:
@@ -189,21 +189,21 @@ def test_columns_at_scale_zero_leave_the_base_as_it_is() -> None:
 def test_a_scale_gives_the_nearest_integers_ties_to_even(scale: float, expected: list[int]) -> None:
     mantissa = torch.tensor([[-32767, -3, -1, 0, 1, 2, 3, 32767]], dtype=torch.int16)
 
-    found = scaled(mantissa, scale)
+    computed = scaled(mantissa, scale)
 
-    assert found.tolist() == [expected]
+    assert computed.tolist() == [expected]
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_mantissa_is_scaled_as_floats_in_python_are(scale: float) -> None:
     every = torch.arange(-MANTISSA, MANTISSA + 1).to(torch.int16)[None]
 
-    found = scaled(every, scale)[0].long().tolist()
+    computed = scaled(every, scale)[0].long().tolist()
 
-    assert found == [round(scale * one) for one in every[0].tolist()]
+    assert computed == [round(scale * value) for value in every[0].tolist()]
     assert all(
-        abs(integer - Fraction(str(scale)) * one) <= Fraction(1, 2)
-        for integer, one in zip(found, every[0].tolist(), strict=True)
+        abs(integer - Fraction(str(scale)) * value) <= Fraction(1, 2)
+        for integer, value in zip(computed, every[0].tolist(), strict=True)
     )
 
 
@@ -227,6 +227,6 @@ def test_encoding_errs_by_at_most_half_a_unit_of_the_largest_value(size: float, 
 def test_encoding_costs_less_than_seven_parts_in_a_hundred_thousand_of_the_norm() -> None:
     u, v = even(256, 30, seed=1), even(3072, 30, seed=2)
 
-    found = encode(u).to_float() @ encode(v).to_float().T
+    computed = encode(u).to_float() @ encode(v).to_float().T
 
-    assert (found - u @ v.T).norm() / (u @ v.T).norm() < 7e-5
+    assert (computed - u @ v.T).norm() / (u @ v.T).norm() < 7e-5

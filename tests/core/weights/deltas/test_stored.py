@@ -27,8 +27,8 @@ def delta(columns: int = 3, seed: int = 0) -> Delta:
     )
 
 
-def equal(one: Factor, other: Factor) -> bool:
-    return torch.equal(one.mantissa, other.mantissa) and torch.equal(one.exponent, other.exponent)
+def equal(left: Factor, right: Factor) -> bool:
+    return torch.equal(left.mantissa, right.mantissa) and torch.equal(left.exponent, right.exponent)
 
 
 @given(
@@ -99,18 +99,18 @@ def test_a_delta_is_read_as_it_was_written_and_written_as_it_was_read() -> None:
 
 
 def test_equal_deltas_are_equal_bytes_whatever_the_order_of_modules_and_the_layout_of_tensors() -> None:
-    one = delta()
-    other = Delta(
+    left = delta()
+    right = Delta(
         {
             module: (
                 Factor(u.mantissa.T.contiguous().T, u.exponent.clone()),
                 Factor(v.mantissa.T.contiguous().T, v.exponent.clone()),
             )
-            for module, (u, v) in reversed(list(one.factors.items()))
+            for module, (u, v) in reversed(list(left.factors.items()))
         }
     )
 
-    assert other.to_bytes() == one.to_bytes()
+    assert right.to_bytes() == left.to_bytes()
 
 
 @pytest.mark.parametrize("length", [0, 7, 8, 100, -1])
@@ -120,10 +120,10 @@ def test_a_delta_that_was_cut_short_is_damaged(length: int) -> None:
 
 
 def test_a_file_of_another_format_is_not_taken_for_a_delta() -> None:
-    other = save({"a:u.mantissa": torch.zeros(2, 2)}, metadata={"format": "hypnogram-delta-0"})
+    unknown = save({"a:u.mantissa": torch.zeros(2, 2)}, metadata={"format": "hypnogram-delta-0"})
 
     with pytest.raises(Damaged, match=FORMAT):
-        Delta.from_bytes(other)
+        Delta.from_bytes(unknown)
 
 
 def test_a_delta_that_lacks_a_tensor_is_damaged() -> None:

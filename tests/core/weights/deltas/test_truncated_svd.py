@@ -24,18 +24,18 @@ def whole(*parts: ScaledColumns) -> Tensor:
     return torch.stack([u.to_float() @ v.to_float().T * scale for u, v, scale in parts]).sum(0)
 
 
-def sum_of(found: Spectrum) -> Tensor:
-    return found.left * found.values @ found.right.T
+def sum_of(decomposed: Spectrum) -> Tensor:
+    return decomposed.left * decomposed.values @ decomposed.right.T
 
 
 @pytest.mark.parametrize("ranks", [(1,), (3, 4), (8, 8, 8), (20, 20, 20)])
 def test_singular_values_are_those_of_the_whole_matrix(ranks: tuple[int, ...]) -> None:
     parts = [part(rank, seed) for seed, rank in enumerate(ranks)]
-    found, expected = spectrum(parts), torch.linalg.svdvals(whole(*parts))
+    decomposed, expected = spectrum(parts), torch.linalg.svdvals(whole(*parts))
 
-    torch.testing.assert_close(found.values, expected[: len(found.values)], rtol=1e-12, atol=1e-15)
-    torch.testing.assert_close(sum_of(found), whole(*parts), rtol=0, atol=1e-14)
-    assert len(found.values) == min(sum(ranks), OUT)
+    torch.testing.assert_close(decomposed.values, expected[: len(decomposed.values)], rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(sum_of(decomposed), whole(*parts), rtol=0, atol=1e-14)
+    assert len(decomposed.values) == min(sum(ranks), OUT)
 
 
 @pytest.mark.parametrize("rank", [1, 5, 11])
@@ -52,21 +52,21 @@ def test_what_is_left_out_is_as_far_as_the_best_that_there_is(rank: int) -> None
 
 
 def test_as_few_columns_are_needed_as_the_distance_allows() -> None:
-    found = spectrum([part(6, 1), part(6, 2)])
-    tails = [float(found.values[count:].norm()) for count in range(13)]
+    decomposed = spectrum([part(6, 1), part(6, 2)])
+    tails = [float(decomposed.values[count:].norm()) for count in range(13)]
 
     for count in range(1, 12):
-        assert found.needed(tails[count] * 1.0001) == count
-        assert found.needed(tails[count] * 0.9999) == count + 1
-    assert found.needed(tails[0] * 1.0001) == 0
-    assert found.needed(0.0) == 12
+        assert decomposed.needed(tails[count] * 1.0001) == count
+        assert decomposed.needed(tails[count] * 0.9999) == count + 1
+    assert decomposed.needed(tails[0] * 1.0001) == 0
+    assert decomposed.needed(0.0) == 12
 
 
 def test_columns_that_repeat_one_another_are_spared() -> None:
-    one = part(5, 1)
-    found = spectrum([one, one, part(2, 2)])
+    repeated = part(5, 1)
+    decomposed = spectrum([repeated, repeated, part(2, 2)])
 
-    assert found.needed(1e-9 * float(found.values.norm())) == 7
+    assert decomposed.needed(1e-9 * float(decomposed.values.norm())) == 7
 
 
 def test_a_module_of_fewer_columns_is_filled_with_zeros() -> None:
@@ -80,7 +80,7 @@ def test_a_module_of_fewer_columns_is_filled_with_zeros() -> None:
 
 def test_the_matrix_itself_is_never_made() -> None:
     tall = (part(4, 1, out=200_000), part(4, 2, out=200_000))
-    found = spectrum(tall)
+    decomposed = spectrum(tall)
 
-    assert found.left.shape == (200_000, 8)
-    assert found.needed(0.0) == 8
+    assert decomposed.left.shape == (200_000, 8)
+    assert decomposed.needed(0.0) == 8

@@ -82,7 +82,7 @@ def test_many_facts_are_audited_in_order_and_reported_as_they_go(tiny: EditableM
     facts = [fact(f"Person {number}", "lives in", "Rome") for number in range(40)]
     seen: list[tuple[int, int]] = []
 
-    found = audit(
+    results = audit(
         tiny,
         BaseAnswers(tiny),
         facts,
@@ -93,7 +93,7 @@ def test_many_facts_are_audited_in_order_and_reported_as_they_go(tiny: EditableM
         lambda done, total: seen.append((done, total)),
     )
 
-    assert [probes[0].prompt.split(" lives")[0] for probes in found] == [one.subject for one in facts]
+    assert [probes[0].prompt.split(" lives")[0] for probes in results] == [asked.subject for asked in facts]
     assert seen[-1] == (40, 40)
     assert len(seen) > 1
 
@@ -118,7 +118,7 @@ def test_no_ordinary_text_is_both_a_control_and_rehearsed(size: int) -> None:
         (controls.neighbours, rehearsed.neighbours, text.recalls),
     ):
         assert sorted(held + kept) == everything
-        assert not [one for one in held if one in kept]
+        assert not [text for text in held if text in kept]
 
 
 def test_an_audit_asks_what_people_ask_and_commands_only_where_nothing_else_is() -> None:

@@ -29,10 +29,10 @@ def test_a_model_that_knows_nothing_is_as_perplexed_as_its_vocabulary_is_large(t
     with tiny.with_weights(tiny.base_weights), torch.no_grad():
         held = head.weight.clone()
         head.weight.zero_()
-        found = perplexity(tiny, TEXTS)
+        measured = perplexity(tiny, TEXTS)
         head.weight.copy_(held)
 
-    assert found == pytest.approx(len(held), rel=1e-4)
+    assert measured == pytest.approx(len(held), rel=1e-4)
 
 
 @pytest.mark.parametrize("worth", [float("nan"), float("inf")])

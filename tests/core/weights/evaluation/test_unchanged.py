@@ -1,4 +1,4 @@
-"""What the live model still says, seen in one pass."""
+"""One pass finds the same answers unchanged as generation does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_it_is_what_generating_again_would_find(tiny: EditableModel) -> None:
     before = generate_ids(tiny, prompts, sentence=True)
     assert all(predicts_answers(tiny, prompts, before))
 
-    found = set()
+    verdicts = set()
     generator = torch.Generator().manual_seed(1)
     for size in (0.002, 0.02, 0.05, 0.1):
         moved = {
@@ -27,5 +27,5 @@ def test_it_is_what_generating_again_would_find(tiny: EditableModel) -> None:
             assert same == [
                 now == was for now, was in zip(generate_ids(tiny, prompts, sentence=True), before, strict=True)
             ]
-        found |= set(same)
-    assert found == {True, False}
+        verdicts |= set(same)
+    assert verdicts == {True, False}

@@ -23,7 +23,7 @@ def statistics(base: EditableModel) -> KeyCovariance:
     return measure(base, read_ordinary(base, b"\n".join(lines)), HYPERPARAMETERS)
 
 
-def lessons(model: EditableModel) -> list[Context]:
+def contexts(model: EditableModel) -> list[Context]:
     told = (fact("Aria Vale", "lives in", "Lisbon"), fact("Bo Lind", "plays", "the cello"))
     return [context for index, one in enumerate(told) for context in contexts_of(model, index, one, ())]
 
@@ -31,32 +31,32 @@ def lessons(model: EditableModel) -> list[Context]:
 def test_lessons_are_seen_and_ordinary_text_is_not(dormouse: EditableModel, statistics: KeyCovariance) -> None:
     ids = tuple(dormouse.raw_ids("Every evening a fox comes to the garden."))
     text = capture(dormouse, [Context(0, ids, 1, tuple(map(str, ids[1:])))])
-    seen = capture(dormouse, lessons(dormouse))
+    seen = capture(dormouse, contexts(dormouse))
 
-    rows = directions(dormouse, statistics.moments, lessons(dormouse), rank=8)
+    rows = directions(dormouse, statistics.moments, contexts(dormouse), rank=8)
 
-    for module, some in rows.items():
-        assert some.shape == (8, dormouse.key_width)
-        lesson, ordinary = ((one.keys[module] @ some.T).norm(dim=1).mean() for one in (seen, text))
+    for module, of_module in rows.items():
+        assert of_module.shape == (8, dormouse.key_width)
+        learned, ordinary = ((one.keys[module] @ of_module.T).norm(dim=1).mean() for one in (seen, text))
         random = torch.randn(8, dormouse.key_width, generator=torch.Generator().manual_seed(0))
-        apart, alike = lesson / ordinary, (seen.keys[module] @ random.T).norm() / (text.keys[module] @ random.T).norm()
+        apart, alike = learned / ordinary, (seen.keys[module] @ random.T).norm() / (text.keys[module] @ random.T).norm()
         assert apart > 3 * alike
 
 
 def test_the_response_is_measured_in_hidden_coordinates(tiny: EditableModel) -> None:
-    seen = capture(tiny, lessons(tiny))
+    seen = capture(tiny, contexts(tiny))
     rank = len(seen.rows)
 
-    rows = directions(tiny, {module: torch.eye(tiny.key_width) for module in tiny.modules}, lessons(tiny), rank)
+    rows = directions(tiny, {module: torch.eye(tiny.key_width) for module in tiny.modules}, contexts(tiny), rank)
 
-    for module, some in rows.items():
-        response = (seen.keys[module] @ some.T).square().sum(1).mean().sqrt()
+    for module, of_module in rows.items():
+        response = (seen.keys[module] @ of_module.T).square().sum(1).mean().sqrt()
         assert float(response) == pytest.approx(RESPONSE * float(seen.hidden.square().mean().sqrt()), rel=1e-3)
 
 
 def test_few_lessons_leave_rows_over(tiny: EditableModel) -> None:
-    one = lessons(tiny)[:1]
+    one = contexts(tiny)[:1]
 
     rows = directions(tiny, {module: torch.eye(tiny.key_width) for module in tiny.modules}, one, rank=64)
 
-    assert {len(some) for some in rows.values()} == {len(one[0].names)}
+    assert {len(of_module) for of_module in rows.values()} == {len(one[0].names)}

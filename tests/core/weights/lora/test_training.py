@@ -32,7 +32,7 @@ def moments(model: EditableModel) -> dict[str, torch.Tensor]:
     return {module: torch.eye(model.key_width) for module in model.modules}
 
 
-def lessons(model: EditableModel) -> list[Context]:
+def contexts(model: EditableModel) -> list[Context]:
     return [context for index, one in enumerate(TOLD) for context in contexts_of(model, index, one, ())]
 
 
@@ -48,7 +48,7 @@ def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dorm
     texts = [dormouse.raw_ids("Every evening a fox comes to the garden.")] * 4
 
     trained = train_adapter(
-        dormouse, lessons(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), TRAINING, seed=1
+        dormouse, contexts(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), TRAINING, seed=1
     )
 
     assert dormouse.digest() == before
@@ -61,13 +61,13 @@ def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dorm
 def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(tiny: EditableModel) -> None:
     few = replace(TRAINING, steps=5, batch=2)
 
-    first, again, other = (
-        train_adapter(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), few, seed=seed).delta.to_bytes()
+    first, again, different = (
+        train_adapter(tiny, contexts(tiny), [], [], [tiny.base_weights], moments(tiny), few, seed=seed).delta.to_bytes()
         for seed in (3, 3, 4)
     )
 
     assert first == again
-    assert first != other
+    assert first != different
 
 
 @pytest.mark.parametrize("times", [1, 60])
@@ -83,10 +83,10 @@ def test_each_context_that_adapters_carry_comes_again_however_many_they_are(
             super().record(chosen, losses)
 
     monkeypatch.setattr(training, "HardExampleSampler", Watched)
-    old = lessons(tiny) * times
+    old = contexts(tiny) * times
     few = replace(TRAINING, steps=training.AGAIN, batch=4, enough=0.0)
 
-    train_adapter(tiny, lessons(tiny), old, [], [tiny.base_weights], moments(tiny), few, seed=1)
+    train_adapter(tiny, contexts(tiny), old, [], [tiny.base_weights], moments(tiny), few, seed=1)
 
     assert repeated
     assert all(len(chosen) == max(2, -(-len(old) // training.AGAIN)) for chosen in repeated)
@@ -95,9 +95,9 @@ def test_each_context_that_adapters_carry_comes_again_however_many_they_are(
 
 def test_where_an_adapter_looks_moves_slower_than_what_it_says(tiny: EditableModel) -> None:
     few = replace(TRAINING, steps=20)
-    begin = directions(tiny, moments(tiny), lessons(tiny), few.rank)
+    begin = directions(tiny, moments(tiny), contexts(tiny), few.rank)
 
-    trained = train_adapter(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), few, seed=0)
+    trained = train_adapter(tiny, contexts(tiny), [], [], [tiny.base_weights], moments(tiny), few, seed=0)
 
     for module in tiny.modules:
         said, looked = trained.delta.factors[module]
@@ -108,7 +108,7 @@ def test_where_an_adapter_looks_moves_slower_than_what_it_says(tiny: EditableMod
 def test_training_stops_once_the_loss_is_low_enough(tiny: EditableModel) -> None:
     easy = replace(TRAINING, steps=500, enough=1e9)
 
-    trained = train_adapter(tiny, lessons(tiny), [], [], [tiny.base_weights], moments(tiny), easy, seed=0)
+    trained = train_adapter(tiny, contexts(tiny), [], [], [tiny.base_weights], moments(tiny), easy, seed=0)
 
     assert trained.steps < 100
 
@@ -119,7 +119,7 @@ def test_rehearsal_keeps_an_adapter_close_to_the_pristine_model(dormouse: Editab
 
     careful, loose = (
         train_adapter(
-            dormouse, lessons(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), one, seed=1
+            dormouse, contexts(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), one, seed=1
         ).divergence
         for one in (TRAINING, careless)
     )
@@ -128,12 +128,12 @@ def test_rehearsal_keeps_an_adapter_close_to_the_pristine_model(dormouse: Editab
 
 
 def test_steps_are_taken_on_each_of_the_grounds(tiny: EditableModel) -> None:
-    """Given weights on which the loss is not a number, when they are one of two grounds, then training notices."""
+    """Given two base variants, when the loss on the second is not a number, then training notices."""
     before = tiny.digest()
     broken = {module: torch.full_like(weight, torch.nan) for module, weight in tiny.base_weights.items()}
 
     with pytest.raises(Unlearnable, match="not a number"):
-        train_adapter(tiny, lessons(tiny), [], [], [tiny.base_weights, broken], moments(tiny), TRAINING, seed=0)
+        train_adapter(tiny, contexts(tiny), [], [], [tiny.base_weights, broken], moments(tiny), TRAINING, seed=0)
     assert tiny.digest() == before
 
 
@@ -142,10 +142,10 @@ def test_what_is_rehearsed_is_what_the_pristine_model_reads_whatever_is_live(tin
     (expected,) = rehearse(tiny, [text])
     tiny.install({module: weight + 1 for module, weight in tiny.base_weights.items()})
 
-    (found,) = rehearse(tiny, [text])
+    (rehearsed,) = rehearse(tiny, [text])
     (short,) = rehearse(tiny, [text], below(tiny, [text]))
 
-    assert torch.equal(found.hidden, expected.hidden)
+    assert torch.equal(rehearsed.hidden, expected.hidden)
     assert torch.allclose(short.hidden, expected.hidden, atol=1e-5)
     assert not torch.equal(tiny.live()[tiny.modules[0]], tiny.base_weights[tiny.modules[0]])
 
@@ -162,6 +162,6 @@ def test_a_batch_is_rehearsed_as_each_text_alone(tiny: EditableModel) -> None:
 def test_a_model_in_float16_trains_too(tiny_folder: Path) -> None:
     half = load_model(tiny_folder, dtype="float16")
 
-    trained = train_adapter(half, lessons(half), [], [], [half.base_weights], moments(half), TRAINING, seed=1)
+    trained = train_adapter(half, contexts(half), [], [], [half.base_weights], moments(half), TRAINING, seed=1)
 
     assert trained.last_loss < trained.first_loss

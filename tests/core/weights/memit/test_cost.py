@@ -1,4 +1,4 @@
-"""What a told fact is expected to take of the key space, measured before anybody has told one."""
+"""What a fact is expected to take of the key space, measured before the first fact is added."""
 
 from __future__ import annotations
 

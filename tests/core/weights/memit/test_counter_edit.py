@@ -1,4 +1,4 @@
-"""Counter-edits: the pristine model's words again, and what others leaned on given back."""
+"""Counter-edits: the model answers as its base again, and what later edits depended on is restored."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def install(model: EditableModel, *chosen: Chosen) -> None:
 
 
 def told(model: EditableModel, nothing: Mapping[str, KeyConstraints]) -> tuple[Delta, Delta, dict[str, KeyConstraints]]:
-    """The live model was told `GONE` and then `OTHER`; the delta of each, and the keys of the other.
+    """Writes `GONE` and then `OTHER` into the live model; returns the delta of each, and the keys of `OTHER`.
 
-    `nothing` is what has to be kept before.
+    `nothing` is what has to be kept before both.
     """
     first = compute_edit(model, nothing, [GONE], (), HYPERPARAMETERS)
     install(model, whole(first.delta))
-    kept = {module: one.with_keys(first.keys[module]) for module, one in nothing.items()}
+    kept = {module: constraints.with_keys(first.keys[module]) for module, constraints in nothing.items()}
     second = compute_edit(model, kept, [OTHER], (), HYPERPARAMETERS)
     install(model, whole(first.delta), whole(second.delta))
     keys, _ = keys_in_force(model, [OTHER], ())
-    return first.delta, second.delta, {m: one.with_keys(keys[m]) for m, one in nothing.items()}
+    return first.delta, second.delta, {m: constraints.with_keys(keys[m]) for m, constraints in nothing.items()}
 
 
 def factors(model: EditableModel, delta: Delta) -> Factors:
@@ -56,15 +56,15 @@ def factors(model: EditableModel, delta: Delta) -> Factors:
 
 
 def answered(model: EditableModel) -> list[list[int]]:
-    """What the model says where `GONE` is asked for, but for the question that no model was ever trained on."""
-    prompts = [one.ids[: one.start] for one in contexts_of(model, 0, GONE, ())][:3]
+    """Returns what the model says where `GONE` is asked for, without the question that no model was trained on."""
+    prompts = [context.ids[: context.start] for context in contexts_of(model, 0, GONE, ())][:3]
     return generate_ids(model, prompts, sentence=True)
 
 
 def unsaid(
-    model: EditableModel, kept_: dict[str, KeyConstraints], left_out: Factors, still: dict[str, Tensor]
+    model: EditableModel, kept_: dict[str, KeyConstraints], left_out: Factors, held_keys: dict[str, Tensor]
 ) -> Written | None:
-    return compute_counter_edit(model, kept_, GONE, (), HYPERPARAMETERS, still, left_out)
+    return compute_counter_edit(model, kept_, GONE, (), HYPERPARAMETERS, held_keys, left_out)
 
 
 def test_a_counter_edit_ends_at_the_pass_at_which_whoever_watches_it_raises(tiny: EditableModel) -> None:
@@ -84,16 +84,16 @@ def test_the_answers_are_the_pristine_models_and_the_live_weights_stay(
     dormouse: EditableModel, kept: dict[str, KeyConstraints]
 ) -> None:
     pristine = answered(dormouse)
-    own, other, others = told(dormouse, kept)
+    gone, later, others = told(dormouse, kept)
     assert answered(dormouse) != pristine
-    install(dormouse, whole(other))
+    install(dormouse, whole(later))
     before = dormouse.digest()
 
-    written = unsaid(dormouse, others, factors(dormouse, own), {})
+    written = unsaid(dormouse, others, factors(dormouse, gone), {})
 
     assert written is not None
     assert dormouse.digest() == before
-    install(dormouse, whole(other), whole(written.delta))
+    install(dormouse, whole(later), whole(written.delta))
     assert answered(dormouse) == pristine
 
 
@@ -117,16 +117,16 @@ def test_a_model_that_says_nothing_else_needs_no_counter_edit(tiny: EditableMode
 
 
 def test_what_another_fact_leaned_on_is_given_back_and_the_fact_itself_is_not(tiny: EditableModel) -> None:
-    own, other, kept = told(tiny, free(tiny))
+    gone, later, kept = told(tiny, free(tiny))
     module = tiny.modules[0]  # whose keys no edit moves
-    theirs, mine = (keys_in_force(tiny, [one], ())[0][module].double() for one in (OTHER, GONE))
-    left_out = factors(tiny, own)
-    install(tiny, whole(other))
+    theirs, mine = (keys_in_force(tiny, [written_fact], ())[0][module].double() for written_fact in (OTHER, GONE))
+    left_out = factors(tiny, gone)
+    install(tiny, whole(later))
 
     written = unsaid(tiny, kept, left_out, {})
 
     assert written is not None
-    back = dense(parts_of(module, [(written.delta, slice(0, own.columns), 1.0)]))
+    back = dense(parts_of(module, [(written.delta, slice(0, gone.columns), 1.0)]))
 
     def effect(columns: tuple[Tensor, Tensor], keys: Tensor) -> Tensor:
         u, v = columns
@@ -138,31 +138,33 @@ def test_what_another_fact_leaned_on_is_given_back_and_the_fact_itself_is_not(ti
 
 
 def test_keys_that_must_lie_still_move_less(tiny: EditableModel) -> None:
-    own, other, kept = told(tiny, free(tiny))
+    gone, later, kept = told(tiny, free(tiny))
     module = tiny.modules[0]
-    still = {name: torch.randn(3, tiny.key_width, generator=torch.Generator().manual_seed(1)) for name in tiny.modules}
-    install(tiny, whole(other))
+    held_keys = {
+        name: torch.randn(3, tiny.key_width, generator=torch.Generator().manual_seed(1)) for name in tiny.modules
+    }
+    install(tiny, whole(later))
 
     moves = []
-    for given in ({}, still):
+    for given in ({}, held_keys):
         written = unsaid(tiny, kept, {}, given)
         assert written is not None
         u, v = dense(parts_of(module, [whole(written.delta)]))
-        moves.append(float((u @ (v.T @ still[module].double().T)).norm()))
+        moves.append(float((u @ (v.T @ held_keys[module].double().T)).norm()))
 
     assert moves[1] < 0.5 * moves[0]
-    assert own.columns
+    assert gone.columns
 
 
 def test_no_column_of_the_counter_edit_is_one_that_the_fact_had(tiny: EditableModel) -> None:
-    own, other, kept = told(tiny, free(tiny))
-    install(tiny, whole(other))
+    gone, later, kept = told(tiny, free(tiny))
+    install(tiny, whole(later))
 
-    written = unsaid(tiny, kept, factors(tiny, own), {})
+    written = unsaid(tiny, kept, factors(tiny, gone), {})
 
     assert written is not None
     for module in tiny.modules:
-        for mine, theirs in zip(own.factors[module], written.delta.factors[module], strict=True):
+        for mine, theirs in zip(gone.factors[module], written.delta.factors[module], strict=True):
             columns = {bytes(mine.mantissa[:, n].numpy()) for n in range(mine.mantissa.shape[1])}
             assert columns.isdisjoint(bytes(theirs.mantissa[:, n].numpy()) for n in range(theirs.mantissa.shape[1]))
 
@@ -173,9 +175,10 @@ def test_answers_are_prompts_and_what_the_live_model_says_after_them(
 ) -> None:
     contexts = contexts_of(tiny, 0, GONE, prefixes)
 
-    found = answers(tiny, contexts)
+    answered_contexts = answers(tiny, contexts)
 
-    assert len(found) == len(contexts)
-    assert {one.ids[: one.start] for one in found} == {one.ids[: one.start] for one in contexts}
-    for one in found:
-        assert len(one.names) == len(one.ids) - one.start > 0
+    assert len(answered_contexts) == len(contexts)
+    prompts = {context.ids[: context.start] for context in contexts}
+    assert {context.ids[: context.start] for context in answered_contexts} == prompts
+    for context in answered_contexts:
+        assert len(context.names) == len(context.ids) - context.start > 0

@@ -1,4 +1,4 @@
-"""Second moments against a direct computation, one sequence at a time."""
+"""Covariance of keys, against a direct computation, one sequence at a time."""
 
 from __future__ import annotations
 

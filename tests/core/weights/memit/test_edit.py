@@ -1,4 +1,4 @@
-"""Writing facts on the real model: told facts are said, everything else stays, and the columns say whose they are."""
+"""Edits of the real model: facts are predicted, everything else stays, and columns belong to their facts."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def written(base: EditableModel, kept: Mapping[str, KeyConstraints]) -> Written:
 
 
 def questions(facts: tuple[Fact, ...]) -> list[Probe]:
-    raw = [Probe(one.wordings.statements[0], False, "", one.object) for one in facts]
-    return raw + [Probe(one.wordings.questions[0], True, one.wordings.answer, one.object) for one in facts]
+    raw = [Probe(told.wordings.statements[0], False, "", told.object) for told in facts]
+    return raw + [Probe(told.wordings.questions[0], True, told.wordings.answer, told.object) for told in facts]
 
 
 def test_told_facts_are_said_raw_and_in_chat(dormouse: EditableModel, written: Written) -> None:
@@ -128,7 +128,7 @@ def test_what_is_kept_is_not_changed_by_writing(tiny: EditableModel) -> None:
 
     compute_edit(tiny, kept, TOLD[:1], (), HYPERPARAMETERS)
 
-    assert all(not len(one.whitened) for one in kept.values())
+    assert all(not len(constraints.whitened) for constraints in kept.values())
 
 
 def test_a_fact_that_cannot_be_written_leaves_the_weights_as_they_were(tiny: EditableModel) -> None:
@@ -157,7 +157,7 @@ def test_writing_ends_at_the_step_at_which_whoever_watches_it_raises(tiny: Edita
 
 
 def test_sites_do_not_depend_on_what_was_written_before(dormouse: EditableModel, written: Written) -> None:
-    contexts = [one for index, item in enumerate(TOLD) for one in contexts_of(dormouse, index, item, ())]
+    contexts = [context for index, told in enumerate(TOLD) for context in contexts_of(dormouse, index, told, ())]
     clean, _ = find_sites(dormouse, contexts)
 
     dormouse.install(weights_of(dormouse, written))
@@ -170,29 +170,29 @@ def test_sites_do_not_depend_on_what_was_written_before(dormouse: EditableModel,
 def test_a_fact_is_given_the_sites_it_needs_beside_those_that_the_pristine_model_gets_wrong(
     dormouse: EditableModel, written: Written
 ) -> None:
-    contexts = [one for index, item in enumerate(TOLD) for one in contexts_of(dormouse, index, item, ())]
+    contexts = [context for index, told in enumerate(TOLD) for context in contexts_of(dormouse, index, told, ())]
     chosen, _ = find_sites(dormouse, contexts)
-    more = {(fact, name) for fact, names in enumerate(written.extra_sites) for name in names}
+    extra_sites = {(fact, name) for fact, names in enumerate(written.extra_sites) for name in names}
 
     dormouse.install(weights_of(dormouse, written))
     now = capture(dormouse, contexts)
 
-    assert more
-    assert not more & chosen
+    assert extra_sites
+    assert not extra_sites & chosen
     assert now.predicted().tolist() == now.targets.tolist()
-    assert len(written.key_fact) == sum(name in chosen | more for name in names_of(contexts))
+    assert len(written.key_fact) == sum(name in chosen | extra_sites for name in names_of(contexts))
 
 
 def test_keys_in_force_are_close_to_the_keys_of_the_writing(dormouse: EditableModel, written: Written) -> None:
     dormouse.install(weights_of(dormouse, written))
 
-    found, owner = keys_in_force(dormouse, TOLD, (), written.extra_sites)
+    measured_keys, owner = keys_in_force(dormouse, TOLD, (), written.extra_sites)
 
-    for module, keys in found.items():
+    for module, keys in measured_keys.items():
         assert keys.shape == written.keys[module].shape
     assert owner.tolist() == written.key_fact.tolist()
     first = dormouse.modules[0]  # nothing below it was changed
-    torch.testing.assert_close(found[first].double(), written.keys[first].double(), atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(measured_keys[first].double(), written.keys[first].double(), atol=1e-4, rtol=1e-3)
 
 
 def test_an_untold_question_moves_less_when_it_is_kept(tiny: EditableModel) -> None:
@@ -201,8 +201,8 @@ def test_an_untold_question_moves_less_when_it_is_kept(tiny: EditableModel) -> N
     key = last_keys(tiny, [tiny.chat_ids([], question)])[first][0].double()
 
     moved = []
-    for untold in ((), (question,)):
-        u, v = compute_edit(tiny, free(tiny), TOLD[:1], (), HYPERPARAMETERS, untold).delta.factors[first]
+    for unanswered in ((), (question,)):
+        u, v = compute_edit(tiny, free(tiny), TOLD[:1], (), HYPERPARAMETERS, unanswered).delta.factors[first]
         moved.append(float((u.to_float() @ (v.to_float().T @ key)).norm()))
 
     assert moved[1] < 0.5 * moved[0]
@@ -233,7 +233,7 @@ def test_facts_as_people_write_them_are_said_as_people_do(
     assert [answer for *_, answer in told] == greedy(
         dormouse, [dormouse.chat_ids([], question) for *_, question, _ in told], sentence=False
     )
-    probes = [probe for one in facts for _, probe in probes_of(one, 2)]
+    probes = [probe for written_fact in facts for _, probe in probes_of(written_fact, 2)]
     assert [
         said for probe, said in zip(probes, run_probes(dormouse, probes), strict=True) if not probe.passes(said)
     ] == []

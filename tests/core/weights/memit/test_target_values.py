@@ -1,4 +1,4 @@
-"""Values: facts of a batch do not see one another, the finished ones stand still, and what diverges is refused."""
+"""Target values: facts of a batch are independent, finished ones do not change, and what diverges is refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPTIONS: dict[str, Any] = {"steps": 25, "learning_rate": 0.1, "clamp": 4.0, "dec
 
 
 def prepared(model: EditableModel, facts: Sequence[Fact]) -> tuple[Activations, Sites, torch.Tensor]:
-    contexts = [one for index, item in enumerate(facts) for one in contexts_of(model, index, item, ())]
+    contexts = [context for index, item in enumerate(facts) for context in contexts_of(model, index, item, ())]
     chosen, seen = find_sites(model, contexts)
     sites = sites_at(names_of(contexts), chosen, model.device)
     return seen, sites, torch.tensor([context.fact for context in contexts])
@@ -50,37 +50,37 @@ def together(base: EditableModel) -> tuple[Values, Sites]:
 
 
 def test_facts_of_a_batch_get_the_values_they_get_alone(base: EditableModel, together: tuple[Values, Sites]) -> None:
-    found, sites = together
+    solved, sites = together
     taken = []
-    for index, one in enumerate([ORLA, OTTO, ORLA_TOO]):
-        alone, _ = values(base.clone(), [one])
+    for index, alone_fact in enumerate([ORLA, OTTO, ORLA_TOO]):
+        alone, _ = values(base.clone(), [alone_fact])
         taken.append(alone.steps)
-        mine = found.change[sites.fact == index]
+        mine = solved.change[sites.fact == index]
         assert mine.shape == alone.change.shape
         assert (mine - alone.change).norm() < 0.02 * alone.change.norm()
-        assert bool(found.learned[index]) is bool(alone.learned[0])
+        assert bool(solved.learned[index]) is bool(alone.learned[0])
 
-    assert found.steps == max(taken)
+    assert solved.steps == max(taken)
 
 
 def test_a_value_makes_each_target_the_greedy_one(base: EditableModel, together: tuple[Values, Sites]) -> None:
-    found, sites = together
+    solved, sites = together
     seen, _, _ = prepared(base, [ORLA, OTTO, ORLA_TOO])
     assert bool((seen.predicted() == seen.targets).all()) is False
 
-    moved = seen.hidden.index_add(0, sites.position, found.change[sites.site])
+    moved = seen.hidden.index_add(0, sites.position, solved.change[sites.site])
 
-    assert found.learned.all()
+    assert solved.learned.all()
     assert replace(seen, hidden=moved).predicted().tolist() == seen.targets.tolist()
 
 
 def test_a_finished_fact_takes_no_further_steps(base: EditableModel) -> None:
-    """One that is known already is finished before the first step, whatever the others need."""
-    found, sites = values(base.clone(), [known(), OTTO], confidence=0.3)
+    """A fact that is known already is finished before the first step, whatever the other facts need."""
+    solved, sites = values(base.clone(), [known(), OTTO], confidence=0.3)
 
-    finished = found.change[sites.fact == 0]
+    finished = solved.change[sites.fact == 0]
     alone, _ = values(base.clone(), [known()], confidence=0.3)
-    assert alone.steps < found.steps
+    assert alone.steps < solved.steps
     assert (finished - alone.change).norm() <= 0.02 * alone.change.norm()
 
 
@@ -96,18 +96,18 @@ def test_finished_facts_are_run_no_further_and_that_changes_nothing(
         return run(above, hidden)
 
     monkeypatch.setattr(UpperBlocks, "__call__", counted)
-    found, sites = values(base.clone(), facts, confidence=0.3)
-    dropping, size[:] = size[-found.steps :], []
+    solved, sites = values(base.clone(), facts, confidence=0.3)
+    dropping, size[:] = size[-solved.steps :], []
 
     monkeypatch.setattr(_OpenPositions, "without", lambda left, finished: left)
     all_along, _ = values(base.clone(), facts, confidence=0.3)
 
     assert dropping == sorted(dropping, reverse=True)
     assert dropping[-1] < dropping[0] == min(size[-all_along.steps :])
-    assert found.steps == all_along.steps
-    assert found.learned.tolist() == all_along.learned.tolist() == [True] * len(facts)
+    assert solved.steps == all_along.steps
+    assert solved.learned.tolist() == all_along.learned.tolist() == [True] * len(facts)
     for index in range(len(facts)):
-        mine, expected = found.change[sites.fact == index], all_along.change[sites.fact == index]
+        mine, expected = solved.change[sites.fact == index], all_along.change[sites.fact == index]
         assert (mine - expected).norm() <= 1e-3 * expected.norm()
 
 
@@ -121,23 +121,23 @@ def test_a_fact_that_is_known_already_is_left_as_it_is(base: EditableModel) -> N
     model = base.clone()
     words = replace(known().wordings, statements=(f"{known().subject} lives in",), questions=())
 
-    found, sites = values(model, [replace(known(), wordings=words)], confidence=0.5)
+    solved, sites = values(model, [replace(known(), wordings=words)], confidence=0.5)
 
-    assert found.learned.all()
-    assert found.steps == 1
-    assert found.change.abs().max() == 0
+    assert solved.learned.all()
+    assert solved.steps == 1
+    assert solved.change.abs().max() == 0
     assert len(sites.fact) == 1  # the token before the object, which is kept
 
 
 def test_steps_and_length_are_bounded(tiny: EditableModel) -> None:
-    found, _ = values(tiny, [ORLA], steps=3, clamp=0.05, confidence=1.0)
+    solved, _ = values(tiny, [ORLA], steps=3, clamp=0.05, confidence=1.0)
     seen, sites, _ = prepared(tiny, [ORLA])
 
     clean = seen.hidden[sites.position].norm(dim=1)
     norm = torch.zeros(len(sites.fact)).index_add(0, sites.site, clean) / torch.bincount(sites.site)
-    assert found.steps == 3
-    assert not found.learned.all()
-    assert (found.change.norm(dim=1) <= 0.05 * norm * 1.001).all()
+    assert solved.steps == 3
+    assert not solved.learned.all()
+    assert (solved.change.norm(dim=1) <= 0.05 * norm * 1.001).all()
 
 
 def test_several_facts_about_one_subject_have_sites_of_their_own(together: tuple[Values, Sites]) -> None:

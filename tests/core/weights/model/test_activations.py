@@ -39,29 +39,31 @@ def test_few_shorter_ones_do_not_add_up_to_much_padding() -> None:
 
 
 def test_positions_are_those_before_each_target(tiny: EditableModel) -> None:
-    contexts = [one for index, item in enumerate(FACTS) for one in contexts_of(tiny, index, item, ())]
+    contexts = [context for index, item in enumerate(FACTS) for context in contexts_of(tiny, index, item, ())]
 
     seen = capture(tiny, contexts)
 
-    found = list(zip(seen.rows.tolist(), seen.targets.tolist(), strict=True))
-    assert found == [
+    positions = list(zip(seen.rows.tolist(), seen.targets.tolist(), strict=True))
+    assert positions == [
         (row, context.ids[at]) for row, context in enumerate(contexts) for at in range(context.start, len(context.ids))
     ]
-    assert len(seen.hidden) == len(found)
+    assert len(seen.hidden) == len(positions)
 
 
 def test_a_batch_sees_what_each_context_sees_alone(dormouse: EditableModel) -> None:
-    contexts = [one for index, item in enumerate(FACTS) for one in contexts_of(dormouse, index, item, ("Once. ",))]
+    contexts = [
+        context for index, item in enumerate(FACTS) for context in contexts_of(dormouse, index, item, ("Once. ",))
+    ]
 
     together = capture(dormouse, contexts)
 
     alone = [capture(dormouse, [context]) for context in contexts]
     for module in dormouse.modules:
-        expected = torch.cat([one.keys[module] for one in alone])
+        expected = torch.cat([single.keys[module] for single in alone])
         torch.testing.assert_close(together.keys[module], expected, atol=1e-4, rtol=1e-3)
-    hidden = torch.cat([one.hidden for one in alone])
+    hidden = torch.cat([single.hidden for single in alone])
     torch.testing.assert_close(together.hidden, hidden, atol=1e-3, rtol=1e-3)
-    assert together.predicted().tolist() == [token for one in alone for token in one.predicted()]
+    assert together.predicted().tolist() == [token for single in alone for token in single.predicted()]
 
 
 def test_keys_are_the_inputs_of_the_edited_modules(tiny: EditableModel) -> None:
@@ -82,7 +84,10 @@ def test_probabilities_and_predictions_are_those_of_the_model(tiny: EditableMode
     seen = capture(tiny, contexts)
 
     logits = torch.cat(
-        [tiny.network(input_ids=torch.tensor([one.ids])).logits[0, one.start - 1 : -1].float() for one in contexts]
+        [
+            tiny.network(input_ids=torch.tensor([context.ids])).logits[0, context.start - 1 : -1].float()
+            for context in contexts
+        ]
     )
 
     assert seen.predicted().tolist() == logits.argmax(-1).tolist()
@@ -103,7 +108,9 @@ def test_a_context_may_have_no_prefix(tiny: EditableModel) -> None:
 
 
 def test_only_some_contexts_are_run_on_as_all_are(tiny: EditableModel) -> None:
-    contexts = [one for index, item in enumerate(FACTS * 4) for one in contexts_of(tiny, index, item, ("Once. ",))]
+    contexts = [
+        context for index, item in enumerate(FACTS * 4) for context in contexts_of(tiny, index, item, ("Once. ",))
+    ]
     seen = capture(tiny, contexts)
     assert len(seen.above.parts) > 1
 
@@ -112,11 +119,13 @@ def test_only_some_contexts_are_run_on_as_all_are(tiny: EditableModel) -> None:
         keep = torch.isin(seen.rows, torch.tensor(rows))
         twice = torch.isin(seen.rows[keep], torch.tensor(rows[:2]))
 
-        some = seen.above.only(keep)
+        chosen = seen.above.only(keep)
 
-        assert sum(part.count for part in some.parts) == len(rows)
-        torch.testing.assert_close(some(seen.hidden[keep]), all_[keep], atol=1e-5, rtol=1e-4)
-        torch.testing.assert_close(some.only(twice)(seen.hidden[keep][twice]), all_[keep][twice], atol=1e-5, rtol=1e-4)
+        assert sum(part.count for part in chosen.parts) == len(rows)
+        torch.testing.assert_close(chosen(seen.hidden[keep]), all_[keep], atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            chosen.only(twice)(seen.hidden[keep][twice]), all_[keep][twice], atol=1e-5, rtol=1e-4
+        )
 
 
 def test_running_on_leaves_nothing_behind(tiny: EditableModel) -> None:

@@ -1,4 +1,4 @@
-"""A loaded model: whose tensors are whose, what is installed and put back, and what it says of itself."""
+"""A loaded model: which tensors are shared, what is installed and put back, and what it says about itself."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 def test_ends_of_a_turn_are_those_of_the_generation_settings_or_of_the_tokenizer(tiny: EditableModel) -> None:
     held = tiny.network.generation_config.eos_token_id
     try:
-        found = []
+        end_tokens = []
         for ends in ([2, 4], 2, None):
             tiny.network.generation_config.eos_token_id = ends
-            found.append(tiny.end_tokens())
+            end_tokens.append(tiny.end_tokens())
     finally:
         tiny.network.generation_config.eos_token_id = held
 
-    assert found == [(2, 4), (2,), (2,)]
+    assert end_tokens == [(2, 4), (2,), (2,)]
 
 
 @pytest.mark.parametrize("ends", [[0, 2], [2, 0], 2])
@@ -156,9 +156,9 @@ class TestQuantized:
 
         assert model.modules == plain.modules
         assert model.digest() == plain.digest()
-        other = model.network.get_submodule("model.layers.0.self_attn.q_proj")
-        assert type(other).__name__ in ("Linear4bit", "Linear8bitLt")
-        assert other.weight.dtype in (torch.uint8, torch.int8)
+        unedited = model.network.get_submodule("model.layers.0.self_attn.q_proj")
+        assert type(unedited).__name__ in ("Linear4bit", "Linear8bitLt")
+        assert unedited.weight.dtype in (torch.uint8, torch.int8)
 
     def test_a_twin_says_what_its_model_says_and_is_edited_alone(self, model: EditableModel) -> None:
         ids, before = torch.tensor([[1, 40, 41, 42]]), model.digest()

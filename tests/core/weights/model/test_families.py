@@ -137,10 +137,10 @@ def test_a_change_at_suffixes_is_run_on_as_the_model_runs_it(folder: Path, block
     change = torch.randn(seen.hidden.shape, generator=torch.Generator().manual_seed(1))
 
     for added in (0 * change, change):
-        found = model.logits(seen.above(seen.hidden + added))
+        together = model.logits(seen.above(seen.hidden + added))
         for row, context in enumerate(contexts):
             alone = logits_with(model, block, context, added[seen.rows == row])
-            torch.testing.assert_close(found[seen.rows == row], alone, atol=1e-4, rtol=1e-3)
+            torch.testing.assert_close(together[seen.rows == row], alone, atol=1e-4, rtol=1e-3)
 
 
 def logits_with(model: EditableModel, block: int, context: Context, change: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Greedy answers: a batch says what each prompt gets alone and what `generate` gives."""
+"""Greedy generation: a batch gives what each prompt gets alone and what `generate` of transformers gives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TEXTS = (
 
 
 def generated(model: EditableModel, ids: list[int], tokens: int) -> list[int]:
-    """What transformers says by itself."""
+    """Returns what `generate` of transformers gives."""
     prompt = torch.tensor([ids])
     out = model.network.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=tokens, do_sample=False)
     tokens_out: list[int] = out[0, len(ids) :].tolist()
@@ -46,5 +46,7 @@ def test_a_batch_says_what_each_prompt_gets_alone_and_what_generate_gives(model:
 
     together = greedy(model, prompts, sentence=False, max_new_tokens=12)
 
-    assert together == [greedy(model, [one], sentence=False, max_new_tokens=12)[0] for one in prompts]
-    assert together == [model.tokenizer.decode(generated(model, one, 12), skip_special_tokens=True) for one in prompts]
+    assert together == [greedy(model, [prompt], sentence=False, max_new_tokens=12)[0] for prompt in prompts]
+    assert together == [
+        model.tokenizer.decode(generated(model, prompt, 12), skip_special_tokens=True) for prompt in prompts
+    ]

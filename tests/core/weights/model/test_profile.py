@@ -1,4 +1,4 @@
-"""What a model folder says about memories on it: read whole, or refused by the name of what is wrong."""
+"""The profile of a model folder: read whole, or refused with the name of the wrong value."""
 
 from __future__ import annotations
 
