@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     snapshot_folder: Path = Field(
         default_factory=lambda: cache_home() / "snapshots", description="A cache; deleting it loses nothing."
     )
+    model_folder: Path = Field(
+        default_factory=lambda: data_home() / "models", description="Base models that `hypnogram model pull` fetched."
+    )
     model_path: str = Field(default=str(DORMOUSE), description="Base model of a memory created without naming one.")
     ordinary_text: Path | None = Field(
         default=None,

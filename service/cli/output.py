@@ -28,7 +28,7 @@ NEXT_STEPS = {
     "CHECKPOINT_TAKEN": "see `hypnogram checkpoint list`",
     "SLEEP_UNKNOWN": "see `hypnogram sleeps`",
     "SLEEP_IN_PROGRESS": "`hypnogram sleep --follow` shows it, `hypnogram sleep --cancel` rolls it back",
-    "MODEL_UNAVAILABLE": "check the path or id of the base model, or leave it out to use dormouse",
+    "MODEL_UNAVAILABLE": "see `hypnogram model list`, or leave the model out to use dormouse",
     "SCHEMA_MISMATCH": "upgrade hypnogram, or name another database with --db",
     "FACT_RETRACTED": "name its successor, if it has one, or add it again with `hypnogram fact add`",
     "FACT_HELD": "retract it from that memory first, with --memory",

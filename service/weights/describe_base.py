@@ -13,6 +13,7 @@ from core.policy import changed_policy
 from core.weights.model import base_files
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.profile import read_profile
+from service.pulled.folder import ModelFolder
 from service.settings import Settings
 from service.weights.base_models import BaseModels, same_files
 from store.artifacts import Artifacts
@@ -41,7 +42,8 @@ def describe_base(
         ModelUnavailable: there is no such model, it does not load, or it comes without ordinary text.
         InvalidField: a folder is given a revision.
     """
-    name = base_files.recorded_name(name or settings.model_path, revision)
+    name, revision = ModelFolder(settings.model_folder).resolve(name or settings.model_path, revision)
+    name = base_files.recorded_name(name, revision)
     folder = base_files.find_model_folder(name, revision)
     profile = read_profile(folder)
     ordinary = _ordinary_text(settings, name, folder)
@@ -70,13 +72,14 @@ def describe_base(
     )
 
 
-def moved_base(created: MemoryCreated, name: str, revision: str) -> str:
+def moved_base(settings: Settings, created: MemoryCreated, name: str, revision: str) -> str:
     """Returns the name to record for the base of a memory that is found under `name` now.
 
     Raises:
         ModelUnavailable: there is no model of that name, or it is another one.
         InvalidField: a folder is given a revision.
     """
+    name, revision = ModelFolder(settings.model_folder).resolve(name, revision)
     same_files(base_files.find_model_folder(name, revision), created.base)
     return base_files.recorded_name(name, revision)
 

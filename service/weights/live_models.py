@@ -100,7 +100,7 @@ class LiveModels:
 
     def moved(self, created: MemoryCreated, name: str, revision: str) -> str:
         """Returns the name to record for the base of a memory that is found under `name` now."""
-        return moved_base(created, name, revision)
+        return moved_base(self._settings, created, name, revision)
 
     def generate(
         self,

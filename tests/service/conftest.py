@@ -105,6 +105,7 @@ def settings(tmp_path: Path) -> Settings:
         database_url=f"sqlite:///{tmp_path}/hypnogram.db",
         artifact_folder=tmp_path / "artifacts",
         snapshot_folder=tmp_path / "snapshots",
+        model_folder=tmp_path / "pulled",
         port=0,
         stop_seconds=1,
     )

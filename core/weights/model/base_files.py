@@ -39,7 +39,7 @@ ADAPTERS = "adapter_model*.safetensors"  # adapters beside the weights, which ar
 
 
 def find_model_folder(name: str, revision: str) -> Path:
-    """Returns the folder of a model: a path as it is, a hub id through the hub's cache (`HF_HOME`, `HF_HUB_OFFLINE`).
+    """Returns the folder of a model: a path as it is, a hub id from the hub's cache (`HF_HOME`) on this machine.
 
     Raises:
         ModelUnavailable: nothing has that name, or it holds no safetensors file.
@@ -67,16 +67,19 @@ def recorded_name(name: str, revision: str) -> str:
 
 
 def _from_hub(name: str, revision: str) -> Path:
+    """Returns the folder of a hub id in the hub's cache, because only `hypnogram model pull` downloads."""
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise _no_model(name)
     from huggingface_hub import snapshot_download
 
     patterns = [*COVERED[RULE], "hypnogram.json", "ordinary.jsonl"]
     try:
-        return Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns))
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns, local_files_only=True))
     except Exception as error:
         raise ModelUnavailable(
-            f"{name!r} is not a folder and cannot be fetched from the hub: {error}", model=name
+            f"{name!r} is neither a folder nor pulled nor in the hub's cache: run `hypnogram model pull {name}` "
+            "on the machine of the server, or name the path of its folder",
+            model=name,
         ) from error
 
 
@@ -84,7 +87,9 @@ def _no_model(name: str) -> ModelUnavailable:
     """Returns one error whether nothing is there or another kind of file, so that a client cannot probe the server's
     files by creating memories."""
     return ModelUnavailable(
-        f"there is no model folder {name!r}: name one that holds *.safetensors files, or a hub id", model=name
+        f"there is no model folder {name!r}: name one that holds *.safetensors files, or a "
+        "pulled one (`hypnogram model list`)",
+        model=name,
     )
 
 

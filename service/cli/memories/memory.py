@@ -25,7 +25,9 @@ app = typer.Typer(help="Create, list, show and delete memories.", no_args_is_hel
 def create(
     *,
     name: Annotated[str | None, typer.Argument(help="Name of the memory. Default: HYPNOGRAM_MEMORY, or demo.")] = None,
-    model: Annotated[str, typer.Option(help="Hugging Face id or path of the base model. Default: dormouse.")] = "",
+    model: Annotated[
+        str, typer.Option(help="Name of a pulled base model, or the path of one. Default: dormouse.")
+    ] = "",
     revision: Annotated[str, typer.Option(help="Revision of a Hugging Face repository.")] = "",
     dtype: Annotated[
         str, typer.Option(help="Dtype of the edited modules: float32, bfloat16 or float16. Default: float32.")
@@ -92,7 +94,7 @@ def show(
 def rebase(
     *,
     name: Annotated[str, typer.Argument(help="Name of the memory.")],
-    model: Annotated[str, typer.Argument(help="New path or Hugging Face id of its base model.")],
+    model: Annotated[str, typer.Argument(help="New path of its base model, or the name of a pulled one.")],
     revision: Annotated[str, typer.Option(help="Revision of a Hugging Face repository.")] = "",
     address: options.Address = None,
     json: options.AsJson = False,

@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from core.weights.model.editable_model import load_model
 from hypnogram.client import CallFailed
 from service.app.store import open_store
 from service.log_setup import configure
+from service.pulled.folder import RECORD, ModelFolder, Pulled
 from service.settings import Settings
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
@@ -77,6 +78,20 @@ def test_nor_on_one_whose_profile_makes_no_sense(
         live.client.create_memory(DEMO, base(folder))
 
     assert failure.value.reason == "MODEL_UNAVAILABLE"
+
+
+def test_a_pulled_model_is_found_by_its_name(live: Running, settings: Settings, folder: Path) -> None:
+    models = ModelFolder(settings.model_folder)
+    pulled = models.place_of("ann/base")
+    shutil.copytree(folder, pulled)
+    record = Pulled("ann/base", "hub:ann/base", "c0ffee", content_digest(pulled), "Llama", 1)
+    (pulled / RECORD).write_text(json.dumps(asdict(record)))
+
+    created = live.client.create_memory(DEMO, base("ann/base")).memory
+
+    assert (created.base.name, created.base.digest) == (str(pulled), record.digest)
+    with pytest.raises(CallFailed, match="pulled at revision 'c0ffee'"):
+        live.client.create_memory("other", base("ann/base", revision="main"))
 
 
 def test_a_folder_takes_no_revision(live: Running, folder: Path) -> None:

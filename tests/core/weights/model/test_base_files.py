@@ -42,9 +42,7 @@ def test_a_path_that_does_not_exist_is_named(name: str) -> None:
 def test_a_hub_id_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(
-        ModelUnavailable, match="'nobody/no-such-model' is not a folder and cannot be fetched from the hub"
-    ):
+    with pytest.raises(ModelUnavailable, match=r"nor pulled .*: run `hypnogram model pull nobody/no-such-model`"):
         find_model_folder("nobody/no-such-model", "")
 
 
