@@ -60,6 +60,12 @@ def are_generated(fact: Fact, phrasebook: Phrasebook) -> bool:
     return any(fact.wordings in (each, fitted(each, fact.object)) for each in prompts)
 
 
+def are_plain(fact: Fact, phrasebook: Phrasebook) -> bool:
+    """Whether the wordings of `fact` were made by rules alone, in a memory that has a phrasebook."""
+    plain = fitted(plain_words(fact.relation).for_model(fact.subject), fact.object)
+    return bool(phrasebook) and fact.wordings == plain
+
+
 def plain_words(relation: str) -> RelationWords:
     """Returns prompts for a relation that the phrasebook does not have: correct, if not elegant."""
     words = _completions(relation)
