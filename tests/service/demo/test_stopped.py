@@ -16,7 +16,7 @@ from tests.patience import PATIENCE
 
 AT_WORK = """
 import sys, time
-from service import demo
+from service.demo import story as demo
 from service.cli import main
 
 def birth(client):
