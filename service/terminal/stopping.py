@@ -13,6 +13,17 @@ GRACE_SECONDS = 5.0  # for the work to clean up
 
 
 @contextmanager
+def on_signals(call: Callable[[], None]) -> Iterator[None]:
+    """Calls `call` on SIGINT and SIGTERM in the block; the handlers of before are back after it."""
+    handlers = {number: signal.signal(number, lambda *_: call()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def stopped_by_signals(say: Callable[[], None]) -> Iterator[None]:
     """Turns SIGINT and SIGTERM into KeyboardInterrupt in the block, and calls `say` once after it.
 

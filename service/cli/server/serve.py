@@ -11,7 +11,7 @@ import typer
 
 from service.cli import options
 from service.cli.output import print_text
-from service.terminal.stopping import stopped_by_signals
+from service.terminal.stopping import on_signals, stopped_by_signals
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -102,9 +102,7 @@ def executor(
 
     configure(settings.log_format, settings.log_level)
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with open_store(settings) as store:
+    with on_signals(stop.set), open_store(settings) as store:
         prepare_torch(settings)
         performer = Executor(store.log, store.artifacts, store.snapshots, settings)
         thread = threading.Thread(target=run_on, args=(performer, stop), name="executor", daemon=True)

@@ -184,7 +184,7 @@ def test_a_delta_that_was_stored_in_clear_remains(
     assert edit.delta in receipt.remains
 
 
-@pytest.mark.parametrize("killed_at", ["_take_back", "throw_key_away"])
+@pytest.mark.parametrize("killed_at", ["_retract", "throw_key_away"])
 def test_one_that_was_killed_is_completed(
     small: Place,
     store: Store,

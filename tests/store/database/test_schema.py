@@ -114,7 +114,7 @@ def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "diary.txt"
     file.write_text("Dear diary, " * 100)
 
-    with pytest.raises(SchemaMismatch, match="no database"):
+    with pytest.raises(SchemaMismatch, match="not a database"):
         EventLog.open(f"sqlite:///{file}")
     assert file.read_text().startswith("Dear diary")
 
