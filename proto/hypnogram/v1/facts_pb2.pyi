@@ -408,8 +408,8 @@ class AddedFact(_message.Message):
     added: _builtins.bool
     """Whether this request added it; false where the memory already had it."""
     plain: _builtins.bool
-    """Whether its wordings were made from the words of its relation alone, because the phrasebook (`relations` of
-    Memory) and the library lack this relation and the request gave none. Questions in other words may then fail.
+    """Whether its wordings were made from the words of its relation alone, because the phrasebook lacks this relation
+    (`relations` of Memory) and the request gave none. Questions in other words may then fail.
     """
     @_builtins.property
     def fact(self) -> Global___Fact:
