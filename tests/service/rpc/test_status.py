@@ -13,10 +13,12 @@ from core.errors import archive, base, history
 from core.errors.base import HypnogramError
 from core.ids import FactId
 from hypnogram.client import CallFailed, new_fact
+from service.pulled.folder import PullFailed
 from service.rpc.status import CODES, DOMAIN, status_of
 from tests.service.conftest import DEMO, Running
 
 ABSTRACT = {HypnogramError, base.Refused}  # never raised themselves
+OF_COMMANDS = {PullFailed}  # raised by commands, never sent
 
 EXAMPLES: tuple[HypnogramError, ...] = (
     base.InvalidField("facts[0].object", "is empty"),
@@ -77,7 +79,7 @@ def every_error(root: type[HypnogramError] = HypnogramError) -> Iterator[type[Hy
 
 
 def test_every_error_has_a_status_code_of_its_own_kind() -> None:
-    assert set(every_error()) - ABSTRACT == set(CODES)
+    assert set(every_error()) - ABSTRACT - OF_COMMANDS == set(CODES)
     assert {type(one) for one in EXAMPLES} == set(CODES)
     assert grpc.StatusCode.OK not in CODES.values()
     assert grpc.StatusCode.INTERNAL not in CODES.values()
