@@ -13,6 +13,8 @@ from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from hypnogram.v1.history_pb2 import ReplayMetadata, ReplayRequest
 
+from hypnogram.client.calls.operations import finished
+from hypnogram.client.connections import MAX_MESSAGE_BYTES, Blocking
 from service.rpc.operations import FINISHED_KEPT, Operations
 from service.rpc.status import OperationUnknown, ShuttingDown
 from tests.patience import eventually
@@ -86,3 +88,14 @@ def test_a_deleted_operation_is_forgotten_once_it_has_ended(demo: Running) -> No
     assert known()  # deleting cancels nothing
     demo.parrot.replay_until.set()
     eventually(lambda: not known())
+
+
+def test_an_interrupted_wait_says_so_even_where_the_operation_cannot_be_cancelled() -> None:
+    def interrupted(_: ReplayMetadata) -> None:
+        raise KeyboardInterrupt
+
+    pending = operations_pb2.Operation(name="operations/mine")
+    connection = Blocking("127.0.0.1:1", "test", MAX_MESSAGE_BYTES)  # where no server listens
+    with pytest.raises(KeyboardInterrupt):
+        connection.run(finished(connection, pending, ReplayMetadata, interrupted, ReplayMetadata()))
+    connection.channel.close()

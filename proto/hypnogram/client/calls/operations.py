@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from google.longrunning import operations_pb2
@@ -10,6 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from hypnogram.client.connections import Connection
+from hypnogram.client.errors import CallFailed
 from hypnogram.client.failures import failure_of
 
 WAIT_SECONDS = 1  # per question how far an operation is
@@ -35,7 +37,8 @@ async def finished(
             operation = await connection.call(operations.WaitOperation, wait, 60)
     except BaseException:
         cancel = operations_pb2.CancelOperationRequest(name=operation.name)
-        await connection.call(operations.CancelOperation, cancel, 5)
+        with suppress(CallFailed):  # because what ended the wait is what the caller has to learn
+            await connection.call(operations.CancelOperation, cancel, 5)
         raise
     if operation.HasField("error"):
         raise failure_of(operation.error)
