@@ -50,7 +50,7 @@ ROOM = 0.5  # so few statistics make a key crowd more than it does on all of the
 
 @pytest.fixture(scope="session")
 def base() -> EditableModel:
-    """Dormouse as it was trained; take a twin to change it."""
+    """Dormouse as it was trained; take a clone to change it."""
     _needs_dormouse()
     return load_model(DORMOUSE)
 
