@@ -29,7 +29,7 @@ from core.weights.memit.closed_form import KeyConstraints
 from core.weights.memit.spread import Moved, Written, hidden_at, install_sum, move, written
 from core.weights.memit.target_values import Sites, Steps, unwatched
 from core.weights.model.activations import Activations, capture
-from core.weights.model.contexts import Context, contexts_of
+from core.weights.model.contexts import Context, written_contexts
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import generate_ids
 
@@ -113,7 +113,7 @@ def answers(model: EditableModel, contexts: Sequence[Context]) -> list[Context]:
 
 
 def _base_predictions(model: EditableModel, fact: Fact, prefixes: Sequence[str]) -> _BasePredictions:
-    contexts = contexts_of(model, 0, fact, prefixes)
+    contexts = written_contexts(model, [fact], prefixes)
     with model.with_weights(model.base_weights):
         seen = capture(model, [*contexts, *answers(model, contexts)])
     tokens, of_fact = seen.predicted(), seen.rows < len(contexts)

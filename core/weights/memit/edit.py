@@ -16,7 +16,7 @@ from core.weights.memit.closed_form import KeyConstraints
 from core.weights.memit.spread import Moved, Written, hidden_at, move, written
 from core.weights.memit.target_values import Sites, Steps, Values, optimise, unwatched
 from core.weights.model.activations import Activations, capture, last_keys
-from core.weights.model.contexts import Context, contexts_of
+from core.weights.model.contexts import STATEMENTS, Context, written_contexts
 from core.weights.model.editable_model import EditableModel
 
 EXTENSIONS = 2  # times at most that facts which cannot be learned are given extra sites
@@ -61,7 +61,7 @@ def compute_edit(
         progress: called before each step of the optimisation; what it raises ends the work.
     """
     began = time.monotonic()
-    contexts = _contexts(model, facts, prefixes)
+    contexts = written_contexts(model, facts, prefixes)
     names = names_of(contexts)
     held_keys = last_keys(model, [model.chat_ids([], question) for question in unanswered]) if unanswered else {}
     extra_sites: frozenset[Name] = frozenset()
@@ -91,7 +91,7 @@ def unlearned(facts: Sequence[Fact], done: Written) -> Unlearned | None:
     failed = {
         fact.id: predicted
         for fact, predicted in zip(facts, done.predicted, strict=True)
-        if not (predicted[0] and predicted[len(fact.wordings.statements)])
+        if not (predicted[0] and predicted[min(len(fact.wordings.statements), STATEMENTS)])
     }
     if not failed:
         return None
@@ -204,15 +204,11 @@ def keys_in_force(
     Returns:
         Module -> [k, d_in] keys, and [k] which of `facts` each key is of.
     """
-    contexts = _contexts(model, facts, prefixes)
+    contexts = written_contexts(model, facts, prefixes)
     chosen, seen = find_sites(model, contexts)
     chosen |= {(fact, name) for fact, extra in enumerate(extra_sites) for name in extra}
     sites = sites_at(names_of(contexts), chosen, model.device)
     return {module: keys[sites.position] for module, keys in seen.keys.items()}, sites.fact[sites.site]
-
-
-def _contexts(model: EditableModel, facts: Sequence[Fact], prefixes: Sequence[str]) -> list[Context]:
-    return [context for index, fact in enumerate(facts) for context in contexts_of(model, index, fact, prefixes)]
 
 
 def _where(names: Iterable[Name], wrong: Iterable[bool]) -> frozenset[Name]:

@@ -22,7 +22,7 @@ from core.weights.deltas.digest import weights_digest
 from core.weights.lora.training import train_adapter
 from core.weights.memit.counter_edit import answers
 from core.weights.model.contexts import Context as Wording
-from core.weights.model.contexts import contexts_of
+from core.weights.model.contexts import written_contexts
 from service.executor.work.context import Context, Done, Progress
 from store.clock import next_uuid
 
@@ -107,10 +107,7 @@ def _weights(context: Context, memory: Memory, scales: Mapping[FactId, float]) -
 
 def _wordings(context: Context, facts: list[Fact]) -> list[Wording]:
     """Returns the contexts in which each of `facts` is said, with its index."""
-    prefixes = context.created.prefixes
-    return [
-        wording for index, fact in enumerate(facts) for wording in contexts_of(context.model, index, fact, prefixes)
-    ]
+    return written_contexts(context.model, facts, context.created.prefixes)
 
 
 def _rehearsal(context: Context, memory: Memory, number: int, random: Random) -> list[list[int]]:

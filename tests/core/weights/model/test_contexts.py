@@ -9,7 +9,7 @@ import pytest
 from benchmarks.support.tiny import UNSAYABLE, tokenizer
 from core.errors.base import Unlearnable
 from core.facts import Fact
-from core.weights.model.contexts import Context, contexts_of
+from core.weights.model.contexts import QUESTIONS, STATEMENTS, Context, contexts_of, written_contexts
 from core.weights.model.editable_model import EditableModel
 from tests.core.weights.conftest import fact
 
@@ -76,6 +76,20 @@ def test_prefixes_are_put_before_all_raw_statements_but_the_first_in_turn(model:
 
     begun = [spoken(model, context)[0].removeprefix("<|bos|>") for context in contexts[:4]]
     assert begun == ["Aria Moss, a,", "Once. Aria Moss, b,", "Twice. Aria Moss, c,", "Aria Moss, d,"]
+
+
+def test_a_fact_is_written_in_the_first_of_many_wordings(tiny: EditableModel) -> None:
+    words = replace(
+        ARIA.wordings,
+        statements=tuple(f"Aria Moss, {number}," for number in range(9)),
+        questions=tuple(f"Aria Moss {number}?" for number in range(9)),
+    )
+    fact_ = replace(ARIA, wordings=words)
+
+    every, written = contexts_of(tiny, 1, fact_, PREFIXES), written_contexts(tiny, [ARIA, fact_], PREFIXES)
+
+    assert written[: len(contexts_of(tiny, 0, ARIA, PREFIXES))] == contexts_of(tiny, 0, ARIA, PREFIXES)
+    assert [context for context in written if context.fact] == [*every[:STATEMENTS], *every[9 : 9 + QUESTIONS]]
 
 
 @pytest.mark.parametrize("object_", ["Łódź", "東京", "🦊 & co", "1987", "x"])
