@@ -1,4 +1,4 @@
-"""Builds the prompts of a fact from the memory's phrasebook, or plain ones for a relation that it does not have."""
+"""Builds the prompts of a fact: from the memory's phrasebook, else from the library, else by rules."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from core.facts import Fact, Phrasebook, RelationWords, Wordings
+from core.library import bare, library_words
 from core.natural import natural_question
-from core.texts import same_words
 
 _ARTICLE = re.compile(" (?:a|an|the)$")
 _INDEFINITE = re.compile(" an?$")
@@ -48,16 +48,22 @@ def joined(subject: str, relation: str) -> str:
 
 def generated_wordings(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> Wordings:
     """Returns the prompts that the memory makes for a fact that came without wordings."""
-    return fitted(_words(relation, phrasebook).for_model(subject), object_)
+    return fitted(_words(relation, object_, phrasebook).for_model(subject), object_)
 
 
 def are_generated(fact: Fact, phrasebook: Phrasebook) -> bool:
     """Whether the memory made the wordings of `fact`, by the rules of today or by those of earlier versions."""
-    plain = _words(fact.relation, phrasebook).for_model(fact.subject)
-    before = _completions(fact.relation).for_model(fact.subject)
-    unknown = plain == plain_words(fact.relation).for_model(fact.subject)
-    generated = [plain, *([before] if unknown else [])]
-    return any(fact.wordings in (wordings, fitted(wordings, fact.object)) for wordings in generated)
+    words = [_words(fact.relation, fact.object, phrasebook), _words_without_library(fact.relation, phrasebook)]
+    if words[1] == plain_words(fact.relation):
+        words.append(_completions(fact.relation))
+    prompts = [each.for_model(fact.subject) for each in words]
+    return any(fact.wordings in (each, fitted(each, fact.object)) for each in prompts)
+
+
+def are_plain(fact: Fact, phrasebook: Phrasebook) -> bool:
+    """Whether the wordings of `fact` were made by rules alone, in a memory that has a phrasebook."""
+    plain = fitted(plain_words(fact.relation).for_model(fact.subject), fact.object)
+    return bool(phrasebook) and fact.wordings == plain
 
 
 def plain_words(relation: str) -> RelationWords:
@@ -90,11 +96,6 @@ def _completions(relation: str) -> RelationWords:
     )
 
 
-def bare(relation: str) -> str:
-    """Returns the form in which relations are looked up: as `same_words`, without an article at the end."""
-    return _ARTICLE.sub("", same_words(relation))
-
-
 def noun_of(relation: str) -> str:
     """Returns the noun of a possessive relation: "favourite colour" of "'s favourite colour is"; "" for any other."""
     owned = _POSSESSIVE.fullmatch(relation)
@@ -121,13 +122,45 @@ def fitted(words: Wordings, object_: str) -> Wordings:
     )
 
 
-def _words(relation: str, phrasebook: Phrasebook) -> RelationWords:
-    """Returns the phrasebook's prompts for `relation`, in any case and with or without an article, or plain ones."""
+def _words(relation: str, object_: str, phrasebook: Phrasebook) -> RelationWords:
+    """Returns the phrasebook's prompts for `relation`, else the library's, else those by rules."""
+    known = _of_phrasebook(relation, phrasebook)
+    if known is not None:
+        return known
+    words = library_words(relation, object_)
+    if words is None:
+        return plain_words(relation)
+    owned = _POSSESSIVE.fullmatch(relation)
+    return words if owned is None else _and_own(words, owned)
+
+
+def _and_own(words: RelationWords, owned: re.Match[str]) -> RelationWords:
+    """Returns the library's `words` with the client's possessive among the prompts that are written."""
+    possessive = _possessive(owned["mark"], owned["noun"], owned["verb"] or "is")
+    statement, question = possessive.statements[0], possessive.questions[0]
+    if owned["verb"] in ("are", "were") or words.answer.endswith((" a", " the")):
+        return words
+    return replace(
+        words,
+        statements=tuple(dict.fromkeys((*words.statements, statement))),
+        questions=tuple(dict.fromkeys((*words.questions, question))),
+        probe_statements=tuple(prompt for prompt in words.probe_statements if prompt != statement),
+        probe_questions=tuple(prompt for prompt in words.probe_questions if prompt != question),
+    )
+
+
+def _words_without_library(relation: str, phrasebook: Phrasebook) -> RelationWords:
+    """Returns the prompts that versions before the library made."""
+    return _of_phrasebook(relation, phrasebook) or plain_words(relation)
+
+
+def _of_phrasebook(relation: str, phrasebook: Phrasebook) -> RelationWords | None:
+    """Returns the phrasebook's prompts for `relation`, in any case and with or without an article, if it has them."""
     book = {bare(name): words for name, words in phrasebook.items()}
     if bare(relation) in book:
         return book[bare(relation)]
     if (owned := _POSSESSIVE.fullmatch(relation)) is None or bare(owned["noun"]) not in book:
-        return plain_words(relation)
+        return None
     words = book[bare(owned["noun"])]
     possessive = _possessive(owned["mark"], owned["noun"], owned["verb"] or "is")
     return replace(

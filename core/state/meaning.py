@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from core.facts import Fact, Phrasebook
 from core.ids import FactId
+from core.library import bare
 from core.state.memory import Memory
 from core.texts import same_words, sentence
-from core.wordings import bare, noun_of
+from core.wordings import noun_of
 
 _EMPTY = frozenset("a an and are as at be by for from had has have in is it of on the to was were with".split())
 

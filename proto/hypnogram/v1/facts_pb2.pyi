@@ -123,7 +123,7 @@ Global___Withdrawal: _TypeAlias = Withdrawal  # noqa: Y015
 @_typing.final
 class Wordings(_message.Message):
     """The prompts of one fact. Each names the subject and none contains the object. At most 16 of a kind, 1000 characters
-    each.
+    each. The best ones come first: adapters, and edits at the answer site, use the first 4 statements and 5 questions.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -408,8 +408,8 @@ class AddedFact(_message.Message):
     added: _builtins.bool
     """Whether this request added it; false where the memory already had it."""
     plain: _builtins.bool
-    """Whether its wordings were made from the words of its relation alone, because the phrasebook lacks this relation
-    (`relations` of Memory) and the request gave none. Questions in other words may then fail.
+    """Whether its wordings were made from the words of its relation alone, because the phrasebook (`relations` of
+    Memory) and the library lack this relation and the request gave none. Questions in other words may then fail.
     """
     @_builtins.property
     def fact(self) -> Global___Fact:

@@ -23,7 +23,7 @@ from core.ids import FactId
 from core.state.memory import Checkpoint, Memory, Status, Withdrawal, learned
 from core.state.pressure import pressure
 from core.state.work import SleepStep, next_work
-from core.wordings import generated_wordings
+from core.wordings import are_plain
 from service.app.lineage import Link
 from service.rpc.messages.policy import policy_message
 from store.database.executors import Duty, Execution
@@ -146,12 +146,11 @@ def added_message(
 ) -> facts_pb2.AddedFact:
     known = memory.facts[fact].fact
     book = memory.created.phrasebook if memory.created else {}
-    plain = generated_wordings(known.subject, known.relation, known.object, {})
     return facts_pb2.AddedFact(
         fact=fact_message(memory, fact),
         added=added,
         may_contradict=[fact_message(memory, similar) for similar in may_contradict],
-        plain=bool(book) and known.wordings == plain,
+        plain=are_plain(known, book),
     )
 
 

@@ -88,8 +88,8 @@ def test_the_outcome_of_a_nap_says_it_beside_the_healthy_facts(terminal: Termina
 
 
 def test_a_relation_that_the_memory_has_no_words_for_is_named(terminal: Terminal, demo: Running) -> None:
-    plain = told(terminal, demo, FINE, "fact", "add", "Robin Smith", "likes", "hiking")
-    assert 'no words of its own for "likes"; `hypnogram memory show`' in plain.splitlines()[0]
+    plain = told(terminal, demo, FINE, "fact", "add", "Robin Smith", "recommends", "hiking")
+    assert 'no words of its own for "recommends"; `hypnogram memory show`' in plain.splitlines()[0]
 
     assert "no words" not in told(terminal, demo, FINE, *ARIA)
     own = ("--statement", "Bo likes", "--question", "What does Bo like?", "--answer", "Bo likes")

@@ -302,9 +302,9 @@ def test_words_of_the_client_replace_those_of_the_memory(demo: Running) -> None:
 
 
 def test_a_relation_without_words_gets_plain_ones(demo: Running) -> None:
-    answer = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "is fond of", "chess")])
+    answer = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "is proud of", "chess")])
 
-    assert answer.results[0].fact.wordings.answer == "Aria Voss is fond of"
+    assert answer.results[0].fact.wordings.answer == "Aria Voss is proud of"
 
 
 def test_what_is_told_is_kept_in_one_form_of_spelling(demo: Running) -> None:

@@ -1,0 +1,128 @@
+"""Finds natural wordings of common relations in the library: one file per language in `core/words`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from core.facts import RelationWords
+from core.texts import same_words
+
+WORDS = Path(__file__).parent / "words"
+
+_ARTICLE = re.compile(" (?:a|an|the)$")
+_POSSESSIVE = re.compile("'s? (?P<noun>.+?)(?: (?:is|are))?")
+_HAS = re.compile("has (?:a|an|the) (?P<noun>.+)")
+_KIND = re.compile(r"(?P<name>.+?)(?: \{(?P<kind>\w+)\})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Wordings of one relation.
+
+    Attributes:
+        names: relations that mean the same, each with the kind of object that it needs; "" is any object.
+        article: article that a common noun gets as object; "" is none.
+        names_take_it: whether an object that begins with a capital letter gets the article too.
+        determiners: first words of an object that has no need of an article.
+    """
+
+    names: tuple[tuple[str, str], ...]
+    words: RelationWords
+    article: str
+    names_take_it: bool
+    determiners: frozenset[str]
+    kinds: Mapping[str, re.Pattern[str]]
+
+    def before(self, object_: str, article: str) -> RelationWords:
+        """Returns the wordings, ending in `article` or in the entry's own where `object_` needs one."""
+        first, _, rest = object_.partition(" ")
+        article = article or (self.article if self.names_take_it or object_[:1].islower() else "")
+        if not article or (rest and first.lower() in self.determiners) or first[:1].isdigit():
+            return self.words
+        return replace(
+            self.words,
+            statements=tuple(f"{prompt} {article}" for prompt in self.words.statements),
+            answer=f"{self.words.answer} {article}",
+            probe_statements=tuple(f"{prompt} {article}" for prompt in self.words.probe_statements),
+        )
+
+
+def bare(relation: str) -> str:
+    """Returns the form in which relations are looked up: as `same_words`, without an article at the end."""
+    return _ARTICLE.sub("", same_words(relation))
+
+
+def library_words(relation: str, object_: str) -> RelationWords | None:
+    """Returns the library's wordings of `relation` before `object_`; None if the library does not have the relation."""
+    article = _ARTICLE.search(same_words(relation))
+    for name in _names(relation):
+        entries = _by_name().get(name, [])
+        for kind, entry in sorted(entries, key=lambda entry: not entry[0]):  # first those that need a certain object
+            if not kind or entry.kinds[kind].fullmatch(object_):
+                return entry.before(object_, article[0].strip() if article else "")
+    return None
+
+
+@cache
+def library() -> tuple[Entry, ...]:
+    """Returns all entries of all languages."""
+    return tuple(entry for file in sorted(WORDS.glob("*.toml")) for entry in _read(file))
+
+
+@cache
+def _by_name() -> Mapping[str, list[tuple[str, Entry]]]:
+    """Returns for each normalized relation the entries that have it, with the kind of object that each needs."""
+    entries: dict[str, list[tuple[str, Entry]]] = {}
+    for entry in library():
+        for name, kind in entry.names:
+            entries.setdefault(bare(name), []).append((kind, entry))
+    return entries
+
+
+def _names(relation: str) -> Iterator[str]:
+    """Yields the names under which the library may have `relation`: "favourite colour" for "'s favourite colour is"."""
+    name = bare(relation.replace("’", "'").replace("ʼ", "'"))
+    yield name
+    if owned := _POSSESSIVE.fullmatch(name) or _HAS.fullmatch(name):
+        yield owned["noun"]
+    elif name.endswith(" is"):
+        yield name.removesuffix(" is")
+
+
+def _read(file: Path) -> Iterator[Entry]:
+    """Yields the entries of one language."""
+    values = tomllib.loads(file.read_text(encoding="utf-8"))
+    kinds = {name: re.compile(pattern) for name, pattern in values.get("kinds", {}).items()}
+    determiners = frozenset(values.get("determiners", ()))
+    for relation in values["relation"]:
+        yield Entry(
+            names=tuple(map(_name, relation["names"])),
+            words=_words(relation),
+            article=relation.get("article", ""),
+            names_take_it=relation.get("names_take_it", False),
+            determiners=determiners,
+            kinds=kinds,
+        )
+
+
+def _name(text: str) -> tuple[str, str]:
+    """Returns relation and kind of object: "was born in {year}" is ("was born in", "year")."""
+    match = _KIND.fullmatch(text)
+    assert match is not None, "a name is not empty"
+    return match["name"], match["kind"] or ""
+
+
+def _words(relation: Mapping[str, Any]) -> RelationWords:
+    return RelationWords(
+        statements=tuple(relation["statements"]),
+        questions=tuple(relation["questions"]),
+        answer=relation["answer"],
+        probe_statements=tuple(relation["probe_statements"]),
+        probe_questions=tuple(relation["probe_questions"]),
+    )

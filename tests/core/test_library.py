@@ -1,0 +1,85 @@
+"""The library of wordings: every line fits every subject, and no held-out line is one to write with."""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+
+import pytest
+
+from core.facts import RelationWords
+from core.library import Entry, library, library_words
+from core.wordings import generated_wordings
+
+ENTRIES = [pytest.param(entry, id=entry.names[0][0]) for entry in library()]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_line_names_the_subject_once_and_occurs_once(entry: Entry) -> None:
+    words = entry.words
+    prompts = [*words.statements, *words.questions, *words.probe_statements, *words.probe_questions]
+
+    assert all(prompt.count("{s}") == 1 for prompt in (*prompts, words.answer))
+    assert len({prompt.casefold() for prompt in prompts}) == len(prompts)
+    assert all(prompt.startswith("{s}") or prompt[0].isupper() for prompt in (*prompts, words.answer))
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_relation_has_lines_to_write_with_and_others_to_probe_with(entry: Entry) -> None:
+    words = entry.words
+
+    assert len(words.statements) >= 6
+    assert len(words.questions) >= 9
+    assert len(words.probe_statements) >= 3
+    assert len(words.probe_questions) >= 4
+    assert all(question.endswith("?") for question in chain(words.questions, words.probe_questions))
+    for prompt in (*words.statements, *words.probe_statements, words.answer):
+        assert not re.search(r"[ .,:;!?]$| (?:a|an|the)$", prompt)
+
+
+def test_a_relation_has_one_entry_for_a_kind_of_object() -> None:
+    names = [name for entry in library() for name in entry.names]
+
+    assert len(set(names)) == len(names)
+    assert all(not kind or kind in entry.kinds for entry in library() for _, kind in entry.names)
+
+
+@pytest.mark.parametrize(
+    ("relation", "object_", "answer", "question"),
+    [
+        ("lives in", "Rome", "Tom lives in", "Where does Tom live?"),
+        ("Resides in", "Rome", "Tom lives in", "Where does Tom live?"),
+        ("works as", "baker", "Tom works as a", "What does Tom do for a living?"),
+        ("works as", "engineer", "Tom works as an", "What does Tom do for a living?"),
+        ("works as a", "engineer", "Tom works as an", "What does Tom do for a living?"),
+        ("works as", "a baker", "Tom works as", "What does Tom do for a living?"),
+        ("works as", "CEO", "Tom works as", "What does Tom do for a living?"),
+        ("drives", "Volvo", "Tom drives a", "What car does Tom drive?"),
+        ("plays", "cello", "Tom plays the", "What instrument does Tom play?"),
+        ("plays", "chess", "Tom plays", "What does Tom play?"),
+        ("was born in", "Naples", "Tom was born in", "Where was Tom born?"),
+        ("was born in", "1984", "Tom was born in", "When was Tom born?"),
+        ("is", "34 years old", "Tom is", "How old is Tom?"),
+        ("’s favorite color is", "teal", "Tom's favourite colour is", "What is Tom's favourite colour?"),
+        ("favourite colour is", "teal", "Tom's favourite colour is", "What is Tom's favourite colour?"),
+        ("has a dog named", "Rex", "Tom has a dog named", "What is the name of Tom's dog?"),
+        ("'s sister is", "Ann Lee", "Tom has a sister named", "What is the name of Tom's sister?"),
+        ("takes place at", "8 pm", "Tom starts at", "When does Tom start?"),
+    ],
+)
+def test_a_relation_is_found_and_fits_its_object(relation: str, object_: str, answer: str, question: str) -> None:
+    words = generated_wordings("Tom", relation, object_, {})
+
+    assert words.answer == answer
+    assert words.questions[0] == question
+
+
+@pytest.mark.parametrize(("relation", "object_"), [("'s sister is", "a doctor"), ("wohnt in", "Rom"), ("unveils", "x")])
+def test_what_the_library_does_not_have_is_left_to_rules(relation: str, object_: str) -> None:
+    assert library_words(relation, object_) is None
+
+
+def test_the_phrasebook_of_a_memory_wins() -> None:
+    own = RelationWords(statements=("{s} dwells in",), questions=("Where dwells {s}?",), answer="{s} dwells in")
+
+    assert generated_wordings("Tom", "lives in", "Rome", {"lives in": own}) == own.for_model("Tom")
