@@ -10,6 +10,8 @@ from core.hyperparameters import Hyperparameters
 from core.ids import Digest
 from core.policy import SleepPolicy
 
+NO_TEXT = Digest("")  # where a digest of reference text is not recorded
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseModel:
@@ -42,7 +44,8 @@ class MemoryCreated:
         key_width: dimensions of the key space of one module.
         phrasebook: prompt templates by relation.
         prefixes: texts put before raw statements, so that a fact is written for more than one context.
-        ordinary_text: artifact of the reference text whose keys an edit must preserve.
+        ordinary_text: artifact of the reference text whose keys an edit must preserve; empty where the base model
+            generates it (`StatisticsPrepared.ordinary_text`).
         capacity: largest crowding allowed, a share of the key space.
         seed: seed of everything drawn at random.
         sleep: policy of sleeps for which a client gives no other.
@@ -72,6 +75,8 @@ class StatisticsPrepared:
         tokens, abstentions, recalls: number of keys of each kind that it was measured on.
         weights: digest of the edited modules in the base model.
         keys_per_fact: dimensions of the key space that a sample fact takes; 0 if this was not measured.
+        ordinary_text: artifact of the reference text that the base model generated; empty where the memory was created
+            with a text.
     """
 
     artifact: Digest
@@ -80,3 +85,4 @@ class StatisticsPrepared:
     recalls: int
     weights: Digest
     keys_per_fact: float = 0.0
+    ordinary_text: Digest = NO_TEXT

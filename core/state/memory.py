@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from core.events.facts import Columns
 from core.events.history import MemoryForked
-from core.events.memory import MemoryCreated, StatisticsPrepared
+from core.events.memory import NO_TEXT, MemoryCreated, StatisticsPrepared
 from core.facts import Fact, Source
 from core.ids import AdapterId, Digest, EditId, FactId, SleepId
 from core.state.sleep import Sleep
@@ -235,6 +235,12 @@ class Memory:
     deleted: int = 0
     purged: bool = False
     begun: int = 0
+
+    @property
+    def ordinary_text(self) -> Digest:
+        """The artifact of the reference text in force; empty while the base model has not generated it yet."""
+        given = self.created.ordinary_text if self.created else NO_TEXT
+        return given or (self.statistics.ordinary_text if self.statistics else NO_TEXT)
 
 
 NOTHING = Memory()

@@ -44,7 +44,7 @@ def write(folder: Path) -> Path:
         seed=0,
     )
     statistics = measure(model, read_ordinary(model, text), created.hyperparameters)
-    path = folder / f"statistics-{key_of(created)[:16]}.packed"
+    path = folder / f"statistics-{key_of(created, created.ordinary_text)[:16]}.packed"
     path.write_bytes(pack(statistics))
     for stale in set(folder.glob("statistics-*.packed")) - {path}:
         stale.unlink()

@@ -7,7 +7,7 @@ from core.decide.commands import ForkMemory
 from core.errors.history import WordsErased
 from core.events import Cause
 from core.events.appends import whole_around
-from core.ids import MemoryId
+from core.ids import Digest, MemoryId
 from core.state.memory import Memory, needed
 from core.state.plan import plan
 from service.app.moments import Moment, state_at
@@ -66,8 +66,6 @@ def check_whole(store: Store, command: ForkMemory) -> None:
         if key is None:
             raise WordsErased(fact)
     at = command.at
-    assert at.created is not None
-    for artifact in dict.fromkeys(
-        (at.created.ordinary_text, *([at.statistics.artifact] if at.statistics else ()), *plan(at).deltas)
-    ):
+    statistics = at.statistics.artifact if at.statistics else Digest("")
+    for artifact in filter(None, dict.fromkeys((at.ordinary_text, statistics, *plan(at).deltas))):
         store.artifacts.get(artifact)

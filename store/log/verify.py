@@ -96,9 +96,9 @@ def named_artifacts(event: Event) -> tuple[Digest, ...]:
     """Returns the artifacts without which `event` cannot be replayed."""
     match event:
         case MemoryCreated():
-            return (event.ordinary_text,)
+            return (event.ordinary_text,) if event.ordinary_text else ()
         case StatisticsPrepared():
-            return (event.artifact,)
+            return (event.artifact, event.ordinary_text) if event.ordinary_text else (event.artifact,)
         case EditComputed():
             return (event.delta, event.statistics)
         case AdapterTrained() | AdaptersCompacted():

@@ -75,6 +75,7 @@ def filled(kind: type) -> dict[str, Any]:
 
 CLEAN = digest("clean weights")
 STATISTICS = digest("statistics")
+OWN_TEXT = digest("text that the base model has generated")
 
 LIVES_IN = RelationWords(
     statements=("{s} lives in", "The home of {s} is in"),
@@ -98,7 +99,9 @@ CREATED = MemoryCreated(
     capacity=CAPACITY,
     seed=1,
 )
-PREPARED = StatisticsPrepared(**filled(StatisticsPrepared) | {"artifact": STATISTICS, "weights": CLEAN})
+PREPARED = StatisticsPrepared(
+    **filled(StatisticsPrepared) | {"artifact": STATISTICS, "weights": CLEAN, "ordinary_text": OWN_TEXT}
+)
 CREATE = CreateMemory(memory=MemoryId("demo"), created=CREATED)
 PREPARE = RecordStatistics(prepared=PREPARED)
 

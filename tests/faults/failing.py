@@ -80,7 +80,7 @@ class Life:
         statistics = state.statistics.artifact if state.statistics else made
         match command := performed(owed, state):
             case RecordStatistics():
-                return replace(command, prepared=replace(command.prepared, artifact=made))
+                return replace(command, prepared=replace(command.prepared, artifact=made, ordinary_text=made))
             case RecordInjection() | RecordRefresh():
                 return replace(command, edit=replace(command.edit, delta=made, statistics=statistics))
             case RecordWithdrawal() if command.edit is not None:

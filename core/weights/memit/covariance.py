@@ -79,12 +79,16 @@ class KeyCovariance:
         return cls({module: _unpack(values) for module, values in packed.items()}, tokens, abstentions, recalls, keys)
 
 
-def key_of(created: MemoryCreated) -> Digest:
-    """Returns the digest of all that a memory's covariance depends on; memories of one digest share it."""
+def key_of(created: MemoryCreated, ordinary_text: Digest) -> Digest:
+    """Returns the digest of all that a memory's covariance depends on; memories of one digest share it.
+
+    Args:
+        ordinary_text: artifact of the reference text in force.
+    """
     base, options = created.base, created.hyperparameters
     weights = [options.ordinary_weight, options.abstention_weight, options.recall_weight]
     inputs = [
-        MEASURE, base.digest, base.dtype, base.quantization, created.ordinary_text, list(created.modules), weights
+        MEASURE, base.digest, base.dtype, base.quantization, ordinary_text, list(created.modules), weights
     ]  # fmt: skip
     return Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
 

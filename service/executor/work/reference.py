@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from core.events.memory import MemoryCreated
+from core.ids import Digest
 from core.weights.evaluation.audit import BaseAnswers, Ordinary, documents, split
 from core.weights.evaluation.perplexity import perplexity_of
 from core.weights.model.editable_model import EditableModel
@@ -16,12 +16,13 @@ class Reference:
     """The ordinary text of a memory in its two halves, and what the base model makes of it.
 
     Attributes:
+        digest: of the ordinary text.
         answers: of the base model, generated once for each question.
     """
 
-    def __init__(self, model: EditableModel, created: MemoryCreated, artifacts: Artifacts) -> None:
+    def __init__(self, model: EditableModel, artifacts: Artifacts, digest: Digest) -> None:
+        self.digest = digest
         self._model = model
-        self._created = created
         self._artifacts = artifacts
         self._perplexity: dict[int, float] = {}
         self.answers = BaseAnswers(model)
@@ -50,7 +51,7 @@ class Reference:
 
     @cached_property
     def _text(self) -> OrdinaryText:
-        return read_ordinary(self._model, self._artifacts.get(self._created.ordinary_text))
+        return read_ordinary(self._model, self._artifacts.get(self.digest))
 
     @cached_property
     def _halves(self) -> tuple[Ordinary, Ordinary]:

@@ -1,6 +1,7 @@
 """Folding events into a state: the laws every log obeys."""
 
 import re
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from core.decide import decide
 from core.events import EVENT_TYPES, Event
 from core.events.codec import canonical, to_json
+from core.events.memory import NO_TEXT
 from core.evolve import evolve, fold
 from core.state.memory import NOTHING
-from tests.core.samples import ARIA, BO, END, FORKED, LIFE
+from tests.core.samples import ARIA, BO, CREATED, END, FORKED, LIFE, OWN_TEXT, PREPARED
 from tests.core.strategies import Attempt, attempts, logs
 
 
@@ -110,3 +112,11 @@ def test_a_memory_finds_a_fact_by_what_it_says() -> None:
 
     assert memory.by_statement["aria moss", "lives in"] == ARIA.id
     assert memory.by_statement["bo lind", "works as"] == BO.id
+
+
+def test_the_reference_text_of_a_memory_is_the_one_it_was_created_with_or_else_the_generated_one() -> None:
+    without = replace(CREATED, ordinary_text=NO_TEXT)
+
+    assert fold([CREATED, PREPARED]).ordinary_text == CREATED.ordinary_text
+    assert fold([without]).ordinary_text == NO_TEXT
+    assert fold([without, PREPARED]).ordinary_text == OWN_TEXT == PREPARED.ordinary_text

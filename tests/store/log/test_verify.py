@@ -14,7 +14,6 @@ from sqlalchemy import delete, select, text, update
 from core.errors.base import EventUnknown
 from core.events import Event
 from core.events.facts import FactAdded
-from core.events.memory import MemoryCreated
 from core.ids import Digest
 from store.artifacts import Artifacts
 from store.database.schema import data_keys, events, head
@@ -23,7 +22,8 @@ from store.log.verify import verify_log
 from tests.core.samples import LIFE
 from tests.store.given import DEMO, OTHER, append_raw, new, throw_key_away
 
-ARTIFACTS = ("ordinary text", "statistics", "delta")
+TEXT = "ordinary text"
+ARTIFACTS = (TEXT, "statistics", "delta")
 EVENTS = 2 * len(LIFE)
 
 
@@ -38,9 +38,7 @@ def lived(log: EventLog, artifacts: Artifacts) -> EventLog:
     made = {name: artifacts.put(name.encode()) for name in ARTIFACTS}
 
     def real(event: Event) -> Event:
-        if isinstance(event, MemoryCreated):
-            return replace(event, ordinary_text=made["ordinary text"])
-        names = {"artifact": "statistics", "statistics": "statistics", "delta": "delta"}
+        names = {"artifact": "statistics", "statistics": "statistics", "delta": "delta", "ordinary_text": TEXT}
         return replace(event, **{field: made[name] for field, name in names.items() if hasattr(event, field)})  # type: ignore[arg-type]
 
     for memory in (DEMO, OTHER):
