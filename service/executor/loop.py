@@ -34,7 +34,7 @@ from core.state.work import (
     still_owed,
 )
 from service.app import erasure, purging
-from service.app.progress import ProgressBoard, StepProgress
+from service.app.progress import Pace, ProgressBoard, StepProgress
 from service.app.repository import MemoryRepository
 from service.executor.auto_sleep import AutoSleep
 from service.executor.editor import Editor
@@ -216,14 +216,15 @@ class Executor:
 
     def _progress(self, memory: MemoryId, work: Work, stop: threading.Event) -> Progress:
         """Returns a progress that writes on the board, and raises Unwanted once `work` is not owed any more."""
-        looked = time.monotonic()
+        looked, pace = time.monotonic(), Pace()
 
-        def progress(done: int, total: int, loss: float | None) -> None:
+        def progress(done: int, total: int, loss: float | None, stage: str = "") -> None:
             nonlocal looked
             if stop.is_set():
                 raise Unwanted("the executor stops")
-            if isinstance(work, SleepStep):
-                self._board.write(memory, StepProgress(work, done, total, loss))
+            if isinstance(work, SleepStep | PrepareStatistics):
+                left = pace.seconds_left(stage, done, total)
+                self._board.write(memory, StepProgress(work, done, total, loss, stage, left))
             if not isinstance(work, PrepareStatistics) and time.monotonic() - looked >= STILL_OWED_SECONDS:
                 looked = time.monotonic()
                 if not still_owed(self._states.current(memory), work):

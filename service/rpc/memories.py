@@ -12,6 +12,7 @@ from core.events.deletion import MemoryPurged
 from core.ids import MemoryId
 from core.state.memory import Memory
 from service.app.forks import fork
+from service.app.progress import ProgressBoard
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import Context, current_cause
 from service.rpc.messages import page_tokens, policy, requests, responses
@@ -21,8 +22,9 @@ from store.database.executors import Execution, Executors
 class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
     """Creates, forks, rebases, deletes and lists memories."""
 
-    def __init__(self, parts: Dependencies) -> None:
+    def __init__(self, parts: Dependencies, board: ProgressBoard) -> None:
         self._parts = parts
+        self._board = board
         self._log = parts.store.log
         self._states = parts.states
         self._executors = Executors(parts.store.log.engine)
@@ -70,7 +72,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         return memories_pb2.GetMemoryResponse(
             memory=responses.memory_message(memory, state, created_at),
             version=state.version,
-            execution=responses.execution_message(execution),
+            execution=responses.execution_message(execution, self._board.read(memory)),
             readiness=memories_pb2.Readiness(
                 proven=self._parts.readiness.proven(memory), failure=self._parts.readiness.failure(memory)
             ),

@@ -96,10 +96,11 @@ async def serving(
     page_bytes = settings.max_message_bytes // 2
     parts = Dependencies(store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes)
     chat = ChatServicer(states, tail, models, settings.max_streams)
-    feed = SleepFeed(store.log, states, tail, board or ProgressBoard())
+    board = board or ProgressBoard()
+    feed = SleepFeed(store.log, states, tail, board)
 
     server = aio.server(interceptors=[CallInterceptor()], options=_options(settings))
-    memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(parts), server)
+    memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(parts, board), server)
     facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(parts), server)
     sleep_pb2_grpc.add_SleepServicer_to_server(SleepServicer(parts, feed), server)
     history_pb2_grpc.add_HistoryServicer_to_server(HistoryServicer(parts), server)

@@ -48,7 +48,7 @@ def of_memory(answer: memories_pb2.GetMemoryResponse) -> str:
     if execution.waits_for:
         return f"an executor, which {executor_line(execution)}"
     if execution.work == "prepare_statistics":
-        return "the statistics of the base model, which are measured once"
+        return f"the statistics of the base model, which are measured once{stage_of(execution)}"
     if execution.elsewhere and not execution.work:
         return f"an executor, which works for memory {execution.elsewhere}"
     if execution.work:
@@ -66,8 +66,16 @@ def executor_line(execution: memories_pb2.Execution) -> str:
         return f"has waited for {execution.seconds:.0f} s to {_words(execution.work)}: {why}"
     if execution.work:
         attempt = f", attempt {execution.attempt}" if execution.attempt > 1 else ""
-        return f"at work for {execution.seconds:.0f} s: {_words(execution.work)}{attempt}"
+        return f"at work for {execution.seconds:.0f} s: {_words(execution.work)}{attempt}{stage_of(execution)}"
     return f"busy with memory {execution.elsewhere}" if execution.elsewhere else "idle"
+
+
+def stage_of(execution: memories_pb2.Execution) -> str:
+    """Returns the stage of the work and the seconds it still takes, after a colon; empty where that is not known."""
+    if not execution.total:
+        return ""
+    left = f", about {execution.seconds_left:.0f} s left" if execution.HasField("seconds_left") else ""
+    return f": {execution.stage}, {execution.done} of {execution.total}{left}"
 
 
 def _words(work: str) -> str:

@@ -539,6 +539,10 @@ class Execution(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     WAITS_FOR_FIELD_NUMBER: _builtins.int
     ELSEWHERE_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    SECONDS_LEFT_FIELD_NUMBER: _builtins.int
     alive: _builtins.bool
     """Whether an executor is alive; a dead one counts as alive for up to 10 seconds."""
     work: _builtins.str
@@ -555,6 +559,14 @@ class Execution(_message.Message):
     """Reason for deferring it, for people; empty while it is performed."""
     elsewhere: _builtins.str
     """Name of another memory that an executor works for meanwhile; empty where there is none."""
+    stage: _builtins.str
+    """Words for the stage of "prepare_statistics"; empty for other work, and where the executor is not in this server."""
+    done: _builtins.int
+    """Steps of the stage that are done."""
+    total: _builtins.int
+    """Steps of the stage in all."""
+    seconds_left: _builtins.float
+    """Seconds that the stage still takes, by its pace so far; absent while that is not known."""
     def __init__(
         self,
         *,
@@ -565,12 +577,18 @@ class Execution(_message.Message):
         reason: _builtins.str = ...,
         waits_for: _builtins.str = ...,
         elsewhere: _builtins.str = ...,
+        stage: _builtins.str = ...,
+        done: _builtins.int = ...,
+        total: _builtins.int = ...,
+        seconds_left: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "seconds_left", b"seconds_left"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alive", b"alive", "attempt", b"attempt", "elsewhere", b"elsewhere", "reason", b"reason", "seconds", b"seconds", "waits_for", b"waits_for", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left", "alive", b"alive", "attempt", b"attempt", "done", b"done", "elsewhere", b"elsewhere", "reason", b"reason", "seconds", b"seconds", "seconds_left", b"seconds_left", "stage", b"stage", "total", b"total", "waits_for", b"waits_for", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__seconds_left: _TypeAlias = _typing.Literal["seconds_left"]  # noqa: Y015
+    _WhichOneofArgType__seconds_left: _TypeAlias = _typing.Literal["_seconds_left", b"_seconds_left"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seconds_left) -> _WhichOneofReturnType__seconds_left | None: ...
 
 Global___Execution: _TypeAlias = Execution  # noqa: Y015
 

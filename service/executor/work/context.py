@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
@@ -22,7 +23,11 @@ from service.weights.delta_store import DeltaStore
 from service.weights.projection import build
 from store.artifacts import Artifacts
 
-Progress = Callable[[int, int, float | None], None]  # steps done, steps in all, loss where there is one
+
+class Progress(Protocol):
+    """Takes the steps done, those in all, the loss where there is one, and words for the stage of the work."""
+
+    def __call__(self, done: int, total: int, loss: float | None, stage: str = "") -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,10 @@ class Context:
     def steps(self, done: int, total: int) -> None:
         """Reports the progress of steps that have no loss."""
         self.progress(done, total, None)
+
+    def steps_of(self, stage: str) -> Callable[[int, int], None]:
+        """Returns what reports the progress of steps that have no loss, in a stage of the work."""
+        return lambda done, total: self.progress(done, total, None, stage)
 
     def build(self, wanted: Plan, unplanned: Delta | None = None) -> dict[str, Tensor]:
         """Returns the weights of a plan, module -> [d_out, d_in], with a delta on top that no plan names yet."""

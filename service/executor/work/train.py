@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 
 from torch import Tensor
@@ -146,7 +146,7 @@ def _unlearned(context: Context, memory: Memory, number: int, random: Random) ->
         return [list(answer.ids) for answer in answers(context.model, _wordings(context, facts))]
 
 
-def _recorded(curve: list[float], progress: Progress) -> Progress:
+def _recorded(curve: list[float], progress: Progress) -> Callable[[int, int, float | None], None]:
     """Returns a progress that adds every so many losses to `curve`."""
 
     def record(done: int, most: int, loss: float | None) -> None:

@@ -22,9 +22,10 @@ from core.hyperparameters import Hyperparameters
 from core.ids import FactId
 from core.state.memory import Checkpoint, Memory, Status, Withdrawal, learned
 from core.state.pressure import pressure
-from core.state.work import SleepStep, next_work
+from core.state.work import PrepareStatistics, SleepStep, next_work
 from core.wordings import are_plain
 from service.app.lineage import Link
+from service.app.progress import StepProgress
 from service.rpc.messages.policy import policy_message
 from store.database.executors import Duty, Execution
 
@@ -163,8 +164,10 @@ def unchanged_message(memory: Memory) -> facts_pb2.Unchanged | None:
     )
 
 
-def execution_message(execution: Execution) -> memories_pb2.Execution:
+def execution_message(execution: Execution, progress: StepProgress | None = None) -> memories_pb2.Execution:
+    """Returns what executors do for a memory, with the progress of preparing it where that is known here."""
     duty = execution.duty or Duty(work="", attempt=0)
+    at = progress if progress and duty.work == progress.work.name == PrepareStatistics.name else None
     return memories_pb2.Execution(
         alive=execution.alive,
         work=duty.work,
@@ -173,6 +176,10 @@ def execution_message(execution: Execution) -> memories_pb2.Execution:
         reason=duty.reason,
         waits_for=duty.message,
         elsewhere=execution.elsewhere or "",
+        stage=at.stage if at else "",
+        done=at.done if at else 0,
+        total=at.total if at else 0,
+        seconds_left=at.seconds_left if at else None,
     )
 
 

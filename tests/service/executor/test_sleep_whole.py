@@ -134,7 +134,7 @@ def test_a_cancelled_training_stops_soon_and_leaves_nothing(place: Place, bases:
         thread = threading.Thread(target=executor.run, args=(stop,))
         thread.start()
         try:
-            while (reading := chart.read(DEMO)) is None or reading.work.step is not Step.TRAIN or reading.done < 3:
+            while (reading := chart.read(DEMO)) is None or reading.work.name != Step.TRAIN or reading.done < 3:
                 assert stop.wait(0.05) is False
             MemoryRepository(store.log, store.snapshots).execute(
                 DEMO, lambda _: CancelSleep(sleep=sleep.id), CAUSE, retries=10
