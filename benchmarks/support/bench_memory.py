@@ -39,6 +39,7 @@ from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.executor.editor import Editor
 from service.settings import Settings
+from service.weights.base_models import BaseModels
 from service.weights.delta_store import DeltaStore
 from service.weights.live_models import LiveModels
 from service.weights.projection import build, build_verified
@@ -71,27 +72,48 @@ CAUSE = Cause(actor="bench")
 _PREPARED: dict[tuple[object, ...], tuple[RecordStatistics, bytes]] = {}
 
 
+@dataclass(frozen=True, slots=True)
+class On:
+    """What a memory is made on.
+
+    Attributes:
+        model: name or folder of the base model; empty for dormouse.
+        method: how facts are written; empty for the default of the model.
+        bases: base models of this process, so that each is loaded once.
+    """
+
+    model: str = ""
+    method: str = ""
+    bases: BaseModels | None = None
+
+
+DORMOUSE = On()
+
+
 class BenchMemory:
-    """One memory on dormouse that performs its pending work right after each command.
+    """One memory that performs its pending work right after each command.
 
     Attributes:
         model: its live model, with the weights of `state`.
+        base: a clone of its base model, which nothing edits.
     """
 
     def __init__(
-        self, folder: Path, models: LiveModels, log: EventLog, overrides: dict[str, float | int | bool]
+        self, folder: Path, models: LiveModels, log: EventLog, overrides: dict[str, float | int | bool], on: On
     ) -> None:
         self._folder = folder
         self._artifacts = Artifacts(folder / "artifacts")
         self._log = log
         self._states = MemoryRepository(log, Snapshots(folder / "snapshots"))
-        created = models.describe(name="", revision="", dtype="", quantization="", overrides=overrides)
+        models.bases = on.bases or models.bases
+        created = models.describe(name=on.model, revision="", dtype="", quantization="", overrides=overrides)
         self._capacity = created.capacity
         created = replace(created, capacity=UNLIMITED)
         self._carry_out(CreateMemory(memory=MEMORY, created=created))
         self._deltas = DeltaStore(self._artifacts, log.keyring)
         self._editor = Editor(models.bases.clone(created), created, self._artifacts, self._deltas)
         self.model: EditableModel = models.bases.clone(created)
+        self.base: EditableModel = models.bases.clone(created)
         self._work()
         self._before = self._bytes()
 
@@ -234,18 +256,20 @@ def _renamed(fact: Fact) -> Fact:
 
 
 @contextmanager
-def bench_memory(overrides: dict[str, float | int | bool], folder: Path | None = None) -> Iterator[BenchMemory]:
-    """A memory on dormouse in a temporary folder, or in `folder`, where an existing one continues."""
+def bench_memory(
+    overrides: dict[str, float | int | bool], folder: Path | None = None, on: On = DORMOUSE
+) -> Iterator[BenchMemory]:
+    """A memory in a temporary folder, or in `folder`, where an existing one continues."""
     if folder is None:
         with (
             tempfile.TemporaryDirectory(prefix="hypnogram-bench-") as name,
-            bench_memory(overrides, Path(name)) as memory,
+            bench_memory(overrides, Path(name), on) as memory,
         ):
             yield memory
         return
     with opened_in(folder) as store:
         models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
-        yield BenchMemory(folder, models, store.log, overrides)
+        yield BenchMemory(folder, models, store.log, overrides, on)
 
 
 @contextmanager

@@ -63,15 +63,7 @@ def sleep(
     json: options.AsJson = False,
 ) -> None:
     """Measure what sleeps do to facts: recall by pathway, locality, and stages."""
-    try:
-        numbers = [int(number) for number in facts.split(",")]
-    except ValueError:
-        raise typer.BadParameter(
-            "give whole numbers separated by commas, as in 5,10,20", param_hint="--facts"
-        ) from None
-    if min(numbers) < 1:
-        raise typer.BadParameter("numbers of facts must be 1 or more", param_hint="--facts")
-    _run("sleep", json, facts=numbers, cycles=cycles, seeds=seeds)
+    _run("sleep", json, facts=_numbers(facts, "--facts"), cycles=cycles, seeds=seeds)
 
 
 @app.command("lifelong")
@@ -118,6 +110,31 @@ def retract(
     _run("retract", json, facts=facts, retracted=retracted, seeds=seeds)
 
 
+@app.command("real")
+def real(
+    *,
+    model: Annotated[str, typer.Option(help="Base model: a name, or a folder.")] = "smollm2",
+    facts: Annotated[int, typer.Option(min=1, help="Number of facts to add, one at a time.")] = 200,
+    per_subject: Annotated[str, typer.Option(help="Numbers of facts about one person, separated by commas.")] = "1,2,4",
+    seeds: Seeds = 3,
+    methods: Annotated[str, typer.Option(help="How facts are written, separated by commas.")] = "",
+    tokens: Annotated[int, typer.Option(min=1, help="Number of held-out tokens to count false fires in.")] = 1_000_000,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Eight facts of a development seed, few questions: minutes.")
+    ] = False,
+    json: options.AsJson = False,
+) -> None:
+    """Measure a real model: recall in unseen wordings, and what told facts change elsewhere.
+
+    A run that is killed goes on where it was when the same command is run again. Each bar is printed as PASS or MISS.
+    """
+    names = [method.strip() for method in methods.split(",")]
+    _run(
+        "real.run", json, model=model, facts=facts, per_subject=_numbers(per_subject, "--per-subject"), seeds=seeds,
+        methods=names, tokens=tokens, quick=quick,
+    )  # fmt: skip
+
+
 @app.command("history")
 def history(
     *,
@@ -158,6 +175,17 @@ def faults(
     _run("faults.run", json, kills=kills, second=second, events=events, stride=stride, only=parts)
 
 
+def _numbers(text: str, option: str) -> list[int]:
+    """Returns numbers of 1 or more that are separated by commas. Raises BadParameter."""
+    try:
+        numbers = [int(number) for number in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter("give whole numbers separated by commas, as in 5,10,20", param_hint=option) from None
+    if min(numbers) < 1:
+        raise typer.BadParameter("numbers of facts must be 1 or more", param_hint=option)
+    return numbers
+
+
 def _run(name: str, json: bool, **options_: Any) -> None:
     """Prints the last document that a benchmark yields; after a signal, the last one until then."""
     document: dict[str, Any] | None = None
@@ -180,9 +208,10 @@ def _print(document: dict[str, Any], json: bool) -> None:
     if json:
         print_json(document)
         return
-    rows = document["rows"]
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    print_table(document["bench"], columns, ([_cell(row.get(column, "")) for column in columns] for row in rows))
+    for title, rows in ((document["bench"], document["rows"]), ("bars", document.get("bars", []))):
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        if rows:
+            print_table(title, columns, ([_cell(row.get(column, "")) for column in columns] for row in rows))
 
 
 def _cell(value: object) -> str:

@@ -1,0 +1,173 @@
+"""`bench real` on a tiny model: its rows, its way through a kill, and what it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.real import answers
+from benchmarks.real.answers import BaseReplies, LiveReplies, first_sentence, says, unchanged
+from benchmarks.real.bars import BARS, verdicts
+from benchmarks.real.people import Asked, World, known_questions, relations, sampled
+from benchmarks.real.run import run
+from benchmarks.support.tiny import make
+from core.weights.model.editable_model import EditableModel, load_model
+
+ASKED = [Asked("Ann Lee lives in", chat=False), Asked("Where does Ann Lee live?", chat=True)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture(scope="module")
+def tiny(folder: Path) -> EditableModel:
+    return load_model(folder)
+
+
+@pytest.fixture
+def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "hypnogram" / "bench"
+
+
+def measuring(folder: Path) -> Generator[dict[str, Any], None, None]:
+    return run(model=str(folder), per_subject=(1,), tokens=300, quick=True)
+
+
+def test_a_killed_run_goes_on_with_the_rows_and_the_memory_that_it_had(
+    folder: Path, cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = measuring(folder)
+    before = list(islice(killed, 2))[-1]["rows"]
+    killed.close()
+    kept = [path.name for path in cached.glob("real-*/*")]
+
+    *_, document = measuring(folder)
+
+    assert [(row["method"], row["n"]) for row in before] == [("base", 8), ("", 1)]
+    assert {"rows.json", "seed-1-each-1-"} == set(kept)
+    assert document["rows"][:2] == before
+    assert [(row["method"], row["n"]) for row in document["rows"]] == [("base", 8), ("", 1), ("", 8)]
+    assert document["rows"][1]["seconds_per_fact"] > 0
+    assert list(cached.glob("real-*")) == []
+
+
+def test_rows_of_the_base_model_say_that_nothing_moved(folder: Path, cached: Path) -> None:
+    base = next(measuring(folder))["rows"][0]
+
+    assert (base["strangers_same"], base["namesakes_same"], base["untold_same"]) == (1.0, 1.0, 1.0)
+    assert (base["contamination_strangers"], base["text_kl"], base["perplexity"]) == (0.0, 0.0, 0.0)
+    assert base["commit"]
+    assert base["machine"]
+
+
+def test_nobody_asked_as_a_stranger_shares_a_name_with_the_told() -> None:
+    world = World(101, facts=40, per_subject=2)
+    told = {name for fact in world.facts for name in fact.subject.split()}
+
+    strangers = [asked.prompt for asked in world.strangers(60)]
+    namesakes = [asked.prompt for asked in world.namesakes(world.facts, 60)]
+    people = {fact.subject for fact in world.facts}
+
+    assert len(people) == 20
+    assert not [prompt for prompt in strangers if any(name in prompt for name in told)]
+    assert all(any(name in prompt for name in told) for prompt in namesakes)
+    assert not [prompt for prompt in namesakes if any(name in prompt for name in people)]
+
+
+def test_untold_relations_are_asked_of_the_told_alone() -> None:
+    world = World(101, facts=8, per_subject=4)
+    pairs = {(fact.subject, fact.relation) for fact in world.facts}
+
+    asked = {question.prompt for question in world.untold(world.facts, 100)}
+
+    told = {q.prompt for subject, relation in pairs for group in relations()[relation].asked(subject) for q in group}
+    assert len(asked) > 50
+    assert not asked & told
+
+
+def test_seeds_have_people_of_their_own_and_a_seed_is_always_the_same() -> None:
+    assert World(101, 20, 1).facts == World(101, 20, 1).facts
+    assert World(101, 20, 1).facts != World(102, 20, 1).facts
+
+
+def test_unseen_wordings_are_sampled_of_each_fact_alike() -> None:
+    facts = World(101, 20, 1).facts
+
+    chosen = sampled(facts, chat=True, size=40, seed=101)
+
+    assert [fact for fact, _ in chosen[:20]] == list(facts)
+    assert len({asked for _, asked in chosen}) == 40
+
+
+def test_an_article_at_the_end_of_a_statement_fits_the_object() -> None:
+    statements, _ = relations()["works as"].asked("Ann Lee", "architect")
+
+    assert all(asked.prompt.endswith(" an") for asked in statements)
+
+
+def test_every_relation_has_enough_objects_and_wordings() -> None:
+    assert len(relations()) == 16
+    for relation in relations().values():
+        assert len(set(relation.objects)) >= 20
+        assert (len(relation.words.statements), len(relation.words.questions)) == (3, 6)
+    assert len(known_questions()) > 350
+
+
+def test_words_are_compared_whole_and_in_any_case() -> None:
+    assert says("She is a Nurse.", "nurse")
+    assert says("made of oranges", "orange")
+    assert not says("the nursery", "nurse")
+    assert first_sentence(" In Rome. Paris is far.") == "In Rome."
+    assert first_sentence("Rome\nParis") == "Rome"
+
+
+def test_a_reply_is_unchanged_only_with_each_of_its_tokens_and_its_end(tiny: EditableModel, cached: Path) -> None:
+    replies = BaseReplies(tiny, cached, "digest").ids(ASKED)
+    shorter = [ids[:-1] for ids in replies]
+    wrong = [[*ids[:-1], (ids[-1] + 1) % 300] for ids in replies]
+
+    assert unchanged(tiny, ASKED, replies) == [True, True]
+    assert unchanged(tiny, ASKED, shorter) == [False, False]
+    assert unchanged(tiny, ASKED, wrong) == [False, False]
+
+
+def test_a_changed_model_is_heard(tiny: EditableModel, cached: Path) -> None:
+    base = BaseReplies(tiny, cached, "digest")
+    edited = tiny.clone()
+    edited.install({module: -3 * weight for module, weight in edited.base_weights.items()})
+
+    assert LiveReplies(tiny, base).whole(ASKED) == base.texts(ASKED)
+    assert LiveReplies(edited, base).whole(ASKED) != base.texts(ASKED)
+
+
+def test_base_replies_are_generated_once(tiny: EditableModel, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = BaseReplies(tiny, cached, "digest").ids(ASKED)
+    monkeypatch.setattr(answers, "generated", lambda *_, **__: pytest.fail("generated again"))
+
+    assert BaseReplies(tiny, cached, "digest").ids(ASKED) == first
+
+
+def row(n: int, **values: float) -> dict[str, Any]:
+    return {"method": "neuron", "per_subject": 4, "n": n, "seed": 1} | values
+
+
+def test_bars_hold_for_the_mean_at_the_last_number_of_facts() -> None:
+    rows = [row(10, raw=0.5, known_same=1.0), row(200, raw=0.96, known_same=0.993), row(200, raw=1.0, known_same=0.993)]
+
+    judged = {verdict["bar"]: verdict for verdict in verdicts(rows, ["neuron"])}
+
+    assert (judged["raw"]["value"], judged["raw"]["verdict"]) == (0.98, "PASS")
+    assert judged["known_same"]["verdict"] == "PASS"
+    assert judged["known_same: 200 worse than 10 by"]["verdict"] == "MISS"
+
+
+def test_four_facts_a_person_have_limits_of_their_own() -> None:
+    assert [verdict["verdict"] for verdict in verdicts([row(200, paraphrase_chat=0.91)], ["neuron"])] == ["PASS"]
+    assert BARS["paraphrase_chat"].at(1) == 0.93
