@@ -18,7 +18,7 @@ from benchmarks.real.text import documentation
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
 
-BATCH = 32  # sequences in a pass
+PASS = 4096  # tokens in a pass, padding included
 ROWS = 16384  # inputs whose responses are computed at once
 MILLION = 1_000_000
 
@@ -84,14 +84,21 @@ def _read_inputs(base: EditableModel, mlp: str, sequences: Sequence[Sequence[int
         seen.append(given[0])
         raise _Enough
 
-    order = sorted(range(len(sequences)), key=lambda row: len(sequences[row]))
     hook = base.network.get_submodule(mlp).register_forward_pre_hook(keep)
     try:
-        for start in range(0, len(order), BATCH):
-            batch = [sequences[row] for row in order[start : start + BATCH]]
+        for batch in _batches(sequences):
             ids, mask = pad(batch, base.pad_token, base.device)
             with suppress(_Enough):
                 base.network(input_ids=ids, attention_mask=mask, use_cache=False)
             yield seen.pop()[mask.bool()]
     finally:
         hook.remove()
+
+
+def _batches(sequences: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
+    """Yields sequences of about the same length together, at most `PASS` tokens with their padding."""
+    rest = sorted(sequences, key=len)
+    while rest:
+        count = max(1, PASS // len(rest[-1]))
+        rest, batch = rest[:-count], rest[-count:]
+        yield batch

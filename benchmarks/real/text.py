@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import sys
 import sysconfig
-import warnings
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -15,6 +15,8 @@ from benchmarks.real.people import DATA
 from core.weights.model.editable_model import EditableModel
 
 LONGEST = 128  # tokens of a sequence
+AT_ONCE = 512  # texts that are tokenized together
+QUOTED = re.compile('"""(.*?)"""', re.DOTALL)
 PLAIN = re.compile(r"[A-Z][A-Za-z ,;:'()\-\d\"]+[.!?]")  # a sentence of words
 SHORTEST = 60  # characters of a sentence that counts
 STANDARD, INSTALLED = "stdlib", "purelib"  # names in sysconfig of the folders with code
@@ -23,24 +25,33 @@ STANDARD, INSTALLED = "stdlib", "purelib"  # names in sysconfig of the folders w
 def passages(model: EditableModel, documented: int) -> list[list[int]]:
     """Returns token ids of the passages, and of `documented` paragraphs of Python's own documentation."""
     texts = (DATA / "passages.txt").read_text(encoding="utf-8").split("\n\n")
-    prose = _prose(STANDARD)
-    return [model.raw_ids(text)[:LONGEST] for text in [*texts, *(next(prose, "") for _ in range(documented))] if text]
+    return _ids(model, [*texts, *islice(_prose(STANDARD), documented)])
 
 
 def documentation(model: EditableModel, tokens: int) -> list[list[int]]:
-    """Returns token ids of different paragraphs from installed packages, at most `tokens` in all."""
+    """Returns token ids of different paragraphs from installed packages, `tokens` in all where there are as many."""
     sequences: list[list[int]] = []
-    total, seen = 0, set[str]()
-    for text in _prose(INSTALLED):
-        if text in seen:
-            continue
-        seen.add(text)
-        ids = model.raw_ids(text)[: min(LONGEST, tokens - total)]
-        sequences.append(ids)
-        total += len(ids)
-        if total >= tokens:
-            break
+    left, texts = tokens, _different(_prose(INSTALLED))
+    while left and (batch := list(islice(texts, AT_ONCE))):
+        for ids in _ids(model, batch):
+            sequences += [ids[:left]] if left else []
+            left -= len(ids[:left])
     return sequences
+
+
+def _ids(model: EditableModel, texts: list[str]) -> list[list[int]]:
+    """Returns the first tokens of each text."""
+    end = -ended if (ended := len(model.tokenizer("a").input_ids) - len(model.raw_ids("a"))) else None
+    return [list(ids[:end][:LONGEST]) for ids in model.tokenizer(texts).input_ids]
+
+
+def _different(texts: Iterator[str]) -> Iterator[str]:
+    """Yields each of `texts` once."""
+    seen = set[str]()
+    for text in texts:
+        if text not in seen:
+            seen.add(text)
+            yield text
 
 
 def _prose(folder: str) -> Iterator[str]:
@@ -61,15 +72,9 @@ def _roots(folder: str) -> list[Path]:
 
 
 def _docstrings(path: Path) -> Iterator[str]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError, RecursionError):
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield ast.get_docstring(node) or ""
+    """Yields what stands between triple quotes, which is docstrings for the most part."""
+    with suppress(OSError, ValueError):
+        yield from QUOTED.findall(path.read_text(encoding="utf-8"))
 
 
 def _sentences(docstring: str) -> Iterator[str]:
