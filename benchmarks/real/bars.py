@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any
@@ -42,24 +42,33 @@ BARS = {
 
 
 def verdicts(rows: Sequence[dict[str, Any]], methods: Iterable[str]) -> list[dict[str, Any]]:
-    """Returns rows `method, per_subject, bar, value, limit, verdict`: means over seeds at the last number of facts."""
-    judged = []
-    for method, each in sorted({(row["method"], row["per_subject"]) for row in rows if row["method"] in methods}):
-        chosen = [row for row in rows if (row["method"], row["per_subject"]) == (method, each)]
-        for column, bar in BARS.items():
-            value = _mean(chosen, column, max(row["n"] for row in chosen))
-            if value is None:
-                continue
-            limit = bar.at(each)
-            passed = value >= limit if bar.least else value <= limit
-            judged.append(_row(method, each, column, value, limit, passed))
-        judged += _growth(chosen, method, each)
-    return judged
+    """Returns the verdicts of `bench real`: means over seeds at the last number of facts, and the growth since 10."""
+    chosen = [row for row in rows if row["method"] in methods]
+    return [*judged(chosen, BARS), *(verdict for group in _groups(chosen).values() for verdict in _growth(group))]
 
 
-def _growth(rows: Sequence[dict[str, Any]], method: str, each: int) -> list[dict[str, Any]]:
+def judged(rows: Sequence[dict[str, Any]], bars: Mapping[str, Bar]) -> list[dict[str, Any]]:
+    """Returns rows `method, per_subject, bar, value, limit, verdict`: means at the last number of facts."""
+    verdicts = []
+    for (method, each), group in _groups(rows).items():
+        for column, bar in bars.items():
+            value = _mean(group, column, max(row["n"] for row in group))
+            if value is not None:
+                limit = bar.at(each)
+                passed = value >= limit if bar.least else value <= limit
+                verdicts.append(_row(method, each, column, value, limit, passed))
+    return verdicts
+
+
+def _groups(rows: Sequence[dict[str, Any]]) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    """Returns the rows by method and number of facts a person."""
+    keys = sorted({(row["method"], row["per_subject"]) for row in rows})
+    return {key: [row for row in rows if (row["method"], row["per_subject"]) == key] for key in keys}
+
+
+def _growth(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Returns by how much each control is worse at the largest number of facts than at 10."""
-    last = max(row["n"] for row in rows)
+    last, method, each = max(row["n"] for row in rows), rows[0]["method"], rows[0]["per_subject"]
     grown = []
     for column, bar in BARS.items():
         before, after = _mean(rows, column, 10), _mean(rows, column, last)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -106,7 +107,8 @@ class BenchMemory:
         self._log = log
         self._states = MemoryRepository(log, Snapshots(folder / "snapshots"))
         models.bases = on.bases or models.bases
-        created = models.describe(name=on.model, revision="", dtype="", quantization="", overrides=overrides)
+        method: dict[str, Any] = {"method": on.method} if on.method else {}
+        created = models.describe(name=on.model, revision="", dtype="", quantization="", overrides=overrides, **method)
         self._capacity = created.capacity
         created = replace(created, capacity=UNLIMITED)
         self._carry_out(CreateMemory(memory=MEMORY, created=created))
@@ -243,6 +245,12 @@ class BenchMemory:
 
     def _bytes(self) -> int:
         return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+
+
+def ids_of(state: Memory, facts: Sequence[Fact]) -> list[FactId]:
+    """The ids that `facts` have in a memory, by subject and relation."""
+    ids = {(told.fact.subject, told.fact.relation): fact for fact, told in state.facts.items()}
+    return [ids[fact.subject, fact.relation] for fact in facts]
 
 
 def _adding(facts: Sequence[Fact]) -> AddFacts:

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from benchmarks import retract
 from benchmarks.real import answers
 from benchmarks.real.answers import BaseReplies, LiveReplies, first_sentence, says, unchanged
 from benchmarks.real.bars import BARS, verdicts
 from benchmarks.real.people import Asked, World, known_questions, relations, sampled
+from benchmarks.real.retracting import chosen
 from benchmarks.real.run import run
 from benchmarks.support.tiny import make
 from core.weights.model.editable_model import EditableModel, load_model
@@ -171,3 +173,24 @@ def test_bars_hold_for_the_mean_at_the_last_number_of_facts() -> None:
 def test_four_facts_a_person_have_limits_of_their_own() -> None:
     assert [verdict["verdict"] for verdict in verdicts([row(200, paraphrase_chat=0.91)], ["neuron"])] == ["PASS"]
     assert BARS["paraphrase_chat"].at(1) == 0.93
+
+
+def test_retracted_facts_are_half_of_them_all_about_their_people() -> None:
+    facts = World(101, 100, 2).facts
+
+    whole, part = chosen(facts, 20)
+
+    assert (len(whole), len(part)) == (10, 10)
+    assert not {fact.subject for fact in whole} & {fact.subject for fact in facts if fact not in whole}
+    assert {fact.subject for fact in part} <= {fact.subject for fact in facts if fact not in (*whole, *part)}
+
+
+def test_what_is_left_of_retracted_facts_is_compared_with_the_base_model(folder: Path, cached: Path) -> None:
+    *_, document = retract.run(facts=4, retracted=3, seeds=1, model=str(folder))
+
+    (row,) = document["rows"]
+    kinds = ("raw", "chat", "unseen")
+    assert all(0 <= row[f"base_answers_{kind}"] <= 1 for kind in kinds)
+    assert row["digest_as_never"] in (0.0, 1.0)
+    assert row["seconds_per_fact"] > 0
+    assert {bar["bar"] for bar in document["bars"]} >= {f"base_answers_{kind}" for kind in kinds}

@@ -102,12 +102,18 @@ def retract(
     facts: Annotated[int, typer.Option(min=2, help="Number of facts to add.")] = 100,
     retracted: Annotated[int, typer.Option(min=1, help="Number of them to retract, less than --facts.")] = 20,
     seeds: Seeds = 3,
+    model: Annotated[str, typer.Option(help="Real base model: a name, or a folder. Default: dormouse.")] = "",
+    method: Annotated[str, typer.Option(help="How facts are written to a real model. Default: the model's.")] = "",
     json: options.AsJson = False,
 ) -> None:
-    """Measure what is left of retracted facts, compared with leaving out their columns alone."""
+    """Measure what is left of retracted facts, compared with leaving out their columns alone.
+
+    On a real model half of the retracted facts are all facts about their people, and the weights without them are
+    compared with those of a memory that was never told them.
+    """
     if retracted >= facts:
         raise typer.BadParameter("must be less than --facts", param_hint="--retracted")
-    _run("retract", json, facts=facts, retracted=retracted, seeds=seeds)
+    _run("retract", json, facts=facts, retracted=retracted, seeds=seeds, model=model, method=method)
 
 
 @app.command("real")
