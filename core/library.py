@@ -18,6 +18,7 @@ WORDS = Path(__file__).parent / "words"
 _ARTICLE = re.compile(" (?:a|an|the)$")
 _POSSESSIVE = re.compile("'s? (?P<noun>.+?)(?: (?:is|are))?")
 _HAS = re.compile("has (?:a|an|the) (?P<noun>.+)")
+_PLURAL = re.compile(r"[^A-Z]*[^A-Zsui]s")
 _KIND = re.compile(r"(?P<name>.+?)(?: \{(?P<kind>\w+)\})?")
 
 
@@ -30,6 +31,7 @@ class Entry:
         article: article that a common noun gets as object; "" is none.
         names_take_it: whether an object that begins with a capital letter gets the article too.
         determiners: first words of an object that has no need of an article.
+        many: whether a subject may have several objects, as of "likes".
     """
 
     names: tuple[tuple[str, str], ...]
@@ -38,12 +40,20 @@ class Entry:
     names_take_it: bool
     determiners: frozenset[str]
     kinds: Mapping[str, re.Pattern[str]]
+    many: bool
+
+    @property
+    def meaning(self) -> str:
+        """The name of what its relations mean: the first of them, with the kind of object that it needs."""
+        name, kind = self.names[0]
+        return f"{name} {{{kind}}}" if kind else bare(name)
 
     def before(self, object_: str, article: str) -> RelationWords:
         """Returns the wordings, ending in `article` or in the entry's own where `object_` needs one."""
         first, _, rest = object_.partition(" ")
         article = article or (self.article if self.names_take_it or object_[:1].islower() else "")
-        if not article or (rest and first.lower() in self.determiners) or first[:1].isdigit():
+        determined = (rest and first.lower() in self.determiners) or first[:1].isdigit()
+        if not article or determined or (article == "a" and _PLURAL.fullmatch(object_)):
             return self.words
         return replace(
             self.words,
@@ -61,12 +71,23 @@ def bare(relation: str) -> str:
 def library_words(relation: str, object_: str) -> RelationWords | None:
     """Returns the library's wordings of `relation` before `object_`; None if the library does not have the relation."""
     article = _ARTICLE.search(same_words(relation))
+    entry = entry_of(relation, object_)
+    return None if entry is None else entry.before(object_, article[0].strip() if article else "")
+
+
+def entry_of(relation: str, object_: str) -> Entry | None:
+    """Returns what the library has for `relation` before `object_`, if it has it."""
     for name in _names(relation):
         entries = _by_name().get(name, [])
         for kind, entry in sorted(entries, key=lambda entry: not entry[0]):  # first those that need a certain object
             if not kind or entry.kinds[kind].fullmatch(object_):
-                return entry.before(object_, article[0].strip() if article else "")
+                return entry
     return None
+
+
+def is_of_kind(kind: str, object_: str) -> bool:
+    """Whether `object_` is of one of the kinds that the English file describes."""
+    return _kinds(WORDS / "en.toml")[kind].fullmatch(object_) is not None
 
 
 @cache
@@ -95,10 +116,21 @@ def _names(relation: str) -> Iterator[str]:
         yield name.removesuffix(" is")
 
 
+@cache
+def _values(file: Path) -> Mapping[str, Any]:
+    """Returns what the file of a language says."""
+    return tomllib.loads(file.read_text(encoding="utf-8"))
+
+
+@cache
+def _kinds(file: Path) -> Mapping[str, re.Pattern[str]]:
+    """Returns the kinds of objects that a language describes."""
+    return {name: re.compile(pattern) for name, pattern in _values(file).get("kinds", {}).items()}
+
+
 def _read(file: Path) -> Iterator[Entry]:
     """Yields the entries of one language."""
-    values = tomllib.loads(file.read_text(encoding="utf-8"))
-    kinds = {name: re.compile(pattern) for name, pattern in values.get("kinds", {}).items()}
+    values, kinds = _values(file), _kinds(file)
     determiners = frozenset(values.get("determiners", ()))
     for relation in values["relation"]:
         yield Entry(
@@ -108,6 +140,7 @@ def _read(file: Path) -> Iterator[Entry]:
             names_take_it=relation.get("names_take_it", False),
             determiners=determiners,
             kinds=kinds,
+            many=relation.get("many", False),
         )
 
 

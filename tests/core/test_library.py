@@ -56,9 +56,12 @@ def test_a_relation_has_one_entry_for_a_kind_of_object() -> None:
         ("works as", "CEO", "Tom works as", "What does Tom do for a living?"),
         ("drives", "Volvo", "Tom drives a", "What car does Tom drive?"),
         ("plays", "cello", "Tom plays the", "What instrument does Tom play?"),
+        ("drives", "buses", "Tom drives", "What car does Tom drive?"),
         ("plays", "chess", "Tom plays", "What does Tom play?"),
+        ("plays", "jazz", "Tom plays", "What does Tom play?"),
         ("was born in", "Naples", "Tom was born in", "Where was Tom born?"),
         ("was born in", "1984", "Tom was born in", "When was Tom born?"),
+        ("was born in", "in 1984", "Tom was born", "When was Tom born?"),
         ("is", "34 years old", "Tom is", "How old is Tom?"),
         ("’s favorite color is", "teal", "Tom's favourite colour is", "What is Tom's favourite colour?"),
         ("favourite colour is", "teal", "Tom's favourite colour is", "What is Tom's favourite colour?"),
@@ -74,7 +77,9 @@ def test_a_relation_is_found_and_fits_its_object(relation: str, object_: str, an
     assert words.questions[0] == question
 
 
-@pytest.mark.parametrize(("relation", "object_"), [("'s sister is", "a doctor"), ("wohnt in", "Rom"), ("unveils", "x")])
+@pytest.mark.parametrize(
+    ("relation", "object_"), [("'s sister is", "a doctor"), ("wohnt in", "Rom"), ("unveils", "x"), ("plays", "jazz")]
+)
 def test_what_the_library_does_not_have_is_left_to_rules(relation: str, object_: str) -> None:
     assert library_words(relation, object_) is None
 
