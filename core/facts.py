@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -78,12 +79,19 @@ class RelationWords:
 
 Phrasebook = Mapping[str, RelationWords]
 
-_OWNERS = ("My", "Our", "Your", "His", "Her", "Its", "Their")
+_DETERMINERS = frozenset("a an her his its my our that the their these this those your".split())
+_PLURAL = re.compile(r".* \w*[^\Ws]s", re.IGNORECASE)
 
 
 def _filled(prompt: str, subject: str) -> str:
-    """Returns `prompt` with its subject; "My name" becomes "my name" inside a sentence."""
+    """Returns `prompt` with its subject: "My name" is "my name" inside a sentence, and "the Beatles" own with "'"."""
     first, _, rest = subject.partition(" ")
-    if first in _OWNERS and rest and not prompt.startswith("{s}"):
-        subject = f"{first.lower()} {rest}"
+    if rest and first.lower() in _DETERMINERS:
+        begins = prompt.startswith("{s}")
+        if begins and first.islower():
+            subject = f"{first.capitalize()} {rest}"
+        elif not begins:
+            subject = f"{first.lower()} {rest}"
+        if _PLURAL.fullmatch(subject):
+            prompt = prompt.replace("{s}'s", "{s}'")
     return prompt.replace("{s}", subject)

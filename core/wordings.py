@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from enum import Enum
 from typing import Protocol
 
+from core.english.rules import english_words
 from core.facts import Fact, Phrasebook, RelationWords, Wordings
 from core.library import bare, library_words
-from core.natural import natural_question
+from core.natural import POSSESSIVE, completions, joined, plain_words, possessive_words, spelled_out
 
 _ARTICLE = re.compile(" (?:a|an|the)$")
 _INDEFINITE = re.compile(" an?$")
 _ENGLISH = re.compile(r"(?:what|which|who|whose|where|when|how)\b", re.IGNORECASE)
 _AN = re.compile(r"[aeiou]|h(?:eir|onest|ono|our)|8|1[18]\b", re.IGNORECASE)
 _YET_A = re.compile(r"e[uw]|on(?:e|ce)\b|u(?:fo|k|r[aeio]|s[^hu]|t[aeio]|ni[^mn])", re.IGNORECASE)  # sounds y or w
-_POSSESSIVE = re.compile("(?P<mark>['’ʼ]s?) (?P<noun>.+?)(?: (?P<verb>is|are|was|were))?")
-_APOSTROPHES = tuple("'’ʼ")
-_PEOPLE = re.compile(
-    r"\b(?:assistant|aunt|best man|boss|boyfriend|brother|child|coach|colleague|cousin|daughter|dentist|doctor|father|"
-    r"friend|girlfriend|grand\w+|hero|husband|landlord|lawyer|manager|mother|neighbou?r|nephew|niece|partner|sister|son|"
-    r"spouse|teacher|therapist|uncle|wife)s?$",
-    re.IGNORECASE,
-)
 
 
 class Stated(Protocol):
@@ -41,64 +35,40 @@ def in_words(fact: Stated) -> str:
     return f"{joined(fact.subject, fact.relation)} {fact.object}".strip()
 
 
-def joined(subject: str, relation: str) -> str:
-    """Returns subject and relation as one text, without a space before a relation that begins with an apostrophe."""
-    return f"{subject}{relation}" if relation.startswith(_APOSTROPHES) else f"{subject} {relation}"
+class Origin(Enum):
+    """Where the wordings of a fact come from."""
+
+    CLIENT = "client"
+    PHRASEBOOK = "phrasebook"
+    LIBRARY = "library"
+    RULES = "rules"
 
 
 def generated_wordings(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> Wordings:
     """Returns the prompts that the memory makes for a fact that came without wordings."""
-    return fitted(_words(relation, object_, phrasebook).for_model(subject), object_)
+    words, _ = _words(subject, relation, object_, phrasebook)
+    return fitted(words.for_model(subject), object_)
+
+
+def origin_of(fact: Fact, phrasebook: Phrasebook) -> Origin:
+    """Returns where the wordings of a new `fact` come from."""
+    words, origin = _words(fact.subject, fact.relation, fact.object, phrasebook)
+    return origin if fact.wordings == fitted(words.for_model(fact.subject), fact.object) else Origin.CLIENT
 
 
 def are_generated(fact: Fact, phrasebook: Phrasebook) -> bool:
     """Whether the memory made the wordings of `fact`, by the rules of today or by those of earlier versions."""
-    words = [_words(fact.relation, fact.object, phrasebook), _words_without_library(fact.relation, phrasebook)]
-    if words[1] == plain_words(fact.relation):
-        words.append(_completions(fact.relation))
-    prompts = [each.for_model(fact.subject) for each in words]
-    return any(fact.wordings in (each, fitted(each, fact.object)) for each in prompts)
-
-
-def are_plain(fact: Fact, phrasebook: Phrasebook) -> bool:
-    """Whether the wordings of `fact` were made by rules alone, in a memory that has a phrasebook."""
-    plain = fitted(plain_words(fact.relation).for_model(fact.subject), fact.object)
-    return bool(phrasebook) and fact.wordings == plain
-
-
-def plain_words(relation: str) -> RelationWords:
-    """Returns prompts for a relation that the phrasebook does not have: correct, if not elegant."""
-    words = _completions(relation)
-    stated = _ARTICLE.sub("", relation.rstrip(" .?!"))
-    question = natural_question(stated)
-    if question is None:
-        return words
-    return replace(
-        words,
-        questions=(question, f"{words.answer} what?"),
-        probe_questions=(f"Tell me what {joined('{s}', stated)}.",),
-    )
-
-
-def _completions(relation: str) -> RelationWords:
-    """Returns prompts that ask to complete a sentence. They work in any language, but people do not ask like that."""
-    if (possessive := _POSSESSIVE.fullmatch(relation)) and possessive["verb"]:
-        return _possessive(possessive["mark"], possessive["noun"], possessive["verb"])
-    relation = relation.rstrip(" .?!") or relation
-    said = joined("{s}", relation)
-    natural = (f"What {relation} {{s}}?",) if relation in ("is", "are", "was", "were") else ()
-    return RelationWords(
-        statements=(said, f"It is known that {said}"),
-        questions=(*natural, f"{said} what?", f"Complete the sentence: {said}"),
-        answer=said,
-        probe_statements=(f"As everybody knows, {said}",),
-        probe_questions=(f"Please finish: {said}",),
-    )
+    if origin_of(fact, phrasebook) is not Origin.CLIENT:
+        return True
+    known = _of_phrasebook(fact.relation, phrasebook)
+    earlier = [plain_words(fact.relation), completions(fact.relation)] if known is None else [known]
+    prompts = [words.for_model(fact.subject) for words in earlier]
+    return any(fact.wordings in (words, fitted(words, fact.object)) for words in prompts)
 
 
 def noun_of(relation: str) -> str:
     """Returns the noun of a possessive relation: "favourite colour" of "'s favourite colour is"; "" for any other."""
-    owned = _POSSESSIVE.fullmatch(relation)
+    owned = POSSESSIVE.fullmatch(relation)
     return owned["noun"] if owned else ""
 
 
@@ -122,21 +92,32 @@ def fitted(words: Wordings, object_: str) -> Wordings:
     )
 
 
-def _words(relation: str, object_: str, phrasebook: Phrasebook) -> RelationWords:
+def _words(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> tuple[RelationWords, Origin]:
     """Returns the phrasebook's prompts for `relation`, else the library's, else those by rules."""
-    known = _of_phrasebook(relation, phrasebook)
-    if known is not None:
-        return known
-    words = library_words(relation, object_)
-    if words is None:
-        return plain_words(relation)
-    owned = _POSSESSIVE.fullmatch(relation)
-    return words if owned is None else _and_own(words, owned)
+    if (known := _of_phrasebook(relation, phrasebook)) is not None:
+        return known, Origin.PHRASEBOOK
+    relation = spelled_out(relation)
+    if (words := library_words(relation, object_)) is not None:
+        owned = POSSESSIVE.fullmatch(relation)
+        return words if owned is None else _and_own(words, owned), Origin.LIBRARY
+    return english_words(subject, relation, object_) or _of_any_language(relation), Origin.RULES
+
+
+def _of_any_language(relation: str) -> RelationWords:
+    """Returns prompts that ask to complete a sentence: people do not ask like that, but they may be in any language."""
+    said = joined("{s}", relation.rstrip(" .?!") or relation)
+    return RelationWords(
+        statements=(said, f"Fact: {said}"),
+        questions=(f"Complete the sentence: {said}", f"Finish the sentence: {said}"),
+        answer=said,
+        probe_statements=(f"Note: {said}",),
+        probe_questions=(f"Please finish: {said}",),
+    )
 
 
 def _and_own(words: RelationWords, owned: re.Match[str]) -> RelationWords:
     """Returns the library's `words` with the client's possessive among the prompts that are written."""
-    possessive = _possessive(owned["mark"], owned["noun"], owned["verb"] or "is")
+    possessive = possessive_words(owned["mark"], owned["noun"], owned["verb"] or "is")
     statement, question = possessive.statements[0], possessive.questions[0]
     if owned["verb"] in ("are", "were") or words.answer.endswith((" a", " the")):
         return words
@@ -149,37 +130,19 @@ def _and_own(words: RelationWords, owned: re.Match[str]) -> RelationWords:
     )
 
 
-def _words_without_library(relation: str, phrasebook: Phrasebook) -> RelationWords:
-    """Returns the prompts that versions before the library made."""
-    return _of_phrasebook(relation, phrasebook) or plain_words(relation)
-
-
 def _of_phrasebook(relation: str, phrasebook: Phrasebook) -> RelationWords | None:
     """Returns the phrasebook's prompts for `relation`, in any case and with or without an article, if it has them."""
     book = {bare(name): words for name, words in phrasebook.items()}
     if bare(relation) in book:
         return book[bare(relation)]
-    if (owned := _POSSESSIVE.fullmatch(relation)) is None or bare(owned["noun"]) not in book:
+    if (owned := POSSESSIVE.fullmatch(relation)) is None or bare(owned["noun"]) not in book:
         return None
     words = book[bare(owned["noun"])]
-    possessive = _possessive(owned["mark"], owned["noun"], owned["verb"] or "is")
+    possessive = possessive_words(owned["mark"], owned["noun"], owned["verb"] or "is")
     return replace(
         words,
         statements=(*words.statements, possessive.statements[0]),
         questions=(*words.questions, possessive.questions[0]),
-    )
-
-
-def _possessive(mark: str, noun: str, verb: str) -> RelationWords:
-    """Returns prompts for the `noun` of a subject; `mark` is what the subject ends in, usually "'s"."""
-    owned = f"{{s}}{mark} {noun}"
-    ask = "Who" if _PEOPLE.search(noun) else "What"
-    return RelationWords(
-        statements=(f"{owned} {verb}", f"The {noun} of {{s}} {verb}"),
-        questions=(f"{ask} {verb} {owned}?", f"{ask} {verb} the {noun} of {{s}}?"),
-        answer=f"{owned} {verb}",
-        probe_statements=(f"As everybody knows, {owned} {verb}",),
-        probe_questions=(f"Tell me {owned}.",),
     )
 
 

@@ -26,7 +26,7 @@ from core.events.facts import Columns, EditComputed, EditKind, FactAdded, FactIn
 from core.evolve import fold
 from core.facts import Fact, Source
 from core.ids import Digest, EditId, FactId, MemoryId
-from core.wordings import plain_words
+from core.natural import plain_words
 from store.clock import next_event_id, next_uuid
 from store.log.event_log import EventLog
 from store.log.rows import NewEvent

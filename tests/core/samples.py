@@ -52,11 +52,11 @@ from core.evolve import fold
 from core.facts import Fact, RelationWords, Source, Wordings
 from core.hyperparameters import Hyperparameters
 from core.ids import AdapterId, Digest, EditId, FactId, MemoryId, SleepId
+from core.natural import plain_words
 from core.policy import SleepPolicy
 from core.state.memory import Memory
 from core.state.work import Inject, PrepareStatistics
 from core.unchanged import Unchanged
-from core.wordings import plain_words
 
 BATCH = 3
 KEY_WIDTH = 100

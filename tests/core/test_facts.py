@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.decide.limits import check_fact
+from core.natural import plain_words
 from core.texts import same_words
-from core.wordings import plain_words
 from tests.core.samples import LIVES_IN, fact
 
 

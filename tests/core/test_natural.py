@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.facts import Wordings
-from core.natural import asked_by_people, natural_question
-from core.wordings import are_generated, generated_wordings, plain_words
+from core.natural import asked_by_people, natural_question, plain_words
+from core.wordings import are_generated, generated_wordings
 from tests.core.samples import fact
 
 

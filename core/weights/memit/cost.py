@@ -9,10 +9,10 @@ from torch import Tensor
 from core.errors.base import Unlearnable
 from core.facts import Fact
 from core.ids import FactId
+from core.natural import plain_words
 from core.weights.memit.edit import keys_in_force
 from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.model.editable_model import EditableModel
-from core.wordings import plain_words
 
 # Subjects that no base model knows, and objects that are common words: a rare object of many tokens takes more.
 EXAMPLES = (

@@ -221,7 +221,9 @@ class NewFact(_message.Message):
     """Object, which the model should say: "Lisbon". At most 200 characters, at least one token."""
     @_builtins.property
     def wordings(self) -> Global___Wordings:
-        """Prompts; left out, made from the memory's phrasebook for the relation, with articles that fit the object."""
+        """Prompts; left out, those of the memory's phrasebook for the relation, else of the library, else made by rules, with
+        articles that fit the object.
+        """
 
     @_builtins.property
     def source(self) -> Global___Source:
@@ -417,8 +419,8 @@ class AddedFact(_message.Message):
 
     @_builtins.property
     def may_contradict(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fact]:
-        """Facts with the same subject, another object and a relation that means the same by the memory's phrasebook:
-        "resides in" beside "lives in". Only equal relations are refused as a CONTRADICTION; supersede or retract those of
+        """Facts with the same subject, another object and a relation that means the same by the memory's phrasebook or the
+        library: "resides in" beside "lives in". Only equal relations are refused as a CONTRADICTION; supersede or retract those of
         these facts that no longer hold.
         """
 

@@ -23,7 +23,7 @@ from core.ids import FactId
 from core.state.memory import Checkpoint, Memory, Status, Withdrawal, learned
 from core.state.pressure import pressure
 from core.state.work import PrepareStatistics, SleepStep, next_work
-from core.wordings import are_plain
+from core.wordings import Origin, origin_of
 from service.app.lineage import Link
 from service.app.progress import StepProgress
 from service.rpc.messages.policy import policy_message
@@ -151,7 +151,7 @@ def added_message(
         fact=fact_message(memory, fact),
         added=added,
         may_contradict=[fact_message(memory, similar) for similar in may_contradict],
-        plain=are_plain(known, book),
+        plain=bool(book) and origin_of(known, book) is Origin.RULES,
     )
 
 

@@ -8,9 +8,9 @@ import torch
 from benchmarks.support.tiny import make
 from core.facts import Fact
 from core.ids import FactId
+from core.natural import plain_words
 from core.weights.memit.closed_form import KeyConstraints
 from core.weights.model.editable_model import EditableModel, load_model
-from core.wordings import plain_words
 from tests.prepared import base
 
 __all__ = ["base"]

@@ -1,0 +1,147 @@
+"""Decides how people ask for the object of a clause: who, what, when, where, how old, how much."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from core.english.clauses import Clause
+from core.english.verbs import verbs
+from core.library import is_of_kind
+
+_TIMES = {
+    "year": ("In which year", "What year"),
+    "date": ("On which day", "What day"),
+    "time": ("At what time", "What time"),
+    "month": ("At what time of the year", "In which part of the year"),
+}
+_WHEN = frozenset(("", "after", "around", "at", "before", "by", "during", "from", "in", "on", "since", "until"))
+_SINCE = frozenset(("by", "from", "since", "until"))
+_STAYING = frozenset(("at", "in", "inside", "near", "outside"))
+_MOVING = frozenset(("from", "through", "to", "toward", "towards"))
+_PLACED = frozenset(
+    "arrive attend base bear bring bury camp come die dine dwell eat find fly gather get go grow happen hide hold "
+    "jog keep land leave live locate lodge lose make meet move park perform practise raise reach relocate reside "
+    "retire return run sail serve settle shop sing sit situate sleep spend stand start station stay stop store "
+    "study swim teach train travel vacation volunteer wait walk work".split()
+)
+_ON_PLACES = frozenset("born bear land live lie locate sit situate sleep stand stay".split())
+_PERSONAL = re.compile(
+    r"\b(?:admires?|adopted|dates?|dated|dating|engaged|friends|hired|in love|lives? with|looks? up to|loves?|married|"
+    r"meets?|met|related|trusts?|works? with|worked with)\b"
+)
+_MEASURES = {"cost": "How much", "earn": "How much", "weigh": "How much", "last": "How long", "take": "How long"}
+_COMMON = re.compile(r"(?:the|my|our|your|his|her|its|their) ", re.IGNORECASE)
+_QUALITY = re.compile(r"[a-z]+(?:-[a-z]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A question, and the same as a part of a sentence: "Where does {s} live?" and "where {s} lives"."""
+
+    question: str
+    indirect: str
+
+
+def small(sentence: str) -> str:
+    """Returns `sentence` with a small first letter."""
+    return f"{sentence[:1].lower()}{sentence[1:]}"
+
+
+def is_named(subject: str) -> bool:
+    """Whether `subject` is a name, and not words such as "My dog" or "the capital of Atlantis"."""
+    return subject[:1].isupper() and not _COMMON.match(subject)
+
+
+def how_to_ask(clause: Clause, subject: str, object_: str) -> tuple[Ask, ...]:
+    """Returns at least two ways to ask for `object_`, the best first."""
+    return tuple(_ways(clause, subject, object_))[:3]
+
+
+def _ways(clause: Clause, subject: str, object_: str) -> Iterator[Ask]:
+    """Yields ways to ask; what fits the object best comes first."""
+    last = clause.preposition
+    short = clause.without_preposition() if last else clause
+    time = next((kind for kind in _TIMES if is_of_kind(kind, object_)), "")
+    if time and last in _WHEN and (last or object_.startswith("in ") or time in ("date", "time")):
+        yield from _when(short, last, time)
+    elif place := _where(clause, object_):
+        yield _ask(place, short if last in _STAYING or last == "on" else clause)
+        yield _ask("Which place", clause)
+    elif last == "near":  # "lives in a house near"
+        yield _ask("Which place", clause)
+        yield _ask("What place", clause)
+    elif _is_person(clause, object_):
+        yield from _who(clause)
+    elif clause.bare and not last:
+        yield from _of_being(clause, subject, object_)
+    elif clause.verb in _MEASURES and object_[:1].isdigit():
+        yield _ask(_MEASURES[clause.verb], clause)
+        yield _ask("What", clause)
+    else:
+        yield _ask("What", clause)
+        yield Ask(f"What is it that {{s}} {clause.said}?", f"what it is that {{s}} {clause.said}")
+
+
+def _ask(word: str, clause: Clause) -> Ask:
+    return Ask(clause.asked(word), clause.indirect(word))
+
+
+def _when(clause: Clause, preposition: str, time: str) -> Iterator[Ask]:
+    """Yields ways to ask for a time."""
+    if preposition in _SINCE:
+        yield _ask(f"{preposition.capitalize()} when", clause)
+        yield _ask(f"{preposition.capitalize()} which {time}", clause)
+        return
+    yield _ask("When", clause)
+    for word in _TIMES[time]:
+        yield _ask(word, clause)
+
+
+def _where(clause: Clause, object_: str) -> str:
+    """Returns "Where" if `object_` is a place, as far as the clause tells; otherwise ""."""
+    last, name, long = clause.preposition, object_[:1].isupper(), len(clause.after.split()) > 2
+    if clause.bare:
+        return "Where" if last in (*_STAYING, "from") and (name or " " in object_) else ""
+    if last == "near" and long:
+        return ""
+    acts = clause.participle or clause.verb not in ("be", "have")
+    there = name and acts and (last == "at" or (last == "in" and long))  # "volunteers at", "lost his keys in"
+    placed = (clause.verb in _PLACED and last in _STAYING | _MOVING) or clause.after.endswith("been to")
+    return "Where" if placed or there or (last == "on" and clause.verb in _ON_PLACES) else ""
+
+
+def _is_person(clause: Clause, object_: str) -> bool:
+    """Whether `object_` is a person, as far as its capitals and the clause tell."""
+    if clause.bare and not clause.preposition:
+        return False
+    if is_of_kind("person", object_):
+        return clause.preposition not in _STAYING
+    made = clause.participle and clause.preposition == "by"
+    return object_[:1].isupper() and (made or _PERSONAL.search(clause.said) is not None)
+
+
+def _who(clause: Clause) -> Iterator[Ask]:
+    """Yields ways to ask for a person; "Who painted {s}?" for "was painted by"."""
+    yield _ask("Who", clause)
+    participle = clause.after.removesuffix(" by")
+    if clause.participle and participle in verbs().participles and clause.before == "was":
+        past = verbs().past_of[verbs().participles[participle]]
+        yield Ask(f"Who {past} {{s}}?", f"who {past} {{s}}")
+    name = f"the name of the person {{s}} {clause.said}"
+    yield Ask(f"What is {name}?", name)
+
+
+def _of_being(clause: Clause, subject: str, object_: str) -> Iterator[Ask]:
+    """Yields ways to ask for what something is."""
+    article = object_.startswith(("a ", "an "))
+    person = is_of_kind("person", object_) or (is_of_kind("person", subject) and _COMMON.match(object_))
+    if is_named(subject) and _QUALITY.fullmatch(object_):
+        like = replace(clause, after="like", said=f"{clause.said} like")
+        yield _ask("What", like)
+        yield Ask(f"What would you say {{s}} {clause.said} like?", like.indirect("what"))
+        return
+    word = "Who" if person and not article else "What"
+    yield _ask(word, clause)
+    yield Ask(f"{word} would you say {{s}} {clause.said}?", clause.indirect(word))
