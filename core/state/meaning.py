@@ -1,4 +1,4 @@
-"""Finds relations that mean the same in different words, as far as the phrasebook of a memory tells.
+"""Finds relations that mean the same in different words, as far as the phrasebook of a memory and the library tell.
 
 `decide` refuses a contradiction only where subject and relation are the same text. What this module finds may be a
 contradiction, so it is reported and not refused.
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from core.facts import Fact, Phrasebook
 from core.ids import FactId
-from core.library import bare
+from core.library import bare, entry_of
 from core.state.memory import Memory
 from core.texts import same_words, sentence
 from core.wordings import noun_of
@@ -30,10 +30,25 @@ class Meanings:
                     self._names.setdefault(said, bare(name))
         self._names |= {bare(name): bare(name) for name in phrasebook}
 
-    def of(self, relation: str) -> str:
-        """Returns the phrasebook's name for `relation` in any of its wordings; otherwise its own normalized text."""
+    def of(self, relation: str, object_: str = "") -> str:
+        """Returns one name for all relations that mean the same; the normalized text of a relation that is not known.
+
+        Relations of the phrasebook have its names, all others those of the library.
+        """
         said = bare(noun_of(relation) or relation)
-        return self._names.get(said, said)
+        if said in self._names:
+            return self._names[said]
+        entry = entry_of(relation, object_)
+        if entry is None:
+            return said
+        synonyms = (bare(name) for name, kind in entry.names if not kind)
+        return next((self._names[name] for name in synonyms if name in self._names), entry.meaning)
+
+    def has_one(self, fact: Fact) -> bool:
+        """Whether a second object beside that of `fact` may contradict it: not where a subject may have several."""
+        said = bare(noun_of(fact.relation) or fact.relation)
+        entry = entry_of(fact.relation, fact.object)
+        return said in self._names or entry is None or not entry.many
 
 
 def live_facts_about(memory: Memory, subjects: Sequence[str]) -> Mapping[tuple[str, str], list[FactId]]:
@@ -42,17 +57,25 @@ def live_facts_about(memory: Memory, subjects: Sequence[str]) -> Mapping[tuple[s
     by_meaning: dict[tuple[str, str], list[FactId]] = {}
     for (subject, relation), fact in memory.by_statement.items():
         if subject in wanted:
-            by_meaning.setdefault((subject, meanings.of(relation)), []).append(fact)
+            meaning = meanings.of(relation, memory.facts[fact].fact.object)
+            by_meaning.setdefault((subject, meaning), []).append(fact)
     return by_meaning
 
 
 def may_contradict(memory: Memory, facts: Sequence[Fact]) -> list[tuple[FactId, ...]]:
-    """Returns, for each of `facts`, the live facts of the same subject and meaning that have a different object."""
+    """Returns, for each of `facts`, the live facts of the same subject and meaning that have a different object.
+
+    There are none where a subject may have several objects, as of "likes".
+    """
     meanings, live = _meanings(memory), live_facts_about(memory, [fact.subject for fact in facts])
+
+    def alike(fact: Fact) -> list[FactId]:
+        return live.get((same_words(fact.subject), meanings.of(fact.relation, fact.object)), [])
+
     return [
         tuple(
             candidate
-            for candidate in live.get((same_words(fact.subject), meanings.of(fact.relation)), ())
+            for candidate in (alike(fact) if meanings.has_one(fact) else ())
             if candidate != fact.id and sentence(memory.facts[candidate].fact.object) != sentence(fact.object)
         )
         for fact in facts

@@ -51,6 +51,11 @@ def told(*facts: Fact) -> Memory:
         ("is in", "is in"),  # says too little to mean one of the phrasebook's
         ("is a", "is"),
         ("dislikes", "dislikes"),
+        ("makes a home in", "lives in"),  # the library's synonym of the phrasebook's relation
+        ("is employed as", "works as"),
+        ("detests", "dislikes"),
+        ("year of birth", "was born in {year}"),
+        ("unveils", "unveils"),
     ],
 )
 def test_a_relation_means_what_the_phrasebook_says_in_its_words(relation: str, means: str) -> None:
@@ -65,6 +70,21 @@ def test_another_object_in_other_words_is_pointed_to() -> None:
     )
 
     assert may_contradict(memory, [reno, TULSA]) == [("fact-1",), ("fact-2",)]
+
+
+def test_the_library_tells_what_the_phrasebook_does_not() -> None:
+    employer, other = fact("fact-1", "Mara", "works for", "Acme"), fact("fact-2", "Mara", "is employed by", "Initech")
+    year, place = fact("fact-3", "Mara", "year of birth", "1990"), fact("fact-4", "Mara", "was born in", "Oslo")
+
+    memory = told(employer, other, year, place)
+
+    assert may_contradict(memory, [other, year, place]) == [("fact-1",), (), ()]
+
+
+def test_of_many_things_that_are_liked_none_contradicts() -> None:
+    pizza, chess = fact("fact-1", "Mara", "likes", "pizza"), fact("fact-2", "Mara", "enjoys", "chess")
+
+    assert may_contradict(told(pizza, chess), [chess]) == [()]
 
 
 def test_without_a_phrasebook_the_noun_of_a_possessive_tells() -> None:
