@@ -104,6 +104,16 @@ class MemoryRepository:
                 self._keep(memory, after)
                 return after
 
+    def preview(
+        self, memory: MemoryId, command: Callable[[Memory], Command], expected: int | None = None
+    ) -> tuple[Memory, Memory]:
+        """Returns the newest state and that which a command would leave, records nothing. Raises as `execute` does."""
+        before = self.current_or_nothing(memory)
+        events = decide(before, command(before))
+        if expected is not None and expected != before.version:
+            raise Conflict(memory, expected, before.version)
+        return before, fold(events, onto=before)
+
     def current_or_nothing(self, memory: MemoryId) -> Memory:
         """Returns the newest state, or `NOTHING` where there is no memory of that name."""
         try:

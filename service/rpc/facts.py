@@ -41,7 +41,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         self, request: facts_pb2.AddFactsRequest, context: Context
     ) -> facts_pb2.AddFactsResponse:
         memory = requests.memory_id(request.memory)
-        request_id = requests.request_id(request.request_id)
+        request_id = next_uuid() if request.validate_only else requests.request_id(request.request_id)
         expected = requests.optional_version(request, "expected_version")
         wait = requests.wait(request.wait, facts_pb2.WAIT_INJECTED)
         digest = new_facts.request_digest(request.facts)
@@ -52,21 +52,14 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             facts = new_facts.parse_facts(request.facts, state.created.phrasebook, next_uuid)
             return AddFacts(request=request_id, request_digest=digest, facts=facts)
 
-        state = await self._execute(memory, command, request_id, expected)
         keys = [statement_key(fact.subject, fact.relation) for fact in request.facts]
+        if request.validate_only:
+            return await asyncio.to_thread(self._validated, memory, command, request_id, expected, keys)
+        state = await self._execute(memory, command, request_id, expected)
         ids = await asyncio.to_thread(self._facts_of_request, memory, state, request_id, keys)
         if wait:
             state = await self._wait_for(memory, lambda now: not any(_is_pending(now, fact) for fact in ids))
-        added = state.requests[request_id].facts
-        contradicted = await asyncio.to_thread(may_contradict, state, [state.facts[fact].fact for fact in ids])
-        return facts_pb2.AddFactsResponse(
-            results=[
-                responses.added_message(state, fact, added=fact in added, may_contradict=similar)
-                for fact, similar in zip(ids, contradicted, strict=True)
-            ],
-            version=state.version,
-            unchanged=responses.unchanged_message(state),
-        )
+        return await asyncio.to_thread(_added, state, request_id, ids)
 
     async def GetFact(  # noqa: N802
         self, request: facts_pb2.GetFactRequest, context: Context
@@ -198,6 +191,25 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             facts=[responses.fact_message(state, fact) for fact in retried], version=state.version
         )
 
+    def _validated(
+        self,
+        memory: MemoryId,
+        command: Callable[[Memory], Command],
+        request: str,
+        expected: int | None,
+        keys: Sequence[tuple[str, str]],
+    ) -> facts_pb2.AddFactsResponse:
+        """Returns the response that the request would get, without ids of what is not recorded."""
+        before, after = self._states.preview(memory, command, expected)
+        facts = after.requests[request].repeated or facts_of(after, request, keys)
+        response = _added(after, request, facts)
+        response.version = before.version
+        for result in response.results:
+            for fact in (result.fact, *result.may_contradict):
+                if fact.added_version > response.version:
+                    fact.fact, fact.added_version = "", 0
+        return response
+
     def _facts_of_request(
         self, memory: MemoryId, state: Memory, request: str, keys: Sequence[tuple[str, str]]
     ) -> list[FactId]:
@@ -222,6 +234,20 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             if condition(state):
                 return state
             await self._tail.wait_past(position)
+
+
+def _added(state: Memory, request: str, facts: Sequence[FactId]) -> facts_pb2.AddFactsResponse:
+    """Returns the response to a request that named `facts`, at the version of `state`."""
+    added = state.requests[request].facts
+    contradicted = may_contradict(state, [state.facts[fact].fact for fact in facts])
+    return facts_pb2.AddFactsResponse(
+        results=[
+            responses.added_message(state, fact, added=fact in added, may_contradict=similar)
+            for fact, similar in zip(facts, contradicted, strict=True)
+        ],
+        version=state.version,
+        unchanged=responses.unchanged_message(state),
+    )
 
 
 def _is_pending(state: Memory, fact: FactId) -> bool:

@@ -84,6 +84,38 @@ WAIT_WITHDRAWN: Wait.ValueType  # 3
 """Until the retracted fact has left the weights, or the last attempt at that failed."""
 Global___Wait: _TypeAlias = Wait  # noqa: Y015
 
+class _WordingsOrigin:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WordingsOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WordingsOrigin.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WORDINGS_ORIGIN_UNSPECIFIED: _WordingsOrigin.ValueType  # 0
+    """The memory had the fact already."""
+    WORDINGS_ORIGIN_CLIENT: _WordingsOrigin.ValueType  # 1
+    """The request."""
+    WORDINGS_ORIGIN_PHRASEBOOK: _WordingsOrigin.ValueType  # 2
+    """The memory's phrasebook."""
+    WORDINGS_ORIGIN_LIBRARY: _WordingsOrigin.ValueType  # 3
+    """The library of relations."""
+    WORDINGS_ORIGIN_RULES: _WordingsOrigin.ValueType  # 4
+    """Rules that word a relation from its own words."""
+
+class WordingsOrigin(_WordingsOrigin, metaclass=_WordingsOriginEnumTypeWrapper):
+    """Where the wordings of a fact come from."""
+
+WORDINGS_ORIGIN_UNSPECIFIED: WordingsOrigin.ValueType  # 0
+"""The memory had the fact already."""
+WORDINGS_ORIGIN_CLIENT: WordingsOrigin.ValueType  # 1
+"""The request."""
+WORDINGS_ORIGIN_PHRASEBOOK: WordingsOrigin.ValueType  # 2
+"""The memory's phrasebook."""
+WORDINGS_ORIGIN_LIBRARY: WordingsOrigin.ValueType  # 3
+"""The library of relations."""
+WORDINGS_ORIGIN_RULES: WordingsOrigin.ValueType  # 4
+"""Rules that word a relation from its own words."""
+Global___WordingsOrigin: _TypeAlias = WordingsOrigin  # noqa: Y015
+
 class _Withdrawal:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -366,6 +398,7 @@ class AddFactsRequest(_message.Message):
     FACTS_FIELD_NUMBER: _builtins.int
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     WAIT_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory."""
     request_id: _builtins.str
@@ -374,6 +407,8 @@ class AddFactsRequest(_message.Message):
     """Version at which the memory has to be; otherwise nothing is added. Left out, the server retries lost races."""
     wait: Global___Wait.ValueType
     """What to wait for before the call returns."""
+    validate_only: _builtins.bool
+    """Whether to record nothing. `request_id` may then be left out, and `wait` has no effect."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewFact]:
         """1 to 256 facts."""
@@ -386,10 +421,11 @@ class AddFactsRequest(_message.Message):
         facts: _abc.Iterable[Global___NewFact] | None = ...,
         expected_version: _builtins.int | None = ...,
         wait: Global___Wait.ValueType = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "facts", b"facts", "memory", b"memory", "request_id", b"request_id", "wait", b"wait"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "facts", b"facts", "memory", b"memory", "request_id", b"request_id", "validate_only", b"validate_only", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
     _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
@@ -407,15 +443,18 @@ class AddedFact(_message.Message):
     ADDED_FIELD_NUMBER: _builtins.int
     MAY_CONTRADICT_FIELD_NUMBER: _builtins.int
     PLAIN_FIELD_NUMBER: _builtins.int
+    WORDINGS_ORIGIN_FIELD_NUMBER: _builtins.int
     added: _builtins.bool
-    """Whether this request added it; false where the memory already had it."""
+    """Whether this request added it, or would add it; false where the memory already had it."""
     plain: _builtins.bool
     """Whether its wordings were made from the words of its relation alone, because the phrasebook (`relations` of
     Memory) and the library lack this relation and the request gave none. Questions in other words may then fail.
     """
+    wordings_origin: Global___WordingsOrigin.ValueType
+    """Where its wordings come from."""
     @_builtins.property
     def fact(self) -> Global___Fact:
-        """The fact at the version of the response."""
+        """The fact at the version of the response; with `validate_only` a fact to be added has no id."""
 
     @_builtins.property
     def may_contradict(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fact]:
@@ -431,10 +470,11 @@ class AddedFact(_message.Message):
         added: _builtins.bool = ...,
         may_contradict: _abc.Iterable[Global___Fact] | None = ...,
         plain: _builtins.bool = ...,
+        wordings_origin: Global___WordingsOrigin.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "fact", b"fact", "may_contradict", b"may_contradict", "plain", b"plain"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added", "fact", b"fact", "may_contradict", b"may_contradict", "plain", b"plain", "wordings_origin", b"wordings_origin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -40,6 +40,9 @@ class FactsStub:
     is not added again: its result is the existing fact. The call is idempotent: repeating a `request_id` with the same
     facts returns the same ids.
 
+    With `validate_only` nothing is recorded: the call fails as it would otherwise, or its response shows the facts with
+    the wordings that they would be written and probed with, and where these come from.
+
     With WAIT_INJECTED the call returns when each fact is in the weights or parked, as its `status` says. If the
     deadline passes first, the call fails with DEADLINE_EXCEEDED but the facts are added: repeat the request to wait
     on.
@@ -154,6 +157,9 @@ class FactsAsyncStub(FactsStub):
     All are added or none, in one append; results are in the order of the request. A fact that the memory already has
     is not added again: its result is the existing fact. The call is idempotent: repeating a `request_id` with the same
     facts returns the same ids.
+
+    With `validate_only` nothing is recorded: the call fails as it would otherwise, or its response shows the facts with
+    the wordings that they would be written and probed with, and where these come from.
 
     With WAIT_INJECTED the call returns when each fact is in the weights or parked, as its `status` says. If the
     deadline passes first, the call fails with DEADLINE_EXCEEDED but the facts are added: repeat the request to wait
@@ -272,6 +278,9 @@ class FactsServicer(metaclass=_abc_1.ABCMeta):
         All are added or none, in one append; results are in the order of the request. A fact that the memory already has
         is not added again: its result is the existing fact. The call is idempotent: repeating a `request_id` with the same
         facts returns the same ids.
+
+        With `validate_only` nothing is recorded: the call fails as it would otherwise, or its response shows the facts with
+        the wordings that they would be written and probed with, and where these come from.
 
         With WAIT_INJECTED the call returns when each fact is in the weights or parked, as its `status` says. If the
         deadline passes first, the call fails with DEADLINE_EXCEEDED but the facts are added: repeat the request to wait

@@ -16,6 +16,7 @@ from core.wordings import in_words
 from hypnogram.client import CallFailed
 from service.cli import options
 from service.cli.facts import changes, retry
+from service.cli.facts.dry_run import print_wordings
 from service.cli.facts.harm import warnings
 from service.cli.output import (
     UsageProblem,
@@ -67,6 +68,12 @@ def add(
     ] = None,
     question: Annotated[list[str] | None, typer.Option(help="Question of a user; may be given several times.")] = None,
     answer: Annotated[str, typer.Option(help="Beginning of a chat answer, up to the object.")] = "",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Add nothing; show the prompts that the fact would have, and where they are from."
+        ),
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the fact is in the weights.")] = True,
     request_id: Annotated[str, typer.Option(help="Id of the request; repeating it adds nothing twice.")] = "",
     expected_version: Annotated[
@@ -92,24 +99,37 @@ def add(
         for start in range(0, len(facts), BATCH):
             batch_id = request if len(facts) <= BATCH else f"{request}/{start}"
             expected = expected_version if not start else None
-            ask = _batch(client, name, facts[start : start + BATCH], batch_id, expected)
+            ask = _batch(client, name, facts[start : start + BATCH], batch_id, expected, dry_run)
             try:
-                answers.append(patiently(client, name, ask, "added", _ids, wait=wait, timeout=timeout, quiet=json))
+                answers.append(
+                    patiently(client, name, ask, "added", _ids, wait=wait and not dry_run, timeout=timeout, quiet=json)
+                )
             except CallFailed as error:
                 raise _of_file(error, file, lines[start:], start) if file is not None else error from None
     results = [result for answer in answers for result in answer.results]
-    _print_added(answers[-1], results, json)
+    _print_added(answers[-1], results, json, dry_run)
     raise_if_parked([result.fact for result in results])
 
 
 def _batch(
-    client: Client, memory: str, facts: list[facts_pb2.NewFact], request_id: str, expected_version: int | None
+    client: Client,
+    memory: str,
+    facts: list[facts_pb2.NewFact],
+    request_id: str,
+    expected_version: int | None,
+    dry_run: bool,
 ) -> Callable[[bool, float], facts_pb2.AddFactsResponse]:
     """Returns the call that adds `facts`; its arguments are whether to wait, and the timeout in seconds."""
 
     def ask(wait: bool, timeout: float) -> facts_pb2.AddFactsResponse:
         return client.add_facts(
-            memory, facts, request_id=request_id, expected_version=expected_version, wait=wait, timeout=timeout
+            memory,
+            facts,
+            request_id=request_id,
+            expected_version=expected_version,
+            wait=wait,
+            validate_only=dry_run,
+            timeout=timeout,
         )
 
     return ask
@@ -128,7 +148,9 @@ def _worded(
     return facts_pb2.NewFact(subject=subject, relation=relation, object=object_, wordings=wordings)
 
 
-def _print_added(last: facts_pb2.AddFactsResponse, results: list[facts_pb2.AddedFact], json: bool) -> None:
+def _print_added(
+    last: facts_pb2.AddFactsResponse, results: list[facts_pb2.AddedFact], json: bool, dry_run: bool
+) -> None:
     """Prints the results of all batches; `last` is the response to the last batch."""
     from hypnogram.v1 import facts_pb2
 
@@ -137,6 +159,8 @@ def _print_added(last: facts_pb2.AddFactsResponse, results: list[facts_pb2.Added
         if last.HasField("unchanged"):
             whole.unchanged.CopyFrom(last.unchanged)
         print_json(as_dict(whole))
+    elif dry_run:
+        print_wordings(results)
     else:
         for line in warnings(last, results):
             print_text(line)

@@ -36,6 +36,12 @@ STATUSES = {
     Status.PARKED: facts_pb2.STATUS_PARKED,
     Status.WITHDRAWN: facts_pb2.STATUS_WITHDRAWN,
 }
+ORIGINS = {
+    Origin.CLIENT: facts_pb2.WORDINGS_ORIGIN_CLIENT,
+    Origin.PHRASEBOOK: facts_pb2.WORDINGS_ORIGIN_PHRASEBOOK,
+    Origin.LIBRARY: facts_pb2.WORDINGS_ORIGIN_LIBRARY,
+    Origin.RULES: facts_pb2.WORDINGS_ORIGIN_RULES,
+}
 WITHDRAWALS = {
     None: facts_pb2.WITHDRAWAL_UNSPECIFIED,
     Withdrawal.NEVER_WRITTEN: facts_pb2.WITHDRAWAL_NEVER_WRITTEN,
@@ -147,11 +153,13 @@ def added_message(
 ) -> facts_pb2.AddedFact:
     known = memory.facts[fact].fact
     book = memory.created.phrasebook if memory.created else {}
+    origin = origin_of(known, book)
     return facts_pb2.AddedFact(
         fact=fact_message(memory, fact),
         added=added,
         may_contradict=[fact_message(memory, similar) for similar in may_contradict],
-        plain=bool(book) and origin_of(known, book) is Origin.RULES,
+        plain=bool(book) and origin is Origin.RULES,
+        wordings_origin=ORIGINS[origin] if added else facts_pb2.WORDINGS_ORIGIN_UNSPECIFIED,
     )
 
 

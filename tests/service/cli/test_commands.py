@@ -64,6 +64,17 @@ def terminal(demo: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     return Terminal(demo, capsys, monkeypatch)
 
 
+def test_a_dry_run_shows_the_prompts_and_adds_nothing(terminal: Terminal) -> None:
+    shown = terminal.out("fact", "add", "Aria Voss", "is proud of", "chess", "--dry-run")
+
+    assert "Aria Voss is proud of chess" in shown
+    assert "from the rules" in shown
+    assert "What is Aria Voss proud of?" in shown
+    assert shown.endswith("Nothing was added.\n")
+    assert terminal.json("fact", "list") == []
+    assert terminal.json(*ARIA, "--dry-run")["results"][0]["wordings_origin"] == "WORDINGS_ORIGIN_PHRASEBOOK"
+
+
 def test_a_fact_is_told_listed_and_shown(terminal: Terminal, demo: Running) -> None:
     told = terminal.json(*ARIA, "--no-wait")
     demo.work()

@@ -307,6 +307,52 @@ def test_a_relation_without_words_gets_plain_ones(demo: Running) -> None:
     assert answer.results[0].fact.wordings.answer == "Aria Voss is proud of"
 
 
+def test_a_request_that_only_validates_shows_what_it_would_add_and_records_nothing(demo: Running) -> None:
+    known = demo.client.add_facts(DEMO, [ARIA]).results[0].fact
+    words = facts_pb2.Wordings(statements=["Bo backs"], questions=["Whom does Bo back?"], answer="Bo backs")
+    facts = [
+        ARIA,
+        new_fact("Aria Voss", "resides in", "Oslo"),
+        new_fact("Aria Voss", "detests", "chess"),
+        new_fact("Aria Voss", "is proud of", "chess"),
+        facts_pb2.NewFact(subject="Bo", relation="backs", object="Ann Lee", wordings=words),
+    ]
+
+    answer = demo.client.add_facts(DEMO, facts, validate_only=True, wait=True)
+
+    assert [result.added for result in answer.results] == [False, True, True, True, True]
+    assert [result.fact.fact for result in answer.results] == [known.fact, "", "", "", ""]
+    assert [result.wordings_origin for result in answer.results] == [
+        facts_pb2.WORDINGS_ORIGIN_UNSPECIFIED,
+        facts_pb2.WORDINGS_ORIGIN_LIBRARY,
+        facts_pb2.WORDINGS_ORIGIN_LIBRARY,
+        facts_pb2.WORDINGS_ORIGIN_RULES,
+        facts_pb2.WORDINGS_ORIGIN_CLIENT,
+    ]
+    assert answer.results[1].may_contradict[0].fact == known.fact
+    assert answer.results[3].fact.wordings.questions[0] == "What is Aria Voss proud of?"
+    assert answer.version == demo.store.log.head(MemoryId(DEMO))
+    assert [fact.fact for fact in demo.client.facts(DEMO)] == [known.fact]
+
+
+def test_a_request_that_only_validates_is_refused_as_it_would_be(demo: Running) -> None:
+    demo.client.add_facts(DEMO, [ARIA])
+
+    with pytest.raises(CallFailed) as refusal:
+        demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Oslo")], validate_only=True)
+    assert refusal.value.reason == "CONTRADICTION"
+    with pytest.raises(CallFailed) as conflict:
+        demo.client.add_facts(DEMO, [BO], validate_only=True, expected_version=99)
+    assert conflict.value.reason == "VERSION_CONFLICT"
+
+
+def test_where_wordings_come_from_is_told_of_facts_that_are_added(demo: Running) -> None:
+    answer = demo.client.add_facts(DEMO, [ARIA, new_fact("Aria Voss", "detests", "chess")])
+
+    origins = [result.wordings_origin for result in answer.results]
+    assert origins == [facts_pb2.WORDINGS_ORIGIN_PHRASEBOOK, facts_pb2.WORDINGS_ORIGIN_LIBRARY]
+
+
 def test_what_is_told_is_kept_in_one_form_of_spelling(demo: Running) -> None:
     wordings = facts_pb2.Wordings(
         statements=["Jose\u0301\u00a0Pen\u0303a eats at"], questions=["Where does Jose\u0301 Pen\u0303a eat?"],

@@ -26,15 +26,17 @@ async def add_facts(
     request_id: str = "",
     expected_version: int | None = None,
     wait: bool = False,
+    validate_only: bool = False,
     timeout: float | None = 600,
 ) -> facts_pb2.AddFactsResponse:
-    """Adds facts. `wait`: until the weights have them, or they are parked."""
+    """Adds facts. `wait`: until the weights have them, or they are parked; `validate_only`: records nothing."""
     request = facts_pb2.AddFactsRequest(
         memory=memory,
         request_id=request_id or str(uuid.uuid4()),
         facts=facts,
         expected_version=expected_version,
         wait=facts_pb2.WAIT_INJECTED if wait else facts_pb2.WAIT_NONE,
+        validate_only=validate_only,
     )
     return await connection.call(connection.stubs.facts.AddFacts, request, timeout)
 
