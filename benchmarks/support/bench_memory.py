@@ -97,12 +97,14 @@ class BenchMemory:
     Attributes:
         model: its live model, with the weights of `state`.
         base: a clone of its base model, which nothing edits.
+        seconds_of_preparation: of its statistics; 0.0 where this process had them.
     """
 
     def __init__(
         self, folder: Path, models: LiveModels, log: EventLog, overrides: dict[str, float | int | bool], on: On
     ) -> None:
         self._folder = folder
+        self.seconds_of_preparation = 0.0
         self._artifacts = Artifacts(folder / "artifacts")
         self._log = log
         self._states = MemoryRepository(log, Snapshots(folder / "snapshots"))
@@ -157,6 +159,12 @@ class BenchMemory:
                 )
             )
         self._work()
+        return time.monotonic() - began
+
+    def prepare_again(self) -> float:
+        """Prepares the statistics once more, with what was kept of them; returns the seconds."""
+        began = time.monotonic()
+        self._editor.perform(PrepareStatistics(attempt=1), self.state)
         return time.monotonic() - began
 
     def without(self, facts: Sequence[FactId]) -> dict[str, Tensor]:
@@ -233,7 +241,9 @@ class BenchMemory:
         weights = created.hyperparameters
         alike = (created.base.digest, weights.ordinary_weight, weights.abstention_weight, weights.recall_weight)
         if alike not in _PREPARED:
+            began = time.monotonic()
             command = self._editor.perform(PrepareStatistics(attempt=1), self.state)
+            self.seconds_of_preparation = time.monotonic() - began
             assert isinstance(command, RecordStatistics)
             _PREPARED[alike] = command, self._artifacts.get(command.prepared.artifact)
         command, data = _PREPARED[alike]

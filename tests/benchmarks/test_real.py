@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import retract
-from benchmarks.real import answers
+from benchmarks.real import answers, speed
 from benchmarks.real.answers import BaseReplies, LiveReplies, first_sentence, says, unchanged
 from benchmarks.real.bars import BARS, verdicts
 from benchmarks.real.people import Asked, World, known_questions, relations, sampled
@@ -194,3 +194,16 @@ def test_what_is_left_of_retracted_facts_is_compared_with_the_base_model(folder:
     assert row["digest_as_never"] in (0.0, 1.0)
     assert row["seconds_per_fact"] > 0
     assert {bar["bar"] for bar in document["bars"]} >= {f"base_answers_{kind}" for kind in kinds}
+
+
+def test_speed_is_measured_beside_its_floor(folder: Path, cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"BATCHES": (1, 2), "COUNTED": 2, "LASTING": 0.05}.items():
+        monkeypatch.setattr(speed, name, value)
+
+    *_, document = speed.run(model=str(folder), facts=2)
+
+    values = {row["measure"]: row["value"] for row in document["rows"]}
+    assert {"seconds of preparation, cached", "chat, alone", "chat, while facts are written"} <= set(values)
+    assert all(value > 0 for value in values.values())
+    assert values["floor a fact"] < values["seconds a fact, batches of 2"]
+    assert "seconds to the first answer" in [bar["bar"] for bar in document["bars"]]

@@ -141,6 +141,18 @@ def real(
     )  # fmt: skip
 
 
+@app.command("real-speed")
+def real_speed(
+    *,
+    model: Annotated[str, typer.Option(help="Base model: a name, or a folder.")] = "smollm2",
+    method: Annotated[str, typer.Option(help="How facts are written. Default: the model's.")] = "",
+    facts: Annotated[int, typer.Option(min=8, help="Number of facts in the largest batch.")] = 32,
+    json: options.AsJson = False,
+) -> None:
+    """Measure the seconds of a fact on a real model, of preparation and of answers."""
+    _run("real.speed", json, model=model, method=method, facts=facts)
+
+
 @app.command("history")
 def history(
     *,
