@@ -53,7 +53,8 @@ class Settings(BaseSettings):
     model_path: str = Field(default=str(DORMOUSE), description="Base model of a memory created without naming one.")
     ordinary_text: Path | None = Field(
         default=None,
-        description="Reference text whose keys edits preserve; by default ordinary.jsonl beside the model.",
+        description="Reference text whose keys edits preserve; by default ordinary.jsonl beside the model, or text "
+        "that the model generates.",
     )
 
     # the address of the server

@@ -6,6 +6,7 @@ It lies beside the artifacts. Where an entry or its artifact is lost, the measur
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors.base import ArtifactCorrupt, ArtifactMissing
@@ -34,6 +35,14 @@ class Measured:
         """Records that `digest` is the artifact of `key`."""
         self._folder.mkdir(exist_ok=True)
         write_atomically(self._entry(key), digest.encode())
+
+    def remove(self, key: Digest) -> None:
+        """Removes the entry of `key` and its artifact, which no event may name."""
+        entry = self._entry(key)
+        with suppress(OSError, ArtifactMissing):
+            digest = Digest(entry.read_text())
+            entry.unlink()
+            self._artifacts.remove(digest)
 
     def _entry(self, key: Digest) -> Path:
         assert _KEY.fullmatch(key)

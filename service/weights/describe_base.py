@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from core.errors.base import ModelUnavailable
-from core.events.memory import BaseModel, MemoryCreated
+from core.events.memory import NO_TEXT, BaseModel, MemoryCreated
 from core.hyperparameters import changed_hyperparameters
 from core.policy import changed_policy
 from core.weights.model import base_files
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.profile import read_profile
+from core.weights.model.reference_text import NAME as ORDINARY
 from service.pulled.folder import ModelFolder
 from service.settings import Settings
 from service.weights.base_models import BaseModels, same_files
@@ -32,29 +33,21 @@ def describe_base(
     sleep: Mapping[str, Any],
     capacity: float | None,
 ) -> MemoryCreated:
-    """Returns the first event of a new memory on a base model, which is loaded; its ordinary text becomes an artifact.
+    """Returns the first event of a new memory on a base model, which is loaded.
+
+    Its ordinary text becomes an artifact; where it has none, an executor lets the base model generate it.
 
     Args:
         overrides: of the hyperparameters in the model's profile.
         sleep: overrides of the sleep policy in the model's profile.
 
     Raises:
-        ModelUnavailable: there is no such model, it does not load, or it comes without ordinary text.
+        ModelUnavailable: there is no such model, it does not load, or the ordinary text of the settings is missing.
         InvalidField: a folder is given a revision.
     """
-    name, revision = ModelFolder(settings.model_folder).resolve(name or settings.model_path, revision)
-    name = base_files.recorded_name(name, revision)
-    folder = base_files.find_model_folder(name, revision)
+    base, folder = base_of(settings, name, revision, dtype, quantization)
     profile = read_profile(folder)
-    ordinary = _ordinary_text(settings, name, folder)
-    base = BaseModel(
-        name=name,
-        revision=revision,
-        digest=base_files.content_digest(folder),
-        dtype=dtype or "float32",
-        quantization=quantization or "none",
-        digest_rule=base_files.RULE,
-    )
+    ordinary = _ordinary_text(settings, folder)
     modules = profile.modules or base_files.modules_in(folder)
     model = _load_in_order(bases, base, modules, folder)
     return MemoryCreated(
@@ -64,12 +57,33 @@ def describe_base(
         hyperparameters=changed_hyperparameters(profile.hyperparameters, overrides),
         phrasebook=profile.phrasebook,
         prefixes=profile.prefixes,
-        ordinary_text=artifacts.put(ordinary.read_bytes()),
+        ordinary_text=artifacts.put(ordinary.read_bytes()) if ordinary else NO_TEXT,
         capacity=profile.capacity if capacity is None else capacity,
         seed=0,
         keys_per_fact=profile.keys_per_fact,
         sleep=changed_policy(profile.sleep, sleep, "sleep"),
     )
+
+
+def base_of(settings: Settings, name: str, revision: str, dtype: str, quantization: str) -> tuple[BaseModel, Path]:
+    """Returns what a memory records of the base model of that name, and its folder.
+
+    Raises:
+        ModelUnavailable: there is no such model.
+        InvalidField: a folder is given a revision.
+    """
+    name, revision = ModelFolder(settings.model_folder).resolve(name or settings.model_path, revision)
+    name = base_files.recorded_name(name, revision)
+    folder = base_files.find_model_folder(name, revision)
+    base = BaseModel(
+        name=name,
+        revision=revision,
+        digest=base_files.content_digest(folder),
+        dtype=dtype or "float32",
+        quantization=quantization or "none",
+        digest_rule=base_files.RULE,
+    )
+    return base, folder
 
 
 def moved_base(settings: Settings, created: MemoryCreated, name: str, revision: str) -> str:
@@ -94,13 +108,12 @@ def _load_in_order(bases: BaseModels, base: BaseModel, modules: tuple[str, ...],
     return model
 
 
-def _ordinary_text(settings: Settings, name: str, folder: Path) -> Path:
-    """Returns the file of ordinary text: the one in the settings, or the one beside the model."""
-    ordinary = Path(settings.ordinary_text or folder / "ordinary.jsonl")
-    if not ordinary.is_file():
+def _ordinary_text(settings: Settings, folder: Path) -> Path | None:
+    """Returns the file of ordinary text: the one in the settings, or the one beside the model; None without either."""
+    if settings.ordinary_text and not settings.ordinary_text.is_file():
         raise ModelUnavailable(
-            f"{name!r} comes without ordinary.jsonl, the text that edits must not change: put one beside its weights "
-            "or set HYPNOGRAM_ORDINARY_TEXT",
-            model=name,
+            f"there is no file {str(settings.ordinary_text)!r}, which HYPNOGRAM_ORDINARY_TEXT names: correct the "
+            "setting, or leave it out and the model generates its reference text"
         )
-    return ordinary
+    beside = folder / ORDINARY
+    return settings.ordinary_text or (beside if beside.is_file() else None)

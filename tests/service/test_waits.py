@@ -11,9 +11,14 @@ from typing import Any
 import pytest
 from hypnogram.v1 import memories_pb2
 
+from core.ids import MemoryId
+from core.state.work import PrepareStatistics
 from hypnogram.client import Client
+from service.app.progress import StepProgress
 from service.settings import Settings
 from service.terminal import reasons, spinner
+from store.database.executors import Duty, Executors
+from store.database.leases import Leases
 from tests.patience import PATIENCE, eventually
 from tests.service.cli.test_commands import ARIA, Shell, Terminal
 from tests.service.conftest import DEMO, Running, run_server
@@ -114,6 +119,11 @@ def answer(**execution: Any) -> memories_pb2.GetMemoryResponse:
     [
         ({"alive": False}, "none is running"),
         ({"work": "prepare_statistics"}, "the statistics of the base model"),
+        (
+            {"work": "prepare_statistics", "stage": "generating text", "done": 3, "total": 9, "seconds_left": 41.4},
+            "measured once: generating text, 3 of 9, about 41 s left",
+        ),
+        ({"work": "prepare_statistics", "stage": "measuring", "total": 9}, "measured once: measuring, 0 of 9"),
         ({"work": "inject"}, "the executor to write facts into the weights; 2 facts are pending"),
         ({"work": "inject", "waits_for": "room on the disk", "reason": "DISK_FULL"}, "room on the disk (DISK_FULL)"),
         ({"elsewhere": "other"}, "an executor, which works for memory other"),
@@ -122,6 +132,43 @@ def answer(**execution: Any) -> memories_pb2.GetMemoryResponse:
 )
 def test_each_wait_has_its_words(execution: dict[str, Any], words: str) -> None:
     assert words in reasons.of_memory(answer(**execution))
+
+
+def preparing(demo: Running, done: int) -> None:
+    """Lets an executor be at work on the statistics of the memory `new`."""
+    stage = StepProgress(PrepareStatistics(attempt=1), done, 9, None, "generating text", 41.4)
+    demo.board.write(MemoryId("new"), stage)
+
+
+def test_a_new_memory_waits_until_it_is_prepared_and_says_for_how_long(terminal: Terminal, demo: Running) -> None:
+    executors, leases = Executors(demo.store.log.engine), Leases(demo.store.log.engine)
+    executors.beat("executor")
+    leases.claim(MemoryId("new"), "executor", 60.0, Duty(work=PrepareStatistics.name))
+    preparing(demo, 3)
+    threading.Thread(target=_prepared_once_asked, args=(demo,)).start()
+
+    status, out, err = terminal.run("memory", "create", "new")
+
+    assert status == 0, err
+    assert "generating text, 3 of 9, about 41 s left" in err
+    assert "not measured yet" not in out
+
+
+def _prepared_once_asked(demo: Running) -> None:
+    """Prepares the memory `new` some time after it was created."""
+    eventually(lambda: "new" in {listed.memory for listed in demo.store.log.listed()})
+    time.sleep(20 * spinner.EVERY)
+    demo.work("new")
+
+
+def test_a_new_memory_does_not_wait_without_an_executor_or_where_it_was_not_asked_to(
+    terminal: Terminal, demo: Running
+) -> None:
+    assert "not measured yet" in terminal.out("memory", "create", "new")
+    Executors(demo.store.log.engine).beat("executor")
+
+    assert "not measured yet" in terminal.out("memory", "create", "newer", "--no-wait")
+    assert "not measured yet" in terminal.out("memory", "create", "newest", "--timeout", str(SOON))
 
 
 def test_a_fact_told_in_the_night_says_so() -> None:

@@ -5,10 +5,11 @@ Batches are padded on the left. The answer to a prompt does not depend on the ot
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import DynamicCache
 
 from core.texts import STOPS
@@ -87,8 +88,22 @@ def _over(model: EditableModel, ids: Sequence[int], stops: int) -> bool:
     return "\n" in text or sum(text.count(stop) for stop in STOPS) >= stops
 
 
-def decode(model: EditableModel, prompts: Sequence[Sequence[int]], limit: int) -> Iterator[list[int]]:
-    """Yields the greedy next token of every row, step by step, at most `limit` times."""
+def most_likely(logits: Tensor) -> Tensor:
+    """Returns the most likely token [rows] by `logits` [rows, vocabulary]."""
+    return logits.argmax(-1)
+
+
+def decode(
+    model: EditableModel,
+    prompts: Sequence[Sequence[int]],
+    limit: int,
+    choose: Callable[[Tensor], Tensor] = most_likely,
+) -> Iterator[list[int]]:
+    """Yields the next token of every row, step by step, at most `limit` times.
+
+    Args:
+        choose: returns the next tokens [rows] by the logits [rows, vocabulary].
+    """
     width = max(len(prompt) for prompt in prompts)
     pad = model.pad_token
     ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=model.device)
@@ -100,7 +115,7 @@ def decode(model: EditableModel, prompts: Sequence[Sequence[int]], limit: int) -
             input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1,
             **model.with_cache(cache),
         ).logits[:, -1]  # fmt: skip
-        ids = logits.argmax(-1, keepdim=True)
+        ids = choose(logits)[:, None]
         yield ids[:, 0].tolist()
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
         positions = positions[:, -1:] + 1

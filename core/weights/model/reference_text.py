@@ -2,7 +2,7 @@
 
 {"text": "..."}                        a document; all its tokens count
 {"chat": [["question", "answer"]]}     a chat; all its tokens count
-{"abstention": "question"}             a question that is answered "I do not know"; the token before the answer counts
+{"abstention": "question"}             a question about a stranger; the token before the answer counts
 {"recall": "prompt"}                   a raw prompt that ends before an object; its last token counts
 {"recall": ["question", "beginning"]}  the same in chat; `beginning` of the answer may be empty
 """
@@ -15,6 +15,8 @@ from typing import Any
 
 from core.errors.base import Damaged
 from core.weights.model.editable_model import EditableModel
+
+NAME = "ordinary.jsonl"  # of the file beside a model's weights
 
 
 @dataclass(frozen=True, slots=True)

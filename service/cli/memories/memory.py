@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,11 @@ from hypnogram.client import CallFailed
 from service.cli import options
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_pairs, print_table, print_text
 from service.cli.policy_options import assign, set_policy
+from service.terminal.reasons import for_memory
 from service.terminal.spinner import waiting
+
+if TYPE_CHECKING:
+    from hypnogram.client import Client
 
 POLL_SECONDS = 0.2
 COUNTS = ("injected", "dissolved", "pending", "parked", "withdrawn")
@@ -46,6 +50,10 @@ def create(
     capacity: Annotated[
         float | None, typer.Option(help="Crowding above which facts are refused. Default: the model's.")
     ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait until an executor has prepared what facts need.")
+    ] = True,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait.")] = 600.0,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
@@ -60,6 +68,8 @@ def create(
         policy = set_policy({}, {}, sleep or (), "--sleep")
         with waiting("the server to read and load the base model", quiet=json):
             answer = client.create_memory(options.memory_name(name), base, hyperparameters, policy, capacity)
+        if wait:
+            answer = _prepared(client, answer, timeout, json)
     _show(answer, json)
 
 
@@ -137,6 +147,21 @@ def delete(
     if wait and not answer.purged:
         said = f"the words of {name} are not destroyed after {timeout:g} s; run the command again to wait on"
         raise CallFailed("DEADLINE_EXCEEDED", said)
+
+
+def _prepared(client: Client, answer: Any, timeout: float, quiet: bool) -> Any:
+    """Returns the memory once its statistics are prepared; before that where time runs out or no executor is at it."""
+    from hypnogram.v1 import memories_pb2
+
+    name, until = answer.memory.memory, time.monotonic() + timeout
+    with waiting(for_memory(client, name), quiet=quiet):
+        while not (answer.memory.statistics_prepared or answer.memory.statistics_failure) and time.monotonic() < until:
+            now = client.memory(name)
+            answer = memories_pb2.CreateMemoryResponse(memory=now.memory, version=now.version)
+            if not now.execution.alive:
+                break
+            time.sleep(POLL_SECONDS)
+    return answer
 
 
 def _confirm(name: str, memory: Any) -> None:

@@ -1,4 +1,4 @@
-"""Prepares the covariance of ordinary keys, which every update of a memory's weights needs."""
+"""Prepares what every update of a memory's weights needs: reference text, and the covariance of its keys."""
 
 from __future__ import annotations
 
@@ -6,16 +6,23 @@ from core.decide.commands import RecordStatistics
 from core.state.memory import Memory
 from core.state.work import PrepareStatistics
 from service.executor.work.context import Context, Done
+from service.weights.own_text import generated_text
 from service.weights.statistics import prepare
 
 
 def perform(context: Context, work: PrepareStatistics, memory: Memory) -> Done:
-    """Measures the covariance on the base weights, or finds one that was measured before."""
+    """Generates the reference text if the memory has none, and measures the covariance; finds what was made before."""
     context.model.install(context.model.base_weights)
+    text = memory.ordinary_text or generated_text(
+        context.model,
+        context.created.base,
+        context.artifacts,
+        context.steps_of("generating text that edits must leave alone"),
+    )
     prepared = prepare(
         context.model,
         context.created,
-        memory.ordinary_text,
+        text,
         context.artifacts,
         context.steps_of("measuring which keys reference text uses"),
     )

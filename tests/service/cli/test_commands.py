@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from hypnogram.v1 import facts_pb2
 
+from benchmarks.support.tiny import make
+from core.weights.reference.own_text import Part
 from hypnogram.client import new_fact
 from service.cli import main as cli
 from service.settings import Settings
+from service.weights import own_text
 from tests.service.conftest import DEMO, Running
 
 ARIA = ("fact", "add", "Aria Voss", "lives in", "Lisbon")
@@ -286,3 +289,22 @@ def test_the_path_of_a_base_is_sent_from_the_root_and_the_id_of_a_hub_as_it_is(
     assert (
         terminal.json("memory", "create", "hub", "--model", "models/other")["memory"]["base"]["name"] == "models/other"
     )
+
+
+def test_the_reference_text_of_a_model_is_prepared_without_a_server(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(own_text, "parts_for", lambda _: [Part("text", ("The", "When", "She"), 0, 12)])
+    model, file = make(tmp_path / "base"), tmp_path / "text.jsonl"
+    shell = Shell(capsys, monkeypatch)
+
+    made = shell.json("prepare", str(model), "--to", str(file), "--artifacts", str(tmp_path / "artifacts"))
+
+    assert made == {"file": str(file), "lines": len(file.read_text().splitlines())}
+    assert {"text", "abstention"} == {kind for line in file.read_text().splitlines() for kind in json.loads(line)}
+    status, _, err = shell.run("prepare", str(model), "--to", str(file))
+    assert status == 1
+    assert "is there already" in err
+    status, _, err = shell.run("prepare", str(tmp_path / "nothing"))
+    assert status == 1
+    assert "nothing" in err

@@ -1,0 +1,1 @@
+"""Reference text that a base model generates itself: samples, chats, what it knows, and questions about strangers."""
