@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -34,8 +35,15 @@ class Sizes:
 QUICK = Sizes(known=24, strangers=24, namesakes=16, untold=24, unseen=32, paragraphs=4)
 
 
+class Replies(Protocol):
+    """Replies of one way to know the told facts."""
+
+    def first_sentences(self, asked: Sequence[Asked]) -> list[str]: ...
+    def whole(self, asked: Sequence[Asked]) -> list[str]: ...
+
+
 class Examiner:
-    """Examines the states of one memory.
+    """Examines the states of one memory, and what it is compared with.
 
     Args:
         base: replies of the model that nothing edits.
@@ -47,7 +55,7 @@ class Examiner:
     ) -> None:
         self._base, self._world, self._seed, self._sizes, self._done = base, world, seed, sizes, done
         done("known facts of the base model")
-        self.known = _known(base, sizes.known)
+        self._known = _known(base, sizes.known)
         self._strangers = world.strangers(sizes.strangers)
         self._texts = passages(base.model, sizes.paragraphs)
 
@@ -59,23 +67,26 @@ class Examiner:
             told: what it was told so far.
             facts: the same with the wordings that it was written with.
         """
-        live = LiveReplies(model, self._base)
-        self._done("recall")
-        row = self._recall(live, told, facts) | self._general(live)
-        strangers = self._strangers
-        namesakes = self._world.namesakes(told, self._sizes.namesakes)
-        untold = self._world.untold(told, self._sizes.untold)
-        objects = sorted({fact.object for fact in told})
-        for kind, asked in (("strangers", strangers), ("namesakes", namesakes), ("untold", untold)):
-            self._done(kind)
-            now, before = live.whole(asked), self._base.texts(asked)
-            row[f"contamination_{kind}"] = _contaminated(now, before, objects)
-            row[f"{kind}_same"] = _share(map(str.__eq__, now, before))
+        row = self.ask(LiveReplies(model, self._base), told, facts)
         self._done("text")
         row["text_kl"], row["perplexity"] = drift(self._base.model, model, self._texts)
         return row
 
-    def _recall(self, live: LiveReplies, told: Sequence[Told], facts: Sequence[Fact]) -> dict[str, float]:
+    def ask(self, replies: Replies, told: Sequence[Told], facts: Sequence[Fact]) -> dict[str, float]:
+        """Returns the shares of a row."""
+        self._done("recall")
+        row = self._recall(replies, told, facts) | self._general(replies)
+        namesakes = self._world.namesakes(told, self._sizes.namesakes)
+        untold = self._world.untold(told, self._sizes.untold)
+        objects = sorted({fact.object for fact in told})
+        for kind, asked in (("strangers", self._strangers), ("namesakes", namesakes), ("untold", untold)):
+            self._done(kind)
+            now, before = replies.whole(asked), self._base.texts(asked)
+            row[f"contamination_{kind}"] = _contaminated(now, before, objects)
+            row[f"{kind}_same"] = _share(map(str.__eq__, now, before))
+        return row
+
+    def _recall(self, live: Replies, told: Sequence[Told], facts: Sequence[Fact]) -> dict[str, float]:
         raw = [Asked(fact.wordings.statements[0], chat=False) for fact in facts]
         chat = [Asked(fact.wordings.questions[0], chat=True) for fact in facts]
         groups = {"raw": list(zip(told, raw, strict=True)), "chat": list(zip(told, chat, strict=True))}
@@ -86,14 +97,14 @@ class Examiner:
             column: _share(says(next(replies), fact.object) for fact, _ in group) for column, group in groups.items()
         }
 
-    def _general(self, live: LiveReplies) -> dict[str, float]:
+    def _general(self, live: Replies) -> dict[str, float]:
         """Returns how many answers of general knowledge are still right, and unchanged."""
-        if not self.known:
+        if not self._known:
             return {}
         self._done("known facts")
-        now, before = live.whole(self.known), self._base.texts(self.known)
-        right = [_right(question, reply) for question, reply in zip(self.known, now, strict=True)]
-        return {"known_right": _share(right), "known_same": _share(map(str.__eq__, now, before))}
+        now, before = live.whole(self._known), self._base.texts(self._known)
+        right = [_right(question, reply) for question, reply in zip(self._known, now, strict=True)]
+        return {"known": len(right), "known_right": _share(right), "known_same": _share(map(str.__eq__, now, before))}
 
 
 def _known(base: BaseReplies, size: int) -> list[Asked]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from benchmarks.real.answers import BaseReplies
@@ -15,6 +15,7 @@ from benchmarks.real.bars import verdicts
 from benchmarks.real.examiner import QUICK, Examiner, Sizes
 from benchmarks.real.fires import Inputs, false_fires
 from benchmarks.real.people import World
+from benchmarks.real.reminded import RemindedReplies
 from benchmarks.real.state import Unfinished, cache
 from benchmarks.support.bench_memory import BenchMemory, On, bench_memory
 from benchmarks.support.people import held_out
@@ -23,7 +24,7 @@ from core.state.memory import Status
 from service.weights.base_models import BaseModels
 
 POINTS = (1, 10, 50, 100, 200)
-BASE = "base"  # the method of rows about the base model itself
+BASE, PROMPT = "base", "prompt"  # methods of rows about the base model itself, and with told facts in the prompt
 
 Progress = Callable[[float, float, str], None]
 
@@ -52,6 +53,7 @@ class Plan:
     Attributes:
         tokens: held-out tokens among which false fires are counted.
         points: numbers of facts after which rows are measured.
+        baselines: what is measured beside the methods, after the last fact.
     """
 
     model: str
@@ -60,6 +62,7 @@ class Plan:
     points: tuple[int, ...]
     sizes: Sizes
     overrides: dict[str, float | int | bool]
+    baselines: tuple[str, ...]
 
 
 def run(
@@ -71,6 +74,7 @@ def run(
     methods: Sequence[str] = ("",),
     tokens: int = 1_000_000,
     quick: bool = False,
+    baselines: bool = True,
     progress: Progress = lambda done, total, what: None,
     overrides: dict[str, float | int | bool] | None = None,
 ) -> Generator[dict[str, Any], None, None]:
@@ -79,16 +83,19 @@ def run(
     Args:
         methods: how facts are written; an empty one is the default of the model.
         quick: measures eight facts of a development seed with few questions instead.
+        baselines: whether the base model is measured too, and with the told facts in the prompt.
     """
-    plan = Plan(model, facts, tokens, _points(facts), Sizes(), overrides or {})
+    beside = (BASE, PROMPT) if baselines else ()
+    plan = Plan(model, facts, tokens, _points(facts), Sizes(), overrides or {}, beside)
     chosen = [*held_out(seeds)]
     if quick:
-        plan = Plan(model, 8, min(tokens, 20_000), (1, 8), QUICK, overrides or {})
+        plan = Plan(model, 8, min(tokens, 20_000), (1, 8), QUICK, overrides or {}, beside)
         per_subject, chosen = per_subject[:1], [1]
     arms = [Arm(seed, each, method) for seed in chosen for each in per_subject for method in methods]
     settings = {
         "model": model, "facts": plan.facts, "per_subject": list(per_subject), "seeds": chosen,
         "methods": list(methods), "tokens": plan.tokens, "sizes": asdict(plan.sizes), "overrides": plan.overrides,
+        "baselines": list(beside),
     }  # fmt: skip
     kept = Unfinished("real", settings)
     left = _Left(progress, len(arms) * plan.facts)
@@ -106,7 +113,7 @@ def _points(facts: int) -> tuple[int, ...]:
 
 
 def _document(settings: dict[str, Any], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    methods = {row["method"] for row in rows} - {BASE}
+    methods = {row["method"] for row in rows} - {BASE, PROMPT}
     return {"bench": "real", "settings": settings, "rows": list(rows), "bars": verdicts(rows, methods)}
 
 
@@ -124,10 +131,17 @@ def _measured(arm: Arm, plan: Plan, kept: Unfinished, bases: BaseModels, say: Sa
         replies = BaseReplies(memory.base, cache(), created.base.digest)
         examiner = Examiner(replies, world, arm.seed, plan.sizes, lambda step: say(at, step))
         inputs = Inputs(memory.base, cache(), created.base.digest, plan.tokens)
-        if kept.row(seed=arm.seed, per_subject=arm.per_subject, method=BASE) is None:
-            row = examiner.examine(memory.base, world.facts, told)
-            kept.add(_named(arm, plan.facts, row | {"known": len(examiner.known)}) | {"method": BASE})
-            yield
+        for method in plan.baselines:
+            if kept.row(seed=arm.seed, per_subject=arm.per_subject, method=method) is None:
+                say(at, method)
+                reminded = RemindedReplies(memory.base, told)
+                row = (
+                    examiner.ask(reminded, world.facts, told)
+                    if method == PROMPT
+                    else examiner.examine(memory.base, world.facts, told)
+                )
+                kept.add(_named(replace(arm, method=method), plan.facts, row))
+                yield
         for n in range(max(at, 1), len(told) + 1):
             if n > at:
                 kept.told(arm.name, memory.tell([told[n - 1]]))

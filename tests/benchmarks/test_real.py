@@ -14,6 +14,7 @@ from benchmarks.real import answers, speed
 from benchmarks.real.answers import BaseReplies, LiveReplies, first_sentence, says, unchanged
 from benchmarks.real.bars import BARS, verdicts
 from benchmarks.real.people import Asked, World, known_questions, relations, sampled
+from benchmarks.real.reminded import RemindedReplies
 from benchmarks.real.retracting import chosen
 from benchmarks.real.run import run
 from benchmarks.support.tiny import make
@@ -38,31 +39,29 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "hypnogram" / "bench"
 
 
-def measuring(folder: Path) -> Generator[dict[str, Any], None, None]:
-    return run(model=str(folder), per_subject=(1,), tokens=300, quick=True)
+def measuring(folder: Path, **options: Any) -> Generator[dict[str, Any], None, None]:
+    return run(model=str(folder), per_subject=(1,), tokens=300, quick=True, **options)
 
 
-def test_a_killed_run_goes_on_with_the_rows_and_the_memory_that_it_had(
-    folder: Path, cached: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    killed = measuring(folder)
-    before = list(islice(killed, 2))[-1]["rows"]
+def test_a_killed_run_goes_on_with_the_rows_and_the_memory_that_it_had(folder: Path, cached: Path) -> None:
+    killed = measuring(folder, baselines=False)
+    before = next(killed)["rows"]
     killed.close()
     kept = [path.name for path in cached.glob("real-*/*")]
 
-    *_, document = measuring(folder)
+    *_, document = measuring(folder, baselines=False)
 
-    assert [(row["method"], row["n"]) for row in before] == [("base", 8), ("", 1)]
     assert {"rows.json", "seed-1-each-1-"} == set(kept)
-    assert document["rows"][:2] == before
-    assert [(row["method"], row["n"]) for row in document["rows"]] == [("base", 8), ("", 1), ("", 8)]
-    assert document["rows"][1]["seconds_per_fact"] > 0
+    assert document["rows"][:1] == before
+    assert [row["n"] for row in document["rows"]] == [1, 8]
+    assert document["rows"][0]["seconds_per_fact"] > 0
     assert list(cached.glob("real-*")) == []
 
 
 def test_rows_of_the_base_model_say_that_nothing_moved(folder: Path, cached: Path) -> None:
-    base = next(measuring(folder))["rows"][0]
+    base, prompt = list(islice(measuring(folder), 2))[-1]["rows"]
 
+    assert (base["method"], prompt["method"], prompt["n"]) == ("base", "prompt", 8)
     assert (base["strangers_same"], base["namesakes_same"], base["untold_same"]) == (1.0, 1.0, 1.0)
     assert (base["contamination_strangers"], base["text_kl"], base["perplexity"]) == (0.0, 0.0, 0.0)
     assert base["commit"]
@@ -154,6 +153,18 @@ def test_base_replies_are_generated_once(tiny: EditableModel, cached: Path, monk
     monkeypatch.setattr(answers, "generated", lambda *_, **__: pytest.fail("generated again"))
 
     assert BaseReplies(tiny, cached, "digest").ids(ASKED) == first
+
+
+def test_a_question_is_reminded_of_the_facts_that_share_its_words(tiny: EditableModel) -> None:
+    facts = [told.fact({}) for told in World(101, 40, 1).facts]
+    question = Asked(f"Where does {facts[30].subject} live?", chat=True)
+
+    reminded = RemindedReplies(tiny, facts).reminded(question)
+
+    first, *_, last = reminded.prompt.splitlines()
+    assert facts[30].subject in first
+    assert last == question.prompt
+    assert len(reminded.prompt.splitlines()) == 12
 
 
 def row(n: int, **values: float) -> dict[str, Any]:

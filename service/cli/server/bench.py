@@ -128,6 +128,9 @@ def real(
     quick: Annotated[
         bool, typer.Option("--quick", help="Eight facts of a development seed, few questions: minutes.")
     ] = False,
+    baselines: Annotated[
+        bool, typer.Option(help="Measure the base model too, alone and with told facts in the prompt.")
+    ] = True,
     json: options.AsJson = False,
 ) -> None:
     """Measure a real model: recall in unseen wordings, and what told facts change elsewhere.
@@ -137,7 +140,7 @@ def real(
     names = [method.strip() for method in methods.split(",")]
     _run(
         "real.run", json, model=model, facts=facts, per_subject=_numbers(per_subject, "--per-subject"), seeds=seeds,
-        methods=names, tokens=tokens, quick=quick,
+        methods=names, tokens=tokens, quick=quick, baselines=baselines,
     )  # fmt: skip
 
 
