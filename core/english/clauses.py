@@ -46,12 +46,17 @@ class Clause:
 
     @property
     def bare(self) -> bool:
-        """Whether an auxiliary is alone or has nothing but a preposition behind it: "is", "is in"."""
-        return self.verb == "be" and self.after == self.preposition
+        """Whether an auxiliary has at most adverbs and a preposition behind it: "is", "is originally from"."""
+        words = [word for word in self.after.split() if not _ADVERB.fullmatch(word)]
+        return self.verb == "be" and " ".join(words) == self.preposition
 
     def without_preposition(self) -> Clause:
         """Returns the clause without its last word."""
         return replace(self, after=self.after.rpartition(" ")[0], said=self.said.rpartition(" ")[0])
+
+    def before_noun(self, end: str) -> Clause:
+        """Returns the clause without `end`: "knows" of "knows the language"."""
+        return replace(self, after=self.after.removesuffix(end), said=self.said.removesuffix(end))
 
     def asked(self, word: str) -> str:
         """Returns the question that begins with `word`: "What" gives "What does {s} study?"."""
@@ -92,16 +97,17 @@ def clause_of(relation: str, subject: str) -> Clause | None:
 
 def _with_auxiliary(first: str, adverbs: list[str], rest: list[str], said: str) -> Clause | None:
     """Returns the clause of an auxiliary; None for one other than a form of "be" that stands alone."""
-    if not rest and first not in _BE:
+    if not rest and first in _MODAL:
         return None
     words = [word for word in rest if word != "not" and not _ADVERB.fullmatch(word)]
-    head = words[0] if words else ""
-    if first in _BE:
-        table = verbs()
-        verb = table.participles.get(head) or _of_gerund(head) or "be"
-        participle = head in table.participles
-    else:
-        verb, participle = head, False
+    head, table = words[0] if words else "", verbs()
+    if first in _DO and head not in table.bases:
+        return Clause(before=first, after=" ".join([*adverbs, "do", *rest]), said=said, verb="do")
+    passive = first in _BE or head == "be"
+    if passive:
+        head = next((word for word in words if word != "be"), "")
+    participle = passive and head in table.participles
+    verb = (table.participles.get(head) or _of_gerund(head) or "be") if passive else head
     before, negation = ("can", ["not"]) if first == "cannot" else (first, [])
     after = " ".join([*adverbs, *negation, *rest])
     return Clause(before=before, after=after, said=said, verb=verb, participle=participle)

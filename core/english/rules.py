@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import re
 
-from core.english.asking import Ask, how_to_ask, is_named, small
+from core.english.asking import Ask, how_to_ask, is_named, is_relative, small
 from core.english.clauses import PREPOSITIONS, clause_of
 from core.english.verbs import verbs
 from core.facts import RelationWords
 from core.library import is_of_kind, library_words
-from core.natural import PEOPLE, POSSESSIVE
+from core.natural import POSSESSIVE
 
 _END = re.compile(r"[ .?!]+$")
 _ARTICLE = re.compile(" (?:a|an|the)$")
 _FORMS = frozenset("is are was were has had".split())
 _NOUN = re.compile("(?P<noun>.+?)(?: (?P<verb>is|are|was|were))?")
 _NAMED = re.compile("(?:has|had) an? (?P<noun>.+) (?:named|called)")
-_HAVING = re.compile("(?P<verb>has|had) (?:(?:a|an|the) )?(?P<noun>(?!to ).+)")
+_HAVING = re.compile("(?P<verb>has|had) (?:(?:a|an|the) )?(?P<noun>(?!to |as ).+)")
 _ATTRIBUTE = re.compile(
-    r"(?:favou?rite|preferred) .+|(?:.+ )?(?:address|age|birthday|brand|code|colou?r|country|date|destination|diet|"
-    r"dream|drink|food|goal|group|hobby|hometown|job|language|length|level|major|model|motto|name|nationality|"
-    r"number|occupation|password|plan|population|position|price|profession|pronouns|rank|religion|role|salary|sign|size|speciali?ty|"
-    r"speed|sport|status|subject|surname|team|temperature|theme|time|title|topic|type|username|value|version|width)"
+    r"(?:favou?rite|preferred) .+|(?:cause|date|name|number|place|type|year) of .+|(?:.+ )?(?:"
+    r"address|age|allergy|ambition|architect|author|birthday|birthplace|brand|capital|cause|ceo|code|colou?r|"
+    r"country|date|deadline|degree|designer|destination|diet|director|dream|drink|email|employer|father|fear|"
+    r"food|founder|goal|group|height|hobby|hometown|instrument|job|language|leader|length|level|location|"
+    r"major|manager|material|mayor|model|motto|name|nationality|nickname|number|occupation|opinion|origin|"
+    r"owner|painter|password|pastime|pet|plan|population|position|president|price|product|profession|pronouns|"
+    r"rank|record|religion|role|salary|score|sign|size|skill|speciali?ty|speed|sport|status|subject|surname|"
+    r"team|temperature|theme|time|title|tongue|topic|type|university|username|value|venue|version|weight|"
+    r"width|writer"
+    r")"
 )
 _MOMENT = re.compile(r"\b(?:code|date|day|number|time|year)\b", re.IGNORECASE)
 
@@ -43,7 +49,7 @@ def english_words(subject: str, relation: str, object_: str) -> RelationWords | 
     clause = clause_of(stated, subject)
     if clause is None:
         noun = _NOUN.fullmatch(stated)
-        if noun and (noun["verb"] or _ATTRIBUTE.fullmatch(noun["noun"].lower())):
+        if noun and (noun["verb"] or _is_attribute(noun["noun"])):
             return _attribute("'s", noun["noun"], noun["verb"] or "is", object_)
         return None
     if clause.bare and not clause.preposition and is_named(subject) and is_of_kind("number", object_):
@@ -83,6 +89,11 @@ def _sentences(said: str, asks: tuple[Ask, ...], statements: tuple[str, ...] = (
     )
 
 
+def _is_attribute(noun: str) -> bool:
+    """Whether a relation that is a noun names what a subject has: "zodiac sign", "godmother"."""
+    return _ATTRIBUTE.fullmatch(noun.lower()) is not None or is_relative(noun)
+
+
 def _of_part(relation: str) -> tuple[str, str] | None:
     """Returns "'s car" and "broke down in" of "'s car broke down in"; None if no more than a noun is owned."""
     words = relation.split()
@@ -111,7 +122,7 @@ def _about(words: RelationWords, owned: str) -> RelationWords:
 def _attribute(mark: str, noun: str, verb: str, object_: str) -> RelationWords:
     """Returns prompts for the `noun` of a subject; `mark` is what the subject ends in, usually "'s"."""
     owned, of = f"{{s}}{mark} {noun}", f"the {noun} of {{s}}"
-    person = PEOPLE.search(noun) is not None or is_of_kind("person", object_)
+    person = is_relative(noun) or is_of_kind("person", object_)
     moment = not _MOMENT.search(noun) and any(is_of_kind(kind, object_) for kind in ("date", "time"))
     word = "When" if moment else "Who" if person and not object_.startswith(("a ", "an ")) else "What"
     asks = tuple(Ask(f"{word} {verb} {what}?", f"{small(word)} {what} {verb}") for what in (owned, of))

@@ -45,6 +45,7 @@ def verbs() -> Verbs:
         pasts, participles_here = (form.split("/") for form in forms or [regular_past(base)] * 2)
         past_of[base] = pasts[0]
         past |= {form: base for form in pasts if form not in past or forms}
+        participles_here += [form for form in pasts if form.endswith("ed") and form not in participles_here]
         participles |= {form: base for form in participles_here if form not in participles or forms}
     bases = frozenset(base for base, *_ in rows)
     third = {third_person(base): base for base in bases}

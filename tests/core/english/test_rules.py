@@ -46,6 +46,18 @@ ASKED = [
     (TOM, "wakes up at", "7 am", "Tom Reed wakes up at", "When does Tom Reed wake up?",
      "At what time does Tom Reed wake up?"),
     (TOM, "has sung since", "1990", "Tom Reed has sung since", "Since when has Tom Reed sung?", None),
+    (TOM, "does for fun", "yoga", "Tom Reed does for fun", "What does Tom Reed do for fun?", None),
+    (TOM, "did not finish", "school", "Tom Reed did not finish", "What did Tom Reed not finish?", None),
+    (TOM, "reads the newspaper", "Le Monde", "Tom Reed reads the newspaper",
+     "What newspaper does Tom Reed read?", None),
+    (TOM, "godmother", "Ann Lee", "Tom Reed's godmother is", "Who is Tom Reed's godmother?", None),
+    (TOM, "is the godfather of", "Maria", "Tom Reed is the godfather of", "Who is Tom Reed the godfather of?", None),
+    (TOM, "wants to live in", "Rome", "Tom Reed wants to live in", "Where does Tom Reed want to live?", None),
+    (TOM, "is an intern at", "Acme", "Tom Reed is an intern at", "Where is Tom Reed an intern?", None),
+    (TOM, "lost interest in", "politics", "Tom Reed lost interest in", "What did Tom Reed lose interest in?", None),
+    (TOM, "is good at", "chess", "Tom Reed is good at", "What is Tom Reed good at?", None),
+    (TOM, "was filmed in", "Paris", "Tom Reed was filmed in", "Where was Tom Reed filmed?", None),
+    (TOM, "is due", "next week", "Tom Reed is due", "When is Tom Reed due?", None),
     (TOM, "died in", "Paris", "Tom Reed died in", "Where did Tom Reed die?", "Which place did Tom Reed die in?"),
     (TOM, "volunteers at", "Oxfam", "Tom Reed volunteers at", "Where does Tom Reed volunteer?", None),
     (TOM, "believes in", "ghosts", "Tom Reed believes in", "What does Tom Reed believe in?", None),
@@ -92,7 +104,7 @@ def test_there_are_enough_wordings_all_different_and_the_memory_knows_them(
     assert origin_of(fact("fact-1", subject, relation, object_, words), {}) in (Origin.RULES, Origin.LIBRARY)
 
 
-@pytest.mark.parametrize("relation", ["wohnt in", "vit à", "住在", "always", "does"])
+@pytest.mark.parametrize("relation", ["wohnt in", "vit à", "住在", "always", "can"])
 def test_what_is_not_english_is_left_as_it_is(relation: str) -> None:
     words = generated_wordings(TOM, relation, "Rom", {})
 
