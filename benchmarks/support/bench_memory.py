@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,11 @@ from core.decide.commands import (
     RetractFact,
     StartSleep,
 )
-from core.errors.base import CapacityReached
+from core.errors.base import ArtifactMissing, CapacityReached, InvalidField
 from core.events import Cause, Event
+from core.events.codec import canonical, to_json
 from core.events.facts import FactInjected
+from core.events.memory import MemoryCreated
 from core.evolve import fold
 from core.facts import Fact, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
@@ -39,7 +42,7 @@ from core.weights.model.editable_model import EditableModel
 from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.executor.editor import Editor
-from service.settings import Settings
+from service.settings import Settings, cache_home
 from service.weights.base_models import BaseModels
 from service.weights.delta_store import DeltaStore
 from service.weights.live_models import LiveModels
@@ -70,7 +73,7 @@ def fact_by_fact(gate: RecordAudit) -> RecordAudit:
 MEMORY = MemoryId("bench")
 UNLIMITED = 1e9  # capacity, because benchmarks measure beyond the limit of the service
 CAUSE = Cause(actor="bench")
-_PREPARED: dict[tuple[object, ...], tuple[RecordStatistics, bytes]] = {}
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,13 @@ class On:
         model: name or folder of the base model; empty for dormouse.
         method: how facts are written; empty for the default of the model.
         bases: base models of this process, so that each is loaded once.
+        prepared: folder of what was prepared for other memories; that in the cache by default.
     """
 
     model: str = ""
     method: str = ""
     bases: BaseModels | None = None
+    prepared: Path | None = None
 
 
 DORMOUSE = On()
@@ -97,7 +102,7 @@ class BenchMemory:
     Attributes:
         model: its live model, with the weights of `state`.
         base: a clone of its base model, which nothing edits.
-        seconds_of_preparation: of its statistics; 0.0 where this process had them.
+        seconds_of_preparation: of its statistics, measured or found; 0.0 of a memory that had them.
     """
 
     def __init__(
@@ -109,8 +114,9 @@ class BenchMemory:
         self._log = log
         self._states = MemoryRepository(log, Snapshots(folder / "snapshots"))
         models.bases = on.bases or models.bases
-        method: dict[str, Any] = {"method": on.method} if on.method else {}
-        created = models.describe(name=on.model, revision="", dtype="", quantization="", overrides=overrides, **method)
+        created = models.describe(name=on.model, revision="", dtype="", quantization="", overrides=overrides)
+        if on.method:
+            created = _by_method(created, on.method)
         self._capacity = created.capacity
         created = replace(created, capacity=UNLIMITED)
         self._carry_out(CreateMemory(memory=MEMORY, created=created))
@@ -118,6 +124,8 @@ class BenchMemory:
         self._editor = Editor(models.bases.clone(created), created, self._artifacts, self._deltas)
         self.model: EditableModel = models.bases.clone(created)
         self.base: EditableModel = models.bases.clone(created)
+        self._prepared = Artifacts(on.prepared or cache_home() / "bench" / "prepared")
+        self._preparer = Editor(self.base.clone(), created, self._prepared, DeltaStore(self._prepared, log.keyring))
         self._work()
         self._before = self._bytes()
 
@@ -159,12 +167,6 @@ class BenchMemory:
                 )
             )
         self._work()
-        return time.monotonic() - began
-
-    def prepare_again(self) -> float:
-        """Prepares the statistics once more, with what was kept of them; returns the seconds."""
-        began = time.monotonic()
-        self._editor.perform(PrepareStatistics(attempt=1), self.state)
         return time.monotonic() - began
 
     def without(self, facts: Sequence[FactId]) -> dict[str, Tensor]:
@@ -228,26 +230,24 @@ class BenchMemory:
         while (work := next_work(self.state)) is not None:
             assert not isinstance(work, Erase | Purge)
             prepares = isinstance(work, PrepareStatistics)
-            command = self._prepared() if prepares else self._editor.perform(work, self.state)
+            command = self._prepare() if prepares else self._editor.perform(work, self.state)
             if isinstance(command, RecordAudit) and command.controls is None:
                 command = judge(command)
             self._carry_out(command)
         self.model.install(build_verified(self.model, self._deltas, self.state))
 
-    def _prepared(self) -> RecordStatistics:
-        """Statistics, measured once in a process for memories with the same base model and weights of covariances."""
-        created = self.state.created
-        assert created is not None
-        weights = created.hyperparameters
-        alike = (created.base.digest, weights.ordinary_weight, weights.abstention_weight, weights.recall_weight)
-        if alike not in _PREPARED:
-            began = time.monotonic()
-            command = self._editor.perform(PrepareStatistics(attempt=1), self.state)
-            self.seconds_of_preparation = time.monotonic() - began
-            assert isinstance(command, RecordStatistics)
-            _PREPARED[alike] = command, self._artifacts.get(command.prepared.artifact)
-        command, data = _PREPARED[alike]
-        self._artifacts.put(data)
+    def _prepare(self) -> RecordStatistics:
+        """Measures the statistics, or finds those of a memory like this, and takes the artifacts that they name."""
+        began, state = time.monotonic(), self.state
+        assert state.created is not None
+        if state.created.ordinary_text:
+            self._prepared.put(self._artifacts.get(state.created.ordinary_text))
+        command = self._preparer.perform(PrepareStatistics(attempt=1), state)
+        assert isinstance(command, RecordStatistics)
+        for digest in _DIGEST.findall(canonical(to_json(command.prepared))):
+            with suppress(ArtifactMissing):  # of weights
+                self._artifacts.put(self._prepared.get(digest))
+        self.seconds_of_preparation = time.monotonic() - began
         return command
 
     def _carry_out(self, command: Command) -> None:
@@ -255,6 +255,15 @@ class BenchMemory:
 
     def _bytes(self) -> int:
         return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+
+
+def _by_method(created: MemoryCreated, method: str) -> MemoryCreated:
+    """Returns `created` with the method of that name. Raises InvalidField if there is none."""
+    kind: Any = type(getattr(created, "method", None))
+    try:
+        return replace(created, **{"method": kind(method)})
+    except (TypeError, ValueError):
+        raise InvalidField("method", f"is {method!r}; leave it out, or name one that `memory create` takes") from None
 
 
 def ids_of(state: Memory, facts: Sequence[Fact]) -> list[FactId]:

@@ -17,8 +17,11 @@ from benchmarks.real.people import Asked, World, known_questions, relations, sam
 from benchmarks.real.reminded import RemindedReplies
 from benchmarks.real.retracting import chosen
 from benchmarks.real.run import run
+from benchmarks.support.bench_memory import On, bench_memory
 from benchmarks.support.tiny import make
+from core.errors.base import InvalidField
 from core.weights.model.editable_model import EditableModel, load_model
+from service.weights import statistics
 
 ASKED = [Asked("Ann Lee lives in", chat=False), Asked("Where does Ann Lee live?", chat=True)]
 
@@ -218,3 +221,19 @@ def test_speed_is_measured_beside_its_floor(folder: Path, cached: Path, monkeypa
     assert all(value > 0 for value in values.values())
     assert values["floor a fact"] < values["seconds a fact, batches of 2"]
     assert "seconds to the first answer" in [bar["bar"] for bar in document["bars"]]
+
+
+def test_a_method_that_there_is_not_is_refused(folder: Path, cached: Path) -> None:
+    with pytest.raises(InvalidField, match="magic"):
+        next(measuring(folder, methods=["magic"]))
+
+
+def test_what_was_prepared_for_one_memory_serves_the_next(
+    folder: Path, cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bench_memory({}, on=On(str(folder))) as memory:
+        first = memory.state.statistics
+    monkeypatch.setattr(statistics, "measure", lambda *_: pytest.fail("measured again"))
+
+    with bench_memory({}, on=On(str(folder))) as memory:
+        assert memory.state.statistics == first
