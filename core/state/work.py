@@ -181,8 +181,10 @@ def seconds_before(work: Work) -> float:
     return RETRY_SECONDS[min(work.attempt, MAX_ATTEMPTS) - 1]
 
 
-def still_owed(memory: Memory, work: Inject | SleepStep | Withdraw | Erase | Purge) -> bool:
+def still_owed(memory: Memory, work: Work) -> bool:
     """Whether a result of `work` still applies to the memory; facts added meanwhile do not matter."""
+    if isinstance(work, PrepareStatistics):
+        return memory.statistics is None and not memory.deleted
     if isinstance(work, Purge):
         return bool(memory.deleted) and not memory.purged
     if isinstance(work, SleepStep):

@@ -225,7 +225,7 @@ class Executor:
             if isinstance(work, SleepStep | PrepareStatistics):
                 left = pace.seconds_left(stage, done, total)
                 self._board.write(memory, StepProgress(work, done, total, loss, stage, left))
-            if not isinstance(work, PrepareStatistics) and time.monotonic() - looked >= STILL_OWED_SECONDS:
+            if time.monotonic() - looked >= STILL_OWED_SECONDS:
                 looked = time.monotonic()
                 if not still_owed(self._states.current(memory), work):
                     raise Unwanted("it is not owed any more")

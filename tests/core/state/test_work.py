@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 
 from core.decide import decide
-from core.decide.commands import RecordFailure, RecordInjection
+from core.decide.commands import DeleteMemory, RecordFailure, RecordInjection
 from core.errors.base import Refused, StaleWork
 from core.events import Event
 from core.events.facts import FactInjected, WorkFailed
 from core.evolve import fold
+from core.ids import MemoryId
 from core.state.memory import NOTHING, Memory, Status
 from core.state.work import (
     LATER_SECONDS,
@@ -227,6 +228,14 @@ def test_prepared_statistics_forget_earlier_failures() -> None:
 def test_a_failure_of_statistics_that_are_prepared_is_refused() -> None:
     with pytest.raises(StaleWork):
         when(*READY, command=fail(PrepareStatistics(attempt=1)))
+
+
+def test_statistics_are_owed_until_they_are_prepared_or_the_memory_is_deleted() -> None:
+    work, created = PrepareStatistics(attempt=1), fold([CREATED])
+
+    assert still_owed(created, work)
+    assert not still_owed(fold(READY), work)
+    assert not still_owed(fold(decide(created, DeleteMemory(memory=MemoryId("demo"))), onto=created), work)
 
 
 def test_each_retry_waits_longer_than_the_one_before() -> None:
