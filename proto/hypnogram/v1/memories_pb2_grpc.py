@@ -75,8 +75,9 @@ class MemoriesServicer:
         """Creates a memory and returns once that is durable.
 
         The base model is loaded first, so that one that does not load, or lacks a chat template or an end-of-turn token,
-        is refused; its content digest is recorded. Its statistics are then prepared in the background, and facts added
-        meanwhile wait for them. The call is idempotent: creating the same memory with the same settings changes nothing.
+        is refused; its content digest is recorded. Its statistics are then prepared in the background, for which a model
+        that comes without reference text generates it first, and facts added meanwhile wait for them. The call is
+        idempotent: creating the same memory with the same settings changes nothing.
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a revision of a

@@ -54,8 +54,9 @@ class MemoriesStub:
     """Creates a memory and returns once that is durable.
 
     The base model is loaded first, so that one that does not load, or lacks a chat template or an end-of-turn token,
-    is refused; its content digest is recorded. Its statistics are then prepared in the background, and facts added
-    meanwhile wait for them. The call is idempotent: creating the same memory with the same settings changes nothing.
+    is refused; its content digest is recorded. Its statistics are then prepared in the background, for which a model
+    that comes without reference text generates it first, and facts added meanwhile wait for them. The call is
+    idempotent: creating the same memory with the same settings changes nothing.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a revision of a
@@ -141,8 +142,9 @@ class MemoriesAsyncStub(MemoriesStub):
     """Creates a memory and returns once that is durable.
 
     The base model is loaded first, so that one that does not load, or lacks a chat template or an end-of-turn token,
-    is refused; its content digest is recorded. Its statistics are then prepared in the background, and facts added
-    meanwhile wait for them. The call is idempotent: creating the same memory with the same settings changes nothing.
+    is refused; its content digest is recorded. Its statistics are then prepared in the background, for which a model
+    that comes without reference text generates it first, and facts added meanwhile wait for them. The call is
+    idempotent: creating the same memory with the same settings changes nothing.
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a revision of a
@@ -231,8 +233,9 @@ class MemoriesServicer(metaclass=_abc_1.ABCMeta):
         """Creates a memory and returns once that is durable.
 
         The base model is loaded first, so that one that does not load, or lacks a chat template or an end-of-turn token,
-        is refused; its content digest is recorded. Its statistics are then prepared in the background, and facts added
-        meanwhile wait for them. The call is idempotent: creating the same memory with the same settings changes nothing.
+        is refused; its content digest is recorded. Its statistics are then prepared in the background, for which a model
+        that comes without reference text generates it first, and facts added meanwhile wait for them. The call is
+        idempotent: creating the same memory with the same settings changes nothing.
 
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: a malformed name, an unknown dtype or quantization, a revision of a
