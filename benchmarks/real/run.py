@@ -121,7 +121,7 @@ def _measured(arm: Arm, plan: Plan, kept: Unfinished, bases: BaseModels, say: Sa
     """Yields after each row of an arm; goes on where an earlier run was killed."""
     if all(kept.row(**arm.keys, n=n) for n in plan.points):
         return
-    say(0, "loading")
+    say(0, "preparing")
     world = World(arm.seed, plan.facts, arm.per_subject)
     with bench_memory(plan.overrides, kept.memory(arm.name), On(plan.model, arm.method, bases)) as memory:
         created = memory.state.created

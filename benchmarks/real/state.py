@@ -12,7 +12,13 @@ from benchmarks.real.answers import write_whole
 from benchmarks.support.provenance import ROOT
 from service.settings import cache_home
 
-CODE = ("core", "service/executor", "service/weights", "benchmarks/real")  # what a result depends on
+CODE = (
+    "core",
+    "service/executor",
+    "service/weights",
+    "benchmarks/real",
+    "benchmarks/support",
+)  # what a result depends on
 
 
 class Unfinished:
@@ -32,11 +38,6 @@ class Unfinished:
         kept = json.loads(self._path.read_text()) if self._path.exists() else {}
         self.rows: list[dict[str, Any]] = kept.get("rows", [])
         self._seconds: dict[str, list[float]] = kept.get("seconds", {})
-
-    @property
-    def resumed(self) -> bool:
-        """Whether an earlier run left rows or seconds."""
-        return bool(self.rows or self._seconds)
 
     def row(self, **keys: Any) -> dict[str, Any] | None:
         """Returns the row that has these values, if it was measured."""

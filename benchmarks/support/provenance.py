@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -14,14 +14,13 @@ ROOT = Path(__file__).parents[2]
 
 def commit() -> str:
     """Returns the short commit, with "+" where files differ from it; the version where this is not a repository."""
+    if not (ROOT / ".git").exists():
+        return version("hypnogram")
     try:
         head = _git("rev-parse", "--short", "HEAD")
         return head + ("+" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
-        try:
-            return version("hypnogram")
-        except PackageNotFoundError:
-            return ""
+        return ""
 
 
 def machine(device: str = "cpu") -> str:
