@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from service.terminal.stopping import stopped_by_signals
 app = typer.Typer(help="Run a benchmark; print a table, or one JSON document with --json.", no_args_is_help=True)
 
 FAULTS = ("kills", "io", "second", "clock", "disk", "servers")  # `PARTS` of `benchmarks.faults.run`
+FEW = 10  # rows that are printed side by side
 Seeds = Annotated[int, typer.Option(min=1, help="Number of runs, each with its own random seed.")]
 
 
@@ -229,10 +231,19 @@ def _print(document: dict[str, Any], json: bool) -> None:
     if json:
         print_json(document)
         return
-    for title, rows in ((document["bench"], document["rows"]), ("bars", document.get("bars", []))):
-        columns = list(dict.fromkeys(column for row in rows for column in row))
-        if rows:
-            print_table(title, columns, ([_cell(row.get(column, "")) for column in columns] for row in rows))
+    _table(document["bench"], document["rows"])
+    if document.get("bars"):
+        _table("bars", document["bars"])
+
+
+def _table(title: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Prints a line for each row; a column for each where rows are few and long."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    cells = [[_cell(row.get(column, "")) for column in columns] for row in rows]
+    if len(rows) < FEW < len(columns):
+        print_table(title, ["", *("" for _ in rows)], zip(columns, *cells, strict=True))
+    else:
+        print_table(title, columns, cells)
 
 
 def _cell(value: object) -> str:

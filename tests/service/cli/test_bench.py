@@ -134,6 +134,17 @@ def test_a_benchmark_that_ends_is_not_called_stopped(shell: Shell, monkeypatch: 
     assert shell.json("bench", "lifelong") == {"bench": "lifelong", "settings": {}, "rows": [{"night": 1}]}
 
 
+def test_a_few_long_rows_are_printed_side_by_side_and_bars_below(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{f"share_{number}": number * seed for number in range(20)} for seed in (1, 2)]
+    bars = [{"bar": "share_1", "verdict": "MISS"}]
+    install(monkeypatch, lambda **_: iter([{"bench": "lifelong", "settings": {}, "rows": rows, "bars": bars}]))
+
+    lines = shell.out("bench", "lifelong").splitlines()
+
+    assert ["share_19", "19", "38"] in [line.split() for line in lines]
+    assert lines[-1].split() == ["share_1", "MISS"]
+
+
 @pytest.mark.parametrize("wrong", ["0", "5,-1", "five"])
 def test_a_number_of_facts_that_is_none_is_refused(shell: Shell, wrong: str) -> None:
     status, _, said = shell.run("bench", "sleep", "--facts", wrong)
