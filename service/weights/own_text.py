@@ -84,6 +84,7 @@ def write_text(settings: Settings, name: str, to: Path | None, bar: Callable[[in
     digest = generated_text(model, base, artifacts, lambda done, total: bar(done, total, "generating text"))
     try:
         write_atomically(path, artifacts.get(digest))
+        path.chmod(0o644)  # because it lies beside a model, which servers of other users may read
     except OSError as error:
         raise InvalidField("to", f"{str(path)!r} cannot be written: {error.strerror}; name another file") from None
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_claims_one_import_name(wheel: Path) -> None:
     assert top_level(wheel) == {"hypnogram"}
+
+
+def test_it_holds_the_files_that_are_not_code(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+
+    folders = ("core/weights/reference/data", "models/smollm2", "models/dormouse/weights")
+    files = {path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).iterdir()}
+    assert {f"hypnogram/{path.as_posix()}" for path in files} <= names
 
 
 def test_it_works_beside_packages_of_the_same_names_as_the_folders(wheel: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,7 @@ def test_prepared_text_lies_beside_the_weights_and_replaces_nothing(settings: Se
     path = write_text(settings, str(bare), None, lambda done, total, step: None)
 
     assert path == bare / "ordinary.jsonl"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
     with pytest.raises(InvalidField, match="is there already"):
         write_text(settings, str(bare), None, lambda done, total, step: None)
 
