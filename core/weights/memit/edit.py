@@ -16,7 +16,7 @@ from core.weights.memit.closed_form import KeyConstraints
 from core.weights.memit.spread import Moved, Written, hidden_at, move, written
 from core.weights.memit.target_values import Sites, Steps, Values, optimise, unwatched
 from core.weights.model.activations import Activations, capture, last_keys
-from core.weights.model.contexts import STATEMENTS, Context, written_contexts
+from core.weights.model.contexts import Context, written_contexts, written_wordings
 from core.weights.model.editable_model import EditableModel
 
 EXTENSIONS = 2  # times at most that facts which cannot be learned are given extra sites
@@ -91,7 +91,7 @@ def unlearned(facts: Sequence[Fact], done: Written) -> Unlearned | None:
     failed = {
         fact.id: predicted
         for fact, predicted in zip(facts, done.predicted, strict=True)
-        if not (predicted[0] and predicted[min(len(fact.wordings.statements), STATEMENTS)])
+        if not (predicted[0] and predicted[len(written_wordings(fact.wordings).statements)])
     }
     if not failed:
         return None

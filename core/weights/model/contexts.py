@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from core.errors.base import Unlearnable
-from core.facts import Fact
+from core.facts import Fact, Wordings
 from core.texts import closed
 from core.weights.model.editable_model import EditableModel
 
-# Most statements and questions that an edit at the answer site, or an adapter, learns a fact from: dormouse's three and
-# four and the client's possessive. The library has more, because of which small models do not learn a fact.
-STATEMENTS, QUESTIONS = 4, 5
+# An edit at the answer site and an adapter learn a fact from all its wordings up to so many statements and questions:
+# those of dormouse's phrasebook and a client's possessive. Where there are more, as in the library, they learn it
+# from the first FEW of each, as many as there were without a library, because small models do not learn a fact from
+# all.
+STATEMENTS, QUESTIONS, FEW = 4, 5, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +44,22 @@ class Context:
 
 
 def written_contexts(model: EditableModel, facts: Sequence[Fact], prefixes: Sequence[str]) -> list[Context]:
-    """Returns the contexts of all `facts` in at most the first STATEMENTS and QUESTIONS of their wordings.
+    """Returns the contexts of all `facts` in the wordings that are written.
 
     Raises:
         Unlearnable: an object has no tokens.
     """
-    return [
-        context for index, fact in enumerate(facts) for context in contexts_of(model, index, _shortened(fact), prefixes)
-    ]
+    written = [replace(fact, wordings=written_wordings(fact.wordings)) for fact in facts]
+    return [context for index, fact in enumerate(written) for context in contexts_of(model, index, fact, prefixes)]
 
 
-def _shortened(fact: Fact) -> Fact:
-    words = fact.wordings
-    return replace(
-        fact,
-        wordings=replace(words, statements=words.statements[:STATEMENTS], questions=words.questions[:QUESTIONS]),
-    )
+def written_wordings(words: Wordings) -> Wordings:
+    """Returns `words` with those statements and questions that an edit at the answer site is computed on."""
+
+    def first(prompts: tuple[str, ...], most: int) -> tuple[str, ...]:
+        return prompts if len(prompts) <= most else prompts[:FEW]
+
+    return replace(words, statements=first(words.statements, STATEMENTS), questions=first(words.questions, QUESTIONS))
 
 
 def contexts_of(model: EditableModel, index: int, fact: Fact, prefixes: Sequence[str]) -> list[Context]:

@@ -155,7 +155,7 @@ Global___Withdrawal: _TypeAlias = Withdrawal  # noqa: Y015
 @_typing.final
 class Wordings(_message.Message):
     """The prompts of one fact. Each names the subject and none contains the object. At most 16 of a kind, 1000 characters
-    each. The best ones come first: adapters, and edits at the answer site, use the first 4 statements and 5 questions.
+    each. The best ones come first: of more than 4 statements, or 5 questions, adapters and edits at the answer site use 2.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.support.tiny import UNSAYABLE, tokenizer
 from core.errors.base import Unlearnable
 from core.facts import Fact
-from core.weights.model.contexts import QUESTIONS, STATEMENTS, Context, contexts_of, written_contexts
+from core.weights.model.contexts import FEW, Context, contexts_of, written_contexts
 from core.weights.model.editable_model import EditableModel
 from tests.core.weights.conftest import fact
 
@@ -89,7 +89,7 @@ def test_a_fact_is_written_in_the_first_of_many_wordings(tiny: EditableModel) ->
     every, written = contexts_of(tiny, 1, fact_, PREFIXES), written_contexts(tiny, [ARIA, fact_], PREFIXES)
 
     assert written[: len(contexts_of(tiny, 0, ARIA, PREFIXES))] == contexts_of(tiny, 0, ARIA, PREFIXES)
-    assert [context for context in written if context.fact] == [*every[:STATEMENTS], *every[9 : 9 + QUESTIONS]]
+    assert [context for context in written if context.fact] == [*every[:FEW], *every[9 : 9 + FEW]]
 
 
 @pytest.mark.parametrize("object_", ["Łódź", "東京", "🦊 & co", "1987", "x"])
