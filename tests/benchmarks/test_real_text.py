@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy
 import pytest
 import torch
 
 from benchmarks.real import fires
-from benchmarks.real.fires import Inputs
+from benchmarks.real.fires import Inputs, false_fires
 from benchmarks.real.people import relations
 from benchmarks.real.text import documentation, passages
 from benchmarks.support.tiny import make
@@ -59,6 +62,32 @@ def test_inputs_are_read_at_every_token_once_and_kept(
     torch.testing.assert_close(
         torch.from_numpy(read.astype(numpy.float32)).sort(0).values, alone.sort(0).values, atol=0.01, rtol=0.01
     )
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Detectors that respond where the first number of an input is above a threshold."""
+
+    rows: torch.Tensor  # [n, 1]
+
+    def responses(self, x: torch.Tensor) -> torch.Tensor:
+        return (x[:, :1] - self.rows.T).clamp(0, 1)
+
+
+def test_false_fires_are_counted_per_million_tokens_and_neuron(tiny: EditableModel, tmp_path: Path) -> None:
+    inputs = Inputs(tiny, tmp_path, "digest", 200)
+    first = torch.from_numpy(inputs.of(MLP, lambda done, total: None)[:, 0].astype(numpy.float32)).sort().values
+    never, at_three = first[-1] + 1, (first[-4] + first[-3]) / 2
+
+    def fires(*thresholds: torch.Tensor) -> float | None:
+        rows = torch.stack(thresholds)[:, None] if thresholds else torch.zeros(0, 1)
+        model: Any = SimpleNamespace(neurons={MLP: Thresholds(rows)}, device=torch.device("cpu"))
+        return false_fires(model, inputs, lambda done, total: None)
+
+    assert fires() is None
+    assert fires(never) == 0
+    assert fires(at_three) == 3 / 200 * 1e6
+    assert fires(never, at_three) == 3 / 400 * 1e6
 
 
 def test_no_wording_of_the_benchmark_is_one_that_facts_are_written_with() -> None:
