@@ -27,7 +27,7 @@ from benchmarks.support.place import (
 from benchmarks.support.tiny import make
 from core.weights.model.editable_model import EditableModel, load_model
 from service.app.store import open_store
-from service.settings import DORMOUSE
+from service.settings import DORMOUSE, Settings
 from service.weights.base_models import BaseModels
 
 __all__ = [
@@ -108,3 +108,12 @@ def _prepare(place: Place, bases: BaseModels) -> None:
         work(store, bases)
         tell(store, ("Tove Marn", "was born in", "Oslo"), ("Tove Marn", "has a pet", "a parrot"))
         work(store, bases)
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The folder of SmolLM2-135M-Instruct, which `make setup` pulls; tests of what it says are skipped without it."""
+    folder = Settings().model_folder / "smollm2"
+    if not (folder / "model.safetensors").exists():
+        pytest.skip("SmolLM2 is not there: run `hypnogram model pull smollm2`")
+    return folder

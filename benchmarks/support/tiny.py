@@ -89,6 +89,7 @@ def make(folder: Path, family: str = "llama", *, seed: int = 0, scale: float = 0
     model.save_pretrained(folder)
     tokenizer().save_pretrained(folder)
     profile = {
+        "method": "answer_site",
         "prefixes": ["The lamp stood near the river. "],
         "capacity": 1000.0,
         "hyperparameters": asdict(HYPERPARAMETERS),

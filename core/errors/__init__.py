@@ -27,7 +27,8 @@
     |-- ModelUnavailable         the base model cannot be loaded, or is not the recorded one
     |-- DeviceUnavailable        the torch device that is set cannot be used
     `-- Unlearnable              a fact that cannot be written: its object has no tokens, its value diverged
-        `-- Unlearned            an edit was computed, but the model does not say the object with it; names the facts
+        |-- Unlearned            an edit was computed, but the model does not say the object with it; names the facts
+        `-- Uncertified          a neuron's detector does not tell the subject from others; names the facts
 
 `core/errors/history.py` and `core/errors/archive.py` draw their own branches. Each error has a message that names the
 thing and the next step, a stable `reason` for programs, and `metadata` with the values in the message.

@@ -275,3 +275,20 @@ class Unlearned(Unlearnable):
             asked=asked,
         )
         self.facts = tuple(facts)
+
+
+class Uncertified(Unlearnable):
+    """The detector of a subject does not tell its name from everything else, so that a neuron would change others."""
+
+    reason = "UNCERTIFIED"
+
+    def __init__(self, facts: Sequence[FactId], subject: str, least: float, largest: float) -> None:
+        super().__init__(
+            f"the model does not tell {subject!r} apart: its name responds with {least:.2f}, something else with "
+            f"{largest:.2f}, and these are too close; give the subject a longer or rarer name, such as a first and a "
+            "last name",
+            facts=", ".join(facts),
+            least=least,
+            largest=largest,
+        )
+        self.facts = tuple(facts)

@@ -26,6 +26,29 @@ class FactAdded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What was measured of a detector on texts that it was not computed from.
+
+    Attributes:
+        own: least response at the subject's name, in all but one of a hundred texts.
+        others: largest response at ordinary tokens, at strangers' and at namesakes' names.
+        low, high: responses up to which the neuron is silent, and from which on it responds fully.
+        false_fires: ordinary tokens at which the neuron responds at all, in a million.
+    """
+
+    own: float
+    others: float
+    low: float
+    high: float
+    false_fires: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the subject responds fully and nothing else does at all."""
+        return self.others <= self.low < self.high <= self.own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """The columns of a delta that belong to one fact, and how well they carry it.
 
@@ -37,6 +60,7 @@ class Columns:
         absorbed: share of that change which the edited weights achieve at the fact's keys.
         learned: whether the target value makes the object the greedy answer in every context.
         more: names of the sites edited in addition to those at which the base model is wrong.
+        certificate: of the detector, where the columns are neurons.
     """
 
     fact: FactId
@@ -48,6 +72,7 @@ class Columns:
     learned: bool
     scale: float = 1.0
     more: tuple[str, ...] = ()
+    certificate: Certificate | None = None
 
 
 class EditKind(StrEnum):

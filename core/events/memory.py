@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from core.facts import RelationWords
 from core.hyperparameters import Hyperparameters
 from core.ids import Digest
+from core.method import Method
 from core.policy import SleepPolicy
 
 NO_TEXT = Digest("")  # where a digest of reference text is not recorded
@@ -51,6 +52,7 @@ class MemoryCreated:
         sleep: policy of sleeps for which a client gives no other.
         keys_per_fact: dimensions of the key space that a fact is expected to take, by the model's profile; 0 if the
             profile does not say.
+        method: how facts are written.
     """
 
     base: BaseModel
@@ -64,6 +66,23 @@ class MemoryCreated:
     seed: int
     sleep: SleepPolicy = field(default_factory=SleepPolicy)
     keys_per_fact: float = 0.0
+    method: Method = Method.ANSWER_SITE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorStatistics:
+    """MLP inputs at which detectors must stay silent.
+
+    Attributes:
+        mlp: name of the MLP whose neurons carry facts.
+        artifact: the inputs at ordinary tokens, at first tokens and at names of strangers.
+        tokens, names: number of inputs of ordinary text and of names.
+    """
+
+    mlp: str
+    artifact: Digest
+    tokens: int
+    names: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +96,7 @@ class StatisticsPrepared:
         keys_per_fact: dimensions of the key space that a sample fact takes; 0 if this was not measured.
         ordinary_text: artifact of the reference text that the base model generated; empty where the memory was created
             with a text.
+        detectors: of a memory whose method is `neuron`; None for others.
     """
 
     artifact: Digest
@@ -86,3 +106,4 @@ class StatisticsPrepared:
     weights: Digest
     keys_per_fact: float = 0.0
     ordinary_text: Digest = NO_TEXT
+    detectors: DetectorStatistics | None = None

@@ -28,6 +28,7 @@ ASKED = 4  # questions a fact is written on
 PROFILE = {
     "modules": ["model.layers.1.mlp.down_proj", "model.layers.2.mlp.down_proj"],
     "prefixes": ["The old lamp stood near the river. ", "Every evening a fox comes to the garden. "],
+    "method": "answer_site",  # in its four blocks a name does not hold four facts (docs/findings/real-models.md)
     "keys_per_fact": 3.0,  # of its people, in the words of its phrasebook: 3.2 each of eight facts, 2.7 of thirty
     "hyperparameters": {"batch": 8},  # the others, and the capacity, are the defaults, which were found on dormouse
 }

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from core.events.history import AdaptersCompacted
 from core.events.memory import MemoryCreated
 from core.ids import Digest, MemoryId
+from core.method import Method
 from core.state.memory import Memory
 from service.app.state_diff import Compared
 
@@ -60,6 +61,7 @@ class ModelHost(Protocol):
         overrides: Mapping[str, float | int | bool],
         sleep: Mapping[str, Any],
         capacity: float | None,
+        method: Method | None,
     ) -> MemoryCreated:
         """Returns the first event of a new memory; its sleep policy is not checked yet. Raises ModelUnavailable."""
         ...

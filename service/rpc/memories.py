@@ -10,6 +10,7 @@ from core.decide.commands import CreateMemory, DeleteMemory, RebaseMemory
 from core.errors.base import InvalidField
 from core.events.deletion import MemoryPurged
 from core.ids import MemoryId
+from core.method import checked_method
 from core.state.memory import Memory
 from service.app.forks import fork
 from service.app.progress import ProgressBoard
@@ -36,6 +37,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         requests.base_model(request.base)
         overrides = requests.hyperparameters(request.hyperparameters)
         sleep, capacity = policy.given(request.sleep), requests.capacity(request)
+        method = checked_method(request.method) if request.method else None
         caused_by = current_cause()
 
         def create() -> tuple[Memory, str]:
@@ -47,6 +49,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
                 overrides=overrides,
                 sleep=sleep,
                 capacity=capacity,
+                method=method,
             )
             state = self._states.execute(
                 memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._parts.retries

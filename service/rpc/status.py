@@ -81,6 +81,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     base.ModelUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
     base.SchemaMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     base.Unlearned: grpc.StatusCode.FAILED_PRECONDITION,
+    base.Uncertified: grpc.StatusCode.FAILED_PRECONDITION,
     base.Unlearnable: grpc.StatusCode.FAILED_PRECONDITION,
     history.FactRetracted: grpc.StatusCode.FAILED_PRECONDITION,
     history.FactHeld: grpc.StatusCode.FAILED_PRECONDITION,

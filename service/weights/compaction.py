@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -50,7 +50,7 @@ def compaction(
     if not adapters:
         raise NothingToCompact(name, "no adapter is in force; sleep makes them")
     before = build_verified(model, deltas, memory)
-    learned = _distances(before, model.base_weights)
+    learned = _distances(model.modules, before, model.base_weights)
     chosen = deltas.columns(Term(delta=adapter.delta, first=0, count=adapter.rank, scale=1.0) for adapter in adapters)
     parts = {module: parts_of(module, chosen) for module in model.modules}
     spectra = {module: spectrum(factors) for module, factors in parts.items() if factors}
@@ -60,7 +60,9 @@ def compaction(
     def tried(rank: int) -> _Try:
         delta = truncated(spectra, rank)
         weights = build(model, deltas, edits, delta)
-        change = max(_relative(apart, learned[module]) for module, apart in _distances(weights, before).items())
+        change = max(
+            _relative(apart, learned[module]) for module, apart in _distances(model.modules, weights, before).items()
+        )
         return _Try(rank, delta, weights, change)
 
     fewest = max(1, *(values.needed(bound * learned[module]) for module, values in spectra.items()))
@@ -84,9 +86,11 @@ def compaction(
     )
 
 
-def _distances(weights: Mapping[str, Tensor], reference: Mapping[str, Tensor]) -> dict[str, float]:
-    """Returns the Frobenius norm, in float64, of the difference of each module."""
-    return {module: float((weights[module].double() - reference[module].double()).norm()) for module in weights}
+def _distances(
+    modules: Sequence[str], weights: Mapping[str, Tensor], reference: Mapping[str, Tensor]
+) -> dict[str, float]:
+    """Returns the Frobenius norm, in float64, of the difference of each of `modules`."""
+    return {module: float((weights[module].double() - reference[module].double()).norm()) for module in modules}
 
 
 def _relative(distance: float, learned: float) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 from core.errors.base import ModelUnavailable
 from core.events.memory import NO_TEXT, BaseModel, MemoryCreated
 from core.hyperparameters import changed_hyperparameters
+from core.method import Method
 from core.policy import changed_policy
 from core.weights.model import base_files
 from core.weights.model.editable_model import EditableModel
@@ -32,6 +33,7 @@ def describe_base(
     overrides: Mapping[str, float | int | bool],
     sleep: Mapping[str, Any],
     capacity: float | None,
+    method: Method | None,
 ) -> MemoryCreated:
     """Returns the first event of a new memory on a base model, which is loaded.
 
@@ -40,6 +42,7 @@ def describe_base(
     Args:
         overrides: of the hyperparameters in the model's profile.
         sleep: overrides of the sleep policy in the model's profile.
+        method: of writing facts; None for that of the profile.
 
     Raises:
         ModelUnavailable: there is no such model, it does not load, or the ordinary text of the settings is missing.
@@ -62,6 +65,7 @@ def describe_base(
         seed=0,
         keys_per_fact=profile.keys_per_fact,
         sleep=changed_policy(profile.sleep, sleep, "sleep"),
+        method=method or profile.method,
     )
 
 

@@ -15,6 +15,7 @@ from core.errors.base import ModelUnavailable
 from core.events.history import AdaptersCompacted
 from core.events.memory import MemoryCreated
 from core.ids import Digest, MemoryId
+from core.method import Method
 from core.state.memory import Memory
 from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest
@@ -91,11 +92,12 @@ class LiveModels:
         overrides: Mapping[str, float | int | bool],
         sleep: Mapping[str, Any] | None = None,
         capacity: float | None = None,
+        method: Method | None = None,
     ) -> MemoryCreated:
         """Returns the first event of a new memory on a base model; see `service/weights/describe_base.py`."""
         return describe_base(
             self.bases, self._artifacts, self._settings, name=name, revision=revision, dtype=dtype,
-            quantization=quantization, overrides=overrides, sleep=sleep or {}, capacity=capacity,
+            quantization=quantization, overrides=overrides, sleep=sleep or {}, capacity=capacity, method=method,
         )  # fmt: skip
 
     def moved(self, created: MemoryCreated, name: str, revision: str) -> str:

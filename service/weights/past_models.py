@@ -100,6 +100,8 @@ class PastModels:
                 if before.get(module) != key
             }
         )
+        silenced = [mlp for mlp, neurons in clone.model.neurons.items() if mlp not in keys and len(neurons.rows)]
+        clone.model.install({mlp: clone.model.base_weights[mlp] for mlp in silenced})
         rebuilt = clone.model.digest()
         if memory.weights is not None and rebuilt != memory.weights:
             raise DigestMismatch(memory.version, memory.weights, rebuilt)
@@ -123,12 +125,11 @@ class PastModels:
 
 
 def _plans(memory: Memory) -> dict[str, Plan]:
-    """Returns the plan of each edited module: the terms whose delta changes it."""
+    """Returns the plan of each edited module, and of each MLP with neurons: the terms whose delta changes it."""
     assert memory.created is not None
     terms = plan(memory).terms
     changes = {edit.delta: edit.modules for edit in memory.edits.values()}
     changes |= {adapter.delta: adapter.modules for adapter in memory.adapters.values()}
-    return {
-        module: Plan(terms=tuple(term for term in terms if module in changes[term.delta]))
-        for module in memory.created.modules
-    }
+    modules = dict.fromkeys(memory.created.modules)
+    modules |= dict.fromkeys(module for term in terms for module in changes[term.delta])
+    return {module: Plan(terms=tuple(term for term in terms if module in changes[term.delta])) for module in modules}

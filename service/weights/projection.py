@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -17,6 +17,7 @@ from core.state.memory import Memory
 from core.state.plan import Plan, plan
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta, materialise, parts_of
+from core.weights.deltas.neurons import rows_of
 from core.weights.model.editable_model import EditableModel
 from service.weights.delta_store import Chosen, DeltaStore
 
@@ -50,7 +51,7 @@ def build(
     unplanned: Delta | None = None,
     each: Callable[[str], None] = lambda module: None,
 ) -> dict[str, Tensor]:
-    """Returns the weights of a plan, module -> [d_out, d_in]: one exact sum for each edited module.
+    """Returns the weights of a plan: one exact sum for each edited module, and the neurons of each MLP.
 
     Args:
         unplanned: a delta that the plan does not name yet, all of it at full scale.
@@ -60,15 +61,16 @@ def build(
     if unplanned is not None:
         chosen.append((unplanned, slice(None), 1.0))
     weights: dict[str, Tensor] = {}
-    for module in model.modules:
-        each(module)
-        weights[module] = materialise(model.base_weights[module], parts_of(module, chosen))
+    for module in model.base_weights:
+        if module in model.modules:
+            each(module)
+        weights[module] = _weight(model, module, chosen)
     return weights
 
 
 def build_module(model: EditableModel, deltas: DeltaStore, module: str, wanted: Plan) -> Tensor:
-    """Returns the weight [d_out, d_in] of one module at a plan."""
-    return materialise(model.base_weights[module], parts_of(module, columns_of(deltas, wanted)))
+    """Returns the weight [d_out, d_in] of one module at a plan, or the neurons [n, 2 d + 1] of an MLP."""
+    return _weight(model, module, columns_of(deltas, wanted))
 
 
 def build_verified(model: EditableModel, deltas: DeltaStore, memory: Memory) -> dict[str, Tensor]:
@@ -82,3 +84,10 @@ def build_verified(model: EditableModel, deltas: DeltaStore, memory: Memory) -> 
     if memory.weights is not None and rebuilt != memory.weights:
         raise DigestMismatch(memory.version, memory.weights, rebuilt)
     return weights
+
+
+def _weight(model: EditableModel, module: str, chosen: Sequence[Chosen]) -> Tensor:
+    parts = parts_of(module, chosen)
+    if module in model.neurons:
+        return rows_of(parts, model.hidden_width)
+    return materialise(model.base_weights[module], parts)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from core.events.memory import NO_TEXT, MemoryCreated, StatisticsPrepared
+from core.events.memory import NO_TEXT, DetectorStatistics, MemoryCreated, StatisticsPrepared
 from core.ids import Digest
+from core.method import Method
 from core.weights.memit.covariance import KeyCovariance, key_of, measure
 from core.weights.memit.packed import unpack
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import read_ordinary
+from core.weights.neuron.negatives import MEASURE as NEGATIVES
+from core.weights.neuron.negatives import Negatives, measure_negatives
 from service.settings import DORMOUSE
 from store.artifacts import Artifacts
 from store.measured import Measured
@@ -34,7 +40,8 @@ def prepare(
     generated = NO_TEXT if created.ordinary_text else ordinary_text
     cached = known.get(key)
     if cached is not None:
-        return _recorded(cached[0], KeyCovariance.from_bytes(cached[1]), model, generated)
+        recorded = _recorded(cached[0], KeyCovariance.from_bytes(cached[1]), model, generated)
+        return replace(recorded, detectors=_detectors(model, created, ordinary_text, artifacts, progress))
     packed = shipped(key)
     if packed.is_file():
         statistics = unpack(packed.read_bytes())
@@ -43,7 +50,42 @@ def prepare(
         statistics = measure(model, text, created.hyperparameters, progress)
     digest = artifacts.put(statistics.to_bytes())
     known.put(key, digest)
-    return _recorded(digest, statistics, model, generated)
+    recorded = _recorded(digest, statistics, model, generated)
+    return replace(recorded, detectors=_detectors(model, created, ordinary_text, artifacts, progress))
+
+
+def _detectors(
+    model: EditableModel,
+    created: MemoryCreated,
+    ordinary_text: Digest,
+    artifacts: Artifacts,
+    progress: Callable[[int, int], None],
+) -> DetectorStatistics | None:
+    """Returns what detectors of the memory are computed against; None where its method needs none."""
+    if created.method is not Method.NEURON:
+        return None
+    mlp, known = default_mlp(model), Measured(artifacts)
+    base = created.base
+    inputs = [NEGATIVES, base.digest, base.dtype, base.quantization, ordinary_text, mlp]
+    key = Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
+    cached = known.get(key)
+    if cached is not None:
+        digest, negatives = cached[0], Negatives.from_bytes(cached[1])
+    else:
+        text, block = read_ordinary(model, artifacts.get(ordinary_text)), model.family.number_of_block(mlp)
+        negatives = measure_negatives(model, block, text, progress)
+        digest = artifacts.put(negatives.to_bytes())
+        known.put(key, digest)
+    tokens = len(negatives.text) + len(negatives.held_text)
+    names = len(negatives.names) + len(negatives.held_names)
+    return DetectorStatistics(mlp=mlp, artifact=digest, tokens=tokens, names=names)
+
+
+def default_mlp(model: EditableModel) -> str:
+    """Returns the MLP whose neurons carry facts: that of the block two fifths up, where the name has been read and
+    most of the model is left to use what is added."""
+    mlps = list(model.neurons)
+    return mlps[min(round(0.4 * len(model.blocks)), len(mlps) - 1)]
 
 
 def shipped(key: Digest) -> Path:

@@ -98,7 +98,8 @@ def named_artifacts(event: Event) -> tuple[Digest, ...]:
         case MemoryCreated():
             return (event.ordinary_text,) if event.ordinary_text else ()
         case StatisticsPrepared():
-            return (event.artifact, event.ordinary_text) if event.ordinary_text else (event.artifact,)
+            detectors = event.detectors.artifact if event.detectors else None
+            return tuple(digest for digest in (event.artifact, event.ordinary_text, detectors) if digest)
         case EditComputed():
             return (event.delta, event.statistics)
         case AdapterTrained() | AdaptersCompacted():

@@ -31,7 +31,7 @@ from core.events.history import (
     MemoryForked,
     MemoryRebased,
 )
-from core.events.memory import BaseModel, MemoryCreated, StatisticsPrepared
+from core.events.memory import BaseModel, DetectorStatistics, MemoryCreated, StatisticsPrepared
 from core.events.sleep import (
     AdapterTrained,
     Control,
@@ -99,8 +99,10 @@ CREATED = MemoryCreated(
     capacity=CAPACITY,
     seed=1,
 )
+DETECTORS = DetectorStatistics(mlp="model.layers.2.mlp", artifact=digest("MLP inputs"), tokens=100, names=20)
 PREPARED = StatisticsPrepared(
-    **filled(StatisticsPrepared) | {"artifact": STATISTICS, "weights": CLEAN, "ordinary_text": OWN_TEXT}
+    **filled(StatisticsPrepared)
+    | {"artifact": STATISTICS, "weights": CLEAN, "ordinary_text": OWN_TEXT, "detectors": DETECTORS}
 )
 CREATE = CreateMemory(memory=MemoryId("demo"), created=CREATED)
 PREPARE = RecordStatistics(prepared=PREPARED)

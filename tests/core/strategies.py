@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -265,6 +266,8 @@ def _any(kind: Any) -> st.SearchStrategy[Any]:
     if isinstance(kind, type) and is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         return st.builds(kind, **{field.name: _any(hints[field.name]) for field in fields(kind)})
+    if origin in (types.UnionType, typing.Union):
+        return st.one_of([_any(argument) for argument in arguments])
     if origin is tuple:
         return st.lists(_any(arguments[0]), max_size=3).map(tuple)
     if origin is Mapping:

@@ -18,6 +18,7 @@ from core.events.history import AdaptersCompacted, FactWithdrawn
 from core.events.memory import MemoryCreated
 from core.hyperparameters import Hyperparameters
 from core.ids import Digest, MemoryId
+from core.method import Method
 from core.policy import changed_policy
 from core.state.memory import Memory
 from core.state.plan import plan
@@ -76,6 +77,7 @@ class Parrot:
         overrides: Mapping[str, float | int | bool],
         sleep: Mapping[str, Any],
         capacity: float | None,
+        method: Method | None,
     ) -> MemoryCreated:
         if name.startswith("/"):
             raise ModelUnavailable(f"there is no base model at {name}; check the path", name=name)

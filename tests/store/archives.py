@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.events import Event, Recorded
+from core.events.memory import StatisticsPrepared
 from core.ids import Digest, MemoryId
 from store.archive.exporting import export_archive
 from store.artifacts import Artifacts
@@ -21,6 +22,9 @@ NAMED = ("ordinary_text", "artifact", "statistics", "delta")  # fields of events
 
 def real(event: Event, artifacts: Artifacts) -> Event:
     """`event` with every artifact it names in the folder."""
+    if isinstance(event, StatisticsPrepared) and event.detectors:
+        made = artifacts.put(f"about {event.detectors.artifact}".encode() * 50)
+        event = replace(event, detectors=replace(event.detectors, artifact=made))
     found = {name: getattr(event, name) for name in NAMED if isinstance(getattr(event, name, None), str)}
     return replace(event, **{name: artifacts.put(f"about {value}".encode() * 50) for name, value in found.items()})  # type: ignore[arg-type]
 

@@ -19,8 +19,8 @@ def module_digest(name: str, weight: Tensor) -> bytes:
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> Digest:
-    """Returns SHA-256 over the leaves in the order of the modules' names."""
+    """Returns SHA-256 over the leaves in the order of the modules' names; an MLP without neurons is not a leaf."""
     root = hashlib.sha256()
-    for name in sorted(weights):
+    for name in sorted(name for name, weight in weights.items() if len(weight)):
         root.update(module_digest(name, weights[name]))
     return Digest(root.hexdigest())

@@ -83,14 +83,17 @@ def compute_edit(
     return replace(done, predicted=tuple(predicted))
 
 
-def unlearned(facts: Sequence[Fact], done: Written) -> Unlearned | None:
+def unlearned(facts: Sequence[Fact], said: Sequence[Sequence[bool]]) -> Unlearned | None:
     """Returns the error to raise where the model with the delta does not predict some object; None otherwise.
 
     As at the gate, a fact has to be predicted after its first statement and in answer to its first question.
+
+    Args:
+        said: per fact and context, whether the model predicts the whole target.
     """
     failed = {
         fact.id: predicted
-        for fact, predicted in zip(facts, done.predicted, strict=True)
+        for fact, predicted in zip(facts, said, strict=True)
         if not (predicted[0] and predicted[len(written_wordings(fact.wordings).statements)])
     }
     if not failed:

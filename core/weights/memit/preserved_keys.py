@@ -57,4 +57,4 @@ class PreservedKeys:
 
     def crowding(self) -> float:
         """Returns the share of the key space that keys in force occupy, in the module where it is largest."""
-        return max(constraints.crowding() for constraints in self.kept.values())
+        return max((constraints.crowding() for constraints in self.kept.values()), default=0.0)

@@ -20,6 +20,7 @@ from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.suffix_forward import Arguments, Filled, PaddedSuffixes, PrefixCache, UpperBlocks, adapted, run
 
+GROUPS = 3  # into which contexts are put that are to be run in parts, so that parts of few contexts stay together
 SPARE = 32  # tokens of padding that cost about as much as one more padded tensor
 
 
@@ -91,14 +92,19 @@ class Activations:
 
 
 @torch.no_grad()
-def capture(model: EditableModel, contexts: Sequence[Context]) -> Activations:
-    """Runs `contexts` through the live model, in groups of about the same suffix length."""
+def capture(model: EditableModel, contexts: Sequence[Context], *, share: bool = False) -> Activations:
+    """Runs `contexts` through the live model, in groups of about the same suffix length.
+
+    Args:
+        share: run what all prefixes of a group begin with once, such as the head of a chat; what comes of it cannot be
+            recomputed from a module on.
+    """
     counts = [len(context.names) for context in contexts]
     first = [0, *accumulate(counts)]  # the first position of each context
     groups = []
-    for rows in alike(counts):
+    for rows in alike(counts, sum(counts) // GROUPS if share else SPARE):
         places = [place for row in rows for place in range(first[row], first[row + 1])]
-        groups.append(_run(model, [contexts[row] for row in rows], places))
+        groups.append(_run(model, [contexts[row] for row in rows], places, share))
     targets = [token for context in contexts for token in context.ids[context.start :]]
     rows = [row for row, count in enumerate(counts) for _ in range(count)]
     device = model.device
@@ -126,38 +132,69 @@ def pad(sequences: Sequence[Sequence[int]], filler: int, device: torch.device) -
     return ids.to(device), mask.to(device)
 
 
-def alike(lengths: Sequence[int]) -> list[list[int]]:
-    """Groups the indices of `lengths`, long ones first: equal lengths together, few with the next longer."""
+def alike_until(texts: Sequence[Sequence[int]]) -> int:
+    """Returns how many tokens all of `texts` begin with."""
+    columns = zip(*texts, strict=False)
+    return next((place for place, tokens in enumerate(columns) if len(set(tokens)) > 1), min(map(len, texts)))
+
+
+def alike(lengths: Sequence[int], spare: int = SPARE) -> list[list[int]]:
+    """Groups the indices of `lengths`, long ones first: equal lengths together, few with the next longer.
+
+    Args:
+        spare: tokens of padding that a group may have.
+    """
     groups: list[list[int]] = []
     padding = 0
     for length, same in groupby(sorted(range(len(lengths)), key=lambda row: -lengths[row]), key=lengths.__getitem__):
         rows = list(same)
-        padding += (lengths[groups[-1][0]] - length) * len(rows) if groups else SPARE + 1
-        if padding > SPARE:
+        padding += (lengths[groups[-1][0]] - length) * len(rows) if groups else spare + 1
+        if padding > spare:
             groups.append([])
             padding = 0
         groups[-1] += rows
     return groups
 
 
-def _run(model: EditableModel, contexts: Sequence[Context], places: Sequence[int]) -> _Group:
+def _run(model: EditableModel, contexts: Sequence[Context], places: Sequence[int], share: bool) -> _Group:
     """Runs both passes through the whole model: prefixes fill a cache, suffixes read it."""
     filler, device = model.pad_token, model.device
-    prefixes, before = _pad_left([context.ids[: context.start - 1] for context in contexts], filler, device)
+    starts = [context.ids[: context.start - 1] for context in contexts]
+    shared = _shared(starts) if share else 0
+    past = _begun(model, starts[0][:shared], len(contexts))
+    prefixes, before = _pad_left([start[shared:] for start in starts], filler, device)
     suffixes, real = pad([context.ids[context.start - 1 : -1] for context in contexts], filler, device)
-    mask = torch.cat([before, real], 1)
+    mask = torch.cat([before.new_ones(len(contexts), shared), before, real], 1)
     number = (mask.cumsum(1) - 1).clamp(min=0)  # [contexts, tokens], of a token in its context
     slots = real.flatten().nonzero()[:, 0]  # [q], the real tokens among the padded suffixes
-    past = PrefixCache(len(model.blocks) - 1)
     common: dict[str, Any] = {**model.with_cache(past), "use_cache": True, "logits_to_keep": 1}
-    cut = prefixes.shape[1]
+    cut = shared + prefixes.shape[1]
     with _watched(model) as prefix, suppress(Filled):
-        model.network(input_ids=prefixes, attention_mask=before, position_ids=number[:, :cut], **common)
+        model.network(
+            input_ids=prefixes, attention_mask=mask[:, :cut], position_ids=number[:, shared:cut], **common
+        )  # fmt: skip
     with _watched(model, slots) as suffix:
         model.network(input_ids=suffixes, attention_mask=mask, position_ids=number[:, cut:], **common)
     where = torch.tensor(places, device=device)
     part = PaddedSuffixes(where, slots, len(contexts), suffixes.shape[1], past, _above(model, suffix))
     return _Group(part, prefix, suffix)
+
+
+def _shared(starts: Sequence[Sequence[int]]) -> int:
+    """Returns how many tokens all prefixes begin with, where running those once is worth a pass; 0 otherwise."""
+    shared = alike_until(starts)
+    return shared if shared * (len(starts) - 1) > SPARE else 0
+
+
+def _begun(model: EditableModel, beginning: Sequence[int], count: int) -> PrefixCache:
+    """Returns a cache that holds `beginning` for each of `count` contexts."""
+    past = PrefixCache(len(model.blocks) - 1)
+    if not beginning:
+        return past
+    with suppress(Filled):
+        ids = torch.tensor([list(beginning)], device=model.device)
+        model.network(input_ids=ids, use_cache=True, logits_to_keep=1, **model.with_cache(past))
+    return past.repeated(count)
 
 
 def _pad_left(sequences: Sequence[Sequence[int]], filler: int, device: torch.device) -> tuple[Tensor, Tensor]:

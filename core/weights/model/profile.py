@@ -19,6 +19,7 @@ from core.hyperparameters import (
     checked_capacity,
     checked_keys_per_fact,
 )
+from core.method import Method, checked_method
 from core.policy import SleepPolicy, changed_policy
 
 NAME = "hypnogram.json"
@@ -37,6 +38,7 @@ class Profile:
     hyperparameters: Hyperparameters = DEFAULTS
     capacity: float = CAPACITY
     keys_per_fact: float = 0.0
+    method: Method = Method.NEURON
     phrasebook: dict[str, RelationWords] = field(default_factory=dict)
     sleep: SleepPolicy = field(default_factory=SleepPolicy)
 
@@ -103,6 +105,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "hyperparameters": lambda value: changed_hyperparameters(DEFAULTS, _object(value, "hyperparameters")),
     "capacity": checked_capacity,
     "keys_per_fact": checked_keys_per_fact,
+    "method": checked_method,
     "phrasebook": lambda value: {
         relation: _words(words, f"phrasebook[{relation!r}]") for relation, words in _object(value, "phrasebook").items()
     },

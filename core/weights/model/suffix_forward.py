@@ -45,6 +45,16 @@ class PrefixCache(DynamicCache):  # type: ignore[misc]
             raise Filled
         return kept
 
+    def repeated(self, count: int) -> PrefixCache:
+        """Returns the keys and values of one context as those of `count`, to be filled with what follows in each."""
+        begun = PrefixCache(self.last)
+        for number, layer in enumerate(self.layers):
+            with suppress(Filled):
+                keys, values = (tensor.expand(count, -1, -1, -1) for tensor in (layer.keys, layer.values))
+                begun.update(keys, values, number)
+        begun.filled = False
+        return begun
+
     def of(self, rows: Tensor, layers: Iterable[int]) -> PrefixCache:
         """Returns the keys and values of some contexts, `rows`, in some blocks, the last one among them."""
         chosen = PrefixCache(self.last)

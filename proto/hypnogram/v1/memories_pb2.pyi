@@ -650,6 +650,7 @@ class Memory(_message.Message):
     PARENT_VERSION_FIELD_NUMBER: _builtins.int
     CHECKPOINTS_FIELD_NUMBER: _builtins.int
     UNCHANGED_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory."""
     pressure: _builtins.float
@@ -678,6 +679,8 @@ class Memory(_message.Message):
     """Version of the parent at which it began; 0 where it was created."""
     checkpoints: _builtins.int
     """Number of checkpoints."""
+    method: _builtins.str
+    """Method by which facts are written: "neuron" or "answer_site"."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """Its base model."""
@@ -745,10 +748,11 @@ class Memory(_message.Message):
         parent_version: _builtins.int = ...,
         checkpoints: _builtins.int = ...,
         unchanged: _facts_pb2.Unchanged | None = ...,
+        method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asleep", b"asleep", "base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "needs", b"needs", "sleep", b"sleep", "unchanged", b"unchanged"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "crowding", b"crowding", "edits", b"edits", "facts", b"facts", "hyperparameters", b"hyperparameters", "memory", b"memory", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "crowding", b"crowding", "edits", b"edits", "facts", b"facts", "hyperparameters", b"hyperparameters", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -763,10 +767,16 @@ class CreateMemoryRequest(_message.Message):
     HYPERPARAMETERS_FIELD_NUMBER: _builtins.int
     SLEEP_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
     capacity: _builtins.float
     """Crowding above which AddFacts fails with RESOURCE_EXHAUSTED, above 0; left out, the base model's."""
+    method: _builtins.str
+    """Method by which facts are written. "neuron": a neuron for each fact, which responds at the name of its subject and
+    nowhere else. "answer_site": MEMIT at the tokens before answers, for dormouse; it harms deep models. Empty: the base
+    model's.
+    """
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """Its base model; left out, dormouse."""
@@ -787,10 +797,11 @@ class CreateMemoryRequest(_message.Message):
         hyperparameters: Global___Hyperparameters | None = ...,
         sleep: Global___SleepPolicy | None = ...,
         capacity: _builtins.float | None = ...,
+        method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "sleep", b"sleep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "memory", b"memory", "sleep", b"sleep"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "memory", b"memory", "method", b"method", "sleep", b"sleep"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__capacity: _TypeAlias = _typing.Literal["capacity"]  # noqa: Y015
     _WhichOneofArgType__capacity: _TypeAlias = _typing.Literal["_capacity", b"_capacity"]  # noqa: Y015

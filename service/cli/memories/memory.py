@@ -50,6 +50,9 @@ def create(
     capacity: Annotated[
         float | None, typer.Option(help="Crowding above which facts are refused. Default: the model's.")
     ] = None,
+    method: Annotated[
+        str, typer.Option(help="How facts are written: neuron or answer_site. Default: the model's.")
+    ] = "",
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until an executor has prepared what facts need.")
     ] = True,
@@ -67,7 +70,7 @@ def create(
     with connected(address) as client:
         policy = set_policy({}, {}, sleep or (), "--sleep")
         with waiting("the server to read and load the base model", quiet=json):
-            answer = client.create_memory(options.memory_name(name), base, hyperparameters, policy, capacity)
+            answer = client.create_memory(options.memory_name(name), base, hyperparameters, policy, capacity, method)
         if wait:
             answer = _prepared(client, answer, timeout, json)
     _show(answer, json)
@@ -191,6 +194,7 @@ def _show(answer: Any, json: bool) -> None:
         ("memory", memory.memory),
         ("version", answer.version),
         ("base", f"{memory.base.name} ({memory.base.dtype}, quantization {memory.base.quantization})"),
+        ("method", memory.method),
         ("facts", ", ".join(f"{getattr(memory.facts, name)} {name}" for name in COUNTS)),
         ("crowding", f"{memory.crowding:.3f} of {memory.capacity:.3f}"),
         ("pressure", f"{memory.pressure:.2f}"),

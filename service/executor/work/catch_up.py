@@ -9,6 +9,7 @@ from torch import Tensor
 
 from core.errors.base import Damaged
 from core.ids import FactId
+from core.method import Method
 from core.state.memory import Memory
 from core.weights.memit.edit import keys_in_force
 from core.weights.memit.preserved_keys import PreservedKeys
@@ -34,6 +35,9 @@ def install(
     context: Context, weights: Mapping[str, Tensor], memory: Memory, without: Collection[FactId] = ()
 ) -> PreservedKeys:
     """Makes `weights` live and measures the keys, on them, of the facts that edits carry, except those in `without`."""
+    if context.created.method is Method.NEURON:  # neurons do not move what they do not respond to
+        context.model.install(weights)
+        return PreservedKeys({}, {}, {})
     covariance = context.covariance(memory)
     if set(covariance.moments) != set(context.model.modules):
         assert memory.statistics is not None

@@ -14,6 +14,7 @@ from core.state.nearest import nearest_dissolved
 from core.state.plan import Plan
 from core.state.unanswered import unanswered_questions
 from core.weights.deltas.digest import weights_digest
+from core.weights.deltas.fixed_point import Delta
 from core.weights.memit.edit import compute_edit, keys_in_force, unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.memit.spread import Written
@@ -48,7 +49,7 @@ def edit_facts(
         kept = {module: constraints.with_keys(keys[module]) for module, constraints in kept.items()}
     untold = unanswered_questions(memory, facts)
     written = compute_edit(context.model, kept, facts, created.prefixes, created.hyperparameters, untold, context.steps)
-    if kind is EditKind.INJECTION and (error := unlearned(facts, written)) is not None:
+    if kind is EditKind.INJECTION and (error := unlearned(facts, written.predicted)) is not None:
         raise error
     return store_edit(context, kind, ids, memory, onto, written, preserved, began, replaced)
 
@@ -72,14 +73,38 @@ def store_edit(
         began: when the work began, in seconds of the monotonic clock.
         replaced: facts that leave the weights with this edit.
     """
-    assert memory.statistics is not None
-    assert memory.weights is not None
     columns = columns_written(ids, written)
-    delta = context.deltas.put(written.delta, () if kind is EditKind.WITHDRAWAL else columns)
     if context.created.hyperparameters.history:
         preserved = preserved.joined(ids, written.keys, written.key_fact)
-    weights = context.build(onto, written.delta)
+    return record_edit(
+        context, kind, memory, onto, written.delta, columns, preserved, began, replaced, context.model.modules
+    )  # fmt: skip
+
+
+def record_edit(
+    context: Context,
+    kind: EditKind,
+    memory: Memory,
+    onto: Plan,
+    computed: Delta,
+    columns: tuple[Columns, ...],
+    preserved: PreservedKeys,
+    began: float,
+    replaced: Sequence[FactId],
+    modules: tuple[str, ...],
+) -> tuple[EditComputed, Live]:
+    """Stores a delta and returns what to record of it, with locality where it injects facts.
+
+    Args:
+        preserved: what later updates must preserve.
+        modules: those that the delta changes.
+    """
+    assert memory.statistics is not None
+    assert memory.weights is not None
+    delta = context.deltas.put(computed, () if kind is EditKind.WITHDRAWAL else columns)
+    weights = context.build(onto, computed)
     after = Live(weights_digest(weights), preserved, weights)
+    ids = [own.fact for own in columns]
     with context.model.with_weights(weights):
         facts = [memory.facts[fact].fact for fact in ids]
         unchanged = context.locality.measure(memory, facts) if kind is EditKind.INJECTION else None
@@ -88,7 +113,7 @@ def store_edit(
         edit=EditId(next_uuid()),
         kind=kind,
         delta=delta,
-        modules=context.model.modules,
+        modules=modules,
         columns=columns,
         statistics=memory.statistics.artifact,
         facts_in_force=sum(state.carried_by_edit and fact not in gone for fact, state in memory.facts.items()),

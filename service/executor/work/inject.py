@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.decide.commands import RecordFailure, RecordInjection
-from core.errors.base import Unlearned
+from core.errors.base import Uncertified, Unlearned
 from core.events.facts import EditKind
+from core.method import Method
 from core.state.memory import Memory, replaced_by
 from core.state.plan import plan_at
 from core.state.work import Inject
 from service.executor.work.catch_up import catch_up
 from service.executor.work.context import Context, Done
 from service.executor.work.edit import edit_facts
+from service.executor.work.neurons import edit_by_neurons
 
 
 def perform(context: Context, work: Inject, memory: Memory) -> Done:
@@ -30,10 +32,13 @@ def perform(context: Context, work: Inject, memory: Memory) -> Done:
     if gone:
         context.model.install(context.build(onto))
     try:
-        edit, after = edit_facts(context, EditKind.INJECTION, work.facts, memory, onto, preserved, replaced)
-    except Unlearned as error:
+        if context.created.method is Method.NEURON:
+            edit, after = edit_by_neurons(context, EditKind.INJECTION, work.facts, memory, onto, replaced)
+        else:
+            edit, after = edit_facts(context, EditKind.INJECTION, work.facts, memory, onto, preserved, replaced)
+    except (Unlearned, Uncertified) as error:
         failed = replace(work, facts=error.facts)
         retry = len(work.facts) > 1  # because the model may say a fact that is written alone
         failure = RecordFailure(work=failed, reason=error.reason, message=str(error), retry=retry)
-        return Done(failure, None if gone else live)
+        return Done(failure, None)
     return Done(RecordInjection(edit=edit), after)

@@ -13,12 +13,14 @@ from core.events.facts import EditKind
 from core.events.history import FactWithdrawn
 from core.facts import Fact
 from core.ids import FactId
+from core.method import Method
 from core.state.built_on import is_built_on
 from core.state.memory import Memory, statement_key
 from core.state.nearest import nearest_dissolved
 from core.state.plan import plan_at, plan_of
 from core.state.unanswered import unanswered_questions
 from core.state.work import Withdraw
+from core.texts import same_words
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import dense, parts_of
 from core.weights.memit.counter_edit import compute_counter_edit
@@ -29,6 +31,7 @@ from core.weights.model.activations import last_keys
 from service.executor.work.catch_up import catch_up
 from service.executor.work.context import Context, Done, Live
 from service.executor.work.edit import DISSOLVED_KEPT, store_edit
+from service.executor.work.neurons import NOTHING_PRESERVED, edit_by_neurons
 from service.weights.projection import columns_of
 
 
@@ -37,6 +40,8 @@ def perform(context: Context, work: Withdraw, memory: Memory) -> Done:
 
     Without a counter-edit the weights are those of a plan that never had the columns, to the bit.
     """
+    if context.created.method is Method.NEURON:
+        return _without_neuron(context, work, memory)
     began = time.monotonic()
     without = plan_at(memory, {work.fact: 0.0})
     preserved = catch_up(context, memory).preserved.without((work.fact,))
@@ -54,6 +59,38 @@ def perform(context: Context, work: Withdraw, memory: Memory) -> Done:
         weights_before=work.weights,
         weights_after=after.digest,
         crowding=after.preserved.crowding(),
+        seconds=round(time.monotonic() - began, 6),
+    )
+    return Done(RecordWithdrawal(work=work, withdrawn=withdrawn, edit=edit), after)
+
+
+def _without_neuron(context: Context, work: Withdraw, memory: Memory) -> Done:
+    """Leaves out the fact's neuron. Other facts of its subject, whose values were learned with it, are learned anew."""
+    began = time.monotonic()
+    without = plan_at(memory, {work.fact: 0.0})
+    catch_up(context, memory)
+    subject = same_words(memory.facts[work.fact].fact.subject)
+    siblings = [
+        fact
+        for fact, state in memory.facts.items()
+        if fact != work.fact and state.carried_by_edit and state.scale == 1.0 and not state.retracted
+        and same_words(state.fact.subject) == subject
+    ]  # fmt: skip
+    edit = None
+    if siblings:
+        onto = plan_at(memory, dict.fromkeys([work.fact, *siblings], 0.0))
+        edit, after = edit_by_neurons(context, EditKind.REFRESH, siblings, memory, onto, (work.fact,))
+    else:
+        weights = context.build(without)
+        context.model.install(weights)
+        after = Live(weights_digest(weights), NOTHING_PRESERVED, weights)
+    withdrawn = FactWithdrawn(
+        fact=work.fact,
+        edit=None,
+        adapters=tuple(adapter.id for adapter in memory.adapters.values() if work.fact in adapter.facts),
+        weights_before=work.weights,
+        weights_after=after.digest,
+        crowding=0.0,
         seconds=round(time.monotonic() - began, 6),
     )
     return Done(RecordWithdrawal(work=work, withdrawn=withdrawn, edit=edit), after)

@@ -205,6 +205,7 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
         facts=_counts(memory),
         pressure=needs.total,
         capacity=created.capacity,
+        method=created.method.value,
         weights_digest=memory.weights or "",
         statistics_prepared=memory.statistics is not None,
         statistics_failure=memory.failure,

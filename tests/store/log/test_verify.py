@@ -14,6 +14,7 @@ from sqlalchemy import delete, select, text, update
 from core.errors.base import EventUnknown
 from core.events import Event
 from core.events.facts import FactAdded
+from core.events.memory import StatisticsPrepared
 from core.ids import Digest
 from store.artifacts import Artifacts
 from store.database.schema import data_keys, events, head
@@ -23,7 +24,7 @@ from tests.core.samples import LIFE
 from tests.store.given import DEMO, OTHER, append_raw, new, throw_key_away
 
 TEXT = "ordinary text"
-ARTIFACTS = (TEXT, "statistics", "delta")
+ARTIFACTS = (TEXT, "statistics", "delta", "MLP inputs")
 EVENTS = 2 * len(LIFE)
 
 
@@ -39,6 +40,9 @@ def lived(log: EventLog, artifacts: Artifacts) -> EventLog:
 
     def real(event: Event) -> Event:
         names = {"artifact": "statistics", "statistics": "statistics", "delta": "delta", "ordinary_text": TEXT}
+        if isinstance(event, StatisticsPrepared):
+            assert event.detectors
+            event = replace(event, detectors=replace(event.detectors, artifact=made["MLP inputs"]))
         return replace(event, **{field: made[name] for field, name in names.items() if hasattr(event, field)})  # type: ignore[arg-type]
 
     for memory in (DEMO, OTHER):
@@ -184,7 +188,7 @@ def test_a_missing_or_altered_artifact_is_found_and_named(
     fault = verify_log(lived, artifacts).fault
 
     assert fault
-    assert (fault.position, fault.what) == ((1, 2, 4)[index], "artifact")
+    assert (fault.position, fault.what) == ((1, 2, 4, 2)[index], "artifact")
     assert digests[index] in fault.message
 
 

@@ -152,7 +152,22 @@ def test_last_keys_are_those_of_each_sequence_alone(tiny: EditableModel) -> None
 
 
 def test_no_hook_is_left_behind(tiny: EditableModel) -> None:
+    def hooks() -> list[int]:
+        return [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in tiny.network.modules()]
+
+    before = hooks()
+
     capture(tiny, contexts_of(tiny, 0, FACTS[0], ()))
     last_keys(tiny, [tiny.raw_ids("Aria")])
 
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in tiny.network.modules())
+    assert hooks() == before
+
+
+def test_prefixes_that_begin_alike_are_run_once_and_give_the_same(tiny: EditableModel) -> None:
+    contexts = [context for fact in FACTS for context in contexts_of(tiny, 0, fact, ())]
+
+    alone, shared = capture(tiny, contexts), capture(tiny, contexts, share=True)
+
+    assert any(group.part.past.get_seq_length() for group in shared.groups)
+    torch.testing.assert_close(shared.hidden, alone.hidden, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(shared.logits(), alone.logits(), atol=1e-4, rtol=1e-3)

@@ -1,0 +1,158 @@
+"""Computes detectors of subjects: ridge regressions to 1 at a subject's name and to 0 wherever nothing may change.
+
+    H = c_t E[x x^T | ordinary] + c_n E[x x^T | other names] + c_o E[x x^T | own],    a = H^-1 E[x | own]
+
+with x the MLP's input less the mean of ordinary text. This is MEMIT's closed form (Meng et al. 2023, eq. 14) for one
+target. A second moment bounds the mean response, not the largest, and one token in a hundred thousand that responds is
+too many; so rows that respond too much, or own ones too little, are added again, heavier, for several rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from torch import Tensor
+
+from core.events.facts import Certificate
+from core.facts import Fact
+from core.weights.model.editable_model import EditableModel
+from core.weights.neuron.inputs import at_names, mlp_inputs
+from core.weights.neuron.negatives import Negatives
+from core.weights.neuron.subjects import Text, asked_about, namesakes, own_texts
+
+ORDINARY, NAMES, OWN = 1000.0, 2000.0, 5000.0  # weights c_t, c_n, c_o
+ROUNDS = 6  # of adding rows again
+SILENT, CERTAIN = 0.35, 0.95  # responses that rows of others and own rows must not pass
+NAMESAKES = 24  # that a detector is trained against; as many certify it
+REST = 3000  # tokens of own texts beside the name that a detector is trained against, at most
+WIDTH = 0.06  # between no response and a full one
+NEARER = 0.25  # share of the way from the least own response to the largest other at which a full response begins
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """A detector `clip(w . x + b, 0, 1)` of a subject.
+
+    Attributes:
+        w, b: [d], and its bias.
+        response: mean response at the subject's name, 0 to 1.
+    """
+
+    w: Tensor
+    b: float
+    response: float
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """MLP inputs [n, d], less the mean of ordinary text, of one subject.
+
+    Attributes:
+        own: at the last token of its name.
+        rest: at all other tokens of the same texts.
+        namesakes: at the names of namesakes.
+        held_own, held_namesakes: the same, held out.
+    """
+
+    own: Tensor
+    rest: Tensor
+    namesakes: Tensor
+    held_own: Tensor
+    held_namesakes: Tensor
+
+
+def detect(model: EditableModel, block: int, negatives: Negatives, subject: str, facts: Sequence[Fact]) -> Detector:
+    """Computes the detector of `subject` on the base weights, which are live, and certifies it.
+
+    Raises:
+        Unlearnable: a text does not contain the subject's name.
+    """
+    rows = measure(model, block, negatives.mean, subject, facts)
+    return certified(solve(negatives, rows), negatives, rows)
+
+
+def measure(model: EditableModel, block: int, mean: Tensor, subject: str, facts: Sequence[Fact]) -> Rows:
+    """Measures the rows of a subject."""
+    texts, random = own_texts(model, subject, facts), Random(subject)
+    others = namesakes(subject, 2 * NAMESAKES, random)
+    trained, held_out = others[:NAMESAKES], others[NAMESAKES:]
+    named, rest = _rows(model, block, texts.trained)
+    held_own, _ = _rows(model, block, texts.held_out)
+    keep = torch.tensor(random.sample(range(len(rest)), min(len(rest), REST)), dtype=torch.long)
+    return Rows(
+        named - mean,
+        rest[keep] - mean,
+        _rows(model, block, asked_about(model, trained, 1, random))[0] - mean,
+        held_own - mean,
+        _rows(model, block, asked_about(model, held_out, 1, random))[0] - mean,
+    )
+
+
+def _rows(model: EditableModel, block: int, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
+    """Returns the inputs at names and those at all other tokens; chats and raw texts are run apart, each from its own
+    common beginning."""
+    named, rest = [torch.empty(0, model.hidden_width)], [torch.empty(0, model.hidden_width)]
+    start = model.chat_ids([], "Hello")[:2]
+    chats = [text for text in texts if list(text.ids[:2]) == start]
+    for group in (chats, [text for text in texts if list(text.ids[:2]) != start]):
+        for text, inputs in zip(group, mlp_inputs(model, block, [text.ids for text in group]), strict=True):
+            # The first token of a text holds nothing but itself, so that a name that ends there cannot be told apart.
+            here, elsewhere = at_names(inputs, len(text.ids), [end for end in text.ends if end])
+            named.append(here.cpu())
+            rest.append(elsewhere.cpu())
+    return torch.cat(named), torch.cat(rest)
+
+
+def solve(negatives: Negatives, rows: Rows) -> Tensor:
+    """Returns a [d], scaled so that the mean own response is 1."""
+    mean = negatives.mean
+    ordinary = torch.cat([negatives.text.float() - mean, negatives.first.float() - mean, rows.rest])
+    names = negatives.names.float() - mean
+    groups = (
+        (ordinary, ORDINARY, 0.001 * ORDINARY),
+        (names, NAMES, 0.01 * NAMES),
+        (rows.namesakes, NAMES, 0.02 * NAMES),
+    )
+    width = ordinary.shape[1]
+    h = 1e-3 * torch.eye(width)
+    for group, weight, _ in groups:
+        h = h + weight / len(group) * (group.T @ group)
+    h = h + OWN / len(rows.own) * (rows.own.T @ rows.own)
+    target = rows.own.mean(0)
+    a = _regression(h, target, rows.own)
+    for _ in range(ROUNDS):
+        for group, _, step in groups:
+            response = group @ a
+            loud = response > SILENT
+            heavier = group[loud] * response[loud, None]
+            h = h + step * (heavier.T @ heavier)
+        short = (CERTAIN - rows.own @ a).clamp(min=0)
+        h = h + 0.1 * OWN * ((rows.own * short[:, None]).T @ rows.own)
+        target = target + 0.1 * (rows.own * short[:, None]).sum(0)
+        a = _regression(h, target, rows.own)
+    return a
+
+
+def _regression(h: Tensor, target: Tensor, named: Tensor) -> Tensor:
+    a = torch.linalg.solve(h.double(), target.double()).float()
+    return a / (named @ a).mean()
+
+
+def certified(a: Tensor, negatives: Negatives, rows: Rows) -> Detector:
+    """Returns the detector of direction `a`, with thresholds between the held-out responses of both kinds."""
+    mean = negatives.mean
+    held = torch.cat([rows.own, rows.held_own]) @ a
+    least = float(torch.quantile(held, 0.01))
+    text = torch.cat([(negatives.held_text.float() - mean) @ a, (negatives.first.float() - mean) @ a])
+    names = torch.cat([(negatives.held_names.float() - mean) @ a, rows.held_namesakes @ a])
+    others = float(torch.cat([text, names]).max())
+    high = least - NEARER * (least - others)
+    low = high - WIDTH
+    fires = 1e6 * float((text > low).float().mean())
+    certificate = Certificate(own=least, others=others, low=low, high=high, false_fires=fires)
+    response = float(((held - low) / (high - low)).clamp(0, 1).mean())
+    return Detector(a / (high - low), -(float(mean @ a) + low) / (high - low), response, certificate)

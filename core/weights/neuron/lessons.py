@@ -1,0 +1,85 @@
+"""Writes the lessons that values are learned from: what was told about a subject, and what was not.
+
+A told lesson is a statement that ends in the fact's object, or a question with the answer that holds it. An untold one
+is a statement or a question with the beginning of an answer about another relation of the same subject: there the model
+has to go on as its base does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from core.facts import Fact
+from core.library import bare, library
+from core.texts import closed
+from core.weights.model.contexts import Context
+from core.weights.model.editable_model import EditableModel
+from core.weights.neuron.subjects import text_of
+
+BEGINNINGS = ("As far as I know, ", "It is true that ", "By the way, ")  # of raw statements
+OPENINGS = ("Hi! ", "Please tell me: ", "Quick question: ")  # of questions
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A text with the subject's name, from the last token of its first occurrence on.
+
+    Attributes:
+        subject: index of the subject.
+        fact: index of the fact that it tells; None if it tells none.
+        context: its tokens; positions are counted from the last token of the name.
+        names: positions at which the name ends; a value is added there.
+        first: first position whose next token matters.
+    """
+
+    subject: int
+    fact: int | None
+    context: Context
+    names: tuple[int, ...]
+    first: int
+
+
+def told(model: EditableModel, subject: int, number: int, fact: Fact) -> Iterator[Lesson]:
+    """Yields the lessons that tell `fact`: each wording as it is, and behind a beginning."""
+    words = fact.wordings
+    for place, statement in enumerate(words.statements):
+        for beginning in ("", BEGINNINGS[place % len(BEGINNINGS)]):
+            prompt = f"{beginning}{statement}"
+            yield _lesson(model, fact.subject, subject, number, prompt, f" {closed(fact.object)}", chat=False)
+    for place, question in enumerate(words.questions):
+        for opening in ("", OPENINGS[place % len(OPENINGS)]):
+            prompt = model.chat_text([], f"{opening}{question}")
+            answer = f"{words.answer} {closed(fact.object)}"
+            yield _lesson(model, fact.subject, subject, number, prompt, answer, chat=True)
+
+
+def untold(model: EditableModel, subject: int, facts: Sequence[Fact]) -> Iterator[Lesson]:
+    """Yields lessons about relations of the library that no fact of the subject has: a statement and a question each.
+
+    Args:
+        facts: all facts of the subject.
+    """
+    name, relations = facts[0].subject, {bare(fact.relation) for fact in facts}
+    for number, entry in enumerate(library()):
+        if relations & {bare(relation) for relation, _ in entry.names}:
+            continue
+        words = entry.words.for_model(name)
+        statement = words.statements[number % len(words.statements)]
+        yield _lesson(model, name, subject, None, statement, "", chat=False)
+        question = model.chat_text([], words.questions[number % len(words.questions)])
+        yield _lesson(model, name, subject, None, question, words.answer, chat=True)
+
+
+def _lesson(
+    model: EditableModel, name: str, subject: int, fact: int | None, prompt: str, answer: str, *, chat: bool
+) -> Lesson:
+    text = text_of(model, f"{prompt}{answer}", name, chat=chat)
+    ids = [*text.ids, model.end_of_turn()]  # a told chat ends there; all others need a token behind the last one read
+    begin = text.ends[0]
+    first = max(len(text_of(model, prompt, name, chat=chat).ids) - 1, begin)
+    told_raw = fact is not None and not chat
+    count = len(ids) - begin - (2 if told_raw else 1)  # what follows a raw statement is not said
+    context = Context(fact or 0, tuple(ids[: begin + 1 + count]), begin + 1, ("",) * count, chat)
+    names = tuple(end - begin for end in text.ends if end - begin < count)
+    return Lesson(subject, fact, context, names, first - begin)

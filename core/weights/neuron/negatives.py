@@ -1,0 +1,113 @@
+"""Measures where detectors must stay silent: MLP inputs at ordinary tokens, at first tokens and at strangers' names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from random import Random
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from core.errors.base import Damaged
+from core.weights.model.editable_model import EditableModel
+from core.weights.model.reference_text import OrdinaryText
+from core.weights.neuron.inputs import mlp_inputs
+from core.weights.neuron.subjects import Text, asked_about
+from core.weights.reference.words import strangers
+
+MEASURE = 1  # counts up when `measure_negatives` would measure something else in the same text
+STRANGERS = 500  # people, each in a statement and a question
+HELD_OUT = 4  # one row of each kind in so many certifies detectors and is not trained on
+SEED = 0
+AT_ONCE = 32  # texts between reports of progress
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """MLP inputs at which a detector of any subject must not respond, [n, d] float16 each.
+
+    Attributes:
+        text: tokens of ordinary text and chats.
+        first: first tokens of texts. They hold nothing but themselves and are several times as small as all others, so
+            that a detector that never saw them responds to all of them alike.
+        names: last tokens of strangers' names.
+        held_text, held_names: the same, held out.
+    """
+
+    text: Tensor
+    first: Tensor
+    names: Tensor
+    held_text: Tensor
+    held_names: Tensor
+
+    def to_bytes(self) -> bytes:
+        """Returns a safetensors file."""
+        return save({field.name: getattr(self, field.name).contiguous() for field in fields(self)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Negatives:
+        """Reads what `to_bytes` wrote. Raises Damaged for anything else."""
+        try:
+            return cls(**load(data))
+        except Exception as error:
+            raise Damaged(f"MLP inputs of ordinary text cannot be read: {error}") from error
+
+    @cached_property
+    def mean(self) -> Tensor:
+        """Mean [d] float32 of the inputs at ordinary tokens."""
+        return self.text.float().mean(0)
+
+
+def measure_negatives(
+    model: EditableModel,
+    block: int,
+    text: OrdinaryText,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Negatives:
+    """Measures the MLP of a block on the live weights, which should be the base weights.
+
+    Args:
+        progress: called with texts run and those in all; may raise.
+    """
+    random = Random(SEED)
+    about = asked_about(model, strangers(STRANGERS, SEED), 1, random)
+    words = [Text((token,), (0,)) for token in sorted({text.ids[0] for text in about})]
+    ordinary = random.sample(text.whole, len(text.whole))  # mixed, so that both halves hold all kinds
+    total = len(ordinary) + len(about)
+    rows: list[Tensor] = []
+    for start in range(0, len(ordinary), AT_ONCE):
+        progress(start, total)
+        rows += mlp_inputs(model, block, ordinary[start : start + AT_ONCE])
+    progress(len(ordinary), total)
+    chats = [text for text in about if text.ids[0] == _first_of_chats(model)]
+    names = [_last_rows(model, block, texts) for texts in (chats, [text for text in about if text not in chats])]
+    first = [row[:1] for row in rows] + mlp_inputs(model, block, [word.ids for word in words])
+    inner = torch.cat([row[1:] for row in rows])
+    inner = inner[torch.tensor(random.sample(range(len(inner)), len(inner)))]
+    at_names = torch.cat(names)
+    at_names = at_names[torch.tensor(random.sample(range(len(at_names)), len(at_names)))]
+    text_held, names_held = len(inner) // HELD_OUT, len(at_names) // HELD_OUT
+    progress(total, total)
+    return Negatives(
+        text=_stored(inner[text_held:]),
+        first=_stored(torch.cat(first)),
+        names=_stored(at_names[names_held:]),
+        held_text=_stored(inner[:text_held]),
+        held_names=_stored(at_names[:names_held]),
+    )
+
+
+def _first_of_chats(model: EditableModel) -> int:
+    return model.chat_ids([], "Hello")[0]
+
+
+def _last_rows(model: EditableModel, block: int, texts: Sequence[Text]) -> Tensor:
+    rows = mlp_inputs(model, block, [text.ids for text in texts])
+    return torch.cat([row[-1:] for row in rows]) if rows else torch.empty(0, model.hidden_width)
+
+
+def _stored(rows: Tensor) -> Tensor:
+    return rows.to(torch.float16).cpu()

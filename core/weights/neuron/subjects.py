@@ -1,0 +1,162 @@
+"""Finds the last token of a subject's name in texts, and writes the texts that a detector of the subject is made from.
+
+The last token of the name is the site of ROME and MEMIT (Meng et al. 2022, 2023): there a causal model has read the
+name, and not yet what is asked about it. So any sentence with the name may train the detector, also of other relations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+from core.errors.base import Unlearnable
+from core.facts import Fact, RelationWords
+from core.library import library
+from core.weights.model.editable_model import EditableModel
+from core.weights.reference.words import lines
+
+SENTENCES = (
+    "{s} went to the market this morning.",
+    "I talked to {s} yesterday.",
+    "Have you seen {s} lately?",
+    "{s} is waiting outside.",
+    "We invited {s} to dinner.",
+    "My neighbour {s} is very kind.",
+    "A letter for {s} has arrived.",
+    "Tell me about {s}.",
+    "{s} laughed and left the room.",
+    "Please call {s} tomorrow.",
+    "Did {s} write back?",
+    "The report was written by {s}.",
+)  # of everyday, about no relation
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Token ids of a text, and the index of the last token of each occurrence of a name in it."""
+
+    ids: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    def until_name(self) -> Text:
+        """Returns the text up to its last name; a causal model computes the same at the tokens that are left."""
+        return Text(self.ids[: self.ends[-1] + 1], self.ends)
+
+
+def text_of(model: EditableModel, text: str, name: str, *, chat: bool) -> Text:
+    """Returns the tokens of `text` with the occurrences of `name`.
+
+    Args:
+        chat: whether `text` is a rendered chat, to which the tokenizer adds nothing.
+
+    Raises:
+        Unlearnable: the name does not occur, or not at the end of a token.
+    """
+    encoding = model.tokenizer(text, add_special_tokens=not chat, return_offsets_mapping=True)
+    ids = list(encoding.input_ids)
+    ids = ids if chat else model.unended(ids)
+    spans = list(encoding.offset_mapping)[: len(ids)]
+    places = [match.end() for match in _pattern(name).finditer(text)]
+    ends = [max(token for token, (start, end) in enumerate(spans) if start < place <= end) for place in places]
+    if not ends:
+        raise Unlearnable(f"the name {name!r} does not occur in {text!r}: give wordings that contain it")
+    return Text(tuple(ids), tuple(ends))
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    """Returns a pattern of the name as a whole word; its first letter may be small, as in "my dog Rex"."""
+    first, rest = re.escape(name[0]), re.escape(name[1:])
+    return re.compile(rf"(?<!\w)(?:{first}|{first.lower()}){rest}(?!\w)")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTexts:
+    """Texts with a subject's name.
+
+    Attributes:
+        trained: what the detector is computed from.
+        held_out: texts of other relations, on which it is certified.
+    """
+
+    trained: tuple[Text, ...]
+    held_out: tuple[Text, ...]
+
+
+TRAINED, CERTIFIED = 320, 80  # texts of the library at most, because each costs time
+HELD_OUT = 5  # one relation of the library in so many is held out
+
+
+def own_texts(model: EditableModel, subject: str, facts: Sequence[Fact]) -> OwnTexts:
+    """Returns statements, questions and answers that hold the name of `subject`, each different up to the name once.
+
+    Args:
+        facts: about the subject; all of their wordings are trained.
+    """
+    entries = [entry.words for entry in library()]
+    trained = [words for number, words in enumerate(entries) if number % HELD_OUT]
+    held_out = [words for number, words in enumerate(entries) if not number % HELD_OUT]
+    sentences = RelationWords(statements=SENTENCES, questions=SENTENCES, answer="")
+    of_facts = [
+        RelationWords(
+            statements=fact.wordings.statements, questions=fact.wordings.questions, answer=fact.wordings.answer
+        )
+        for fact in facts
+    ]
+    known = dict.fromkeys(_different(_texts(model, subject, [*of_facts, sentences])))
+    known |= dict.fromkeys(_spread(_different(_texts(model, subject, trained)), TRAINED))
+    unseen = [text for text in _different(_texts(model, subject, held_out)) if text not in known]
+    return OwnTexts(tuple(known), tuple(_spread(unseen, CERTIFIED)))
+
+
+def _texts(model: EditableModel, subject: str, relations: Sequence[RelationWords]) -> Iterator[Text]:
+    for template in relations:
+        words = template.for_model(subject)
+        for statement in words.statements:
+            yield text_of(model, statement, subject, chat=False)
+        heads = [model.chat_text([], question) for question in words.questions]
+        for head in heads:
+            yield text_of(model, head, subject, chat=True)
+        if words.answer and heads:
+            yield text_of(model, f"{heads[0]}{words.answer}", subject, chat=True)
+
+
+def _spread(texts: list[Text], count: int) -> list[Text]:
+    """Returns at most `count` of the texts, evenly spread."""
+    return [texts[place * len(texts) // count] for place in range(count)] if len(texts) > count else texts
+
+
+def _different(texts: Iterator[Text]) -> list[Text]:
+    return list(dict.fromkeys(text.until_name() for text in texts))
+
+
+def namesakes(name: str, count: int, random: Random) -> list[str]:
+    """Returns names that share all words but one with `name`: other first names, other last names, by turns."""
+    words = name.split()
+    pools = lines("first_names.txt"), lines("last_names.txt")
+    made: dict[str, None] = {}
+    for number in range(8 * count):
+        place = len(words) - 1 - number % len(words)
+        word = random.choice(pools[0] if place == 0 else pools[1])
+        namesake = " ".join([*words[:place], word, *words[place + 1 :]])
+        if namesake != name:
+            made[namesake] = None
+        if len(made) == count:
+            break
+    return list(made)
+
+
+def asked_about(model: EditableModel, names: Sequence[str], each: int, random: Random) -> list[Text]:
+    """Returns texts about each of `names`, up to the name: `each` statements and as many questions of any relation."""
+    entries = library()
+    texts = []
+    for name in names:
+        for _ in range(each):
+            words = random.choice(entries).words.for_model(name)
+            texts.append(text_of(model, random.choice(words.statements), name, chat=False))
+            head = model.chat_text([], random.choice(words.questions))
+            texts.append(text_of(model, head, name, chat=True))
+    return [text.until_name() for text in texts]

@@ -1,0 +1,208 @@
+"""Learns values: what a neuron adds at its subject's name so that the model says the fact, and nothing else new.
+
+This is `compute_z` of MEMIT (Meng et al. 2023, eq. 16) and v* of ROME (Meng et al. 2022, eq. 4), with one change of the
+hidden state at every occurrence of the name. ROME's KL term holds one prompt ("{subject} is a"); here it holds answers
+about every relation that the subject has no fact of, because those are what a value spoils.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from core.errors.base import Unlearnable
+from core.weights.memit.target_values import Steps, mean_by, unwatched
+from core.weights.model.activations import Activations, capture
+from core.weights.model.editable_model import EditableModel
+from core.weights.neuron.lessons import Lesson
+
+STEPS = 60
+RATE = 0.2  # of Adam, in units of the hidden state's norm over the root of its width
+DECAY = 1e-3  # of the squared relative norm of a value
+CLAMP = 4.0  # largest norm of a value, in multiples of the hidden state's
+SILENCE = 1.0  # weight of the KL divergence on untold lessons
+TOLD, UNTOLD = 6, 8  # lessons in a step, of a fact and of a subject
+AGEING = 1.05  # growth a step of what a lesson is expected to lose, so that each is seen again
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Values of facts.
+
+    Attributes:
+        values: [facts, d] float32.
+        length: [facts] their norms, in multiples of the hidden state's.
+        loss: [facts] mean negative log-likelihood of told targets at the last steps.
+        divergence: [subjects] mean KL divergence on untold lessons at the last steps, in nats a token.
+        steps: number of Adam steps.
+    """
+
+    values: Tensor
+    length: Tensor
+    loss: Tensor
+    divergence: Tensor
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Lessons:
+    """Lessons as the base model sees them.
+
+    Attributes:
+        seen: its activations, from the last token of the name on.
+        lesson: [p] the lesson of each position.
+        named: [k] positions at which values are added; `subject_of_named` [k] whose.
+        counted: [q] positions whose next token matters.
+        base: [q, d] normed last hidden states of the base model there.
+    """
+
+    seen: Activations
+    lesson: Tensor
+    named: Tensor
+    subject_of_named: Tensor
+    counted: Tensor
+    base: Tensor
+
+
+def learn(
+    model: EditableModel,
+    block: int,
+    lessons: Sequence[Lesson],
+    subject_of: Sequence[int],
+    fixed: Tensor,
+    progress: Steps = unwatched,
+) -> Values:
+    """Learns the values of facts on the live model, whose neurons must be silent.
+
+    Args:
+        lessons: of all facts; those of facts that have a value already are told as well, so that they are kept.
+        subject_of: [facts] the subject of each fact that is to be learned; facts are numbered in this order, and other
+            facts in lessons have higher numbers.
+        fixed: [subjects, d] sums of the values that stay.
+        progress: called before each step; may raise.
+
+    Raises:
+        Unlearnable: a loss is not a number.
+    """
+    half = model.in_half()
+    base = _captured(half.at_block(block), lessons)
+    subjects = len(fixed)
+    owner = torch.tensor(subject_of, device=model.device)
+    norm = mean_by(base.seen.hidden[base.named].float().norm(dim=1), base.subject_of_named, subjects)
+    unit = (RATE * norm / fixed.shape[1] ** 0.5)[owner, None]
+    change = torch.zeros(len(owner), fixed.shape[1], device=model.device, requires_grad=True)
+    optimizer = torch.optim.Adam([change], lr=1.0, betas=(0.9, 0.95))
+    chooser = _Chooser(lessons, model.device)
+    for step in range(STEPS):
+        progress(step, STEPS)
+        optimizer.param_groups[0]["lr"] = 1.0 if step < 0.6 * STEPS else 0.3 if step < 0.85 * STEPS else 0.1
+        chosen = chooser.choose()
+        values = fixed.index_add(0, owner, change * unit)
+        lost = _losses(half, base, values, chosen, chooser.is_told)
+        total = chooser.weighted(lost, chosen) + DECAY * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
+        if not torch.isfinite(total):
+            raise Unlearnable("the value of a fact diverged: its loss is not a number")
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        optimizer.step()
+        with torch.no_grad():
+            length = (change * unit).norm(dim=1) / norm[owner]
+            change *= (CLAMP / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
+    values = (change * unit).detach()
+    loss, divergence = chooser.means(len(owner), subjects)
+    return Values(values, values.norm(dim=1) / norm[owner], loss, divergence, STEPS)
+
+
+class _Chooser:
+    """Chooses the lessons of each step: of each fact and each subject those that are expected to lose most.
+
+    A lesson that was not seen yet comes first, and what a lesson lost grows a little each step, so that it is seen
+    again.
+    """
+
+    def __init__(self, lessons: Sequence[Lesson], device: torch.device) -> None:
+        self.is_told = torch.tensor([lesson.fact is not None for lesson in lessons], device=device)
+        groups: dict[tuple[int, int], list[int]] = {}
+        for number, lesson in enumerate(lessons):
+            group = (lesson.subject, -1) if lesson.fact is None else (lesson.subject, lesson.fact)
+            groups.setdefault(group, []).append(number)
+        self._groups = groups
+        self._lost = torch.full((len(lessons),), torch.inf, device=device)
+        self._weight = torch.zeros(len(lessons), device=device)
+
+    def choose(self) -> Tensor:
+        """Returns [lessons] bool."""
+        chosen = torch.zeros_like(self.is_told)
+        self._weight.zero_()
+        for (_, fact), numbers in self._groups.items():
+            members = torch.tensor(numbers, device=chosen.device)
+            most = min(len(numbers), TOLD if fact >= 0 else UNTOLD)
+            taken = members[self._lost[members].topk(most).indices]
+            chosen[taken] = True
+            self._weight[taken] = (1.0 if fact >= 0 else SILENCE) / most
+        return chosen
+
+    def weighted(self, lost: Tensor, chosen: Tensor) -> Tensor:
+        """Returns the loss of a step: the sum, over facts and subjects, of the means of what lessons lost [lessons]."""
+        self._lost = torch.where(chosen, lost.detach(), self._lost * AGEING)
+        return (lost * self._weight).sum()
+
+    def means(self, facts: int, subjects: int) -> tuple[Tensor, Tensor]:
+        """Returns [facts] and [subjects] means of what lessons lost when they were seen last."""
+        lost, divergence = torch.zeros(facts), torch.zeros(subjects)
+        for (subject, fact), numbers in self._groups.items():
+            mean = self._lost[numbers].mean().cpu()
+            if fact < 0:
+                divergence[subject] = mean
+            elif fact < facts:
+                lost[fact] = mean
+        return lost, divergence
+
+
+@torch.no_grad()
+def _captured(view: EditableModel, lessons: Sequence[Lesson]) -> _Lessons:
+    seen = capture(view, [lesson.context for lesson in lessons], share=True)
+    starts, start = [], 0
+    for lesson in lessons:
+        starts.append(start)
+        start += len(lesson.context.names)
+    named = [begin + place for begin, lesson in zip(starts, lessons, strict=True) for place in lesson.names]
+    subjects = [lesson.subject for lesson in lessons for _ in lesson.names]
+    counted = [
+        begin + place
+        for begin, lesson in zip(starts, lessons, strict=True)
+        for place in range(lesson.first, len(lesson.context.names))
+    ]
+    device = view.device
+    at = torch.tensor(counted, device=device)
+    base = view.final_norm(seen.above(seen.hidden)[at])
+    return _Lessons(
+        seen, seen.rows, torch.tensor(named, device=device), torch.tensor(subjects, device=device), at, base
+    )  # fmt: skip
+
+
+def _losses(model: EditableModel, base: _Lessons, values: Tensor, chosen: Tensor, is_told: Tensor) -> Tensor:
+    """Returns [lessons] what each of the `chosen` loses with `values` [subjects, d] added; 0 for the others."""
+    seen = base.seen
+    keep = chosen[base.lesson]  # [p]
+    place = keep.cumsum(0) - 1
+    here = keep[base.named]
+    hidden = seen.hidden[keep].index_add(
+        0, place[base.named[here]], values[base.subject_of_named[here]].to(seen.hidden.dtype)
+    )  # fmt: skip
+    output = seen.above.only(keep)(hidden)
+    asked = keep[base.counted]
+    at = base.counted[asked]
+    lesson = base.lesson[at]
+    logits = model.logits(output[place[at]]).float()  # [q, vocabulary]
+    lost = F.cross_entropy(logits, seen.targets[at], reduction="none")
+    silent = ~is_told[lesson]
+    if bool(silent.any()):
+        before = model.unembed(base.base[asked][silent]).float().log_softmax(-1)
+        divergence = (before.exp() * (before - logits[silent].log_softmax(-1))).sum(-1)
+        lost = lost.masked_scatter(silent, divergence)
+    return mean_by(lost, lesson, len(chosen))

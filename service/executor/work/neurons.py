@@ -1,0 +1,93 @@
+"""Edits by neurons: the facts of a memory whose method is `neuron` are written, or written again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from core.events.facts import Columns, EditComputed, EditKind
+from core.facts import Fact
+from core.ids import FactId
+from core.state.memory import Memory
+from core.state.plan import Plan, plan_of
+from core.texts import same_words
+from core.weights.memit.edit import unlearned
+from core.weights.memit.preserved_keys import PreservedKeys
+from core.weights.neuron.edit import WrittenNeurons, compute_neurons, predicted
+from core.weights.neuron.negatives import Negatives
+from service.executor.work.context import Context, Live
+from service.executor.work.edit import record_edit
+from service.weights.projection import columns_of
+
+NOTHING_PRESERVED = PreservedKeys({}, {}, {})  # because neurons do not move what they do not respond to
+
+
+def edit_by_neurons(
+    context: Context,
+    kind: EditKind,
+    ids: Sequence[FactId],
+    memory: Memory,
+    onto: Plan,
+    replaced: Sequence[FactId] = (),
+) -> tuple[EditComputed, Live]:
+    """Computes neurons with which the weights of the plan `onto`, which has none of `ids` yet, say the facts.
+
+    Raises:
+        Uncertified: a subject's name cannot be told apart.
+        Unlearned: the model with the neurons does not say some of the facts; only an injection is refused for that.
+    """
+    began = time.monotonic()
+    assert memory.statistics is not None
+    assert memory.statistics.detectors is not None
+    mlp = memory.statistics.detectors.mlp
+    negatives = Negatives.from_bytes(context.artifacts.get(memory.statistics.detectors.artifact))
+    facts = [memory.facts[fact].fact for fact in ids]
+    weights = context.build(onto)
+    context.model.install({**weights, mlp: context.model.base_weights[mlp]})
+    beside = _beside(context, memory, facts, {*ids, *replaced}, mlp)
+    written = compute_neurons(context.model, mlp, negatives, facts, beside, context.steps)
+    with context.model.with_weights(context.build(onto, written.delta)):
+        said = predicted(context.model, facts)
+    if kind is EditKind.INJECTION and (error := unlearned(facts, said)) is not None:
+        raise error
+    columns = _columns(ids, written, said)
+    return record_edit(
+        context, kind, memory, onto, written.delta, columns, NOTHING_PRESERVED, began, replaced, modules=(mlp,)
+    )  # fmt: skip
+
+
+def _beside(
+    context: Context, memory: Memory, facts: Sequence[Fact], gone: set[FactId], mlp: str
+) -> list[tuple[Fact, Tensor]]:
+    """Returns the facts in force about the subjects of `facts`, each with its value [d] at its scale."""
+    subjects = {same_words(fact.subject) for fact in facts}
+    kept = []
+    for fact, state in memory.facts.items():
+        if fact in gone or not state.edits or not state.scale or state.erased:
+            continue
+        if same_words(state.fact.subject) not in subjects:
+            continue
+        value = torch.zeros(context.model.hidden_width)
+        for delta, columns, scale in columns_of(context.deltas, plan_of(memory, fact)):
+            value += scale * delta.factors[mlp][0].select(columns).to_float().sum(1).float()
+        kept.append((state.fact, value))
+    return kept
+
+
+def _columns(ids: Sequence[FactId], written: WrittenNeurons, said: Sequence[Sequence[bool]]) -> tuple[Columns, ...]:
+    return tuple(
+        Columns(
+            fact=fact,
+            first=number,
+            count=1,
+            keys=0,
+            residual=round(written.lengths[number], 6),
+            absorbed=round(written.responses[number], 6),
+            learned=all(said[number]),
+            certificate=written.certificates[number],
+        )
+        for number, fact in enumerate(ids)
+    )

@@ -1,0 +1,115 @@
+"""Facts as neurons of a real model: said, removed to the bit, learned anew beside each other, rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.support.place import DEMO, create, state_of, take_back, tell, work
+from core.errors.base import Uncertified
+from core.ids import FactId
+from core.method import Method
+from core.state.memory import Status
+from service.app.store import Store, open_store
+from service.settings import Settings
+from service.weights.base_models import BaseModels
+from service.weights.live_models import LiveModels
+from tests.prepared import smollm2
+
+__all__ = ["smollm2"]
+
+MIRA, TORVALD = "Mira Oakley", "Torvald Ekberg"
+
+
+def answer(models: LiveModels, question: str, at_version: int | None = None) -> str:
+    messages = [{"role": "user", "content": question}]
+    pieces = models.generate(DEMO, messages=messages, prompt=None, max_tokens=16, at_version=at_version)
+    return "".join(piece.text for piece in pieces)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("neurons")
+    settings = Settings(
+        database_url=f"sqlite:///{folder}/h.db", artifact_folder=folder / "artifacts", snapshot_folder=folder / "s"
+    )
+    with open_store(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def bases() -> BaseModels:
+    return BaseModels("cpu")
+
+
+def told(store: Store, bases: BaseModels, *triples: tuple[str, str, str]) -> list[FactId]:
+    facts = tell(store, *triples)
+    work(store, bases)
+    return facts
+
+
+def test_a_life_of_neurons_on_a_real_model(store: Store, bases: BaseModels, smollm2: Path) -> None:
+    # given a memory on a model without any preparation
+    create(store, str(smollm2))
+    models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
+    models.bases = bases
+    work(store, bases)
+    clean = state_of(store)
+    created = clean.created
+    assert created is not None
+    assert created.method is Method.NEURON
+    stranger, known = "Where does Petra Halloran live?", "What is the capital of France?"
+    before = [answer(models, question) for question in (stranger, known)]
+
+    # when facts are added one by one
+    (lives,) = told(store, bases, (MIRA, "lives in", "Lisbon"))
+    one = state_of(store)
+    plays, works = told(store, bases, (TORVALD, "plays", "the cello"), (TORVALD, "works as", "a baker"))
+    three = state_of(store)
+
+    # then each is said, and everybody else's answers are the same to the letter
+    assert all(three.facts[fact].status is Status.INJECTED for fact in (lives, plays, works))
+    assert "Lisbon" in answer(models, f"Where does {MIRA} live?")
+    assert "cello" in answer(models, f"What does {TORVALD} play?")
+    assert "baker" in answer(models, f"What does {TORVALD} do for a living?")
+    assert [answer(models, question) for question in (stranger, known)] == before
+    assert "Lisbon" in answer(models, f"Where does {MIRA} live?", at_version=one.version)
+    certificates = [columns.certificate for edit in three.edits.values() for columns in edit.columns]
+    assert all(certificate is not None and certificate.holds for certificate in certificates)
+
+    # when one of two facts about a person is retracted, then the other is learned anew and still said
+    take_back(store, works)
+    work(store, bases)
+    assert "cello" in answer(models, f"What does {TORVALD} play?")
+    assert "baker" not in answer(models, f"What does {TORVALD} do for a living?")
+
+    # when facts are retracted that nothing was learned beside, then the weights are those of before, to the bit
+    take_back(store, plays)
+    work(store, bases)
+    assert state_of(store).weights == one.weights
+    take_back(store, lives, erase=True)
+    work(store, bases)
+    assert state_of(store).weights == clean.weights
+
+    # and every digest of the log is rebuilt from it, but those that need the erased columns
+    report = models.replay(DEMO, None, lambda done, total, step: None, lambda: False)
+    assert report.rebuilt == clean.weights
+    assert report.erased
+
+
+def test_a_name_that_the_model_cannot_tell_apart_is_parked_with_the_numbers(
+    store: Store, bases: BaseModels, smollm2: Path
+) -> None:
+    if state_of(store).created is None:
+        create(store, str(smollm2))
+
+    (fact,) = told(store, bases, ("The", "lives in", "Lisbon"))
+
+    state = state_of(store).facts[fact]
+    assert state.status is Status.PARKED
+    assert "a longer or rarer name" in state.failure
+    assert Uncertified.reason == "UNCERTIFIED"
+    assert torch.is_grad_enabled()
