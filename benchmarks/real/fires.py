@@ -60,7 +60,7 @@ class Inputs:
 def false_fires(model: EditableModel, inputs: Inputs, progress: Callable[[int, int], None]) -> float | None:
     """Returns the responses above 0 per million tokens and neuron; None where the model has no neurons."""
     fires = looks = 0
-    for mlp, neurons in getattr(model, "neurons", {}).items():
+    for mlp, neurons in model.neurons.items():
         if not len(neurons.rows):
             continue
         read = inputs.of(mlp, progress)

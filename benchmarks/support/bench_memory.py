@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -25,14 +24,14 @@ from core.decide.commands import (
     RetractFact,
     StartSleep,
 )
-from core.errors.base import ArtifactMissing, CapacityReached, InvalidField
+from core.errors.base import ArtifactMissing, CapacityReached
 from core.events import Cause, Event
 from core.events.codec import canonical, to_json
 from core.events.facts import FactInjected
-from core.events.memory import MemoryCreated
 from core.evolve import fold
 from core.facts import Fact, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
+from core.method import checked_method
 from core.policy import SleepPolicy
 from core.state.memory import Memory, Night
 from core.state.plan import plan_at
@@ -114,9 +113,10 @@ class BenchMemory:
         self._log = log
         self._states = MemoryRepository(log, Snapshots(folder / "snapshots"))
         models.bases = on.bases or models.bases
-        created = models.describe(name=on.model, revision="", dtype="", quantization="", overrides=overrides)
-        if on.method:
-            created = _by_method(created, on.method)
+        created = models.describe(
+            name=on.model, revision="", dtype="", quantization="", overrides=overrides,
+            method=checked_method(on.method) if on.method else None,
+        )  # fmt: skip
         self._capacity = created.capacity
         created = replace(created, capacity=UNLIMITED)
         self._carry_out(CreateMemory(memory=MEMORY, created=created))
@@ -255,15 +255,6 @@ class BenchMemory:
 
     def _bytes(self) -> int:
         return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
-
-
-def _by_method(created: MemoryCreated, method: str) -> MemoryCreated:
-    """Returns `created` with the method of that name. Raises InvalidField if there is none."""
-    kind: Any = type(getattr(created, "method", None))
-    try:
-        return replace(created, **{"method": kind(method)})
-    except (TypeError, ValueError):
-        raise InvalidField("method", f"is {method!r}; leave it out, or name one that `memory create` takes") from None
 
 
 def ids_of(state: Memory, facts: Sequence[Fact]) -> list[FactId]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks import retract
-from benchmarks.real import answers, speed
+from benchmarks.real import answers, reminded, speed
 from benchmarks.real.answers import BaseReplies, LiveReplies, first_sentence, says, unchanged
 from benchmarks.real.bars import BARS, verdicts
 from benchmarks.real.people import Asked, World, known_questions, relations, sampled
@@ -61,7 +61,10 @@ def test_a_killed_run_goes_on_with_the_rows_and_the_memory_that_it_had(folder: P
     assert list(cached.glob("real-*")) == []
 
 
-def test_rows_of_the_base_model_say_that_nothing_moved(folder: Path, cached: Path) -> None:
+def test_rows_of_the_base_model_say_that_nothing_moved(
+    folder: Path, cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reminded, "MOST", 1)
     base, prompt = list(islice(measuring(folder), 2))[-1]["rows"]
 
     assert (base["method"], prompt["method"], prompt["n"]) == ("base", "prompt", 8)
@@ -162,12 +165,12 @@ def test_a_question_is_reminded_of_the_facts_that_share_its_words(tiny: Editable
     facts = [told.fact({}) for told in World(101, 40, 1).facts]
     question = Asked(f"Where does {facts[30].subject} live?", chat=True)
 
-    reminded = RemindedReplies(tiny, facts).reminded(question)
+    lines = RemindedReplies(tiny, facts).reminded(question).prompt.splitlines()
 
-    first, *_, last = reminded.prompt.splitlines()
+    first, *_, last = lines
     assert facts[30].subject in first
     assert last == question.prompt
-    assert len(reminded.prompt.splitlines()) == 12
+    assert len(lines) == 12
 
 
 def row(n: int, **values: float) -> dict[str, Any]:
@@ -237,3 +240,12 @@ def test_what_was_prepared_for_one_memory_serves_the_next(
 
     with bench_memory({}, on=On(str(folder))) as memory:
         assert memory.state.statistics == first
+
+
+def test_neurons_are_measured_with_their_false_fires(folder: Path, cached: Path) -> None:
+    *_, document = measuring(folder, methods=["neuron"], baselines=False)
+
+    last = document["rows"][-1]
+    assert (last["method"], last["n"]) == ("neuron", 8)
+    assert last["parked"] == 8 or last["false_fires"] >= 0
+    assert last["text_kl"] >= 0

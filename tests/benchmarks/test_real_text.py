@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy
 import pytest
@@ -15,7 +12,7 @@ from benchmarks.real import fires
 from benchmarks.real.fires import Inputs, false_fires
 from benchmarks.real.people import relations
 from benchmarks.real.text import documentation, passages
-from benchmarks.support.tiny import make
+from benchmarks.support.tiny import WIDTH, make
 from core.library import library
 from core.weights.model.editable_model import EditableModel, load_model
 
@@ -64,26 +61,19 @@ def test_inputs_are_read_at_every_token_once_and_kept(
     )
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """Detectors that respond where the first number of an input is above a threshold."""
-
-    rows: torch.Tensor  # [n, 1]
-
-    def responses(self, x: torch.Tensor) -> torch.Tensor:
-        return (x[:, :1] - self.rows.T).clamp(0, 1)
-
-
 def test_false_fires_are_counted_per_million_tokens_and_neuron(tiny: EditableModel, tmp_path: Path) -> None:
     inputs = Inputs(tiny, tmp_path, "digest", 200)
     first = torch.from_numpy(inputs.of(MLP, lambda done, total: None)[:, 0].astype(numpy.float32)).sort().values
-    never, at_three = first[-1] + 1, (first[-4] + first[-3]) / 2
 
-    def fires(*thresholds: torch.Tensor) -> float | None:
-        rows = torch.stack(thresholds)[:, None] if thresholds else torch.zeros(0, 1)
-        model: Any = SimpleNamespace(neurons={MLP: Thresholds(rows)}, device=torch.device("cpu"))
+    def fires(*thresholds: float) -> float | None:
+        """False fires of neurons that respond where the first number of an input is above a threshold."""
+        model = tiny.clone()
+        rows = torch.zeros(len(thresholds), 2 * WIDTH + 1)
+        rows[:, 0], rows[:, WIDTH] = 1.0, -torch.tensor(thresholds)
+        model.install({MLP: rows})
         return false_fires(model, inputs, lambda done, total: None)
 
+    never, at_three = float(first[-1]) + 1, float(first[-4] + first[-3]) / 2
     assert fires() is None
     assert fires(never) == 0
     assert fires(at_three) == 3 / 200 * 1e6
