@@ -2,6 +2,7 @@
 
     Refused
     |-- ExportExists             a file or folder of that name exists; an export replaces nothing
+    |-- NotExportable            the form asked for cannot hold the memory neurons of the version; names one that can
     |-- ArchiveTooNew            the archive has a format that this version does not know
     |-- MemoryTaken              the name under which an archive was to be imported is taken
     |-- EventsTaken              the database already holds an event of the archive
@@ -24,6 +25,18 @@ class ExportExists(Refused):
         super().__init__(
             f"{str(path)!r} exists already and an export replaces nothing: choose another name, or remove it",
             path=path,
+        )
+
+
+class NotExportable(Refused):
+    reason = "NOT_EXPORTABLE"
+
+    def __init__(self, kind: str, neurons: int, problem: str) -> None:
+        super().__init__(
+            f"the version has {neurons} memory neurons, which a {kind} cannot hold: {problem}",
+            kind=kind,
+            neurons=neurons,
+            problem=problem,
         )
 
 

@@ -35,7 +35,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.errors.archive import ExportExists
+from core.errors.archive import ExportExists, NotExportable
 from core.errors.base import Damaged, DigestMismatch, ModelUnavailable
 from core.events.memory import BaseModel
 from core.ids import Digest, MemoryId
@@ -79,7 +79,16 @@ def export_adapter(
     Raises:
         ExportExists: `folder` is there already.
         Damaged: a column does not fit into float32.
+        NotExportable: there are memory neurons among the columns.
     """
+    neurons = sum(u.mantissa.shape[1] for mlp in model.neurons for u, _, _ in parts_of(mlp, columns))
+    if neurons:
+        raise NotExportable(
+            "LoRA adapter",
+            neurons,
+            "an adapter adds matrices, and a neuron has a threshold; export the version with --as merged, which the "
+            "Llama family allows, or with --as archive",
+        )
     with _new_folder(folder) as made:
         factors = {module: _factors(parts_of(module, columns)) for module in model.modules}
         rank = max([1, *(a.shape[0] for a, _ in factors.values() if a is not None)])
@@ -101,18 +110,24 @@ def export_merged(folder: Path, model: EditableModel, weights: Mapping[str, Tens
         folder: is created with configuration, generation configuration, tokenizer, safetensors and `exported.json`.
         model: the base model, not quantized; its live weights are neither used nor changed. Of a quantized memory
             load the base again without quantization: its edited modules are the same.
-        weights: module -> W [d_out, d_in], as the plan builds them.
+        weights: module -> W [d_out, d_in], as the plan builds them; MLP -> its neurons [n, 2 d + 1].
 
     Raises:
         ExportExists: `folder` is there already.
         DigestMismatch: `weights` are not those of `origin`.
         ModelUnavailable: `model` is quantized.
+        NotExportable: there are memory neurons.
     """
     if getattr(model.network, "hf_quantizer", None) is not None:
         raise ModelUnavailable("a quantized model cannot be merged: load the base model without quantization")
-    digest = weights_digest({module: weights[module] for module in model.modules})
+    digest = weights_digest(weights)
     if digest != origin.weights:
         raise DigestMismatch(origin.version, origin.weights, digest)
+    neurons = sum(len(weights[mlp]) for mlp in model.neurons if mlp in weights)
+    if neurons:
+        raise NotExportable(
+            "merged model", neurons, "no layer of it computes a threshold; export the version with --as archive"
+        )
     with _new_folder(folder) as made:
         state = dict(model.network.state_dict())
         for module in model.modules:

@@ -74,6 +74,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     archive.EventsTaken: grpc.StatusCode.ALREADY_EXISTS,
     archive.FactTaken: grpc.StatusCode.ALREADY_EXISTS,
     history.CheckpointTaken: grpc.StatusCode.ALREADY_EXISTS,
+    archive.NotExportable: grpc.StatusCode.FAILED_PRECONDITION,
     archive.ArchiveTooNew: grpc.StatusCode.FAILED_PRECONDITION,
     base.Contradiction: grpc.StatusCode.FAILED_PRECONDITION,
     base.NotReady: grpc.StatusCode.FAILED_PRECONDITION,
