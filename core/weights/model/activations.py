@@ -20,7 +20,7 @@ from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.suffix_forward import Arguments, Filled, PaddedSuffixes, PrefixCache, UpperBlocks, adapted, run
 
-GROUPS = 3  # into which contexts are put that are to be run in parts, so that parts of few contexts stay together
+GROUPS = 2  # into which contexts are put that are to be run in parts, so that parts of few contexts stay together
 SPARE = 32  # tokens of padding that cost about as much as one more padded tensor
 
 

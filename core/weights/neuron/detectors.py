@@ -52,16 +52,16 @@ class Rows:
     """MLP inputs [n, d], less the mean of ordinary text, of one subject.
 
     Attributes:
-        own: at the last token of its name.
+        named: at the last token of its name.
         rest: at all other tokens of the same texts.
         namesakes: at the names of namesakes.
-        held_own, held_namesakes: the same, held out.
+        held_named, held_namesakes: the same, held out.
     """
 
-    own: Tensor
+    named: Tensor
     rest: Tensor
     namesakes: Tensor
-    held_own: Tensor
+    held_named: Tensor
     held_namesakes: Tensor
 
 
@@ -81,13 +81,13 @@ def measure(model: EditableModel, block: int, mean: Tensor, subject: str, facts:
     others = namesakes(subject, 2 * NAMESAKES, random)
     trained, held_out = others[:NAMESAKES], others[NAMESAKES:]
     named, rest = _rows(model, block, texts.trained)
-    held_own, _ = _rows(model, block, texts.held_out)
+    held_named, _ = _rows(model, block, texts.held_out)
     keep = torch.tensor(random.sample(range(len(rest)), min(len(rest), REST)), dtype=torch.long)
     return Rows(
         named - mean,
         rest[keep] - mean,
         _rows(model, block, asked_about(model, trained, 1, random))[0] - mean,
-        held_own - mean,
+        held_named - mean,
         _rows(model, block, asked_about(model, held_out, 1, random))[0] - mean,
     )
 
@@ -121,19 +121,19 @@ def solve(negatives: Negatives, rows: Rows) -> Tensor:
     h = 1e-3 * torch.eye(width)
     for group, weight, _ in groups:
         h = h + weight / len(group) * (group.T @ group)
-    h = h + OWN / len(rows.own) * (rows.own.T @ rows.own)
-    target = rows.own.mean(0)
-    a = _regression(h, target, rows.own)
+    h = h + OWN / len(rows.named) * (rows.named.T @ rows.named)
+    target = rows.named.mean(0)
+    a = _regression(h, target, rows.named)
     for _ in range(ROUNDS):
         for group, _, step in groups:
             response = group @ a
             loud = response > SILENT
             heavier = group[loud] * response[loud, None]
             h = h + step * (heavier.T @ heavier)
-        short = (CERTAIN - rows.own @ a).clamp(min=0)
-        h = h + 0.1 * OWN * ((rows.own * short[:, None]).T @ rows.own)
-        target = target + 0.1 * (rows.own * short[:, None]).sum(0)
-        a = _regression(h, target, rows.own)
+        short = (CERTAIN - rows.named @ a).clamp(min=0)
+        h = h + 0.1 * OWN * ((rows.named * short[:, None]).T @ rows.named)
+        target = target + 0.1 * (rows.named * short[:, None]).sum(0)
+        a = _regression(h, target, rows.named)
     return a
 
 
@@ -145,7 +145,7 @@ def _regression(h: Tensor, target: Tensor, named: Tensor) -> Tensor:
 def certified(a: Tensor, negatives: Negatives, rows: Rows) -> Detector:
     """Returns the detector of direction `a`, with thresholds between the held-out responses of both kinds."""
     mean = negatives.mean
-    held = torch.cat([rows.own, rows.held_own]) @ a
+    held = torch.cat([rows.named, rows.held_named]) @ a
     least = float(torch.quantile(held, 0.01))
     text = torch.cat([(negatives.held_text.float() - mean) @ a, (negatives.first.float() - mean) @ a])
     names = torch.cat([(negatives.held_names.float() - mean) @ a, rows.held_namesakes @ a])

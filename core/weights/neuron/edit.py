@@ -16,7 +16,7 @@ from core.weights.deltas.fixed_point import Delta
 from core.weights.deltas.neurons import encode_neurons
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.activations import capture
-from core.weights.model.contexts import contexts_of
+from core.weights.model.contexts import written_contexts
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.detectors import Detector, detect
 from core.weights.neuron.lessons import Lesson, told, untold
@@ -63,7 +63,7 @@ def compute_neurons(
         Uncertified: a subject's name cannot be told apart.
         Unlearnable: a wording lacks the name, or the optimisation diverged.
     """
-    block = model.family.number_of_block(mlp)
+    block, half = model.family.number_of_block(mlp), model.in_half()
     groups = by_subject(facts)
     detectors: dict[str, Detector] = {}
     values = torch.zeros(len(facts), model.hidden_width)
@@ -76,8 +76,8 @@ def compute_neurons(
             progress(before + done, STEPS * len(groups))
 
         step(0, STEPS)
-        detectors[subject] = _detector(model, block, negatives, [*new, *(fact for fact, _ in kept)], new)
-        learned = _values(model, block, new, kept, step)
+        detectors[subject] = _detector(half, block, negatives, [*new, *(fact for fact, _ in kept)], new)
+        learned = _values(half, block, new, kept, step)
         for place, member in enumerate(members):
             values[member] = learned.values[place].cpu()
             lengths[member], losses[member] = float(learned.length[place]), float(learned.loss[place])
@@ -126,8 +126,8 @@ def _values(
 
 @torch.no_grad()
 def predicted(model: EditableModel, facts: Sequence[Fact]) -> tuple[tuple[bool, ...], ...]:
-    """Returns for each fact and each of its wordings whether the live model predicts the whole target."""
-    contexts = [context for number, fact in enumerate(facts) for context in contexts_of(model, number, fact, ())]
+    """Returns for each fact and each of its first wordings whether the live model predicts the whole target."""
+    contexts = written_contexts(model, facts, ())
     seen = capture(model, contexts, share=True)
     wrong = {
         row for row, miss in zip(seen.rows.tolist(), (seen.predicted() != seen.targets).tolist(), strict=True) if miss

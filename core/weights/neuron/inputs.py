@@ -31,7 +31,7 @@ def mlp_inputs(model: EditableModel, block: int, texts: Sequence[Sequence[int]])
     shared = min(alike_until(texts), min(map(len, texts)) - 1)
     cache = PrefixCache(block)
     if shared:
-        with suppress(Filled), model.reduced():
+        with suppress(Filled):
             ids = torch.tensor([list(texts[0][:shared])], device=model.device)
             model.network(input_ids=ids, use_cache=True, logits_to_keep=1, **model.with_cache(cache))
     captured: dict[int, Tensor] = {}
@@ -57,7 +57,7 @@ def _run(model: EditableModel, block: int, texts: Sequence[Sequence[int]], cache
 
     handle = model.blocks[block].get_submodule(model.family.mlp).register_forward_pre_hook(keep)
     try:
-        with suppress(_Captured), model.reduced():
+        with suppress(_Captured):
             if shared:
                 past = cache.of(torch.zeros(len(texts), dtype=torch.long, device=model.device), range(block + 1))
                 positions = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]

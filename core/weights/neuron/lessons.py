@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from random import Random
 
 from core.facts import Fact
 from core.library import bare, library
@@ -54,16 +55,22 @@ def told(model: EditableModel, subject: int, number: int, fact: Fact) -> Iterato
             yield _lesson(model, fact.subject, subject, number, prompt, answer, chat=True)
 
 
+RELATIONS = 50  # of the library, at most, about which a subject's answers are kept
+
+
 def untold(model: EditableModel, subject: int, facts: Sequence[Fact]) -> Iterator[Lesson]:
     """Yields lessons about relations of the library that no fact of the subject has: a statement and a question each.
+
+    Which of them is drawn by the subject's name.
 
     Args:
         facts: all facts of the subject.
     """
     name, relations = facts[0].subject, {bare(fact.relation) for fact in facts}
-    for number, entry in enumerate(library()):
-        if relations & {bare(relation) for relation, _ in entry.names}:
-            continue
+    entries = [
+        entry for entry in library() if not relations & {bare(relation) for relation, _ in entry.names}
+    ]  # fmt: skip
+    for number, entry in enumerate(Random(name).sample(entries, min(len(entries), RELATIONS))):
         words = entry.words.for_model(name)
         statement = words.statements[number % len(words.statements)]
         yield _lesson(model, name, subject, None, statement, "", chat=False)

@@ -68,9 +68,10 @@ def text_of(model: EditableModel, text: str, name: str, *, chat: bool) -> Text:
 
 @cache
 def _pattern(name: str) -> re.Pattern[str]:
-    """Returns a pattern of the name as a whole word; its first letter may be small, as in "my dog Rex"."""
-    first, rest = re.escape(name[0]), re.escape(name[1:])
-    return re.compile(rf"(?<!\w)(?:{first}|{first.lower()}){rest}(?!\w)")
+    """Returns a pattern of the name as a whole word; its first letter may be small or a capital, as in "my dog Rex"."""
+    first, rest = name[0], re.escape(name[1:])
+    either = "|".join(map(re.escape, (first, first.lower(), first.upper())))
+    return re.compile(rf"(?<!\w)(?:{either}){rest}(?!\w)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,8 +88,7 @@ def learn(
     Raises:
         Unlearnable: a loss is not a number.
     """
-    half = model.in_half()
-    base = _captured(half.at_block(block), lessons)
+    base = _captured(model.at_block(block), lessons)
     subjects = len(fixed)
     owner = torch.tensor(subject_of, device=model.device)
     norm = mean_by(base.seen.hidden[base.named].float().norm(dim=1), base.subject_of_named, subjects)
@@ -102,7 +101,7 @@ def learn(
         optimizer.param_groups[0]["lr"] = 1.0 if step < 0.6 * STEPS else 0.3 if step < 0.85 * STEPS else 0.1
         chosen = chooser.choose()
         values = fixed.index_add(0, owner, change * unit)
-        lost = _losses(half, base, values, chosen, chooser.is_told)
+        lost = _losses(model, base, values, chosen, chooser.is_told)
         total = chooser.weighted(lost, chosen) + DECAY * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
         if not torch.isfinite(total):
             raise Unlearnable("the value of a fact diverged: its loss is not a number")
