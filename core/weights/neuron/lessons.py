@@ -61,7 +61,7 @@ RELATIONS = 50  # of the library, at most, about which a subject's answers are k
 def untold(model: EditableModel, subject: int, facts: Sequence[Fact]) -> Iterator[Lesson]:
     """Yields lessons about relations of the library that no fact of the subject has: a statement and a question each.
 
-    Which of them is drawn by the subject's name.
+    Which relations, is drawn by the name of the subject.
 
     Args:
         facts: all facts of the subject.
