@@ -7,6 +7,7 @@ from itertools import chain
 
 import pytest
 
+from core.decide.limits import MAX_PROMPTS
 from core.facts import RelationWords
 from core.library import Entry, library, library_words
 from core.wordings import generated_wordings
@@ -28,8 +29,8 @@ def test_every_line_names_the_subject_once_and_occurs_once(entry: Entry) -> None
 def test_every_relation_has_lines_to_write_with_and_others_to_probe_with(entry: Entry) -> None:
     words = entry.words
 
-    assert len(words.statements) >= 6
-    assert len(words.questions) >= 9
+    assert 11 <= len(words.statements) < MAX_PROMPTS  # a client's own possessive has room beside them
+    assert 15 <= len(words.questions) < MAX_PROMPTS
     assert len(words.probe_statements) >= 3
     assert len(words.probe_questions) >= 4
     assert all(question.endswith("?") for question in chain(words.questions, words.probe_questions))
