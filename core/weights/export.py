@@ -17,6 +17,8 @@ float16 and bfloat16 were measured in the same one:
 In the short dtypes the adapter is the more exact of the two, because its sum is not rounded to 8 or 11 bits.
 
 The merged folder holds the memory's own weights: its edited modules are equal bit for bit in the memory's dtype.
+Memory neurons have no place in an adapter. In a merged Llama each becomes two hidden units (`model/hidden_units.py`
+has the table of differences), and in float32 throughout; its logits then differ from the memory's by rounding.
 """
 
 from __future__ import annotations
@@ -42,8 +44,10 @@ from core.ids import Digest, MemoryId
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta, ScaledColumns, parts_of, scaled
 from core.weights.model.editable_model import EditableModel
+from core.weights.model.hidden_units import holds_neurons, with_hidden_units
 
 NOTE = "exported.json"  # the side file that says what an export was made from; stock tools ignore it
+APPROXIMATED = "each is two hidden units of an MLP, which approximate its threshold"
 LARGEST = float(torch.finfo(torch.float32).max)
 
 
@@ -106,8 +110,11 @@ def export_adapter(
 def export_merged(folder: Path, model: EditableModel, weights: Mapping[str, Tensor], origin: Origin) -> None:
     """Writes a Hugging Face folder of the whole model with `weights` in it, in the memory's dtype.
 
+    Where there are memory neurons they become hidden units, and all is in float32, which their thresholds need.
+
     Args:
-        folder: is created with configuration, generation configuration, tokenizer, safetensors and `exported.json`.
+        folder: is created with configuration, generation configuration, tokenizer, safetensors, `exported.json` and a
+            `README.md`.
         model: the base model, not quantized; its live weights are neither used nor changed. Of a quantized memory
             load the base again without quantization: its edited modules are the same.
         weights: module -> W [d_out, d_in], as the plan builds them; MLP -> its neurons [n, 2 d + 1].
@@ -116,7 +123,7 @@ def export_merged(folder: Path, model: EditableModel, weights: Mapping[str, Tens
         ExportExists: `folder` is there already.
         DigestMismatch: `weights` are not those of `origin`.
         ModelUnavailable: `model` is quantized.
-        NotExportable: there are memory neurons.
+        NotExportable: there are memory neurons, and the model's MLPs cannot hold them.
     """
     if getattr(model.network, "hf_quantizer", None) is not None:
         raise ModelUnavailable("a quantized model cannot be merged: load the base model without quantization")
@@ -124,18 +131,40 @@ def export_merged(folder: Path, model: EditableModel, weights: Mapping[str, Tens
     if digest != origin.weights:
         raise DigestMismatch(origin.version, origin.weights, digest)
     neurons = sum(len(weights[mlp]) for mlp in model.neurons if mlp in weights)
-    if neurons:
+    if neurons and not holds_neurons(model):
         raise NotExportable(
-            "merged model", neurons, "no layer of it computes a threshold; export the version with --as archive"
+            "merged model",
+            neurons,
+            f"the MLPs of this {model.family.name} model have no layer that computes thresholds, as those of a Llama "
+            "with silu have where they get biases; export the version with --as archive",
         )
     with _new_folder(folder) as made:
-        state = dict(model.network.state_dict())
-        for module in model.modules:
-            weight = weights[module].T if model.family.transposed else weights[module]
-            state[f"{module}.weight"] = weight.contiguous()
-        model.network.save_pretrained(made, state_dict=state)
+        if neurons:
+            with_hidden_units(model, weights).save_pretrained(made)
+        else:
+            state = dict(model.network.state_dict())
+            for module in model.modules:
+                weight = weights[module].T if model.family.transposed else weights[module]
+                state[f"{module}.weight"] = weight.contiguous()
+            model.network.save_pretrained(made, state_dict=state)
         model.tokenizer.save_pretrained(made)
-        _write(made / NOTE, {"kind": "merged", **asdict(origin)})
+        note = {"kind": "merged", "neurons": neurons, **({"thresholds": APPROXIMATED} if neurons else {})}
+        _write(made / NOTE, {**note, **asdict(origin)})
+        (made / "README.md").write_text(_readme(origin, neurons), encoding="utf-8")
+
+
+def _readme(origin: Origin, neurons: int) -> str:
+    """Returns the page that says what a merged folder is."""
+    base = origin.base.name + (f" (revision {origin.base.revision})" if origin.base.revision else "")
+    return (
+        f"# {origin.memory} at version {origin.version}\n\n"
+        f"A memory of Hypnogram merged into its base model. Stock transformers loads it:\n"
+        "`AutoModelForCausalLM.from_pretrained(FOLDER)`.\n\n"
+        f"- Base model: {base}\n"
+        f"- Digest of the weights of the memory: {origin.weights}\n"
+        f"- Digest of its plan: {origin.plan}\n"
+        f"- Memory neurons: {neurons}{f'; {APPROXIMATED}, in float32' if neurons else ''}\n"
+    )
 
 
 def _configuration(model: EditableModel, rank: int, base: BaseModel) -> dict[str, Any]:
