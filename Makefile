@@ -1,7 +1,7 @@
 # `make demo` and `make test` work on a fresh clone: they need Python 3.11 or newer, make, and PyPI.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smollm2 demo test mutants lint types contracts drawing generate check-generated migrations-check dormouse clean
+.PHONY: help setup model demo test mutants lint types contracts drawing generate check-generated migrations-check dormouse clean
 
 BIN := .venv/bin
 STEADY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 OMP_WAIT_POLICY=PASSIVE
@@ -12,7 +12,7 @@ help:  ## Show this list
 demo: .venv/.installed  ## Install, then show one memory's life: told, asked, killed, rebuilt
 	@$(BIN)/hypnogram demo
 
-test: .venv/.installed-dev smollm2  ## Install, then run every test
+test: .venv/.installed-dev model  ## Install, then run every test
 	@OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 mutants: .venv/.installed-dev  ## Change the rules a little, thousands of times, and see tests fail (ARGS="core.state.plan*")
@@ -46,9 +46,9 @@ dormouse: .venv/.installed  ## Train dormouse from nothing (an hour or two; goes
 	@$(STEADY) $(BIN)/python -m models.dormouse.train
 	@$(STEADY) $(BIN)/python -m models.dormouse.statistics
 
-setup: .venv/.installed-dev smollm2  ## Install everything into .venv, and pull SmolLM2
+setup: .venv/.installed-dev model  ## Install everything into .venv, and pull SmolLM2
 
-smollm2: .venv/.installed  ## Pull SmolLM2-135M-Instruct (93 MB), which tests of memory on a real model ask
+model: .venv/.installed  ## Pull SmolLM2-135M-Instruct (93 MB), which tests of memory on a real model ask
 	@$(BIN)/hypnogram model show smollm2 >/dev/null 2>&1 || $(BIN)/hypnogram model pull smollm2 || \
 	  echo "SmolLM2 cannot be had here: the tests that ask it are skipped" >&2
 
