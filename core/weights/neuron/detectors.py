@@ -10,7 +10,7 @@ too many; so rows that respond too much, or own ones too little, are added again
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 import torch
@@ -26,7 +26,8 @@ from core.weights.neuron.subjects import Text, asked_about, namesakes, own_texts
 ORDINARY, NAMES, OWN = 1000.0, 2000.0, 5000.0  # weights c_t, c_n, c_o
 ROUNDS = 6  # of adding rows again
 SILENT, CERTAIN = 0.35, 0.95  # responses that rows of others and own rows must not pass
-NAMESAKES = 24  # that a detector is trained against; as many certify it
+NAMESAKES = 24  # that a detector is trained against at first; as many certify it
+ATTEMPTS = 3  # where a namesake responds too much: those that certified it are trained against, and new ones certify
 REST = 3000  # tokens of own texts beside the name that a detector is trained against, at most
 WIDTH = 0.06  # between no response and a full one
 NEARER = 0.25  # share of the way from the least own response to the largest other at which a full response begins
@@ -71,25 +72,26 @@ def detect(model: EditableModel, block: int, negatives: Negatives, subject: str,
     Raises:
         Unlearnable: a text does not contain the subject's name.
     """
-    rows = measure(model, block, negatives.mean, subject, facts)
-    return certified(solve(negatives, rows), negatives, rows)
+    rows, random = measure(model, block, negatives.mean, subject, facts), Random(subject)
+    names = namesakes(subject, (ATTEMPTS + 1) * NAMESAKES, random)
+    places = _rows(model, block, asked_about(model, names, 1, random))[0] - negatives.mean  # two of each name
+    for attempt in range(1, ATTEMPTS + 1):
+        cut = 2 * attempt * NAMESAKES
+        rows = replace(rows, namesakes=places[:cut], held_namesakes=places[cut : cut + 2 * NAMESAKES])
+        detector = certified(solve(negatives, rows), negatives, rows)
+        if detector.certificate.holds:
+            break
+    return detector
 
 
 def measure(model: EditableModel, block: int, mean: Tensor, subject: str, facts: Sequence[Fact]) -> Rows:
-    """Measures the rows of a subject."""
+    """Measures the rows of a subject, without those of namesakes."""
     texts, random = own_texts(model, subject, facts), Random(subject)
-    others = namesakes(subject, 2 * NAMESAKES, random)
-    trained, held_out = others[:NAMESAKES], others[NAMESAKES:]
     named, rest = _rows(model, block, texts.trained)
     held_named, _ = _rows(model, block, texts.held_out)
     keep = torch.tensor(random.sample(range(len(rest)), min(len(rest), REST)), dtype=torch.long)
-    return Rows(
-        named - mean,
-        rest[keep] - mean,
-        _rows(model, block, asked_about(model, trained, 1, random))[0] - mean,
-        held_named - mean,
-        _rows(model, block, asked_about(model, held_out, 1, random))[0] - mean,
-    )
+    none = named[:0]
+    return Rows(named - mean, rest[keep] - mean, none, held_named - mean, none)
 
 
 def _rows(model: EditableModel, block: int, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from benchmarks.support.place import DEMO, create, state_of, take_back, tell, work
-from core.errors.base import Uncertified
 from core.ids import FactId
 from core.method import Method
 from core.state.memory import Status
@@ -21,7 +19,7 @@ from tests.prepared import smollm2
 
 __all__ = ["smollm2"]
 
-MIRA, TORVALD = "Mira Oakley", "Torvald Ekberg"
+TORVALD = "Torvald Ekberg"
 
 
 def answer(models: LiveModels, question: str, at_version: int | None = None) -> str:
@@ -64,33 +62,27 @@ def test_a_life_of_neurons_on_a_real_model(store: Store, bases: BaseModels, smol
     stranger, known = "Where does Petra Halloran live?", "What is the capital of France?"
     before = [answer(models, question) for question in (stranger, known)]
 
-    # when facts are added one by one
-    (lives,) = told(store, bases, (MIRA, "lives in", "Lisbon"))
-    one = state_of(store)
+    # when two facts about one person are added
     plays, works = told(store, bases, (TORVALD, "plays", "the cello"), (TORVALD, "works as", "a baker"))
-    three = state_of(store)
+    both = state_of(store)
 
-    # then each is said, and everybody else's answers are the same to the letter
-    assert all(three.facts[fact].status is Status.INJECTED for fact in (lives, plays, works))
-    assert "Lisbon" in answer(models, f"Where does {MIRA} live?")
+    # then each is said, and all other answers are the same to the letter
+    assert [both.facts[fact].status for fact in (plays, works)] == [Status.INJECTED, Status.INJECTED]
     assert "cello" in answer(models, f"What does {TORVALD} play?")
     assert "baker" in answer(models, f"What does {TORVALD} do for a living?")
     assert [answer(models, question) for question in (stranger, known)] == before
-    assert "Lisbon" in answer(models, f"Where does {MIRA} live?", at_version=one.version)
-    certificates = [columns.certificate for edit in three.edits.values() for columns in edit.columns]
+    certificates = [columns.certificate for edit in both.edits.values() for columns in edit.columns]
     assert all(certificate is not None and certificate.holds for certificate in certificates)
 
-    # when one of two facts about a person is retracted, then the other is learned anew and still said
+    # when one of them is retracted, then the other is learned anew and still said, and the past can be asked
     take_back(store, works)
     work(store, bases)
     assert "cello" in answer(models, f"What does {TORVALD} play?")
     assert "baker" not in answer(models, f"What does {TORVALD} do for a living?")
+    assert "baker" in answer(models, f"What does {TORVALD} do for a living?", at_version=both.version)
 
-    # when facts are retracted that nothing was learned beside, then the weights are those of before, to the bit
-    take_back(store, plays)
-    work(store, bases)
-    assert state_of(store).weights == one.weights
-    take_back(store, lives, erase=True)
+    # when the last one is erased, then the weights are those of before, to the bit
+    take_back(store, plays, erase=True)
     work(store, bases)
     assert state_of(store).weights == clean.weights
 
@@ -111,5 +103,3 @@ def test_a_name_that_the_model_cannot_tell_apart_is_parked_with_the_numbers(
     state = state_of(store).facts[fact]
     assert state.status is Status.PARKED
     assert "a longer or rarer name" in state.failure
-    assert Uncertified.reason == "UNCERTIFIED"
-    assert torch.is_grad_enabled()
