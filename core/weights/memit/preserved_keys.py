@@ -55,6 +55,11 @@ class PreservedKeys:
         }
         return PreservedKeys(self.ordinary, kept, left)
 
+    @classmethod
+    def nothing(cls) -> PreservedKeys:
+        """Preserves no keys, as in a memory of neurons, which do not move what they do not respond to."""
+        return cls({}, {}, {})
+
     def crowding(self) -> float:
         """Returns the share of the key space that keys in force occupy, in the module where it is largest."""
         return max((constraints.crowding() for constraints in self.kept.values()), default=0.0)

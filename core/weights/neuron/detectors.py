@@ -40,6 +40,7 @@ class Detector:
     Attributes:
         w, b: [d], and its bias.
         response: mean response at the subject's name, 0 to 1.
+        certificate: what was measured of it on texts that were held out.
     """
 
     w: Tensor
@@ -67,7 +68,7 @@ class Rows:
 
 
 def detect(model: EditableModel, block: int, negatives: Negatives, subject: str, facts: Sequence[Fact]) -> Detector:
-    """Computes the detector of `subject` on the base weights, which are live, and certifies it.
+    """Computes the detector of `subject` on the live weights, and certifies it.
 
     Raises:
         Unlearnable: a text does not contain the subject's name.

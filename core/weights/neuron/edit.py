@@ -33,14 +33,12 @@ class WrittenNeurons:
         certificates: per fact, of its subject's detector.
         responses: per fact, mean response of the detector at the subject's name, 0 to 1.
         lengths: per fact, norm of the value relative to the hidden state's.
-        losses: per fact, mean negative log-likelihood of what was told.
     """
 
     delta: Delta
     certificates: tuple[Certificate, ...]
     responses: tuple[float, ...]
     lengths: tuple[float, ...]
-    losses: tuple[float, ...]
 
 
 def compute_neurons(
@@ -67,7 +65,7 @@ def compute_neurons(
     groups = by_subject(facts)
     detectors: dict[str, Detector] = {}
     values = torch.zeros(len(facts), model.hidden_width)
-    lengths, losses = [0.0] * len(facts), [0.0] * len(facts)
+    lengths = [0.0] * len(facts)
     for number, (subject, members) in enumerate(groups.items()):
         new = [facts[member] for member in members]
         kept = [(fact, value) for fact, value in beside if same_words(fact.subject) == subject]
@@ -80,7 +78,7 @@ def compute_neurons(
         learned = _values(half, block, new, kept, step)
         for place, member in enumerate(members):
             values[member] = learned.values[place].cpu()
-            lengths[member], losses[member] = float(learned.length[place]), float(learned.loss[place])
+            lengths[member] = float(learned.length[place])
     of_fact = [detectors[same_words(fact.subject)] for fact in facts]
     w, b = torch.stack([detector.w for detector in of_fact]), torch.tensor([detector.b for detector in of_fact])
     return WrittenNeurons(
@@ -88,7 +86,6 @@ def compute_neurons(
         tuple(detector.certificate for detector in of_fact),
         tuple(detector.response for detector in of_fact),
         tuple(lengths),
-        tuple(losses),
     )
 
 

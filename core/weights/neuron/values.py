@@ -2,7 +2,7 @@
 
 This is `compute_z` of MEMIT (Meng et al. 2023, eq. 16) and v* of ROME (Meng et al. 2022, eq. 4), with one change of the
 hidden state at every occurrence of the name. ROME's KL term holds one prompt ("{subject} is a"); here it holds answers
-about every relation that the subject has no fact of, because those are what a value spoils.
+about many relations that the subject has no fact of, because those are what a value spoils.
 """
 
 from __future__ import annotations
@@ -36,15 +36,13 @@ class Values:
     Attributes:
         values: [facts, d] float32.
         length: [facts] their norms, in multiples of the hidden state's.
-        loss: [facts] mean negative log-likelihood of told targets at the last steps.
-        divergence: [subjects] mean KL divergence on untold lessons at the last steps, in nats a token.
+        loss: [facts] mean negative log-likelihood of told targets, in nats a token, when their lessons were taken last.
         steps: number of Adam steps.
     """
 
     values: Tensor
     length: Tensor
     loss: Tensor
-    divergence: Tensor
     steps: int
 
 
@@ -112,8 +110,7 @@ def learn(
             length = (change * unit).norm(dim=1) / norm[owner]
             change *= (CLAMP / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
     values = (change * unit).detach()
-    loss, divergence = chooser.means(len(owner), subjects)
-    return Values(values, values.norm(dim=1) / norm[owner], loss, divergence, STEPS)
+    return Values(values, values.norm(dim=1) / norm[owner], chooser.told(len(owner)), STEPS)
 
 
 class _Chooser:
@@ -130,7 +127,8 @@ class _Chooser:
             group = (lesson.subject, -1) if lesson.fact is None else (lesson.subject, lesson.fact)
             groups.setdefault(group, []).append(number)
         self._groups = groups
-        self._lost = torch.full((len(lessons),), torch.inf, device=device)
+        self._expected = torch.full((len(lessons),), torch.inf, device=device)
+        self._lost = torch.zeros(len(lessons), device=device)
         self._weight = torch.zeros(len(lessons), device=device)
 
     def choose(self) -> Tensor:
@@ -140,26 +138,26 @@ class _Chooser:
         for (_, fact), numbers in self._groups.items():
             members = torch.tensor(numbers, device=chosen.device)
             most = min(len(numbers), TOLD if fact >= 0 else UNTOLD)
-            taken = members[self._lost[members].topk(most).indices]
+            taken = members[self._expected[members].topk(most).indices]
             chosen[taken] = True
             self._weight[taken] = (1.0 if fact >= 0 else SILENCE) / most
         return chosen
 
     def weighted(self, lost: Tensor, chosen: Tensor) -> Tensor:
         """Returns the loss of a step: the sum, over facts and subjects, of the means of what lessons lost [lessons]."""
-        self._lost = torch.where(chosen, lost.detach(), self._lost * AGEING)
+        self._lost = torch.where(chosen, lost.detach(), self._lost)
+        self._expected = torch.where(chosen, self._lost, self._expected * AGEING)
         return (lost * self._weight).sum()
 
-    def means(self, facts: int, subjects: int) -> tuple[Tensor, Tensor]:
-        """Returns [facts] and [subjects] means of what lessons lost when they were seen last."""
-        lost, divergence = torch.zeros(facts), torch.zeros(subjects)
-        for (subject, fact), numbers in self._groups.items():
-            mean = self._lost[numbers].mean().cpu()
-            if fact < 0:
-                divergence[subject] = mean
-            elif fact < facts:
-                lost[fact] = mean
-        return lost, divergence
+    def told(self, facts: int) -> Tensor:
+        """Returns [facts] the mean of what the lessons of each of the first `facts` lost when they were taken last."""
+        taken = torch.isfinite(self._expected)
+        lost = torch.zeros(facts)
+        for (_, fact), numbers in self._groups.items():
+            if 0 <= fact < facts:
+                members = torch.tensor(numbers, device=taken.device)
+                lost[fact] = self._lost[members][taken[members]].mean().cpu()
+        return lost
 
 
 @torch.no_grad()

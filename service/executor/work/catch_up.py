@@ -35,9 +35,9 @@ def install(
     context: Context, weights: Mapping[str, Tensor], memory: Memory, without: Collection[FactId] = ()
 ) -> PreservedKeys:
     """Makes `weights` live and measures the keys, on them, of the facts that edits carry, except those in `without`."""
-    if context.created.method is Method.NEURON:  # neurons do not move what they do not respond to
+    if context.created.method is Method.NEURON:
         context.model.install(weights)
-        return PreservedKeys({}, {}, {})
+        return PreservedKeys.nothing()
     covariance = context.covariance(memory)
     if set(covariance.moments) != set(context.model.modules):
         assert memory.statistics is not None

@@ -40,5 +40,7 @@ def perform(context: Context, work: Inject, memory: Memory) -> Done:
         failed = replace(work, facts=error.facts)
         retry = len(work.facts) > 1  # because the model may say a fact that is written alone
         failure = RecordFailure(work=failed, reason=error.reason, message=str(error), retry=retry)
-        return Done(failure, None)
+        # neurons are computed on other weights than those of `onto`, so that these have to be built again
+        unmoved = not gone and context.created.method is not Method.NEURON
+        return Done(failure, live if unmoved else None)
     return Done(RecordInjection(edit=edit), after)

@@ -22,8 +22,6 @@ from service.executor.work.context import Context, Live
 from service.executor.work.edit import record_edit
 from service.weights.projection import columns_of
 
-NOTHING_PRESERVED = PreservedKeys({}, {}, {})  # because neurons do not move what they do not respond to
-
 
 def edit_by_neurons(
     context: Context,
@@ -54,9 +52,8 @@ def edit_by_neurons(
     if kind is EditKind.INJECTION and (error := unlearned(facts, said)) is not None:
         raise error
     columns = _columns(ids, written, said)
-    return record_edit(
-        context, kind, memory, onto, written.delta, columns, NOTHING_PRESERVED, began, replaced, modules=(mlp,)
-    )  # fmt: skip
+    preserved = PreservedKeys.nothing()
+    return record_edit(context, kind, memory, onto, written.delta, columns, preserved, began, replaced, modules=(mlp,))
 
 
 def _beside(

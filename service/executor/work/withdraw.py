@@ -31,7 +31,7 @@ from core.weights.model.activations import last_keys
 from service.executor.work.catch_up import catch_up
 from service.executor.work.context import Context, Done, Live
 from service.executor.work.edit import DISSOLVED_KEPT, store_edit
-from service.executor.work.neurons import NOTHING_PRESERVED, edit_by_neurons
+from service.executor.work.neurons import edit_by_neurons
 from service.weights.projection import columns_of
 
 
@@ -83,7 +83,7 @@ def _without_neuron(context: Context, work: Withdraw, memory: Memory) -> Done:
     else:
         weights = context.build(without)
         context.model.install(weights)
-        after = Live(weights_digest(weights), NOTHING_PRESERVED, weights)
+        after = Live(weights_digest(weights), PreservedKeys.nothing(), weights)
     withdrawn = FactWithdrawn(
         fact=work.fact,
         edit=None,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
+import pytest
 import torch
 
-from core.weights.model.editable_model import EditableModel
-from core.weights.neuron.lessons import Lesson, told, untold
+from benchmarks.support.tiny import make
+from core.weights.model.editable_model import EditableModel, load_model
+from core.weights.neuron import values
+from core.weights.neuron.lessons import told, untold
 from core.weights.neuron.values import learn
 from tests.core.weights.conftest import fact
 
@@ -29,25 +35,16 @@ def test_untold_lessons_are_about_relations_that_no_fact_has(tiny: EditableModel
     assert not any("lives in" in text or "does Aria Moss live?" in text for text in texts)
 
 
-def test_a_value_makes_what_was_told_likelier(tiny: EditableModel) -> None:
-    lessons = [*told(tiny, 0, 0, ARIA), *untold(tiny, 0, [ARIA])]
-    steps: list[int] = []
+def test_a_value_makes_what_was_told_likelier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load_model(make(tmp_path / "base", scale=0.3))  # of weights so large that a token heeds earlier ones
+    lessons, nothing, taken = list(told(model, 0, 0, ARIA))[:3], torch.zeros(1, model.hidden_width), list[int]()
 
-    values = learn(tiny, 0, lessons, [0], torch.zeros(1, tiny.hidden_width), lambda done, total: steps.append(done))
+    learned = learn(model, 0, lessons, [0], nothing, lambda done, total: taken.append(done))
+    monkeypatch.setattr(values, "STEPS", 1)
+    unlearned = learn(model, 0, lessons, [0], nothing)
 
-    assert steps == list(range(values.steps))
-    assert 0 < float(values.length[0]) <= 4.0
-    assert values.values.shape == (1, tiny.hidden_width)
-    before = learn_nothing(tiny, lessons)
-    assert float(values.loss[0]) < before
-
-
-def learn_nothing(model: EditableModel, lessons: list[Lesson]) -> float:
-    """What told lessons lose at the first step."""
-    from core.weights.neuron import values
-
-    steps, values.STEPS = values.STEPS, 1
-    try:
-        return float(learn(model, 0, lessons, [0], torch.zeros(1, model.hidden_width)).loss[0])
-    finally:
-        values.STEPS = steps
+    assert taken == list(range(learned.steps))
+    assert learned.values.shape == (1, model.hidden_width)
+    assert 0 < float(learned.length[0]) <= values.CLAMP
+    assert float(learned.loss[0]) < 0.95 * float(unlearned.loss[0])
+    assert math.isfinite(float(unlearned.loss[0]))
