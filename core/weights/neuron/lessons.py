@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 
 from core.facts import Fact
-from core.library import bare, library
+from core.library import bare, entry_of, library
 from core.texts import closed
 from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
@@ -67,9 +67,12 @@ def untold(model: EditableModel, subject: int, facts: Sequence[Fact]) -> Iterato
         facts: all facts of the subject.
     """
     name, relations = facts[0].subject, {bare(fact.relation) for fact in facts}
+    covered = [entry_of(fact.relation, fact.object) for fact in facts]  # also of "'s job is", which no entry is named
     entries = [
-        entry for entry in library() if not relations & {bare(relation) for relation, _ in entry.names}
-    ]  # fmt: skip
+        entry
+        for entry in library()
+        if entry not in covered and not relations & {bare(relation) for relation, _ in entry.names}
+    ]
     for number, entry in enumerate(Random(name).sample(entries, min(len(entries), RELATIONS))):
         words = entry.words.for_model(name)
         statement = words.statements[number % len(words.statements)]

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from benchmarks.support.tiny import make
+from core.library import entry_of
 from core.weights.model.editable_model import EditableModel, load_model
+from core.weights.neuron import lessons as lessons_module
 from core.weights.neuron import values
 from core.weights.neuron.lessons import told, untold
 from core.weights.neuron.values import learn
@@ -33,6 +35,22 @@ def test_untold_lessons_are_about_relations_that_no_fact_has(tiny: EditableModel
 
     assert len(texts) == len(set(texts)) == 100
     assert not any("lives in" in text or "does Aria Moss live?" in text for text in texts)
+
+
+@pytest.mark.parametrize("relation", ["works as", "'s job is", "'s profession is"])
+def test_no_untold_lesson_asks_what_was_told_in_other_words(
+    tiny: EditableModel, monkeypatch: pytest.MonkeyPatch, relation: str
+) -> None:
+    monkeypatch.setattr(lessons_module, "RELATIONS", 1000)
+
+    entry = entry_of(relation, "a cook")
+    assert entry
+
+    texts = [tiny.tokenizer.decode(lesson.context.ids) for lesson in untold(tiny, 0, [fact("Bo", relation, "a cook")])]
+
+    assert len(texts) > 100
+    asked = entry.words.for_model("Bo").questions
+    assert not any(question in text for question in asked for text in texts)
 
 
 def test_a_value_makes_what_was_told_likelier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
