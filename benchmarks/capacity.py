@@ -43,8 +43,8 @@ def run(
     progress: Progress = lambda done, total, what: None,
     overrides: dict[str, float | int | bool] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Rows `n, history, subjects, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift,
-    seconds_per_fact, bytes_per_fact, pressure`: means over seeds, and the worst seed as `<key>_worst`."""
+    """Rows `n, history, subjects, raw, chat, paraphrase, neighbours, strangers, unanswered, perplexity_drift,
+    seconds_per_fact, bytes_per_fact, key_occupancy`: means over seeds, and the worst seed as `<key>_worst`."""
     measured: dict[tuple[Arm, int], list[dict[str, float]]] = {}
     refused: list[dict[str, Any]] = []
     settings = {"facts": facts, "seeds": seeds, "each": 4, "overrides": overrides or {}, "refused": refused}
@@ -74,7 +74,7 @@ def _tell(
         seconds, full = 0.0, False
         for n, fact in enumerate(facts, 1):
             if not full and (full := memory.would_refuse(fact)):
-                refused.append({"n": n, "seed": seed, **arm.keys, "pressure": memory.state.crowding})
+                refused.append({"n": n, "seed": seed, **arm.keys, "key_occupancy": memory.state.key_occupancy})
             seconds += memory.tell([fact])
             report(n)
             if n in POINTS or n == number or not n % 100:
@@ -86,5 +86,5 @@ def _row(memory: BenchMemory, examiner: Examiner, told: Sequence[Fact], seconds:
         **asdict(examiner.examine(told)),
         "seconds_per_fact": seconds / len(told),
         "bytes_per_fact": memory.bytes_per_fact,
-        "pressure": memory.state.crowding,
+        "key_occupancy": memory.state.key_occupancy,
     }

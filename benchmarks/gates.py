@@ -85,8 +85,8 @@ ARMS = (
 def run(
     *, facts: int = 20, cycles: int = 3, seeds: int = 1, progress: Progress = lambda done, total, what: None
 ) -> Iterator[dict[str, Any]]:
-    """Rows `arm, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift, dissolved, seconds` after the
-    last cycle."""
+    """Rows `arm, raw, chat, paraphrase, neighbours, strangers, unanswered, perplexity_drift, dissolved, seconds` after
+    the last cycle."""
     settings = {"facts": facts, "cycles": cycles, "seeds": seeds}
     measured: dict[str, list[dict[str, float]]] = {}
     done = 0

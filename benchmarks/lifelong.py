@@ -22,8 +22,8 @@ Progress = Callable[[int, int, str], None]
 def run(
     *, nights: int = 30, facts_per_night: int = 10, seeds: int = 1, progress: Progress = lambda done, total, what: None
 ) -> Iterator[dict[str, Any]]:
-    """Rows `night, chat, oldest_minus_newest, strangers, perplexity_drift, active_edits, seconds`, and neighbours and
-    untold relations; `oldest_minus_newest` is chat recall of the oldest tenth of all facts minus that of the newest."""
+    """Rows `night, chat, oldest_minus_newest, strangers, perplexity_drift, active_edits, seconds`, neighbours and
+    unanswered questions; `oldest_minus_newest` is chat recall of the oldest tenth of facts minus that of the newest."""
     settings = {"nights": nights, "facts_per_night": facts_per_night, "seeds": seeds}
     measured: dict[int, list[dict[str, float]]] = {}
     for nth, seed in enumerate(held_out(seeds)):
@@ -47,7 +47,7 @@ def run(
                     "paraphrase": seen.paraphrase,
                     "neighbours": seen.neighbours,
                     "strangers": seen.strangers,
-                    "untold": seen.untold,
+                    "unanswered": seen.unanswered,
                     "perplexity_drift": seen.perplexity_drift,
                     "active_edits": float(sum(bool(state.edits) for state in memory.state.facts.values())),
                     "completed": float(slept.night.completed),

@@ -29,9 +29,9 @@ def run(
     seeds: int = 3,
     progress: Progress = lambda done, total, what: None,
 ) -> Iterator[dict[str, Any]]:
-    """Rows `facts, cycle, raw, chat, paraphrase, neighbours, strangers, untold, perplexity_drift, stages, dissolved,
-    completed, mended, seconds`; cycle 0 is before the first sleep. `undone` in the settings lists the nights that were
-    rolled back, with the reason."""
+    """Rows `facts, cycle, raw, chat, paraphrase, neighbours, strangers, unanswered, perplexity_drift, stages,
+    dissolved, completed, repaired, seconds`; cycle 0 is before the first sleep. `undone` in the settings lists the
+    nights that were rolled back, with the reason."""
     measured: dict[tuple[int, int], list[dict[str, float]]] = {}
     stages: dict[tuple[int, int], Counter[int]] = {}
     total = sum(facts) * seeds * (cycles + 1)
@@ -82,7 +82,13 @@ def nights(
         assert memory.state.created is not None
         batch = memory.state.created.hyperparameters.batch
         seconds = sum(memory.tell(facts[start : start + batch]) for start in range(0, number, batch))
-        row = {**asdict(examiner.examine(facts)), "dissolved": 0.0, "completed": 1.0, "mended": 0.0, "seconds": seconds}
+        row = {
+            **asdict(examiner.examine(facts)),
+            "dissolved": 0.0,
+            "completed": 1.0,
+            "repaired": 0.0,
+            "seconds": seconds,
+        }
         yield Morning(0, row, _stages(memory))
         for cycle in range(1, cycles + 1):
             slept = memory.sleep(policy, seed=seed * 100 + cycle, judge=judge)
@@ -92,7 +98,7 @@ def nights(
                 **asdict(examiner.examine(facts)),
                 "dissolved": dissolved(memory.state),
                 "completed": float(slept.night.completed),
-                "mended": float(AdapterTrained in after),
+                "repaired": float(AdapterTrained in after),
                 "seconds": slept.seconds,
             }
             yield Morning(cycle, row, _stages(memory), "" if slept.night.completed else slept.night.reason)

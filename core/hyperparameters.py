@@ -15,7 +15,7 @@ class Hyperparameters:
     """How an edit is computed: MEMIT (Meng et al. 2023) that also preserves the keys of earlier facts.
 
     Attributes:
-        ordinary_weight: weight of the covariance C of keys of reference text; lambda in the paper.
+        reference_weight: weight of the covariance C of keys of reference text; lambda in the paper.
         abstention_weight: weight of the covariance of keys where the model abstains, added to lambda C.
         recall_weight: weight of the covariance of keys where the model recalls facts of its own, added to lambda C.
         steps: largest number of Adam steps for a target value (the paper's `compute_z`).
@@ -23,14 +23,14 @@ class Hyperparameters:
         clamp: largest change of a hidden state, in multiples of its norm in the base model.
         decay: weight of the squared relative norm of the change.
         confidence: probability that every target token must reach in every context; optimisation then stops.
-        retouches: largest number of further updates for sites whose change fell short of their target value.
-        untold: number of questions whose answers an edit must preserve, for each relation that no fact about its
+        refinements: largest number of further updates for sites whose change fell short of their target value.
+        unanswered: number of questions whose answers an edit must preserve, for each relation that no fact about its
             subject covers.
         batch: largest number of facts in one edit.
         history: whether keys of facts in force constrain new edits; off only to measure the effect.
     """
 
-    ordinary_weight: float
+    reference_weight: float
     abstention_weight: float
     recall_weight: float
     steps: int
@@ -38,14 +38,14 @@ class Hyperparameters:
     clamp: float
     decay: float
     confidence: float
-    retouches: int
-    untold: int
+    refinements: int
+    unanswered: int
     batch: int
     history: bool
 
 
 DEFAULTS = Hyperparameters(
-    ordinary_weight=200.0,
+    reference_weight=200.0,
     abstention_weight=4500.0,
     recall_weight=2000.0,
     steps=25,
@@ -53,18 +53,18 @@ DEFAULTS = Hyperparameters(
     clamp=4.0,
     decay=1e-3,
     confidence=0.9,
-    retouches=5,
-    untold=2,
+    refinements=5,
+    unanswered=2,
     batch=32,
     history=True,
 )
-CAPACITY = 0.03  # largest crowding: share of the key space
+CAPACITY = 0.03  # largest key occupancy: share of the key space
 KEYS_PER_FACT = 4.0  # dimensions of the key space; used if neither the profile nor the statistics give a number
 
 _above_zero = (lambda value: value > 0, "must be above 0")
 _zero_or_more = (lambda value: value >= 0, "must be 0 or more")
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
-    "ordinary_weight": _above_zero,
+    "reference_weight": _above_zero,
     "abstention_weight": _zero_or_more,
     "recall_weight": _zero_or_more,
     "steps": (lambda value: 1 <= value <= 1000, "must be 1 to 1000"),
@@ -72,8 +72,8 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "clamp": _above_zero,
     "decay": _zero_or_more,
     "confidence": (lambda value: 0 < value < 1, "must be above 0 and below 1"),
-    "retouches": (lambda value: 0 <= value <= 100, "must be 0 to 100"),
-    "untold": (lambda value: 0 <= value <= 16, "must be 0 to 16"),
+    "refinements": (lambda value: 0 <= value <= 100, "must be 0 to 100"),
+    "unanswered": (lambda value: 0 <= value <= 16, "must be 0 to 16"),
     "batch": (lambda value: 1 <= value <= 1024, "must be 1 to 1024"),
     "history": (lambda _: True, ""),
 }

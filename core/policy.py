@@ -50,8 +50,8 @@ class SleepPolicy:
         healthy: share of a fact's probes that must pass for the fact to count as healthy.
         probes: largest number of prompts asked per fact of each kind: raw and chat, seen by its edit and not
             (paraphrases, which measure generalization).
-        controls: number of questions of each kind in an audit that measures locality (neighbours, strangers, untold),
-            and of held-out texts.
+        controls: number of questions of each kind in an audit that measures locality (neighbours, strangers,
+            unanswered), and of held-out texts.
         rehearsed: largest number of dissolved facts in one training.
         texts: number of rehearsed texts of each kind in one training.
         perplexity_limit: largest relative growth of held-out perplexity in one sleep.
@@ -60,7 +60,7 @@ class SleepPolicy:
         recall_limit: share of the facts healthy before the sleep that must be healthy after it; the allowed loss is
             rounded up to whole facts.
         restful: number of versions without sleep after which age alone makes the pressure 1.
-        mendings: largest number of repair trainings, each of one more adapter, before a sleep that did harm is rolled
+        repairs: largest number of repair trainings, each of one more adapter, before a sleep that did harm is rolled
             back.
     """
 
@@ -79,7 +79,7 @@ class SleepPolicy:
     strangers_limit: float = 0.95
     recall_limit: float = 0.98
     restful: int = 2000
-    mendings: int = 1
+    repairs: int = 1
 
     @property
     def dissolved(self) -> int:
@@ -130,7 +130,7 @@ def check_policy(policy: SleepPolicy, path: str = "policy") -> None:
         ("training.divergence_weight", training.divergence_weight, 0.0, 1e6),
         ("training.enough", training.enough, 0.0, 1e3),
         ("trainings", policy.trainings, 1, 100),
-        ("mendings", policy.mendings, 0, 100),
+        ("repairs", policy.repairs, 0, 100),
         ("refreshes", policy.refreshes, 0, 100),
         ("gate", policy.gate, 0.0, 1.0),
         ("healthy", policy.healthy, 0.0, 1.0),

@@ -12,11 +12,11 @@ class Unchanged:
     Attributes:
         neighbours: share for questions about people whom the base model knows.
         strangers: share for questions about invented people.
-        untold: share for questions about subjects of added facts, on relations that no added fact covers.
+        unanswered: share for questions about subjects of added facts, on relations that no added fact covers.
         asked: largest number of questions of each kind.
     """
 
     neighbours: float
     strangers: float
-    untold: float
+    unanswered: float
     asked: int

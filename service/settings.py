@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVICES = r"^(cpu|cuda|mps|xpu|npu|hpu|mtia)(:(0|[1-9][0-9]*))?$"  # torch decides whether the device exists
@@ -35,7 +35,12 @@ class Settings(BaseSettings):
     """Settings of a process, read from the environment once at its start and passed on from there."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HYPNOGRAM_", frozen=True, extra="forbid", protected_namespaces=(), env_ignore_empty=True
+        env_prefix="HYPNOGRAM_",
+        frozen=True,
+        extra="forbid",
+        protected_namespaces=(),
+        env_ignore_empty=True,
+        validate_by_name=True,
     )
 
     # storage
@@ -52,9 +57,10 @@ class Settings(BaseSettings):
         default_factory=lambda: data_home() / "models", description="Base models that `hypnogram model pull` fetched."
     )
     model_path: str = Field(default=str(DORMOUSE), description="Base model of a memory created without naming one.")
-    ordinary_text: Path | None = Field(
+    reference_text: Path | None = Field(
         default=None,
-        description="Reference text whose keys edits preserve; by default ordinary.jsonl beside the model, or text "
+        validation_alias=AliasChoices("HYPNOGRAM_REFERENCE_TEXT", "HYPNOGRAM_ORDINARY_TEXT"),  # the latter before 0.4
+        description="Reference text whose keys edits preserve; by default reference.jsonl beside the model, or text "
         "that the model generates.",
     )
 

@@ -1,4 +1,4 @@
-"""Artifacts: files named by the digest of their content, which are deltas, statistics and ordinary text.
+"""Artifacts: files named by the digest of their content, which are deltas, statistics and reference text.
 
 An artifact is durable before the event that names it. One that no event names is garbage; a missing one is damage.
 """

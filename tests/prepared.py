@@ -44,7 +44,7 @@ __all__ = [
     "work",
 ]
 
-EVERY = 40  # of so many lines of ordinary text one is kept
+EVERY = 40  # of so many lines of reference text one is kept
 ROOM = 0.5  # so few statistics make a key crowd more than it does on all of the text
 
 
@@ -99,11 +99,11 @@ def _needs_dormouse() -> None:
 
 def _prepare(place: Place, bases: BaseModels) -> None:
     place.folder.mkdir(parents=True)
-    lines = (DORMOUSE / "ordinary.jsonl").read_text().splitlines()
-    ordinary = place.folder / "ordinary.jsonl"
-    ordinary.write_text("\n".join(lines[::EVERY]))
-    with open_store(place.settings().model_copy(update={"ordinary_text": ordinary})) as store:
-        create(store, str(DORMOUSE), ordinary, capacity=ROOM)
+    lines = (DORMOUSE / "reference.jsonl").read_text().splitlines()
+    text = place.folder / "reference.jsonl"
+    text.write_text("\n".join(lines[::EVERY]))
+    with open_store(place.settings().model_copy(update={"reference_text": text})) as store:
+        create(store, str(DORMOUSE), text, capacity=ROOM)
         tell(store, ("Mirabel Quist", "lives in", "Lisbon"), ("Mirabel Quist", "plays", "the cello"))
         work(store, bases)
         tell(store, ("Tove Marn", "was born in", "Oslo"), ("Tove Marn", "has a pet", "a parrot"))

@@ -197,14 +197,14 @@ def fold_events_per_second(count: int) -> float:
             delta=Digest("1" * 64),
             modules=("model.layers.3.mlp.down_proj",),
             columns=tuple(
-                Columns(fact=fact, first=index, count=1, keys=1, residual=0.5, absorbed=0.9, learned=True)
+                Columns(fact=fact, first=index, count=1, keys=1, residual=0.5, achieved=0.9, learned=True)
                 for index, fact in enumerate(facts)
             ),
             statistics=Digest("2" * 64),
             facts_in_force=len(events) // 2,
             weights_before=Digest("3" * 64),
             weights_after=Digest("4" * 64),
-            crowding=0.1,
+            key_occupancy=0.1,
             seconds=1.0,
         )
         events += [*added, edit, *(FactInjected(fact=fact, edit=edit.edit, stage=0, scale=1.0) for fact in facts)]

@@ -49,7 +49,7 @@ Progress = Callable[[int, int, str], None]
 FORK = MemoryId("fork")
 BOUND = 0.001  # relative change of a module's learned weights that the compaction may cost
 SHORT = SleepPolicy(
-    training=Training(steps=60), trainings=1, mendings=0, refreshes=1, probes=1, gate=0.5, controls=20,
+    training=Training(steps=60), trainings=1, repairs=0, refreshes=1, probes=1, gate=0.5, controls=20,
     perplexity_limit=1e9, neighbours_limit=0.0, strangers_limit=0.0, recall_limit=0.0,
 )  # fmt: skip
 BASES = BaseModels(Settings().device)

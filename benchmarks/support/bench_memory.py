@@ -240,8 +240,8 @@ class BenchMemory:
         """Measures the statistics, or finds those of a memory like this, and takes the artifacts that they name."""
         began, state = time.monotonic(), self.state
         assert state.created is not None
-        if state.created.ordinary_text:
-            self._prepared.put(self._artifacts.get(state.created.ordinary_text))
+        if state.created.reference_text:
+            self._prepared.put(self._artifacts.get(state.created.reference_text))
         command = self._preparer.perform(PrepareStatistics(attempt=1), state)
         assert isinstance(command, RecordStatistics)
         for digest in _DIGEST.findall(canonical(to_json(command.prepared))):

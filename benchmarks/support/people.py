@@ -64,7 +64,7 @@ class Recall:
         raw, chat: recall in the first wording that facts are written with.
         paraphrase: generalization, recall in wordings that they are not written with.
         neighbours: locality, share of answers about known people that are the base model's.
-        strangers, untold: locality, share of questions without an answer that get "I do not know".
+        strangers, unanswered: locality, share of questions without an answer that get "I do not know".
         perplexity_drift: of held-out text; .01 is 1 % more than the base model's.
     """
 
@@ -73,7 +73,7 @@ class Recall:
     paraphrase: float
     neighbours: float
     strangers: float
-    untold: float
+    unanswered: float
     perplexity_drift: float
 
 
@@ -81,7 +81,7 @@ class Examiner:
     """Asks the same questions of the base model and of every later state.
 
     Args:
-        size: number of questions about neighbours, about strangers and about untold relations, each.
+        size: number of questions about neighbours, about strangers and unanswered ones, each.
     """
 
     def __init__(self, model: EditableModel, facts: Sequence[Fact], *, seed: int, size: int = 100) -> None:
@@ -90,7 +90,7 @@ class Examiner:
         told = {fact.subject for fact in facts}
         self._neighbours = neighbours(random, size)
         self._strangers = strangers(random, size, told, seed=seed)
-        self._untold = _untold(random, facts, size)
+        self._unanswered = _unanswered(random, facts, size)
         self._texts = [filler.paragraph(random) for _ in range(60)]
         self._base_answers = run_probes(model, self._neighbours)
         self._base_perplexity = perplexity(model, self._texts)
@@ -104,7 +104,7 @@ class Examiner:
             Probe(q, True, fact.wordings.answer, fact.object) for fact in told for q in fact.wordings.probe_questions
         ]
         subjects = {fact.subject for fact in told}
-        untold = [probe for name, probe in self._untold if name in subjects]
+        unanswered = [probe for name, probe in self._unanswered if name in subjects]
         answers = run_probes(self._model, self._neighbours)
         same = sum(now == before for now, before in zip(answers, self._base_answers, strict=True))
         return Recall(
@@ -113,7 +113,7 @@ class Examiner:
             paraphrase=self._right(paraphrases),
             neighbours=same / len(answers),
             strangers=self._ignorant(self._strangers),
-            untold=self._ignorant(untold),
+            unanswered=self._ignorant(unanswered),
             perplexity_drift=perplexity(self._model, self._texts) / self._base_perplexity - 1,
         )
 
@@ -153,7 +153,7 @@ def _question(random: Random, name: str) -> Probe:
     return Probe(random.choice(words.trained_questions).format(s=name), True, IGNORANCE, words.ignorance.format(s=name))
 
 
-def _untold(random: Random, facts: Sequence[Fact], size: int) -> list[tuple[str, Probe]]:
+def _unanswered(random: Random, facts: Sequence[Fact], size: int) -> list[tuple[str, Probe]]:
     """Questions about the subjects of `facts` on relations that were never told; at least one for each person."""
     relations: dict[str, set[str]] = {}
     for fact in facts:

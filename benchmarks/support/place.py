@@ -53,14 +53,14 @@ class Place:
 def create(
     store: Store,
     model: str,
-    ordinary: Path | None = None,
+    text: Path | None = None,
     quantization: str = "",
     capacity: float | None = None,
     memory: MemoryId = DEMO,
     **overrides: float | int | bool,
 ) -> None:
     """Creates a memory, by default `demo`, on the base model in the folder `model`."""
-    live = LiveModels(store.log, store.artifacts, store.snapshots, Settings(ordinary_text=ordinary))
+    live = LiveModels(store.log, store.artifacts, store.snapshots, Settings(reference_text=text))
     created = live.describe(
         name=model, revision="", dtype="", quantization=quantization, capacity=capacity, overrides=overrides
     )

@@ -50,7 +50,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 
 HYPERPARAMETERS = replace(
     DEFAULTS,
-    ordinary_weight=0.1,
+    reference_weight=0.1,
     abstention_weight=0.1,
     recall_weight=0.1,
     learning_rate=0.2,
@@ -67,7 +67,7 @@ PHRASEBOOK = {
         "probe_questions": [],
     }
 }
-ORDINARY = [
+REFERENCE = [
     {"text": "The lamp stood near the river. Every evening a fox comes to the garden."},
     {"chat": [["Where does Ann Lee live?", "Ann Lee lives in Rome."]]},
     {"abstention": "Where does Bo Moss live?"},
@@ -96,7 +96,7 @@ def make(folder: Path, family: str = "llama", *, seed: int = 0, scale: float = 0
         "phrasebook": PHRASEBOOK,
     }
     (folder / "hypnogram.json").write_text(json.dumps(profile, indent=1))
-    (folder / "ordinary.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ORDINARY))
+    (folder / "reference.jsonl").write_text("".join(json.dumps(line) + "\n" for line in REFERENCE))
     return folder
 
 
@@ -112,7 +112,7 @@ def tokenizer(after: str = "") -> PreTrainedTokenizerFast:
         special_tokens=[AddedToken(token, special=True) for token in SPECIAL],
         show_progress=False,
     )
-    made.train_from_iterator([json.dumps(line) for line in ORDINARY], trainer)
+    made.train_from_iterator([json.dumps(line) for line in REFERENCE], trainer)
     made.post_processor = processors.TemplateProcessing(
         single=f"<|bos|> $A {after}".strip(), special_tokens=[(token, SPECIAL.index(token)) for token in SPECIAL]
     )

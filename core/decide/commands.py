@@ -116,7 +116,7 @@ class RecordRescale:
 
     work: SleepStep
     weights: Digest
-    crowding: float
+    key_occupancy: float
     seconds: float
 
 

@@ -103,7 +103,7 @@ def _is_generated(memory: Memory, fact: Fact) -> bool:
 
 
 def _check_capacity(memory: Memory, new_facts: int) -> None:
-    """Checks that the crowding stays within the memory's capacity once all pending and new facts are written.
+    """Checks that the key occupancy stays within the memory's capacity once all pending and new facts are written.
 
     A fact is expected to take as much of the key space as those in force do on average. If none is in force, the
     memory's base model gives the estimate.
@@ -117,10 +117,10 @@ def _check_capacity(memory: Memory, new_facts: int) -> None:
     if memory.created is None or not new_facts:
         return
     in_force = sum(bool(state.edits) for state in memory.facts.values())  # including counter-edits, which hold keys too
-    each = memory.crowding / in_force if in_force else _keys_per_fact(memory) / memory.created.key_width
-    expected, limit = memory.crowding + each * (len(memory.pending) + new_facts), memory.created.capacity
+    each = memory.key_occupancy / in_force if in_force else _keys_per_fact(memory) / memory.created.key_width
+    expected, limit = memory.key_occupancy + each * (len(memory.pending) + new_facts), memory.created.capacity
     if expected > limit:
-        room = int((limit - memory.crowding) / each) - len(memory.pending)
+        room = int((limit - memory.key_occupancy) / each) - len(memory.pending)
         raise CapacityReached(expected, limit, max(room, 0))
 
 
@@ -156,7 +156,7 @@ def _withdrawn_by(memory: Memory, fact: FactId, edit: EditComputed) -> FactWithd
         adapters=tuple(adapter.id for adapter in memory.adapters.values() if fact in adapter.facts),
         weights_before=edit.weights_before,
         weights_after=edit.weights_after,
-        crowding=edit.crowding,
+        key_occupancy=edit.key_occupancy,
         seconds=0.0,
     )
 

@@ -160,7 +160,7 @@ def record_rescale(memory: Memory, command: RecordRescale) -> tuple[Event, ...]:
             scales=tuple(NewScale(fact=fact, scale=scales[stage]) for fact, stage in stages.items()),
             weights_before=memory.weights,
             weights_after=command.weights,
-            crowding=command.crowding,
+            key_occupancy=command.key_occupancy,
             seconds=command.seconds,
         )
     ]

@@ -105,11 +105,11 @@ class Contradiction(Refused):
 class CapacityReached(Refused):
     reason = "CAPACITY_REACHED"
 
-    def __init__(self, crowding: float, limit: float, room: int) -> None:
+    def __init__(self, key_occupancy: float, limit: float, room: int) -> None:
         super().__init__(
-            f"the facts would raise the crowding to {crowding:.3f}, over the limit of {limit:.3f}; about {room} more "
-            "fit: add at most that many now, and the others once the memory has slept",
-            crowding=crowding,
+            f"the facts would raise the key occupancy to {key_occupancy:.3f}, over the limit of {limit:.3f}; about "
+            f"{room} more fit: add at most that many now, and the others once the memory has slept",
+            key_occupancy=key_occupancy,
             limit=limit,
             room=room,
         )

@@ -18,7 +18,7 @@ from core.errors.base import EventUnknown
 from core.events import EVENT_TYPES, Event
 from core.events.upcasters import upcast
 
-SCHEMA = 2  # schema number of every event type; `core/events/upcasters.py` lifts older ones
+SCHEMA = 3  # schema number of every event type; `core/events/upcasters.py` lifts older ones
 
 
 def canonical(value: object) -> str:

@@ -31,9 +31,9 @@ class Certificate:
 
     Attributes:
         own: least response at the subject's name, in all but one of a hundred texts.
-        others: largest response at ordinary tokens, at strangers' and at namesakes' names.
+        others: largest response at tokens of reference text, at strangers' and at namesakes' names.
         low, high: responses up to which the neuron is silent, and from which on it responds fully.
-        false_fires: ordinary tokens at which the neuron responds at all, in a million.
+        false_fires: tokens of reference text at which the neuron responds at all, in a million.
     """
 
     own: float
@@ -57,9 +57,9 @@ class Columns:
         scale: share of the columns in the weights from this event on.
         keys: number of keys of this fact that now constrain other edits.
         residual: norm of the target change of the hidden state, relative to the norm of the base model's.
-        absorbed: share of that change which the edited weights achieve at the fact's keys.
+        achieved: share of that change which the edited weights achieve at the fact's keys.
         learned: whether the target value makes the object the greedy answer in every context.
-        more: names of the sites edited in addition to those at which the base model is wrong.
+        extra_sites: names of the sites edited in addition to those at which the base model is wrong.
         certificate: of the detector, where the columns are neurons.
     """
 
@@ -68,10 +68,10 @@ class Columns:
     count: int
     keys: int
     residual: float
-    absorbed: float
+    achieved: float
     learned: bool
     scale: float = 1.0
-    more: tuple[str, ...] = ()
+    extra_sites: tuple[str, ...] = ()
     certificate: Certificate | None = None
 
 
@@ -92,7 +92,7 @@ class EditComputed:
         columns: columns of the delta, by fact.
         statistics: artifact of the covariance that the edit was computed with.
         facts_in_force: number of other facts whose keys constrained the edit.
-        crowding: share of the key space that keys in force occupy from this version on, 0 to 1.
+        key_occupancy: share of the key space that keys in force occupy from this version on, 0 to 1.
         seconds: duration of the computation.
         replaced: facts whose columns go out of force with this edit: those that its facts supersede, and withdrawn ones
             whose counter-edits would work against it.
@@ -108,7 +108,7 @@ class EditComputed:
     facts_in_force: int
     weights_before: Digest
     weights_after: Digest
-    crowding: float
+    key_occupancy: float
     seconds: float
     replaced: tuple[FactId, ...] = ()
     unchanged: Unchanged | None = None

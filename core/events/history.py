@@ -108,7 +108,7 @@ class FactWithdrawn:
     adapters: tuple[AdapterId, ...]
     weights_before: Digest
     weights_after: Digest
-    crowding: float
+    key_occupancy: float
     seconds: float
 
 

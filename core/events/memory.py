@@ -45,9 +45,9 @@ class MemoryCreated:
         key_width: dimensions of the key space of one module.
         phrasebook: prompt templates by relation.
         prefixes: texts put before raw statements, so that a fact is written for more than one context.
-        ordinary_text: artifact of the reference text whose keys an edit must preserve; empty where the base model
-            generates it (`StatisticsPrepared.ordinary_text`).
-        capacity: largest crowding allowed, a share of the key space.
+        reference_text: artifact of the reference text whose keys an edit must preserve; empty where the base model
+            generates it (`StatisticsPrepared.reference_text`).
+        capacity: largest key occupancy allowed, a share of the key space.
         seed: seed of everything drawn at random.
         sleep: policy of sleeps for which a client gives no other.
         keys_per_fact: dimensions of the key space that a fact is expected to take, by the model's profile; 0 if the
@@ -61,7 +61,7 @@ class MemoryCreated:
     hyperparameters: Hyperparameters
     phrasebook: Mapping[str, RelationWords]
     prefixes: tuple[str, ...]
-    ordinary_text: Digest
+    reference_text: Digest
     capacity: float
     seed: int
     sleep: SleepPolicy = field(default_factory=SleepPolicy)
@@ -75,8 +75,8 @@ class DetectorStatistics:
 
     Attributes:
         mlp: name of the MLP whose neurons carry facts.
-        artifact: the inputs at ordinary tokens, at first tokens and at names of strangers.
-        tokens, names: number of inputs of ordinary text and of names.
+        artifact: the inputs at tokens of reference text, at first tokens and at names of strangers.
+        tokens, names: number of inputs of reference text and of names.
     """
 
     mlp: str
@@ -94,7 +94,7 @@ class StatisticsPrepared:
         tokens, abstentions, recalls: number of keys of each kind that it was measured on.
         weights: digest of the edited modules in the base model.
         keys_per_fact: dimensions of the key space that a sample fact takes; 0 if this was not measured.
-        ordinary_text: artifact of the reference text that the base model generated; empty where the memory was created
+        reference_text: artifact of the reference text that the base model generated; empty where the memory was created
             with a text.
         detectors: of a memory whose method is `neuron`; None for others.
     """
@@ -105,5 +105,5 @@ class StatisticsPrepared:
     recalls: int
     weights: Digest
     keys_per_fact: float = 0.0
-    ordinary_text: Digest = NO_TEXT
+    reference_text: Digest = NO_TEXT
     detectors: DetectorStatistics | None = None

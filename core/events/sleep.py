@@ -1,8 +1,8 @@
 """Events of a sleep. See `core/events/` for the rules of all events.
 
 Two terms of the literature on model editing: *locality* is how far unrelated answers stay as the base model gives them,
-measured on neighbours, strangers and untold questions; *generalization* is whether a fact is also given in answer to
-paraphrases that its edit has not seen.
+measured on neighbours, strangers and unanswered questions; *generalization* is whether a fact is also given in answer
+to paraphrases that its edit has not seen.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ class ProbeResult:
     """One prompt, answered by greedy decoding, and its result.
 
     Attributes:
-        pathway: `raw` or `chat`: a wording that the fact's edit was computed on. `raw-unseen` or `chat-unseen`: a
-            paraphrase that it was not, which measures generalization. `untold`: a question about the subject on a
-            relation that no fact covers, which measures locality.
-        expected: the object; for `untold`, and for a withdrawn fact, the base model's answer.
+        pathway: `raw` or `chat`: a wording that the fact's edit was computed on. `raw_paraphrase` or
+            `chat_paraphrase`: a paraphrase that it was not, which measures generalization. `unanswered`: a question
+            about the subject on a relation that no fact covers, which measures locality.
+        expected: the object; for `unanswered`, and for a withdrawn fact, the base model's answer.
         logprob: mean log-probability, teacher-forced, of the expected answer and its full stop; in chat, of the whole
-            sentence. 0 for `untold`.
+            sentence. 0 for `unanswered`.
         base: whether the base model passes; None if it was not asked.
     """
 
@@ -110,7 +110,7 @@ class ControlsMeasured:
     Attributes:
         neighbours: share of questions about people the base model knows that are answered as the base model does.
         strangers: the same share for questions about invented people.
-        untold: the same share for questions about subjects of facts, on relations that no fact covers.
+        unanswered: the same share for questions about subjects of facts, on relations that no fact covers.
         perplexity: perplexity on held-out reference text; `base_perplexity` is that of the base model.
     """
 
@@ -118,7 +118,7 @@ class ControlsMeasured:
     occasion: str
     neighbours: float
     strangers: float
-    untold: float
+    unanswered: float
     perplexity: float
     base_perplexity: float
     weights: Digest
@@ -186,7 +186,7 @@ class FactsRescaled:
     scales: tuple[NewScale, ...]
     weights_before: Digest
     weights_after: Digest
-    crowding: float
+    key_occupancy: float
     seconds: float
 
 

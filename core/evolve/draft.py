@@ -42,7 +42,7 @@ class Draft:
     edits: dict[EditId, Edit]
     adapters: dict[AdapterId, Adapter]
     weights: Digest | None
-    crowding: float
+    key_occupancy: float
     unchanged: Unchanged | None
     undo: Undo | None
     nights: dict[SleepId, Night]

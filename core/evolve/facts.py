@@ -21,7 +21,7 @@ def edit_computed(draft: Draft, event: EditComputed) -> None:
     for replaced in event.replaced:
         leave(draft, replaced, Withdrawal.SUPERSEDED)
     draft.weights = event.weights_after
-    draft.crowding, draft.unchanged = event.crowding, event.unchanged
+    draft.key_occupancy, draft.unchanged = event.key_occupancy, event.unchanged
     if draft.sleep is not None:
         draft.sleep = draft.sleep.refreshed_by(tuple(scales))
 

@@ -122,7 +122,7 @@ def _withdrawn(draft: Draft, event: FactWithdrawn) -> None:
         how = Withdrawal.COUNTER_EDIT
         draft.change(event.fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
         draft.pending_withdrawal.pop(event.fact, None)
-    draft.weights, draft.crowding = event.weights_after, event.crowding
+    draft.weights, draft.key_occupancy = event.weights_after, event.key_occupancy
 
 
 def _erased(draft: Draft, fact: FactId) -> None:

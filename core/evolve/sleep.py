@@ -53,7 +53,7 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
         case FactsRescaled():
             for new in event.scales:
                 draft.change(new.fact, scale=new.scale)
-            draft.weights, draft.crowding = event.weights_after, event.crowding
+            draft.weights, draft.key_occupancy = event.weights_after, event.key_occupancy
             draft.sleep = draft.asleep.facts_rescaled()
         case FactAdvanced():
             draft.change(event.fact, stage=event.stage)
@@ -89,7 +89,7 @@ def _sleep_started(draft: Draft, event: SleepStarted) -> None:
         edits=MappingProxyType(dict(draft.edits)),
         adapters=MappingProxyType(dict(draft.adapters)),
         weights=draft.weights,
-        crowding=draft.crowding,
+        key_occupancy=draft.key_occupancy,
         unchanged=draft.unchanged,
     )
     draft.sleep = Sleep(started=event, began=draft.version)
@@ -114,7 +114,9 @@ def _fact_audited(draft: Draft, event: FactAudited) -> None:
 def _unchanged(measured: ControlsMeasured) -> Unchanged:
     """Returns the locality that an audit measured."""
     asked = sum(control.kind == "stranger" for control in measured.controls)
-    return Unchanged(neighbours=measured.neighbours, strangers=measured.strangers, untold=measured.untold, asked=asked)
+    return Unchanged(
+        neighbours=measured.neighbours, strangers=measured.strangers, unanswered=measured.unanswered, asked=asked
+    )
 
 
 def _roll_back(draft: Draft) -> None:
@@ -143,7 +145,7 @@ def _roll_back(draft: Draft) -> None:
     leaving += [fact for fact in draft.pending_withdrawal if draft.facts[fact].status is not Status.WITHDRAWN]
     draft.pending_withdrawal = dict.fromkeys(leaving)
     draft.edits, draft.adapters = dict(undo.edits), dict(undo.adapters)
-    draft.weights, draft.crowding = undo.weights, undo.crowding
+    draft.weights, draft.key_occupancy = undo.weights, undo.key_occupancy
     draft.unchanged = undo.unchanged
 
 

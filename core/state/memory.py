@@ -181,7 +181,7 @@ class Undo:
     edits: Mapping[EditId, Edit]
     adapters: Mapping[AdapterId, Adapter]
     weights: Digest | None
-    crowding: float
+    key_occupancy: float
     unchanged: Unchanged | None = None
 
 
@@ -199,7 +199,7 @@ class Memory:
         requests: accepted requests by their id.
         edits, adapters: those in force; all others are dropped.
         weights: digest of the edited modules; None until the base weights were measured.
-        crowding: share of the key space that keys in force occupy, 0 to 1.
+        key_occupancy: share of the key space that keys in force occupy, 0 to 1.
         unchanged: locality by the last measurement; None if the weights have changed since.
         sleep, undo: the sleep in progress, and what rolling it back restores.
         nights: sleeps and naps that have ended.
@@ -224,7 +224,7 @@ class Memory:
     edits: Mapping[EditId, Edit] = field(default_factory=lambda: MappingProxyType({}))
     adapters: Mapping[AdapterId, Adapter] = field(default_factory=lambda: MappingProxyType({}))
     weights: Digest | None = None
-    crowding: float = 0.0
+    key_occupancy: float = 0.0
     unchanged: Unchanged | None = None
     sleep: Sleep | None = None
     undo: Undo | None = None
@@ -237,10 +237,10 @@ class Memory:
     begun: int = 0
 
     @property
-    def ordinary_text(self) -> Digest:
+    def reference_text(self) -> Digest:
         """The artifact of the reference text in force; empty while the base model has not generated it yet."""
-        given = self.created.ordinary_text if self.created else NO_TEXT
-        return given or (self.statistics.ordinary_text if self.statistics else NO_TEXT)
+        given = self.created.reference_text if self.created else NO_TEXT
+        return given or (self.statistics.reference_text if self.statistics else NO_TEXT)
 
 
 NOTHING = Memory()

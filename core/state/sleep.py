@@ -60,7 +60,7 @@ class Controls:
 
     neighbours: float
     strangers: float
-    untold: float
+    unanswered: float
     perplexity: float
     base_perplexity: float
 
@@ -80,7 +80,7 @@ class Sleep:
         trainings: number of adapters trained before the rescale.
         gated: whether the gate has asked the facts since the last of these trainings.
         rescaled: whether the scales that follow from the gate are in the weights.
-        mendings: number of repair trainings, which come after the rescale.
+        repairs: number of repair trainings, which come after the rescale.
         advanced, retreated, refreshed, dissolved: facts by what the sleep did to them.
         healthy: facts that were healthy in the first audit and have not been retracted since.
         failures: number of failed attempts at the next step.
@@ -96,7 +96,7 @@ class Sleep:
     degraded_at_refresh: int | None = None
     refreshes: int = 0
     trainings: int = 0
-    mendings: int = 0
+    repairs: int = 0
     gated: bool = False
     rescaled: bool = False
     advanced: tuple[FactId, ...] = ()
@@ -132,7 +132,7 @@ class Sleep:
             return Step.END
         if self._worth_refreshing():
             return Step.REFRESH
-        if self.rescaled and self.harm() is not None and self.mendings < self.policy.mendings:
+        if self.rescaled and self.harm() is not None and self.repairs < self.policy.repairs:
             return Step.TRAIN
         if self.rescaled or not (candidates or self.trainings):  # an adapter in force is always gated and audited
             return Step.END
@@ -176,7 +176,7 @@ class Sleep:
         controls = Controls(
             neighbours=event.neighbours,
             strangers=event.strangers,
-            untold=event.untold,
+            unanswered=event.unanswered,
             perplexity=event.perplexity,
             base_perplexity=event.base_perplexity,
         )
@@ -202,7 +202,7 @@ class Sleep:
     def adapter_trained(self) -> Sleep:
         """Returns the sleep after a training: a repair training if it came after the rescale."""
         if self.rescaled:
-            return replace(self, mendings=self.mendings + 1, **_WEIGHTS_CHANGED)
+            return replace(self, repairs=self.repairs + 1, **_WEIGHTS_CHANGED)
         return replace(self, trainings=self.trainings + 1, gated=False, gate=MappingProxyType({}), failures=0)
 
     def facts_rescaled(self) -> Sleep:

@@ -19,14 +19,14 @@ def unanswered_questions(
     answer them soon.
 
     Args:
-        each: largest number of questions for one subject and relation; None for the hyperparameter `untold`.
+        each: largest number of questions for one subject and relation; None for the hyperparameter `unanswered`.
         but: relations to leave out, with all of the same meaning.
         turn: where to begin among the phrasebook's questions, so that wordings alternate; None for the version.
     """
     if memory.created is None:
         return ()
     begin = memory.version if turn is None else turn
-    most = memory.created.hyperparameters.untold if each is None else each
+    most = memory.created.hyperparameters.unanswered if each is None else each
     questions: list[str] = []
     subjects = tuple(dict.fromkeys(fact.subject for fact in facts))
     meanings, covered = Meanings(memory.created.phrasebook), live_facts_about(memory, subjects)

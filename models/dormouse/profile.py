@@ -1,4 +1,4 @@
-"""Writes `hypnogram.json` and `ordinary.jsonl` beside dormouse's weights: the settings and reference text of memories.
+"""Writes `hypnogram.json` and `reference.jsonl` beside dormouse's weights: the settings and reference text of memories.
 
 `python -m models.dormouse.profile` writes both. Known people that measure neighbours (locality) do not occur in the
 reference text.
@@ -53,7 +53,7 @@ def phrasebook() -> dict[str, dict[str, object]]:
     }
 
 
-def ordinary_text() -> list[dict[str, object]]:
+def reference_text() -> list[dict[str, object]]:
     """Rows of reference text: documents and chats, questions about strangers, and prompts that recall known facts."""
     random = Random(SEED)
     people = [person for person in known_people() if not neighbour(person)]
@@ -88,8 +88,8 @@ def write_profile(folder: Path) -> None:
     """Writes both files into `folder`."""
     profile = {**PROFILE, "phrasebook": phrasebook()}
     (folder / "hypnogram.json").write_text(json.dumps(profile, indent=1) + "\n")
-    lines = "".join(json.dumps(row) + "\n" for row in ordinary_text())
-    (folder / "ordinary.jsonl").write_text(lines)
+    lines = "".join(json.dumps(row) + "\n" for row in reference_text())
+    (folder / "reference.jsonl").write_text(lines)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from core.weights.memit.packed import pack
 from core.weights.model import base_files
 from core.weights.model.editable_model import load_model
 from core.weights.model.profile import read_profile
-from core.weights.model.reference_text import read_ordinary
+from core.weights.model.reference_text import read_reference
 
 
 def write(folder: Path) -> Path:
@@ -25,7 +25,7 @@ def write(folder: Path) -> Path:
     """
     profile = read_profile(folder)
     model = load_model(folder, modules=profile.modules)
-    text = (folder / "ordinary.jsonl").read_bytes()
+    text = (folder / "reference.jsonl").read_bytes()
     created = MemoryCreated(
         base=BaseModel(
             name=str(folder),
@@ -39,12 +39,12 @@ def write(folder: Path) -> Path:
         hyperparameters=profile.hyperparameters,
         phrasebook={},
         prefixes=(),
-        ordinary_text=Digest(hashlib.sha256(text).hexdigest()),
+        reference_text=Digest(hashlib.sha256(text).hexdigest()),
         capacity=0.0,
         seed=0,
     )
-    statistics = measure(model, read_ordinary(model, text), created.hyperparameters)
-    path = folder / f"statistics-{key_of(created, created.ordinary_text)[:16]}.packed"
+    statistics = measure(model, read_reference(model, text), created.hyperparameters)
+    path = folder / f"statistics-{key_of(created, created.reference_text)[:16]}.packed"
     path.write_bytes(pack(statistics))
     for stale in set(folder.glob("statistics-*.packed")) - {path}:
         stale.unlink()

@@ -52,7 +52,7 @@ def summary(event: Event, fact: FactId | None = None) -> str:
             return f"told: {in_words(told) or '(erased)'}"
         case EditComputed():
             owned = next((columns for columns in event.columns if columns.fact == fact), None)
-            share = f", {owned.count} of its columns, {owned.absorbed:.0%} absorbed" if owned else ""
+            share = f", {owned.count} of its columns, {owned.achieved:.0%} achieved" if owned else ""
             share += ", not learned in all wordings" if owned and not owned.learned else ""
             kind = "edit" if event.kind is EditKind.INJECTION else event.kind
             return (
@@ -128,7 +128,7 @@ def _in_sleep(event: SleepEvent, fact: FactId | None) -> str:
         case ControlsMeasured():
             return (
                 f"audited {event.occasion}: {event.neighbours:.1%} of neighbours, {event.strangers:.1%} of strangers, "
-                f"{event.untold:.1%} of the untold unchanged; perplexity {event.perplexity:.3f}"
+                f"{event.unanswered:.1%} of unanswered questions unchanged; perplexity {event.perplexity:.3f}"
             )
         case FactRefreshed():
             return (
@@ -170,7 +170,7 @@ def _audited(event: FactAudited) -> str:
     verdict = ("passes" if event.healthy else "is turned back") if gate else "healthy" if event.healthy else "degraded"
     place = "at the gate" if gate else f"audited {event.occasion}"
     known = "; the base model says it too" if event.known else ""
-    wrong = [probe for probe in event.probes if not probe.passed and probe.pathway != "untold"]
+    wrong = [probe for probe in event.probes if not probe.passed and probe.pathway != "unanswered"]
     said = f"; {_said(wrong[0])}" if wrong else ""
     return f"{place}: {verdict}, {event.passed} of {event.asked} probes at scale {event.scale:g}{known}{said}"
 

@@ -67,5 +67,5 @@ def check_whole(store: Store, command: ForkMemory) -> None:
             raise WordsErased(fact)
     at = command.at
     statistics = at.statistics.artifact if at.statistics else Digest("")
-    for artifact in filter(None, dict.fromkeys((at.ordinary_text, statistics, *plan(at).deltas))):
+    for artifact in filter(None, dict.fromkeys((at.reference_text, statistics, *plan(at).deltas))):
         store.artifacts.get(artifact)

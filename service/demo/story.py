@@ -102,7 +102,7 @@ def _server(environment: dict[str, str]) -> Iterator[tuple[subprocess.Popen[str]
 def _birth(client: Client) -> None:
     client.create_memory(MEMORY)
     began = time.monotonic()
-    with meanwhile(console, "reading which keys ordinary text uses, so that edits leave them alone"):
+    with meanwhile(console, "reading which keys reference text uses, so that edits leave them alone"):
         while not client.memory(MEMORY).memory.statistics_prepared:
             time.sleep(0.2)
     weights = client.memory(MEMORY).memory.weights_digest
@@ -127,7 +127,9 @@ def _tell(client: Client, people: Sequence[Person]) -> None:
     seconds = time.monotonic() - began
     memory = client.memory(MEMORY).memory
     console.print(f"  in the weights after {seconds:.1f} s, {seconds / len(facts):.2f} s a fact;", end=" ")
-    console.print(f"crowding {memory.crowding:.3f} of {memory.capacity:.2f}, weights {_short(memory.weights_digest)}")
+    console.print(
+        f"key occupancy {memory.key_occupancy:.3f} of {memory.capacity:.2f}, weights {_short(memory.weights_digest)}"
+    )
 
 
 def _after(client: Client, people: Sequence[Person], neighbours: Sequence[tuple[str, str]]) -> None:

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors.base import ModelUnavailable
-from core.weights.model.base_files import COVERED, RULE, config_in
+from core.weights.model.base_files import COVERED, OF_PROJECT, RULE, config_in
 from service.pulled.folder import PullFailed
-
-BESIDE = ("hypnogram.json", "ordinary.jsonl")  # files of this project
 
 
 def fetch_snapshot(name: str, revision: str, folder: Path, quiet: bool) -> str:
@@ -30,7 +28,7 @@ def fetch_snapshot(name: str, revision: str, folder: Path, quiet: bool) -> str:
         options: dict[str, Any] = {"repo_id": name, "revision": commit, "local_dir": folder}
         snapshot_download(**options, allow_patterns=["config.json"])
         config_in(folder)
-        snapshot_download(**options, allow_patterns=[*COVERED[RULE], *BESIDE])
+        snapshot_download(**options, allow_patterns=[*COVERED[RULE], *OF_PROJECT])
     except ModelUnavailable:
         raise
     except Exception as error:  # its client raises errors of the libraries below it, which change

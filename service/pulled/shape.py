@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from core.weights.model.base_files import config_in, content_digest, files_of, find_model_folder
+from core.weights.model.base_files import config_in, content_digest, files_of, find_model_folder, text_beside
 from core.weights.model.families import default_modules, family_of
 from core.weights.model.profile import read_profile
 
@@ -28,7 +28,7 @@ def shape_of(folder: Path) -> dict[str, Any]:
         "parameters": _parameters(config),
         "edited": list(read_profile(folder).modules or default_modules(config)),
         "chat_template": _has_template(folder),
-        "ordinary_text": (folder / "ordinary.jsonl").is_file(),
+        "reference_text": text_beside(folder) is not None,
         "size": sum(path.stat().st_size for path in files_of(folder)),
         "digest": content_digest(folder),
     }

@@ -31,10 +31,10 @@ class _Scale:
 
 
 def audits(timeline: Timeline) -> str:
-    """Returns the figure of recall, untold, neighbours, strangers and perplexity in both forms."""
+    """Returns the figure of recall, unanswered, neighbours, strangers and perplexity in both forms."""
     drawn: list[tuple[str, str, list[tuple[Audit, float | None]]]] = [
         ("recall", "healthy facts", [(audit, audit.recall) for audit in timeline.audits]),
-        ("untold", "kept unknown", [(audit, audit.untold) for audit in timeline.audits]),
+        ("unanswered", "kept unknown", [(audit, audit.unanswered) for audit in timeline.audits]),
         ("neighbours", "unchanged", [(audit, audit.neighbours) for audit in timeline.audits]),
         ("strangers", "unchanged", [(audit, audit.strangers) for audit in timeline.audits]),
     ]
@@ -51,17 +51,17 @@ def audits(timeline: Timeline) -> str:
         parts += _perplexity(frame, timeline, top)
         return top + HEIGHT, parts
 
-    return _both(timeline, "Recall, untold questions, neighbours, strangers and perplexity over versions", draw)
+    return _both(timeline, "Recall, unanswered questions, neighbours, strangers and perplexity over versions", draw)
 
 
 def capacity(timeline: Timeline) -> str:
-    """Returns the figure of crowding and of what carries the facts in both forms."""
+    """Returns the figure of key occupancy and of what carries the facts in both forms."""
 
     def draw(frame: Frame) -> tuple[float, list[str]]:
-        parts = [*_crowding(frame, timeline, TOP), *_carried(frame, timeline, TOP + HEIGHT + GAP)]
+        parts = [*_occupancy(frame, timeline, TOP), *_carried(frame, timeline, TOP + HEIGHT + GAP)]
         return TOP + 2 * HEIGHT + GAP, parts
 
-    return _both(timeline, "Crowding, and what carries the facts, over versions", draw)
+    return _both(timeline, "Key occupancy, and what carries the facts, over versions", draw)
 
 
 def _both(timeline: Timeline, label: str, draw: Callable[[Frame], tuple[float, list[str]]]) -> str:
@@ -129,22 +129,22 @@ def _perplexity(frame: Frame, timeline: Timeline, top: float) -> list[str]:
     return parts
 
 
-def _crowding(frame: Frame, timeline: Timeline, top: float) -> list[str]:
+def _occupancy(frame: Frame, timeline: Timeline, top: float) -> list[str]:
     limit = timeline.state.created.capacity if timeline.state.created else 0.0
-    most = max((value for _, value in timeline.crowding), default=0.0)
+    most = max((value for _, value in timeline.key_occupancy), default=0.0)
     shown = limit <= 4 * most
     high = max(most, limit if shown else 0.0) * 1.15 or 1.0
     scale = _Scale(0.0, high, top)
     parts = _frame(
         frame,
         scale,
-        "crowding",
+        "key occupancy",
         "of key space",
         [(tick, _share(tick) if tick else "0") for tick in nice(0.0, high, 3)],
     )
-    parts += _area(frame, scale, timeline.crowding, "crowded")
-    if timeline.crowding:
-        now = timeline.crowding[-1][1]
+    parts += _area(frame, scale, timeline.key_occupancy, "occupied")
+    if timeline.key_occupancy:
+        now = timeline.key_occupancy[-1][1]
         parts.append(text(frame.end + 10, scale.y(now) + 4, _share(now), "count"))
     if shown and limit:
         y = scale.y(limit)

@@ -72,12 +72,12 @@ path.curve { stroke: var(--p3); stroke-width: 1.4; }
 .mark circle { fill: var(--paper); stroke: var(--p3); stroke-width: 1.6; }
 .mark.rested circle { fill: var(--p3); }
 path.area { stroke: none; }
-path.area.crowded { fill: var(--p1); fill-opacity: 0.3; }
+path.area.occupied { fill: var(--p1); fill-opacity: 0.3; }
 path.area.waiting { fill: var(--faint); fill-opacity: 0.4; }
 path.area.edits { fill: var(--p0); }
 path.area.dissolved { fill: var(--p5); }
 path.edge { stroke-width: 1.2; }
-path.edge.crowded { stroke: var(--p3); }
+path.edge.occupied { stroke: var(--p3); }
 .key { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 2px; vertical-align: -0.05em; }
 .key.waiting { background: var(--faint); opacity: 0.6; }
 .key.edits { background: var(--p0); }

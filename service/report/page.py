@@ -96,7 +96,7 @@ def _headlines(timeline: Timeline) -> str:
         ("recall", "–" if recall is None else f"{recall:.1%}", healthy),
         ("locality", *_locality(last)),
         ("perplexity", f"{last.perplexity:.2f}" if last else "–", base),
-        ("crowding", f"{timeline.state.crowding:.1%}", f"limit {limit:.1%}" if limit <= 1 else ""),
+        ("key occupancy", f"{timeline.state.key_occupancy:.1%}", f"limit {limit:.1%}" if limit <= 1 else ""),
         ("sleeps", f"{sleeps}", _listed((naps, "nap" if naps == 1 else "naps"), (undone, "rolled back"))),
     ]
     return (
@@ -118,7 +118,7 @@ def _locality(last: Audit | None) -> tuple[str, str]:
     """Returns the lowest share of unchanged answers in the last audit, and each share below 1 in words."""
     if last is None:
         return "–", "no audit yet"
-    kept = {"untold": last.untold, "neighbours": last.neighbours, "strangers": last.strangers}
+    kept = {"unanswered": last.unanswered, "neighbours": last.neighbours, "strangers": last.strangers}
     fell = [f"{name} {share:.1%}" for name, share in kept.items() if share < 1]
     return f"{min(kept.values()):.1%}", f"unchanged; {', '.join(fell)}" if fell else "unchanged"
 
@@ -141,7 +141,7 @@ def _figures(timeline: Timeline, fact: FactId | None) -> list[str]:
             (
                 audits(timeline),
                 "Audits",
-                "Share of facts that are healthy, of untold questions about their subjects still answered as the "
+                "Share of facts that are healthy, of unanswered questions about their subjects still answered as the "
                 "base model does, of neighbours and strangers whose answers did not change, and perplexity on "
                 "held-out text (dashed: the base model's). Hollow: before a sleep changed anything, and naps; "
                 "filled: after it.",

@@ -30,7 +30,7 @@ class Audit:
     rested: bool
     healthy: int
     asked: int
-    untold: float
+    unanswered: float
     neighbours: float
     strangers: float
     perplexity: float
@@ -91,7 +91,7 @@ class Timeline:
     levels: dict[FactId, list[tuple[int, str]]] = field(default_factory=dict)
     degraded: list[tuple[int, FactId]] = field(default_factory=list)
     audits: list[Audit] = field(default_factory=list)
-    crowding: list[tuple[int, float]] = field(default_factory=list)
+    key_occupancy: list[tuple[int, float]] = field(default_factory=list)
     counts: list[tuple[int, Counts]] = field(default_factory=list)
     sleeps: list[SleepSpan] = field(default_factory=list)
 
@@ -126,8 +126,8 @@ def _take_in(timeline: Timeline, recorded: Recorded, before: Memory) -> None:
         timeline.scales = state.sleep.policy.scales
     elif state.created is not None and not timeline.scales:
         timeline.scales = state.created.sleep.scales
-    if state.crowding != before.crowding or not timeline.crowding:
-        timeline.crowding.append((version, state.crowding))
+    if state.key_occupancy != before.key_occupancy or not timeline.key_occupancy:
+        timeline.key_occupancy.append((version, state.key_occupancy))
     if (
         isinstance(event, FactAudited)
         and event.occasion != Occasion.GATE
@@ -157,7 +157,7 @@ def _audit(event: ControlsMeasured, version: int, state: Memory) -> Audit:
         rested=event.occasion == Occasion.AFTER,
         healthy=sum(verdict.healthy for verdict in verdicts),
         asked=len(verdicts),
-        untold=event.untold,
+        unanswered=event.unanswered,
         neighbours=event.neighbours,
         strangers=event.strangers,
         perplexity=event.perplexity,

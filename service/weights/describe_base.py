@@ -14,7 +14,6 @@ from core.policy import changed_policy
 from core.weights.model import base_files
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.profile import read_profile
-from core.weights.model.reference_text import NAME as ORDINARY
 from service.pulled.folder import ModelFolder
 from service.settings import Settings
 from service.weights.base_models import BaseModels, same_files
@@ -37,7 +36,7 @@ def describe_base(
 ) -> MemoryCreated:
     """Returns the first event of a new memory on a base model, which is loaded.
 
-    Its ordinary text becomes an artifact; where it has none, an executor lets the base model generate it.
+    Its reference text becomes an artifact; where it has none, an executor lets the base model generate it.
 
     Args:
         overrides: of the hyperparameters in the model's profile.
@@ -45,12 +44,12 @@ def describe_base(
         method: of writing facts; None for that of the profile.
 
     Raises:
-        ModelUnavailable: there is no such model, it does not load, or the ordinary text of the settings is missing.
+        ModelUnavailable: there is no such model, it does not load, or the reference text of the settings is missing.
         InvalidField: a folder is given a revision.
     """
     base, folder = base_of(settings, name, revision, dtype, quantization)
     profile = read_profile(folder)
-    ordinary = _ordinary_text(settings, folder)
+    text = _reference_text(settings, folder)
     modules = profile.modules or base_files.modules_in(folder)
     model = _load_in_order(bases, base, modules, folder)
     return MemoryCreated(
@@ -60,7 +59,7 @@ def describe_base(
         hyperparameters=changed_hyperparameters(profile.hyperparameters, overrides),
         phrasebook=profile.phrasebook,
         prefixes=profile.prefixes,
-        ordinary_text=artifacts.put(ordinary.read_bytes()) if ordinary else NO_TEXT,
+        reference_text=artifacts.put(text.read_bytes()) if text else NO_TEXT,
         capacity=profile.capacity if capacity is None else capacity,
         seed=0,
         keys_per_fact=profile.keys_per_fact,
@@ -112,12 +111,11 @@ def _load_in_order(bases: BaseModels, base: BaseModel, modules: tuple[str, ...],
     return model
 
 
-def _ordinary_text(settings: Settings, folder: Path) -> Path | None:
-    """Returns the file of ordinary text: the one in the settings, or the one beside the model; None without either."""
-    if settings.ordinary_text and not settings.ordinary_text.is_file():
+def _reference_text(settings: Settings, folder: Path) -> Path | None:
+    """Returns the file of reference text: the one in the settings, or the one beside the model; None without either."""
+    if settings.reference_text and not settings.reference_text.is_file():
         raise ModelUnavailable(
-            f"there is no file {str(settings.ordinary_text)!r}, which HYPNOGRAM_ORDINARY_TEXT names: correct the "
+            f"there is no file {str(settings.reference_text)!r}, which HYPNOGRAM_REFERENCE_TEXT names: correct the "
             "setting, or leave it out and the model generates its reference text"
         )
-    beside = folder / ORDINARY
-    return settings.ordinary_text or (beside if beside.is_file() else None)
+    return settings.reference_text or base_files.text_beside(folder)

@@ -13,7 +13,6 @@ from core.ids import Digest
 from core.weights.model import base_files
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.profile import read_profile
-from core.weights.model.reference_text import NAME
 from core.weights.reference.own_text import VERSION, generate, joined, parts_for
 from core.weights.reference.words import words_digest
 from service.settings import Settings
@@ -74,7 +73,7 @@ def write_text(settings: Settings, name: str, to: Path | None, bar: Callable[[in
     """
     bar(0, 0, "reading the base model")
     base, folder = base_of(settings, name, "", "", "")
-    path = to or folder / NAME
+    path = to or base_files.text_beside(folder) or folder / base_files.TEXTS[0]
     if path.exists():
         raise InvalidField("to", f"{str(path)!r} is there already; remove it, or name another file")
     if not path.parent.is_dir():

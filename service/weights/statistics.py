@@ -1,4 +1,4 @@
-"""Prepares the statistics of a memory, which are the covariance of ordinary keys: found, shipped or measured."""
+"""Prepares the statistics of a memory, the covariance of keys of reference text: found, shipped or measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.method import Method
 from core.weights.memit.covariance import KeyCovariance, key_of, measure
 from core.weights.memit.packed import unpack
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.reference_text import read_ordinary
+from core.weights.model.reference_text import read_reference
 from core.weights.neuron.negatives import MEASURE as NEGATIVES
 from core.weights.neuron.negatives import Negatives, measure_negatives
 from service.settings import DORMOUSE
@@ -25,7 +25,7 @@ from store.measured import Measured
 def prepare(
     model: EditableModel,
     created: MemoryCreated,
-    ordinary_text: Digest,
+    reference_text: Digest,
     artifacts: Artifacts,
     progress: Callable[[int, int], None],
 ) -> StatisticsPrepared:
@@ -33,31 +33,31 @@ def prepare(
 
     Args:
         model: with the base weights.
-        ordinary_text: artifact of the reference text: the memory's, or one that the base model has generated.
+        reference_text: artifact of the reference text: the memory's, or one that the base model has generated.
         progress: called with sequences of text measured, and those in all; may raise.
     """
-    key, known = key_of(created, ordinary_text), Measured(artifacts)
-    generated = NO_TEXT if created.ordinary_text else ordinary_text
+    key, known = key_of(created, reference_text), Measured(artifacts)
+    generated = NO_TEXT if created.reference_text else reference_text
     cached = known.get(key)
     if cached is not None:
         recorded = _recorded(cached[0], KeyCovariance.from_bytes(cached[1]), model, generated)
-        return replace(recorded, detectors=_detectors(model, created, ordinary_text, artifacts, progress))
+        return replace(recorded, detectors=_detectors(model, created, reference_text, artifacts, progress))
     packed = shipped(key)
     if packed.is_file():
         statistics = unpack(packed.read_bytes())
     else:
-        text = read_ordinary(model, artifacts.get(ordinary_text))
+        text = read_reference(model, artifacts.get(reference_text))
         statistics = measure(model, text, created.hyperparameters, progress)
     digest = artifacts.put(statistics.to_bytes())
     known.put(key, digest)
     recorded = _recorded(digest, statistics, model, generated)
-    return replace(recorded, detectors=_detectors(model, created, ordinary_text, artifacts, progress))
+    return replace(recorded, detectors=_detectors(model, created, reference_text, artifacts, progress))
 
 
 def _detectors(
     model: EditableModel,
     created: MemoryCreated,
-    ordinary_text: Digest,
+    reference_text: Digest,
     artifacts: Artifacts,
     progress: Callable[[int, int], None],
 ) -> DetectorStatistics | None:
@@ -66,13 +66,13 @@ def _detectors(
         return None
     mlp, known = default_mlp(model), Measured(artifacts)
     base = created.base
-    inputs = [NEGATIVES, base.digest, base.dtype, base.quantization, ordinary_text, mlp]
+    inputs = [NEGATIVES, base.digest, base.dtype, base.quantization, reference_text, mlp]
     key = Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
     cached = known.get(key)
     if cached is not None:
         digest, negatives = cached[0], Negatives.from_bytes(cached[1])
     else:
-        text, block = read_ordinary(model, artifacts.get(ordinary_text)), model.family.number_of_block(mlp)
+        text, block = read_reference(model, artifacts.get(reference_text)), model.family.number_of_block(mlp)
         negatives = measure_negatives(model.in_half(), block, text, progress)
         digest = artifacts.put(negatives.to_bytes())
         known.put(key, digest)
@@ -106,5 +106,5 @@ def _recorded(
         recalls=statistics.recalls,
         weights=model.digest(),
         keys_per_fact=round(statistics.keys_per_fact, 3),
-        ordinary_text=generated,
+        reference_text=generated,
     )

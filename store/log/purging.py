@@ -38,7 +38,8 @@ class Doomed:
 def doomed(log: EventLog, memory: MemoryId) -> Doomed:
     """Returns what to destroy of `memory`; the same each time, also where a part of it was destroyed before.
 
-    Statistics and ordinary text are not destroyed, because they are about the base model, which other memories may use.
+    Statistics and reference text are not destroyed, because they are about the base model, which other memories
+    may use.
     """
     all_of_it = stitched(log.ancestry(memory), log.begun(memory))
     alone = and_(all_of_it, not_(stitched(_in_use(log, memory))))

@@ -96,10 +96,10 @@ def named_artifacts(event: Event) -> tuple[Digest, ...]:
     """Returns the artifacts without which `event` cannot be replayed."""
     match event:
         case MemoryCreated():
-            return (event.ordinary_text,) if event.ordinary_text else ()
+            return (event.reference_text,) if event.reference_text else ()
         case StatisticsPrepared():
             detectors = event.detectors.artifact if event.detectors else None
-            return tuple(digest for digest in (event.artifact, event.ordinary_text, detectors) if digest)
+            return tuple(digest for digest in (event.artifact, event.reference_text, detectors) if digest)
         case EditComputed():
             return (event.delta, event.statistics)
         case AdapterTrained() | AdaptersCompacted():

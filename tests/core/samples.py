@@ -95,14 +95,14 @@ CREATED = MemoryCreated(
     hyperparameters=HYPERPARAMETERS,
     phrasebook={"lives in": LIVES_IN},
     prefixes=("", "Yesterday "),
-    ordinary_text=digest("ordinary text"),
+    reference_text=digest("reference text"),
     capacity=CAPACITY,
     seed=1,
 )
 DETECTORS = DetectorStatistics(mlp="model.layers.2.mlp", artifact=digest("MLP inputs"), tokens=100, names=20)
 PREPARED = StatisticsPrepared(
     **filled(StatisticsPrepared)
-    | {"artifact": STATISTICS, "weights": CLEAN, "ordinary_text": OWN_TEXT, "detectors": DETECTORS}
+    | {"artifact": STATISTICS, "weights": CLEAN, "reference_text": OWN_TEXT, "detectors": DETECTORS}
 )
 CREATE = CreateMemory(memory=MemoryId("demo"), created=CREATED)
 PREPARE = RecordStatistics(prepared=PREPARED)
@@ -138,7 +138,7 @@ def added(one: Fact, request: str = "request-1") -> FactAdded:
     )
 
 
-def edit(*facts: Fact | FactId, before: Digest, number: int = 1, crowding: float = 0.125) -> EditComputed:
+def edit(*facts: Fact | FactId, before: Digest, number: int = 1, key_occupancy: float = 0.125) -> EditComputed:
     """An injection of `facts`, two columns each."""
     ids = [one.id if isinstance(one, Fact) else one for one in facts]
     return EditComputed(
@@ -147,14 +147,14 @@ def edit(*facts: Fact | FactId, before: Digest, number: int = 1, crowding: float
         delta=digest("delta", number),
         modules=CREATED.modules,
         columns=tuple(
-            Columns(fact=id_, first=2 * index, count=2, keys=2, residual=0.5, absorbed=0.875, learned=True)
+            Columns(fact=id_, first=2 * index, count=2, keys=2, residual=0.5, achieved=0.875, learned=True)
             for index, id_ in enumerate(ids)
         ),
         statistics=STATISTICS,
         facts_in_force=0,
         weights_before=before,
         weights_after=digest("weights", number),
-        crowding=crowding,
+        key_occupancy=key_occupancy,
         seconds=1.5,
     )
 
@@ -260,7 +260,7 @@ NIGHTS: tuple[Event, ...] = (
     ),
 )
 VIOLA = fact("fact-viola", CY.subject, CY.relation, "the viola")
-UNCHANGED = Unchanged(neighbours=1.0, strangers=0.875, untold=0.5, asked=16)
+UNCHANGED = Unchanged(neighbours=1.0, strangers=0.875, unanswered=0.5, asked=16)
 THIRD_EDIT = edit(CY, before=CLEAN, number=3)
 FOURTH_EDIT = replace(edit(VIOLA, before=THIRD_EDIT.weights_after, number=4), replaced=(CY.id,), unchanged=UNCHANGED)
 COUNTER_EDIT = replace(edit(VIOLA, before=FOURTH_EDIT.weights_after, number=5), kind=EditKind.WITHDRAWAL)
@@ -280,7 +280,7 @@ def withdrawn(one: Fact, computed: EditComputed) -> FactWithdrawn:
         adapters=(AdapterId("adapter-1"),),
         weights_before=computed.weights_before,
         weights_after=computed.weights_after,
-        crowding=computed.crowding,
+        key_occupancy=computed.key_occupancy,
         seconds=0.5,
     )
 
@@ -327,10 +327,10 @@ def after(*commands: Command) -> Memory:
     return memory
 
 
-def write(memory: Memory, *facts: Fact, number: int = 1, crowding: float = 0.125) -> Memory:
+def write(memory: Memory, *facts: Fact, number: int = 1, key_occupancy: float = 0.125) -> Memory:
     """`memory` once an executor wrote `facts`."""
     assert memory.weights is not None
-    computed = edit(*facts, before=memory.weights, number=number, crowding=crowding)
+    computed = edit(*facts, before=memory.weights, number=number, key_occupancy=key_occupancy)
     return fold(decide(memory, RecordInjection(edit=computed)), onto=memory)
 
 

@@ -41,11 +41,11 @@ from core.state.sleep import Occasion, Step
 from core.state.work import Erase, SleepStep, Withdraw, next_work
 from tests.core.samples import ARIA, BO, CLEAN, CREATED, CY, READY, added, digest, edit, filled
 
-POLICY = SleepPolicy(scales=(1.0, 0.5, 0.0), trainings=2, refreshes=2, mendings=0)
+POLICY = SleepPolicy(scales=(1.0, 0.5, 0.0), trainings=2, refreshes=2, repairs=0)
 SLEEP = SleepId("sleep-1")
 FACTS = (ARIA, BO, CY)
 IDS = tuple(one.id for one in FACTS)
-GOOD = {"neighbours": 1.0, "strangers": 1.0, "untold": 1.0, "perplexity": 8.0, "base_perplexity": 8.0}
+GOOD = {"neighbours": 1.0, "strangers": 1.0, "unanswered": 1.0, "perplexity": 8.0, "base_perplexity": 8.0}
 
 
 def weights_of(memory: Memory) -> Digest:
@@ -64,10 +64,10 @@ def settled(memory: Memory, computed: EditComputed) -> EditComputed:
     return replace(computed, weights_after=weights_of(evolve(memory, computed)))
 
 
-def inject(memory: Memory, *facts: Fact | FactId, crowding: float = 0.125) -> RecordInjection:
+def inject(memory: Memory, *facts: Fact | FactId, key_occupancy: float = 0.125) -> RecordInjection:
     """The result of writing `facts`."""
     assert memory.weights is not None
-    computed = edit(*facts, before=memory.weights, number=memory.version, crowding=crowding)
+    computed = edit(*facts, before=memory.weights, number=memory.version, key_occupancy=key_occupancy)
     replaced = [old for one in computed.columns for old in replaced_by(memory, one.fact)]
     return RecordInjection(edit=settled(memory, replace(computed, replaced=tuple(replaced))))
 
@@ -102,7 +102,7 @@ def retry(one: Fact | None = None, request: str = "") -> RetryFacts:
     )
 
 
-def withdraw(memory: Memory, *, counter: bool = False, crowding: float = 0.0625) -> RecordWithdrawal:
+def withdraw(memory: Memory, *, counter: bool = False, key_occupancy: float = 0.0625) -> RecordWithdrawal:
     """The result of taking a fact out of the weights, by a counter-edit or by leaving its columns out."""
     work = next_work(memory)
     assert isinstance(work, Withdraw)
@@ -112,7 +112,7 @@ def withdraw(memory: Memory, *, counter: bool = False, crowding: float = 0.0625)
         adapters=tuple(one.id for one in memory.adapters.values() if work.fact in one.facts),
         weights_before=work.weights,
         weights_after=CLEAN,
-        crowding=crowding,
+        key_occupancy=key_occupancy,
         seconds=0.5,
     )
     if not counter:
@@ -263,13 +263,13 @@ def train(memory: Memory) -> RecordTraining:
     return RecordTraining(work=work, adapter=replace(adapter, weights_after=weights_of(evolve(memory, adapter))))
 
 
-def rescale(memory: Memory, crowding: float = 0.0625) -> RecordRescale:
+def rescale(memory: Memory, key_occupancy: float = 0.0625) -> RecordRescale:
     work = owed(memory, Step.RESCALE)
     assert memory.sleep is not None
     scales = {fact: memory.sleep.policy.scales[stage] for fact, stage in new_stages(memory).items()}
     terms = plan_at(memory, scales)
     weights = digest("weights", terms.digest) if terms.terms else CLEAN
-    return RecordRescale(work=work, weights=weights, crowding=crowding, seconds=0.5)
+    return RecordRescale(work=work, weights=weights, key_occupancy=key_occupancy, seconds=0.5)
 
 
 def end(memory: Memory) -> RecordEnd:
@@ -338,4 +338,4 @@ def given_back(memory: Memory) -> tuple[object, ...]:
         if state.in_weights or state.carried_by_edit
     }
     adapters = dict(memory.adapters)
-    return facts, dict(memory.edits), adapters, memory.weights, memory.crowding, plan(memory).digest, memory.slept
+    return facts, dict(memory.edits), adapters, memory.weights, memory.key_occupancy, plan(memory).digest, memory.slept

@@ -100,7 +100,7 @@ def commands(
         result = draw(results(memory))
         return replace(result, work=draw(_other(work))) if kind == "stale" else result
     if isinstance(work, Withdraw):
-        result_ = sleeping.withdraw(memory, counter=draw(st.booleans()), crowding=memory.crowding)
+        result_ = sleeping.withdraw(memory, counter=draw(st.booleans()), key_occupancy=memory.key_occupancy)
         wrong = replace(work, weights=samples.digest("weights nobody had"))
         return replace(result_, work=wrong) if kind == "stale" else result_
     if isinstance(work, Erase):
@@ -110,7 +110,7 @@ def commands(
         return RecordPurge(work=work, purged=MemoryPurged(keys=len(memory.facts), artifacts=(), kept=0))
     if not isinstance(work, Inject):
         return RecordStatistics(prepared=samples.PREPARED)
-    written = sleeping.inject(memory, *work.facts, crowding=memory.crowding + draw(st.floats(0.0, 0.25)))
+    written = sleeping.inject(memory, *work.facts, key_occupancy=memory.key_occupancy + draw(st.floats(0.0, 0.25)))
     before = samples.digest("weights nobody had") if kind == "stale" else work.weights
     return replace(written, edit=replace(written.edit, weights_before=before))
 
@@ -145,7 +145,7 @@ def beginnings(draw: st.DrawFn, memory: Memory, policy: SleepPolicy) -> StartSle
         policy = replace(
             policy,
             trainings=draw(st.sampled_from((1, 1, 2, 3))),
-            mendings=draw(st.integers(0, 2)),
+            repairs=draw(st.integers(0, 2)),
             refreshes=draw(st.integers(0, 3)),
             recall_limit=0.5,
         )
@@ -172,7 +172,7 @@ def results(draw: st.DrawFn, memory: Memory) -> SleepResult:
         case Step.TRAIN:
             return sleeping.train(memory)
         case Step.RESCALE:
-            return sleeping.rescale(memory, crowding=memory.crowding * draw(st.floats(0.0, 1.0)))
+            return sleeping.rescale(memory, key_occupancy=memory.key_occupancy * draw(st.floats(0.0, 1.0)))
         case Step.END:
             return sleeping.end(memory)
 

@@ -81,7 +81,7 @@ class Life:
         match command := performed(owed, state):
             case RecordStatistics():
                 detectors = replace(DETECTORS, artifact=made)
-                prepared = replace(command.prepared, artifact=made, ordinary_text=made, detectors=detectors)
+                prepared = replace(command.prepared, artifact=made, reference_text=made, detectors=detectors)
                 return replace(command, prepared=prepared)
             case RecordInjection() | RecordRefresh():
                 return replace(command, edit=replace(command.edit, delta=made, statistics=statistics))
@@ -93,8 +93,8 @@ class Life:
 
 
 def create(life: Life) -> None:
-    text = life.store.artifacts.put(b"ordinary text")
-    life.do(CreateMemory(memory=DEMO, created=replace(CREATED, ordinary_text=text)))
+    text = life.store.artifacts.put(b"reference text")
+    life.do(CreateMemory(memory=DEMO, created=replace(CREATED, reference_text=text)))
 
 
 def night(life: Life) -> None:

@@ -5,7 +5,7 @@ it. It stands on a base model of random weights in its own folder, so that it ne
 
     base/           the base model, named in the log by a path relative to NAME
     log.sql         the database as SQL text
-    artifacts/      deltas, statistics and ordinary text
+    artifacts/      deltas, statistics and reference text
     expected.json   memory, version, digest of the plan, and the digest of the weights wherever they changed; its forks
 """
 

@@ -24,13 +24,13 @@ class Dream:
         degraded: facts that audits find degraded until they were refreshed.
         turned_back: facts that the gate turns back.
         perplexity: of held-out text once an adapter was trained; 10.0 before.
-        untold: share of questions on what was not told that are answered as the base model does.
+        unanswered: share of questions on what was not told that are answered as the base model does.
     """
 
     degraded: Collection[FactId] = field(default_factory=tuple)
     turned_back: Collection[FactId] = field(default_factory=tuple)
     perplexity: float = 10.01
-    untold: float = 0.96
+    unanswered: float = 0.96
 
     def perform(self, work: SleepStep, memory: Memory) -> Command:
         """Returns the command that `service.executor.editor.Editor.perform` would."""
@@ -43,12 +43,14 @@ class Dream:
             case Step.GATE:
                 return RecordAudit(work=work, audited=_probed(work, memory, self.turned_back), controls=None)
             case Step.REFRESH:
-                written = edit(*work.facts, before=work.weights, number=memory.version, crowding=0.02)
+                written = edit(*work.facts, before=work.weights, number=memory.version, key_occupancy=0.02)
                 return RecordRefresh(work=work, edit=replace(written, kind=EditKind.REFRESH))
             case Step.TRAIN:
                 return RecordTraining(work=work, adapter=_adapter(work, memory))
             case Step.RESCALE:
-                return RecordRescale(work=work, weights=digest("scaled", memory.version), crowding=0.015, seconds=0.5)
+                return RecordRescale(
+                    work=work, weights=digest("scaled", memory.version), key_occupancy=0.015, seconds=0.5
+                )
             case Step.END:
                 return RecordEnd(work=work)
 
@@ -59,7 +61,7 @@ class Dream:
             occasion=work.occasion,
             neighbours=1.0,
             strangers=0.98,
-            untold=self.untold,
+            unanswered=self.unanswered,
             perplexity=self.perplexity if memory.sleep.trainings else 10.0,
             base_perplexity=9.9,
             weights=work.weights,

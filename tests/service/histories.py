@@ -80,8 +80,8 @@ class History:
 
     def write(self) -> None:
         while isinstance(work := next_work(self.state), Inject):
-            crowding = self.state.crowding + 0.00012 * len(work.facts)
-            self.do(sleeping.inject(self.state, *work.facts, crowding=crowding))
+            key_occupancy = self.state.key_occupancy + 0.00012 * len(work.facts)
+            self.do(sleeping.inject(self.state, *work.facts, key_occupancy=key_occupancy))
 
     def night(self, kind: str = "sleep", harm: bool = False) -> None:
         """A sleep or nap from its start to its end; with harm it is rolled back."""
@@ -101,17 +101,19 @@ class History:
             measured = {
                 "neighbours": 1 - chance.random() * 0.02,
                 "strangers": 1 - chance.random() * 0.02,
-                "untold": 0.97 - chance.random() * 0.05,
+                "unanswered": 0.97 - chance.random() * 0.05,
                 "perplexity": 8.0 + 0.01 * chance.random() + grown,
             }
             return sleeping.audit(self.state, degraded=some(self._forgetful), controls=measured)
         if step is Step.GATE:
             return sleeping.gate(self.state, turned_back=some(0.2))
         if step is Step.RESCALE:
-            return sleeping.rescale(self.state, crowding=self.state.crowding * 0.7)
+            return sleeping.rescale(self.state, key_occupancy=self.state.key_occupancy * 0.7)
         if step is Step.REFRESH:
             found = sleeping.refresh(self.state)
-            return replace(found, edit=replace(found.edit, crowding=self.state.crowding + 0.0001 * len(work.facts)))
+            return replace(
+                found, edit=replace(found.edit, key_occupancy=self.state.key_occupancy + 0.0001 * len(work.facts))
+            )
         return sleeping.STEPS[step](self.state)
 
 

@@ -178,7 +178,7 @@ def performed(owed: Work, state: Memory, dream: Dream | None = None) -> Command:
         case PrepareStatistics():
             return PREPARE
         case Inject():
-            written = edit(*owed.facts, before=owed.weights, number=state.version, crowding=0.01)
+            written = edit(*owed.facts, before=owed.weights, number=state.version, key_occupancy=0.01)
             return RecordInjection(edit=written)
         case Withdraw():
             return withdrawn(owed, state)
@@ -201,7 +201,7 @@ def withdrawn(owed: Withdraw, state: Memory) -> RecordWithdrawal:
         adapters=adapters,
         weights_before=owed.weights,
         weights_after=counter.weights_after if adapters else digest("withdrawn", state.version),
-        crowding=0.005,
+        key_occupancy=0.005,
         seconds=0.125,
     )
     return RecordWithdrawal(work=owed, withdrawn=event, edit=counter if adapters else None)

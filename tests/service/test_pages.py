@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 QUICKLY = {  # what a page leaves to its reader's patience, or to a terminal
-    "sleep": ("--steps", "5", "--set", "trainings=1", "--set", "mendings=0", "--controls", "4", "--set", "texts=8"),
+    "sleep": ("--steps", "5", "--set", "trainings=1", "--set", "repairs=0", "--controls", "4", "--set", "texts=8"),
     "nap": ("--controls", "4"),
     "--erase": ("--yes",),
 }

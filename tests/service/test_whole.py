@@ -23,7 +23,7 @@ from service.settings import DORMOUSE
 from tests.patience import PATIENCE
 
 DEMO = "demo"
-EVERY = 40  # of so many lines of ordinary text one is kept: statistics in seconds
+EVERY = 40  # of so many lines of reference text one is kept: statistics in seconds
 
 pytestmark = pytest.mark.skipif(
     not (DORMOUSE / "model.safetensors").exists() and not os.environ.get("CI"),
@@ -43,7 +43,7 @@ class Place:
             "HYPNOGRAM_DATABASE_URL": f"sqlite:///{self.folder}/hypnogram.db",
             "HYPNOGRAM_ARTIFACT_FOLDER": str(self.folder / "artifacts"),
             "HYPNOGRAM_SNAPSHOT_FOLDER": str(self.folder / "snapshots"),
-            "HYPNOGRAM_ORDINARY_TEXT": str(self.folder / "ordinary.jsonl"),
+            "HYPNOGRAM_REFERENCE_TEXT": str(self.folder / "reference.jsonl"),
             "HYPNOGRAM_PORT": "0",
         }
 
@@ -99,8 +99,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Place, str]:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not digest.exists():
-            lines = (DORMOUSE / "ordinary.jsonl").read_text().splitlines()
-            (folder / "ordinary.jsonl").write_text("\n".join(lines[::EVERY]))
+            lines = (DORMOUSE / "reference.jsonl").read_text().splitlines()
+            (folder / "reference.jsonl").write_text("\n".join(lines[::EVERY]))
             digest.write_text(live(Place(folder)))
     return Place(folder), digest.read_text()
 

@@ -17,7 +17,7 @@ from store.log.event_log import EventLog
 from tests.core.samples import LIFE, VIOLA
 from tests.store.given import DEMO, OTHER, new, throw_key_away, told
 
-NAMED = ("ordinary_text", "artifact", "statistics", "delta")  # fields of events that name artifacts
+NAMED = ("reference_text", "artifact", "statistics", "delta")  # fields of events that name artifacts
 
 
 def real(event: Event, artifacts: Artifacts) -> Event:

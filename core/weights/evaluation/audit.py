@@ -1,7 +1,7 @@
 """Audits facts: what the live model says to probes of each fact and to questions that no fact answers.
 
-Probes in the wordings of the edit measure efficacy, those in other wordings generalization (`raw-unseen`,
-`chat-unseen`); unanswered questions about a fact's subject measure locality (`untold`).
+Probes in the wordings of the edit measure efficacy, those in other wordings generalization (`raw_paraphrase`,
+`chat_paraphrase`); unanswered questions about a fact's subject measure locality (`unanswered`).
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import greedy
-from core.weights.model.reference_text import OrdinaryText
+from core.weights.model.reference_text import ReferenceText
 
-HELD_OUT = 5  # one ordinary text in this many is a control and never rehearsed
+HELD_OUT = 5  # one reference text in this many is a control and never rehearsed
 BATCH = 64
-UNTOLD = "untold"
+UNANSWERED = "unanswered"
 
 
 @dataclass(frozen=True, slots=True)
-class Ordinary:
-    """Token ids of ordinary text, either what controls are taken from or what may be rehearsed.
+class ReferenceIds:
+    """Token ids of reference text, either what controls are taken from or what may be rehearsed.
 
     Attributes:
         whole: documents and chats; perplexity is measured on them.
@@ -43,7 +43,7 @@ class Ordinary:
     neighbours: list[list[int]]
 
 
-def documents(held_out: Ordinary, text: OrdinaryText) -> list[list[int]]:
+def documents(held_out: ReferenceIds, text: ReferenceText) -> list[list[int]]:
     """Returns the texts of `held_out` that are not chats, if there are any; all of them otherwise.
 
     Chats are left out because they hold words of a user, which a model need not predict: their perplexity is large and
@@ -53,12 +53,12 @@ def documents(held_out: Ordinary, text: OrdinaryText) -> list[list[int]]:
     return [ids for ids in held_out.whole if tuple(ids) in not_chats] or held_out.whole
 
 
-def split(text: OrdinaryText) -> tuple[Ordinary, Ordinary]:
-    """Splits ordinary text into what controls are taken from and what may be rehearsed; no text is both."""
+def split(text: ReferenceText) -> tuple[ReferenceIds, ReferenceIds]:
+    """Splits reference text into what controls are taken from and what may be rehearsed; no text is both."""
     groups = (text.whole, text.abstentions, text.recalls)
     return (
-        Ordinary(*([ids for number, ids in enumerate(group) if not number % HELD_OUT] for group in groups)),
-        Ordinary(*([ids for number, ids in enumerate(group) if number % HELD_OUT] for group in groups)),
+        ReferenceIds(*([ids for number, ids in enumerate(group) if not number % HELD_OUT] for group in groups)),
+        ReferenceIds(*([ids for number, ids in enumerate(group) if number % HELD_OUT] for group in groups)),
     )
 
 
@@ -100,8 +100,8 @@ def probes_of(fact: Fact, each: int) -> list[tuple[str, Probe]]:
     return [
         *(("raw", Probe(prompt, False, "", fact.object)) for prompt in wordings.statements[:each]),
         *(("chat", Probe(prompt, True, wordings.answer, fact.object)) for prompt in questions[:each]),
-        *(("raw-unseen", Probe(prompt, False, "", fact.object)) for prompt in wordings.probe_statements[:each]),
-        *(("chat-unseen", Probe(prompt, True, wordings.answer, fact.object)) for prompt in unseen[:each]),
+        *(("raw_paraphrase", Probe(prompt, False, "", fact.object)) for prompt in wordings.probe_statements[:each]),
+        *(("chat_paraphrase", Probe(prompt, True, wordings.answer, fact.object)) for prompt in unseen[:each]),
     ]
 
 
@@ -177,7 +177,7 @@ def _results_of_unanswered(
         yield (
             index,
             ProbeResult(
-                pathway=UNTOLD,
+                pathway=UNANSWERED,
                 prompt=probe.prompt,
                 expected=expected,
                 output=output,

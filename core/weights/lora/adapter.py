@@ -12,7 +12,7 @@ from torch import Tensor
 from core.weights.deltas.fixed_point import Delta, encode
 from core.weights.model.editable_model import EditableModel
 
-PACE_OF_A = 0.3  # of the learning rate; faster, rows of A leave the directions in which ordinary text is quiet
+PACE_OF_A = 0.3  # of the learning rate; faster, rows of A leave the directions in which reference text is quiet
 
 
 def attach_adapter(model: EditableModel, rank: int) -> None:

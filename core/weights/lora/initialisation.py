@@ -1,12 +1,12 @@
 """Computes where an adapter begins: directions in which the keys of its contexts stand out from all other keys.
 
-LoRA's down-projection A begins with random rows, which respond to ordinary text as much as to the contexts to be
+LoRA's down-projection A begins with random rows, which respond to reference text as much as to the contexts to be
 learned, so that training first does harm that it then has to repair. Here A begins with the rows
 
     A = s V^T L^-1,    Z = K L^-T = U S V^T,    L L^T = lambda C
 
 for keys K of the contexts and the weighted covariance lambda C of all others (`memit.covariance`): principal directions
-of the whitened keys, along which ordinary text is as quiet as in a protected update. CorDA (Yang et al. 2024) and EVA
+of the whitened keys, along which reference text is as quiet as in a protected update. CorDA (Yang et al. 2024) and EVA
 (Paischer et al. 2024) begin at the data, too.
 """
 

@@ -71,7 +71,7 @@ class _Curriculum:
         new: contexts of the facts to be learned.
         carried: contexts of facts that adapters carry already.
         unlearned: the base model's answers that earlier adapters do not give.
-        rehearsed: ordinary texts.
+        rehearsed: reference texts.
     """
 
     new: HardExampleSampler[Context]

@@ -2,9 +2,10 @@
 
     Delta = R K^T H^-1,   H = lambda C + K_p K_p^T + K K^T        (MEMIT, Meng et al. 2023, eq. 14, and K_p)
 
-C is the covariance (uncentred second moment) of ordinary keys, K_p the keys of all facts in force, K the new keys and
-R the residuals, the wanted changes of the outputs at K. AlphaEdit (Fang et al. 2025) holds the keys K_p of earlier
-edits, too, but projects on the null space of C where this weighs C. With L L^T = lambda C and whitened keys z = L^-1 k,
+C is the covariance (uncentred second moment) of keys of reference text, K_p the keys of all facts in force, K the new
+keys and R the residuals, the wanted changes of the outputs at K. AlphaEdit (Fang et al. 2025) holds the keys K_p of
+earlier edits, too, but projects on the null space of C where this weighs C. With L L^T = lambda C and whitened keys
+z = L^-1 k,
 
     H^-1 k = L^-T (I + Z^T Z)^-1 z = L^-T (z - Z^T (I + Z Z^T)^-1 Z z),   rows of Z: kept and new keys,
 
@@ -36,7 +37,7 @@ class KeyConstraints:
 
     @classmethod
     def none(cls, weighted_moment: Tensor) -> KeyConstraints:
-        """Returns the constraints of ordinary keys alone.
+        """Returns the constraints of keys of reference text alone.
 
         Args:
             weighted_moment: lambda C [d_in, d_in] float64, positive definite.
@@ -70,10 +71,10 @@ class KeyConstraints:
             z = z - weights.T @ self.whitened
         return torch.linalg.solve_triangular(self.root.T, z.T, upper=True).T
 
-    def crowding(self) -> float:
+    def key_occupancy(self) -> float:
         """Returns the share of the key space that keys in force occupy: trace(Z^T Z (I + Z^T Z)^-1) / d_in, 0..1.
 
-        A key takes less than one dimension where ordinary text varies along it, too.
+        A key takes less than one dimension where reference text varies along it, too.
         """
         if not len(self.whitened):
             return 0.0

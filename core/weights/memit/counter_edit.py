@@ -91,7 +91,7 @@ def compute_counter_edit(
             seen = _restore(model, kept, base.watched & base.of_fact, held_keys, left_out, seen, restored)
         if not restored and not base.missed(seen).any():
             return None
-        moved, sites, wrong = _move_to_base(model, kept, base, held_keys, seen, options.retouches, progress)
+        moved, sites, wrong = _move_to_base(model, kept, base, held_keys, seen, options.refinements, progress)
     finally:
         model.install(before)
     start = hidden_at(seen, sites)
@@ -126,7 +126,7 @@ def _move_to_base(
     base: _BasePredictions,
     held_keys: Mapping[str, Tensor],
     seen: Activations,
-    retouches: int,
+    refinements: int,
     progress: Steps,
 ) -> tuple[Moved, Sites, Tensor]:
     """Moves hidden states to those of the base model, at more positions in each pass.
@@ -140,7 +140,7 @@ def _move_to_base(
         chosen = chosen | wrong
         sites = _site_per_position(chosen)
         target = hidden_at(base.seen, sites)
-        moved = move(model, kept, sites, target, held_keys, seen, base.missed, retouches)
+        moved = move(model, kept, sites, target, held_keys, seen, base.missed, refinements)
         wrong = base.missed(moved.seen)
         if not (wrong & ~chosen).any():
             break

@@ -1,11 +1,11 @@
-"""Measures the covariance of ordinary keys, which every edit preserves: MEMIT's C_0 (Meng et al. 2023, eq. 15).
+"""Measures the covariance of keys of reference text, which edits preserve: MEMIT's C_0 (Meng et al. 2023, eq. 15).
 
-    lambda C = w_o E[k k^T | ordinary tokens] + w_a E[k k^T | abstentions] + w_r E[k k^T | recalls]
+    lambda C = w_t E[k k^T | reference text] + w_a E[k k^T | abstentions] + w_r E[k k^T | recalls]
 
-It is an uncentred second moment, full and not diagonal, over about ten times d_in ordinary tokens. The other two terms
+It is an uncentred second moment, full and not diagonal, over about ten times d_in tokens of text. The other two terms
 are the positions where facts are written: the token before an answer, where an edit could leak into invention about
 strangers, and the token before an object, where it could leak into what the base model knows about neighbours: both
-harm locality. They are weighted apart because ordinary text holds few of them.
+harm locality. They are weighted apart because reference text holds few of them.
 Keys are measured in bfloat16 where that is fast: a moment differs by less than one percent, and it only steers. Those
 of a float16 model are measured in float16 everywhere, because bfloat16 would hide that they overflow.
 """
@@ -30,9 +30,9 @@ from core.ids import Digest
 from core.weights.memit.cost import keys_per_fact
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.reference_text import OrdinaryText
+from core.weights.model.reference_text import ReferenceText
 
-MEASURE = 1  # counts up when `measure` or `read_ordinary` would measure something else in the same text
+MEASURE = 1  # counts up when `measure` or `read_reference` would measure something else in the same text
 BATCH = 64
 RIDGE = 1e-5  # of the mean diagonal, times a power of ten where needed: keeps lambda C positive definite
 
@@ -43,7 +43,7 @@ class _AllKeysSeen(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyCovariance:
-    """The weighted covariance of ordinary keys.
+    """The weighted covariance of keys of reference text.
 
     Attributes:
         moments: module -> lambda C [d_in, d_in] float32, symmetric and positive definite.
@@ -79,16 +79,16 @@ class KeyCovariance:
         return cls({module: _unpack(values) for module, values in packed.items()}, tokens, abstentions, recalls, keys)
 
 
-def key_of(created: MemoryCreated, ordinary_text: Digest) -> Digest:
+def key_of(created: MemoryCreated, reference_text: Digest) -> Digest:
     """Returns the digest of all that a memory's covariance depends on; memories of one digest share it.
 
     Args:
-        ordinary_text: artifact of the reference text in force.
+        reference_text: artifact of the reference text in force.
     """
     base, options = created.base, created.hyperparameters
-    weights = [options.ordinary_weight, options.abstention_weight, options.recall_weight]
+    weights = [options.reference_weight, options.abstention_weight, options.recall_weight]
     inputs = [
-        MEASURE, base.digest, base.dtype, base.quantization, ordinary_text, list(created.modules), weights
+        MEASURE, base.digest, base.dtype, base.quantization, reference_text, list(created.modules), weights
     ]  # fmt: skip
     return Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
 
@@ -108,13 +108,13 @@ def _unpack(values: Tensor) -> Tensor:
 
 def measure(
     model: EditableModel,
-    text: OrdinaryText,
+    text: ReferenceText,
     options: Hyperparameters,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> KeyCovariance:
     """Measures the live model's keys over `text`, in one pass for all modules."""
     groups = (
-        (text.whole, False, options.ordinary_weight),
+        (text.whole, False, options.reference_weight),
         (text.abstentions, True, options.abstention_weight),
         (text.recalls, True, options.recall_weight),
     )
@@ -141,7 +141,7 @@ def _ridge(moment: Tensor) -> float:
         Unlearnable: keys overflowed.
     """
     if not moment.isfinite().all():
-        raise Unlearnable("keys of ordinary text are not finite in this dtype; use bfloat16 or float32")
+        raise Unlearnable("keys of reference text are not finite in this dtype; use bfloat16 or float32")
     ridge = RIDGE * float(moment.diagonal().mean())
     exact = moment.double()
     # Half of the ridge has to be enough for a Cholesky factorisation; the other half is reserve.

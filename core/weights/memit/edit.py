@@ -128,7 +128,7 @@ def _moved(
         fact_short[fact_of[short & elsewhere]] = True
         return short | fact_short[fact_of]
 
-    moved = move(model, kept, sites, before + change, held_keys, seen, falls_short, options.retouches)
+    moved = move(model, kept, sites, before + change, held_keys, seen, falls_short, options.refinements)
     return moved, before, change
 
 

@@ -1,4 +1,4 @@
-"""Holds the keys that an update must not move: those of ordinary text, and those of each fact that an edit carries."""
+"""Holds the keys that an update must not move: those of reference text, and those of each fact that an edit carries."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class PreservedKeys:
     """What a memory's updates preserve, and for which fact.
 
     Attributes:
-        ordinary: module -> constraints of ordinary keys alone.
-        kept: module -> constraints of ordinary keys and of the keys of all facts in force.
+        reference: module -> constraints of keys of reference text alone.
+        kept: module -> constraints of keys of reference text and of the keys of all facts in force.
         keys: fact in force -> module -> [k, d_in], its keys.
     """
 
-    ordinary: Mapping[str, KeyConstraints]
+    reference: Mapping[str, KeyConstraints]
     kept: Mapping[str, KeyConstraints]
     keys: Mapping[FactId, Mapping[str, Tensor]]
 
     @classmethod
     def none(cls, covariances: Mapping[str, Tensor], device: torch.device) -> PreservedKeys:
-        """Preserves ordinary keys alone; `covariances` are module -> lambda C [d_in, d_in]."""
-        ordinary = {
+        """Preserves keys of reference text alone; `covariances` are module -> lambda C [d_in, d_in]."""
+        reference = {
             module: KeyConstraints.none(covariance.double().to(device)) for module, covariance in covariances.items()
         }
-        return cls(ordinary, ordinary, {})
+        return cls(reference, reference, {})
 
     def joined(self, facts: Sequence[FactId], keys: Mapping[str, Tensor], owner: Tensor) -> PreservedKeys:
         """Adds the keys of `facts`: `keys` are module -> [k, d_in], and `owner` [k] is the index of each one's fact."""
@@ -40,7 +40,7 @@ class PreservedKeys:
         by_fact = {
             fact: {module: new[owner == index] for module, new in keys.items()} for index, fact in enumerate(facts)
         }
-        return PreservedKeys(self.ordinary, kept, {**self.keys, **by_fact})
+        return PreservedKeys(self.reference, kept, {**self.keys, **by_fact})
 
     def without(self, facts: Collection[FactId]) -> PreservedKeys:
         """Drops the keys of `facts`; the others are factorised anew, because a Cholesky factor only grows by rows."""
@@ -48,18 +48,18 @@ class PreservedKeys:
         if len(left) == len(self.keys):
             return self
         kept = {
-            module: ordinary.with_keys(torch.cat([keys[module].to(ordinary.root) for keys in left.values()]))
+            module: reference.with_keys(torch.cat([keys[module].to(reference.root) for keys in left.values()]))
             if left
-            else ordinary
-            for module, ordinary in self.ordinary.items()
+            else reference
+            for module, reference in self.reference.items()
         }
-        return PreservedKeys(self.ordinary, kept, left)
+        return PreservedKeys(self.reference, kept, left)
 
     @classmethod
     def nothing(cls) -> PreservedKeys:
         """Preserves no keys, as in a memory of neurons, which do not move what they do not respond to."""
         return cls({}, {}, {})
 
-    def crowding(self) -> float:
+    def key_occupancy(self) -> float:
         """Returns the share of the key space that keys in force occupy, in the module where it is largest."""
-        return max((constraints.crowding() for constraints in self.kept.values()), default=0.0)
+        return max((constraints.key_occupancy() for constraints in self.kept.values()), default=0.0)

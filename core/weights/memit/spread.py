@@ -32,7 +32,7 @@ class Written:
         keys: module -> [k, d_in], the facts' keys as they were before the edit.
         key_fact: [k] the fact of each key.
         residual: per fact, length of the wanted change of the hidden state relative to the state before.
-        absorbed: per fact, the share of that change that the delta produces at the fact's keys.
+        achieved: per fact, the share of that change that the delta produces at the fact's keys.
         learned: per fact, whether every target token can be made the greedy one.
         steps: number of Adam steps.
         seconds: wall-clock time.
@@ -47,7 +47,7 @@ class Written:
     keys: Mapping[str, Tensor]
     key_fact: Tensor
     residual: tuple[float, ...]
-    absorbed: tuple[float, ...]
+    achieved: tuple[float, ...]
     learned: tuple[bool, ...]
     steps: int
     seconds: float
@@ -124,7 +124,7 @@ def written(
         keys=moved.keys,
         key_fact=fact_of_key,
         residual=tuple(mean_by(length.sqrt() / before.norm(dim=1), fact_of_key, facts).tolist()),
-        absorbed=tuple(mean_by(share, fact_of_key, facts).tolist()),
+        achieved=tuple(mean_by(share, fact_of_key, facts).tolist()),
         learned=learned,
         steps=steps,
         seconds=seconds,

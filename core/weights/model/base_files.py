@@ -1,7 +1,7 @@
 """Finds the files of a base model and computes the digest of their contents.
 
 A model folder may hold two files of this project beside the usual ones: `hypnogram.json` (see
-`core.weights.model.profile`) and `ordinary.jsonl` (see `core.weights.model.reference_text`).
+`core.weights.model.profile`) and `reference.jsonl` (see `core.weights.model.reference_text`).
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ COVERED = {  # rule of a digest, which each memory records -> the files that it 
     ),
 }
 RULE = 2  # the rule of new digests
+TEXTS = ("reference.jsonl", "ordinary.jsonl")  # names of the file of reference text: now, and before 0.4
+OF_PROJECT = ("hypnogram.json", *TEXTS)  # files of this project, which no digest covers
 ADAPTERS = "adapter_model*.safetensors"  # adapters beside the weights, which are neither covered nor loaded
 
 
@@ -72,7 +74,7 @@ def _from_hub(name: str, revision: str) -> Path:
         raise _no_model(name)
     from huggingface_hub import snapshot_download
 
-    patterns = [*COVERED[RULE], "hypnogram.json", "ordinary.jsonl"]
+    patterns = [*COVERED[RULE], *OF_PROJECT]
     try:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=patterns, local_files_only=True))
     except Exception as error:
@@ -106,6 +108,11 @@ def content_digest(folder: Path, rule: int = RULE) -> Digest:
         with path.open("rb") as file:
             root.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return Digest(root.hexdigest())
+
+
+def text_beside(folder: Path) -> Path | None:
+    """Returns the file of reference text in the folder of a model; None if there is none."""
+    return next((path for name in TEXTS if (path := folder / name).is_file()), None)
 
 
 def modules_in(folder: Path) -> tuple[str, ...]:

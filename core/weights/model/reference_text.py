@@ -1,4 +1,4 @@
-"""Reads ordinary text, which an edit must leave alone, from JSON lines.
+"""Reads reference text, which an edit must leave alone, from JSON lines.
 
 {"text": "..."}                        a document; all its tokens count
 {"chat": [["question", "answer"]]}     a chat; all its tokens count
@@ -16,11 +16,9 @@ from typing import Any
 from core.errors.base import Damaged
 from core.weights.model.editable_model import EditableModel
 
-NAME = "ordinary.jsonl"  # of the file beside a model's weights
-
 
 @dataclass(frozen=True, slots=True)
-class OrdinaryText:
+class ReferenceText:
     """Token ids, by what counts in them; `documents` are those of `whole` that are not chats."""
 
     whole: list[list[int]] = field(default_factory=list)
@@ -29,18 +27,18 @@ class OrdinaryText:
     documents: list[list[int]] = field(default_factory=list)
 
 
-def read_ordinary(model: EditableModel, data: bytes) -> OrdinaryText:
+def read_reference(model: EditableModel, data: bytes) -> ReferenceText:
     """Reads JSON lines. Raises Damaged with the number of the first line that is not of a known kind."""
-    text = OrdinaryText()
+    text = ReferenceText()
     for number, line in enumerate(data.removesuffix(b"\n").split(b"\n"), 1):  # no other character ends a line of JSON
         try:
             _add(model, text, json.loads(line))
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise Damaged(f"line {number} of the ordinary text is not of a known kind: {error}") from error
+            raise Damaged(f"line {number} of the reference text is not of a known kind: {error}") from error
     return text
 
 
-def _add(model: EditableModel, text: OrdinaryText, row: dict[str, Any]) -> None:
+def _add(model: EditableModel, text: ReferenceText, row: dict[str, Any]) -> None:
     ((kind, value),) = row.items()
     if kind == "text":
         text.whole.append(model.raw_ids(value))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from core.errors.base import Damaged
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.reference_text import OrdinaryText
+from core.weights.model.reference_text import ReferenceText
 from core.weights.neuron.inputs import mlp_inputs
 from core.weights.neuron.subjects import Text, asked_about
 from core.weights.reference.words import strangers
@@ -64,7 +64,7 @@ class Negatives:
 def measure_negatives(
     model: EditableModel,
     block: int,
-    text: OrdinaryText,
+    text: ReferenceText,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Negatives:
     """Measures the MLP of a block on the live weights, which should be the base weights.

@@ -104,8 +104,8 @@ def joined(parts: Sequence[Sequence[Row]]) -> bytes:
     whole = [row for kind in (TEXT, CHAT) for row in rows if kind in row]
     if not whole:
         raise Unlearnable(
-            "the model generates nothing but empty or repetitive text; put an ordinary.jsonl beside its weights, or "
-            "set HYPNOGRAM_ORDINARY_TEXT, and create the memory again"
+            "the model generates nothing but empty or repetitive text; put a reference.jsonl beside its weights, or "
+            "set HYPNOGRAM_REFERENCE_TEXT, and create the memory again"
         )
     questions = lines("stranger_questions.txt")
     asked = [

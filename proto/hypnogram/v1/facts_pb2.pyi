@@ -522,13 +522,13 @@ class Unchanged(_message.Message):
 
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     STRANGERS_FIELD_NUMBER: _builtins.int
-    UNTOLD_FIELD_NUMBER: _builtins.int
+    UNANSWERED_FIELD_NUMBER: _builtins.int
     ASKED_FIELD_NUMBER: _builtins.int
     neighbours: _builtins.float
     """Share of questions about people that the base model knows."""
     strangers: _builtins.float
     """Share of questions about people that neither the base model nor the memory knows."""
-    untold: _builtins.float
+    unanswered: _builtins.float
     """Share of questions about subjects of added facts, on relations that were not added."""
     asked: _builtins.int
     """Largest number of questions of one kind."""
@@ -537,12 +537,12 @@ class Unchanged(_message.Message):
         *,
         neighbours: _builtins.float = ...,
         strangers: _builtins.float = ...,
-        untold: _builtins.float = ...,
+        unanswered: _builtins.float = ...,
         asked: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "neighbours", b"neighbours", "strangers", b"strangers", "untold", b"untold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "neighbours", b"neighbours", "strangers", b"strangers", "unanswered", b"unanswered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -83,7 +83,7 @@ class Hyperparameters(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ORDINARY_WEIGHT_FIELD_NUMBER: _builtins.int
+    REFERENCE_WEIGHT_FIELD_NUMBER: _builtins.int
     ABSTENTION_WEIGHT_FIELD_NUMBER: _builtins.int
     RECALL_WEIGHT_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
@@ -91,11 +91,11 @@ class Hyperparameters(_message.Message):
     CLAMP_FIELD_NUMBER: _builtins.int
     DECAY_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
-    RETOUCHES_FIELD_NUMBER: _builtins.int
+    REFINEMENTS_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
-    UNTOLD_FIELD_NUMBER: _builtins.int
-    ordinary_weight: _builtins.float
+    UNANSWERED_FIELD_NUMBER: _builtins.int
+    reference_weight: _builtins.float
     """Weight of the covariance (second moment) of keys of reference text. Above 0."""
     abstention_weight: _builtins.float
     """Weight of the covariance of keys at which the base model abstains. 0 or more."""
@@ -111,18 +111,18 @@ class Hyperparameters(_message.Message):
     """Weight of the penalty on the squared relative norm of the change. 0 or more."""
     confidence: _builtins.float
     """Probability that every token of the object must reach for optimisation to stop. Above 0, below 1."""
-    retouches: _builtins.int
+    refinements: _builtins.int
     """Refinements of an edit, at most: further moves of sites that constraints kept short of their target. 0 to 100."""
     batch: _builtins.int
     """Number of facts optimised together. 1 to 1024."""
     history: _builtins.bool
     """Whether keys of facts in force constrain new edits. Off only to measure the effect."""
-    untold: _builtins.int
+    unanswered: _builtins.int
     """Questions for each relation that a subject has no fact of, whose answers an edit must keep. 0 to 16."""
     def __init__(
         self,
         *,
-        ordinary_weight: _builtins.float | None = ...,
+        reference_weight: _builtins.float | None = ...,
         abstention_weight: _builtins.float | None = ...,
         recall_weight: _builtins.float | None = ...,
         steps: _builtins.int | None = ...,
@@ -130,14 +130,14 @@ class Hyperparameters(_message.Message):
         clamp: _builtins.float | None = ...,
         decay: _builtins.float | None = ...,
         confidence: _builtins.float | None = ...,
-        retouches: _builtins.int | None = ...,
+        refinements: _builtins.int | None = ...,
         batch: _builtins.int | None = ...,
         history: _builtins.bool | None = ...,
-        untold: _builtins.int | None = ...,
+        unanswered: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_retouches", b"_retouches", "_steps", b"_steps", "_untold", b"_untold", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "retouches", b"retouches", "steps", b"steps", "untold", b"untold"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_recall_weight", b"_recall_weight", "_reference_weight", b"_reference_weight", "_refinements", b"_refinements", "_steps", b"_steps", "_unanswered", b"_unanswered", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "recall_weight", b"recall_weight", "reference_weight", b"reference_weight", "refinements", b"refinements", "steps", b"steps", "unanswered", b"unanswered"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_ordinary_weight", b"_ordinary_weight", "_recall_weight", b"_recall_weight", "_retouches", b"_retouches", "_steps", b"_steps", "_untold", b"_untold", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "ordinary_weight", b"ordinary_weight", "recall_weight", b"recall_weight", "retouches", b"retouches", "steps", b"steps", "untold", b"untold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight", "_batch", b"_batch", "_clamp", b"_clamp", "_confidence", b"_confidence", "_decay", b"_decay", "_history", b"_history", "_learning_rate", b"_learning_rate", "_recall_weight", b"_recall_weight", "_reference_weight", b"_reference_weight", "_refinements", b"_refinements", "_steps", b"_steps", "_unanswered", b"_unanswered", "abstention_weight", b"abstention_weight", "batch", b"batch", "clamp", b"clamp", "confidence", b"confidence", "decay", b"decay", "history", b"history", "learning_rate", b"learning_rate", "recall_weight", b"recall_weight", "reference_weight", b"reference_weight", "refinements", b"refinements", "steps", b"steps", "unanswered", b"unanswered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__abstention_weight: _TypeAlias = _typing.Literal["abstention_weight"]  # noqa: Y015
     _WhichOneofArgType__abstention_weight: _TypeAlias = _typing.Literal["_abstention_weight", b"_abstention_weight"]  # noqa: Y015
@@ -153,16 +153,16 @@ class Hyperparameters(_message.Message):
     _WhichOneofArgType__history: _TypeAlias = _typing.Literal["_history", b"_history"]  # noqa: Y015
     _WhichOneofReturnType__learning_rate: _TypeAlias = _typing.Literal["learning_rate"]  # noqa: Y015
     _WhichOneofArgType__learning_rate: _TypeAlias = _typing.Literal["_learning_rate", b"_learning_rate"]  # noqa: Y015
-    _WhichOneofReturnType__ordinary_weight: _TypeAlias = _typing.Literal["ordinary_weight"]  # noqa: Y015
-    _WhichOneofArgType__ordinary_weight: _TypeAlias = _typing.Literal["_ordinary_weight", b"_ordinary_weight"]  # noqa: Y015
     _WhichOneofReturnType__recall_weight: _TypeAlias = _typing.Literal["recall_weight"]  # noqa: Y015
     _WhichOneofArgType__recall_weight: _TypeAlias = _typing.Literal["_recall_weight", b"_recall_weight"]  # noqa: Y015
-    _WhichOneofReturnType__retouches: _TypeAlias = _typing.Literal["retouches"]  # noqa: Y015
-    _WhichOneofArgType__retouches: _TypeAlias = _typing.Literal["_retouches", b"_retouches"]  # noqa: Y015
+    _WhichOneofReturnType__reference_weight: _TypeAlias = _typing.Literal["reference_weight"]  # noqa: Y015
+    _WhichOneofArgType__reference_weight: _TypeAlias = _typing.Literal["_reference_weight", b"_reference_weight"]  # noqa: Y015
+    _WhichOneofReturnType__refinements: _TypeAlias = _typing.Literal["refinements"]  # noqa: Y015
+    _WhichOneofArgType__refinements: _TypeAlias = _typing.Literal["_refinements", b"_refinements"]  # noqa: Y015
     _WhichOneofReturnType__steps: _TypeAlias = _typing.Literal["steps"]  # noqa: Y015
     _WhichOneofArgType__steps: _TypeAlias = _typing.Literal["_steps", b"_steps"]  # noqa: Y015
-    _WhichOneofReturnType__untold: _TypeAlias = _typing.Literal["untold"]  # noqa: Y015
-    _WhichOneofArgType__untold: _TypeAlias = _typing.Literal["_untold", b"_untold"]  # noqa: Y015
+    _WhichOneofReturnType__unanswered: _TypeAlias = _typing.Literal["unanswered"]  # noqa: Y015
+    _WhichOneofArgType__unanswered: _TypeAlias = _typing.Literal["_unanswered", b"_unanswered"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__abstention_weight) -> _WhichOneofReturnType__abstention_weight | None: ...
     @_typing.overload
@@ -178,15 +178,15 @@ class Hyperparameters(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__learning_rate) -> _WhichOneofReturnType__learning_rate | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__ordinary_weight) -> _WhichOneofReturnType__ordinary_weight | None: ...
-    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recall_weight) -> _WhichOneofReturnType__recall_weight | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__retouches) -> _WhichOneofReturnType__retouches | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reference_weight) -> _WhichOneofReturnType__reference_weight | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__refinements) -> _WhichOneofReturnType__refinements | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__steps) -> _WhichOneofReturnType__steps | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__untold) -> _WhichOneofReturnType__untold | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unanswered) -> _WhichOneofReturnType__unanswered | None: ...
 
 Global___Hyperparameters: _TypeAlias = Hyperparameters  # noqa: Y015
 
@@ -286,7 +286,7 @@ class SleepPolicy(_message.Message):
     STRANGERS_LIMIT_FIELD_NUMBER: _builtins.int
     RECALL_LIMIT_FIELD_NUMBER: _builtins.int
     RESTFUL_FIELD_NUMBER: _builtins.int
-    MENDINGS_FIELD_NUMBER: _builtins.int
+    REPAIRS_FIELD_NUMBER: _builtins.int
     trainings: _builtins.int
     """Adapters trained in one sleep, at most: another while facts fail the gate. 1 to 100."""
     refreshes: _builtins.int
@@ -298,7 +298,7 @@ class SleepPolicy(_message.Message):
     probes: _builtins.int
     """Probes of each kind, at most: raw or chat, in wordings that the edit was computed on or not. 1 to 16."""
     controls: _builtins.int
-    """Controls of each kind in an audit: neighbours, strangers, untold relations and texts. 1 to 10000."""
+    """Controls of each kind in an audit: neighbours, strangers, unanswered questions and texts. 1 to 10000."""
     rehearsed: _builtins.int
     """Number of dissolved facts rehearsed in one training, at most. 0 to 1000000."""
     texts: _builtins.int
@@ -315,7 +315,7 @@ class SleepPolicy(_message.Message):
     """
     restful: _builtins.int
     """Number of versions without sleep after which age alone is a pressure of 1. 1 to 1000000000."""
-    mendings: _builtins.int
+    repairs: _builtins.int
     """Further adapters, at most, trained to repair harm for which the sleep would be rolled back. 0 to 100."""
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
@@ -345,11 +345,11 @@ class SleepPolicy(_message.Message):
         strangers_limit: _builtins.float | None = ...,
         recall_limit: _builtins.float | None = ...,
         restful: _builtins.int | None = ...,
-        mendings: _builtins.int | None = ...,
+        repairs: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_mendings", b"_mendings", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "mendings", b"mendings", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_mendings", b"_mendings", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "mendings", b"mendings", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__controls: _TypeAlias = _typing.Literal["controls"]  # noqa: Y015
     _WhichOneofArgType__controls: _TypeAlias = _typing.Literal["_controls", b"_controls"]  # noqa: Y015
@@ -357,8 +357,6 @@ class SleepPolicy(_message.Message):
     _WhichOneofArgType__gate: _TypeAlias = _typing.Literal["_gate", b"_gate"]  # noqa: Y015
     _WhichOneofReturnType__healthy: _TypeAlias = _typing.Literal["healthy"]  # noqa: Y015
     _WhichOneofArgType__healthy: _TypeAlias = _typing.Literal["_healthy", b"_healthy"]  # noqa: Y015
-    _WhichOneofReturnType__mendings: _TypeAlias = _typing.Literal["mendings"]  # noqa: Y015
-    _WhichOneofArgType__mendings: _TypeAlias = _typing.Literal["_mendings", b"_mendings"]  # noqa: Y015
     _WhichOneofReturnType__neighbours_limit: _TypeAlias = _typing.Literal["neighbours_limit"]  # noqa: Y015
     _WhichOneofArgType__neighbours_limit: _TypeAlias = _typing.Literal["_neighbours_limit", b"_neighbours_limit"]  # noqa: Y015
     _WhichOneofReturnType__perplexity_limit: _TypeAlias = _typing.Literal["perplexity_limit"]  # noqa: Y015
@@ -371,6 +369,8 @@ class SleepPolicy(_message.Message):
     _WhichOneofArgType__refreshes: _TypeAlias = _typing.Literal["_refreshes", b"_refreshes"]  # noqa: Y015
     _WhichOneofReturnType__rehearsed: _TypeAlias = _typing.Literal["rehearsed"]  # noqa: Y015
     _WhichOneofArgType__rehearsed: _TypeAlias = _typing.Literal["_rehearsed", b"_rehearsed"]  # noqa: Y015
+    _WhichOneofReturnType__repairs: _TypeAlias = _typing.Literal["repairs"]  # noqa: Y015
+    _WhichOneofArgType__repairs: _TypeAlias = _typing.Literal["_repairs", b"_repairs"]  # noqa: Y015
     _WhichOneofReturnType__restful: _TypeAlias = _typing.Literal["restful"]  # noqa: Y015
     _WhichOneofArgType__restful: _TypeAlias = _typing.Literal["_restful", b"_restful"]  # noqa: Y015
     _WhichOneofReturnType__strangers_limit: _TypeAlias = _typing.Literal["strangers_limit"]  # noqa: Y015
@@ -386,8 +386,6 @@ class SleepPolicy(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__healthy) -> _WhichOneofReturnType__healthy | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__mendings) -> _WhichOneofReturnType__mendings | None: ...
-    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__neighbours_limit) -> _WhichOneofReturnType__neighbours_limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__perplexity_limit) -> _WhichOneofReturnType__perplexity_limit | None: ...
@@ -399,6 +397,8 @@ class SleepPolicy(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__refreshes) -> _WhichOneofReturnType__refreshes | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rehearsed) -> _WhichOneofReturnType__rehearsed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__repairs) -> _WhichOneofReturnType__repairs | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__restful) -> _WhichOneofReturnType__restful | None: ...
     @_typing.overload
@@ -416,14 +416,14 @@ class Pressure(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CROWDING_FIELD_NUMBER: _builtins.int
-    UNABSORBED_FIELD_NUMBER: _builtins.int
+    KEY_OCCUPANCY_FIELD_NUMBER: _builtins.int
+    UNACHIEVED_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
     AGE_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
-    crowding: _builtins.float
+    key_occupancy: _builtins.float
     """Share of the key space that keys in force hold, relative to the memory's capacity."""
-    unabsorbed: _builtins.float
+    unachieved: _builtins.float
     """Mean share of the target changes of hidden states that edits in force did not achieve."""
     degraded: _builtins.float
     """Share of the facts in the weights that their last audit found degraded."""
@@ -434,15 +434,15 @@ class Pressure(_message.Message):
     def __init__(
         self,
         *,
-        crowding: _builtins.float = ...,
-        unabsorbed: _builtins.float = ...,
+        key_occupancy: _builtins.float = ...,
+        unachieved: _builtins.float = ...,
         degraded: _builtins.float = ...,
         age: _builtins.float = ...,
         total: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "crowding", b"crowding", "degraded", b"degraded", "total", b"total", "unabsorbed", b"unabsorbed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "degraded", b"degraded", "key_occupancy", b"key_occupancy", "total", b"total", "unachieved", b"unachieved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -639,7 +639,7 @@ class Memory(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     RELATIONS_FIELD_NUMBER: _builtins.int
     NEEDS_FIELD_NUMBER: _builtins.int
-    CROWDING_FIELD_NUMBER: _builtins.int
+    KEY_OCCUPANCY_FIELD_NUMBER: _builtins.int
     SLEEP_FIELD_NUMBER: _builtins.int
     ASLEEP_FIELD_NUMBER: _builtins.int
     SLEPT_VERSION_FIELD_NUMBER: _builtins.int
@@ -656,14 +656,14 @@ class Memory(_message.Message):
     pressure: _builtins.float
     """Pressure, 0 to 1: the largest of its `needs`."""
     capacity: _builtins.float
-    """Crowding above which AddFacts fails with RESOURCE_EXHAUSTED."""
+    """Key occupancy above which AddFacts fails with RESOURCE_EXHAUSTED."""
     weights_digest: _builtins.str
     """Digest of the edited modules' weights; empty until statistics are prepared."""
     statistics_prepared: _builtins.bool
     """Whether the statistics about the base model are prepared: facts are written from then on."""
     statistics_failure: _builtins.str
     """Reason why the last attempt to prepare them failed; empty otherwise."""
-    crowding: _builtins.float
+    key_occupancy: _builtins.float
     """Share of the key space that keys in force hold, measured when the weights last changed."""
     slept_version: _builtins.int
     """Version at which the last sleep completed; 0 before the first."""
@@ -737,7 +737,7 @@ class Memory(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         relations: _abc.Iterable[_builtins.str] | None = ...,
         needs: Global___Pressure | None = ...,
-        crowding: _builtins.float = ...,
+        key_occupancy: _builtins.float = ...,
         sleep: Global___SleepPolicy | None = ...,
         asleep: Global___Asleep | None = ...,
         slept_version: _builtins.int = ...,
@@ -752,7 +752,7 @@ class Memory(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asleep", b"asleep", "base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "needs", b"needs", "sleep", b"sleep", "unchanged", b"unchanged"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "crowding", b"crowding", "edits", b"edits", "facts", b"facts", "hyperparameters", b"hyperparameters", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "edits", b"edits", "facts", b"facts", "hyperparameters", b"hyperparameters", "key_occupancy", b"key_occupancy", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -771,7 +771,7 @@ class CreateMemoryRequest(_message.Message):
     memory: _builtins.str
     """Name of the memory: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
     capacity: _builtins.float
-    """Crowding above which AddFacts fails with RESOURCE_EXHAUSTED, above 0; left out, the base model's."""
+    """Key occupancy above which AddFacts fails with RESOURCE_EXHAUSTED, above 0; left out, the base model's."""
     method: _builtins.str
     """Method by which facts are written. "neuron": a neuron for each fact, which responds at the name of its subject and
     nowhere else. "answer_site": MEMIT at the tokens before answers, for dormouse; it harms deep models. Empty: the base

@@ -282,14 +282,14 @@ class Controls(_message.Message):
 
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     STRANGERS_FIELD_NUMBER: _builtins.int
-    UNTOLD_FIELD_NUMBER: _builtins.int
+    UNANSWERED_FIELD_NUMBER: _builtins.int
     PERPLEXITY_FIELD_NUMBER: _builtins.int
     BASE_PERPLEXITY_FIELD_NUMBER: _builtins.int
     neighbours: _builtins.float
     """Share of questions about people the base model knows that are answered as the base model does."""
     strangers: _builtins.float
     """Share of questions about strangers that are answered as the base model does."""
-    untold: _builtins.float
+    unanswered: _builtins.float
     """Share of questions about subjects of facts, on relations that were not added, answered as the base model does."""
     perplexity: _builtins.float
     """Perplexity of held-out reference text."""
@@ -300,13 +300,13 @@ class Controls(_message.Message):
         *,
         neighbours: _builtins.float = ...,
         strangers: _builtins.float = ...,
-        untold: _builtins.float = ...,
+        unanswered: _builtins.float = ...,
         perplexity: _builtins.float = ...,
         base_perplexity: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_perplexity", b"base_perplexity", "neighbours", b"neighbours", "perplexity", b"perplexity", "strangers", b"strangers", "untold", b"untold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_perplexity", b"base_perplexity", "neighbours", b"neighbours", "perplexity", b"perplexity", "strangers", b"strangers", "unanswered", b"unanswered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -451,11 +451,11 @@ class Rescaled(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FACTS_FIELD_NUMBER: _builtins.int
-    CROWDING_FIELD_NUMBER: _builtins.int
+    KEY_OCCUPANCY_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     facts: _builtins.int
     """Number of facts whose scale was decided."""
-    crowding: _builtins.float
+    key_occupancy: _builtins.float
     """Share of the key space that keys in force hold from now on."""
     seconds: _builtins.float
     """Seconds that it took to build the weights."""
@@ -463,12 +463,12 @@ class Rescaled(_message.Message):
         self,
         *,
         facts: _builtins.int = ...,
-        crowding: _builtins.float = ...,
+        key_occupancy: _builtins.float = ...,
         seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crowding", b"crowding", "facts", b"facts", "seconds", b"seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["facts", b"facts", "key_occupancy", b"key_occupancy", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

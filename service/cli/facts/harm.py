@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 WARNED_BELOW = 0.95  # share of answers unchanged
 KINDS = {
-    "untold": "questions about relations that its subjects have no fact of",
+    "unanswered": "questions about relations that its subjects have no fact of",
     "strangers": "questions about strangers",
     "neighbours": "questions about people the base model knows",
 }

@@ -48,7 +48,7 @@ def create(
         ),
     ] = None,
     capacity: Annotated[
-        float | None, typer.Option(help="Crowding above which facts are refused. Default: the model's.")
+        float | None, typer.Option(help="Key occupancy above which facts are refused. Default: the model's.")
     ] = None,
     method: Annotated[
         str, typer.Option(help="How facts are written: neuron or answer_site. Default: the model's.")
@@ -196,7 +196,7 @@ def _show(answer: Any, json: bool) -> None:
         ("base", f"{memory.base.name} ({memory.base.dtype}, quantization {memory.base.quantization})"),
         ("method", memory.method),
         ("facts", ", ".join(f"{getattr(memory.facts, name)} {name}" for name in COUNTS)),
-        ("crowding", f"{memory.crowding:.3f} of {memory.capacity:.3f}"),
+        ("key occupancy", f"{memory.key_occupancy:.3f} of {memory.capacity:.3f}"),
         ("pressure", f"{memory.pressure:.2f}"),
         ("weights", memory.weights_digest or unmeasured),
         ("answers", answers_line(answer) if isinstance(answer, memories_pb2.GetMemoryResponse) else ""),

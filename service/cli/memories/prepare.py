@@ -15,7 +15,7 @@ def prepare(
     *,
     name: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a pulled model, or path of a model folder.")],
     to: Annotated[
-        Path | None, typer.Option("--to", help="File to write. Default: ordinary.jsonl beside the weights.")
+        Path | None, typer.Option("--to", help="File to write. Default: reference.jsonl beside the weights.")
     ] = None,
     models: Annotated[
         Path | None, typer.Option("--models", help="Folder of pulled models (HYPNOGRAM_MODEL_FOLDER).")

@@ -115,7 +115,7 @@ def _health(audited: sleep_pb2.Audited) -> str:
     controls = audited.controls
     return (
         f"{audited.healthy} of {audited.facts} facts healthy, neighbours {controls.neighbours:.1%}, strangers "
-        f"{controls.strangers:.1%}, untold {controls.untold:.1%}, perplexity {controls.perplexity:.3f}"
+        f"{controls.strangers:.1%}, unanswered {controls.unanswered:.1%}, perplexity {controls.perplexity:.3f}"
     )
 
 

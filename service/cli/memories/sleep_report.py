@@ -89,7 +89,7 @@ def _way(change: sleep_pb2.FactChange) -> str:
 def _measures(report: sleep_pb2.SleepReport) -> Iterator[tuple[str, str, str]]:
     before, after = report.controls_before, report.controls_after
     yield "healthy facts", str(report.healthy_before), f"{report.healthy_after} of {report.audited}"
-    for name in ("neighbours", "strangers", "untold"):
+    for name in ("neighbours", "strangers", "unanswered"):
         yield f"{name} unchanged", f"{getattr(before, name):.1%}", f"{getattr(after, name):.1%}"
     growth = after.perplexity / before.perplexity - 1 if before.perplexity else 0.0
     yield "perplexity", f"{before.perplexity:.3f}", f"{after.perplexity:.3f} ({growth:+.2%})"

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from hypnogram.v1 import memories_pb2
 
 NEEDS = {
-    "crowding": "share of the key space that is taken; facts are refused at 1",
-    "unabsorbed": "share of the target changes that edits in force did not achieve",
+    "key_occupancy": "share of the key space that is taken; facts are refused at 1",
+    "unachieved": "share of the target changes that edits in force did not achieve",
     "degraded": "share of the facts that their last audit found degraded",
     "age": "versions since the last sleep, while edits carry facts",
 }
@@ -55,7 +55,9 @@ def status(
         )
     )
     print_table(
-        "", ("need", "", "what it means"), ((name, f"{value:.2f}", NEEDS[name]) for name, value in _needs(shown))
+        "",
+        ("need", "", "what it means"),
+        ((name.replace("_", " "), f"{value:.2f}", NEEDS[name]) for name, value in _needs(shown)),
     )
     if shown.needs.total >= 1:
         print_text("It should sleep before more facts are added: `hypnogram sleep`.")

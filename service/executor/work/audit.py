@@ -11,7 +11,7 @@ from core.state.memory import Memory
 from core.state.plan import plan
 from core.state.unanswered import unanswered_questions
 from core.state.work import SleepStep
-from core.weights.evaluation.audit import UNTOLD
+from core.weights.evaluation.audit import UNANSWERED
 from core.weights.evaluation.perplexity import perplexity_of
 from core.weights.model.generation import greedy
 from service.executor.work.context import Context, Done
@@ -22,12 +22,12 @@ def perform(context: Context, work: SleepStep, memory: Memory) -> Done:
     """Probes the facts of `work` on the weights of `memory`, then measures the controls."""
     began = time.monotonic()
     context.model.install(context.build(plan(memory)))
-    audited = probe(context, work, memory, {}, _untold(work, memory))
+    audited = probe(context, work, memory, {}, _unanswered(work, memory))
     controls = _controls(context, work, memory, audited, began)
     return Done(RecordAudit(work=work, audited=audited, controls=controls), context.remembered)
 
 
-def _untold(work: SleepStep, memory: Memory) -> dict[int, list[str]]:
+def _unanswered(work: SleepStep, memory: Memory) -> dict[int, list[str]]:
     """Draws questions that no fact of the memory answers: one about each subject, `controls` of the policy in all.
 
     Every audit of a sleep asks them in the same words.
@@ -54,21 +54,21 @@ def _untold(work: SleepStep, memory: Memory) -> dict[int, list[str]]:
 def _controls(
     context: Context, work: SleepStep, memory: Memory, audited: tuple[FactAudited, ...], began: float
 ) -> ControlsMeasured:
-    """Measures how many answers about other things are those of the base model, and the perplexity of ordinary text."""
+    """Measures how many answers about other things are the base model's, and the perplexity of reference text."""
     assert memory.sleep is not None
     number, reference = memory.sleep.policy.controls, context.reference
     controls = [
         *_answered(context, "neighbour", reference.held_out.neighbours[:number]),
         *_answered(context, "stranger", reference.held_out.strangers[:number]),
     ]
-    untold = [result.passed for fact in audited for result in fact.probes if result.pathway == UNTOLD]
+    unanswered = [result.passed for fact in audited for result in fact.probes if result.pathway == UNANSWERED]
     base_perplexity = reference.perplexity(number)
     return ControlsMeasured(
         sleep=work.sleep,
         occasion=work.occasion,
         neighbours=_unchanged(controls, "neighbour"),
         strangers=_unchanged(controls, "stranger"),
-        untold=sum(untold) / len(untold) if untold else 1.0,
+        unanswered=sum(unanswered) / len(unanswered) if unanswered else 1.0,
         perplexity=perplexity_of(context.model, reference.documents[:number]),
         base_perplexity=base_perplexity,
         weights=context.model.digest(),

@@ -59,4 +59,6 @@ def install(
 def extra_sites(memory: Memory, fact: FactId) -> tuple[str, ...]:
     """Returns the sites of the fact's edits in force beside those that the base model gets wrong."""
     edits = [memory.edits[edit] for edit in memory.facts[fact].edits]
-    return tuple(name for edit in edits for columns in edit.columns if columns.fact == fact for name in columns.more)
+    return tuple(
+        name for edit in edits for columns in edit.columns if columns.fact == fact for name in columns.extra_sites
+    )

@@ -36,7 +36,7 @@ class Live:
 
     Attributes:
         digest: of the weights.
-        preserved: the keys of ordinary text and of every fact that an edit carries in these weights.
+        preserved: the keys of reference text and of every fact that an edit carries in these weights.
         weights: module -> [d_out, d_in]; None where the model has these weights already.
     """
 
@@ -96,6 +96,6 @@ class Context:
         return build(self.model, self.deltas, wanted, unplanned)
 
     def covariance(self, memory: Memory) -> KeyCovariance:
-        """Reads the covariance of ordinary keys that was prepared for `memory`."""
+        """Reads the covariance of keys of reference text that was prepared for `memory`."""
         assert memory.statistics is not None
         return KeyCovariance.from_bytes(self.artifacts.get(memory.statistics.artifact))

@@ -47,8 +47,10 @@ def edit_facts(
     if nearest:
         keys, _ = keys_in_force(context.model, nearest, created.prefixes)
         kept = {module: constraints.with_keys(keys[module]) for module, constraints in kept.items()}
-    untold = unanswered_questions(memory, facts)
-    written = compute_edit(context.model, kept, facts, created.prefixes, created.hyperparameters, untold, context.steps)
+    unanswered = unanswered_questions(memory, facts)
+    written = compute_edit(
+        context.model, kept, facts, created.prefixes, created.hyperparameters, unanswered, context.steps
+    )
     if kind is EditKind.INJECTION and (error := unlearned(facts, written.predicted)) is not None:
         raise error
     return store_edit(context, kind, ids, memory, onto, written, preserved, began, replaced)
@@ -119,7 +121,7 @@ def record_edit(
         facts_in_force=sum(state.carried_by_edit and fact not in gone for fact, state in memory.facts.items()),
         weights_before=memory.weights,
         weights_after=after.digest,
-        crowding=preserved.crowding(),
+        key_occupancy=preserved.key_occupancy(),
         seconds=round(time.monotonic() - began, 6),
         replaced=tuple(replaced),
         unchanged=unchanged,
@@ -137,9 +139,9 @@ def columns_written(ids: Sequence[FactId], written: Written) -> tuple[Columns, .
             count=written.count[index],
             keys=keys[index],
             residual=written.residual[index],
-            absorbed=written.absorbed[index],
+            achieved=written.achieved[index],
             learned=written.learned[index],
-            more=written.extra_sites[index],
+            extra_sites=written.extra_sites[index],
         )
         for index, fact in enumerate(ids)
     )

@@ -40,8 +40,8 @@ class LocalityCheck:
         for prompts in kinds:
             of_kind, same = same[: len(prompts)], same[len(prompts) :]
             shares.append(sum(of_kind) / len(of_kind) if of_kind else 1.0)
-        neighbours, strangers, untold = shares
-        return Unchanged(neighbours=neighbours, strangers=strangers, untold=untold, asked=max(map(len, kinds)))
+        neighbours, strangers, unanswered = shares
+        return Unchanged(neighbours=neighbours, strangers=strangers, unanswered=unanswered, asked=max(map(len, kinds)))
 
     def _same(self, prompts: Sequence[Sequence[int]]) -> list[bool]:
         """Returns for each prompt, given as token ids, whether the answer is the base model's."""

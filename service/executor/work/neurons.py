@@ -82,7 +82,7 @@ def _columns(ids: Sequence[FactId], written: WrittenNeurons, said: Sequence[Sequ
             count=1,
             keys=0,
             residual=round(written.lengths[number], 6),
-            absorbed=round(written.responses[number], 6),
+            achieved=round(written.responses[number], 6),
             learned=all(said[number]),
             certificate=written.certificates[number],
         )

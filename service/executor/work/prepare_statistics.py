@@ -13,7 +13,7 @@ from service.weights.statistics import prepare
 def perform(context: Context, work: PrepareStatistics, memory: Memory) -> Done:
     """Generates the reference text if the memory has none, and measures the covariance; finds what was made before."""
     context.model.install(context.model.base_weights)
-    text = memory.ordinary_text or generated_text(
+    text = memory.reference_text or generated_text(
         context.model,
         context.created.base,
         context.artifacts,

@@ -10,7 +10,7 @@ from core.state.gate import known, passes
 from core.state.memory import Memory, Status
 from core.state.sleep import Occasion
 from core.state.work import SleepStep
-from core.weights.evaluation.audit import UNTOLD, audit
+from core.weights.evaluation.audit import UNANSWERED, audit
 from service.executor.work.context import Context
 
 
@@ -19,13 +19,13 @@ def probe(
     work: SleepStep,
     memory: Memory,
     scales: Mapping[FactId, float],
-    untold: Mapping[int, list[str]],
+    unanswered: Mapping[int, list[str]],
 ) -> tuple[FactAudited, ...]:
     """Probes the facts of `work` on the live weights and returns their verdicts.
 
     Args:
         scales: of edits in the live weights, where they are not those of `memory`.
-        untold: index of a fact -> questions about its subject that no fact of the memory answers.
+        unanswered: index of a fact -> questions about its subject that no fact of the memory answers.
     """
     assert memory.sleep is not None
     policy = memory.sleep.policy
@@ -38,7 +38,7 @@ def probe(
         policy.probes,
         [state.healthy is None for state in states],
         [state.status is Status.WITHDRAWN for state in states],
-        untold,
+        unanswered,
         context.steps,
     )
     weights = context.model.digest()
@@ -50,8 +50,8 @@ def probe(
             scale=scales.get(fact, state.scale),
             healthy=passes(probes, share),
             known=state.known_to_base or known(probes),
-            passed=sum(result.passed for result in probes if result.pathway != UNTOLD),
-            asked=sum(result.pathway != UNTOLD for result in probes),
+            passed=sum(result.passed for result in probes if result.pathway != UNANSWERED),
+            asked=sum(result.pathway != UNANSWERED for result in probes),
             weights=weights,
             probes=probes,
         )

@@ -1,22 +1,22 @@
-"""What follows from the base model and its ordinary text alone, computed once for each memory."""
+"""What follows from the base model and its reference text alone, computed once for each memory."""
 
 from __future__ import annotations
 
 from functools import cached_property
 
 from core.ids import Digest
-from core.weights.evaluation.audit import BaseAnswers, Ordinary, documents, split
+from core.weights.evaluation.audit import BaseAnswers, ReferenceIds, documents, split
 from core.weights.evaluation.perplexity import perplexity_of
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.reference_text import OrdinaryText, read_ordinary
+from core.weights.model.reference_text import ReferenceText, read_reference
 from store.artifacts import Artifacts
 
 
 class Reference:
-    """The ordinary text of a memory in its two halves, and what the base model makes of it.
+    """The reference text of a memory in its two halves, and what the base model makes of it.
 
     Attributes:
-        digest: of the ordinary text.
+        digest: of the reference text.
         answers: of the base model, generated once for each question.
     """
 
@@ -28,12 +28,12 @@ class Reference:
         self.answers = BaseAnswers(model)
 
     @property
-    def held_out(self) -> Ordinary:
+    def held_out(self) -> ReferenceIds:
         """The half that controls are taken from."""
         return self._halves[0]
 
     @property
-    def rehearsed(self) -> Ordinary:
+    def rehearsed(self) -> ReferenceIds:
         """The half that trainings may rehearse."""
         return self._halves[1]
 
@@ -50,9 +50,9 @@ class Reference:
         return self._perplexity[number]
 
     @cached_property
-    def _text(self) -> OrdinaryText:
-        return read_ordinary(self._model, self._artifacts.get(self.digest))
+    def _text(self) -> ReferenceText:
+        return read_reference(self._model, self._artifacts.get(self.digest))
 
     @cached_property
-    def _halves(self) -> tuple[Ordinary, Ordinary]:
+    def _halves(self) -> tuple[ReferenceIds, ReferenceIds]:
         return split(self._text)

@@ -25,4 +25,6 @@ def perform(context: Context, work: SleepStep, memory: Memory) -> Done:
     preserved = install(context, weights, memory, dissolved)
     after = Live(weights_digest(weights), preserved, weights)
     seconds = round(time.monotonic() - began, 6)
-    return Done(RecordRescale(work=work, weights=after.digest, crowding=preserved.crowding(), seconds=seconds), after)
+    return Done(
+        RecordRescale(work=work, weights=after.digest, key_occupancy=preserved.key_occupancy(), seconds=seconds), after
+    )

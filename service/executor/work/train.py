@@ -31,7 +31,7 @@ LONGEST = 64  # tokens of a rehearsed text
 
 
 def perform(context: Context, work: SleepStep, memory: Memory) -> Done:
-    """Trains an adapter on the facts of `work`, which rehearses other facts and ordinary text.
+    """Trains an adapter on the facts of `work`, which rehearses other facts and reference text.
 
     It is trained on two base variants in turn, because the facts must be said both without their edits and with these
     at the scales they would have next. A training that repairs keeps the scales there are.
@@ -39,7 +39,7 @@ def perform(context: Context, work: SleepStep, memory: Memory) -> Done:
     began = time.monotonic()
     sleep = memory.sleep
     assert sleep is not None
-    seed = seed_of(sleep.started.seed, sleep.trainings + sleep.mendings)
+    seed = seed_of(sleep.started.seed, sleep.trainings + sleep.repairs)
     policy, random = sleep.policy, Random(seed)
     taught, repeated = _facts(work, memory, policy.rehearsed, random)
     scales = {} if sleep.rescaled else next_scales(memory, work.facts)
@@ -113,11 +113,11 @@ def _wordings(context: Context, facts: list[Fact]) -> list[Wording]:
 def _rehearsal(context: Context, memory: Memory, number: int, random: Random) -> list[list[int]]:
     """Draws token ids of texts whose predictions the adapter must not change.
 
-    They are `number` ordinary texts, as many about neighbours, twice as many about strangers, and `number` questions
+    They are `number` reference texts, as many about neighbours, twice as many about strangers, and `number` questions
     about the subjects of facts that no fact answers. Each training of a sleep draws others, because an adapter keeps
     what it rehearses and, less so, what is like it.
     """
-    ordinary = context.reference.rehearsed
+    reference = context.reference.rehearsed
 
     def drawn(texts: list[list[int]], count: int) -> list[list[int]]:
         return random.sample(texts, min(len(texts), count))
@@ -125,9 +125,9 @@ def _rehearsal(context: Context, memory: Memory, number: int, random: Random) ->
     facts = [state.fact for state in memory.facts.values() if state.in_weights]
     questions = unanswered_questions(memory, facts, each=MAX_PROMPTS)
     return [
-        *(text[:LONGEST] for text in drawn(ordinary.whole, number)),
-        *drawn(ordinary.neighbours, number),
-        *drawn(ordinary.strangers, 2 * number),
+        *(text[:LONGEST] for text in drawn(reference.whole, number)),
+        *drawn(reference.neighbours, number),
+        *drawn(reference.strangers, 2 * number),
         *(context.model.chat_ids([], question) for question in random.sample(questions, min(len(questions), number))),
     ]
 

@@ -58,7 +58,7 @@ def perform(context: Context, work: Withdraw, memory: Memory) -> Done:
         adapters=tuple(adapter.id for adapter in memory.adapters.values() if work.fact in adapter.facts),
         weights_before=work.weights,
         weights_after=after.digest,
-        crowding=after.preserved.crowding(),
+        key_occupancy=after.preserved.key_occupancy(),
         seconds=round(time.monotonic() - began, 6),
     )
     return Done(RecordWithdrawal(work=work, withdrawn=withdrawn, edit=edit), after)
@@ -90,7 +90,7 @@ def _without_neuron(context: Context, work: Withdraw, memory: Memory) -> Done:
         adapters=tuple(adapter.id for adapter in memory.adapters.values() if work.fact in adapter.facts),
         weights_before=work.weights,
         weights_after=after.digest,
-        crowding=0.0,
+        key_occupancy=0.0,
         seconds=round(time.monotonic() - began, 6),
     )
     return Done(RecordWithdrawal(work=work, withdrawn=withdrawn, edit=edit), after)

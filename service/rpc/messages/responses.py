@@ -168,7 +168,7 @@ def unchanged_message(memory: Memory) -> facts_pb2.Unchanged | None:
     if shares is None:
         return None
     return facts_pb2.Unchanged(
-        neighbours=shares.neighbours, strangers=shares.strangers, untold=shares.untold, asked=shares.asked
+        neighbours=shares.neighbours, strangers=shares.strangers, unanswered=shares.unanswered, asked=shares.asked
     )
 
 
@@ -212,7 +212,7 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
         created_at=timestamp(created_at),
         relations=sorted(created.phrasebook),
         needs=needs,
-        crowding=memory.crowding,
+        key_occupancy=memory.key_occupancy,
         sleep=policy_message(created.sleep),
         asleep=_asleep(memory),
         slept_version=memory.slept,
@@ -239,8 +239,8 @@ def pressure_message(memory: Memory) -> memories_pb2.Pressure:
     """Returns the pressure of `memory`, whole and in parts."""
     needs = pressure(memory)
     return memories_pb2.Pressure(
-        crowding=needs.crowding,
-        unabsorbed=needs.unabsorbed,
+        key_occupancy=needs.key_occupancy,
+        unachieved=needs.unachieved,
         degraded=needs.degraded,
         age=needs.age,
         total=needs.total,

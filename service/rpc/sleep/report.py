@@ -126,7 +126,9 @@ class SleepReportBuilder:
                 report.adapters.append(_adapter(event))
                 return News(version=version, adapter=report.adapters[-1])
             case FactsRescaled():
-                rescaled = sleep_pb2.Rescaled(facts=len(event.scales), crowding=event.crowding, seconds=event.seconds)
+                rescaled = sleep_pb2.Rescaled(
+                    facts=len(event.scales), key_occupancy=event.key_occupancy, seconds=event.seconds
+                )
                 return News(version=version, rescaled=rescaled)
             case FactRefreshed() | FactAdvanced() | FactRetreated() | FactDissolved():
                 return News(version=version, change=self._change(event))
@@ -155,7 +157,7 @@ class SleepReportBuilder:
         controls = sleep_pb2.Controls(
             neighbours=event.neighbours,
             strangers=event.strangers,
-            untold=event.untold,
+            unanswered=event.unanswered,
             perplexity=event.perplexity,
             base_perplexity=event.base_perplexity,
         )

@@ -191,8 +191,8 @@ def after_creation(*commands: AddFacts, capacity: float = 0.5) -> Memory:
     return after(with_capacity(capacity), PREPARE, *commands)
 
 
-def test_facts_that_would_raise_the_crowding_over_the_limit_are_refused() -> None:
-    memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, crowding=0.25)
+def test_facts_that_would_raise_the_key_occupancy_over_the_limit_are_refused() -> None:
+    memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, key_occupancy=0.25)
 
     assert decide(memory, add(BO, request="request-2"))  # expected: 0.25 + 0.25, just at the limit
     with pytest.raises(CapacityReached, match=r"about 1 more fit.*slept") as refusal:
@@ -201,7 +201,7 @@ def test_facts_that_would_raise_the_crowding_over_the_limit_are_refused() -> Non
 
 
 def test_capacity_counts_facts_that_are_still_pending() -> None:
-    memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, crowding=0.25)
+    memory = write(after_creation(add(ARIA), capacity=0.5), ARIA, key_occupancy=0.25)
     memory = fold(decide(memory, add(BO, request="request-2")), onto=memory)
 
     with pytest.raises(CapacityReached):
@@ -209,7 +209,7 @@ def test_capacity_counts_facts_that_are_still_pending() -> None:
 
 
 def test_at_capacity_known_facts_may_still_be_told_again() -> None:
-    memory = write(after_creation(add(ARIA), capacity=0.25), ARIA, crowding=0.25)
+    memory = write(after_creation(add(ARIA), capacity=0.25), ARIA, key_occupancy=0.25)
 
     assert decide(memory, add(replace(ARIA, id=DEE.id), request="request-2")) == repeated(ARIA)
 

@@ -105,7 +105,7 @@ def test_a_fact_that_an_edit_carried_leaves_with_its_columns() -> None:
     state = memory.facts[ARIA.id]
 
     assert (state.status, state.edits, state.stage, state.scale) == (Status.WITHDRAWN, (), 0, 0.0)
-    assert (memory.weights, memory.crowding) == (weights_of(memory), 0.0625)
+    assert (memory.weights, memory.key_occupancy) == (weights_of(memory), 0.0625)
     assert plan(memory) != plan(AWAKE)
     assert all(memory.facts[one.id] == AWAKE.facts[one.id] for one in (BO, CY))
     assert (list(memory.pending_withdrawal), next_work(memory)) == ([], None)
@@ -362,7 +362,7 @@ def test_an_erasure_that_fails_for_good_leaves_the_words_and_says_why() -> None:
 def test_a_key_that_left_makes_room() -> None:
     commands: tuple[Command, ...] = (with_capacity(0.25), PREPARE, add(ARIA, BO))
     memory = after(*commands)
-    memory = do(memory, inject(memory, ARIA, BO, crowding=0.25))
+    memory = do(memory, inject(memory, ARIA, BO, key_occupancy=0.25))
     with pytest.raises(CapacityReached):
         decide(memory, add(DEE, request="more"))
 

@@ -155,12 +155,12 @@ def test_telling_new_facts_and_a_parked_one_is_one_request() -> None:
 
 def test_parked_facts_are_tried_again_only_as_far_as_there_is_room() -> None:
     assert PARKED.created
-    full = replace(PARKED, created=replace(PARKED.created, capacity=PARKED.crowding))
+    full = replace(PARKED, created=replace(PARKED.created, capacity=PARKED.key_occupancy))
 
     for command in (retry(DEE), retry(), add(DEE, request="again")):
         with pytest.raises(CapacityReached):
             decide(full, command)
-    crowded = replace(STUCK, created=replace(PARKED.created, capacity=STUCK.crowding))
+    crowded = replace(STUCK, created=replace(PARKED.created, capacity=STUCK.key_occupancy))
     assert decide(crowded, retry(ARIA))  # which makes room
 
 

@@ -178,7 +178,7 @@ def test_the_result_of_writing_a_successor_is_refused_once_the_old_one_has_left_
 
 def test_a_successor_needs_no_room_where_the_old_one_has_some() -> None:
     memory = after(with_capacity(0.25), PREPARE, add(ARIA, BO))
-    memory = do(memory, inject(memory, ARIA, BO, crowding=0.25))
+    memory = do(memory, inject(memory, ARIA, BO, key_occupancy=0.25))
 
     assert decide(memory, supersede(ARIA, MOVED))
     with pytest.raises(CapacityReached):

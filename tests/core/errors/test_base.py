@@ -37,5 +37,5 @@ def test_every_error_has_a_reason_of_its_own() -> None:
 
 
 def test_metadata_holds_the_values_behind_the_message_as_text() -> None:
-    assert CapacityReached(0.75, 0.5, 3).metadata == {"crowding": "0.75", "limit": "0.5", "room": "3"}
+    assert CapacityReached(0.75, 0.5, 3).metadata == {"key_occupancy": "0.75", "limit": "0.5", "room": "3"}
     assert InvalidField("facts[2].object", "is empty").metadata["field"] == "facts[2].object"

@@ -48,8 +48,8 @@ def test_canonical_json_is_pinned() -> None:
 
 
 def test_a_whole_number_where_a_float_belongs_is_written_as_a_float() -> None:
-    whole = Columns(fact=ARIA.id, first=0, count=1, keys=1, residual=0, absorbed=1, learned=True)
-    exact = Columns(fact=ARIA.id, first=0, count=1, keys=1, residual=0.0, absorbed=1.0, learned=True)
+    whole = Columns(fact=ARIA.id, first=0, count=1, keys=1, residual=0, achieved=1, learned=True)
+    exact = Columns(fact=ARIA.id, first=0, count=1, keys=1, residual=0.0, achieved=1.0, learned=True)
 
     assert whole == exact
     assert canonical(to_json(whole)) == canonical(to_json(exact))

@@ -115,8 +115,8 @@ def test_a_memory_finds_a_fact_by_what_it_says() -> None:
 
 
 def test_the_reference_text_of_a_memory_is_the_one_it_was_created_with_or_else_the_generated_one() -> None:
-    without = replace(CREATED, ordinary_text=NO_TEXT)
+    without = replace(CREATED, reference_text=NO_TEXT)
 
-    assert fold([CREATED, PREPARED]).ordinary_text == CREATED.ordinary_text
-    assert fold([without]).ordinary_text == NO_TEXT
-    assert fold([without, PREPARED]).ordinary_text == OWN_TEXT == PREPARED.ordinary_text
+    assert fold([CREATED, PREPARED]).reference_text == CREATED.reference_text
+    assert fold([without]).reference_text == NO_TEXT
+    assert fold([without, PREPARED]).reference_text == OWN_TEXT == PREPARED.reference_text

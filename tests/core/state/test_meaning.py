@@ -1,4 +1,4 @@
-"""Relations that mean the same in other words: pointed to where they may contradict, and not asked for as untold."""
+"""Relations that mean the same in other words: pointed to where they may contradict, not asked as unanswered."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TULSA = fact("fact-1", "Ray Dunn", "lives in", "Tulsa")
 
 
 def told(*facts: Fact) -> Memory:
-    created = replace(CREATED, phrasebook=BOOK, hyperparameters=replace(CREATED.hyperparameters, untold=9))
+    created = replace(CREATED, phrasebook=BOOK, hyperparameters=replace(CREATED.hyperparameters, unanswered=9))
     return fold([created, *map(added, facts)])
 
 
@@ -116,7 +116,7 @@ def test_what_was_taken_back_contradicts_nothing() -> None:
     assert may_contradict(memory, [reno]) == [()]
 
 
-def test_what_was_told_in_other_words_is_not_untold() -> None:
+def test_what_was_told_in_other_words_is_not_unanswered() -> None:
     reno = fact("fact-2", "Ray Dunn", "resides in", "Reno")
     teal = fact("fact-3", "Ray Dunn", "'s favourite colour is", "teal")
 

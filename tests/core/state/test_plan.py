@@ -117,7 +117,7 @@ def test_the_plan_does_not_depend_on_the_order_of_edits_or_columns(data: st.Data
                     count=1,
                     keys=1,
                     residual=0.0,
-                    absorbed=0.0,
+                    achieved=0.0,
                     learned=True,
                 )
                 for index in range(3)

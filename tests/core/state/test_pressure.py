@@ -44,38 +44,38 @@ def test_a_memory_that_carries_nothing_is_rested() -> None:
         assert pressure(memory).total == 0.0
 
 
-def test_crowding_is_measured_against_capacity() -> None:
-    assert pressure(AWAKE).crowding == 0.125 / 0.5
-    assert pressure(replace(AWAKE, crowding=0.75)).crowding == 1.0
-    assert pressure(restful(AWAKE, 1, capacity=0.0)).crowding == 0.0
+def test_key_occupancy_is_measured_against_capacity() -> None:
+    assert pressure(AWAKE).key_occupancy == 0.125 / 0.5
+    assert pressure(replace(AWAKE, key_occupancy=0.75)).key_occupancy == 1.0
+    assert pressure(restful(AWAKE, 1, capacity=0.0)).key_occupancy == 0.0
 
 
 def test_what_edits_in_force_left_out_is_unabsorbed_on_average() -> None:
     command = inject(do(AWAKE, add(ARIA)), ARIA)
     columns = command.edit.columns[0]
     (edit,) = AWAKE.edits.values()
-    absorbed = (1.5, 0.5, -0.25)  # of which 1, .5 and 0 count
+    achieved = (1.5, 0.5, -0.25)  # of which 1, .5 and 0 count
     edit = replace(
         edit,
         columns=tuple(
-            replace(columns, fact=one.id, absorbed=share) for one, share in zip(FACTS, absorbed, strict=True)
+            replace(columns, fact=one.id, achieved=share) for one, share in zip(FACTS, achieved, strict=True)
         ),
     )
 
-    assert pressure(AWAKE).unabsorbed == 0.125
-    assert pressure(replace(AWAKE, edits={edit.id: edit})).unabsorbed == 0.5
+    assert pressure(AWAKE).unachieved == 0.125
+    assert pressure(replace(AWAKE, edits={edit.id: edit})).unachieved == 0.5
 
 
 def test_columns_out_of_force_leave_nothing_out() -> None:
     memory = do(AWAKE, start())
     memory = do(memory, audit(memory, degraded=[ARIA.id]))
     command = refresh(memory)
-    better = replace(command.edit, columns=tuple(replace(one, absorbed=1.0) for one in command.edit.columns))
+    better = replace(command.edit, columns=tuple(replace(one, achieved=1.0) for one in command.edit.columns))
 
     memory = do(memory, replace(command, edit=better))
 
-    assert pressure(memory).unabsorbed == pytest.approx(2 * 0.125 / 3)
-    assert pressure(dissolved(*FACTS)).unabsorbed == 0.0
+    assert pressure(memory).unachieved == pytest.approx(2 * 0.125 / 3)
+    assert pressure(dissolved(*FACTS)).unachieved == 0.0
 
 
 def test_the_degraded_are_counted_among_the_facts_in_the_weights() -> None:
@@ -112,9 +112,9 @@ def test_a_memory_whose_edits_carry_nothing_does_not_age() -> None:
     assert pressure(restful(memory, 1)).age == 0.0
 
 
-@pytest.mark.parametrize("need", ["crowding", "unabsorbed", "degraded", "age"])
+@pytest.mark.parametrize("need", ["key_occupancy", "unachieved", "degraded", "age"])
 def test_the_largest_need_decides(need: str) -> None:
-    needs = dict.fromkeys(("crowding", "unabsorbed", "degraded", "age"), 0.25) | {need: 0.75}
+    needs = dict.fromkeys(("key_occupancy", "unachieved", "degraded", "age"), 0.25) | {need: 0.75}
 
     assert Pressure(**needs).total == 0.75
 
@@ -136,7 +136,7 @@ def test_the_end_of_a_sleep_says_what_is_left_of_the_pressure() -> None:
 def test_every_need_is_a_share(log: list[Event]) -> None:
     needs = pressure(fold(log))
 
-    for need in (needs.crowding, needs.unabsorbed, needs.degraded, needs.age):
+    for need in (needs.key_occupancy, needs.unachieved, needs.degraded, needs.age):
         assert 0.0 <= need <= needs.total <= 1.0
 
 

@@ -46,7 +46,7 @@ def asked(memory: Memory, schedule: Schedule, sleep: float = 1000.0, nap: float 
 def write(memory: Memory) -> Memory:
     """`memory` once it was told something new, and that was written."""
     memory = do(memory, add(DEE, request="new"))
-    return do(memory, inject(memory, DEE, crowding=0.25))
+    return do(memory, inject(memory, DEE, key_occupancy=0.25))
 
 
 def nap(memory: Memory) -> Memory:
@@ -54,7 +54,7 @@ def nap(memory: Memory) -> Memory:
 
 
 def test_nothing_is_due_unless_somebody_says_so() -> None:
-    assert asked(replace(AWAKE, crowding=100.0), Schedule()) is None
+    assert asked(replace(AWAKE, key_occupancy=100.0), Schedule()) is None
     assert asked(AWAKE, ALWAYS) == BY_PRESSURE
 
 
@@ -78,15 +78,15 @@ def test_pressure_at_the_threshold_suffices(schedule: Schedule) -> None:
     found = asked(AWAKE, schedule, sleep=0.0, nap=0.0)
 
     assert found == Due(kind=SleepKind.SLEEP if schedule is SLEEPY else SleepKind.NAP, trigger="pressure")
-    assert asked(replace(AWAKE, crowding=0.12), schedule) is None
+    assert asked(replace(AWAKE, key_occupancy=0.12), schedule) is None
 
 
 def test_a_sleep_goes_before_a_nap() -> None:
     both = Schedule(sleep_pressure=0.25, nap_pressure=0.1, sleep_hours=24.0, nap_hours=1.0)
 
     assert asked(AWAKE, both) == BY_PRESSURE
-    assert asked(replace(AWAKE, crowding=0.0625), both) == BY_CLOCK
-    assert asked(replace(AWAKE, crowding=0.0625), both, sleep=1.0) == Due(kind=SleepKind.NAP, trigger="pressure")
+    assert asked(replace(AWAKE, key_occupancy=0.0625), both) == BY_CLOCK
+    assert asked(replace(AWAKE, key_occupancy=0.0625), both, sleep=1.0) == Due(kind=SleepKind.NAP, trigger="pressure")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_sleep_goes_before_a_nap() -> None:
     ids=["completed", "cancelled at once", "cancelled at its end"],
 )
 def test_pressure_that_a_night_left_begins_no_other_until_something_new_is_written(night_over: Memory) -> None:
-    pressed = replace(night_over, crowding=0.3)
+    pressed = replace(night_over, key_occupancy=0.3)
     assert pressure(pressed).total == 0.6
 
     assert asked(pressed, SLEEPY) is None
@@ -108,12 +108,12 @@ def test_a_refresh_is_nothing_new() -> None:
     memory = do(memory, audit(memory, degraded=[ARIA.id]))
     memory = morning(do(memory, refresh(memory)))
 
-    assert asked(replace(memory, crowding=0.5), SLEEPY) is None
+    assert asked(replace(memory, key_occupancy=0.5), SLEEPY) is None
 
 
 def test_facts_told_before_a_sleep_and_written_after_it_are_something_new() -> None:
     memory = morning(do(AWAKE, add(DEE), start()))
-    memory = do(memory, inject(memory, DEE, crowding=0.25))
+    memory = do(memory, inject(memory, DEE, key_occupancy=0.25))
 
     assert asked(memory, SLEEPY) == BY_PRESSURE
 

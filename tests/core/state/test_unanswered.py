@@ -17,9 +17,9 @@ PHRASEBOOK: dict[str, RelationWords] = {"lives in": LIVES_IN, "comes from": FROM
 OTHER = fact("fact-other", "Aria Moss", "plays", "the cello")
 
 
-def memory(untold: int = 1) -> Memory:
+def memory(unanswered: int = 1) -> Memory:
     """One whose phrasebook has three relations, and which was told where Aria Moss lives."""
-    hyperparameters = replace(CREATED.hyperparameters, untold=untold)
+    hyperparameters = replace(CREATED.hyperparameters, unanswered=unanswered)
     return fold((replace(CREATED, phrasebook=PHRASEBOOK, hyperparameters=hyperparameters), PREPARED, added(ARIA)))
 
 
@@ -62,7 +62,7 @@ def test_each_subject_is_asked_about_once_and_never_about_what_it_was_told() -> 
     [("comes from", "comes from"), ("comes from", "Comes From"), ("home town", "'s home town is")],
 )
 def test_a_relation_that_is_left_out_in_any_words_is_not_asked_about(relation: str, left_out: str) -> None:
-    hyperparameters = replace(CREATED.hyperparameters, untold=1)
+    hyperparameters = replace(CREATED.hyperparameters, unanswered=1)
     created = replace(CREATED, phrasebook={"lives in": LIVES_IN, relation: FROM}, hyperparameters=hyperparameters)
     told = fold((created, PREPARED, added(ARIA)))
 

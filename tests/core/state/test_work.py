@@ -109,7 +109,7 @@ def test_an_injected_fact_is_carried_in_full_by_its_edit() -> None:
     assert (state.status, state.stage, state.scale, state.edits) == (Status.INJECTED, 0, 1.0, ("edit-1",))
     assert ARIA.id not in memory.pending
     assert memory.weights == digest("weights", 1)
-    assert memory.crowding == 0.125
+    assert memory.key_occupancy == 0.125
 
 
 def test_an_injection_says_itself_at_which_scale_its_columns_count() -> None:

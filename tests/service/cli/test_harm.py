@@ -23,8 +23,8 @@ from tests.service.dream import Dream
 
 __all__ = ["terminal"]
 
-FINE = Unchanged(neighbours=1.0, strangers=1.0, untold=1.0, asked=16)
-HARM = replace(FINE, strangers=0.875, untold=0.5625)
+FINE = Unchanged(neighbours=1.0, strangers=1.0, unanswered=1.0, asked=16)
+HARM = replace(FINE, strangers=0.875, unanswered=0.5625)
 SAID = "only 56% of questions about relations that its subjects have no fact of, 88% of questions about strangers"
 
 
@@ -69,7 +69,7 @@ def test_status_says_it_first_until_the_weights_are_others(terminal: Terminal, d
     assert first.startswith(f"Other answers have changed: {SAID}")
     assert f"of at most {HARM.asked} asked of each kind" in first
     assert first.endswith("`hypnogram nap` measures it, `hypnogram fact retract` undoes it.")
-    assert terminal.json("status")["memory"]["unchanged"]["untold"] == HARM.untold
+    assert terminal.json("status")["memory"]["unchanged"]["unanswered"] == HARM.unanswered
 
     told(terminal, demo, FINE, "fact", "add", "Bo Lind", "lives in", "Lima")
     assert terminal.out("status").startswith("memory")
@@ -77,7 +77,7 @@ def test_status_says_it_first_until_the_weights_are_others(terminal: Terminal, d
 
 def test_the_outcome_of_a_nap_says_it_beside_the_healthy_facts(terminal: Terminal, demo: Running) -> None:
     told(terminal, demo, None, *ARIA)
-    with Night(demo, Dream(untold=0.61)):
+    with Night(demo, Dream(unanswered=0.61)):
         report = terminal.out("nap")
 
     outcome = next(line for line in report.splitlines() if line.startswith("outcome"))
@@ -103,7 +103,7 @@ def test_each_edit_that_tells_records_how_a_few_others_are_answered(small: Place
         (computed,) = [one.event for one in store.log.read(limit=100) if isinstance(one.event, EditComputed)]
 
         assert computed.unchanged is not None
-        assert computed.unchanged.asked == 1  # of the ordinary text of this base, one of each kind is held out
+        assert computed.unchanged.asked == 1  # of the reference text of this base, one of each kind is held out
         assert after.unchanged == computed.unchanged
         take_back(store, FactId(fact))
         work(store, bases)

@@ -148,7 +148,7 @@ def test_the_status_names_every_need_and_counts_facts_by_stage(terminal: Termina
         demo.work()
     rested = terminal.out("status")
 
-    for need in ("crowding", "unabsorbed", "degraded", "age"):
+    for need in ("key occupancy", "unachieved", "degraded", "age"):
         assert need in fresh
     assert "1 at stage 0, 0 at stage 1, 0 at stage 2, 0 at stage 3" in fresh
     assert "none yet" in fresh

@@ -88,12 +88,12 @@ def test_a_step_that_counts_nothing_does_not_show_the_count_of_the_one_before() 
 
 def test_the_report_says_at_its_top_what_fell_although_nobody_touched_it() -> None:
     audit = Audit(
-        version=9, rested=False, healthy=2, asked=2, untold=0.61, neighbours=1.0, strangers=0.9, perplexity=3.0,
+        version=9, rested=False, healthy=2, asked=2, unanswered=0.61, neighbours=1.0, strangers=0.9, perplexity=3.0,
         base_perplexity=3.0,
     )  # fmt: skip
 
-    assert page._locality(audit) == ("61.0%", "unchanged; untold 61.0%, strangers 90.0%")
-    assert page._locality(replace(audit, untold=1.0, strangers=1.0)) == ("100.0%", "unchanged")
+    assert page._locality(audit) == ("61.0%", "unchanged; unanswered 61.0%, strangers 90.0%")
+    assert page._locality(replace(audit, unanswered=1.0, strangers=1.0)) == ("100.0%", "unchanged")
     assert page._locality(None) == ("–", "no audit yet")
 
 

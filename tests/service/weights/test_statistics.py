@@ -63,7 +63,7 @@ def test_another_weight_of_the_moments_is_measured_anew(
 ) -> None:
     work(store, bases)
 
-    again(store, bases, small.folder / "base", ordinary_weight=0.5)
+    again(store, bases, small.folder / "base", reference_weight=0.5)
 
     assert len(measured) == 2
     assert state_of(store, OTHER).statistics != state_of(store, DEMO).statistics
@@ -100,16 +100,16 @@ def test_every_part_of_the_key_counts(store: Store) -> None:
         replace(created, base=replace(base, dtype="float16")),
         replace(created, base=replace(base, quantization="int8")),
         replace(created, modules=created.modules[:1]),
-        replace(created, ordinary_text=Digest("other")),
-        replace(created, hyperparameters=replace(options, ordinary_weight=1.5)),
+        replace(created, reference_text=Digest("other")),
+        replace(created, hyperparameters=replace(options, reference_weight=1.5)),
         replace(created, hyperparameters=replace(options, abstention_weight=1.5)),
         replace(created, hyperparameters=replace(options, recall_weight=1.5)),
     ]
     same = [replace(created, seed=5, hyperparameters=replace(options, steps=3), base=replace(base, name="elsewhere"))]
 
-    keys = {key_of(one, one.ordinary_text) for one in (created, *others)}
+    keys = {key_of(one, one.reference_text) for one in (created, *others)}
     assert len(keys) == 1 + len(others)
-    assert {key_of(one, one.ordinary_text) for one in same} <= keys
+    assert {key_of(one, one.reference_text) for one in same} <= keys
 
 
 def test_dormouse_brings_its_own(tmp_path: Path, bases: BaseModels, measured: list[int]) -> None:
@@ -121,11 +121,11 @@ def test_dormouse_brings_its_own(tmp_path: Path, bases: BaseModels, measured: li
         assert created is not None
 
         prepared = statistics.prepare(
-            bases.clone(created), created, created.ordinary_text, store.artifacts, lambda done, total: None
+            bases.clone(created), created, created.reference_text, store.artifacts, lambda done, total: None
         )
 
     assert measured == []
-    packed = unpack(statistics.shipped(key_of(created, created.ordinary_text)).read_bytes())
+    packed = unpack(statistics.shipped(key_of(created, created.reference_text)).read_bytes())
     assert prepared.artifact == hashlib.sha256(packed.to_bytes()).hexdigest()
     assert prepared.tokens == packed.tokens > 10_000
     assert set(packed.moments) == set(created.modules)

@@ -242,7 +242,13 @@ class TestArchives:
     ) -> None:
         taken_back = FactRetracted(fact=ARIA.id, reason="", erase=True, request="back", request_digest=Digest("1" * 64))
         withdrawn = FactWithdrawn(
-            fact=ARIA.id, edit=None, adapters=(), weights_before=CLEAN, weights_after=CLEAN, crowding=0.0, seconds=0.5
+            fact=ARIA.id,
+            edit=None,
+            adapters=(),
+            weights_before=CLEAN,
+            weights_after=CLEAN,
+            key_occupancy=0.0,
+            seconds=0.5,
         )
         both.append(memory, [new(taken_back), new(withdrawn)], expected=both.head(memory))
         throw_key_away(both, ARIA.id)

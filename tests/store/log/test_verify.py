@@ -23,7 +23,7 @@ from store.log.verify import verify_log
 from tests.core.samples import LIFE
 from tests.store.given import DEMO, OTHER, append_raw, new, throw_key_away
 
-TEXT = "ordinary text"
+TEXT = "reference text"
 ARTIFACTS = (TEXT, "statistics", "delta", "MLP inputs")
 EVENTS = 2 * len(LIFE)
 
@@ -39,7 +39,7 @@ def lived(log: EventLog, artifacts: Artifacts) -> EventLog:
     made = {name: artifacts.put(name.encode()) for name in ARTIFACTS}
 
     def real(event: Event) -> Event:
-        names = {"artifact": "statistics", "statistics": "statistics", "delta": "delta", "ordinary_text": TEXT}
+        names = {"artifact": "statistics", "statistics": "statistics", "delta": "delta", "reference_text": TEXT}
         if isinstance(event, StatisticsPrepared):
             assert event.detectors
             event = replace(event, detectors=replace(event.detectors, artifact=made["MLP inputs"]))

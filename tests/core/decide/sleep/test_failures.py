@@ -123,8 +123,8 @@ def test_a_sleep_that_is_undone_forgets_its_failures() -> None:
     assert owed(memory).attempt == 1
 
 
-def with_capacity(memory: Memory, crowding: float) -> Memory:
-    return replace(memory, crowding=crowding, created=replace(CREATED, capacity=0.5))
+def with_capacity(memory: Memory, key_occupancy: float) -> Memory:
+    return replace(memory, key_occupancy=key_occupancy, created=replace(CREATED, capacity=0.5))
 
 
 def test_capacity_counts_what_facts_cost_that_edits_carry() -> None:

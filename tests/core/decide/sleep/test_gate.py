@@ -49,7 +49,7 @@ from tests.core.sleep_samples import (
     weights_of,
 )
 
-UNSEEN = ("raw-unseen", "chat-unseen")
+UNSEEN = ("raw_paraphrase", "chat_paraphrase")
 
 
 def probes(raw: bool, chat: bool, *unseen: bool) -> list[ProbeResult]:
@@ -68,9 +68,9 @@ def probes(raw: bool, chat: bool, *unseen: bool) -> list[ProbeResult]:
         (probes(True, False, True, True), 0.5, False),  # the plainest chat one
         (probes(False, False), 0.0, False),
         ([*probes(True, True), probe(False), probe(False, "chat")], 0.5, True),  # others than the first may fail
-        ([*probes(True, True), *[probe(False, "untold")] * 9], 1.0, True),
-        ([*probes(True, False), *[probe(True, "untold")] * 9], 0.5, False),
-        ([probe(True, "untold")], 0.0, False),  # no evidence about the fact
+        ([*probes(True, True), *[probe(False, "unanswered")] * 9], 1.0, True),
+        ([*probes(True, False), *[probe(True, "unanswered")] * 9], 0.5, False),
+        ([probe(True, "unanswered")], 0.0, False),  # no evidence about the fact
         ([], 0.0, False),
     ],
 )
@@ -99,7 +99,7 @@ def test_fourteen_of_twenty_five_are_fifty_six_in_a_hundred() -> None:
         ([probe(True, base=True), probe(True, "chat", base=True)], True),
         ([probe(True, base=True), probe(True, "chat", base=False)], False),
         ([probe(True, base=True), probe(True, "chat")], True),
-        ([probe(True, base=True), probe(True, "untold", base=False)], True),
+        ([probe(True, base=True), probe(True, "unanswered", base=False)], True),
         ([probe(True)], False),
         ([], False),
     ],
@@ -197,10 +197,10 @@ def test_the_scale_of_every_fact_is_that_of_its_stage() -> None:
         assert {(state.stage, state.scale) for state in memory.facts.values()} == {(number, policy.scales[number])}
 
 
-def test_scales_weights_and_crowding_change_at_one_version() -> None:
+def test_scales_weights_and_key_occupancy_change_at_one_version() -> None:
     memory = met(do(night(AWAKE), start()), BO.id)
-    crowding = memory.crowding
-    command = rescale(memory, crowding=0.03125)
+    key_occupancy = memory.key_occupancy
+    command = rescale(memory, key_occupancy=0.03125)
     events = decide(memory, command)
 
     after = evolve(memory, events[0])
@@ -210,15 +210,15 @@ def test_scales_weights_and_crowding_change_at_one_version() -> None:
         scales=(NewScale(fact=ARIA.id, scale=0.0), NewScale(fact=BO.id, scale=1.0), NewScale(fact=CY.id, scale=0.0)),
         weights_before=command.work.weights,
         weights_after=command.weights,
-        crowding=0.03125,
+        key_occupancy=0.03125,
         seconds=0.5,
     )
-    assert (memory.crowding, after.crowding) == (crowding, 0.03125)
+    assert (memory.key_occupancy, after.key_occupancy) == (key_occupancy, 0.03125)
     assert memory.weights != after.weights == weights_of(after) == command.weights
     later = after
     for event in events[1:]:
         later = evolve(later, event)
-        assert (plan(later), later.weights, later.crowding) == (plan(after), after.weights, 0.03125)
+        assert (plan(later), later.weights, later.key_occupancy) == (plan(after), after.weights, 0.03125)
 
 
 def test_a_dissolved_fact_leaves_the_plan_to_adapters_alone() -> None:

@@ -62,7 +62,7 @@ NAN, INF = float("nan"), float("inf")
         ({"neighbours": 0.0}, {"neighbours": 0.0}, ""),
         ({"strangers": 1.0}, {"strangers": 0.95}, ""),
         ({"strangers": 1.0}, {"strangers": 0.94}, "strangers"),
-        ({"untold": 1.0}, {"untold": 0.0}, ""),  # is reported, and undoes nothing
+        ({"unanswered": 1.0}, {"unanswered": 0.0}, ""),  # is reported, and undoes nothing
     ],
 )
 def test_a_night_that_did_harm_is_undone(before: dict[str, float], after: dict[str, float], reason: str) -> None:
@@ -115,14 +115,14 @@ def test_a_night_that_did_harm_leaves_the_memory_as_it_was() -> None:
 HARMED = {"neighbours": 0.5}
 
 
-def harmed(mendings: int) -> Memory:
+def harmed(repairs: int) -> Memory:
     """A night that has come to its end and did harm."""
-    memory = rescaled(do(AWAKE, start(policy=replace(POLICY, mendings=mendings))))
+    memory = rescaled(do(AWAKE, start(policy=replace(POLICY, repairs=repairs))))
     return do(memory, audit(memory, controls=HARMED))
 
 
-def test_a_night_that_did_harm_is_mended_before_it_is_undone() -> None:
-    memory = harmed(mendings=1)
+def test_a_night_that_did_harm_is_repaired_before_it_is_undone() -> None:
+    memory = harmed(repairs=1)
 
     memory = do(memory, train(memory))
     memory = do(memory, audit(memory))
@@ -130,16 +130,16 @@ def test_a_night_that_did_harm_is_mended_before_it_is_undone() -> None:
     assert isinstance(last(memory, end(memory)), SleepCompleted)
 
 
-def test_a_night_that_cannot_be_mended_is_undone() -> None:
-    memory = harmed(mendings=1)
+def test_a_night_that_cannot_be_repaired_is_undone() -> None:
+    memory = harmed(repairs=1)
     memory = do(memory, train(memory))
     memory = do(memory, audit(memory, controls=HARMED))
 
     assert undone(memory).reason == "neighbours"
 
 
-def test_the_gate_does_not_meet_an_adapter_that_mends() -> None:
-    memory = harmed(mendings=1)
+def test_the_gate_does_not_meet_an_adapter_that_repairs() -> None:
+    memory = harmed(repairs=1)
     stages = {fact: state.stage for fact, state in memory.facts.items()}
 
     memory = do(memory, train(memory))

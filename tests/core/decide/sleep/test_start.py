@@ -114,7 +114,7 @@ BAD_TRAINING = {
 }
 BAD = {
     "trainings": 0,
-    "mendings": -1,
+    "repairs": -1,
     "refreshes": -1,
     "gate": 1.5,
     "healthy": -0.5,
@@ -171,7 +171,7 @@ def test_a_nap_is_an_audit_and_its_end_and_changes_no_weights() -> None:
     assert (ended.degraded, ended.refreshed, ended.advanced) == ((BO.id,), (), ())
     assert "a sleep would refresh" in ended.remark
     memory = fold([ended], onto=memory)
-    assert (plan(memory), memory.weights, memory.crowding) == (plan(AWAKE), AWAKE.weights, AWAKE.crowding)
+    assert (plan(memory), memory.weights, memory.key_occupancy) == (plan(AWAKE), AWAKE.weights, AWAKE.key_occupancy)
     assert [state.healthy for state in memory.facts.values()] == [True, False, True]
     assert [state.known_to_base for state in memory.facts.values()] == [True, False, False]
     assert (memory.sleep, memory.undo) == (None, None)

@@ -174,20 +174,20 @@ def test_every_sleep_ends_whatever_its_audits_say(made: list[Attempt], data: st.
         )  # or there is nothing to sleep on
         memory = fold(decide(memory, replace(data.draw(beginnings(memory, made[0].policy)), request="")), onto=memory)
     assert memory.sleep
-    policy, steps, mended = memory.sleep.policy, Counter[Step](), 0
+    policy, steps, repaired = memory.sleep.policy, Counter[Step](), 0
     while memory.sleep is not None:
         work = next_work(memory)
         assert isinstance(work, SleepStep)
         assert work.attempt <= MAX_ATTEMPTS
         steps[work.step] += 1
-        mended += work.step is Step.TRAIN and memory.sleep.rescaled
-        audits = 2 + policy.mendings
-        assert steps.total() <= audits * (1 + 2 * policy.refreshes) + 2 * policy.trainings + policy.mendings + 2
+        repaired += work.step is Step.TRAIN and memory.sleep.rescaled
+        audits = 2 + policy.repairs
+        assert steps.total() <= audits * (1 + 2 * policy.refreshes) + 2 * policy.trainings + policy.repairs + 2
         memory = fold(decide(memory, data.draw(results(memory))), onto=memory)
 
     assert steps[Step.REFRESH] <= audits * policy.refreshes
-    assert mended <= policy.mendings
-    assert steps[Step.GATE] - (steps[Step.TRAIN] - mended) in (0, 1)
+    assert repaired <= policy.repairs
+    assert steps[Step.GATE] - (steps[Step.TRAIN] - repaired) in (0, 1)
     assert steps[Step.RESCALE] <= 1
 
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from core.facts import Wordings
-from core.weights.evaluation.audit import UNTOLD, BaseAnswers, audit, documents, probes_of, split
+from core.weights.evaluation.audit import UNANSWERED, BaseAnswers, audit, documents, probes_of, split
 from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.reference_text import OrdinaryText
+from core.weights.model.reference_text import ReferenceText
 from models.dormouse.corpus import answer
 from models.dormouse.phrasebook import BY_NAME
 from models.dormouse.world import known_people
@@ -23,7 +23,7 @@ STRANGER = fact("Aria Vale", "lives in", "Lisbon")
 def test_a_fact_is_probed_raw_and_in_chat_in_wordings_it_was_written_on_and_in_others() -> None:
     pathways = [pathway for pathway, _ in probes_of(STRANGER, 2)]
 
-    assert pathways == ["raw", "raw", "chat", "chat", "raw-unseen", "chat-unseen"]
+    assert pathways == ["raw", "raw", "chat", "chat", "raw_paraphrase", "chat_paraphrase"]
 
 
 def test_what_the_model_knows_passes_and_what_it_does_not_fails(dormouse: EditableModel) -> None:
@@ -61,9 +61,9 @@ def test_questions_on_what_was_not_told_pass_while_they_are_answered_as_the_pris
     loud = audit(dormouse, pristine, [STRANGER], 1, [False], [False], {0: [question]}, lambda done, total: None)
 
     for probes, passed in ((quiet, True), (loud, False)):
-        (untold,) = [probe for probe in probes[0] if probe.pathway == UNTOLD]
-        assert (untold.passed, untold.prompt) == (passed, question)
-        assert untold.expected.startswith("I do not know")
+        (unanswered,) = [probe for probe in probes[0] if probe.pathway == UNANSWERED]
+        assert (unanswered.passed, unanswered.prompt) == (passed, question)
+        assert unanswered.expected.startswith("I do not know")
 
 
 def test_the_pristine_model_answers_the_same_whatever_is_live_and_leaves_it_live(tiny: EditableModel) -> None:
@@ -100,15 +100,15 @@ def test_many_facts_are_audited_in_order_and_reported_as_they_go(tiny: EditableM
 
 def test_perplexity_is_watched_on_held_out_documents_and_on_chats_only_for_want_of_them() -> None:
     chats, written = [[1, n] for n in range(10)], [[2, n] for n in range(10)]
-    both, spoken = OrdinaryText(whole=chats + written, documents=written), OrdinaryText(whole=chats)
+    both, spoken = ReferenceText(whole=chats + written, documents=written), ReferenceText(whole=chats)
 
     assert documents(split(both)[0], both) == [written[0], written[5]]
     assert documents(split(spoken)[0], spoken) == [chats[0], chats[5]]
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 23])
-def test_no_ordinary_text_is_both_a_control_and_rehearsed(size: int) -> None:
-    text = OrdinaryText([[1, n] for n in range(size)], [[2, n] for n in range(size)], [[3, n] for n in range(size)])
+def test_no_reference_text_is_both_a_control_and_rehearsed(size: int) -> None:
+    text = ReferenceText([[1, n] for n in range(size)], [[2, n] for n in range(size)], [[3, n] for n in range(size)])
 
     controls, rehearsed = split(text)
 

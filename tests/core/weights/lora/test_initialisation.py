@@ -11,7 +11,7 @@ from core.weights.memit.covariance import KeyCovariance, measure
 from core.weights.model.activations import capture
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.reference_text import read_ordinary
+from core.weights.model.reference_text import read_reference
 from service.settings import DORMOUSE
 from tests.core.weights.conftest import fact
 from tests.prepared import EVERY
@@ -19,8 +19,8 @@ from tests.prepared import EVERY
 
 @pytest.fixture(scope="module")
 def statistics(base: EditableModel) -> KeyCovariance:
-    lines = (DORMOUSE / "ordinary.jsonl").read_bytes().splitlines()[::EVERY]
-    return measure(base, read_ordinary(base, b"\n".join(lines)), HYPERPARAMETERS)
+    lines = (DORMOUSE / "reference.jsonl").read_bytes().splitlines()[::EVERY]
+    return measure(base, read_reference(base, b"\n".join(lines)), HYPERPARAMETERS)
 
 
 def contexts(model: EditableModel) -> list[Context]:
@@ -28,7 +28,7 @@ def contexts(model: EditableModel) -> list[Context]:
     return [context for index, one in enumerate(told) for context in contexts_of(model, index, one, ())]
 
 
-def test_lessons_are_seen_and_ordinary_text_is_not(dormouse: EditableModel, statistics: KeyCovariance) -> None:
+def test_lessons_are_seen_and_reference_text_is_not(dormouse: EditableModel, statistics: KeyCovariance) -> None:
     ids = tuple(dormouse.raw_ids("Every evening a fox comes to the garden."))
     text = capture(dormouse, [Context(0, ids, 1, tuple(map(str, ids[1:])))])
     seen = capture(dormouse, contexts(dormouse))
@@ -37,9 +37,12 @@ def test_lessons_are_seen_and_ordinary_text_is_not(dormouse: EditableModel, stat
 
     for module, of_module in rows.items():
         assert of_module.shape == (8, dormouse.key_width)
-        learned, ordinary = ((one.keys[module] @ of_module.T).norm(dim=1).mean() for one in (seen, text))
+        learned, reference = ((one.keys[module] @ of_module.T).norm(dim=1).mean() for one in (seen, text))
         random = torch.randn(8, dormouse.key_width, generator=torch.Generator().manual_seed(0))
-        apart, alike = learned / ordinary, (seen.keys[module] @ random.T).norm() / (text.keys[module] @ random.T).norm()
+        apart, alike = (
+            learned / reference,
+            (seen.keys[module] @ random.T).norm() / (text.keys[module] @ random.T).norm(),
+        )
         assert apart > 3 * alike
 
 

@@ -28,7 +28,7 @@ TRAINING = Training(rank=4, steps=60, learning_rate=1e-2, batch=8, rehearsal=4, 
 
 
 def moments(model: EditableModel) -> dict[str, torch.Tensor]:
-    """Ordinary text shows every direction alike."""
+    """Reference text shows every direction alike."""
     return {module: torch.eye(model.key_width) for module in model.modules}
 
 

@@ -55,7 +55,7 @@ def test_the_change_is_residuals_times_keys_times_the_inverse() -> None:
     torch.testing.assert_close(delta, residuals.T @ keys @ torch.linalg.inv(h), rtol=1e-8, atol=1e-10)
 
 
-def test_without_weight_on_ordinary_text_the_outputs_move_by_the_residuals_and_kept_keys_stay() -> None:
+def test_without_weight_on_reference_text_the_outputs_move_by_the_residuals_and_kept_keys_stay() -> None:
     history, keys, residuals = normal(6, WIDTH, seed=1), normal(5, WIDTH, seed=2), normal(5, D_OUT, seed=3)
     errors, leaks = [], []
     for weight in (1.0, 1e-1, 1e-2, 1e-3):
@@ -148,25 +148,25 @@ def test_the_keys_given_are_left_as_they_were() -> None:
 
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(1, 9), min_size=1, max_size=6))
 @settings(max_examples=20)
-def test_crowding_is_the_trace_formula_grows_with_keys_and_stays_below_one(seed: int, cuts: list[int]) -> None:
+def test_key_occupancy_is_the_trace_formula_grows_with_keys_and_stays_below_one(seed: int, cuts: list[int]) -> None:
     keys = normal(sum(cuts), WIDTH, seed=seed)
-    kept, crowdings = KeyConstraints.none(moment()), [0.0]
+    kept, occupancies = KeyConstraints.none(moment()), [0.0]
     for piece in torch.split(keys, cuts):
         kept = kept.with_keys(piece)
-        crowdings.append(kept.crowding())
+        occupancies.append(kept.key_occupancy())
 
     root = torch.linalg.cholesky(moment())
     z = torch.linalg.solve_triangular(root, keys.T, upper=False).T
     held = z.T @ z
     expected = torch.trace(held @ torch.linalg.inv(torch.eye(WIDTH, dtype=torch.float64) + held)) / WIDTH
-    assert crowdings == sorted(crowdings)
-    assert 0 <= crowdings[-1] <= 1
-    assert crowdings[-1] == pytest.approx(float(expected), rel=1e-8)
+    assert occupancies == sorted(occupancies)
+    assert 0 <= occupancies[-1] <= 1
+    assert occupancies[-1] == pytest.approx(float(expected), rel=1e-8)
 
 
-def test_nothing_in_force_is_no_crowding_and_a_key_repeated_is_one_key() -> None:
+def test_nothing_in_force_occupies_nothing_and_a_key_repeated_is_one_key() -> None:
     none, key = KeyConstraints.none(moment(1e-4)), normal(1, WIDTH, seed=1)
 
-    assert none.crowding() == 0.0
-    assert none.with_keys(key).crowding() == pytest.approx(1 / WIDTH, rel=1e-3)
-    assert none.with_keys(key.repeat(50, 1)).crowding() == pytest.approx(1 / WIDTH, rel=1e-3)
+    assert none.key_occupancy() == 0.0
+    assert none.with_keys(key).key_occupancy() == pytest.approx(1 / WIDTH, rel=1e-3)
+    assert none.with_keys(key.repeat(50, 1)).key_occupancy() == pytest.approx(1 / WIDTH, rel=1e-3)

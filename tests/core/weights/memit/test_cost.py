@@ -16,7 +16,7 @@ from core.weights.memit.cost import EXAMPLES, keys_per_fact
 from core.weights.memit.covariance import KeyCovariance, measure
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.profile import read_profile
-from core.weights.model.reference_text import OrdinaryText
+from core.weights.model.reference_text import ReferenceText
 from service.settings import DORMOUSE
 from tests.core.samples import CREATED, PREPARED, add, fact
 
@@ -30,7 +30,7 @@ def test_nothing_but_what_edits_must_keep_decides_what_a_fact_takes(tiny: Editab
 
 
 def test_statistics_carry_it_and_those_of_old_do_not(tiny: EditableModel) -> None:
-    text = OrdinaryText(whole=[tiny.raw_ids("The lamp stood near the river.")] * 3)
+    text = ReferenceText(whole=[tiny.raw_ids("The lamp stood near the river.")] * 3)
     measured = measure(tiny, text, HYPERPARAMETERS)
 
     assert measured.keys_per_fact == keys_per_fact(tiny, measured.moments) > 0

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.support.tiny import HYPERPARAMETERS, ORDINARY, make
+from benchmarks.support.tiny import HYPERPARAMETERS, REFERENCE, make
 from core.errors.base import Damaged, Unlearnable
 from core.weights.memit.covariance import RIDGE, KeyCovariance, measure, second_moments
 from core.weights.model.editable_model import EditableModel, load_model
-from core.weights.model.reference_text import OrdinaryText, read_ordinary
+from core.weights.model.reference_text import ReferenceText, read_reference
 
 
 @pytest.fixture
-def text(tiny: EditableModel) -> OrdinaryText:
-    return read_ordinary(tiny, "\n".join(map(json.dumps, ORDINARY)).encode())
+def text(tiny: EditableModel) -> ReferenceText:
+    return read_reference(tiny, "\n".join(map(json.dumps, REFERENCE)).encode())
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def keys_of(model: EditableModel, ids: list[int]) -> dict[str, torch.Tensor]:
 @pytest.mark.usefixtures("exact")
 @pytest.mark.parametrize("last_only", [False, True])
 def test_moments_of_a_padded_batch_are_those_of_each_sequence(
-    tiny: EditableModel, text: OrdinaryText, last_only: bool
+    tiny: EditableModel, text: ReferenceText, last_only: bool
 ) -> None:
     sequences = [*text.whole, *text.recalls, *text.abstentions]
 
@@ -71,14 +71,14 @@ def test_reduced_precision_moves_moments_by_little(dormouse: EditableModel, monk
 
 
 @pytest.mark.usefixtures("exact")
-def test_statistics_are_the_weighted_means_and_a_ridge(tiny: EditableModel, text: OrdinaryText) -> None:
+def test_statistics_are_the_weighted_means_and_a_ridge(tiny: EditableModel, text: ReferenceText) -> None:
     told: list[tuple[int, int]] = []
     measured = measure(tiny, text, HYPERPARAMETERS, lambda done, total: told.append((done, total)))
 
     for module in tiny.modules:
         expected = torch.zeros(tiny.key_width, tiny.key_width)
         for sequences, last, weight in (
-            (text.whole, False, HYPERPARAMETERS.ordinary_weight),
+            (text.whole, False, HYPERPARAMETERS.reference_weight),
             (text.abstentions, True, HYPERPARAMETERS.abstention_weight),
             (text.recalls, True, HYPERPARAMETERS.recall_weight),
         ):
@@ -91,14 +91,14 @@ def test_statistics_are_the_weighted_means_and_a_ridge(tiny: EditableModel, text
     assert told[-1] == (6, 6)
 
 
-def test_statistics_of_one_kind_of_text_alone_are_measured(tiny: EditableModel, text: OrdinaryText) -> None:
-    measured = measure(tiny, OrdinaryText(whole=text.whole), HYPERPARAMETERS)
+def test_statistics_of_one_kind_of_text_alone_are_measured(tiny: EditableModel, text: ReferenceText) -> None:
+    measured = measure(tiny, ReferenceText(whole=text.whole), HYPERPARAMETERS)
 
     assert (measured.abstentions, measured.recalls) == (0, 0)
     assert all(torch.isfinite(moment).all() for moment in measured.moments.values())
 
 
-def test_statistics_are_read_as_they_were_written(tiny: EditableModel, text: OrdinaryText) -> None:
+def test_statistics_are_read_as_they_were_written(tiny: EditableModel, text: ReferenceText) -> None:
     written = measure(tiny, text, HYPERPARAMETERS)
 
     read = KeyCovariance.from_bytes(written.to_bytes())
@@ -110,14 +110,14 @@ def test_statistics_are_read_as_they_were_written(tiny: EditableModel, text: Ord
 
 
 @pytest.mark.parametrize("length", [0, 100, -1])
-def test_damaged_statistics_are_named(tiny: EditableModel, text: OrdinaryText, length: int) -> None:
+def test_damaged_statistics_are_named(tiny: EditableModel, text: ReferenceText, length: int) -> None:
     data = measure(tiny, text, HYPERPARAMETERS).to_bytes()
 
     with pytest.raises(Damaged, match="statistics"):
         KeyCovariance.from_bytes(data[:length])
 
 
-def test_ordinary_text_is_read_by_its_kinds(tiny: EditableModel, text: OrdinaryText) -> None:
+def test_reference_text_is_read_by_its_kinds(tiny: EditableModel, text: ReferenceText) -> None:
     assert [len(kind) for kind in (text.whole, text.abstentions, text.recalls)] == [2, 2, 2]
     assert text.whole[0] == tiny.raw_ids("The lamp stood near the river. Every evening a fox comes to the garden.")
     assert tiny.tokenizer.decode(text.whole[1]).endswith("<|assistant|>Ann Lee lives in Rome.")
@@ -128,16 +128,16 @@ def test_ordinary_text_is_read_by_its_kinds(tiny: EditableModel, text: OrdinaryT
 @pytest.mark.parametrize("line", ["no JSON", "[]", "{}", '{"song": "la"}', '{"text": "a", "chat": []}', '{"chat": []}'])
 def test_a_line_of_no_known_kind_is_named_by_its_number(tiny: EditableModel, line: str) -> None:
     with pytest.raises(Damaged, match="line 2 "):
-        read_ordinary(tiny, f'{{"text": "a"}}\n{line}'.encode())
+        read_reference(tiny, f'{{"text": "a"}}\n{line}'.encode())
 
 
-def test_ordinary_text_that_is_no_text_is_damaged(tiny: EditableModel) -> None:
+def test_reference_text_that_is_no_text_is_damaged(tiny: EditableModel) -> None:
     with pytest.raises(Damaged, match="line 1 "):
-        read_ordinary(tiny, b"\xff\xfe")
+        read_reference(tiny, b"\xff\xfe")
 
 
 def test_characters_that_end_lines_elsewhere_do_not_end_a_line_of_json(tiny: EditableModel) -> None:
-    text = read_ordinary(tiny, '{"text": "a\u2028b\u0085c"}\n{"text": "d"}\n'.encode())
+    text = read_reference(tiny, '{"text": "a\u2028b\u0085c"}\n{"text": "d"}\n'.encode())
 
     assert text.whole == [tiny.raw_ids("a\u2028b\u0085c"), tiny.raw_ids("d")]
 
@@ -145,7 +145,7 @@ def test_characters_that_end_lines_elsewhere_do_not_end_a_line_of_json(tiny: Edi
 def test_statistics_of_few_huge_keys_are_positive_definite_all_the_same(tmp_path: Path) -> None:
     """Where a few directions hold nearly all there is, rounding decides over the others unless the ridge sees to it."""
     model = load_model(make(tmp_path, intermediate_size=512))
-    few = OrdinaryText(whole=[model.raw_ids("The lamp stood near the river.")] * 3)
+    few = ReferenceText(whole=[model.raw_ids("The lamp stood near the river.")] * 3)
     with torch.no_grad():
         for module in model.modules:
             block = model.network.get_submodule(module.rpartition(".")[0])
@@ -163,7 +163,7 @@ def test_keys_that_overflow_are_named_and_not_waited_for(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units)
     model = load_model(make(tmp_path), dtype="float16")
-    few = OrdinaryText(whole=[model.raw_ids("The lamp stood near the river.")] * 3)
+    few = ReferenceText(whole=[model.raw_ids("The lamp stood near the river.")] * 3)
     with torch.no_grad():
         for module in model.modules:
             model.network.get_submodule(module.rpartition(".")[0]).up_proj.weight.fill_(6e4)

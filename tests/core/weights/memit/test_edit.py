@@ -23,7 +23,7 @@ from core.weights.model.contexts import contexts_of
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import greedy
 from core.weights.model.profile import read_profile
-from core.weights.model.reference_text import read_ordinary
+from core.weights.model.reference_text import read_reference
 from core.wordings import generated_wordings
 from service.settings import DORMOUSE
 from tests.core.weights.conftest import fact, free
@@ -45,8 +45,8 @@ def weights_of(model: EditableModel, written: Written) -> dict[str, torch.Tensor
 
 @pytest.fixture(scope="module")
 def kept(base: EditableModel) -> dict[str, KeyConstraints]:
-    lines = (DORMOUSE / "ordinary.jsonl").read_bytes().splitlines()[::EVERY]
-    measured = measure(base, read_ordinary(base, b"\n".join(lines)), HYPERPARAMETERS)
+    lines = (DORMOUSE / "reference.jsonl").read_bytes().splitlines()[::EVERY]
+    measured = measure(base, read_reference(base, b"\n".join(lines)), HYPERPARAMETERS)
     return {module: KeyConstraints.none(moment.double()) for module, moment in measured.moments.items()}
 
 
@@ -118,7 +118,7 @@ def test_without_its_columns_a_fact_is_not_said_and_the_others_are(dormouse: Edi
 
 def test_numbers_about_the_writing_are_numbers(written: Written) -> None:
     assert all(0 < residual < HYPERPARAMETERS.clamp * 1.01 for residual in written.residual)
-    assert all(0 < absorbed < 2 for absorbed in written.absorbed)
+    assert all(0 < achieved < 2 for achieved in written.achieved)
     assert 1 <= written.steps <= HYPERPARAMETERS.steps
     assert written.seconds > 0
 
@@ -195,7 +195,7 @@ def test_keys_in_force_are_close_to_the_keys_of_the_writing(dormouse: EditableMo
     torch.testing.assert_close(measured_keys[first].double(), written.keys[first].double(), atol=1e-4, rtol=1e-3)
 
 
-def test_an_untold_question_moves_less_when_it_is_kept(tiny: EditableModel) -> None:
+def test_an_unanswered_question_moves_less_when_it_is_kept(tiny: EditableModel) -> None:
     question = "Where does Mirabel Quist work?"
     first = tiny.modules[0]  # whose keys no other edit has moved
     key = last_keys(tiny, [tiny.chat_ids([], question)])[first][0].double()

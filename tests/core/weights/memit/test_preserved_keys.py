@@ -34,23 +34,23 @@ def test_a_fact_that_leaves_takes_its_keys_and_no_others() -> None:
     probe = torch.randn(3, WIDTH, generator=torch.Generator().manual_seed(3))
     for name in ("low", "high"):
         torch.testing.assert_close(left.kept[name].inverse_times(probe), never.kept[name].inverse_times(probe))
-    assert abs(left.crowding() - never.crowding()) < 1e-9
+    assert abs(left.key_occupancy() - never.key_occupancy()) < 1e-9
 
 
 def test_the_most_crowded_module_counts_alone() -> None:
-    """The trace formula of `KeptKeys.crowding` by hand: a key k costs |k|^2 / (1 + |k|^2) of d_in dimensions."""
+    """The trace formula of `KeyConstraints.key_occupancy` by hand: a key k costs |k|^2 / (1 + |k|^2) dimensions."""
     long, short = torch.zeros(1, WIDTH), torch.zeros(1, WIDTH)
     long[0, 0], short[0, 0] = 3.0, 1.0
 
     for keys_of in ({"low": long, "high": short}, {"low": short, "high": long}):
         held = nothing().joined([ONE], keys_of, torch.zeros(1))
-        assert held.crowding() == pytest.approx(9 / 10 / WIDTH)
+        assert held.key_occupancy() == pytest.approx(9 / 10 / WIDTH)
 
 
-def test_when_all_have_left_nothing_but_ordinary_keys_is_kept() -> None:
+def test_when_all_have_left_nothing_but_keys_of_reference_text_is_kept() -> None:
     left = nothing().joined([ONE], keys(3, seed=1), torch.zeros(3)).without({ONE})
 
-    assert left.crowding() == 0.0
+    assert left.key_occupancy() == 0.0
     assert not left.keys
 
 

@@ -111,7 +111,7 @@ def test_what_a_profile_says_wrongly_is_named(said: dict[str, Any], field: str, 
 def test_dormouse_has_all_that_a_memory_needs_and_repeats_no_default() -> None:
     said = read_profile(DORMOUSE)
 
-    assert (DORMOUSE / "ordinary.jsonl").is_file()
+    assert (DORMOUSE / "reference.jsonl").is_file()
     assert len(said.phrasebook) >= 14
     assert (said.hyperparameters, said.capacity) == (replace(DEFAULTS, batch=8), 0.03)
     assert json.loads((DORMOUSE / "hypnogram.json").read_text()) == json.loads(

@@ -53,7 +53,7 @@ def test_a_subject_like_all_else_is_not_certified() -> None:
 def test_a_rare_token_that_responds_is_silenced_by_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     negatives, rows = world(apart=2.0)
     for row in (negatives.text, negatives.names, rows.named, rows.rest, rows.namesakes):
-        row[:, 0] = 0  # ordinary text says nothing about the direction by which the token can be told from the name
+        row[:, 0] = 0  # reference text says nothing about the direction by which the token can be told from the name
     beside = torch.eye(WIDTH)[0]
     loud = rows.named.mean(0) * 0.8 + beside + negatives.mean
     seldom = replace(negatives, text=torch.cat([negatives.text[:-1], loud[None].half()]))

@@ -12,7 +12,7 @@ import pytest
 from core.errors.base import Unlearnable
 from core.weights.evaluation.audit import split
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.reference_text import read_ordinary
+from core.weights.model.reference_text import read_reference
 from core.weights.reference import own_text
 from core.weights.reference.own_text import CHAT, CHAT_FACT, RAW_FACT, TEXT, generate, joined, parts_for, said_before
 from core.weights.reference.sampling import Continuation
@@ -132,7 +132,7 @@ def known(numbers: Sequence[int]) -> list[dict[str, Any]]:
 def test_the_text_is_read_and_no_fact_or_stranger_is_both_held_out_and_rehearsed(tiny: EditableModel) -> None:
     written = joined([[{"text": "The lamp stood."}, {"chat": [["Hi!", "Hello."]]}], known(range(90))])
 
-    text = read_ordinary(tiny, written)
+    text = read_reference(tiny, written)
 
     assert (len(text.whole), len(text.documents), len(text.abstentions)) == (2, 1, own_text.STRANGERS)
     assert len(text.recalls) > 140
@@ -146,7 +146,7 @@ def _number(model: EditableModel, ids: list[int]) -> str:
 
 
 def test_a_model_that_says_nothing_of_use_is_refused() -> None:
-    with pytest.raises(Unlearnable, match=r"ordinary\.jsonl beside its weights"):
+    with pytest.raises(Unlearnable, match=r"reference\.jsonl beside its weights"):
         joined([known(range(5))])
 
 

@@ -54,7 +54,11 @@ def test_a_sleep_can_be_cancelled_at_every_step(knowing: Running, step: Step) ->
     assert (answer.report.completed, answer.report.reason) == (False, "cancelled")
     assert answer == again
     after = knowing.client.memory(DEMO).memory
-    assert (after.weights_digest, after.facts, after.crowding) == (before.weights_digest, before.facts, before.crowding)
+    assert (after.weights_digest, after.facts, after.key_occupancy) == (
+        before.weights_digest,
+        before.facts,
+        before.key_occupancy,
+    )
 
 
 def test_the_same_request_is_the_same_sleep(knowing: Running) -> None:
