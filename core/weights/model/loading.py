@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from core.errors.base import DeviceUnavailable, ModelUnavailable
 from core.weights.model.base_files import files_of
 from core.weights.model.families import Family, default_modules, family_of, has
 
-# It warns that a package for faster four-bit products is missing, which is optional.
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+# It warns that a package for faster four-bit products is missing, which is optional; and at each product in eight bits.
+for name in ("bitsandbytes.backends.cpu.ops", "bitsandbytes.autograd._functions"):
+    logging.getLogger(name).setLevel(logging.ERROR)
 
 POINTER = b"version https://git-lfs"  # beginning of what Git LFS leaves in place of a file
 
@@ -78,9 +80,27 @@ def _model(view: str, modules: tuple[str, ...], kind: torch.dtype, quantization:
         llm_int8_skip_modules=[*modules, "lm_head", "embed_out"],
     )
     model, report = AutoModelForCausalLM.from_pretrained(view, device_map={"": device}, **options)
+    if device == "cpu":
+        _dequantize_at_use(model)
     with torch.no_grad():
         model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device))  # 8-bit layers settle on first use
     return model, report
+
+
+def _dequantize_at_use(network: nn.Module) -> None:
+    """Lets each quantized layer multiply by its dequantized weights, whatever the processor and the batch.
+
+    On a CPU bitsandbytes has two other ways. Its packed four-bit product, for processors with AVX-512 in bfloat16,
+    returns no gradient. Its eight-bit product rounds activations too and sets apart columns that are large anywhere in
+    the batch, so that a text is computed otherwise beside other texts.
+    """
+    from bitsandbytes.nn import Linear4bit, Linear8bitLt  # takes a second, and only quantized models need it
+
+    for layer in network.modules():
+        if isinstance(layer, Linear4bit):
+            layer.support_avx512bf16_for_cpu = False
+        elif isinstance(layer, Linear8bitLt):
+            layer.train()  # makes it choose that product; nothing is dropped out or trained
 
 
 def _check_device(device: str) -> None:

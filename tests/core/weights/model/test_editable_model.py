@@ -173,3 +173,31 @@ class TestQuantized:
         quantized = "model.layers.0.self_attn.q_proj"
         mine, theirs = (one.network.get_submodule(quantized).weight for one in (model, clone))
         assert mine.data_ptr() == theirs.data_ptr()
+
+    def test_a_copy_in_which_edits_are_computed_has_the_weights_that_run(self, model: EditableModel) -> None:
+        ids = torch.tensor([[1, 40, 41, 42]])
+
+        copied = model.in_half()
+
+        for module in ("model.layers.0.self_attn.q_proj", "model.layers.2.mlp.gate_proj"):
+            layer = copied.network.get_submodule(module)
+            assert layer.weight.dtype is torch.bfloat16
+            x = torch.randn(8, layer.in_features, dtype=torch.bfloat16)
+            torch.testing.assert_close(layer(x), model.network.get_submodule(module)(x), rtol=1e-2, atol=1e-3)
+        assert not any("bit" in type(layer).__name__ for layer in copied.network.modules())
+        assert copied.digest() == model.digest()
+        torch.testing.assert_close(
+            copied.network(input_ids=ids).logits, model.network(input_ids=ids).logits, rtol=3e-2, atol=3e-2
+        )
+
+    def test_a_gradient_passes_every_layer(self, model: EditableModel) -> None:
+        layer = model.network.get_submodule("model.layers.0.self_attn.q_proj")
+        x = torch.randn(8, layer.in_features, dtype=torch.bfloat16, requires_grad=True)
+        plain = model.in_half().network.get_submodule("model.layers.0.self_attn.q_proj")
+
+        layer(x).square().sum().backward()
+        through, x.grad = x.grad, None
+        plain(x).square().sum().backward()
+
+        assert x.grad is not None
+        torch.testing.assert_close(through, x.grad, rtol=5e-2, atol=5e-2)
