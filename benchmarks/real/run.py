@@ -54,6 +54,7 @@ class Plan:
         tokens: held-out tokens among which false fires are counted.
         points: numbers of facts after which rows are measured.
         baselines: what is measured beside the methods, after the last fact.
+        quantization: of the model; empty for none.
     """
 
     model: str
@@ -63,6 +64,7 @@ class Plan:
     sizes: Sizes
     overrides: dict[str, float | int | bool]
     baselines: tuple[str, ...]
+    quantization: str
 
 
 def run(
@@ -75,6 +77,7 @@ def run(
     tokens: int = 1_000_000,
     quick: bool = False,
     baselines: bool = True,
+    quantization: str = "",
     progress: Progress = lambda done, total, what: None,
     overrides: dict[str, float | int | bool] | None = None,
 ) -> Generator[dict[str, Any], None, None]:
@@ -84,18 +87,19 @@ def run(
         methods: how facts are written; an empty one is the default of the model.
         quick: measures eight facts of a development seed with few questions instead.
         baselines: whether the base model is measured too, and with the told facts in the prompt.
+        quantization: of the base model, which is then what rows are compared with; empty for none.
     """
     beside = (BASE, PROMPT) if baselines else ()
-    plan = Plan(model, facts, tokens, _points(facts), Sizes(), overrides or {}, beside)
+    plan = Plan(model, facts, tokens, _points(facts), Sizes(), overrides or {}, beside, quantization)
     chosen = [*held_out(seeds)]
     if quick:
-        plan = Plan(model, 8, min(tokens, 20_000), (1, 8), QUICK, overrides or {}, beside)
+        plan = Plan(model, 8, min(tokens, 20_000), (1, 8), QUICK, overrides or {}, beside, quantization)
         per_subject, chosen = per_subject[:1], [1]
     arms = [Arm(seed, each, method) for seed in chosen for each in per_subject for method in methods]
     settings = {
         "model": model, "facts": plan.facts, "per_subject": list(per_subject), "seeds": chosen,
         "methods": list(methods), "tokens": plan.tokens, "sizes": asdict(plan.sizes), "overrides": plan.overrides,
-        "baselines": list(beside),
+        "baselines": list(beside), "quantization": quantization,
     }  # fmt: skip
     kept = Unfinished("real", settings)
     left = _Left(progress, len(arms) * plan.facts)
@@ -123,14 +127,15 @@ def _measured(arm: Arm, plan: Plan, kept: Unfinished, bases: BaseModels, say: Sa
         return
     say(0, "preparing")
     world = World(arm.seed, plan.facts, arm.per_subject)
-    with bench_memory(plan.overrides, kept.memory(arm.name), On(plan.model, arm.method, bases)) as memory:
+    with bench_memory(plan.overrides, kept.memory(arm.name), _on(plan, arm, bases)) as memory:
         created = memory.state.created
         assert created is not None
         told = [fact.fact(created.phrasebook) for fact in world.facts]
         at = len(memory.state.facts)
-        replies = BaseReplies(memory.base, cache(), created.base.digest)
+        base = f"{plan.quantization}{created.base.digest}"
+        replies = BaseReplies(memory.base, cache(), base)
         examiner = Examiner(replies, world, arm.seed, plan.sizes, lambda step: say(at, step))
-        inputs = Inputs(memory.base, cache(), created.base.digest, plan.tokens)
+        inputs = Inputs(memory.base, cache(), base, plan.tokens)
         for method in plan.baselines:
             if kept.row(seed=arm.seed, per_subject=arm.per_subject, method=method) is None:
                 say(at, method)
@@ -152,6 +157,10 @@ def _measured(arm: Arm, plan: Plan, kept: Unfinished, bases: BaseModels, say: Sa
                 row |= _costs(memory, kept.seconds(arm.name), inputs if n == plan.facts else None, say, n)
                 kept.add(_named(arm, n, row))
                 yield
+
+
+def _on(plan: Plan, arm: Arm, bases: BaseModels) -> On:
+    return On(plan.model, arm.method, bases, quantization=plan.quantization)
 
 
 def _costs(memory: BenchMemory, seconds: Sequence[float], inputs: Inputs | None, say: Say, n: int) -> dict[str, Any]:

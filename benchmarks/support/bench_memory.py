@@ -84,12 +84,14 @@ class On:
         method: how facts are written; empty for the default of the model.
         bases: base models of this process, so that each is loaded once.
         prepared: folder of what was prepared for other memories; that in the cache by default.
+        quantization: of all but the edited modules; empty for none.
     """
 
     model: str = ""
     method: str = ""
     bases: BaseModels | None = None
     prepared: Path | None = None
+    quantization: str = ""
 
 
 DORMOUSE = On()
@@ -114,7 +116,7 @@ class BenchMemory:
         self._states = MemoryRepository(log, Snapshots(folder / "snapshots"))
         models.bases = on.bases or models.bases
         created = models.describe(
-            name=on.model, revision="", dtype="", quantization="", overrides=overrides,
+            name=on.model, revision="", dtype="", quantization=on.quantization, overrides=overrides,
             method=checked_method(on.method) if on.method else None,
         )  # fmt: skip
         self._capacity = created.capacity

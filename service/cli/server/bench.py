@@ -133,6 +133,7 @@ def real(
     baselines: Annotated[
         bool, typer.Option(help="Measure the base model too, alone and with told facts in the prompt.")
     ] = True,
+    quantization: Annotated[str, typer.Option(help="Quantization of the model: none, int8 or nf4.")] = "",
     json: options.AsJson = False,
 ) -> None:
     """Measure a real model: recall in unseen wordings, and what told facts change elsewhere.
@@ -142,7 +143,7 @@ def real(
     names = [method.strip() for method in methods.split(",")]
     _run(
         "real.run", json, model=model, facts=facts, per_subject=_numbers(per_subject, "--per-subject"), seeds=seeds,
-        methods=names, tokens=tokens, quick=quick, baselines=baselines,
+        methods=names, tokens=tokens, quick=quick, baselines=baselines, quantization=quantization,
     )  # fmt: skip
 
 
