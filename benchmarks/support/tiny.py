@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -100,19 +101,24 @@ def make(folder: Path, family: str = "llama", *, seed: int = 0, scale: float = 0
     return folder
 
 
-def tokenizer(after: str = "") -> PreTrainedTokenizerFast:
-    """A byte-level BPE that adds `<|bos|>` before a text and the token `after` behind it, and drops `UNSAYABLE`."""
+def tokenizer(after: str = "", texts: Iterable[str] = (), vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
+    """A byte-level BPE that adds `<|bos|>` before a text and the token `after` behind it, and drops `UNSAYABLE`.
+
+    Args:
+        texts: that it is trained on; by default a few lines.
+        vocabulary: number of tokens, at most.
+    """
     made = Tokenizer(models.BPE())
     made.normalizer = normalizers.Replace(UNSAYABLE, "")
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=[AddedToken(token, special=True) for token in SPECIAL],
         show_progress=False,
     )
-    made.train_from_iterator([json.dumps(line) for line in REFERENCE], trainer)
+    made.train_from_iterator(texts or [json.dumps(line) for line in REFERENCE], trainer)
     made.post_processor = processors.TemplateProcessing(
         single=f"<|bos|> $A {after}".strip(), special_tokens=[(token, SPECIAL.index(token)) for token in SPECIAL]
     )
