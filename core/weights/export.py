@@ -48,6 +48,7 @@ from core.weights.model.hidden_units import holds_neurons, with_hidden_units
 
 NOTE = "exported.json"  # the side file that says what an export was made from; stock tools ignore it
 APPROXIMATED = "each is two hidden units of an MLP, which approximate its threshold"
+UNQUANTIZED = "The memory's base model is quantized ({}), this one is not: what it says may differ in words"
 LARGEST = float(torch.finfo(torch.float32).max)
 
 
@@ -164,6 +165,7 @@ def _readme(origin: Origin, neurons: int) -> str:
         f"- Digest of the weights of the memory: {origin.weights}\n"
         f"- Digest of its plan: {origin.plan}\n"
         f"- Memory neurons: {neurons}{f'; {APPROXIMATED}, in float32' if neurons else ''}\n"
+        + ("" if origin.base.quantization == "none" else f"- {UNQUANTIZED.format(origin.base.quantization)}\n")
     )
 
 

@@ -125,6 +125,7 @@ class TestExport:
 
         assert written["weights_digest"] == weights_of(elsewhere)
         assert load_model(tmp_path / "merged").digest() == weights_of(elsewhere)
+        assert "base model is quantized (int8)" in (tmp_path / "merged" / "README.md").read_text()
 
     def test_before_the_weights_were_measured_an_archive_says_so(self, small: Place, at: Go, tmp_path: Path) -> None:
         assert "none yet" in at(small).out("export", str(tmp_path / "new.tar"), "--as", "archive")
