@@ -23,14 +23,14 @@ from core.weights.neuron.inputs import at_names, mlp_inputs
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.subjects import Text, asked_about, namesakes, own_texts
 
-ORDINARY, NAMES, OWN = 1000.0, 2000.0, 5000.0  # weights c_t, c_n, c_o
+ORDINARY, NAMES, OWN = 5000.0, 5000.0, 5000.0  # weights c_t, c_n, c_o
 ROUNDS = 6  # of adding rows again
 SILENT, CERTAIN = 0.35, 0.95  # responses that rows of others and own rows must not pass
 NAMESAKES = 24  # that a detector is trained against at first; as many certify it
 ATTEMPTS = 3  # where a namesake responds too much: those that certified it are trained against, and new ones certify
 REST = 3000  # tokens of own texts beside the name that a detector is trained against, at most
 WIDTH = 0.06  # between no response and a full one
-NEARER = 0.25  # share of the way from the least own response to the largest other at which a full response begins
+NEARER = 0.1  # share of the way from the least own response to the largest other at which a full response begins
 
 
 @dataclass(frozen=True, slots=True)

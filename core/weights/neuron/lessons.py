@@ -1,8 +1,8 @@
 """Writes the lessons that values are learned from: what was told about a subject, and what was not.
 
 A told lesson is a statement that ends in the fact's object, or a question with the answer that holds it. An untold one
-is a statement or a question with the beginning of an answer about another relation of the same subject: there the model
-has to go on as its base does.
+is a statement or a question about another relation of the same subject, and how the base model goes on: there the model
+has to do the same.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from core.library import bare, entry_of, library
 from core.texts import closed
 from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
+from core.weights.model.generation import greedy
 from core.weights.neuron.subjects import text_of
 
 BEGINNINGS = ("As far as I know, ", "It is true that ", "By the way, ")  # of raw statements
@@ -56,14 +57,17 @@ def told(model: EditableModel, subject: int, number: int, fact: Fact) -> Iterato
 
 
 RELATIONS = 50  # of the library, at most, about which a subject's answers are kept
+CONTINUED, ANSWERED = 4, 12  # tokens of the base's own continuation of a statement, and of its answer to a question
 
 
 def untold(model: EditableModel, subject: int, facts: Sequence[Fact]) -> Iterator[Lesson]:
     """Yields lessons about relations of the library that no fact of the subject has: a statement and a question each.
 
-    Which relations, is drawn by the name of the subject.
+    They go on as the model itself does, so that a value is judged on the words that would be said without it. Which
+    relations, is drawn by the name of the subject.
 
     Args:
+        model: whose neurons are silent.
         facts: all facts of the subject.
     """
     name, relations = facts[0].subject, {bare(fact.relation) for fact in facts}
@@ -73,12 +77,16 @@ def untold(model: EditableModel, subject: int, facts: Sequence[Fact]) -> Iterato
         for entry in library()
         if entry not in covered and not relations & {bare(relation) for relation, _ in entry.names}
     ]
+    statements, questions = [], []
     for number, entry in enumerate(Random(name).sample(entries, min(len(entries), RELATIONS))):
         words = entry.words.for_model(name)
-        statement = words.statements[number % len(words.statements)]
-        yield _lesson(model, name, subject, None, statement, "", chat=False)
-        question = model.chat_text([], words.questions[number % len(words.questions)])
-        yield _lesson(model, name, subject, None, question, words.answer, chat=True)
+        statements.append(words.statements[number % len(words.statements)])
+        questions.append(model.chat_text([], words.questions[number % len(words.questions)]))
+    for prompts, chat, tokens in ((statements, False, CONTINUED), (questions, True, ANSWERED)):
+        ids = [list(model.tokenizer(prompt, add_special_tokens=not chat).input_ids) for prompt in prompts]
+        ids = ids if chat else [list(model.unended(prompt)) for prompt in ids]
+        for prompt, answer in zip(prompts, greedy(model, ids, sentence=not chat, max_new_tokens=tokens), strict=True):
+            yield _lesson(model, name, subject, None, prompt, answer, chat=chat)
 
 
 def _lesson(

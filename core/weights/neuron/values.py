@@ -1,8 +1,8 @@
 """Learns values: what a neuron adds at its subject's name so that the model says the fact, and nothing else new.
 
 This is `compute_z` of MEMIT (Meng et al. 2023, eq. 16) and v* of ROME (Meng et al. 2022, eq. 4), with one change of the
-hidden state at every occurrence of the name. ROME's KL term holds one prompt ("{subject} is a"); here it holds answers
-about many relations that the subject has no fact of, because those are what a value spoils.
+hidden state at every occurrence of the name. ROME's KL term holds one prompt ("{subject} is a"); here it holds the base
+model's own answers about many relations that the subject has no fact of, because those are what a value spoils.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from core.weights.model.activations import Activations, capture
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.lessons import Lesson
 
-STEPS = 60
-RATE = 0.2  # of Adam, in units of the hidden state's norm over the root of its width
+STEPS = 30
+RATE = 0.4  # of Adam, in units of the hidden state's norm over the root of its width
 DECAY = 1e-3  # of the squared relative norm of a value
 CLAMP = 4.0  # largest norm of a value, in multiples of the hidden state's
-SILENCE = 1.0  # weight of the KL divergence on untold lessons
+SILENCE = 1.0 / 7  # weight of the KL divergence on an untold lesson, summed over its tokens
 TOLD, UNTOLD = 6, 8  # lessons in a step, of a fact and of a subject
 AGEING = 1.05  # growth a step of what a lesson is expected to lose, so that each is seen again
 
@@ -183,7 +183,11 @@ def _captured(view: EditableModel, lessons: Sequence[Lesson]) -> _Lessons:
 
 
 def _losses(model: EditableModel, base: _Lessons, values: Tensor, chosen: Tensor, is_told: Tensor) -> Tensor:
-    """Returns [lessons] what each of the `chosen` loses with `values` [subjects, d] added; 0 for the others."""
+    """Returns [lessons] what each of the `chosen` loses with `values` [subjects, d] added; 0 for the others.
+
+    A told lesson loses the mean negative log-likelihood of its tokens, so that a long object counts as much as a short
+    one. An untold lesson loses the sum of its KL divergences: a single token that changes is enough to spoil an answer.
+    """
     seen = base.seen
     keep = chosen[base.lesson]  # [p]
     place = keep.cumsum(0) - 1
@@ -202,4 +206,5 @@ def _losses(model: EditableModel, base: _Lessons, values: Tensor, chosen: Tensor
         before = model.unembed(base.base[asked][silent]).float().log_softmax(-1)
         divergence = (before.exp() * (before - logits[silent].log_softmax(-1))).sum(-1)
         lost = lost.masked_scatter(silent, divergence)
-    return mean_by(lost, lesson, len(chosen))
+    mean = mean_by(lost, lesson, len(chosen))
+    return torch.where(is_told, mean, mean * torch.bincount(lesson, minlength=len(chosen)))

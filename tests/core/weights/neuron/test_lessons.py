@@ -11,9 +11,10 @@ import torch
 from benchmarks.support.tiny import make
 from core.library import entry_of
 from core.weights.model.editable_model import EditableModel, load_model
+from core.weights.model.generation import generate_ids
 from core.weights.neuron import lessons as lessons_module
 from core.weights.neuron import values
-from core.weights.neuron.lessons import told, untold
+from core.weights.neuron.lessons import ANSWERED, CONTINUED, told, untold
 from core.weights.neuron.values import learn
 from tests.core.weights.conftest import fact
 
@@ -35,6 +36,15 @@ def test_untold_lessons_are_about_relations_that_no_fact_has(tiny: EditableModel
 
     assert len(texts) == len(set(texts)) == 100
     assert not any("lives in" in text or "does Aria Moss live?" in text for text in texts)
+
+
+def test_untold_lessons_go_on_as_the_model_does(tiny: EditableModel) -> None:
+    for lesson in list(untold(tiny, 0, [ARIA]))[::25]:
+        ids, asked = list(lesson.context.ids), lesson.context.start + lesson.first
+        limit = ANSWERED if lesson.context.chat else CONTINUED
+        said = generate_ids(tiny, [ids[:asked]], sentence=not lesson.context.chat, max_new_tokens=limit)[0]
+
+        assert tiny.tokenizer.decode(ids[asked:]).startswith(tiny.tokenizer.decode(said).rstrip())
 
 
 @pytest.mark.parametrize("relation", ["works as", "'s job is", "'s profession is"])
