@@ -1,4 +1,4 @@
-"""Makes the golden log of this version: `python -m tests.golden.make NAME` writes tests/golden/NAME.
+"""Makes a golden log of this version: `python -m tests.golden.make NAME [neuron]` writes tests/golden/NAME.
 
 A golden log is made once, when a version ships, and never again: later versions must replay it to the digests beside
 it. It stands on a base model of random weights in its own folder, so that it needs nothing else.
@@ -32,8 +32,10 @@ from core.decide.commands import (
     RetryFacts,
 )
 from core.errors.history import WordsErased
+from core.events.memory import MemoryCreated
 from core.evolve import evolve
 from core.ids import Digest, MemoryId
+from core.method import Method
 from core.policy import Training
 from core.state.memory import NOTHING
 from core.state.plan import plan
@@ -42,13 +44,15 @@ from service.app.repository import MemoryRepository
 from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
+from tests.golden import neurons
+from tests.golden.neurons import FORK
 from tests.prepared import CAUSE, DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
 
 GOLDEN = Path(__file__).parent
-FORK, DELETED = MemoryId("fork"), MemoryId("deleted")
+DELETED = MemoryId("deleted")
 
 
-def main(name: str) -> None:
+def main(name: str, method: str = Method.ANSWER_SITE) -> None:
     folder = GOLDEN / name
     if folder.exists():
         sys.exit(f"{folder} exists: a golden log is never made again")
@@ -57,18 +61,29 @@ def main(name: str) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         place = Place(Path(temporary))
         with open_store(place.settings()) as store:
-            expected = _live(store, place)
+            expected = _lived(store, place, Method(method))
         shutil.copytree(place.folder / "artifacts", folder / "artifacts")
         with closing(sqlite3.connect(place.folder / "hypnogram.db")) as database:
             Path("log.sql").write_text("\n".join(database.iterdump()) + "\n", encoding="utf-8")
     Path("expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
-def _live(store: Store, place: Place) -> dict[str, object]:
-    """A life with every event type in it, and the digests along its way."""
+def _lived(store: Store, place: Place, method: Method) -> dict[str, object]:
+    """A life of a memory that writes by `method`, and the digests along its way."""
     models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
-    created = models.describe(name="base", revision="", dtype="bfloat16", quantization="none", overrides={})
+    created = models.describe(
+        name="base", revision="", dtype="bfloat16", quantization="none", overrides={}, method=method
+    )
     created = replace(created, base=replace(created.base, name="base"))  # wherever a checkout is
+    if method is Method.NEURON:
+        neurons.live(store, created)
+    else:
+        _live(store, models, created)
+    return {**_expected(store, models, DEMO), "forks": [_expected(store, models, FORK)]}
+
+
+def _live(store: Store, models: LiveModels, created: MemoryCreated) -> None:
+    """A life with every event type in it."""
     MemoryRepository(store.log, store.snapshots).execute(
         DEMO, lambda _: CreateMemory(memory=DEMO, created=created), CAUSE
     )
@@ -97,7 +112,6 @@ def _live(store: Store, place: Place) -> dict[str, object]:
     states.execute(DEMO, lambda _: cancelled, CAUSE)
     _go_back(store, bases, models, states)
     _delete(store, bases, states)
-    return {**_expected(store, models, DEMO), "forks": [_expected(store, models, FORK)]}
 
 
 def _go_back(store: Store, bases: BaseModels, models: LiveModels, states: MemoryRepository) -> None:
@@ -144,4 +158,4 @@ def _expected(store: Store, models: LiveModels, memory: MemoryId) -> dict[str, o
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
