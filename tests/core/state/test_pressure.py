@@ -50,7 +50,7 @@ def test_key_occupancy_is_measured_against_capacity() -> None:
     assert pressure(restful(AWAKE, 1, capacity=0.0)).key_occupancy == 0.0
 
 
-def test_what_edits_in_force_left_out_is_unabsorbed_on_average() -> None:
+def test_what_edits_in_force_left_out_is_unachieved_on_average() -> None:
     command = inject(do(AWAKE, add(ARIA)), ARIA)
     columns = command.edit.columns[0]
     (edit,) = AWAKE.edits.values()
