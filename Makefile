@@ -9,7 +9,7 @@ STEADY := MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=4000000000 OMP_WAIT_POLICY=P
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS='	' read -r name what; do printf '  %-18s %s\n' "$$name" "$$what"; done
 
-demo: .venv/.installed  ## Install, then show one memory's life: told, asked, killed, rebuilt
+demo: .venv/.installed model  ## Install, then show one memory's life: told, asked, killed, rebuilt, taken back
 	@$(BIN)/hypnogram demo
 
 test: .venv/.installed-dev model  ## Install, then run every test
@@ -48,9 +48,9 @@ dormouse: .venv/.installed  ## Train dormouse from nothing (an hour or two; goes
 
 setup: .venv/.installed-dev model  ## Install everything into .venv, and pull SmolLM2
 
-model: .venv/.installed  ## Pull SmolLM2-135M-Instruct (93 MB), which tests of memory on a real model ask
+model: .venv/.installed  ## Pull SmolLM2-135M-Instruct (93 MB), which the demo and tests of real models ask
 	@$(BIN)/hypnogram model show smollm2 >/dev/null 2>&1 || $(BIN)/hypnogram model pull smollm2 || \
-	  echo "SmolLM2 cannot be had here: the tests that ask it are skipped" >&2
+	  echo "SmolLM2 cannot be had here: the demo is on dormouse, and tests that ask it are skipped" >&2
 
 clean:  ## Remove the environment and the caches (training checkpoints in build/ stay)
 	@rm -rf .venv mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

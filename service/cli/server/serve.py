@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli import options
-from service.cli.output import print_text
+from service.cli.output import UsageProblem, print_text
 from service.terminal.stopping import on_signals, stopped_by_signals
 
 if TYPE_CHECKING:
@@ -111,12 +111,18 @@ def executor(
         thread.join(settings.stop_seconds)  # unfinished work is owed again after a restart
 
 
-def demo() -> None:
-    """Show what a memory does: add, ask, kill, sleep, rebuild. Takes a few minutes and leaves nothing behind."""
-    from service.demo.story import run
+def demo(
+    model: Annotated[
+        str, typer.Option(help="smollm2 or dormouse. Default: smollm2 where it was pulled, else dormouse.")
+    ] = "",
+) -> None:
+    """Show what a memory does: told, asked, killed, rebuilt. Takes a few minutes and leaves nothing behind."""
+    from service.demo.story import STORIES, run
 
+    if model and model not in STORIES:
+        raise UsageProblem(f"--model {model}: it is {' or '.join(STORIES)}")
     with stopped_by_signals(lambda: typer.echo("stopped before its end", err=True)):
-        run()
+        run(model)
 
 
 async def _serve(settings: Settings) -> None:

@@ -16,15 +16,15 @@ from tests.patience import PATIENCE
 
 AT_WORK = """
 import sys, time
-from service.demo import story as demo
+from service.demo import steps
 from service.cli import main
 
-def birth(client):
+def create(client):
     print("at work on", client.address, flush=True)
     time.sleep(3600)
 
-demo._birth = birth
-sys.argv = ["hypnogram", "demo"]
+steps.create = create
+sys.argv = ["hypnogram", "demo", "--model", "dormouse"]
 main.main()
 """
 

@@ -11,7 +11,7 @@ from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2, sleep_pb2
 from rich.console import Console
 
 from models.dormouse.world import unseen_people
-from service.demo import story, waits
+from service.demo import dormouse, steps, waits
 from service.demo.nights import sleep_three_nights
 from service.demo.waits import meanwhile
 from service.terminal import spinner
@@ -33,13 +33,24 @@ def test_a_file_gets_a_line_now_and_then_with_the_newest_words() -> None:
         _until(console, "... night 1: train 5 of 300 (")
 
 
+def test_words_that_change_by_themselves_are_asked_for_again() -> None:
+    console, pending = Console(file=io.StringIO()), [2]
+
+    with meanwhile(console, lambda: f"{pending[0]} facts are pending"):
+        _until(console, "... 2 facts are pending (")
+        pending[0] = 1
+        _until(console, "... 1 facts are pending (")
+
+
 class Clerk:
     """A server that knows no memory and sleeps at once."""
 
     def facts(self, memory: str) -> list[facts_pb2.Fact]:
         return [facts_pb2.Fact(subject="Ann Lee", relation="lives in", object="Rome", stage=1, scale=0.5)]
 
-    def chat(self, memory: str, said: str, max_tokens: int) -> Iterator[chat_pb2.ChatResponse]:
+    def chat(
+        self, memory: str, said: str, max_tokens: int, at_version: int | None = None
+    ) -> Iterator[chat_pb2.ChatResponse]:
         yield chat_pb2.ChatResponse(text="I do not know.")
 
     def complete(self, memory: str, prompt: str, max_tokens: int) -> Iterator[chat_pb2.ChatResponse]:
@@ -48,7 +59,7 @@ class Clerk:
     def memory(self, memory: str) -> memories_pb2.GetMemoryResponse:
         return memories_pb2.GetMemoryResponse(memory=memories_pb2.Memory(statistics_prepared=True))
 
-    def create_memory(self, memory: str) -> None:
+    def create_memory(self, memory: str, base: object) -> None:
         pass
 
     def add_facts(self, memory: str, facts: object, wait: bool) -> None:
@@ -83,15 +94,16 @@ def test_rows_of_nights_are_printed_as_they_come() -> None:
 def test_the_first_half_of_the_demo_is_told_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(file=io.StringIO())
     assert isinstance(console.file, io.StringIO)
-    monkeypatch.setattr(story, "console", console)
+    for module in (dormouse, steps):
+        monkeypatch.setattr(module, "console", console)
     client: Any = Clerk()
     people = unseen_people(2, seed=1)
 
-    story._birth(client)
-    story._before(client, people)
-    neighbours = story._neighbours(client)
-    story._tell(client, people)
-    story._after(client, people, neighbours)
+    steps.create(client)
+    dormouse._before(client, people)
+    neighbours = dormouse._neighbours(client)
+    dormouse._tell(client, people)
+    dormouse._after(client, people, neighbours)
 
     said = console.file.getvalue()
     facts = sum(len(person.profile) for person in people)
