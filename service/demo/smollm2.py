@@ -83,8 +83,8 @@ def tell(environment: dict[str, str]) -> None:
             _yesterday(client, last, version)
             _take_back(client, last, version)
         steps.lineage(client, last)
-        title("Still to come on a real model: nights, which move facts from edits into an adapter")
-        say("`hypnogram demo --model dormouse` shows three of them")
+        title("Not shown here")
+        say("nights, which move facts from edits into an adapter: on a real model they are still to come")
 
 
 def _questions(client: Client, facts: Sequence[facts_pb2.NewFact]) -> list[Question]:
@@ -154,10 +154,11 @@ def _yesterday(client: Client, fact: facts_pb2.Fact, version: int) -> None:
     """Asks about a fact now, and as the memory was at `version`, when the fact was not told."""
     title(f"Time travel: ask the memory as it was {YESTERDAY}, before that fact")
     question = fact.wordings.questions[0]
+    say(f"[dim]you[/]  {question}")
     for when, at in (("now", None), (YESTERDAY, version)):
         with meanwhile(console, f"building the weights of {when}"):
             said = chat(client, question, at)
-        steps.show(question, said, f"{WHO}, {when}")
+        steps.reply(f"{WHO}, {when}", said)
 
 
 def _take_back(client: Client, fact: facts_pb2.Fact, version: int) -> None:

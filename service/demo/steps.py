@@ -155,6 +155,11 @@ def chat(client: Client, question: str, at_version: int | None = None) -> str:
 def show(question: str, answer: str, who: str) -> None:
     """Prints a question and its answer."""
     say(f"[dim]{'you':<{len(who)}}[/]  {question}")
+    reply(who, answer)
+
+
+def reply(who: str, answer: str) -> None:
+    """Prints an answer on one line."""
     say(f"[bold]{who}[/]  {escape(' '.join(answer.split()))}")
 
 
