@@ -26,6 +26,7 @@ DECAY = 1e-3  # of the squared relative norm of a value
 CLAMP = 4.0  # largest norm of a value, in multiples of the hidden state's
 SILENCE = 1.0 / 7  # weight of the KL divergence on an untold lesson, summed over its tokens
 TOLD, UNTOLD = 6, 8  # lessons in a step, of a fact and of a subject
+MORE, ROUNDS = 10, 3  # steps that follow, at half the silence of before, while a first wording is not predicted
 AGEING = 1.05  # growth a step of what a lesson is expected to lose, so that each is seen again
 
 
@@ -81,7 +82,7 @@ def learn(
         subject_of: [facts] the subject of each fact that is to be learned; facts are numbered in this order, and other
             facts in lessons have higher numbers.
         fixed: [subjects, d] sums of the values that stay.
-        progress: called before each step; may raise.
+        progress: called before each step, for those beyond `STEPS` with the last number again; may raise.
 
     Raises:
         Unlearnable: a loss is not a number.
@@ -94,13 +95,23 @@ def learn(
     change = torch.zeros(len(owner), fixed.shape[1], device=model.device, requires_grad=True)
     optimizer = torch.optim.Adam([change], lr=1.0, betas=(0.9, 0.95))
     chooser = _Chooser(lessons, model.device)
-    for step in range(STEPS):
-        progress(step, STEPS)
-        optimizer.param_groups[0]["lr"] = 1.0 if step < 0.6 * STEPS else 0.3 if step < 0.85 * STEPS else 0.1
-        chosen = chooser.choose()
+    silence, steps = SILENCE, STEPS
+    for step in range(STEPS + ROUNDS * MORE):
+        if step == steps:
+            if chooser.learned():
+                break
+            silence, steps = silence / 2, steps + MORE
+        progress(min(step, STEPS - 1), STEPS)
+        optimizer.param_groups[0]["lr"] = (
+            1.0 if step < 0.6 * STEPS else 0.3 if step < 0.85 * STEPS or step >= STEPS else 0.1
+        )
+        chosen = chooser.choose(silence)
         values = fixed.index_add(0, owner, change * unit)
-        lost = _losses(model, base, values, chosen, chooser.is_told)
-        total = chooser.weighted(lost, chosen) + DECAY * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
+        lost, predicted = _losses(model, base, values, chosen, chooser.is_told)
+        total = (
+            chooser.weighted(lost, predicted, chosen)
+            + DECAY * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
+        )
         if not torch.isfinite(total):
             raise Unlearnable("the value of a fact diverged: its loss is not a number")
         optimizer.zero_grad(set_to_none=True)
@@ -110,14 +121,22 @@ def learn(
             length = (change * unit).norm(dim=1) / norm[owner]
             change *= (CLAMP / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
     values = (change * unit).detach()
-    return Values(values, values.norm(dim=1) / norm[owner], chooser.told(len(owner)), STEPS)
+    return Values(values, values.norm(dim=1) / norm[owner], chooser.told(len(owner)), steps)
+
+
+def _rate(step: int) -> float:
+    """Returns the learning rate of a step, 1 at first."""
+    if step < 0.6 * STEPS:
+        return 1.0
+    return 0.1 if 0.85 * STEPS <= step < STEPS else 0.3
 
 
 class _Chooser:
     """Chooses the lessons of each step: of each fact and each subject those that are expected to lose most.
 
     A lesson that was not seen yet comes first, and what a lesson lost grows a little each step, so that it is seen
-    again.
+    again. The first statement and the first question of a fact are always chosen, because a fact that the model does
+    not say after these is not written.
     """
 
     def __init__(self, lessons: Sequence[Lesson], device: torch.device) -> None:
@@ -127,27 +146,41 @@ class _Chooser:
             group = (lesson.subject, -1) if lesson.fact is None else (lesson.subject, lesson.fact)
             groups.setdefault(group, []).append(number)
         self._groups = groups
+        firsts = {(lesson.fact, lesson.context.chat): number for number, lesson in reversed([*enumerate(lessons)])}
+        self._first = torch.zeros_like(self.is_told)
+        self._first[[number for (fact, _), number in firsts.items() if fact is not None]] = True
+        self._predicted = torch.zeros_like(self.is_told)
         self._expected = torch.full((len(lessons),), torch.inf, device=device)
         self._lost = torch.zeros(len(lessons), device=device)
         self._weight = torch.zeros(len(lessons), device=device)
 
-    def choose(self) -> Tensor:
-        """Returns [lessons] bool."""
+    def choose(self, silence: float) -> Tensor:
+        """Returns [lessons] bool.
+
+        Args:
+            silence: weight of the lessons of a subject that tell nothing.
+        """
         chosen = torch.zeros_like(self.is_told)
+        expected = self._expected.masked_fill(self._first, torch.inf)
         self._weight.zero_()
         for (_, fact), numbers in self._groups.items():
             members = torch.tensor(numbers, device=chosen.device)
             most = min(len(numbers), TOLD if fact >= 0 else UNTOLD)
-            taken = members[self._expected[members].topk(most).indices]
+            taken = members[expected[members].topk(most).indices]
             chosen[taken] = True
-            self._weight[taken] = (1.0 if fact >= 0 else SILENCE) / most
+            self._weight[taken] = (1.0 if fact >= 0 else silence) / most
         return chosen
 
-    def weighted(self, lost: Tensor, chosen: Tensor) -> Tensor:
+    def weighted(self, lost: Tensor, predicted: Tensor, chosen: Tensor) -> Tensor:
         """Returns the loss of a step: the sum, over facts and subjects, of the means of what lessons lost [lessons]."""
+        self._predicted = torch.where(chosen, predicted, self._predicted)
         self._lost = torch.where(chosen, lost.detach(), self._lost)
         self._expected = torch.where(chosen, self._lost, self._expected * AGEING)
         return (lost * self._weight).sum()
+
+    def learned(self) -> bool:
+        """Returns whether the first statement and the first question of each fact were predicted when taken last."""
+        return bool(self._predicted[self._first].all())
 
     def told(self, facts: int) -> Tensor:
         """Returns [facts] the mean of what the lessons of each of the first `facts` lost when they were taken last."""
@@ -182,8 +215,11 @@ def _captured(view: EditableModel, lessons: Sequence[Lesson]) -> _Lessons:
     )  # fmt: skip
 
 
-def _losses(model: EditableModel, base: _Lessons, values: Tensor, chosen: Tensor, is_told: Tensor) -> Tensor:
-    """Returns [lessons] what each of the `chosen` loses with `values` [subjects, d] added; 0 for the others.
+def _losses(
+    model: EditableModel, base: _Lessons, values: Tensor, chosen: Tensor, is_told: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns what each of the `chosen` loses with `values` [subjects, d] added, and whether all of its tokens are
+    predicted, [lessons] both; 0 and true for the others.
 
     A told lesson loses the mean negative log-likelihood of its tokens, so that a long object counts as much as a short
     one. An untold lesson loses the sum of its KL divergences: a single token that changes is enough to spoil an answer.
@@ -201,10 +237,13 @@ def _losses(model: EditableModel, base: _Lessons, values: Tensor, chosen: Tensor
     lesson = base.lesson[at]
     logits = model.logits(output[place[at]]).float()  # [q, vocabulary]
     lost = F.cross_entropy(logits, seen.targets[at], reduction="none")
+    missed = torch.zeros_like(chosen)
+    missed[lesson[logits.argmax(-1) != seen.targets[at]]] = True
     silent = ~is_told[lesson]
     if bool(silent.any()):
         before = model.unembed(base.base[asked][silent]).float().log_softmax(-1)
         divergence = (before.exp() * (before - logits[silent].log_softmax(-1))).sum(-1)
         lost = lost.masked_scatter(silent, divergence)
     mean = mean_by(lost, lesson, len(chosen))
-    return torch.where(is_told, mean, mean * torch.bincount(lesson, minlength=len(chosen)))
+    lost = torch.where(is_told, mean, mean * torch.bincount(lesson, minlength=len(chosen)))
+    return lost, ~missed

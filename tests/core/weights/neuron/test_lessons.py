@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,11 +69,26 @@ def test_a_value_makes_what_was_told_likelier(tmp_path: Path, monkeypatch: pytes
     lessons, nothing, taken = list(told(model, 0, 0, ARIA))[:3], torch.zeros(1, model.hidden_width), list[int]()
 
     learned = learn(model, 0, lessons, [0], nothing, lambda done, total: taken.append(done))
+    monkeypatch.setattr(values, "ROUNDS", 0)
     monkeypatch.setattr(values, "STEPS", 1)
     unlearned = learn(model, 0, lessons, [0], nothing)
 
-    assert taken == list(range(learned.steps))
+    assert sorted(set(taken)) == list(range(30))
+    assert len(taken) == learned.steps
     assert learned.values.shape == (1, model.hidden_width)
     assert 0 < float(learned.length[0]) <= values.CLAMP
     assert float(learned.loss[0]) < 0.95 * float(unlearned.loss[0])
     assert math.isfinite(float(unlearned.loss[0]))
+
+
+def test_steps_go_on_while_a_first_wording_is_not_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, nothing = load_model(make(tmp_path / "base", scale=0.3)), torch.zeros(1, 32)
+    monkeypatch.setattr(values, "STEPS", 1)
+    monkeypatch.setattr(values, "RATE", 0.0)
+    new = next(told(model, 0, 0, ARIA))
+    asked = new.context.ids[: new.context.start + new.first]
+    ids = (*asked, *generate_ids(model, [asked], sentence=False, max_new_tokens=1)[0])
+    known = replace(new.context, ids=ids, names=("",) * (len(ids) - new.context.start))
+
+    assert learn(model, 0, [new], [0], nothing).steps == 1 + values.ROUNDS * values.MORE
+    assert learn(model, 0, [replace(new, context=known)], [0], nothing).steps == 1
