@@ -164,10 +164,12 @@ def _on(plan: Plan, arm: Arm, bases: BaseModels) -> On:
 
 
 def _costs(memory: BenchMemory, seconds: Sequence[float], inputs: Inputs | None, say: Say, n: int) -> dict[str, Any]:
-    """Returns what the facts cost, how many were not written, and with `inputs` the false fires."""
+    """Returns what the facts cost, which were not written and why, and with `inputs` the false fires."""
+    parked = [state.failure for state in memory.state.facts.values() if state.status is Status.PARKED]
     row: dict[str, Any] = {
         "seconds_per_fact": sum(seconds) / max(len(seconds), 1),
-        "parked": sum(state.status is Status.PARKED for state in memory.state.facts.values()),
+        "parked": len(parked),
+        "parked_because": " | ".join(parked),
     }
     if inputs is not None:
         fires = false_fires(memory.model, inputs, lambda done, total: say(n, f"reading {total} tokens, {done} read"))

@@ -248,4 +248,5 @@ def test_neurons_are_measured_with_their_false_fires(folder: Path, cached: Path)
     last = document["rows"][-1]
     assert (last["method"], last["n"]) == ("neuron", 8)
     assert last["parked"] == 8 or last["false_fires"] >= 0
+    assert last["parked"] == len([message for message in last["parked_because"].split(" | ") if message])
     assert last["text_kl"] >= 0

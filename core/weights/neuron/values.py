@@ -102,16 +102,12 @@ def learn(
                 break
             silence, steps = silence / 2, steps + MORE
         progress(min(step, STEPS - 1), STEPS)
-        optimizer.param_groups[0]["lr"] = (
-            1.0 if step < 0.6 * STEPS else 0.3 if step < 0.85 * STEPS or step >= STEPS else 0.1
-        )
+        optimizer.param_groups[0]["lr"] = _rate(step)
         chosen = chooser.choose(silence)
         values = fixed.index_add(0, owner, change * unit)
         lost, predicted = _losses(model, base, values, chosen, chooser.is_told)
-        total = (
-            chooser.weighted(lost, predicted, chosen)
-            + DECAY * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
-        )
+        large = DECAY * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
+        total = chooser.weighted(lost, predicted, chosen) + large
         if not torch.isfinite(total):
             raise Unlearnable("the value of a fact diverged: its loss is not a number")
         optimizer.zero_grad(set_to_none=True)
@@ -131,12 +127,15 @@ def _rate(step: int) -> float:
     return 0.1 if 0.85 * STEPS <= step < STEPS else 0.3
 
 
+_UNSEEN = 1e30  # nats that a lesson is expected to lose before it was taken; first wordings come before it, at infinity
+
+
 class _Chooser:
     """Chooses the lessons of each step: of each fact and each subject those that are expected to lose most.
 
-    A lesson that was not seen yet comes first, and what a lesson lost grows a little each step, so that it is seen
-    again. The first statement and the first question of a fact are always chosen, because a fact that the model does
-    not say after these is not written.
+    The first statement and the first question of a fact are always chosen, because a fact that the model does not say
+    after these is not written. Lessons that were not seen yet come next, and what a lesson lost grows a little each
+    step, so that it is seen again.
     """
 
     def __init__(self, lessons: Sequence[Lesson], device: torch.device) -> None:
@@ -150,7 +149,7 @@ class _Chooser:
         self._first = torch.zeros_like(self.is_told)
         self._first[[number for (fact, _), number in firsts.items() if fact is not None]] = True
         self._predicted = torch.zeros_like(self.is_told)
-        self._expected = torch.full((len(lessons),), torch.inf, device=device)
+        self._expected = torch.full((len(lessons),), _UNSEEN, device=device)
         self._lost = torch.zeros(len(lessons), device=device)
         self._weight = torch.zeros(len(lessons), device=device)
 
@@ -184,7 +183,7 @@ class _Chooser:
 
     def told(self, facts: int) -> Tensor:
         """Returns [facts] the mean of what the lessons of each of the first `facts` lost when they were taken last."""
-        taken = torch.isfinite(self._expected)
+        taken = self._expected < _UNSEEN
         lost = torch.zeros(facts)
         for (_, fact), numbers in self._groups.items():
             if 0 <= fact < facts:
