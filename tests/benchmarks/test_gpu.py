@@ -32,6 +32,8 @@ def measured(state: Path) -> str:
         "20",
         "--lines",
         "40",
+        "--limit",
+        "1e9",
     ]
     command = [sys.executable, "-c", REFUSING, str(SCRIPT), *given, "--state", str(state)]
     return subprocess.run(command, check=True, capture_output=True, text=True, cwd=state.parent).stdout

@@ -49,5 +49,5 @@ def keys_per_fact(model: EditableModel, covariances: Mapping[str, Tensor]) -> fl
     keys, owner = keys_in_force(model, facts, ())
     if not all(of_module.isfinite().all() for of_module in keys.values()):
         raise Unlearnable("keys of a fact are not finite in this dtype; use bfloat16 or float32")
-    preserved = PreservedKeys.none(covariances, model.device).joined([fact.id for fact in facts], keys, owner)
+    preserved = PreservedKeys.of_reference(covariances, model.device).joined([fact.id for fact in facts], keys, owner)
     return preserved.key_occupancy() * model.key_width / len(facts)

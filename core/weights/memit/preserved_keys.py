@@ -27,7 +27,7 @@ class PreservedKeys:
     keys: Mapping[FactId, Mapping[str, Tensor]]
 
     @classmethod
-    def none(cls, covariances: Mapping[str, Tensor], device: torch.device) -> PreservedKeys:
+    def of_reference(cls, covariances: Mapping[str, Tensor], device: torch.device) -> PreservedKeys:
         """Preserves keys of reference text alone; `covariances` are module -> lambda C [d_in, d_in]."""
         reference = {
             module: KeyConstraints.none(covariance.double().to(device)) for module, covariance in covariances.items()

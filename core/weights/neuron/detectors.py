@@ -1,8 +1,8 @@
 """Computes detectors of subjects: ridge regressions to 1 at a subject's name and to 0 wherever nothing may change.
 
-    H = c_t E[x x^T | ordinary] + c_n E[x x^T | other names] + c_o E[x x^T | own],    a = H^-1 E[x | own]
+    H = c_t E[x x^T | text] + c_n E[x x^T | other names] + c_o E[x x^T | own],    a = H^-1 E[x | own]
 
-with x the MLP's input less the mean of ordinary text. This is MEMIT's closed form (Meng et al. 2023, eq. 14) for one
+with x the MLP's input less its mean in reference text. This is MEMIT's closed form (Meng et al. 2023, eq. 14) for one
 target. A second moment bounds the mean response, not the largest, and one token in a hundred thousand that responds is
 too many; so rows that respond too much, or own ones too little, are added again, heavier, for several rounds.
 """
@@ -23,7 +23,7 @@ from core.weights.neuron.inputs import at_names, mlp_inputs
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.subjects import Text, asked_about, namesakes, own_texts
 
-ORDINARY, NAMES, OWN = 5000.0, 5000.0, 5000.0  # weights c_t, c_n, c_o
+TEXT, NAMES, OWN = 5000.0, 5000.0, 5000.0  # weights c_t, c_n, c_o
 ROUNDS = 6  # of adding rows again
 SILENT, CERTAIN = 0.35, 0.95  # responses that rows of others and own rows must not pass
 NAMESAKES = 24  # that a detector is trained against at first; as many certify it
@@ -51,7 +51,7 @@ class Detector:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """MLP inputs [n, d], less the mean of ordinary text, of one subject.
+    """MLP inputs [n, d], less their mean in reference text, of one subject.
 
     Attributes:
         named: at the last token of its name.
@@ -75,10 +75,12 @@ def detect(model: EditableModel, block: int, negatives: Negatives, subject: str,
     """
     rows, random = measure(model, block, negatives.mean, subject, facts), Random(subject)
     names = namesakes(subject, (ATTEMPTS + 1) * NAMESAKES, random)
-    places = _rows(model, block, asked_about(model, names, 1, random))[0] - negatives.mean  # two of each name
-    for attempt in range(1, ATTEMPTS + 1):
-        cut = 2 * attempt * NAMESAKES
-        rows = replace(rows, namesakes=places[:cut], held_namesakes=places[cut : cut + 2 * NAMESAKES])
+    groups = [names[start : start + NAMESAKES] for start in range(0, (ATTEMPTS + 1) * NAMESAKES, NAMESAKES)]
+    places = (_rows(model, block, asked_about(model, group, 1, random))[0] - negatives.mean for group in groups)
+    rows = replace(rows, held_namesakes=next(places))
+    for held_out in places:
+        trained = torch.cat([rows.namesakes, rows.held_namesakes])
+        rows = replace(rows, namesakes=trained, held_namesakes=held_out)
         detector = certified(solve(negatives, rows), negatives, rows)
         if detector.certificate.holds:
             break
@@ -113,14 +115,14 @@ def _rows(model: EditableModel, block: int, texts: Sequence[Text]) -> tuple[Tens
 def solve(negatives: Negatives, rows: Rows) -> Tensor:
     """Returns a [d], scaled so that the mean own response is 1."""
     mean = negatives.mean
-    ordinary = torch.cat([negatives.text.float() - mean, negatives.first.float() - mean, rows.rest])
+    text = torch.cat([negatives.text.float() - mean, negatives.first.float() - mean, rows.rest])
     names = negatives.names.float() - mean
     groups = (
-        (ordinary, ORDINARY, 0.001 * ORDINARY),
+        (text, TEXT, 0.001 * TEXT),
         (names, NAMES, 0.01 * NAMES),
         (rows.namesakes, NAMES, 0.02 * NAMES),
     )
-    width = ordinary.shape[1]
+    width = text.shape[1]
     h = 1e-3 * torch.eye(width)
     for group, weight, _ in groups:
         h = h + weight / len(group) * (group.T @ group)

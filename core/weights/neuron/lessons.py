@@ -77,16 +77,17 @@ def untold(model: EditableModel, subject: int, facts: Sequence[Fact]) -> Iterato
         for entry in library()
         if entry not in covered and not relations & {bare(relation) for relation, _ in entry.names}
     ]
-    statements, questions = [], []
+    statements, questions = list[str](), list[str]()
     for number, entry in enumerate(Random(name).sample(entries, min(len(entries), RELATIONS))):
         words = entry.words.for_model(name)
         statements.append(words.statements[number % len(words.statements)])
-        questions.append(model.chat_text([], words.questions[number % len(words.questions)]))
-    for prompts, chat, tokens in ((statements, False, CONTINUED), (questions, True, ANSWERED)):
-        ids = [list(model.tokenizer(prompt, add_special_tokens=not chat).input_ids) for prompt in prompts]
-        ids = ids if chat else [list(model.unended(prompt)) for prompt in ids]
-        for prompt, answer in zip(prompts, greedy(model, ids, sentence=not chat, max_new_tokens=tokens), strict=True):
-            yield _lesson(model, name, subject, None, prompt, answer, chat=chat)
+        questions.append(words.questions[number % len(words.questions)])
+    asked = [model.raw_ids(statement) for statement in statements]
+    for statement, rest in zip(statements, greedy(model, asked, sentence=True, max_new_tokens=CONTINUED), strict=True):
+        yield _lesson(model, name, subject, None, statement, rest, chat=False)
+    asked = [model.chat_ids([], question) for question in questions]
+    for question, answer in zip(questions, greedy(model, asked, sentence=False, max_new_tokens=ANSWERED), strict=True):
+        yield _lesson(model, name, subject, None, model.chat_text([], question), answer, chat=True)
 
 
 def _lesson(

@@ -1,4 +1,4 @@
-"""Measures where detectors must stay silent: MLP inputs at ordinary tokens, at first tokens and at strangers' names."""
+"""Measures where detectors must stay silent: MLP inputs in reference text, at first tokens and at strangers' names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Negatives:
     """MLP inputs at which a detector of any subject must not respond, [n, d] float16 each.
 
     Attributes:
-        text: tokens of ordinary text and chats.
+        text: tokens of reference text and chats.
         first: first tokens of texts. They hold nothing but themselves and are several times as small as all others, so
             that a detector that never saw them responds to all of them alike.
         names: last tokens of strangers' names.
@@ -53,11 +53,11 @@ class Negatives:
         try:
             return cls(**load(data))
         except Exception as error:
-            raise Damaged(f"MLP inputs of ordinary text cannot be read: {error}") from error
+            raise Damaged(f"MLP inputs of reference text cannot be read: {error}") from error
 
     @cached_property
     def mean(self) -> Tensor:
-        """Mean [d] float32 of the inputs at ordinary tokens."""
+        """Mean [d] float32 of the inputs in reference text."""
         return self.text.float().mean(0)
 
 
@@ -75,13 +75,13 @@ def measure_negatives(
     random = Random(SEED)
     about = asked_about(model, strangers(STRANGERS, SEED), 1, random)
     words = [Text((token,), (0,)) for token in sorted({text.ids[0] for text in about})]
-    ordinary = random.sample(text.whole, len(text.whole))  # mixed, so that both halves hold all kinds
-    total = len(ordinary) + len(about)
+    mixed = random.sample(text.whole, len(text.whole))  # so that both halves hold all kinds
+    total = len(mixed) + len(about)
     rows: list[Tensor] = []
-    for start in range(0, len(ordinary), AT_ONCE):
+    for start in range(0, len(mixed), AT_ONCE):
         progress(start, total)
-        rows += mlp_inputs(model, block, ordinary[start : start + AT_ONCE])
-    progress(len(ordinary), total)
+        rows += mlp_inputs(model, block, mixed[start : start + AT_ONCE])
+    progress(len(mixed), total)
     chats = [text for text in about if text.ids[0] == _first_of_chats(model)]
     names = [_last_rows(model, block, texts) for texts in (chats, [text for text in about if text not in chats])]
     first = [row[:1] for row in rows] + mlp_inputs(model, block, [word.ids for word in words])

@@ -24,9 +24,9 @@ STEPS = 30
 RATE = 0.4  # of Adam, in units of the hidden state's norm over the root of its width
 DECAY = 1e-3  # of the squared relative norm of a value
 CLAMP = 4.0  # largest norm of a value, in multiples of the hidden state's
-SILENCE = 1.0 / 7  # weight of the KL divergence on an untold lesson, summed over its tokens
+KL_WEIGHT = 1.0 / 7  # of the KL divergence on an untold lesson, summed over its tokens; "KL factor" in ROME
 TOLD, UNTOLD = 6, 8  # lessons in a step, of a fact and of a subject
-MORE, ROUNDS = 10, 3  # steps that follow, at half the silence of before, while a first wording is not predicted
+MORE, ROUNDS = 10, 3  # steps that follow while a first wording is not predicted; each round halves the KL weight
 AGEING = 1.05  # growth a step of what a lesson is expected to lose, so that each is seen again
 
 
@@ -95,19 +95,19 @@ def learn(
     change = torch.zeros(len(owner), fixed.shape[1], device=model.device, requires_grad=True)
     optimizer = torch.optim.Adam([change], lr=1.0, betas=(0.9, 0.95))
     chooser = _Chooser(lessons, model.device)
-    silence, steps = SILENCE, STEPS
+    kl_weight, steps = KL_WEIGHT, STEPS
     for step in range(STEPS + ROUNDS * MORE):
         if step == steps:
             if chooser.learned():
                 break
-            silence, steps = silence / 2, steps + MORE
+            kl_weight, steps = kl_weight / 2, steps + MORE
         progress(min(step, STEPS - 1), STEPS)
         optimizer.param_groups[0]["lr"] = _rate(step)
-        chosen = chooser.choose(silence)
+        chosen = chooser.choose(kl_weight)
         values = fixed.index_add(0, owner, change * unit)
         lost, predicted = _losses(model, base, values, chosen, chooser.is_told)
-        large = DECAY * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
-        total = chooser.weighted(lost, predicted, chosen) + large
+        decay = DECAY * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
+        total = chooser.weighted(lost, predicted, chosen) + decay
         if not torch.isfinite(total):
             raise Unlearnable("the value of a fact diverged: its loss is not a number")
         optimizer.zero_grad(set_to_none=True)
@@ -117,7 +117,7 @@ def learn(
             length = (change * unit).norm(dim=1) / norm[owner]
             change *= (CLAMP / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
     values = (change * unit).detach()
-    return Values(values, values.norm(dim=1) / norm[owner], chooser.told(len(owner)), steps)
+    return Values(values, values.norm(dim=1) / norm[owner], chooser.mean_loss(len(owner)), steps)
 
 
 def _rate(step: int) -> float:
@@ -153,11 +153,11 @@ class _Chooser:
         self._lost = torch.zeros(len(lessons), device=device)
         self._weight = torch.zeros(len(lessons), device=device)
 
-    def choose(self, silence: float) -> Tensor:
+    def choose(self, kl_weight: float) -> Tensor:
         """Returns [lessons] bool.
 
         Args:
-            silence: weight of the lessons of a subject that tell nothing.
+            kl_weight: weight of the untold lessons of a subject.
         """
         chosen = torch.zeros_like(self.is_told)
         expected = self._expected.masked_fill(self._first, torch.inf)
@@ -167,7 +167,7 @@ class _Chooser:
             most = min(len(numbers), TOLD if fact >= 0 else UNTOLD)
             taken = members[expected[members].topk(most).indices]
             chosen[taken] = True
-            self._weight[taken] = (1.0 if fact >= 0 else silence) / most
+            self._weight[taken] = (1.0 if fact >= 0 else kl_weight) / most
         return chosen
 
     def weighted(self, lost: Tensor, predicted: Tensor, chosen: Tensor) -> Tensor:
@@ -181,7 +181,7 @@ class _Chooser:
         """Returns whether the first statement and the first question of each fact were predicted when taken last."""
         return bool(self._predicted[self._first].all())
 
-    def told(self, facts: int) -> Tensor:
+    def mean_loss(self, facts: int) -> Tensor:
         """Returns [facts] the mean of what the lessons of each of the first `facts` lost when they were taken last."""
         taken = self._expected < _UNSEEN
         lost = torch.zeros(facts)

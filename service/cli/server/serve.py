@@ -116,7 +116,7 @@ def demo(
         str, typer.Option(help="smollm2 or dormouse. Default: smollm2 where it was pulled, else dormouse.")
     ] = "",
 ) -> None:
-    """Show what a memory does: told, asked, killed, rebuilt. Takes a few minutes and leaves nothing behind."""
+    """Show what a memory does: told, asked, killed, rebuilt. Takes minutes and leaves nothing behind."""
     from service.demo.story import STORIES, run
 
     if model and model not in STORIES:

@@ -43,7 +43,7 @@ def install(
         assert memory.statistics is not None
         raise Damaged(f"statistics {memory.statistics.artifact} are of other modules than the memory's")
     context.model.install(weights)
-    preserved = PreservedKeys.none(covariance.moments, context.model.device)
+    preserved = PreservedKeys.of_reference(covariance.moments, context.model.device)
     if not context.created.hyperparameters.history:
         return preserved
     facts = [state.fact for fact, state in memory.facts.items() if state.carried_by_edit and fact not in without]

@@ -14,7 +14,7 @@ ONE, TWO, THREE = FactId("one"), FactId("two"), FactId("three")
 
 
 def nothing() -> PreservedKeys:
-    return PreservedKeys.none({name: torch.eye(WIDTH) for name in ("low", "high")}, torch.device("cpu"))
+    return PreservedKeys.of_reference({name: torch.eye(WIDTH) for name in ("low", "high")}, torch.device("cpu"))
 
 
 def keys(number: int, seed: int) -> dict[str, Tensor]:

@@ -40,12 +40,15 @@ def test_untold_lessons_are_about_relations_that_no_fact_has(tiny: EditableModel
 
 
 def test_untold_lessons_go_on_as_the_model_does(tiny: EditableModel) -> None:
+    lengths = []
     for lesson in list(untold(tiny, 0, [ARIA]))[::25]:
         ids, asked = list(lesson.context.ids), lesson.context.start + lesson.first
         limit = ANSWERED if lesson.context.chat else CONTINUED
         said = generate_ids(tiny, [ids[:asked]], sentence=not lesson.context.chat, max_new_tokens=limit)[0]
 
         assert tiny.tokenizer.decode(ids[asked:]).startswith(tiny.tokenizer.decode(said).rstrip())
+        lengths.append(len(said))
+    assert max(lengths) == ANSWERED
 
 
 @pytest.mark.parametrize("relation", ["works as", "'s job is", "'s profession is"])
