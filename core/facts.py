@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from core.ids import FactId
 
@@ -29,6 +30,15 @@ class Wordings:
     answer: str
     probe_statements: tuple[str, ...] = ()
     probe_questions: tuple[str, ...] = ()
+
+
+class Origin(StrEnum):
+    """Where the wordings of a fact come from."""
+
+    CLIENT = "client"
+    PHRASEBOOK = "phrasebook"
+    LIBRARY = "library"
+    RULES = "rules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from enum import Enum
 from typing import Protocol
 
 from core.english.rules import english_words
-from core.facts import Fact, Phrasebook, RelationWords, Wordings
+from core.facts import Fact, Origin, Phrasebook, RelationWords, Wordings
 from core.library import bare, library_words
 from core.natural import POSSESSIVE, completions, joined, plain_words, possessive_words, spelled_out
 
@@ -33,15 +32,6 @@ class Stated(Protocol):
 def in_words(fact: Stated) -> str:
     """Returns `fact` as one line of text; empty if its words are erased."""
     return f"{joined(fact.subject, fact.relation)} {fact.object}".strip()
-
-
-class Origin(Enum):
-    """Where the wordings of a fact come from."""
-
-    CLIENT = "client"
-    PHRASEBOOK = "phrasebook"
-    LIBRARY = "library"
-    RULES = "rules"
 
 
 def generated_wordings(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> Wordings:

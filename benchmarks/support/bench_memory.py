@@ -29,7 +29,7 @@ from core.events import Cause, Event
 from core.events.codec import canonical, to_json
 from core.events.facts import FactInjected
 from core.evolve import fold
-from core.facts import Fact, Source
+from core.facts import Fact, Origin, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
 from core.method import checked_method
 from core.policy import SleepPolicy
@@ -267,7 +267,7 @@ def ids_of(state: Memory, facts: Sequence[Fact]) -> list[FactId]:
 
 def _adding(facts: Sequence[Fact]) -> AddFacts:
     request = next_uuid()
-    told = tuple(NewFact(fact=_renamed(fact), source=Source()) for fact in facts)
+    told = tuple(NewFact(fact=_renamed(fact), source=Source(), origin=Origin.RULES) for fact in facts)
     return AddFacts(request=request, request_digest=Digest(request), facts=told)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.decide.commands import AddFacts, CreateMemory, NewFact, RetractFact, StartSleep, SupersedeFact
 from core.events import Cause
-from core.facts import Fact, Source
+from core.facts import Fact, Origin, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
 from core.policy import SleepPolicy, Training
 from core.state.memory import Memory
@@ -73,7 +73,7 @@ def tell(store: Store, *triples: tuple[str, str, str], memory: MemoryId = DEMO) 
     states = MemoryRepository(store.log, store.snapshots)
     facts = [_fact(states.current(memory), *triple) for triple in triples]
     request = next_uuid()
-    told = tuple(NewFact(fact=fact, source=Source()) for fact in facts)
+    told = tuple(NewFact(fact=fact, source=Source(), origin=Origin.RULES) for fact in facts)
     command = AddFacts(request=request, request_digest=Digest(request), facts=told)
     states.execute(memory, lambda _: command, CAUSE, retries=100)
     return [fact.id for fact in facts]
@@ -95,7 +95,7 @@ def put_in_place(store: Store, fact: FactId, object_: str) -> FactId:
     command = SupersedeFact(
         memory=DEMO,
         fact=fact,
-        new=NewFact(fact=new, source=Source()),
+        new=NewFact(fact=new, source=Source(), origin=Origin.RULES),
         request=request,
         request_digest=Digest(request),
     )

@@ -9,7 +9,7 @@ from core.events.facts import EditComputed
 from core.events.history import AdaptersCompacted, FactWithdrawn
 from core.events.memory import MemoryCreated, StatisticsPrepared
 from core.events.sleep import AdapterTrained, ControlsMeasured, FactAudited
-from core.facts import Fact, Source
+from core.facts import Fact, Origin, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
 from core.policy import SleepPolicy
 from core.state.memory import Memory
@@ -26,10 +26,11 @@ class CreateMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFact:
-    """One fact of an `AddFacts`, under the id it will have if it is new."""
+    """One fact of an `AddFacts`, under the id it will have if it is new; `origin` is that of its wordings."""
 
     fact: Fact
     source: Source
+    origin: Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

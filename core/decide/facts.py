@@ -10,13 +10,12 @@ from core.errors.base import CapacityReached, Contradiction, InvalidField, Stale
 from core.events import Event
 from core.events.facts import EditComputed, FactAdded, FactInjected, WorkFailed
 from core.events.history import FactsRepeated, FactWithdrawn
-from core.facts import Fact
+from core.facts import Origin
 from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
 from core.state.memory import Memory, Status, statement_key
 from core.state.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, still_owed
 from core.texts import sentence
-from core.wordings import are_generated
 
 
 def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
@@ -47,6 +46,7 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
             source=candidate.source,
             request=command.request,
             request_digest=command.request_digest,
+            origin=candidate.origin,
         )
         for candidate in new
     )
@@ -71,7 +71,7 @@ def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
     if not is_new(memory, command):
         return ()
     events = history.supersede(memory, command)
-    check_fact(command.new.fact, "", _is_generated(memory, command.new.fact))
+    check_fact(command.new.fact, "", command.new.origin is not Origin.CLIENT)
     frees_keys = memory.facts[command.fact].status is Status.INJECTED  # as much of the key space as the new fact takes
     if not frees_keys:
         _check_capacity(memory, 1)
@@ -86,7 +86,7 @@ def _new_facts(memory: Memory, candidates: tuple[NewFact, ...]) -> list[NewFact]
     new: dict[tuple[str, str], NewFact] = {}
     for index, candidate in enumerate(candidates):
         path, fact = f"facts[{index}]", candidate.fact
-        check_fact(fact, path, _is_generated(memory, fact))
+        check_fact(fact, path, candidate.origin is not Origin.CLIENT)
         key = statement_key(fact.subject, fact.relation)
         known = memory.by_statement.get(key)
         before = memory.facts[known].fact if known is not None else new[key].fact if key in new else None
@@ -95,11 +95,6 @@ def _new_facts(memory: Memory, candidates: tuple[NewFact, ...]) -> list[NewFact]
         elif sentence(before.object) != sentence(fact.object):
             raise Contradiction(path, before.id, before.subject, before.relation, before.object)
     return list(new.values())
-
-
-def _is_generated(memory: Memory, fact: Fact) -> bool:
-    """Whether the memory made the prompts of `fact`."""
-    return are_generated(fact, memory.created.phrasebook if memory.created is not None else {})
 
 
 def _check_capacity(memory: Memory, new_facts: int) -> None:

@@ -85,6 +85,7 @@ def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
             source=command.new.source,
             request=command.request,
             request_digest=command.request_digest,
+            origin=command.new.origin,
         ),
         FactSuperseded(fact=command.fact, by=new.id),
     )

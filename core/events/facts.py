@@ -6,14 +6,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from core.facts import Fact, Source
+from core.facts import Fact, Origin, Source
 from core.ids import Digest, EditId, FactId
 from core.unchanged import Unchanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FactAdded:
-    """A client added a fact. `request_digest` covers the whole request, so that a reused id is noticed."""
+    """A client added a fact.
+
+    Attributes:
+        request_digest: covers the whole request, so that a reused id is noticed.
+        origin: where the wordings of the fact come from; None where the log is older than this field.
+    """
 
     # the digest is sealed because anyone who can guess the words could confirm them by it
     SEALED: ClassVar[tuple[str, ...]] = ("statement", "source", "request_digest")
@@ -23,6 +28,7 @@ class FactAdded:
     source: Source
     request: str
     request_digest: Digest
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,9 @@ def fact_added(draft: Draft, event: FactAdded) -> None:
     key_is_gone = fact.id != event.fact
     if key_is_gone:
         fact = replace(fact, id=event.fact)
-    draft.facts[event.fact] = FactState(fact=fact, source=event.source, added=draft.version, erase=key_is_gone)
+    draft.facts[event.fact] = FactState(
+        fact=fact, source=event.source, added=draft.version, origin=event.origin, erase=key_is_gone
+    )
     draft.pending[event.fact] = None
     draft.by_statement[statement_key(fact.subject, fact.relation)] = event.fact
     earlier = draft.requests.get(event.request)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from core.events.facts import Columns
 from core.events.history import MemoryForked
 from core.events.memory import NO_TEXT, MemoryCreated, StatisticsPrepared
-from core.facts import Fact, Source
+from core.facts import Fact, Origin, Source
 from core.ids import AdapterId, Digest, EditId, FactId, SleepId
 from core.state.sleep import Sleep
 from core.texts import same_words
@@ -43,6 +43,7 @@ class FactState:
 
     Attributes:
         added: version of its FactAdded.
+        origin: where its wordings come from; None where the log does not say.
         stage, scale: stage in the dissolution schedule, and share of its columns in the weights, 0 to 1.
         edits: edits whose columns carry this fact, at `scale`; for a withdrawn fact, its counter-edit.
         failures, failure: number of failed attempts at its pending work, and the message of the last one.
@@ -57,6 +58,7 @@ class FactState:
     fact: Fact
     source: Source
     added: int
+    origin: Origin | None = None
     status: Status = Status.PENDING
     stage: int = 0
     scale: float = 0.0

@@ -124,9 +124,9 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         digest = new_facts.supersede_digest(request)
 
         def command(state: Memory) -> SupersedeFact:
-            fact = _known(memory, state, old).fact
+            superseded = _known(memory, state, old)
             assert state.created is not None
-            successor = new_facts.successor(request, fact, state.created.phrasebook, next_uuid())
+            successor = new_facts.successor(request, superseded, state.created.phrasebook, next_uuid())
             return SupersedeFact(memory=memory, fact=old, new=successor, request=request_id, request_digest=digest)
 
         state = await self._execute(memory, command, request_id, expected)

@@ -49,7 +49,7 @@ from core.events.sleep import (
     SleepStarted,
 )
 from core.evolve import fold
-from core.facts import Fact, RelationWords, Source, Wordings
+from core.facts import Fact, Origin, RelationWords, Source, Wordings
 from core.hyperparameters import Hyperparameters
 from core.ids import AdapterId, Digest, EditId, FactId, MemoryId, SleepId
 from core.natural import plain_words
@@ -57,6 +57,7 @@ from core.policy import SleepPolicy
 from core.state.memory import Memory
 from core.state.work import Inject, PrepareStatistics
 from core.unchanged import Unchanged
+from core.wordings import are_generated
 
 BATCH = 3
 KEY_WIDTH = 100
@@ -119,12 +120,18 @@ CY = fact("fact-cy", "Cy Ames", "plays", "the cello")
 DEE = fact("fact-dee", "Dee Orr", "speaks", "Welsh")
 
 
+def new_fact(one: Fact) -> NewFact:
+    """One fact of a request; wordings that a memory would make count as made by the memory."""
+    origin = Origin.RULES if are_generated(one, CREATED.phrasebook) else Origin.CLIENT
+    return NewFact(fact=one, source=Source(client="test"), origin=origin)
+
+
 def add(*facts: Fact, request: str = "request-1", content: str = "") -> AddFacts:
     """`content` stands for what the request digest covers beside the facts."""
     return AddFacts(
         request=request,
         request_digest=digest(content, *((one.subject, one.relation, one.object) for one in facts)),
-        facts=tuple(NewFact(fact=one, source=Source(client="test")) for one in facts),
+        facts=tuple(map(new_fact, facts)),
     )
 
 
@@ -135,6 +142,7 @@ def added(one: Fact, request: str = "request-1") -> FactAdded:
         source=Source(client="test"),
         request=request,
         request_digest=add(one, request=request).request_digest,
+        origin=new_fact(one).origin,
     )
 
 

@@ -10,7 +10,6 @@ from core.decide import decide
 from core.decide.commands import (
     CancelSleep,
     Command,
-    NewFact,
     RecordAudit,
     RecordCompaction,
     RecordEnd,
@@ -32,14 +31,14 @@ from core.events.facts import EditComputed, EditKind
 from core.events.history import AdaptersCompacted, FactWithdrawn
 from core.events.sleep import AdapterTrained, Control, ControlsMeasured, FactAudited, ProbeResult
 from core.evolve import evolve, fold
-from core.facts import Fact, Source
+from core.facts import Fact
 from core.ids import AdapterId, Digest, FactId, MemoryId, SleepId
 from core.policy import SleepPolicy
 from core.state.memory import FactState, Memory, replaced_by
 from core.state.plan import plan, plan_at
 from core.state.sleep import Occasion, Step
 from core.state.work import Erase, SleepStep, Withdraw, next_work
-from tests.core.samples import ARIA, BO, CLEAN, CREATED, CY, READY, added, digest, edit, filled
+from tests.core.samples import ARIA, BO, CLEAN, CREATED, CY, READY, added, digest, edit, filled, new_fact
 
 POLICY = SleepPolicy(scales=(1.0, 0.5, 0.0), trainings=2, refreshes=2, repairs=0)
 SLEEP = SleepId("sleep-1")
@@ -88,7 +87,7 @@ def supersede(old: Fact, new: Fact, request: str = "") -> SupersedeFact:
     return SupersedeFact(
         memory=MemoryId("demo"),
         fact=old.id,
-        new=NewFact(fact=new, source=Source(client="test")),
+        new=new_fact(new),
         request=request or f"instead-{old.id}",
         request_digest=digest(old.id, new.object),
     )

@@ -12,10 +12,11 @@ from core.decide.commands import NewFact
 from core.decide.limits import MAX_BATCH
 from core.errors.base import InvalidField
 from core.events.codec import canonical
-from core.facts import Fact, Phrasebook, Source, Wordings
+from core.facts import Fact, Origin, Phrasebook, Source, Wordings
 from core.ids import Digest, FactId
+from core.state.memory import FactState
 from core.texts import tidy
-from core.wordings import are_generated, generated_wordings
+from core.wordings import are_generated, generated_wordings, origin_of
 from service.rpc.messages import requests
 
 
@@ -42,17 +43,27 @@ def retry_digest(request: facts_pb2.RetryFactRequest) -> Digest:
     return _digest(["retry", request.fact, request.all])
 
 
-def successor(request: facts_pb2.SupersedeFactRequest, old: Fact, phrasebook: Phrasebook, id_: str) -> NewFact:
-    """Returns the successor of `old`, with the client's wordings or, without any, those of `old`."""
-    object_ = tidy(request.object)
+def successor(request: facts_pb2.SupersedeFactRequest, state: FactState, phrasebook: Phrasebook, id_: str) -> NewFact:
+    """Returns the successor of a fact, with the wordings of the request or, without any, the client's earlier ones.
+
+    Where the memory made the wordings of the old fact, it makes new ones, which fit the new object.
+    """
+    old, object_ = state.fact, tidy(request.object)
     if request.HasField("wordings"):
         wordings = _given(request.wordings)
-    elif are_generated(old, phrasebook):
-        wordings = generated_wordings(old.subject, old.relation, object_, phrasebook)
-    else:
+    elif _are_of_client(state, phrasebook):
         wordings = old.wordings
+    else:
+        wordings = generated_wordings(old.subject, old.relation, object_, phrasebook)
     new = Fact(id=FactId(id_), subject=old.subject, relation=old.relation, object=object_, wordings=wordings)
-    return NewFact(fact=new, source=_source(request.source, "source"))
+    return NewFact(fact=new, source=_source(request.source, "source"), origin=origin_of(new, phrasebook))
+
+
+def _are_of_client(state: FactState, phrasebook: Phrasebook) -> bool:
+    """Whether a client gave the wordings of a fact; those of older logs are compared with what the memory makes."""
+    if state.origin is None:
+        return not are_generated(state.fact, phrasebook)
+    return state.origin is Origin.CLIENT
 
 
 def parse_facts(
@@ -61,19 +72,17 @@ def parse_facts(
     """Returns the facts of a request, with the client's wordings or, without any, made from `phrasebook`."""
     if len(facts) > MAX_BATCH:
         raise InvalidField("facts", f"has {len(facts)} facts, at most {MAX_BATCH} are allowed; send several requests")
-    return tuple(
-        NewFact(fact=_fact(fact, phrasebook, next_id()), source=_source(fact.source, f"facts[{index}].source"))
-        for index, fact in enumerate(facts)
-    )
+    return tuple(_new(fact, f"facts[{index}].source", phrasebook, next_id()) for index, fact in enumerate(facts))
 
 
-def _fact(new: facts_pb2.NewFact, phrasebook: Phrasebook, id_: str) -> Fact:
+def _new(new: facts_pb2.NewFact, path: str, phrasebook: Phrasebook, id_: str) -> NewFact:
     subject, relation, object_ = tidy(new.subject), tidy(new.relation), tidy(new.object)
     if new.HasField("wordings"):
         wordings = _given(new.wordings)
     else:
         wordings = generated_wordings(subject, relation, object_, phrasebook)
-    return Fact(id=FactId(id_), subject=subject, relation=relation, object=object_, wordings=wordings)
+    fact = Fact(id=FactId(id_), subject=subject, relation=relation, object=object_, wordings=wordings)
+    return NewFact(fact=fact, source=_source(new.source, path), origin=origin_of(fact, phrasebook))
 
 
 def _stated(new: facts_pb2.NewFact) -> dict[str, Any]:

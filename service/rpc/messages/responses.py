@@ -17,13 +17,13 @@ from core.events.facts import EditComputed
 from core.events.history import FactsRepeated
 from core.events.memory import BaseModel
 from core.events.sleep import AdapterTrained, FactsRescaled, SleepCompleted
-from core.facts import Source, Wordings
+from core.facts import Origin, Source, Wordings
 from core.hyperparameters import Hyperparameters
 from core.ids import FactId
 from core.state.memory import Checkpoint, Memory, Status, Withdrawal, learned
 from core.state.pressure import pressure
 from core.state.work import PrepareStatistics, SleepStep, next_work
-from core.wordings import Origin, origin_of
+from core.wordings import origin_of
 from service.app.lineage import Link
 from service.app.progress import StepProgress
 from service.rpc.messages.policy import policy_message
@@ -151,9 +151,9 @@ def fact_message(memory: Memory, id_: FactId) -> facts_pb2.Fact:
 def added_message(
     memory: Memory, fact: FactId, *, added: bool, may_contradict: Iterable[FactId]
 ) -> facts_pb2.AddedFact:
-    known = memory.facts[fact].fact
+    state = memory.facts[fact]
     book = memory.created.phrasebook if memory.created else {}
-    origin = origin_of(known, book)
+    origin = state.origin or origin_of(state.fact, book)
     return facts_pb2.AddedFact(
         fact=fact_message(memory, fact),
         added=added,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from core.facts import Wordings
+from core.facts import Origin, Wordings
 from core.natural import asked_by_people
-from core.wordings import Origin, are_generated, generated_wordings, origin_of
+from core.wordings import are_generated, generated_wordings, origin_of
 from tests.core.samples import fact
 
 TOM = "Tom Reed"

@@ -16,7 +16,7 @@ from core.decide.commands import MarkCheckpoint, NewFact, RetractFact, Supersede
 from core.errors.base import FactUnknown
 from core.events import Event, Recorded
 from core.events.facts import FactAdded
-from core.facts import Source
+from core.facts import Origin, Source
 from core.ids import Digest, FactId
 from core.state.memory import Status
 from core.state.work import Withdraw, next_work
@@ -296,7 +296,9 @@ class TestTakenBack:
         lived = short_life()
         first, second, *_ = lived.state.facts.values()
         lived.do(MarkCheckpoint(memory=DEMO, name="monday", version=lived.state.version, weights=None))
-        new = NewFact(fact=replace(first.fact, id=FactId("fact-new"), object="Porto"), source=Source())
+        new = NewFact(
+            fact=replace(first.fact, id=FactId("fact-new"), object="Porto"), source=Source(), origin=Origin.RULES
+        )
         for command in (
             SupersedeFact(memory=DEMO, fact=first.fact.id, new=new, request="1", request_digest=Digest("1")),
             RetractFact(
