@@ -21,7 +21,7 @@ from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.detectors import Detector, detect
 from core.weights.neuron.lessons import Lesson, told, untold
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.values import STEPS, Values, learn
+from core.weights.neuron.values import OF_NEURONS, Values, learn
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def compute_neurons(
         Uncertified: a subject's name cannot be told apart.
         Unlearnable: a wording lacks the name, or the optimisation diverged.
     """
-    block, half = model.family.number_of_block(mlp), model.in_half()
+    block, half, steps = model.family.number_of_block(mlp), model.in_half(), OF_NEURONS.steps
     groups = by_subject(facts)
     detectors: dict[str, Detector] = {}
     values = torch.zeros(len(facts), model.hidden_width)
@@ -70,10 +70,10 @@ def compute_neurons(
         new = [facts[member] for member in members]
         kept = [(fact, value) for fact, value in beside if same_words(fact.subject) == subject]
 
-        def step(done: int, _: int, before: int = number * STEPS) -> None:
-            progress(before + done, STEPS * len(groups))
+        def step(done: int, _: int, before: int = number * steps) -> None:
+            progress(before + done, steps * len(groups))
 
-        step(0, STEPS)
+        step(0, steps)
         detectors[subject] = _detector(half, block, negatives, [*new, *(fact for fact, _ in kept)], new)
         learned = _values(half, block, new, kept, step)
         for place, member in enumerate(members):
@@ -118,7 +118,7 @@ def _values(
     fixed = torch.zeros(1, model.hidden_width, device=model.device)
     for _, value in kept:
         fixed += value.to(fixed)
-    return learn(model, block, lessons, [0] * len(new), fixed, progress)
+    return learn(model, block, lessons, [0] * len(new), fixed, OF_NEURONS, progress)
 
 
 @torch.no_grad()

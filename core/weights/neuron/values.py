@@ -20,14 +20,33 @@ from core.weights.model.activations import Activations, capture
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.lessons import Lesson
 
-STEPS = 30
-RATE = 0.4  # of Adam, in units of the hidden state's norm over the root of its width
-DECAY = 1e-3  # of the squared relative norm of a value
-CLAMP = 4.0  # largest norm of a value, in multiples of the hidden state's
-KL_WEIGHT = 1.0 / 7  # of the KL divergence on an untold lesson, summed over its tokens; "KL factor" in ROME
 TOLD, UNTOLD = 6, 8  # lessons in a step, of a fact and of a subject
-MORE, ROUNDS = 10, 3  # steps that follow while a first wording is not predicted; each round halves the KL weight
+MORE = 10  # steps of a round that follows while a first wording is not predicted; each halves the KL weight
 AGEING = 1.05  # growth a step of what a lesson is expected to lose, so that each is seen again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How values are searched.
+
+    Attributes:
+        steps: number of Adam steps, without those of `rounds`.
+        rate: learning rate of Adam, in units of the hidden state's norm over the root of its width.
+        decay: weight of the squared relative norm of a value.
+        clamp: largest norm of a value, in multiples of the hidden state's.
+        kl_weight: weight of the KL divergence on an untold lesson, summed over its tokens; "KL factor" in ROME.
+        rounds: largest number of rounds of `MORE` steps each.
+    """
+
+    steps: int
+    rate: float
+    decay: float
+    clamp: float
+    kl_weight: float
+    rounds: int
+
+
+OF_NEURONS = Search(steps=30, rate=0.4, decay=1e-3, clamp=4.0, kl_weight=1.0 / 7, rounds=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +92,7 @@ def learn(
     lessons: Sequence[Lesson],
     subject_of: Sequence[int],
     fixed: Tensor,
+    search: Search,
     progress: Steps = unwatched,
 ) -> Values:
     """Learns the values of facts on the live model, whose neurons must be silent.
@@ -82,7 +102,7 @@ def learn(
         subject_of: [facts] the subject of each fact that is to be learned; facts are numbered in this order, and other
             facts in lessons have higher numbers.
         fixed: [subjects, d] sums of the values that stay.
-        progress: called before each step, for those beyond `STEPS` with the last number again; may raise.
+        progress: called before each step, for those of `rounds` with the last number again; may raise.
 
     Raises:
         Unlearnable: a loss is not a number.
@@ -91,22 +111,22 @@ def learn(
     subjects = len(fixed)
     owner = torch.tensor(subject_of, device=model.device)
     norm = mean_by(base.seen.hidden[base.named].float().norm(dim=1), base.subject_of_named, subjects)
-    unit = (RATE * norm / fixed.shape[1] ** 0.5)[owner, None]
+    unit = (search.rate * norm / fixed.shape[1] ** 0.5)[owner, None]
     change = torch.zeros(len(owner), fixed.shape[1], device=model.device, requires_grad=True)
     optimizer = torch.optim.Adam([change], lr=1.0, betas=(0.9, 0.95))
     chooser = _Chooser(lessons, model.device)
-    kl_weight, steps = KL_WEIGHT, STEPS
-    for step in range(STEPS + ROUNDS * MORE):
+    kl_weight, steps = search.kl_weight, search.steps
+    for step in range(search.steps + search.rounds * MORE):
         if step == steps:
             if chooser.learned():
                 break
             kl_weight, steps = kl_weight / 2, steps + MORE
-        progress(min(step, STEPS - 1), STEPS)
-        optimizer.param_groups[0]["lr"] = _rate(step)
+        progress(min(step, search.steps - 1), search.steps)
+        optimizer.param_groups[0]["lr"] = _rate(step, search.steps)
         chosen = chooser.choose(kl_weight)
         values = fixed.index_add(0, owner, change * unit)
         lost, predicted = _losses(model, base, values, chosen, chooser.is_told)
-        decay = DECAY * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
+        decay = search.decay * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
         total = chooser.weighted(lost, predicted, chosen) + decay
         if not torch.isfinite(total):
             raise Unlearnable("the value of a fact diverged: its loss is not a number")
@@ -115,16 +135,16 @@ def learn(
         optimizer.step()
         with torch.no_grad():
             length = (change * unit).norm(dim=1) / norm[owner]
-            change *= (CLAMP / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
+            change *= (search.clamp / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
     values = (change * unit).detach()
     return Values(values, values.norm(dim=1) / norm[owner], chooser.mean_loss(len(owner)), steps)
 
 
-def _rate(step: int) -> float:
+def _rate(step: int, steps: int) -> float:
     """Returns the learning rate of a step, 1 at first."""
-    if step < 0.6 * STEPS:
+    if step < 0.6 * steps:
         return 1.0
-    return 0.1 if 0.85 * STEPS <= step < STEPS else 0.3
+    return 0.1 if 0.85 * steps <= step < steps else 0.3
 
 
 _UNSEEN = 1e30  # nats that a lesson is expected to lose before it was taken; first wordings come before it, at infinity

@@ -14,9 +14,8 @@ from core.library import entry_of
 from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.generation import generate_ids
 from core.weights.neuron import lessons as lessons_module
-from core.weights.neuron import values
 from core.weights.neuron.lessons import ANSWERED, CONTINUED, told, untold
-from core.weights.neuron.values import learn
+from core.weights.neuron.values import MORE, OF_NEURONS, learn
 from tests.core.weights.conftest import fact
 
 ARIA = fact("Aria Moss", "lives in", "Rome")
@@ -67,31 +66,28 @@ def test_no_untold_lesson_asks_what_was_told_in_other_words(
     assert not any(question in text for question in asked for text in texts)
 
 
-def test_a_value_makes_what_was_told_likelier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_makes_what_was_told_likelier(tmp_path: Path) -> None:
     model = load_model(make(tmp_path / "base", scale=0.3))  # of weights so large that a token heeds earlier ones
     lessons, nothing, taken = list(told(model, 0, 0, ARIA))[:3], torch.zeros(1, model.hidden_width), list[int]()
 
-    learned = learn(model, 0, lessons, [0], nothing, lambda done, total: taken.append(done))
-    monkeypatch.setattr(values, "ROUNDS", 0)
-    monkeypatch.setattr(values, "STEPS", 1)
-    unlearned = learn(model, 0, lessons, [0], nothing)
+    learned = learn(model, 0, lessons, [0], nothing, OF_NEURONS, lambda done, total: taken.append(done))
+    unlearned = learn(model, 0, lessons, [0], nothing, replace(OF_NEURONS, steps=1, rounds=0))
 
     assert sorted(set(taken)) == list(range(30))
     assert len(taken) == learned.steps
     assert learned.values.shape == (1, model.hidden_width)
-    assert 0 < float(learned.length[0]) <= values.CLAMP
+    assert 0 < float(learned.length[0]) <= OF_NEURONS.clamp
     assert float(learned.loss[0]) < 0.95 * float(unlearned.loss[0])
     assert math.isfinite(float(unlearned.loss[0]))
 
 
-def test_steps_go_on_while_a_first_wording_is_not_predicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_go_on_while_a_first_wording_is_not_predicted(tmp_path: Path) -> None:
     model, nothing = load_model(make(tmp_path / "base", scale=0.3)), torch.zeros(1, 32)
-    monkeypatch.setattr(values, "STEPS", 1)
-    monkeypatch.setattr(values, "RATE", 0.0)
+    idle = replace(OF_NEURONS, steps=1, rate=0.0)
     new = next(told(model, 0, 0, ARIA))
     asked = new.context.ids[: new.context.start + new.first]
     ids = (*asked, *generate_ids(model, [asked], sentence=False, max_new_tokens=1)[0])
     known = replace(new.context, ids=ids, names=("",) * (len(ids) - new.context.start))
 
-    assert learn(model, 0, [new], [0], nothing).steps == 1 + values.ROUNDS * values.MORE
-    assert learn(model, 0, [replace(new, context=known)], [0], nothing).steps == 1
+    assert learn(model, 0, [new], [0], nothing, idle).steps == 1 + idle.rounds * MORE
+    assert learn(model, 0, [replace(new, context=known)], [0], nothing, idle).steps == 1
