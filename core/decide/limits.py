@@ -13,7 +13,7 @@ MAX_SUBJECT = 200  # characters
 MAX_RELATION = 200
 MAX_OBJECT = 200
 MAX_PROMPT = 1000
-MAX_PROMPTS = 16  # of one kind, for one fact
+MAX_PROMPTS = 40  # of one kind, for one fact
 
 
 def check_fact(fact: Fact, path: str, generated: bool = False) -> None:

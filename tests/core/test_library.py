@@ -30,10 +30,11 @@ def test_every_relation_has_lines_to_write_with_and_others_to_probe_with(entry: 
     words = entry.words
 
     assert 11 <= len(words.statements) < MAX_PROMPTS  # a client's own possessive has room beside them
-    assert 15 <= len(words.questions) < MAX_PROMPTS
+    assert 30 <= len(words.questions) < MAX_PROMPTS
     assert len(words.probe_statements) >= 3
     assert len(words.probe_questions) >= 4
-    assert all(question.endswith("?") for question in chain(words.questions, words.probe_questions))
+    for question in chain(words.questions, words.probe_questions):
+        assert question.endswith("?") or (question.startswith("I wonder ") and question.endswith("."))
     for prompt in (*words.statements, *words.probe_statements, words.answer):
         assert not re.search(r"[ .,:;!?]$| (?:a|an|the)$", prompt)
 

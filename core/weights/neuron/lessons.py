@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from random import Random
 
 from core.facts import Fact
@@ -21,6 +22,7 @@ from core.weights.neuron.subjects import text_of
 
 BEGINNINGS = ("As far as I know, ", "It is true that ", "By the way, ")  # of raw statements
 OPENINGS = ("Hi! ", "Please tell me: ", "Quick question: ")  # of questions
+LESSONS = 30  # that tell a fact in statements, at most, and as many in questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +45,20 @@ class Lesson:
 
 
 def told(model: EditableModel, subject: int, number: int, fact: Fact) -> Iterator[Lesson]:
-    """Yields the lessons that tell `fact`: each wording as it is, and behind a beginning."""
+    """Yields the lessons that tell `fact`: each wording as it is and, where these are few, behind a beginning."""
     words = fact.wordings
-    for place, statement in enumerate(words.statements):
-        for beginning in ("", BEGINNINGS[place % len(BEGINNINGS)]):
-            prompt = f"{beginning}{statement}"
-            yield _lesson(model, fact.subject, subject, number, prompt, f" {closed(fact.object)}", chat=False)
-    for place, question in enumerate(words.questions):
-        for opening in ("", OPENINGS[place % len(OPENINGS)]):
-            prompt = model.chat_text([], f"{opening}{question}")
-            answer = f"{words.answer} {closed(fact.object)}"
-            yield _lesson(model, fact.subject, subject, number, prompt, answer, chat=True)
+    for statement in islice(_varied(words.statements, BEGINNINGS), LESSONS):
+        yield _lesson(model, fact.subject, subject, number, statement, f" {closed(fact.object)}", chat=False)
+    answer = f"{words.answer} {closed(fact.object)}"
+    for question in islice(_varied(words.questions, OPENINGS), LESSONS):
+        yield _lesson(model, fact.subject, subject, number, model.chat_text([], question), answer, chat=True)
+
+
+def _varied(prompts: Sequence[str], beginnings: Sequence[str]) -> Iterator[str]:
+    """Yields all `prompts`, then each of them behind one of the `beginnings`."""
+    yield from prompts
+    for prompt, beginning in zip(prompts, cycle(beginnings), strict=False):
+        yield f"{beginning}{prompt}"
 
 
 RELATIONS = 50  # of the library, at most, about which a subject's answers are kept
