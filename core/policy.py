@@ -1,4 +1,4 @@
-"""The settings of a sleep: every threshold, schedule and limit. The log records them with each sleep."""
+"""The settings of sleeps and injections: every threshold, schedule and limit. The log records them with each sleep."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SleepPolicy:
-    """What a sleep does, and the harm for which it is rolled back.
+    """What a sleep does, and the harm for which it, or an injection, is rolled back.
 
     Attributes:
         scales: share of a fact's edit in the weights at stage 0, 1, 2, 3 (the dissolution schedule). The last is 0:
@@ -62,6 +62,9 @@ class SleepPolicy:
         restful: number of versions without sleep after which age alone makes the pressure 1.
         repairs: largest number of repair trainings, each of one more adapter, before a sleep that did harm is rolled
             back.
+        contamination_limit: largest share of strangers, and of namesakes, whose answers may say a told object after an
+            injection; beyond it the edit is undone. Of the memory's own policy.
+        untold_limit: the same of answers about untold relations of subjects.
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 0.1, 0.0)
@@ -80,6 +83,8 @@ class SleepPolicy:
     recall_limit: float = 0.98
     restful: int = 2000
     repairs: int = 1
+    contamination_limit: float = 0.2
+    untold_limit: float = 0.5
 
     @property
     def dissolved(self) -> int:
@@ -143,6 +148,8 @@ def check_policy(policy: SleepPolicy, path: str = "policy") -> None:
         ("strangers_limit", policy.strangers_limit, 0.0, 1.0),
         ("recall_limit", policy.recall_limit, 0.0, 1.0),
         ("restful", policy.restful, 1, 1_000_000_000),
+        ("contamination_limit", policy.contamination_limit, 0.0, 1.0),
+        ("untold_limit", policy.untold_limit, 0.0, 1.0),
     ):
         if not low <= value <= high:
             raise InvalidField(f"{path}.{name}", f"is {value}; it must lie within {low} and {high}")

@@ -1,4 +1,4 @@
-"""Replies of the base model and of the live one, by greedy free generation, and whether they say an object.
+"""Replies of the base model and of the live one, by greedy free generation.
 
 A live reply is generated only where it differs: one pass over the base model's reply shows whether each of its tokens,
 and its end, is still the greedy one.
@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,15 +29,6 @@ _ENDS = re.compile(rf"(?<=[{re.escape(STOPS)}])(?=\s|[\"'”’»]|$)|\n")
 def first_sentence(text: str) -> str:
     """Returns `text` up to the end of its first sentence or line."""
     return _ENDS.split(text.strip(), maxsplit=1)[0]
-
-
-def says(text: str, object_: str) -> bool:
-    """Returns whether `text` holds the words of `object_`, in any case."""
-    return re.search(rf"(?<!\w){re.escape(_normal(object_))}(?:e?s)?(?!\w)", _normal(text)) is not None
-
-
-def _normal(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 class BaseReplies:

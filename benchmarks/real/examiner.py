@@ -9,10 +9,11 @@ from typing import Protocol
 
 import torch
 
-from benchmarks.real.answers import BaseReplies, LiveReplies, first_sentence, says
+from benchmarks.real.answers import BaseReplies, LiveReplies, first_sentence
 from benchmarks.real.people import Asked, Told, World, known_questions, sampled
 from benchmarks.real.text import passages
 from core.facts import Fact
+from core.unchanged import newly_said, says
 from core.weights.evaluation.perplexity import LARGEST
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
@@ -82,7 +83,9 @@ class Examiner:
         for kind, asked in (("strangers", self._strangers), ("namesakes", namesakes), ("untold", untold)):
             self._done(kind)
             now, before = replies.whole(asked), self._base.texts(asked)
-            row[f"contamination_{kind}"] = _contaminated(now, before, objects)
+            row[f"contamination_{kind}"] = _share(
+                newly_said(reply, base, objects) for reply, base in zip(now, before, strict=True)
+            )
             row[f"{kind}_same"] = _share(map(str.__eq__, now, before))
         return row
 
@@ -123,14 +126,6 @@ def _known(base: BaseReplies, size: int) -> list[Asked]:
 
 def _right(asked: Asked, reply: str) -> bool:
     return any(says(first_sentence(reply), answer) for answer in known_questions()[asked.prompt])
-
-
-def _contaminated(now: Sequence[str], before: Sequence[str], objects: Sequence[str]) -> float:
-    """Returns the share of replies that say one of `objects` although the base model's reply does not."""
-    return _share(
-        reply != base and any(says(reply, object_) and not says(base, object_) for object_ in objects)
-        for reply, base in zip(now, before, strict=True)
-    )
 
 
 @torch.inference_mode()

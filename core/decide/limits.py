@@ -1,12 +1,17 @@
-"""Limits on the words of a fact and on its prompts."""
+"""Limits on the words of a fact, on its prompts, and on what its edit may change elsewhere."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from core.errors.base import InvalidField
+from core.errors.harm import Contaminated
 from core.facts import Fact
+from core.ids import FactId
+from core.policy import SleepPolicy
 from core.texts import check_text, same_words
+from core.unchanged import Contamination
 
 MAX_BATCH = 256  # facts in one request
 MAX_SUBJECT = 200  # characters
@@ -54,6 +59,27 @@ def check_fact(fact: Fact, path: str, generated: bool = False) -> None:
                 _check_end(prompt, fact, f"{field}[{index}]", generated)
     _check_prompt(wordings.answer, fact, f"{path}wordings.answer", generated)
     _check_end(wordings.answer, fact, f"{path}wordings.answer", generated)
+
+
+def check_contamination(facts: Sequence[FactId], measured: Contamination | None, policy: SleepPolicy) -> None:
+    """Checks that answers about others stay free of told objects, once `facts` are written.
+
+    Raises:
+        Contaminated: more of them say a told object than `policy` allows.
+    """
+    if measured is None:
+        return
+    others = max(measured.strangers, measured.namesakes)
+    if others > policy.contamination_limit or measured.untold > policy.untold_limit:
+        raise Contaminated(
+            facts,
+            strangers=measured.strangers,
+            namesakes=measured.namesakes,
+            untold=measured.untold,
+            asked=measured.asked,
+            limit=policy.contamination_limit,
+            untold_limit=policy.untold_limit,
+        )
 
 
 def _check_prompt(prompt: str, fact: Fact, field: str, generated: bool) -> None:

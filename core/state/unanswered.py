@@ -1,10 +1,14 @@
-"""Locality questions about the subjects of facts, on relations that no fact covers; an edit must not answer them."""
+"""Locality questions about the subjects of facts, on relations that no fact covers; an edit must not answer them.
+
+Those of the phrasebook are asked where the base model abstains; those of the library have no known answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
 from core.facts import Fact
+from core.library import library
 from core.state.meaning import Meanings, live_facts_about
 from core.state.memory import Memory
 from core.texts import same_words
@@ -40,3 +44,14 @@ def unanswered_questions(
                 rotated = (*words.questions[first:], *words.questions[:first])
                 questions += [question.replace("{s}", subject) for question in rotated[:most]]
     return tuple(questions)
+
+
+def untold_questions(memory: Memory, subject: str) -> tuple[str, ...]:
+    """Returns a question about `subject` for each relation of the library that no live fact covers.
+
+    They are held-out ones, with which nothing is written.
+    """
+    covered = {meaning for _, meaning in live_facts_about(memory, [subject])}
+    return tuple(
+        entry.words.for_model(subject).probe_questions[0] for entry in library() if entry.meaning not in covered
+    )

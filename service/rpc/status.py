@@ -12,7 +12,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from core.errors import archive, base, history
+from core.errors import archive, base, harm, history
 from core.errors.base import HypnogramError
 from store.database.reach import why_out_of_reach
 
@@ -84,6 +84,8 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     base.Unlearned: grpc.StatusCode.FAILED_PRECONDITION,
     base.Uncertified: grpc.StatusCode.FAILED_PRECONDITION,
     base.Unlearnable: grpc.StatusCode.FAILED_PRECONDITION,
+    harm.Harmful: grpc.StatusCode.FAILED_PRECONDITION,
+    harm.Contaminated: grpc.StatusCode.FAILED_PRECONDITION,
     history.FactRetracted: grpc.StatusCode.FAILED_PRECONDITION,
     history.FactHeld: grpc.StatusCode.FAILED_PRECONDITION,
     history.AsleepThen: grpc.StatusCode.FAILED_PRECONDITION,

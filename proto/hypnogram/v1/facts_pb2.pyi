@@ -524,6 +524,7 @@ class Unchanged(_message.Message):
     STRANGERS_FIELD_NUMBER: _builtins.int
     UNANSWERED_FIELD_NUMBER: _builtins.int
     ASKED_FIELD_NUMBER: _builtins.int
+    CONTAMINATION_FIELD_NUMBER: _builtins.int
     neighbours: _builtins.float
     """Share of questions about people that the base model knows."""
     strangers: _builtins.float
@@ -532,6 +533,10 @@ class Unchanged(_message.Message):
     """Share of questions about subjects of added facts, on relations that were not added."""
     asked: _builtins.int
     """Largest number of questions of one kind."""
+    @_builtins.property
+    def contamination(self) -> Global___Contamination:
+        """Contamination of the last edit; absent where the memory has a phrasebook, or where an audit measured locality."""
+
     def __init__(
         self,
         *,
@@ -539,14 +544,49 @@ class Unchanged(_message.Message):
         strangers: _builtins.float = ...,
         unanswered: _builtins.float = ...,
         asked: _builtins.int = ...,
+        contamination: Global___Contamination | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contamination", b"contamination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "neighbours", b"neighbours", "strangers", b"strangers", "unanswered", b"unanswered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "contamination", b"contamination", "neighbours", b"neighbours", "strangers", b"strangers", "unanswered", b"unanswered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Unchanged: _TypeAlias = Unchanged  # noqa: Y015
+
+@_typing.final
+class Contamination(_message.Message):
+    """Contamination: shares of answers, 0 to 1, that say a told object which they did not say before an edit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRANGERS_FIELD_NUMBER: _builtins.int
+    NAMESAKES_FIELD_NUMBER: _builtins.int
+    UNTOLD_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    strangers: _builtins.float
+    """Share for invented people, asked what the new facts answer."""
+    namesakes: _builtins.float
+    """The same for people who share all names but one with a subject."""
+    untold: _builtins.float
+    """Share for subjects of the new facts, on relations that no live fact covers."""
+    asked: _builtins.int
+    """Largest number of questions of one kind."""
+    def __init__(
+        self,
+        *,
+        strangers: _builtins.float = ...,
+        namesakes: _builtins.float = ...,
+        untold: _builtins.float = ...,
+        asked: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "namesakes", b"namesakes", "strangers", b"strangers", "untold", b"untold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contamination: _TypeAlias = Contamination  # noqa: Y015
 
 @_typing.final
 class GetFactRequest(_message.Message):

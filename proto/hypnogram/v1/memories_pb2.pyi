@@ -287,6 +287,8 @@ class SleepPolicy(_message.Message):
     RECALL_LIMIT_FIELD_NUMBER: _builtins.int
     RESTFUL_FIELD_NUMBER: _builtins.int
     REPAIRS_FIELD_NUMBER: _builtins.int
+    CONTAMINATION_LIMIT_FIELD_NUMBER: _builtins.int
+    UNTOLD_LIMIT_FIELD_NUMBER: _builtins.int
     trainings: _builtins.int
     """Adapters trained in one sleep, at most: another while facts fail the gate. 1 to 100."""
     refreshes: _builtins.int
@@ -317,6 +319,12 @@ class SleepPolicy(_message.Message):
     """Number of versions without sleep after which age alone is a pressure of 1. 1 to 1000000000."""
     repairs: _builtins.int
     """Further adapters, at most, trained to repair harm for which the sleep would be rolled back. 0 to 100."""
+    contamination_limit: _builtins.float
+    """Largest share of strangers, and of namesakes, whose answers may say a told object after an injection, or its facts are
+    parked as CONTAMINATED. 0 to 1. Of the policy that a memory was created with; sleeps do not read it.
+    """
+    untold_limit: _builtins.float
+    """The same for answers about relations of told subjects on which nothing was told. 0 to 1."""
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Scale of a fact's edit at stage 0, 1, 2, ..., falling from 1.0 to 0.0, where the fact is dissolved. Empty keeps the
@@ -346,11 +354,15 @@ class SleepPolicy(_message.Message):
         recall_limit: _builtins.float | None = ...,
         restful: _builtins.int | None = ...,
         repairs: _builtins.int | None = ...,
+        contamination_limit: _builtins.float | None = ...,
+        untold_limit: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit", "_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "_untold_limit", b"_untold_limit", "contamination_limit", b"contamination_limit", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings", "untold_limit", b"untold_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit", "_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "_untold_limit", b"_untold_limit", "contamination_limit", b"contamination_limit", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings", "untold_limit", b"untold_limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contamination_limit: _TypeAlias = _typing.Literal["contamination_limit"]  # noqa: Y015
+    _WhichOneofArgType__contamination_limit: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit"]  # noqa: Y015
     _WhichOneofReturnType__controls: _TypeAlias = _typing.Literal["controls"]  # noqa: Y015
     _WhichOneofArgType__controls: _TypeAlias = _typing.Literal["_controls", b"_controls"]  # noqa: Y015
     _WhichOneofReturnType__gate: _TypeAlias = _typing.Literal["gate"]  # noqa: Y015
@@ -379,6 +391,10 @@ class SleepPolicy(_message.Message):
     _WhichOneofArgType__texts: _TypeAlias = _typing.Literal["_texts", b"_texts"]  # noqa: Y015
     _WhichOneofReturnType__trainings: _TypeAlias = _typing.Literal["trainings"]  # noqa: Y015
     _WhichOneofArgType__trainings: _TypeAlias = _typing.Literal["_trainings", b"_trainings"]  # noqa: Y015
+    _WhichOneofReturnType__untold_limit: _TypeAlias = _typing.Literal["untold_limit"]  # noqa: Y015
+    _WhichOneofArgType__untold_limit: _TypeAlias = _typing.Literal["_untold_limit", b"_untold_limit"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contamination_limit) -> _WhichOneofReturnType__contamination_limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__controls) -> _WhichOneofReturnType__controls | None: ...
     @_typing.overload
@@ -407,6 +423,8 @@ class SleepPolicy(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__texts) -> _WhichOneofReturnType__texts | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__trainings) -> _WhichOneofReturnType__trainings | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__untold_limit) -> _WhichOneofReturnType__untold_limit | None: ...
 
 Global___SleepPolicy: _TypeAlias = SleepPolicy  # noqa: Y015
 

@@ -14,6 +14,11 @@ KINDS = {
     "strangers": "questions about strangers",
     "neighbours": "questions about people the base model knows",
 }
+SPREAD = {
+    "strangers": "strangers",
+    "namesakes": "people of a similar name",
+    "untold": "relations that its subjects have no fact of",
+}
 
 
 def harm(measured: Any) -> str:
@@ -25,14 +30,21 @@ def harm(measured: Any) -> str:
 
 
 def advice(unchanged: facts_pb2.Unchanged) -> str:
-    """Returns the harm, the number of questions and what to do, as one line; empty where there was no harm."""
-    line = harm(unchanged)
-    if not line:
-        return ""
-    asked = f", of at most {unchanged.asked} asked of each kind" if unchanged.asked else ""
-    return (
-        f"Other answers have changed: {line}{asked}. `hypnogram nap` measures it, `hypnogram fact retract` undoes it."
-    )
+    """Returns harm and contamination, the numbers of questions, and what to do, as one line; empty without either."""
+    lines = []
+    if line := harm(unchanged):
+        asked = f", of at most {unchanged.asked} asked of each kind" if unchanged.asked else ""
+        lines.append(f"Other answers have changed: {line}{asked}.")
+    if line := _contaminated(unchanged.contamination):
+        lines.append(f"Told objects are said elsewhere: {line}.")
+    return " ".join([*lines, "`hypnogram nap` measures it, `hypnogram fact retract` undoes it."]) if lines else ""
+
+
+def _contaminated(measured: facts_pb2.Contamination) -> str:
+    """Returns the shares of answers that newly say a told object, in words; empty where none does."""
+    shares = ((getattr(measured, kind), words) for kind, words in SPREAD.items())
+    parts = [f"in {share:.0%} of answers about {words}" for share, words in shares if share]
+    return f"{', '.join(parts)}, of at most {measured.asked} asked of each kind" if parts else ""
 
 
 def warnings(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
+from core.decide.limits import check_contamination
 from core.events.facts import Columns, EditComputed, EditKind
 from core.ids import EditId, FactId
 from core.state.memory import Memory
@@ -100,16 +101,22 @@ def record_edit(
     Args:
         preserved: what later updates must preserve.
         modules: those that the delta changes.
+
+    Raises:
+        Contaminated: an injection makes other answers say a told object; nothing is stored then.
     """
     assert memory.statistics is not None
     assert memory.weights is not None
-    delta = context.deltas.put(computed, () if kind is EditKind.WITHDRAWAL else columns)
     weights = context.build(onto, computed)
     after = Live(weights_digest(weights), preserved, weights)
     ids = [own.fact for own in columns]
     with context.model.with_weights(weights):
         facts = [memory.facts[fact].fact for fact in ids]
-        unchanged = context.locality.measure(memory, facts) if kind is EditKind.INJECTION else None
+        injects = kind is EditKind.INJECTION
+        unchanged = context.locality.measure(memory, facts, lambda: context.build(onto)) if injects else None
+    if unchanged is not None:
+        check_contamination(ids, unchanged.contamination, context.created.sleep)
+    delta = context.deltas.put(computed, () if kind is EditKind.WITHDRAWAL else columns)
     gone = {*ids, *replaced}
     edit = EditComputed(
         edit=EditId(next_uuid()),

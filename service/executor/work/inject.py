@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from core.decide.commands import RecordFailure, RecordInjection
 from core.errors.base import Uncertified, Unlearned
+from core.errors.harm import Harmful
 from core.events.facts import EditKind
 from core.method import Method
 from core.state.memory import Memory, replaced_by
@@ -20,9 +21,9 @@ from service.executor.work.neurons import edit_by_neurons
 def perform(context: Context, work: Inject, memory: Memory) -> Done:
     """Writes the facts on weights without the columns of those that they replace.
 
-    Where the model with the edit does not say some of the facts, nothing is recorded but their failure: in a batch
-    they are tried again one by one, a fact that was alone is parked. Facts that wait may have columns themselves,
-    because a fork or an archive may end between an edit and its FactInjected.
+    Where the model with the edit does not say some of the facts, or says told objects elsewhere, nothing is recorded
+    but their failure: in a batch they are tried again one by one, a fact that was alone is parked. Facts that wait may
+    have columns themselves, because a fork or an archive may end between an edit and its FactInjected.
     """
     replaced = [old for fact in work.facts for old in replaced_by(memory, fact)]
     gone = [*replaced, *(fact for fact in work.facts if memory.facts[fact].edits)]
@@ -36,7 +37,7 @@ def perform(context: Context, work: Inject, memory: Memory) -> Done:
             edit, after = edit_by_neurons(context, EditKind.INJECTION, work.facts, memory, onto, replaced)
         else:
             edit, after = edit_facts(context, EditKind.INJECTION, work.facts, memory, onto, preserved, replaced)
-    except (Unlearned, Uncertified) as error:
+    except (Unlearned, Uncertified, Harmful) as error:
         failed = replace(work, facts=error.facts)
         retry = len(work.facts) > 1  # because the model may say a fact that is written alone
         failure = RecordFailure(work=failed, reason=error.reason, message=str(error), retry=retry)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
+
+from torch import Tensor
 
 from core.facts import Fact
 from core.state.memory import Memory
-from core.state.unanswered import unanswered_questions
-from core.unchanged import Unchanged
+from core.state.unanswered import unanswered_questions, untold_questions
+from core.texts import same_words
+from core.unchanged import Contamination, Unchanged, newly_said, says
 from core.weights.evaluation.unchanged import predicts_answers
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import generate_ids
+from core.weights.model.generation import generate_ids, greedy
+from core.weights.neuron.subjects import namesakes
+from core.weights.reference.words import strangers
 from service.executor.work.reference import Reference
 
-EACH = 16  # questions of a kind
+EACH = 16  # questions of a kind whose answers must not change
+CONTROLS, TOKENS = 8, 12  # answers of a kind in which told objects are looked for, and tokens of each
 
 
 class LocalityCheck:
@@ -25,8 +31,14 @@ class LocalityCheck:
         self._reference = reference
         self._answers: dict[tuple[int, ...], list[int]] = {}  # token ids of a prompt -> those of the answer
 
-    def measure(self, memory: Memory, facts: Sequence[Fact]) -> Unchanged:
-        """Returns the shares of questions that the live weights, which carry `facts`, answer as the base model does."""
+    def measure(self, memory: Memory, facts: Sequence[Fact], before: Callable[[], Mapping[str, Tensor]]) -> Unchanged:
+        """Returns the shares of questions that the live weights, which carry `facts`, answer as the base model does.
+
+        Without a phrasebook there are no relations on which the base model abstains, and contamination is measured.
+
+        Args:
+            before: returns the weights without the edit of `facts`.
+        """
         held_out = self._reference.held_out
         questions = unanswered_questions(memory, facts, each=1)
         chosen = Random(memory.version).sample(questions, min(len(questions), EACH))
@@ -40,8 +52,15 @@ class LocalityCheck:
         for prompts in kinds:
             of_kind, same = same[: len(prompts)], same[len(prompts) :]
             shares.append(sum(of_kind) / len(of_kind) if of_kind else 1.0)
-        neighbours, strangers, unanswered = shares
-        return Unchanged(neighbours=neighbours, strangers=strangers, unanswered=unanswered, asked=max(map(len, kinds)))
+        neighbours, strange, unanswered = shares
+        assert memory.created is not None
+        return Unchanged(
+            neighbours=neighbours,
+            strangers=strange,
+            unanswered=unanswered,
+            asked=max(map(len, kinds)),
+            contamination=None if memory.created.phrasebook else self._contamination(memory, facts, before),
+        )
 
     def _same(self, prompts: Sequence[Sequence[int]]) -> list[bool]:
         """Returns for each prompt, given as token ids, whether the answer is the base model's."""
@@ -51,3 +70,56 @@ class LocalityCheck:
             with self._model.with_weights(self._model.base_weights):
                 self._answers |= dict(zip(new, generate_ids(self._model, new, sentence=True), strict=True))
         return predicts_answers(self._model, keys, [self._answers[key] for key in keys])
+
+    def _contamination(
+        self, memory: Memory, facts: Sequence[Fact], before: Callable[[], Mapping[str, Tensor]]
+    ) -> Contamination:
+        """Returns the shares of answers that say a told object and did not say it on the weights of `before`.
+
+        Only answers that say one are compared with those of before, so that as a rule each question is asked once.
+        """
+        kinds = _controls(memory, facts)
+        asked = [question for questions in kinds for question in questions]
+        objects = {fact.object for fact in facts}
+        objects |= {state.fact.object for state in memory.facts.values() if state.in_weights and state.fact.object}
+        now = self._said(asked)
+        suspected = [row for row, answer in enumerate(now) if any(says(answer, object_) for object_ in objects)]
+        said = [False] * len(asked)
+        if suspected:
+            with self._model.with_weights(before()):
+                earlier = self._said([asked[row] for row in suspected])
+            for row, answer in zip(suspected, earlier, strict=True):
+                said[row] = newly_said(now[row], answer, objects)
+        shares = []
+        for questions in kinds:
+            of_kind, said = said[: len(questions)], said[len(questions) :]
+            shares.append(sum(of_kind) / len(of_kind) if of_kind else 0.0)
+        strange, namesake, untold = shares
+        return Contamination(strangers=strange, namesakes=namesake, untold=untold, asked=max(map(len, kinds)))
+
+    def _said(self, questions: Sequence[str]) -> list[str]:
+        """Returns the beginnings of the live model's answers."""
+        prompts = [self._model.chat_ids([], question) for question in questions]
+        return greedy(self._model, prompts, sentence=False, max_new_tokens=TOKENS)
+
+
+def _controls(memory: Memory, facts: Sequence[Fact]) -> tuple[list[str], list[str], list[str]]:
+    """Returns questions about strangers, namesakes and untold relations: of each as many, about the facts by turns.
+
+    Strangers and namesakes are asked the facts' own questions, because these are what an edit is most likely to answer.
+    """
+    random, known = Random(memory.version), {same_words(state.fact.subject) for state in memory.facts.values()}
+    turns = [facts[number % len(facts)] for number in range(CONTROLS)]
+    alike = [random.choice(namesakes(fact.subject, CONTROLS, random)) for fact in turns]
+    groups = (strangers(CONTROLS, memory.version), alike)
+    strange, namesake = (
+        [
+            question.replace(fact.subject, name)
+            for fact, name in zip(turns, names, strict=True)
+            for question in [random.choice(fact.wordings.questions)]
+            if fact.subject in question and same_words(name) not in known
+        ]
+        for names in groups
+    )
+    untold = [random.choice(questions) for fact in turns if (questions := untold_questions(memory, fact.subject))]
+    return strange, namesake, list(dict.fromkeys(untold))

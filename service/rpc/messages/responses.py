@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct
@@ -167,8 +167,13 @@ def unchanged_message(memory: Memory) -> facts_pb2.Unchanged | None:
     shares = memory.unchanged
     if shares is None:
         return None
+    said = shares.contamination
     return facts_pb2.Unchanged(
-        neighbours=shares.neighbours, strangers=shares.strangers, unanswered=shares.unanswered, asked=shares.asked
+        neighbours=shares.neighbours,
+        strangers=shares.strangers,
+        unanswered=shares.unanswered,
+        asked=shares.asked,
+        contamination=facts_pb2.Contamination(**asdict(said)) if said else None,
     )
 
 

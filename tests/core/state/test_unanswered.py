@@ -6,8 +6,9 @@ import pytest
 
 from core.evolve import fold
 from core.facts import RelationWords
+from core.library import entry_of, library
 from core.state.memory import Memory
-from core.state.unanswered import unanswered_questions
+from core.state.unanswered import unanswered_questions, untold_questions
 from tests.core.samples import ARIA, BO, CREATED, LIVES_IN, PREPARED, added, fact
 
 ABOUT = ("Where is {s} from?", "What is {s}'s origin?", "Which country did {s} come from?")
@@ -77,3 +78,15 @@ def test_how_many_are_asked_is_what_the_memory_records_unless_said(recorded: int
 
 def test_a_memory_that_does_not_exist_is_asked_nothing() -> None:
     assert unanswered_questions(Memory(), [ARIA]) == ()
+
+
+def test_untold_questions_leave_out_what_live_facts_say_in_any_words() -> None:
+    told = fact("fact-home", "Cy Ames", "resides in", "Oslo")
+    memory_ = fold((replace(CREATED, phrasebook={}), PREPARED, added(told)))
+
+    questions = untold_questions(memory_, "Cy Ames")
+
+    lives = entry_of("lives in", "Oslo")
+    assert lives is not None
+    assert lives.words.for_model("Cy Ames").probe_questions[0] not in questions
+    assert len(questions) == len(library()) - 1

@@ -10,7 +10,7 @@ import pytest
 from core.decide.commands import RecordInjection
 from core.events.facts import EditComputed
 from core.ids import FactId
-from core.unchanged import Unchanged
+from core.unchanged import Contamination, Unchanged
 from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from tests.core.samples import edit
@@ -61,6 +61,17 @@ def test_whoever_tells_what_does_none_reads_nothing_of_it(
 ) -> None:
     assert "changed" not in told(terminal, demo, unchanged, *ARIA)
     assert terminal.out("status").startswith("memory")
+
+
+def test_whoever_tells_what_is_said_elsewhere_reads_where(terminal: Terminal, demo: Running) -> None:
+    spread = Contamination(strangers=0.0, namesakes=0.125, untold=0.25, asked=8)
+    said = told(terminal, demo, replace(FINE, contamination=spread), *ARIA)
+
+    assert said.splitlines()[0].startswith(
+        "Told objects are said elsewhere: in 12% of answers about people of a similar name, in 25% of answers about "
+        "relations that its subjects have no fact of, of at most 8 asked of each kind."
+    )
+    assert terminal.json("status")["memory"]["unchanged"]["contamination"]["untold"] == 0.25
 
 
 def test_status_says_it_first_until_the_weights_are_others(terminal: Terminal, demo: Running) -> None:

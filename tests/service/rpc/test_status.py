@@ -9,7 +9,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 import service.rpc.status
-from core.errors import archive, base, history
+from core.errors import archive, base, harm, history
 from core.errors.base import HypnogramError
 from core.ids import FactId
 from hypnogram.client import CallFailed, new_fact
@@ -47,6 +47,10 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     base.Unlearnable("its object has no tokens"),
     base.Unlearned((FactId("fact-1"),), 1, 6),
     base.Uncertified((FactId("fact-1"),), "The", 0.5, 0.7),
+    harm.Harmful((FactId("fact-1"),), "it would change other answers"),
+    harm.Contaminated(
+        (FactId("fact-1"),), strangers=0.5, namesakes=0.0, untold=0.1, asked=8, limit=0.2, untold_limit=0.5
+    ),
     archive.ExportExists("adapter"),
     archive.NotExportable("LoRA adapter", 2, "it has no thresholds"),
     archive.ArchiveTooNew("demo.tar", 2, 1),
