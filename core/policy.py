@@ -65,6 +65,8 @@ class SleepPolicy:
         contamination_limit: largest share of strangers, and of namesakes, whose answers may say a told object after an
             injection; beyond it the edit is undone. Of the memory's own policy.
         untold_limit: the same of answers about untold relations of subjects.
+        false_fires_limit: largest number of responses of neurons in force, in a million tokens of text that they have
+            nothing to do with; facts are refused from there on, or parked. Of the memory's own policy.
     """
 
     scales: tuple[float, ...] = (1.0, 0.5, 0.1, 0.0)
@@ -85,6 +87,7 @@ class SleepPolicy:
     repairs: int = 1
     contamination_limit: float = 0.2
     untold_limit: float = 0.5
+    false_fires_limit: float = 180.0
 
     @property
     def dissolved(self) -> int:
@@ -150,6 +153,7 @@ def check_policy(policy: SleepPolicy, path: str = "policy") -> None:
         ("restful", policy.restful, 1, 1_000_000_000),
         ("contamination_limit", policy.contamination_limit, 0.0, 1.0),
         ("untold_limit", policy.untold_limit, 0.0, 1.0),
+        ("false_fires_limit", policy.false_fires_limit, 0.0, 1e6),
     ):
         if not low <= value <= high:
             raise InvalidField(f"{path}.{name}", f"is {value}; it must lie within {low} and {high}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from core.decide import history, retry, sleep
 from core.decide.commands import AddFacts, NewFact, RecordFailure, RetryFacts, SupersedeFact
 from core.decide.idempotency import is_new, known_facts
 from core.decide.limits import MAX_BATCH, check_fact
 from core.errors.base import CapacityReached, Contradiction, InvalidField, StaleWork
+from core.errors.harm import FalseFiresReached
 from core.events import Event
 from core.events.facts import EditComputed, FactAdded, FactInjected, WorkFailed
 from core.events.history import FactsRepeated, FactWithdrawn
@@ -14,6 +17,7 @@ from core.facts import Origin
 from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
 from core.state.memory import Memory, Status, statement_key
+from core.state.pressure import false_fires
 from core.state.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, still_owed
 from core.texts import sentence
 
@@ -23,7 +27,7 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
 
     An executor later writes them into the weights; see `core/state/work.py`.
 
-    Raises InvalidField, RequestReused, Contradiction or CapacityReached.
+    Raises InvalidField, RequestReused, Contradiction, CapacityReached or FalseFiresReached.
     """
     if not is_new(memory, command):
         return ()
@@ -37,6 +41,8 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
     known = known_facts(memory, command.facts)
     retried = retry.retry_parked(memory, known)
     _check_capacity(memory, len(new) + len(retried))
+    if new or retried:
+        _check_false_fires(memory)
     if not new:
         return (FactsRepeated(request=command.request, facts=known), *retried)
     added = tuple(
@@ -54,19 +60,24 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
 
 
 def retry_facts(memory: Memory, command: RetryFacts) -> tuple[Event, ...]:
-    """Makes failed work pending again. Raises FactUnknown, InvalidField, RequestReused or CapacityReached."""
+    """Makes failed work pending again.
+
+    Raises FactUnknown, InvalidField, RequestReused, CapacityReached or FalseFiresReached.
+    """
     if not is_new(memory, command):
         return ()
     retried = retry.retry(memory, command)
     parked = [event for event in retried if memory.facts[event.fact].status is Status.PARKED]
     _check_capacity(memory, len(parked))
+    if parked:
+        _check_false_fires(memory)
     return retried
 
 
 def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
     """Puts a new fact in the place of one about the same subject and relation.
 
-    Raises FactUnknown, FactRetracted, InvalidField, RequestReused or CapacityReached.
+    Raises FactUnknown, FactRetracted, InvalidField, RequestReused, CapacityReached or FalseFiresReached.
     """
     if not is_new(memory, command):
         return ()
@@ -75,6 +86,7 @@ def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
     frees_keys = memory.facts[command.fact].status is Status.INJECTED  # as much of the key space as the new fact takes
     if not frees_keys:
         _check_capacity(memory, 1)
+    _check_false_fires(memory, (command.fact,))
     return events
 
 
@@ -117,6 +129,17 @@ def _check_capacity(memory: Memory, new_facts: int) -> None:
     if expected > limit:
         room = int((limit - memory.key_occupancy) / each) - len(memory.pending)
         raise CapacityReached(expected, limit, max(room, 0))
+
+
+def _check_false_fires(memory: Memory, leaving: Collection[FactId] = ()) -> None:
+    """Checks that the neurons that stay in force leave room for another one; `leaving` go with the new facts.
+
+    Raises:
+        FalseFiresReached: they respond in other text as often as the memory's policy allows.
+    """
+    total = false_fires(memory, leaving)
+    if memory.created is not None and total and total >= memory.created.sleep.false_fires_limit:
+        raise FalseFiresReached(total, memory.created.sleep.false_fires_limit)
 
 
 def _keys_per_fact(memory: Memory) -> float:

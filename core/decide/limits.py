@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from core.errors.base import InvalidField
-from core.errors.harm import Contaminated
+from core.errors.harm import Contaminated, FalseFiresExceeded
 from core.facts import Fact
 from core.ids import FactId
 from core.policy import SleepPolicy
@@ -80,6 +80,20 @@ def check_contamination(facts: Sequence[FactId], measured: Contamination | None,
             limit=policy.contamination_limit,
             untold_limit=policy.untold_limit,
         )
+
+
+def check_false_fires(facts: Sequence[FactId], before: float, added: float, policy: SleepPolicy) -> None:
+    """Checks that neurons respond seldom enough in other text, once `facts` are written.
+
+    Args:
+        before, added: responses in a million tokens, of the neurons that stay in force and of those of `facts`; 0 for
+            neurons that are not computed yet.
+
+    Raises:
+        FalseFiresExceeded: they would respond more often than `policy` allows, or do so as often already.
+    """
+    if before + added > policy.false_fires_limit or (before and before >= policy.false_fires_limit):
+        raise FalseFiresExceeded(facts, before, added, policy.false_fires_limit)
 
 
 def _check_prompt(prompt: str, fact: Fact, field: str, generated: bool) -> None:

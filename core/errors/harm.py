@@ -9,8 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.errors.base import Unlearnable
+from core.errors.base import Refused, Unlearnable
 from core.ids import FactId
+
+
+class FalseFiresReached(Refused):
+    """The neurons in force respond in other text as often as the policy of their memory allows."""
+
+    reason = "FALSE_FIRES_REACHED"
+
+    def __init__(self, total: float, limit: float) -> None:
+        super().__init__(
+            f"the neurons in force respond at {total:g} of a million tokens of other text, and the policy allows "
+            f"{limit:g} (false_fires_limit); let the memory sleep, which fades neurons, or retract facts, and add "
+            "these then",
+            false_fires=total,
+            false_fires_limit=limit,
+        )
 
 
 class Harmful(Unlearnable):
@@ -51,4 +66,21 @@ class Contaminated(Harmful):
             asked=asked,
             contamination_limit=limit,
             untold_limit=untold_limit,
+        )
+
+
+class FalseFiresExceeded(Harmful):
+    """With the neurons of the facts, neurons respond in other text more often than the policy allows."""
+
+    reason = "FALSE_FIRES_EXCEEDED"
+
+    def __init__(self, facts: Sequence[FactId], before: float, added: float, limit: float) -> None:
+        super().__init__(
+            facts,
+            f"the neurons in force respond at {before:g} of a million tokens of other text and its own at "
+            f"{added:g}, and the policy allows {limit:g} in all (false_fires_limit); give the subject a longer or "
+            "rarer name, or let the memory sleep, which fades neurons, and try again",
+            false_fires=before,
+            added=added,
+            false_fires_limit=limit,
         )

@@ -1,35 +1,39 @@
 """Pressure: how much a memory needs sleep, from 0 (not at all) to 1 (sleep before adding more facts).
 
-    pressure = max(key occupancy / capacity, unachieved, degraded, age)
+    pressure = max(key occupancy / capacity, unachieved, degraded, age, false fires / limit)
 
-Each of the four terms is between 0 and 1. The largest decides, because each alone is a reason to sleep:
+Each of the five terms is between 0 and 1. The largest decides, because each alone is a reason to sleep:
 
 - key occupancy / capacity: share of the key space that keys in force occupy, over the largest share allowed;
 - unachieved: mean share of the target change of hidden states that edits in force did not achieve;
 - degraded: share of the facts in the weights that are degraded by their last audit;
-- age: versions since the last sleep over the policy's `restful`; 0 if no edit carries a fact.
+- age: versions since the last sleep over the policy's `restful`; 0 if no edit carries a fact;
+- false fires / limit: responses of neurons in force where they must not, over the policy's `false_fires_limit`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from core.ids import FactId
 from core.state.memory import Memory, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pressure:
-    """The four terms, each from 0 to 1."""
+    """The five terms, each from 0 to 1."""
 
     key_occupancy: float = 0.0
     unachieved: float = 0.0
     degraded: float = 0.0
     age: float = 0.0
+    false_fires: float = 0.0
 
     @property
     def total(self) -> float:
-        """The largest of the four."""
-        return max(self.key_occupancy, self.unachieved, self.degraded, self.age)
+        """The largest of the five."""
+        return max(self.key_occupancy, self.unachieved, self.degraded, self.age, self.false_fires)
 
 
 def pressure(memory: Memory) -> Pressure:
@@ -49,6 +53,20 @@ def pressure(memory: Memory) -> Pressure:
         unachieved=_share(sum(unachieved), len(unachieved)),
         degraded=_share(sum(state.healthy is False for state in in_weights), len(in_weights)),
         age=_share(memory.version - memory.slept, memory.created.sleep.restful) if carried else 0.0,
+        false_fires=_share(false_fires(memory), memory.created.sleep.false_fires_limit),
+    )
+
+
+def false_fires(memory: Memory, without: Collection[FactId] = ()) -> float:
+    """Returns how often neurons in force respond in other text, in a million tokens, by their certificates.
+
+    A neuron counts at its scale, and those of the facts in `without` do not count.
+    """
+    return sum(
+        columns.certificate.false_fires * memory.facts[columns.fact].scale
+        for edit in memory.edits.values()
+        for columns in edit.columns
+        if columns.certificate and columns.fact not in without and edit.id in memory.facts[columns.fact].edits
     )
 
 

@@ -54,6 +54,7 @@ class FactsStub:
       ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
       FAILED_PRECONDITION  CONTRADICTION: another fact has the same subject and relation with another object; names it
       RESOURCE_EXHAUSTED   CAPACITY_REACHED: the facts would harm others in the weights
+                           FALSE_FIRES_REACHED: memory neurons respond too often where they must not
 
     Example: {"memory": "demo", "request_id": "5f0c", "facts": [{"subject": "Aria Voss", "relation": "lives in",
       "object": "Lisbon"}], "wait": "WAIT_INJECTED"}
@@ -102,6 +103,7 @@ class FactsStub:
       FAILED_PRECONDITION  FACT_RETRACTED: it is retracted or superseded already; `successor` in the
                            metadata is the fact that superseded it, if there is one
       RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
+                           FALSE_FIRES_REACHED: memory neurons respond too often where they must not
 
     Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
     """
@@ -142,6 +144,7 @@ class FactsStub:
       ALREADY_EXISTS       REQUEST_REUSED: the request id was used with other content before
       ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
       RESOURCE_EXHAUSTED   CAPACITY_REACHED: the parked facts would harm others in the weights
+                           FALSE_FIRES_REACHED: memory neurons respond too often where they must not
 
     Example: {"memory": "demo", "request_id": "79", "all": true}
     """
@@ -172,6 +175,7 @@ class FactsAsyncStub(FactsStub):
       ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
       FAILED_PRECONDITION  CONTRADICTION: another fact has the same subject and relation with another object; names it
       RESOURCE_EXHAUSTED   CAPACITY_REACHED: the facts would harm others in the weights
+                           FALSE_FIRES_REACHED: memory neurons respond too often where they must not
 
     Example: {"memory": "demo", "request_id": "5f0c", "facts": [{"subject": "Aria Voss", "relation": "lives in",
       "object": "Lisbon"}], "wait": "WAIT_INJECTED"}
@@ -220,6 +224,7 @@ class FactsAsyncStub(FactsStub):
       FAILED_PRECONDITION  FACT_RETRACTED: it is retracted or superseded already; `successor` in the
                            metadata is the fact that superseded it, if there is one
       RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
+                           FALSE_FIRES_REACHED: memory neurons respond too often where they must not
 
     Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
     """
@@ -260,6 +265,7 @@ class FactsAsyncStub(FactsStub):
       ALREADY_EXISTS       REQUEST_REUSED: the request id was used with other content before
       ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
       RESOURCE_EXHAUSTED   CAPACITY_REACHED: the parked facts would harm others in the weights
+                           FALSE_FIRES_REACHED: memory neurons respond too often where they must not
 
     Example: {"memory": "demo", "request_id": "79", "all": true}
     """
@@ -293,6 +299,7 @@ class FactsServicer(metaclass=_abc_1.ABCMeta):
           ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
           FAILED_PRECONDITION  CONTRADICTION: another fact has the same subject and relation with another object; names it
           RESOURCE_EXHAUSTED   CAPACITY_REACHED: the facts would harm others in the weights
+                               FALSE_FIRES_REACHED: memory neurons respond too often where they must not
 
         Example: {"memory": "demo", "request_id": "5f0c", "facts": [{"subject": "Aria Voss", "relation": "lives in",
           "object": "Lisbon"}], "wait": "WAIT_INJECTED"}
@@ -365,6 +372,7 @@ class FactsServicer(metaclass=_abc_1.ABCMeta):
           FAILED_PRECONDITION  FACT_RETRACTED: it is retracted or superseded already; `successor` in the
                                metadata is the fact that superseded it, if there is one
           RESOURCE_EXHAUSTED   CAPACITY_REACHED: the weights cannot take another edit before a sleep
+                               FALSE_FIRES_REACHED: memory neurons respond too often where they must not
 
         Example: {"memory": "demo", "request_id": "77", "fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7", "object": "Porto"}
         """
@@ -417,6 +425,7 @@ class FactsServicer(metaclass=_abc_1.ABCMeta):
           ALREADY_EXISTS       REQUEST_REUSED: the request id was used with other content before
           ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
           RESOURCE_EXHAUSTED   CAPACITY_REACHED: the parked facts would harm others in the weights
+                               FALSE_FIRES_REACHED: memory neurons respond too often where they must not
 
         Example: {"memory": "demo", "request_id": "79", "all": true}
         """

@@ -289,6 +289,7 @@ class SleepPolicy(_message.Message):
     REPAIRS_FIELD_NUMBER: _builtins.int
     CONTAMINATION_LIMIT_FIELD_NUMBER: _builtins.int
     UNTOLD_LIMIT_FIELD_NUMBER: _builtins.int
+    FALSE_FIRES_LIMIT_FIELD_NUMBER: _builtins.int
     trainings: _builtins.int
     """Adapters trained in one sleep, at most: another while facts fail the gate. 1 to 100."""
     refreshes: _builtins.int
@@ -325,6 +326,11 @@ class SleepPolicy(_message.Message):
     """
     untold_limit: _builtins.float
     """The same for answers about relations of told subjects on which nothing was told. 0 to 1."""
+    false_fires_limit: _builtins.float
+    """Largest number of responses of memory neurons in a million tokens of other text, by their certificates. From there on
+    AddFacts fails with FALSE_FIRES_REACHED; facts whose neurons would exceed it are parked. 0 to 1000000. Of the policy that
+    a memory was created with; sleeps do not read it.
+    """
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Scale of a fact's edit at stage 0, 1, 2, ..., falling from 1.0 to 0.0, where the fact is dissolved. Empty keeps the
@@ -356,15 +362,18 @@ class SleepPolicy(_message.Message):
         repairs: _builtins.int | None = ...,
         contamination_limit: _builtins.float | None = ...,
         untold_limit: _builtins.float | None = ...,
+        false_fires_limit: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit", "_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "_untold_limit", b"_untold_limit", "contamination_limit", b"contamination_limit", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings", "untold_limit", b"untold_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit", "_controls", b"_controls", "_false_fires_limit", b"_false_fires_limit", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "_untold_limit", b"_untold_limit", "contamination_limit", b"contamination_limit", "controls", b"controls", "false_fires_limit", b"false_fires_limit", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings", "untold_limit", b"untold_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit", "_controls", b"_controls", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "_untold_limit", b"_untold_limit", "contamination_limit", b"contamination_limit", "controls", b"controls", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings", "untold_limit", b"untold_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit", "_controls", b"_controls", "_false_fires_limit", b"_false_fires_limit", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "_untold_limit", b"_untold_limit", "contamination_limit", b"contamination_limit", "controls", b"controls", "false_fires_limit", b"false_fires_limit", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings", "untold_limit", b"untold_limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contamination_limit: _TypeAlias = _typing.Literal["contamination_limit"]  # noqa: Y015
     _WhichOneofArgType__contamination_limit: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit"]  # noqa: Y015
     _WhichOneofReturnType__controls: _TypeAlias = _typing.Literal["controls"]  # noqa: Y015
     _WhichOneofArgType__controls: _TypeAlias = _typing.Literal["_controls", b"_controls"]  # noqa: Y015
+    _WhichOneofReturnType__false_fires_limit: _TypeAlias = _typing.Literal["false_fires_limit"]  # noqa: Y015
+    _WhichOneofArgType__false_fires_limit: _TypeAlias = _typing.Literal["_false_fires_limit", b"_false_fires_limit"]  # noqa: Y015
     _WhichOneofReturnType__gate: _TypeAlias = _typing.Literal["gate"]  # noqa: Y015
     _WhichOneofArgType__gate: _TypeAlias = _typing.Literal["_gate", b"_gate"]  # noqa: Y015
     _WhichOneofReturnType__healthy: _TypeAlias = _typing.Literal["healthy"]  # noqa: Y015
@@ -398,6 +407,8 @@ class SleepPolicy(_message.Message):
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__controls) -> _WhichOneofReturnType__controls | None: ...
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__false_fires_limit) -> _WhichOneofReturnType__false_fires_limit | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__gate) -> _WhichOneofReturnType__gate | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__healthy) -> _WhichOneofReturnType__healthy | None: ...
@@ -430,7 +441,7 @@ Global___SleepPolicy: _TypeAlias = SleepPolicy  # noqa: Y015
 
 @_typing.final
 class Pressure(_message.Message):
-    """How much a memory needs sleep: four needs, each from 0 (none) to 1 (sleep before adding more)."""
+    """How much a memory needs sleep: five needs, each from 0 (none) to 1 (sleep before adding more)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -439,6 +450,7 @@ class Pressure(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     AGE_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    FALSE_FIRES_FIELD_NUMBER: _builtins.int
     key_occupancy: _builtins.float
     """Share of the key space that keys in force hold, relative to the memory's capacity."""
     unachieved: _builtins.float
@@ -448,7 +460,9 @@ class Pressure(_message.Message):
     age: _builtins.float
     """Versions since the last sleep, relative to the policy's `restful`; 0 while no edit carries a fact."""
     total: _builtins.float
-    """The largest of the four, because any one alone is a reason to sleep."""
+    """The largest of all, because any one alone is a reason to sleep."""
+    false_fires: _builtins.float
+    """Responses of memory neurons in other text, relative to the policy's `false_fires_limit`."""
     def __init__(
         self,
         *,
@@ -457,10 +471,11 @@ class Pressure(_message.Message):
         degraded: _builtins.float = ...,
         age: _builtins.float = ...,
         total: _builtins.float = ...,
+        false_fires: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "degraded", b"degraded", "key_occupancy", b"key_occupancy", "total", b"total", "unachieved", b"unachieved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "degraded", b"degraded", "false_fires", b"false_fires", "key_occupancy", b"key_occupancy", "total", b"total", "unachieved", b"unachieved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -669,6 +684,7 @@ class Memory(_message.Message):
     CHECKPOINTS_FIELD_NUMBER: _builtins.int
     UNCHANGED_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
+    FALSE_FIRES_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory."""
     pressure: _builtins.float
@@ -699,6 +715,8 @@ class Memory(_message.Message):
     """Number of checkpoints."""
     method: _builtins.str
     """Method by which facts are written: "neuron" or "answer_site"."""
+    false_fires: _builtins.float
+    """Responses of its memory neurons in a million tokens of other text, by their certificates, each at its scale."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """Its base model."""
@@ -767,10 +785,11 @@ class Memory(_message.Message):
         checkpoints: _builtins.int = ...,
         unchanged: _facts_pb2.Unchanged | None = ...,
         method: _builtins.str = ...,
+        false_fires: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asleep", b"asleep", "base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "needs", b"needs", "sleep", b"sleep", "unchanged", b"unchanged"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "edits", b"edits", "facts", b"facts", "hyperparameters", b"hyperparameters", "key_occupancy", b"key_occupancy", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "edits", b"edits", "facts", b"facts", "false_fires", b"false_fires", "hyperparameters", b"hyperparameters", "key_occupancy", b"key_occupancy", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -186,7 +186,7 @@ def _show(answer: Any, json: bool) -> None:
         return
     from hypnogram.v1 import memories_pb2
 
-    from service.cli.memories.status import answers_line
+    from service.cli.memories.status import answers_line, false_fires_line
 
     memory = answer.memory
     unmeasured = f"not measured yet: {memory.statistics_failure}" if memory.statistics_failure else "not measured yet"
@@ -197,6 +197,7 @@ def _show(answer: Any, json: bool) -> None:
         ("method", memory.method),
         ("facts", ", ".join(f"{getattr(memory.facts, name)} {name}" for name in COUNTS)),
         ("key occupancy", f"{memory.key_occupancy:.3f} of {memory.capacity:.3f}"),
+        ("false fires", false_fires_line(memory) if memory.method == "neuron" else ""),
         ("pressure", f"{memory.pressure:.2f}"),
         ("weights", memory.weights_digest or unmeasured),
         ("answers", answers_line(answer) if isinstance(answer, memories_pb2.GetMemoryResponse) else ""),

@@ -18,6 +18,7 @@ NEEDS = {
     "unachieved": "share of the target changes that edits in force did not achieve",
     "degraded": "share of the facts that their last audit found degraded",
     "age": "versions since the last sleep, while edits carry facts",
+    "false_fires": "share of the allowed responses of neurons in other text; facts are refused at 1",
 }
 
 
@@ -49,6 +50,7 @@ def status(
             ("answers", answers_line(answer)),
             ("facts", ", ".join(_facts(shown))),
             ("in force", f"{shown.edits} edits, {shown.adapters} adapters"),
+            *([("false fires", false_fires_line(shown))] if shown.method == "neuron" else []),
             ("asleep", _asleep(shown)),
             ("sleeps", _sleeps(shown, sleeps)),
             ("pressure", f"{shown.pressure:.2f}, the largest of"),
@@ -85,6 +87,11 @@ def answers_line(answer: memories_pb2.GetMemoryResponse) -> str:
     if answer.readiness.failure:
         return f"no: {answer.readiness.failure}"
     return "not proven yet" if answer.memory.statistics_prepared else "as its base model does"
+
+
+def false_fires_line(memory: memories_pb2.Memory) -> str:
+    """Returns how often neurons respond in other text, and how often they may."""
+    return f"{memory.false_fires:g} of {memory.sleep.false_fires_limit:g} allowed in a million tokens of other text"
 
 
 def _facts(memory: memories_pb2.Memory) -> Iterator[str]:

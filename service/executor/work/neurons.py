@@ -8,11 +8,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from core.decide.limits import check_false_fires
 from core.events.facts import Columns, EditComputed, EditKind
 from core.facts import Fact
 from core.ids import FactId
 from core.state.memory import Memory
 from core.state.plan import Plan, plan_of
+from core.state.pressure import false_fires
 from core.texts import same_words
 from core.weights.memit.edit import unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
@@ -35,9 +37,12 @@ def edit_by_neurons(
 
     Raises:
         Uncertified: a subject's name cannot be told apart.
+        FalseFiresExceeded: neurons would respond in other text too often; only an injection is refused for that.
         Unlearned: the model with the neurons does not say some of the facts; only an injection is refused for that.
     """
-    began = time.monotonic()
+    began, fires = time.monotonic(), false_fires(memory, {*ids, *replaced})
+    if kind is EditKind.INJECTION:  # before anything is computed
+        check_false_fires(ids, fires, 0.0, context.created.sleep)
     assert memory.statistics is not None
     assert memory.statistics.detectors is not None
     mlp = memory.statistics.detectors.mlp
@@ -47,6 +52,9 @@ def edit_by_neurons(
     context.model.install({**weights, mlp: context.model.base_weights[mlp]})
     beside = _beside(context, memory, facts, {*ids, *replaced}, mlp)
     written = compute_neurons(context.model, mlp, negatives, facts, beside, context.steps)
+    if kind is EditKind.INJECTION:
+        added = sum(certificate.false_fires for certificate in written.certificates)
+        check_false_fires(ids, fires, added, context.created.sleep)
     with context.model.with_weights(context.build(onto, written.delta)):
         said = predicted(context.model, facts)
     if kind is EditKind.INJECTION and (error := unlearned(facts, said)) is not None:

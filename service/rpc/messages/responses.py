@@ -21,7 +21,7 @@ from core.facts import Origin, Source, Wordings
 from core.hyperparameters import Hyperparameters
 from core.ids import FactId
 from core.state.memory import Checkpoint, Memory, Status, Withdrawal, learned
-from core.state.pressure import pressure
+from core.state.pressure import false_fires, pressure
 from core.state.work import PrepareStatistics, SleepStep, next_work
 from core.wordings import origin_of
 from service.app.lineage import Link
@@ -228,6 +228,7 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
         parent_version=memory.forked.version if memory.forked else 0,
         checkpoints=len(memory.checkpoints),
         unchanged=unchanged_message(memory),
+        false_fires=false_fires(memory),
     )
 
 
@@ -248,6 +249,7 @@ def pressure_message(memory: Memory) -> memories_pb2.Pressure:
         unachieved=needs.unachieved,
         degraded=needs.degraded,
         age=needs.age,
+        false_fires=needs.false_fires,
         total=needs.total,
     )
 

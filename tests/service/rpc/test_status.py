@@ -51,6 +51,8 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     harm.Contaminated(
         (FactId("fact-1"),), strangers=0.5, namesakes=0.0, untold=0.1, asked=8, limit=0.2, untold_limit=0.5
     ),
+    harm.FalseFiresExceeded((FactId("fact-1"),), 170.0, 20.0, 180.0),
+    harm.FalseFiresReached(180.0, 180.0),
     archive.ExportExists("adapter"),
     archive.NotExportable("LoRA adapter", 2, "it has no thresholds"),
     archive.ArchiveTooNew("demo.tar", 2, 1),
