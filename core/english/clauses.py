@@ -13,7 +13,9 @@ _DO = frozenset("does did do doesn't didn't don't".split())
 _HAVE = {"has": "does", "had": "did", "have": "do", "hasn't": "", "haven't": "", "hadn't": ""}
 _ADVERB = re.compile(r"\w{2,}ly|also|always|ever|never|often|once|seldom|sometimes|soon|still|twice")
 _NO_ADVERB = frozenset("apply bully comply family fly multiply only rely reply supply tally ally".split())
-_PLURAL = re.compile(r"(?:i|we|they|you)|.* and .*|(?:the|my|our|your|his|her|their) .*[^s]s", re.IGNORECASE)
+_PLURAL = re.compile(
+    r"(?:i|we|they|you)|.* and .*|(?:the|my|our|your|his|her|their) .*[^s]s|.*['’ʼ]s? .*[^s]s", re.IGNORECASE
+)
 PREPOSITIONS = frozenset(
     "about above after against among around as at before behind below beside between by during for from in inside into "
     "like near of off on onto out outside over past since through to toward towards under until up upon with".split()

@@ -102,7 +102,8 @@ def _of_part(relation: str) -> tuple[str, str] | None:
     ends, table = words[-1] in PREPOSITIONS, verbs()
     for index in range(2, len(words) - 1):
         verb = words[index]
-        if verb in _FORMS or (ends and (verb in table.past or verb in table.third)):
+        plural = words[index - 1].endswith("s") and verb in table.bases
+        if verb in _FORMS or (ends and (plural or verb in table.past or verb in table.third)):
             return " ".join(words[:index]), " ".join(words[index:])
     return None
 

@@ -25,6 +25,7 @@
     |-- EventUnknown             the log holds an event type this version cannot read
     |-- SchemaMismatch           the database is of another schema than this version
     |-- ModelUnavailable         the base model cannot be loaded, or is not the recorded one
+    |-- ParserUnavailable        the parser that finds facts in sentences is not installed; says what to install
     |-- DeviceUnavailable        the torch device that is set cannot be used
     `-- Unlearnable              a fact that cannot be written: its object has no tokens, its value diverged
         |-- Unlearned            an edit was computed, but the model does not say the object with it; names the facts

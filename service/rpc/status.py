@@ -80,6 +80,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     base.NotReady: grpc.StatusCode.FAILED_PRECONDITION,
     base.SleepInProgress: grpc.StatusCode.FAILED_PRECONDITION,
     base.ModelUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
+    base.ParserUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
     base.SchemaMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     base.Unlearned: grpc.StatusCode.FAILED_PRECONDITION,
     base.Uncertified: grpc.StatusCode.FAILED_PRECONDITION,

@@ -1,0 +1,277 @@
+"""Takes a clause apart into relations and objects: "works as", "nurse" and "works at", "Charité"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from core.extraction import lexicon
+from core.extraction.candidates import Modality
+from core.extraction.clauses import Clause
+from core.extraction.forms import Form, is_verb, third
+from core.extraction.names import is_name, is_pronoun, noun_phrase, split_name
+from core.extraction.words import Tree, Word
+from core.library import Entry, entry_of, is_of_kind
+
+_ARTICLE = re.compile(r"(?:a|an|the) ", re.IGNORECASE)
+_TIMES = ("year", "date", "time", "month")
+_TIMELY = frozenset("on at every from until by".split())
+_LIKED = frozenset({"like", "love", "prefer"})  # "likes to swim", but "would like to swim"
+_NAMING = frozenset({"named", "called"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """A relation and its object, before the subject is known.
+
+    Attributes:
+        relation: "works as".
+        object: "nurse".
+        head: head of the object.
+        words: words of the object.
+        entry: what the library has for the relation, if it has it.
+        modality: what the form of the verb, or the object, says of the time.
+        flips: whether it is denied where the clause is not, and the reverse: "not in Oslo but in Bergen".
+        denies: whether its own words deny it: "no brother", "neither a teacher nor a nurse".
+    """
+
+    relation: str
+    object: str
+    head: Word
+    words: tuple[Word, ...]
+    entry: Entry | None
+    modality: Modality
+    flips: bool = False
+    denies: bool = False
+
+
+def arguments(tree: Tree, clause: Clause, negated: bool) -> Iterator[Argument]:
+    """Yields the arguments of `clause`; `negated` says whether its verb is denied."""
+    options = clause.forms
+    if negated and (denied := _denied(tree, clause.verb)):
+        options = (Form(said=denied, of_library=True), *options)
+    if clause.verb.lemma == "be" and clause.verb.dep not in ("aux", "auxpass"):
+        yield from _of_being(tree, clause.verb, options)
+    else:
+        yield from _of_verb(tree, clause.verb, options, negated)
+
+
+def _of_verb(tree: Tree, verb: Word, options: tuple[Form, ...], negated: bool) -> Iterator[Argument]:
+    """Yields object, prepositions and infinitive of a verb."""
+    direct = tree.child(verb, "dobj", "oprd", "attr")
+    if direct is not None:
+        for head in _joined(tree, direct):
+            yield from _direct(tree, options, head)
+    for index, preposition in enumerate(_prepositions(tree, verb, direct)):
+        known = direct is not None or index > 0  # a second argument, unless it says when, how or with whom
+        yield from _prepositional(tree, options, preposition, negated=negated, of_library=known)
+    but = negated and any(word.low == "but" for word in tree.children(verb, "cc"))
+    for preposition in tree.children(verb, "conj"):
+        if preposition.tag in ("IN", "TO"):  # "doesn't live in Oslo but in Bergen"
+            for argument in _prepositional(tree, options, preposition, of_library=not negated):
+                yield replace(argument, flips=but)
+    below = tree.child(verb, "xcomp", "ccomp")
+    if below is not None and not tree.child(below, "nsubj", "mark"):
+        yield from _infinitive(tree, verb, options, below)
+
+
+def _joined(tree: Tree, head: Word) -> Iterator[Word]:
+    """Yields the objects that "and" joins, without the names after "two brothers, Max and Tim"."""
+    several = head.tag == "NNS" and not is_name(head)
+    return (word for word in tree.conjuncts(head) if word is head or not (several and is_name(word)))
+
+
+def _direct(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[Argument]:
+    naming = next((word for word in tree.children(head, "acl", "relcl") if word.low in _NAMING), None)
+    name = tree.child(naming, "oprd", "dobj", "attr") if naming is not None else None
+    if naming is not None and name is not None:
+        noun = tree.said([word for word in noun_phrase(tree, head) if word.place < naming.place])
+        longer = tuple(replace(form, said=f"{form.said} {noun} {naming.low}") for form in options)
+        yield from _argument(tree, longer, name)
+    else:
+        yield from _argument(tree, options, head)
+
+
+def _prepositional(
+    tree: Tree, options: tuple[Form, ...], preposition: Word, *, negated: bool = False, of_library: bool = False
+) -> Iterator[Argument]:
+    """Yields the argument of a preposition, and of those joined to it; "but" turns a denial round."""
+    longer = tuple(
+        replace(form, said=f"{form.said} {preposition.low}", of_library=form.of_library or of_library)
+        for form in options
+    )
+    object_ = tree.child(preposition, "pobj")
+    if object_ is not None:
+        for head in tree.conjuncts(object_):
+            yield from _argument(tree, longer, head)
+    but = any(word.low == "but" for word in tree.children(preposition, "cc"))
+    for joined in tree.children(preposition, "conj"):
+        if joined.tag in ("IN", "TO"):
+            for argument in _prepositional(tree, options, joined, of_library=of_library):
+                yield replace(argument, flips=negated and but)
+
+
+def _prepositions(tree: Tree, verb: Word, direct: Word | None) -> list[Word]:
+    """Returns the prepositions of a verb, and those that the parser hung on its object: "studies physics at MIT"."""
+    of_verb = tree.children(verb, "prep", "agent", "dative")
+    on_object = [word for word in tree.children(direct, "prep") if word.low != "of"] if direct is not None else []
+    nested = [
+        deeper
+        for word in of_verb
+        if (object_ := tree.child(word, "pobj")) is not None
+        for deeper in tree.children(object_, "prep")
+        if deeper.low in ("at", "for", "in") and word.low in ("as", "with")
+    ]
+    return [
+        word for word in (*of_verb, *on_object, *nested) if word.tag in ("IN", "TO", "RP") and word.place > verb.place
+    ]
+
+
+def _infinitive(tree: Tree, verb: Word, options: tuple[Form, ...], below: Word) -> Iterator[Argument]:
+    """Yields the arguments of "wants to live in Oslo" and "likes playing chess"."""
+    to = "to " if any(word.low == "to" for word in tree.children(below, "aux")) else ""
+    if not is_verb(below):
+        return
+    if verb.lemma in lexicon.DENIED_BY:  # "stopped playing the cello"
+        still = (Form(said=third(below.lemma)),)
+        yield from (replace(argument, denies=True) for argument in _of_verb(tree, below, still, False))
+        return
+    inner = list(_of_verb(tree, below, (Form(said=f"{to}{below.low}"),), False))
+    if not inner and not to and below.tag == "VBG":
+        yield from _argument(tree, options, below)
+    for argument in inner:
+        longer = tuple(replace(form, said=f"{form.said} {argument.relation}") for form in options)
+        yield from _argument(tree, _as_goal(verb, longer, below), argument.head)
+
+
+def _as_goal(verb: Word, options: tuple[Form, ...], below: Word) -> tuple[Form, ...]:
+    """Returns the forms of what is wanted or planned: facts only where the library has them."""
+    would = options[-1].modality is Modality.HYPOTHETICAL
+    if verb.lemma in ("use", "go"):
+        modality = Modality.PAST if verb.lemma == "use" else Modality.FUTURE
+    elif verb.lemma in lexicon.WISHED_BY and (verb.lemma not in _LIKED or would):
+        modality = Modality.WISHED
+    elif verb.lemma in lexicon.PLANNED_BY:
+        modality = Modality.FUTURE
+    elif verb.lemma in ("try", "need", "have", "seem", "appear", "claim", "pretend", "refuse", "fail", "attempt"):
+        modality = Modality.HYPOTHETICAL
+    else:
+        return options
+    return (*(replace(form, of_library=True) for form in options), replace(options[-1], modality=modality))
+
+
+def _of_being(tree: Tree, verb: Word, options: tuple[Form, ...]) -> Iterator[Argument]:
+    """Yields what the subject is."""
+    for head in tree.children(verb, "attr", "acomp", "dobj"):
+        goal = tree.child(head, "xcomp")
+        if goal is not None:  # "is about to buy a house", "is able to play"
+            modality = Modality.FUTURE if head.low == "about" else Modality.HYPOTHETICAL
+            yield from _infinitive(tree, verb, (Form(said=f"is {head.low}", modality=modality),), goal)
+            continue
+        for part in tree.conjuncts(head):
+            yield from _complement(tree, options, part)
+    for preposition in (word for word in tree.children(verb, "prep") if word.place > verb.place):
+        longer = tuple(replace(form, said=f"{form.said} {preposition.low}") for form in options)
+        object_ = tree.child(preposition, "pobj")
+        if object_ is not None:
+            yield from _argument(tree, longer, object_)
+
+
+def _complement(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[Argument]:
+    """Yields one complement of "is": whole, or cut before the object that its preposition has."""
+    preposition = tree.child(head, "prep")
+    object_ = tree.child(preposition, "pobj") if preposition is not None else None
+    if preposition is not None and object_ is not None:
+        words = [word for word in noun_phrase(tree, head) if word.place < preposition.place]
+        cut = f"{tree.said(words)} {preposition.low}"
+        longer = tuple(replace(form, said=f"{form.said} {cut}") for form in options)
+        adjective = head.tag.startswith(("JJ", "VB", "RB"))
+        of_name = preposition.low == "of" and is_name(object_)
+        if adjective or of_name or _in_library(longer, tree.said(noun_phrase(tree, object_))):
+            for joined in tree.conjuncts(object_):
+                yield from _argument(tree, longer, joined)
+            return
+    quality = head.tag.startswith(("JJ", "RB"))
+    if quality and head.low in lexicon.TRANSIENT:
+        options = tuple(replace(form, modality=Modality.MOMENTARY) for form in options)
+    yield from _argument(tree, options, head, whole=True)
+
+
+def _in_library(options: tuple[Form, ...], object_: str) -> bool:
+    return any(entry_of(form.said, object_) is not None for form in options)
+
+
+def _argument(tree: Tree, options: tuple[Form, ...], head: Word, *, whole: bool = False) -> Iterator[Argument]:
+    """Yields the object around `head` with the first of `options` that fits it."""
+    words = _object_words(tree, head, whole=whole)
+    object_ = tree.said(words).strip("\"'“”‘’«»")
+    if not object_ or head.tag in ("WDT", "WP", "WRB"):
+        return
+    denies = is_denied(tree, head)
+    if len(words) == 1 and head.low in lexicon.ADVERBIAL and head.dep == "pobj":
+        return
+    bare = _ARTICLE.sub("", object_, count=1)
+    timely = _is_time(head, object_)
+    for form in options:
+        entry = entry_of(form.said, bare) or entry_of(form.said, object_)
+        if timely and not _of_that_time(entry, form.said, object_):
+            continue
+        if form.of_library and entry is None:
+            continue
+        said = bare if entry is not None and entry.article else object_
+        yield Argument(
+            relation=form.said,
+            object=said,
+            head=head,
+            words=tuple(words),
+            entry=entry,
+            modality=form.modality,
+            denies=denies,
+        )
+        return
+
+
+def is_denied(tree: Tree, head: Word) -> bool:
+    """Whether the words of a noun phrase deny it: "no brother", "neither a teacher nor a nurse"."""
+    words = tree.children(head, "det", "preconj", "neg", "advmod")
+    if any(word.low in ("no", "not", "neither", "nor", "never", "hardly") for word in words):
+        return True
+    first = tree.head(head)
+    return head.dep == "conj" and first is not None and any(word.low == "nor" for word in tree.children(first, "cc"))
+
+
+def _object_words(tree: Tree, head: Word, *, whole: bool) -> list[Word]:
+    """Returns the words of an object: the name alone of "her husband Tom", and "Portland, Oregon" with its comma."""
+    alias = tree.child(head, "appos")
+    if alias is not None and is_name(alias) and not is_name(head):
+        return split_name(tree, alias)[1]
+    words = noun_phrase(tree, head, whole=whole)
+    if is_name(head) and (owner := tree.child(head, "poss")) is not None and is_pronoun(owner):
+        return split_name(tree, head)[1]
+    if alias is not None and is_name(alias) and head.kind == alias.kind == "GPE" and alias.place == words[-1].place + 2:
+        return [*words, tree.words[alias.place - 1], alias]
+    return words
+
+
+def _is_time(head: Word, object_: str) -> bool:
+    timely = head.kind in lexicon.TIME_KINDS and not is_of_kind("age", object_)
+    return timely or any(is_of_kind(kind, object_) for kind in _TIMES)
+
+
+def _of_that_time(entry: Entry | None, relation: str, object_: str) -> bool:
+    """Whether the library's relation is one that has a time as object: "was born in" with a year."""
+    if entry is None:
+        return relation.rpartition(" ")[2] == "is"
+    kinds = [kind for name, kind in entry.names if name == relation and kind]
+    return bool(kinds) or relation.rpartition(" ")[2] in _TIMELY or relation.endswith((" is", " since"))
+
+
+def _denied(tree: Tree, verb: Word) -> str:
+    """Returns how the library may have a denied verb: "does not like"; "" for a verb with other helpers."""
+    helpers = tree.children(verb, "aux")
+    if [helper.lemma for helper in helpers] == ["do"] and helpers[0].low != "did":
+        return f"does not {verb.lemma}"
+    if len(helpers) == 1 and helpers[0].low in ("can", "ca"):
+        return f"cannot {verb.lemma}"
+    return ""

@@ -1,0 +1,242 @@
+"""Extracts candidates for facts from what a user says, and decides which of them are facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from core.english.clauses import PREPOSITIONS
+from core.english.verbs import verbs
+from core.extraction import lexicon
+from core.extraction.antecedents import Mention, mentions, resolved
+from core.extraction.arguments import Argument, arguments, is_denied
+from core.extraction.candidates import USER, Candidate, Modality, Reason
+from core.extraction.clauses import Clause, clauses
+from core.extraction.grounding import OwnWords, own_words
+from core.extraction.kin import Apposition, appositions
+from core.extraction.language import is_english
+from core.extraction.mood import Mood, clause_mood, sentence_mood
+from core.extraction.names import Known, Party, is_name, noun_phrase, party
+from core.extraction.passages import Passages, passages
+from core.extraction.repairs import repaired
+from core.extraction.words import Parser, Tree, Word
+from core.library import Entry, entry_of
+from core.texts import same_words, sentence
+
+_BY_KNOWN = {
+    Known.USER: Reason.ABOUT_USER,
+    Known.PRONOUN: Reason.SUBJECT_NOT_NAMED,
+    Known.UNNAMED: Reason.SUBJECT_NOT_NAMED,
+    Known.AMBIGUOUS: Reason.AMBIGUOUS,
+}
+_OF_TIME = frozenset({Modality.PAST, Modality.FUTURE, Modality.MOMENTARY})
+_ENDS = PREPOSITIONS | {"is", "are", "was", "were", "named", "called"}
+_STAYING = frozenset({"is in", "is at", "is on", "is with", "is near"})
+
+
+def extract(text: str, parser: Parser) -> tuple[Candidate, ...]:
+    """Returns the candidates of one turn of a user in the order of the text, each once.
+
+    A candidate without a `reason` is a fact.
+    """
+    parts = passages(text)
+    quoted = {piece.start: piece.quoted for piece in parts.pieces}
+    trees: list[tuple[Tree, bool]] = []
+    for piece in parts.pieces:
+        parsed = parser.parse(text[piece.start : piece.end])
+        trees += ((_moved(tree, text, piece.start), quoted[piece.start]) for tree in parsed if tree.words)
+    whole = repaired([tree for tree, _ in trees])
+    trees = [(tree, is_quoted) for tree, (_, is_quoted) in zip(whole, trees, strict=True)]
+    english = [(tree, is_quoted) for tree, is_quoted in trees if is_english(tree)]
+    turn = _Turn(text, parts, english)
+    candidates = [candidate for index in range(len(english)) for candidate in turn.candidates(index)]
+    return _corrected(_once(candidates))
+
+
+class _Turn:
+    """The sentences of one turn, with what its pronouns may stand for."""
+
+    def __init__(self, text: str, parts: Passages, trees: Sequence[tuple[Tree, bool]]) -> None:
+        self._parts = parts
+        self._trees = trees
+        self._own: OwnWords = own_words(text, parts)
+        self._mentions: list[Mention] = mentions(tree for tree, is_quoted in trees if not is_quoted)
+
+    def candidates(self, index: int) -> Iterator[Candidate]:
+        """Yields the candidates of one sentence."""
+        tree, is_quoted = self._trees[index]
+        mood = Modality.QUOTED if is_quoted else sentence_mood(tree, joking=self._joking_after(index))
+        for stated in appositions(tree):
+            yield self._judged(tree, self._of_apposition(tree, stated, mood), stated.subject, stated.words[-1])
+        for clause in clauses(tree):
+            how = clause_mood(tree, clause, mood)
+            for argument in arguments(tree, clause, not how.positive):
+                for subject in clause.subjects:
+                    yield self._of_clause(tree, clause, argument, subject, how)
+
+    def _joking_after(self, index: int) -> bool:
+        """Whether a later sentence, of at most four words, says that it was a joke."""
+        later = [tree for tree, _ in self._trees[index + 1 :]]
+        return any(len(tree.words) <= 5 and lexicon.JOKES.search(tree.said(tree.words)) for tree in later)
+
+    def _of_apposition(self, tree: Tree, stated: Apposition, mood: Modality) -> Candidate:
+        entry = entry_of(stated.relation, stated.object)
+        return Candidate(
+            subject="",
+            relation=stated.relation,
+            object=stated.object,
+            meaning=entry.meaning if entry is not None else "",
+            about_user=False,
+            start=min(stated.subject.start, stated.words[0].start),
+            end=stated.words[-1].end,
+            sentence=tree.span,
+            modality=mood,
+        )
+
+    def _of_clause(self, tree: Tree, clause: Clause, argument: Argument, subject: Word, how: Mood) -> Candidate:
+        whom, relation, object_, head = party(tree, subject), argument.relation, argument.object, argument.head
+        words, entry = argument.words, argument.entry
+        if relation == "is" and (turned := _turned(tree, subject, argument)) is not None:
+            whom, object_, head = turned, tree.said(noun_phrase(tree, subject)), subject
+            entry = entry_of(f"{whom.owned} is", object_)
+            object_ = object_[:1].lower() + object_[1:] if not is_name(head) and subject.place == 0 else object_
+        if whom.owned and head is not subject and subject.tag == "NNS":
+            relation = _plural(relation)  # "Otto's parents live in"
+        positive = how.positive != argument.flips and not argument.denies and not is_denied(tree, subject)
+        denial_is_known = not how.positive and relation.startswith(("does not", "cannot")) and entry is not None
+        modality = how.modality if how.modality is not Modality.ASSERTED else argument.modality
+        if modality is Modality.ASSERTED and self._is_momentary(tree, clause, whom, relation, subject, entry):
+            modality = Modality.MOMENTARY
+        candidate = Candidate(
+            subject="",
+            relation=relation,
+            object=object_,
+            meaning=entry.meaning if entry is not None else "",
+            about_user=False,
+            start=min(whom.start, clause.verb.start, words[0].start),
+            end=max(whom.end, clause.verb.end, words[-1].end),
+            sentence=tree.span,
+            positive=positive or denial_is_known,
+            modality=Modality.QUOTED if self._parts.is_quoted(clause.verb.start) else modality,
+        )
+        return self._judged(tree, candidate, whom, head)
+
+    def _is_momentary(
+        self, tree: Tree, clause: Clause, whom: Party, relation: str, subject: Word, entry: Entry | None
+    ) -> bool:
+        """Whether the clause says of a moment what it says, as "is at the dentist" of a person."""
+        if relation in _STAYING and subject.kind not in lexicon.THING_KINDS:
+            return not whom.owned
+        around = tree.said(tree.subtree(clause.verb, frozenset({"ccomp", "conj", "relcl"})))
+        return entry is None and lexicon.MOMENT.search(around) is not None
+
+    def _judged(self, tree: Tree, candidate: Candidate, whom: Party, head: Word) -> Candidate:
+        """Returns `candidate` with its subject and, if it is not a fact, the reason."""
+        whom = resolved(whom, self._mentions)
+        about_user = whom.known is Known.USER
+        relation = candidate.relation
+        if whom.owned and (about_user or relation.rpartition(" ")[2] in _ENDS):
+            relation = f"{whom.owned} {relation}"  # "Robin", "'s sister lives in"
+        elif whom.owned:
+            whom = replace(whom, name=f"{whom.name}{whom.owned}", owned="")  # "Robin's dog", "likes"
+        entry = entry_of(relation, candidate.object)
+        object_, vague = self._object(tree, candidate.object, head)
+        candidate = replace(
+            candidate,
+            subject=USER if about_user else whom.name,
+            relation=relation,
+            object=object_,
+            about_user=about_user,
+            meaning=entry.meaning if entry is not None else "" if whom.owned else candidate.meaning,
+        )
+        return replace(candidate, reason=self._reason(candidate, whom, vague))
+
+    def _object(self, tree: Tree, object_: str, head: Word) -> tuple[str, Reason | None]:
+        """Returns the object, with the name that its pronoun stands for, and what is wrong with it."""
+        if head.low in lexicon.THIRD_PERSONS:
+            whom = resolved(party(tree, head), self._mentions)
+            if whom.known is Known.NAMED and not whom.owned:
+                return whom.name, None
+            return object_, Reason.AMBIGUOUS if whom.known is Known.AMBIGUOUS else Reason.OBJECT_NOT_NAMED
+        first = same_words(object_).split()[:1]
+        owned = [word for word in tree.children(head, "poss") if word.tag == "PRP$" and same_words(word.text) in first]
+        vague = (
+            head.low in lexicon.VAGUE or owned or any(word.low in lexicon.SAME for word in tree.children(head, "amod"))
+        )
+        return object_, Reason.OBJECT_NOT_NAMED if vague else None
+
+    def _reason(self, candidate: Candidate, whom: Party, vague: Reason | None) -> Reason | None:
+        """Returns why `candidate` is not a fact: what its sentence does with it comes first."""
+        if not candidate.positive and candidate.modality in _OF_TIME:
+            return Reason.NEGATED
+        if candidate.modality is not Modality.ASSERTED:
+            return Reason(candidate.modality.value)
+        if not candidate.positive:
+            return Reason.NEGATED
+        if whom.known is not Known.NAMED and whom.known is not Known.USER:
+            return _BY_KNOWN[whom.known]
+        if vague is not None:
+            return vague
+        if whom.known is Known.USER:
+            return Reason.ABOUT_USER
+        grounded = all(map(self._own.hold, candidate.subject.split("'s "))) and self._own.hold(
+            candidate.object, title=True
+        )
+        return None if grounded else Reason.NOT_GROUNDED
+
+
+def _turned(tree: Tree, subject: Word, argument: Argument) -> Party | None:
+    """Returns what "is" says of its complement, of which the grammar's subject is the object.
+
+    In "Green is Robin's favourite colour", that is Robin's favourite colour. None where the subject comes first.
+    """
+    if tree.child(argument.head, "poss") is None or is_name(argument.head):
+        return None
+    whom = party(tree, argument.head)
+    return whom if whom.owned and not party(tree, subject).owned else None
+
+
+def _plural(relation: str) -> str:
+    """Returns `relation` with its verb in the plural."""
+    first, _, rest = relation.partition(" ")
+    verb = {"is": "are", "was": "were", "has": "have", "does": "do"}.get(first) or verbs().third.get(first, first)
+    return f"{verb} {rest}".strip()
+
+
+def _moved(tree: Tree, text: str, by: int) -> Tree:
+    """Returns `tree`, of a piece that begins at character `by` of `text`, as one of the whole text."""
+    return Tree(text, tuple(replace(word, start=word.start + by, end=word.end + by) for word in tree.words))
+
+
+def _once(candidates: list[Candidate]) -> list[Candidate]:
+    """Returns each fact once, where it is first accepted."""
+    kept: dict[tuple[str, str, str], Candidate] = {}
+    for candidate in candidates:
+        key = (same_words(candidate.subject), same_words(candidate.relation), same_words(candidate.object))
+        if key not in kept or (candidate.accepted and not kept[key].accepted):
+            kept[key] = candidate
+    return sorted(kept.values(), key=lambda candidate: (candidate.start, candidate.end))
+
+
+def _corrected(candidates: list[Candidate]) -> tuple[Candidate, ...]:
+    """Returns `candidates`, of which a later sentence rejects those that it contradicts."""
+    last: dict[tuple[str, str], Candidate] = {}
+    for candidate in candidates:
+        if candidate.accepted and _has_one_object(candidate):
+            last[same_words(candidate.subject), candidate.meaning] = candidate
+    judged: list[Candidate] = []
+    for candidate in candidates:
+        final = last.get((same_words(candidate.subject), candidate.meaning))
+        replaced = (
+            candidate.accepted
+            and final is not None
+            and final.sentence != candidate.sentence
+            and sentence(final.object) != sentence(candidate.object)
+        )
+        judged.append(replace(candidate, reason=Reason.CORRECTED) if replaced else candidate)
+    return tuple(judged)
+
+
+def _has_one_object(candidate: Candidate) -> bool:
+    entry = entry_of(candidate.relation, candidate.object)
+    return entry is not None and not entry.many

@@ -1,0 +1,170 @@
+"""Says who or what a noun phrase names: a name, the user, something of a named owner, or nothing that has a name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+
+from core.extraction.candidates import USER
+from core.extraction.lexicon import PERSON_KINDS, THIRD_PERSONS, TIME_KINDS, USER_WORDS, VAGUE
+from core.extraction.words import Tree, Word
+
+_OUTSIDE = frozenset(
+    {"relcl", "appos", "cc", "conj", "preconj", "advcl", "acl", "mark", "punct", "intj", "meta", "dep", "neg"}
+)
+_PARTICLES = frozenset("al bin da de del della der di du la le of ten the van von y".split())
+_MONTHS = re.compile(
+    r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|June|July|August|September|October|"
+    "November|December"
+)
+
+
+class Known(Enum):
+    """How much is known about what a noun phrase stands for."""
+
+    NAMED = auto()
+    USER = auto()
+    PRONOUN = auto()  # of the third person; `core/extraction/antecedents.py` resolves it
+    UNNAMED = auto()
+    AMBIGUOUS = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """What a noun phrase stands for.
+
+    Attributes:
+        name: the name, `USER`, the pronoun, or the words of a phrase without a name.
+        owned: what the phrase names of the bearer of `name`: "'s dog"; "" for the bearer.
+        start, end: characters of the phrase.
+    """
+
+    known: Known
+    name: str
+    start: int
+    end: int
+    owned: str = ""
+
+
+def noun_phrase(tree: Tree, head: Word, *, whole: bool = False) -> list[Word]:
+    """Returns the words of the phrase around `head`, without clauses, appositions and what is joined by "and".
+
+    Args:
+        whole: whether to keep all its prepositions; otherwise only "of" stays.
+    """
+    left_out = {part.place for part in tree.children(head, "prep") if not whole and part.low != "of"}
+    words = _below(tree, head, left_out)
+    run = [head]
+    for word in reversed([word for word in words if word.place < head.place]):
+        if word.place != run[0].place - 1:
+            break
+        run.insert(0, word)
+    for word in (word for word in words if word.place > head.place):
+        if word.place != run[-1].place + 1:
+            break
+        run.append(word)
+    return run
+
+
+def _below(tree: Tree, word: Word, left_out: set[int]) -> list[Word]:
+    words = [word]
+    for child in tree.children(word):
+        hyphen = child.dep == "punct" and child.text in {"-", "'", ".", "/"}
+        if (child.dep not in _OUTSIDE or hyphen) and child.place not in left_out:
+            words += _below(tree, child, left_out)
+    return sorted(words, key=lambda part: part.place)
+
+
+def is_name(word: Word) -> bool:
+    """Whether `word` is the head of a name, by its tag or its capital letter; dates are not names."""
+    if word.kind in TIME_KINDS or word.low in VAGUE or _MONTHS.fullmatch(word.text):
+        return False
+    if word.kind in PERSON_KINDS:
+        return word.tag.startswith("N")
+    if not word.text[:1].isupper():
+        return False
+    return word.tag in ("NNP", "NNPS") or (word.place > 0 and word.tag in ("NN", "NNS", "JJ", "VBG"))
+
+
+def is_pronoun(word: Word) -> bool:
+    return word.tag in ("PRP", "PRP$") or word.low in USER_WORDS | THIRD_PERSONS
+
+
+def split_name(tree: Tree, head: Word) -> tuple[list[Word], list[Word]]:
+    """Returns the words before the name that `head` ends, as "my sister" in "my sister Ann", and the name's own."""
+    words = noun_phrase(tree, head)
+    if not any(word.text[:1].isupper() for word in words if word.place <= head.place and not is_pronoun(word)):
+        return [], words
+    begin = next(index for index, word in enumerate(words) if word.place == head.place)
+    while begin and _in_name(words, begin - 1):
+        begin -= 1
+    while words[begin].low in _PARTICLES - {"the"} and begin < len(words) - 1:
+        begin += 1
+    return words[:begin], words[begin:]
+
+
+def _in_name(words: Sequence[Word], index: int) -> bool:
+    word = words[index]
+    if is_pronoun(word) or word.tag in ("POS", "IN", ",", "RB", "CC", "PDT", "UH"):
+        return False
+    if word.text[:1].isupper() or word.text[:1].isdigit() or word.text in "-.&/":
+        return word.low not in ("a", "an") and (word.low != "the" or words[index + 1].text[:1].isupper())
+    return word.low in _PARTICLES
+
+
+def party(tree: Tree, head: Word) -> Party:
+    """Returns what the phrase around `head` stands for; pronouns stay as they are."""
+    phrase = noun_phrase(tree, head)
+    start, end = phrase[0].start, phrase[-1].end
+    if head.low in USER_WORDS:
+        return Party(known=Known.USER, name=USER, start=start, end=end)
+    if head.low in THIRD_PERSONS:
+        return Party(known=Known.PRONOUN, name=head.low, start=start, end=end)
+    if is_name(head):
+        return named(tree, head)
+    alias = tree.child(head, "appos")
+    if alias is not None and is_name(alias) and not tree.child(alias, "det", "poss"):
+        return named(tree, alias)
+    if owned := _owned(tree, head):
+        return owned
+    return Party(known=Known.UNNAMED, name=tree.said(phrase), start=start, end=end)
+
+
+def named(tree: Tree, head: Word) -> Party:
+    """Returns the bearer of the name that `head` ends; of "Robin's Volvo", what Robin has."""
+    before, name = split_name(tree, head)
+    name = name[:-1] if name[-1].tag == "POS" else name
+    owner = tree.child(head, "poss")
+    if owner is not None and not [word for word in before if word.tag in ("NN", "NNS") and word.place > owner.place]:
+        return _of(tree, owner, [word for word in name if word.place > owner.place and word.tag != "POS"]) or Party(
+            known=Known.NAMED, name=tree.said(name), start=name[0].start, end=name[-1].end
+        )
+    return Party(known=Known.NAMED, name=tree.said(name), start=name[0].start, end=name[-1].end)
+
+
+def _owned(tree: Tree, head: Word) -> Party | None:
+    """Returns the party of "Robin's dog" or "the dog of Robin"; None if the phrase has no owner."""
+    phrase = noun_phrase(tree, head)
+    if (owner := tree.child(head, "poss")) is not None:
+        below = {word.place for word in tree.subtree(owner)}
+        noun = [word for word in phrase if word.place not in below and word.place > owner.place]
+        return _of(tree, owner, noun)
+    of, article = tree.child(head, "prep"), tree.child(head, "det")
+    if of is None or of.low != "of" or article is None or article.low != "the":
+        return None
+    owner = tree.child(of, "pobj")
+    if owner is None or party(tree, owner).known is Known.UNNAMED:
+        return None
+    return _of(tree, owner, [word for word in phrase if article.place < word.place < of.place])
+
+
+def _of(tree: Tree, owner: Word, noun: list[Word]) -> Party | None:
+    """Returns the party of `noun` that `owner` has."""
+    noun = noun[:-1] if noun and noun[-1].tag == "POS" else noun
+    if not noun:
+        return None
+    bearer = party(tree, owner)
+    start, end = min(bearer.start, noun[0].start), max(bearer.end, noun[-1].end)
+    return replace(bearer, owned=f"{bearer.owned}'s {tree.said(noun)}", start=start, end=end)

@@ -1,0 +1,101 @@
+"""Finds what is quoted in a text, and cuts the rest into pieces that a parser can take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+_FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.DOTALL)
+_LINE = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
+_HEADERS = re.compile(r"(?:^(?:From|To|Cc|Subject|Date|Sent|Reply-To):.*\n?){2,}.*\Z", re.MULTILINE | re.DOTALL)
+_FORWARDED = re.compile(
+    r"^[ \t-]*(?:original message|forwarded message|begin forwarded message).*\Z",
+    re.MULTILINE | re.DOTALL | re.IGNORECASE,
+)
+_LETTER = re.compile(
+    r"^(?:Dear|Hi|Hello|Hey)\b[^\n.]{0,40},[ \t]*$.*?"
+    r"^(?:(?:Best|Kind|Warm) (?:regards|wishes)|Regards|Sincerely|Yours|Cheers|Best|Thanks),?[ \t]*$.*\Z",
+    re.MULTILINE | re.DOTALL,
+)
+_TASK = re.compile(
+    r"^[ \t]*(?:(?:please|can you|could you|would you)[ ,]+)*(?:translate|summari[sz]e|rewrite|rephrase|paraphrase|"
+    r"proofread|correct (?:this|the|my)|fix|explain|complete|continue|shorten|anal[yz]se|classify|parse|edit|improve|"
+    r"repeat|reply to|respond to|answer)\b[^\n:]*:(?P<given>.*)\Z",
+    re.MULTILINE | re.DOTALL | re.IGNORECASE,
+)
+_MARKS = (
+    re.compile(r'"[^"\n]*(?:"|$)', re.MULTILINE),
+    re.compile("“[^”\n]*(?:”|$)", re.MULTILINE),
+    re.compile("«[^»\n]*(?:»|$)", re.MULTILINE),
+    re.compile(r"(?<![\w])['‘](?=\w)[^'’\n]* [^'’\n]* [^'’\n]*['’](?!\w)"),
+)
+_CUT = re.compile(r"\n[ \t]*\n\s*|\n(?=[ \t]*(?:[-*•]|\d+[.)])[ \t])|(?<=[.!?:])[ \t]*\n")
+_BULLET = re.compile(r"\s*(?:(?:[-*•]|\d+[.)])[ \t]+)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Characters `start .. end - 1` of a text, which are parsed by themselves."""
+
+    start: int
+    end: int
+    quoted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passages:
+    """A text in pieces, and the characters of it that stand in quotation marks."""
+
+    pieces: tuple[Piece, ...]
+    marked: tuple[tuple[int, int], ...]
+
+    def is_quoted(self, place: int) -> bool:
+        """Whether the character at `place` is quoted, by its piece or by quotation marks."""
+        pasted = any(piece.quoted and piece.start <= place < piece.end for piece in self.pieces)
+        return pasted or any(start <= place < end for start, end in self.marked)
+
+    def own(self, text: str) -> str:
+        """Returns `text` with spaces in the place of everything quoted."""
+        return "".join(" " if self.is_quoted(place) else character for place, character in enumerate(text))
+
+
+def passages(text: str) -> Passages:
+    """Returns the pieces of `text`: blocks of code, lines after ">", mails, and texts given with a task are quoted."""
+    blocks = _merged(sorted(_blocks(text)))
+    marked = tuple(match.span() for mark in _MARKS for match in mark.finditer(text))
+    pieces: list[Piece] = []
+    place = 0
+    for start, end in (*blocks, (len(text), len(text))):
+        pieces += (Piece(start=a, end=b, quoted=False) for a, b in _cut(text, place, start))
+        pieces += (Piece(start=a, end=b, quoted=True) for a, b in _cut(text, start, end))
+        place = end
+    return Passages(pieces=tuple(pieces), marked=marked)
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int]]:
+    for pattern in (_FENCE, _LINE, _HEADERS, _FORWARDED, _LETTER):
+        yield from (match.span() for match in pattern.finditer(text))
+    yield from (match.span("given") for match in _TASK.finditer(text))
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Returns sorted `spans` with those that overlap made one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in spans:
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yields the paragraphs and list items between `start` and `end`, without the marks before list items."""
+    cuts = [start, *(match.end() for match in _CUT.finditer(text, start, end)), end]
+    for first, last in pairwise(cuts):
+        begin = _BULLET.match(text, first, last)
+        assert begin is not None, "it matches nothing as well"
+        if text[begin.end() : last].strip(" \t\r\n>`~"):
+            yield begin.end(), last

