@@ -61,13 +61,15 @@ class Moved:
 
     Attributes:
         factors: module -> U^T [s, d_out] and V [d_in, s], a column of each factor per site.
-        keys: module -> [k, d_in], the keys that the update was solved for.
-        reached: [k, d], the hidden states at the keys with the change.
+        keys: module -> [m, d_in], the keys that the update was solved for.
+        owner: [m], the site of each of them.
+        reached: [k, d], the hidden states at the sites' positions with the change.
         seen: what the model sees on the contexts with the change.
     """
 
     factors: dict[str, tuple[Tensor, Tensor]]
     keys: dict[str, Tensor]
+    owner: Tensor
     reached: Tensor
     seen: Activations
 
@@ -81,6 +83,8 @@ def move(
     seen: Activations,
     falls_short: FallsShort,
     rounds: int,
+    *,
+    averaged: bool = False,
 ) -> Moved:
     """Computes the change of the weights that moves hidden states at `sites` to `target`; the live weights stay.
 
@@ -90,15 +94,17 @@ def move(
         held_keys: module -> [m, d_in], further keys that must not move in this edit.
         seen: what the live model sees.
         rounds: most times that sites at which a key `falls_short` are moved further.
+        averaged: solve for the mean key of each site, as MEMIT does, instead of each of its keys.
     """
     before = {module: tensor.clone() for module, tensor in model.live().items()}
-    edit = _Edit()
+    owner = torch.arange(len(sites.fact), device=model.device) if averaged else sites.site
+    edit = _Edit(owner)
     try:
         now = _spread(model, kept, sites, target, held_keys, seen, edit)
         now = _refine(model, before, sites, target, edit, now, falls_short, rounds)
     finally:
         model.install(before)
-    return Moved(edit.factors, edit.keys, hidden_at(now, sites), now)
+    return Moved(edit.factors, edit.keys, owner, hidden_at(now, sites), now)
 
 
 def written(
@@ -122,7 +128,7 @@ def written(
         first=tuple((count.cumsum(0) - count).tolist()),
         count=tuple(count.tolist()),
         keys=moved.keys,
-        key_fact=fact_of_key,
+        key_fact=sites.fact[moved.owner],
         residual=tuple(mean_by(length.sqrt() / before.norm(dim=1), fact_of_key, facts).tolist()),
         achieved=tuple(mean_by(share, fact_of_key, facts).tolist()),
         learned=learned,
@@ -155,8 +161,9 @@ def install_sum(model: EditableModel, module: str, weight: Tensor, u: Tensor, v:
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """`factors` and `keys` as in `Moved`, filled module by module."""
+    """`factors`, `keys` and `owner` as in `Moved`; the first two are filled module by module."""
 
+    owner: Tensor
     factors: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
     keys: dict[str, Tensor] = field(default_factory=dict)
 
@@ -178,6 +185,8 @@ def _spread(
     now = seen
     for number, module in enumerate(model.modules):
         keys = now.keys[module][sites.position].double()  # [k, d_in]
+        if edit.owner is not sites.site:
+            keys = mean_by(keys, sites.site, len(sites.fact))  # [s, d_in]
         left = len(model.modules) - number
         # U^T [s, d_out]: the residual at each site, an equal share for each module that is left. The contexts of a site
         # share one column, so their residuals are averaged.
@@ -186,7 +195,7 @@ def _spread(
         if held_keys:
             constrained = constrained.with_keys(held_keys[module])
         edit.keys[module] = keys
-        edit.factors[module] = (u, solve_update(constrained, keys, sites.site, len(sites.fact)))
+        edit.factors[module] = (u, solve_update(constrained, keys, edit.owner, len(sites.fact)))
         _install(model, module, model.weight(module).clone(), edit)
         now = now.recompute_from(module)  # this module's change moves the keys and residuals of those that follow
     return now
