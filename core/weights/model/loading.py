@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAn
 from core.errors.base import DeviceUnavailable, ModelUnavailable
 from core.weights.model.base_files import files_of
 from core.weights.model.families import Family, default_modules, family_of, has
+from core.weights.model.templates import LINES
 
 # It warns that a package for faster four-bit products is missing, which is optional; and at each product in eight bits.
 for name in ("bitsandbytes.backends.cpu.ops", "bitsandbytes.autograd._functions"):
@@ -50,6 +51,8 @@ def load(folder: Path, modules: Sequence[str], dtype: str, quantization: str, de
             "files again",
             model=folder,
         )
+    if not tokenizer.chat_template:
+        _ask_in_lines(model, tokenizer)
     _check_tokenizer(folder, tokenizer)
     _check_modules(folder, model, family, modules)
     return model, tokenizer
@@ -119,11 +122,22 @@ def _check_fetched(folder: Path) -> None:
                 )
 
 
+def _ask_in_lines(model: Any, tokenizer: Any) -> None:
+    """Gives a model without a chat template one in which each answer is a line, ended by any token with a line break.
+
+    The template begins with the token that the tokenizer puts before raw text, if it does.
+    """
+    begins = tokenizer("a").input_ids[:1] == [tokenizer.bos_token_id]
+    tokenizer.chat_template = ("{{ bos_token }}" if begins else "") + LINES
+    texts = tokenizer.batch_decode([[token] for token in range(len(tokenizer))])
+    ends = model.generation_config.eos_token_id
+    ends = tokenizer.eos_token_id if ends is None else ends
+    known = [] if ends is None else list(ends) if isinstance(ends, (list, tuple)) else [ends]
+    breaks = [token for token, text in enumerate(texts) if "\n" in text]
+    model.generation_config.eos_token_id = list(dict.fromkeys([*known, *breaks])) or None
+
+
 def _check_tokenizer(folder: Path, tokenizer: Any) -> None:
-    if not tokenizer.chat_template:
-        raise ModelUnavailable(
-            f"{str(folder)!r} has no chat template; put a chat_template.jinja beside its weights", model=folder
-        )
     if not tokenizer.is_fast:
         raise ModelUnavailable(
             f"the tokenizer in {str(folder)!r} cannot tell where in a text its tokens stand; put a tokenizer.json "

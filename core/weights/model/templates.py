@@ -22,6 +22,10 @@ from jinja2 import TemplateError
 from core.errors.base import ModelUnavailable
 from core.weights.model.template_process import SECONDS
 
+LINES = (
+    "{% for message in messages %}{{ {'user': 'Question: ', 'assistant': 'Answer:\\n'}.get(message['role'], '') "
+    "+ message['content'] + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'Answer:\\n' }}{% endif %}"
+)  # of a model without a chat template: questions and answers a line each, so that a line break ends an answer
 PATIENCE = 1.0  # seconds until a process that does not end is killed
 PROCESS = Path(__file__).with_name("template_process.py")
 

@@ -55,14 +55,14 @@ class Part:
 
 
 def parts_for(model: EditableModel) -> list[Part]:
-    """Returns the parts of the model's text; a model without a chat template gets none in chat."""
+    """Returns the parts of the model's text."""
     beginnings = (*lines("beginnings.txt"), *[""] * (FROM_NOTHING if model.raw_ids("") else 0))
-    kinds = [(TEXT, beginnings, TEXT_TOKENS), (RAW_FACT, tuple(fact.prompt for fact in plain_facts()), RAW_TOKENS)]
-    if model.tokenizer.chat_template:
-        kinds += [
-            (CHAT, (*lines("greetings.txt"), *lines("questions.txt")), ANSWER_TOKENS),
-            (CHAT_FACT, tuple(fact.question for fact in plain_facts()), CHAT_TOKENS),
-        ]
+    kinds = [
+        (TEXT, beginnings, TEXT_TOKENS),
+        (RAW_FACT, tuple(fact.prompt for fact in plain_facts()), RAW_TOKENS),
+        (CHAT, (*lines("greetings.txt"), *lines("questions.txt")), ANSWER_TOKENS),
+        (CHAT_FACT, tuple(fact.question for fact in plain_facts()), CHAT_TOKENS),
+    ]
     return [
         Part(kind, texts[first : first + size], first, limit)
         for kind, texts, limit in kinds

@@ -25,7 +25,7 @@ from service.pulled.folder import RECORD, ModelFolder, Pulled
 from service.settings import Settings
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
-from tests.core.weights.model.test_loading import half, pointer, without_a_template, without_an_end
+from tests.core.weights.model.test_loading import half, pointer, without_an_end
 from tests.prepared import DEMO, Place, state_of, work
 from tests.service.conftest import Running, run_server
 
@@ -47,7 +47,7 @@ def base(folder: Path | str, **values: str) -> memories_pb2.BaseModel:
     return memories_pb2.BaseModel(name=str(folder), **values)
 
 
-@pytest.mark.parametrize("spoil", [pointer, half, without_a_template, without_an_end])
+@pytest.mark.parametrize("spoil", [pointer, half, without_an_end])
 def test_a_memory_is_not_created_on_a_model_that_does_not_load(
     live: Running, folder: Path, spoil: Callable[[Path], None]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -134,12 +135,22 @@ def test_a_turn_ends_as_the_chat_template_ends_it(
     assert tiny.tokenizer.convert_ids_to_tokens(tiny.end_of_turn()) == "<|end|>"
 
 
-def test_a_model_without_a_chat_template_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", [2, [2, 3], None])
+def test_a_model_without_a_chat_template_is_asked_in_lines_of_which_one_is_an_answer(
+    tmp_path: Path, ends: list[int] | int | None
+) -> None:
     folder = make(tmp_path)
     (folder / "chat_template.jinja").unlink()
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
 
-    with pytest.raises(ModelUnavailable, match=r"chat_template\.jinja"):
-        load_model(folder)
+    model = load_model(folder)
+
+    asked = model.chat_text([["Who is Bo?", "A baker."]], "Where does Bo live?")
+    assert asked == "<|bos|>Question: Who is Bo?\nAnswer:\nA baker.\nQuestion: Where does Bo live?\nAnswer:\n"
+    (line_break,) = model.tokenizer("\n", add_special_tokens=False).input_ids
+    assert model.end_of_turn() == line_break
+    assert set(model.end_tokens()) >= {2, line_break}
+    assert all(token in (2, 3) or "\n" in model.tokenizer.decode(token) for token in model.end_tokens())
 
 
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])

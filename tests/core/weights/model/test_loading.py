@@ -54,10 +54,6 @@ def with_a_tokenizer_without_offsets(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "ByT5Tokenizer"}))
 
 
-def without_a_template(folder: Path) -> None:
-    (folder / "chat_template.jinja").unlink()
-
-
 def without_an_end(folder: Path) -> None:
     for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
         said = json.loads((folder / name).read_text())
@@ -73,7 +69,6 @@ def without_an_end(folder: Path) -> None:
         (without_a_tensor, r"not whole: model\.layers\.2\.mlp\.up_proj\.weight is missing"),
         (without_a_tokenizer, "no model loads|tokenizer"),
         (with_a_tokenizer_without_offsets, r"tokens stand; put a tokenizer\.json"),
-        (without_a_template, r"no chat template; put a chat_template\.jinja"),
         (without_an_end, "no token that ends an answer"),
     ],
 )

@@ -57,14 +57,6 @@ def test_texts_begin_with_nothing_only_where_the_tokenizer_marks_the_beginning(
     assert (marked, from_nothing()) == (own_text.FROM_NOTHING, 0)
 
 
-def test_a_model_without_a_chat_template_is_asked_nothing_in_chat(
-    tiny: EditableModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tiny.tokenizer, "chat_template", None)
-
-    assert {part.kind for part in parts_for(tiny)} == {TEXT, RAW_FACT}
-
-
 def test_a_part_is_the_same_each_time(tiny: EditableModel) -> None:
     texts = lines("beginnings.txt")[:6]
 
