@@ -9,7 +9,7 @@ from core.extraction.lexicon import FEMININE, MASCULINE, MEN, PERSON_KINDS, PERS
 from core.extraction.names import Known, Party, is_name, is_pronoun, party, split_name
 from core.extraction.words import Tree, Word
 
-_PLACES = frozenset("in at from near to into for inside outside".split())
+_PLACES = frozenset("in at from near into inside outside".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,9 @@ def _gender(role: str) -> str:
 def _person(tree: Tree, word: Word) -> bool | None:
     if word.kind in PERSON_KINDS:
         return True
-    if word.kind in THING_KINDS:
-        return False
     head = tree.head(word)
+    if word.kind in THING_KINDS and (word.dep != "nsubj" or head is None or head.lemma == "be"):
+        return False  # the subject of a verb may be a person, whatever kind of name the parser sees
     if word.dep == "pobj" and head is not None and head.low in _PLACES:
         return False
     if not is_name(word):

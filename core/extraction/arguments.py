@@ -72,7 +72,7 @@ def _of_verb(tree: Tree, verb: Word, options: tuple[Form, ...], negated: bool) -
             for argument in _prepositional(tree, options, preposition, of_library=not negated):
                 yield replace(argument, flips=but)
     below = tree.child(verb, "xcomp", "ccomp")
-    if below is not None and not tree.child(below, "nsubj", "mark"):
+    if below is not None and not tree.child(below, "nsubj", "nsubjpass", "mark"):
         yield from _infinitive(tree, verb, options, below)
 
 
@@ -83,14 +83,19 @@ def _joined(tree: Tree, head: Word) -> Iterator[Word]:
 
 
 def _direct(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[Argument]:
-    naming = next((word for word in tree.children(head, "acl", "relcl") if word.low in _NAMING), None)
-    name = tree.child(naming, "oprd", "dobj", "attr") if naming is not None else None
-    if naming is not None and name is not None:
-        noun = tree.said([word for word in noun_phrase(tree, head) if word.place < naming.place])
-        longer = tuple(replace(form, said=f"{form.said} {noun} {naming.low}") for form in options)
-        yield from _argument(tree, longer, name)
-    else:
+    """Yields an object, or the name in it: "Rex", of the relation "has a dog named"."""
+    words = [*noun_phrase(tree, head), *(part for word in tree.children(head, "acl") for part in tree.subtree(word))]
+    naming = next((word for word in words if word.low in _NAMING), None)
+    name = tree.words[naming.place + 1] if naming is not None and naming.place + 1 < len(tree.words) else None
+    if naming is None or name is None or naming.place == words[0].place:
         yield from _argument(tree, options, head)
+        return
+    while (above := tree.head(name)) is not None and above.place > name.place and name.dep == "compound":
+        name = above
+    noun = tree.said([word for word in words if word.place < naming.place])
+    longer = tuple(replace(form, said=f"{form.said} {noun} {naming.low}") for form in options)
+    called = [word for word in noun_phrase(tree, name) if word.place > naming.place]
+    yield from _argument(tree, longer, name, words=called)
 
 
 def _prepositional(
@@ -154,6 +159,8 @@ def _as_goal(verb: Word, options: tuple[Form, ...], below: Word) -> tuple[Form, 
         modality = Modality.WISHED
     elif verb.lemma in lexicon.PLANNED_BY:
         modality = Modality.FUTURE
+    elif verb.lemma in lexicon.REPORTED_BY:
+        modality = Modality.QUOTED  # "is said to live in Oslo"
     elif verb.lemma in ("try", "need", "have", "seem", "appear", "claim", "pretend", "refuse", "fail", "attempt"):
         modality = Modality.HYPOTHETICAL
     else:
@@ -202,9 +209,11 @@ def _in_library(options: tuple[Form, ...], object_: str) -> bool:
     return any(entry_of(form.said, object_) is not None for form in options)
 
 
-def _argument(tree: Tree, options: tuple[Form, ...], head: Word, *, whole: bool = False) -> Iterator[Argument]:
-    """Yields the object around `head` with the first of `options` that fits it."""
-    words = _object_words(tree, head, whole=whole)
+def _argument(
+    tree: Tree, options: tuple[Form, ...], head: Word, *, whole: bool = False, words: list[Word] | None = None
+) -> Iterator[Argument]:
+    """Yields the object around `head` with the first of `options` that fits it; `words` are its words, if given."""
+    words = words or _object_words(tree, head, whole=whole)
     object_ = tree.said(words).strip("\"'“”‘’«»")
     if not object_ or head.tag in ("WDT", "WP", "WRB"):
         return
@@ -234,7 +243,7 @@ def _argument(tree: Tree, options: tuple[Form, ...], head: Word, *, whole: bool 
 
 def is_denied(tree: Tree, head: Word) -> bool:
     """Whether the words of a noun phrase deny it: "no brother", "neither a teacher nor a nurse"."""
-    words = tree.children(head, "det", "preconj", "neg", "advmod")
+    words = [word for word in tree.children(head, "det", "preconj", "neg", "advmod") if word.place < head.place]
     if any(word.low in ("no", "not", "neither", "nor", "never", "hardly") for word in words):
         return True
     first = tree.head(head)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.extraction.forms import Form, forms, is_verb, participle
+from core.extraction.names import is_name
 from core.extraction.words import Tree, Word
 
 _CLAUSES = frozenset({"ROOT", "conj", "ccomp", "relcl", "advcl", "parataxis", "pcomp", "acl", "dep", "xcomp"})
@@ -49,11 +50,13 @@ def _participial(tree: Tree, verb: Word) -> Iterator[Clause]:
 
 def _subject(tree: Tree, verb: Word) -> Word | None:
     """Returns the head of the subject of `verb`, which a verb joined by "and" shares with the first."""
-    subject = tree.child(verb, "nsubj", "nsubjpass")
+    bearers = (verb, *tree.children(verb, "aux", "auxpass"))
+    subject = next((word for part in bearers if (word := tree.child(part, "nsubj", "nsubjpass")) is not None), None)
     head = tree.head(verb)
     if subject is None:
         shared = verb.dep == "conj" and head is not None and (is_verb(head) or head.tag == "MD")
         return _subject(tree, head) if shared and head is not None else None
-    if subject.tag in _RELATIVE and verb.dep == "relcl":
-        return head
+    if subject.tag in _RELATIVE and verb.dep == "relcl" and head is not None:
+        being = tree.head(head)  # of "Robin is a nurse who lives in Oslo", Robin
+        return _subject(tree, being) if head.dep == "attr" and being is not None and not is_name(head) else head
     return subject

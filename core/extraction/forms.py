@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from core.english.verbs import third_person, verbs
 from core.extraction.candidates import Modality
-from core.extraction.lexicon import LASTING
+from core.extraction.lexicon import LASTING, TIME_KINDS
 from core.extraction.words import Tree, Word
-
-_LASTED = frozenset({"since", "for"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +89,18 @@ def _passive(verb: Word, after: str, helpers: list[Word]) -> tuple[Form, ...]:
 def _perfect(tree: Tree, verb: Word, after: str, simple: str) -> tuple[Form, ...]:
     said = f"{verb.low}{after}"
     has = Form(said=f"has {said}", of_library=True)
-    if any(child.low in _LASTED for child in tree.children(verb, "prep", "mark")):
+    complements = tree.children(verb, "attr", "acomp")
+    if any(_lasts(tree, child) for word in (verb, *complements) for child in tree.children(word, "prep", "mark")):
         return (has, Form(said=simple))
     if verb.lemma in LASTING:
         return (Form(said=f"has {said}"),)
     return (has, Form(said=said, of_library=True), Form(said=f"has {said}", modality=Modality.PAST))
+
+
+def _lasts(tree: Tree, word: Word) -> bool:
+    """Whether `word` begins how long something has lasted: "since 2019", "for ten years"."""
+    time = tree.child(word, "pobj")
+    return word.low == "since" or (word.low == "for" and time is not None and time.kind in TIME_KINDS)
 
 
 def _progressive(tree: Tree, verb: Word, after: str, simple: str, lemmas: list[str]) -> tuple[Form, ...]:

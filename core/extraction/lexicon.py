@@ -30,18 +30,20 @@ ONCE = _words("formerly previously once ago originally then")
 # verbs above a clause, by what they make of it
 TRUE_OF = _words(
     "know remember note remind mention tell remark realize realise learn notice discover see recall add save store "
-    "record write turn keep mean forget swear confirm glad happy sorry sad sure certain aware true clear obvious fact"
+    "record write turn keep mean forget swear promise confirm glad happy sorry sad sure certain aware true clear "
+    "obvious fact"
 )
 DENIED_BY = _words("deny disprove refuse doubt false wrong untrue stop quit cease lie")
 WISHED_BY = _words("wish hope want would like love long desire wishful prefer")
 GUESSED_BY = _words("think believe guess suppose suspect assume feel wonder imagine bet reckon doubt fear seem")
-PLANNED_BY = _words("plan intend go decide arrange promise about expect")
+PLANNED_BY = _words("plan intend go decide arrange about expect")
 REPORTED_BY = _words(
     "say claim report state argue insist allege announce write hear read rumour rumor gossip claim statement report "
     "story news quote explain suggest"
 )
 
 CONDITIONS = _words("if unless whether until lest provided suppose supposing assuming")
+OCCASIONS = _words("when whenever once before after till until")  # of a clause that tells only when
 FICTION = _words("novel story film movie game dream book tale play series fiction fantasy episode show")
 
 TRANSIENT = _words(
@@ -54,6 +56,7 @@ VAGUE = _words(
     "it this that these those he she him her they them me you us people none what who which there here one thing "
     "things stuff lot bit way kind sort same such so mine"
 ) | {f"{which}{what}" for which in ("some", "any", "every", "no") for what in ("body", "one", "thing")}
+ROLES = _words("ceo cfo coo cto mc md vp president chancellor chairman chairwoman mayor boss king queen pope")
 SAME = _words("same such other another")
 ADVERBIAL = _words(  # nouns that, without an article, make an adverb of a preposition: "works at night"
     "night day noon weekend weekends morning evening home school work once least last all first moment times hand"

@@ -118,6 +118,8 @@ def _own(tree: Tree, verb: Word) -> Modality:
         return Modality.HYPOTHETICAL
     if verb.dep == "advcl" and any(word.low == "as" for word in adverbs) and any(w.low == "if" for w in adverbs):
         return Modality.HYPOTHETICAL
+    if verb.dep == "advcl" and verb.tag != "VBD" and any(word.low in lexicon.OCCASIONS for word in adverbs):
+        return Modality.HYPOTHETICAL
     if any(word.low in lexicon.DOUBTS for word in adverbs):
         return Modality.HYPOTHETICAL
     around = tree.said(_nearest(tree, verb))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from core.extraction.candidates import USER
-from core.extraction.lexicon import PERSON_KINDS, THIRD_PERSONS, TIME_KINDS, USER_WORDS, VAGUE
+from core.extraction.lexicon import PERSON_KINDS, ROLES, THIRD_PERSONS, TIME_KINDS, USER_WORDS, VAGUE
 from core.extraction.words import Tree, Word
 
 _OUTSIDE = frozenset(
@@ -54,7 +54,9 @@ def noun_phrase(tree: Tree, head: Word, *, whole: bool = False) -> list[Word]:
     Args:
         whole: whether to keep all its prepositions; otherwise only "of" stays.
     """
-    left_out = {part.place for part in tree.children(head, "prep") if not whole and part.low != "of"}
+    left_out = {
+        part.place for part in tree.children(head, "prep") if part.low == "since" or (not whole and part.low != "of")
+    }
     words = _below(tree, head, left_out)
     run = [head]
     for word in reversed([word for word in words if word.place < head.place]):
@@ -65,6 +67,21 @@ def noun_phrase(tree: Tree, head: Word, *, whole: bool = False) -> list[Word]:
         if word.place != run[-1].place + 1:
             break
         run.append(word)
+    return _widened(tree, run, head)
+
+
+def _widened(tree: Tree, run: list[Word], head: Word) -> list[Word]:
+    """Returns `run` with the first names and the digits that the parser has hung elsewhere."""
+    while is_name(head) and head.kind in PERSON_KINDS and run[0].place > 0:
+        before = tree.words[run[0].place - 1]
+        if before.kind not in PERSON_KINDS or not before.text[:1].isupper() or before.tag != "NNP":
+            break
+        run = [before, *run]
+    while run[-1].text[-1:].isdigit() and run[-1].place + 1 < len(tree.words):
+        after = tree.words[run[-1].place + 1]
+        if not after.text.isdigit():
+            break
+        run = [*run, after]
     return run
 
 
@@ -79,7 +96,7 @@ def _below(tree: Tree, word: Word, left_out: set[int]) -> list[Word]:
 
 def is_name(word: Word) -> bool:
     """Whether `word` is the head of a name, by its tag or its capital letter; dates are not names."""
-    if word.kind in TIME_KINDS or word.low in VAGUE or _MONTHS.fullmatch(word.text):
+    if word.kind in TIME_KINDS or word.low in VAGUE | ROLES or _MONTHS.fullmatch(word.text):
         return False
     if word.kind in PERSON_KINDS:
         return word.tag.startswith("N")

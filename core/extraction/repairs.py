@@ -13,8 +13,8 @@ from core.extraction.words import Tree, Word
 def repaired(trees: Sequence[Tree]) -> list[Tree]:
     """Returns the sentences of one turn with the tags of names and the bases of verbs repaired.
 
-    A first word is a name where the turn has it as one elsewhere, or where it has no article and does what people do:
-    "Ann lives in Oslo".
+    A first word is a name where the turn has it as one elsewhere, or where it has no article and is of a kind of names
+    or does what people do: "Ann lives in Oslo".
     """
     names = {word.text: word for tree in trees for word in tree.words if word.tag == "NNP"}
     based = [Tree(tree.text, tuple(_based(word) for word in tree.words)) for tree in trees]
@@ -37,5 +37,6 @@ def _tagged(tree: Tree, word: Word, names: Mapping[str, Word]) -> Word:
     if (known := names.get(word.text)) is not None:
         return replace(word, tag="NNP", kind=known.kind)
     head = tree.head(word)
-    acts = word.place == 0 and word.dep == "nsubj" and head is not None and head.lemma in PERSONAL
-    return replace(word, tag="NNP") if acts and word.tag == "NN" and not tree.children(word) else word
+    first = word.place == 0 and word.dep == "nsubj" and word.tag == "NN" and not tree.children(word)
+    acts = head is not None and head.lemma in PERSONAL
+    return replace(word, tag="NNP") if first and (acts or word.kind) else word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from core.errors.base import ParserUnavailable
@@ -17,6 +18,7 @@ class SpacyParser:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pipeline: Any = None
+        self._dictionary: Mapping[str, frozenset[str]] = {}
 
     def parse(self, text: str) -> tuple[Tree, ...]:
         """Returns the sentences of `text`.
@@ -27,8 +29,36 @@ class SpacyParser:
         with self._lock:  # one text at a time, because spaCy does not promise more
             if self._pipeline is None:
                 self._pipeline = _loaded()
+                self._dictionary = _dictionary(self._pipeline)
             document = self._pipeline(text)
-        return tuple(_tree(text, sentence) for sentence in document.sents)
+        return tuple(self._tree(text, sentence) for sentence in document.sents)
+
+    def _tree(self, text: str, sentence: Any) -> Tree:
+        """Returns a sentence of spaCy's without its white space."""
+        tokens = [token for token in sentence if not token.is_space]
+        places = {token.i: place for place, token in enumerate(tokens)}
+        return Tree(
+            text,
+            tuple(
+                Word(
+                    place=place,
+                    text=token.text,
+                    start=token.idx,
+                    end=token.idx + len(token.text),
+                    lemma=token.lemma_.lower(),
+                    tag=token.tag_ if place else self._first_tag(token),
+                    dep=token.dep_,
+                    head=places.get(token.head.i, place),
+                    kind=token.ent_type_,
+                )
+                for place, token in enumerate(tokens)
+            ),
+        )
+
+    def _first_tag(self, token: Any) -> str:
+        """Returns the tag of a sentence's first word: a name's, where spaCy takes it for a noun that English lacks."""
+        known = any({token.lower_, token.lemma_.lower()} & words for words in self._dictionary.values())
+        return "NNP" if token.tag_ == "NN" and token.is_title and not known else str(token.tag_)
 
 
 def _loaded() -> Any:
@@ -43,24 +73,7 @@ def _loaded() -> Any:
     raise ParserUnavailable("spaCy has no English model")
 
 
-def _tree(text: str, sentence: Any) -> Tree:
-    """Returns a sentence of spaCy's without its white space."""
-    tokens = [token for token in sentence if not token.is_space]
-    places = {token.i: place for place, token in enumerate(tokens)}
-    return Tree(
-        text,
-        tuple(
-            Word(
-                place=place,
-                text=token.text,
-                start=token.idx,
-                end=token.idx + len(token.text),
-                lemma=token.lemma_.lower(),
-                tag=token.tag_,
-                dep=token.dep_,
-                head=places.get(token.head.i, place),
-                kind=token.ent_type_,
-            )
-            for place, token in enumerate(tokens)
-        ),
-    )
+def _dictionary(pipeline: Any) -> Mapping[str, frozenset[str]]:
+    """Returns the words of WordNet, by part of speech, that the lemmatizer of `pipeline` has."""
+    index = pipeline.get_pipe("lemmatizer").lookups.get_table("lemma_index")
+    return {kind: frozenset(index[kind]) for kind in ("noun", "verb", "adj", "adv")}
