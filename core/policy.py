@@ -86,7 +86,7 @@ class SleepPolicy:
     restful: int = 2000
     repairs: int = 1
     contamination_limit: float = 0.2
-    untold_limit: float = 0.5
+    untold_limit: float = 0.75
     false_fires_limit: float = 180.0
 
     @property
