@@ -126,6 +126,9 @@ BAD = {
     "neighbours_limit": 1.5,
     "strangers_limit": -1.0,
     "recall_limit": float("inf"),
+    "contamination_limit": 1.5,
+    "untold_limit": NAN,
+    "false_fires_limit": -1.0,
     "restful": 0,
 }
 
