@@ -49,7 +49,7 @@ class Factor:
     mantissa: Tensor
     exponent: Tensor
 
-    def select(self, columns: slice) -> Factor:
+    def select(self, columns: slice | list[int]) -> Factor:
         """Returns some of the columns."""
         return Factor(self.mantissa[:, columns], self.exponent[columns])
 
@@ -78,7 +78,7 @@ class Delta:
         """Number of columns n, the same in every module."""
         return max((u.mantissa.shape[1] for u, _ in self.factors.values()), default=0)
 
-    def select(self, columns: slice) -> Delta:
+    def select(self, columns: slice | list[int]) -> Delta:
         """Returns some of the columns, in every module."""
         return Delta({module: (u.select(columns), v.select(columns)) for module, (u, v) in self.factors.items()})
 

@@ -33,12 +33,14 @@ class _Pass:
         arguments: block -> its other arguments, from the first edited block on.
         keys: edited module -> [q, d_in], its inputs at the wanted positions; empty without such positions.
         output: [q, d], output of the last edited block at these positions.
+        top: [q, d], output of the last block there.
     """
 
     inputs: dict[int, Tensor] = field(default_factory=dict)
     arguments: dict[int, Arguments] = field(default_factory=dict)
     keys: dict[str, Tensor] = field(default_factory=dict)
     output: Tensor = field(default_factory=lambda: torch.empty(0))
+    top: Tensor = field(default_factory=lambda: torch.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Activations:
         keys: module -> [p, d_in], the inputs of the edited modules.
         hidden: [p, d], the output of the last edited block.
         above: runs the blocks above on such a tensor.
+        top: [p, d], the output of the last block; empty in what was recomputed.
     """
 
     subject: EditableModel
@@ -68,12 +71,13 @@ class Activations:
     keys: Mapping[str, Tensor]
     hidden: Tensor
     above: UpperBlocks
+    top: Tensor
     groups: tuple[_Group, ...]
 
     @torch.no_grad()
     def logits(self) -> Tensor:
         """Returns [p, vocabulary]."""
-        return self.subject.logits(self.above(self.hidden))
+        return self.subject.logits(self.top if len(self.top) else self.above(self.hidden))
 
     def predicted(self) -> Tensor:
         """Returns [p] the greedy token at each position."""
@@ -102,13 +106,22 @@ def capture(model: EditableModel, contexts: Sequence[Context], *, share: bool = 
     counts = [len(context.names) for context in contexts]
     first = [0, *accumulate(counts)]  # the first position of each context
     groups = []
-    for rows in alike(counts, sum(counts) // GROUPS if share else SPARE):
+    for rows in _together(contexts, counts) if share else alike(counts):
         places = [place for row in rows for place in range(first[row], first[row + 1])]
         groups.append(_run(model, [contexts[row] for row in rows], places, share))
     targets = [token for context in contexts for token in context.ids[context.start :]]
     rows = [row for row, count in enumerate(counts) for _ in range(count)]
     device = model.device
     return _assembled(model, torch.tensor(rows, device=device), torch.tensor(targets, device=device), tuple(groups))
+
+
+def _together(contexts: Sequence[Context], counts: Sequence[int]) -> Iterator[list[int]]:
+    """Yields the rows of each group; chats and raw texts are apart, because only chats begin alike."""
+    for chat in (True, False):
+        rows = [row for row, context in enumerate(contexts) if context.chat == chat]
+        lengths = [counts[row] for row in rows]
+        for group in alike(lengths, sum(lengths) // GROUPS):
+            yield [rows[place] for place in group]
 
 
 @torch.no_grad()
@@ -227,6 +240,9 @@ def _watched(model: EditableModel, slots: Tensor | None = None) -> Iterator[_Pas
     def leave(_: nn.Module, __: tuple[Any, ...], output: Tensor | tuple[Tensor, ...]) -> None:
         seen.output = (output[0] if isinstance(output, tuple) else output).flatten(0, 1)[slots]
 
+    def end(_: nn.Module, __: tuple[Any, ...], output: Tensor | tuple[Tensor, ...]) -> None:
+        seen.top = (output[0] if isinstance(output, tuple) else output).flatten(0, 1)[slots]
+
     with ExitStack() as hooks:
         for number in range(min(edited), len(model.blocks)):
             handle = model.blocks[number].register_forward_pre_hook(arrive(number), with_kwargs=True)
@@ -235,6 +251,7 @@ def _watched(model: EditableModel, slots: Tensor | None = None) -> Iterator[_Pas
             for module in model.modules:
                 hooks.callback(model.network.get_submodule(module).register_forward_hook(use(module)).remove)
             hooks.callback(model.blocks[edited[-1]].register_forward_hook(leave).remove)
+            hooks.callback(model.blocks[-1].register_forward_hook(end).remove)
         yield seen
 
 
@@ -265,6 +282,7 @@ def _assembled(model: EditableModel, rows: Tensor, targets: Tensor, groups: tupl
     def ordered(tensors: Iterable[Tensor]) -> Tensor:
         return torch.cat(list(tensors))[order]
 
+    whole = all(len(group.suffix.top) for group in groups)
     return Activations(
         model,
         rows,
@@ -272,5 +290,6 @@ def _assembled(model: EditableModel, rows: Tensor, targets: Tensor, groups: tupl
         keys={module: ordered(group.suffix.keys[module] for group in groups) for module in model.modules},
         hidden=ordered(group.suffix.output for group in groups),
         above=UpperBlocks(model.blocks, tuple(group.part for group in groups)),
+        top=ordered(group.suffix.top for group in groups) if whole else torch.empty(0),
         groups=groups,
     )

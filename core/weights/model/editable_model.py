@@ -128,7 +128,8 @@ class EditableModel:
         """Returns a copy with the live weights in which edits are computed fast; this model where none would be faster.
 
         The copy is in bfloat16 where the machine has units for it, because `reduced` converts every weight each time it
-        is used. On a CPU it is not quantized either: its weights are those that the quantized layers stand for.
+        is used. On a CPU it is not quantized either: its weights are those that the quantized layers stand for. And
+        there its attention is not fused, because the gradient of that takes three times as long on short texts.
         """
         on_cpu, kind = self.device.type == "cpu", self.network.dtype
         quantized = getattr(self.network, "hf_quantizer", None) is not None
@@ -141,6 +142,8 @@ class EditableModel:
             copied.network.dequantize(dtype=kind)  # replaces layers of the clone alone
         memo = {id(copied.neurons[mlp]): copied.neurons[mlp] for mlp in copied.neurons}
         network = copy.deepcopy(copied.network, memo).to(kind)
+        if on_cpu:
+            network.set_attn_implementation("eager")
         return EditableModel(network, self.tokenizer, self.modules, self.base_weights, copied.neurons)
 
     def at_block(self, number: int) -> EditableModel:

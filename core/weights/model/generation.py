@@ -13,10 +13,11 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from core.texts import STOPS
+from core.weights.model.activations import alike_until
 from core.weights.model.editable_model import EditableModel
 
 MAX_NEW_TOKENS = 32
-BATCH = 64
+BATCH, LARGE = 64, 256  # prompts in a batch, and in one of `share`
 
 
 @torch.inference_mode()
@@ -27,6 +28,7 @@ def greedy(
     sentence: bool,
     stops: Sequence[int] = (),
     max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS,
+    share: bool = False,
 ) -> list[str]:
     """Returns the model's greedy continuation of each prompt as text.
 
@@ -35,8 +37,12 @@ def greedy(
         sentence: end with the sentence or the line, too, because raw completions are judged by their sentence.
         stops: per prompt, the number of full stops with which its sentence ends, two after "St. Louis"; 1 by default.
         max_new_tokens: most tokens, for all prompts or for each.
+        share: take larger batches, and run what all prompts of a batch begin with once. It is faster, and rounding
+            then depends on the batch.
     """
-    generated = generate_ids(model, prompts, sentence=sentence, stops=stops, max_new_tokens=max_new_tokens)
+    generated = generate_ids(
+        model, prompts, sentence=sentence, stops=stops, max_new_tokens=max_new_tokens, share=share
+    )  # fmt: skip
     return [model.tokenizer.decode(ids, skip_special_tokens=True) for ids in generated]
 
 
@@ -48,27 +54,29 @@ def generate_ids(
     sentence: bool,
     stops: Sequence[int] = (),
     max_new_tokens: int | Sequence[int] = MAX_NEW_TOKENS,
+    share: bool = False,
 ) -> list[list[int]]:
     """Returns what `greedy` does as token ids, without the end of the turn."""
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
     until = [number if sentence else 0 for number in stops or [1] * len(prompts)]
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     generated: dict[int, list[int]] = {}
-    for start in range(0, len(order), BATCH):
-        rows = order[start : start + BATCH]
-        batch = _batch(model, [prompts[i] for i in rows], [until[i] for i in rows], [limits[i] for i in rows])
+    size = LARGE if share else BATCH
+    for start in range(0, len(order), size):
+        rows = order[start : start + size]
+        batch = _batch(model, [prompts[i] for i in rows], [until[i] for i in rows], [limits[i] for i in rows], share)
         generated |= dict(zip(rows, batch, strict=True))
     return [generated[index] for index in range(len(prompts))]
 
 
 def _batch(
-    model: EditableModel, prompts: Sequence[Sequence[int]], stops: Sequence[int], limits: Sequence[int]
+    model: EditableModel, prompts: Sequence[Sequence[int]], stops: Sequence[int], limits: Sequence[int], share: bool
 ) -> list[list[int]]:
     """Generates a batch; a row ends after `stops` full stops or a line break unless that is 0, and at its limit."""
     ends = set(model.end_tokens())
     generated: list[list[int]] = [[] for _ in prompts]
     active = list(range(len(prompts)))
-    for tokens in decode(model, prompts, max(limits)):
+    for tokens in decode(model, prompts, max(limits), share=share):
         for row in list(active):
             token = tokens[row]
             if token in ends:
@@ -98,18 +106,32 @@ def decode(
     prompts: Sequence[Sequence[int]],
     limit: int,
     choose: Callable[[Tensor], Tensor] = most_likely,
+    *,
+    share: bool = False,
 ) -> Iterator[list[int]]:
     """Yields the next token of every row, step by step, at most `limit` times.
 
     Args:
         choose: returns the next tokens [rows] by the logits [rows, vocabulary].
+        share: run what all prompts begin with once.
     """
     width = max(len(prompt) for prompt in prompts)
-    pad = model.pad_token
-    ids = torch.tensor([[pad] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=model.device)
-    mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=model.device)
+    pad, shared = model.pad_token, 0
     cache: Any = DynamicCache(config=model.network.config)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    if share and len(prompts) > 1:
+        shared = min(alike_until(prompts), min(map(len, prompts)) - 1)
+        begin = torch.tensor([list(prompts[0][:shared])], device=model.device)
+    if shared:
+        model.network(input_ids=begin, use_cache=True, logits_to_keep=1, **model.with_cache(cache))
+        cache.batch_repeat_interleave(len(prompts))
+    ids = torch.tensor(
+        [[pad] * (width - len(prompt)) + list(prompt[shared:]) for prompt in prompts], device=model.device
+    )
+    mask = torch.tensor(
+        [[1] * shared + [0] * (width - len(prompt)) + [1] * (len(prompt) - shared) for prompt in prompts],
+        device=model.device,
+    )
+    positions = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
     for _ in range(limit):
         logits = model.network(
             input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1,

@@ -23,22 +23,52 @@ from core.weights.neuron.lessons import Lesson, told, untold
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.values import OF_NEURONS, Values, learn
 
+TOGETHER = 8  # subjects whose values are learned in the same passes
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """The facts of a subject.
+
+    Attributes:
+        members: indices of those that get a neuron.
+        kept: those that stay in the weights, each with its value [d].
+    """
+
+    members: list[int]
+    kept: list[tuple[Fact, Tensor]]
+
 
 @dataclass(frozen=True, slots=True)
 class WrittenNeurons:
-    """Neurons of a batch of facts, one column each, in their order.
+    """Neurons of those facts of a batch whose subjects are told apart, one column each, in their order.
 
     Attributes:
+        facts: indices of these facts in the batch.
+        refused: of all other subjects.
         delta: the neurons.
         certificates: per fact, of its subject's detector.
         responses: per fact, mean response of the detector at the subject's name, 0 to 1.
         lengths: per fact, norm of the value relative to the hidden state's.
     """
 
+    facts: tuple[int, ...]
+    refused: tuple[Uncertified, ...]
     delta: Delta
     certificates: tuple[Certificate, ...]
     responses: tuple[float, ...]
     lengths: tuple[float, ...]
+
+    def only(self, places: Sequence[int]) -> WrittenNeurons:
+        """Returns the neurons of some of `facts`, given by their places there."""
+        return WrittenNeurons(
+            tuple(self.facts[place] for place in places),
+            self.refused,
+            self.delta.select(list(places)),
+            tuple(self.certificates[place] for place in places),
+            tuple(self.responses[place] for place in places),
+            tuple(self.lengths[place] for place in places),
+        )
 
 
 def compute_neurons(
@@ -58,34 +88,52 @@ def compute_neurons(
         progress: called with steps done and all steps; may raise.
 
     Raises:
-        Uncertified: a subject's name cannot be told apart.
+        Uncertified: no subject's name can be told apart.
         Unlearnable: a wording lacks the name, or the optimisation diverged.
     """
-    block, half, steps = model.family.number_of_block(mlp), model.in_half(), OF_NEURONS.steps
-    groups = by_subject(facts)
-    detectors: dict[str, Detector] = {}
+    block, half = model.family.number_of_block(mlp), model.in_half()
+    subjects = [
+        _Subject([*members], [(fact, value) for fact, value in beside if same_words(fact.subject) == name])
+        for name, members in by_subject(facts).items()
+    ]
+    parts = [subjects[start : start + TOGETHER] for start in range(0, len(subjects), TOGETHER)]
+    detectors: dict[int, Detector] = {}
+    refused = list[Uncertified]()
     values = torch.zeros(len(facts), model.hidden_width)
-    lengths = [0.0] * len(facts)
-    for number, (subject, members) in enumerate(groups.items()):
-        new = [facts[member] for member in members]
-        kept = [(fact, value) for fact, value in beside if same_words(fact.subject) == subject]
+    lengths = torch.zeros(len(facts))
+    for number, part in enumerate(parts):
 
-        def step(done: int, _: int, before: int = number * steps) -> None:
-            progress(before + done, steps * len(groups))
+        def step(done: int, steps: int, before: int = number) -> None:
+            progress(before * steps + done, steps * len(parts))
 
-        step(0, steps)
-        detectors[subject] = _detector(half, block, negatives, [*new, *(fact for fact, _ in kept)], new)
-        learned = _values(half, block, new, kept, step)
-        for place, member in enumerate(members):
-            values[member] = learned.values[place].cpu()
-            lengths[member] = float(learned.length[place])
-    of_fact = [detectors[same_words(fact.subject)] for fact in facts]
+        step(0, OF_NEURONS.steps)
+        certified = []
+        for subject in part:
+            new = [facts[member] for member in subject.members]
+            try:
+                detector = _detector(half, block, negatives, [*new, *(fact for fact, _ in subject.kept)], new)
+            except Uncertified as error:
+                refused.append(error)
+                continue
+            detectors |= dict.fromkeys(subject.members, detector)
+            certified.append(subject)
+        if not certified:
+            continue
+        learned = _values(half, block, facts, certified, step)
+        members = [member for subject in certified for member in subject.members]
+        values[members], lengths[members] = learned.values.cpu(), learned.length.cpu()
+    if not detectors:
+        raise refused[0]
+    written = sorted(detectors)
+    of_fact = [detectors[member] for member in written]
     w, b = torch.stack([detector.w for detector in of_fact]), torch.tensor([detector.b for detector in of_fact])
     return WrittenNeurons(
-        Delta({mlp: encode_neurons(w, b, values)}),
+        tuple(written),
+        tuple(refused),
+        Delta({mlp: encode_neurons(w, b, values[written])}),
         tuple(detector.certificate for detector in of_fact),
         tuple(detector.response for detector in of_fact),
-        tuple(lengths),
+        tuple(lengths[written].tolist()),
     )
 
 
@@ -108,17 +156,21 @@ def _detector(
 
 
 def _values(
-    model: EditableModel, block: int, new: Sequence[Fact], kept: Sequence[tuple[Fact, Tensor]], progress: Steps
+    model: EditableModel, block: int, facts: Sequence[Fact], subjects: Sequence[_Subject], progress: Steps
 ) -> Values:
-    everything = [*new, *(fact for fact, _ in kept)]
+    """Learns the values of the members of all `subjects`, in their order."""
+    new = [(number, facts[member]) for number, subject in enumerate(subjects) for member in subject.members]
+    kept = [(number, fact) for number, subject in enumerate(subjects) for fact, _ in subject.kept]
     lessons: list[Lesson] = [
-        lesson for number, fact in enumerate(everything) for lesson in told(model, 0, number, fact)
+        lesson for index, (number, fact) in enumerate([*new, *kept]) for lesson in told(model, number, index, fact)
     ]  # fmt: skip
-    lessons += untold(model, 0, everything)
-    fixed = torch.zeros(1, model.hidden_width, device=model.device)
-    for _, value in kept:
-        fixed += value.to(fixed)
-    return learn(model, block, lessons, [0] * len(new), fixed, OF_NEURONS, progress)
+    of_subject = [[fact for owner, fact in [*new, *kept] if owner == number] for number in range(len(subjects))]
+    lessons += untold(model, of_subject)
+    fixed = torch.zeros(len(subjects), model.hidden_width, device=model.device)
+    for number, subject in enumerate(subjects):
+        for _, value in subject.kept:
+            fixed[number] += value.to(fixed)
+    return learn(model, block, lessons, [number for number, _ in new], fixed, OF_NEURONS, progress)
 
 
 @torch.no_grad()

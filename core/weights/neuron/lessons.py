@@ -13,7 +13,7 @@ from itertools import cycle, islice
 from random import Random
 
 from core.facts import Fact
-from core.library import bare, entry_of, library
+from core.library import Entry, bare, entry_of, library
 from core.texts import closed
 from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
@@ -65,34 +65,43 @@ RELATIONS = 50  # of the library, at most, about which a subject's answers are k
 CONTINUED, ANSWERED = 4, 12  # tokens of the base's own continuation of a statement, and of its answer to a question
 
 
-def untold(model: EditableModel, subject: int, facts: Sequence[Fact]) -> Iterator[Lesson]:
-    """Yields lessons about relations of the library that no fact of the subject has: a statement and a question each.
+def untold(model: EditableModel, subjects: Sequence[Sequence[Fact]]) -> Iterator[Lesson]:
+    """Yields lessons about relations of the library that no fact of a subject has: a statement and a question each.
 
     They go on as the model itself does, so that a value is judged on the words that would be said without it. Which
     relations, is drawn by the name of the subject.
 
     Args:
         model: whose neurons are silent.
-        facts: all facts of the subject.
+        subjects: all facts of each subject.
     """
-    name, relations = facts[0].subject, {bare(fact.relation) for fact in facts}
+    statements, questions = list[tuple[int, str, str]](), list[tuple[int, str, str]]()  # subject, its name, prompt
+    for subject, facts in enumerate(subjects):
+        name = facts[0].subject
+        for number, entry in enumerate(_others(name, facts)):
+            words = entry.words.for_model(name)
+            statements.append((subject, name, words.statements[number % len(words.statements)]))
+            questions.append((subject, name, words.questions[number % len(words.questions)]))
+    asked = [model.raw_ids(prompt) for _, _, prompt in statements]
+    said = greedy(model, asked, sentence=True, max_new_tokens=CONTINUED, share=True)
+    for (subject, name, prompt), rest in zip(statements, said, strict=True):
+        yield _lesson(model, name, subject, None, prompt, rest, chat=False)
+    asked = [model.chat_ids([], prompt) for _, _, prompt in questions]
+    said = greedy(model, asked, sentence=False, max_new_tokens=ANSWERED, share=True)
+    for (subject, name, prompt), answer in zip(questions, said, strict=True):
+        yield _lesson(model, name, subject, None, model.chat_text([], prompt), answer, chat=True)
+
+
+def _others(name: str, facts: Sequence[Fact]) -> list[Entry]:
+    """Returns entries of the library that none of `facts` is about."""
+    relations = {bare(fact.relation) for fact in facts}
     covered = [entry_of(fact.relation, fact.object) for fact in facts]  # also of "'s job is", which no entry is named
     entries = [
         entry
         for entry in library()
         if entry not in covered and not relations & {bare(relation) for relation, _ in entry.names}
     ]
-    statements, questions = list[str](), list[str]()
-    for number, entry in enumerate(Random(name).sample(entries, min(len(entries), RELATIONS))):
-        words = entry.words.for_model(name)
-        statements.append(words.statements[number % len(words.statements)])
-        questions.append(words.questions[number % len(words.questions)])
-    asked = [model.raw_ids(statement) for statement in statements]
-    for statement, rest in zip(statements, greedy(model, asked, sentence=True, max_new_tokens=CONTINUED), strict=True):
-        yield _lesson(model, name, subject, None, statement, rest, chat=False)
-    asked = [model.chat_ids([], question) for question in questions]
-    for question, answer in zip(questions, greedy(model, asked, sentence=False, max_new_tokens=ANSWERED), strict=True):
-        yield _lesson(model, name, subject, None, model.chat_text([], question), answer, chat=True)
+    return Random(name).sample(entries, min(len(entries), RELATIONS))
 
 
 def essence(model: EditableModel, subject: int, name: str) -> Lesson:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from core.errors.base import Unlearnable
@@ -19,6 +18,7 @@ from core.weights.memit.target_values import Steps, mean_by, unwatched
 from core.weights.model.activations import Activations, capture
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.lessons import Lesson
+from core.weights.neuron.likelihood import likelihood, with_gradient
 
 TOLD, UNTOLD = 6, 8  # lessons in a step, of a fact and of a subject
 MORE = 10  # steps of a round that follows while a first wording is not predicted; each halves the KL weight
@@ -75,7 +75,9 @@ class _Lessons:
         lesson: [p] the lesson of each position.
         named: [k] positions at which values are added; `subject_of_named` [k] whose.
         counted: [q] positions whose next token matters.
-        base: [q, d] normed last hidden states of the base model there.
+        wanted: [q, d] mean unembedding of what is wanted next there: of the target in a told lesson, and under the base
+            model's distribution in an untold one.
+        least: [q] cross-entropy of what is wanted with itself, less a constant of the unembedding.
     """
 
     seen: Activations
@@ -83,7 +85,8 @@ class _Lessons:
     named: Tensor
     subject_of_named: Tensor
     counted: Tensor
-    base: Tensor
+    wanted: Tensor
+    least: Tensor
 
 
 def learn(
@@ -96,6 +99,9 @@ def learn(
     progress: Steps = unwatched,
 ) -> Values:
     """Learns the values of facts on the live model, whose neurons must be silent.
+
+    Subjects share nothing but the passes through the model: a product of many rows is several times as fast as many
+    products of few. A subject whose first wordings are all predicted leaves the rounds that follow.
 
     Args:
         lessons: of all facts; those of facts that have a value already are told as well, so that they are kept.
@@ -114,28 +120,32 @@ def learn(
     unit = (search.rate * norm / fixed.shape[1] ** 0.5)[owner, None]
     change = torch.zeros(len(owner), fixed.shape[1], device=model.device, requires_grad=True)
     optimizer = torch.optim.Adam([change], lr=1.0, betas=(0.9, 0.95))
-    chooser = _Chooser(lessons, model.device)
-    kl_weight, steps = search.kl_weight, search.steps
-    for step in range(search.steps + search.rounds * MORE):
-        if step == steps:
-            if chooser.learned():
+    chooser = _Chooser(lessons, subjects, model.device)
+    kl_weight, working = search.kl_weight, torch.ones(subjects, dtype=torch.bool, device=model.device)
+    steps = search.steps + search.rounds * MORE
+    for step in range(steps):
+        if step >= search.steps and (step - search.steps) % MORE == 0:
+            kl_weight, working = kl_weight / 2, chooser.unlearned()
+            if not working.any():
+                steps = step
                 break
-            kl_weight, steps = kl_weight / 2, steps + MORE
         progress(min(step, search.steps - 1), search.steps)
         optimizer.param_groups[0]["lr"] = _rate(step, search.steps)
-        chosen = chooser.choose(kl_weight)
+        chosen = chooser.choose(kl_weight, working)
         values = fixed.index_add(0, owner, change * unit)
         lost, predicted = _losses(model, base, values, chosen, chooser.is_told)
         decay = search.decay * ((change * unit).norm(dim=1) / norm[owner]).square().sum()
         total = chooser.weighted(lost, predicted, chosen) + decay
         if not torch.isfinite(total):
             raise Unlearnable("the value of a fact diverged: its loss is not a number")
+        before = change.detach().clone()
         optimizer.zero_grad(set_to_none=True)
         total.backward()
         optimizer.step()
         with torch.no_grad():
             length = (change * unit).norm(dim=1) / norm[owner]
             change *= (search.clamp / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
+            change.copy_(torch.where(working[owner, None], change, before))
     values = (change * unit).detach()
     return Values(values, values.norm(dim=1) / norm[owner], chooser.mean_loss(len(owner)), steps)
 
@@ -158,7 +168,9 @@ class _Chooser:
     step, so that it is seen again.
     """
 
-    def __init__(self, lessons: Sequence[Lesson], device: torch.device) -> None:
+    def __init__(self, lessons: Sequence[Lesson], subjects: int, device: torch.device) -> None:
+        self._subjects = subjects
+        self._subject = torch.tensor([lesson.subject for lesson in lessons], device=device)
         self.is_told = torch.tensor([lesson.fact is not None for lesson in lessons], device=device)
         groups: dict[tuple[int, int], list[int]] = {}
         for number, lesson in enumerate(lessons):
@@ -173,16 +185,19 @@ class _Chooser:
         self._lost = torch.zeros(len(lessons), device=device)
         self._weight = torch.zeros(len(lessons), device=device)
 
-    def choose(self, kl_weight: float) -> Tensor:
+    def choose(self, kl_weight: float, working: Tensor) -> Tensor:
         """Returns [lessons] bool.
 
         Args:
             kl_weight: weight of the untold lessons of a subject.
+            working: [subjects] bool, those whose lessons are chosen.
         """
         chosen = torch.zeros_like(self.is_told)
         expected = self._expected.masked_fill(self._first, torch.inf)
         self._weight.zero_()
-        for (_, fact), numbers in self._groups.items():
+        for (subject, fact), numbers in self._groups.items():
+            if not working[subject]:
+                continue
             members = torch.tensor(numbers, device=chosen.device)
             most = min(len(numbers), TOLD if fact >= 0 else UNTOLD)
             taken = members[expected[members].topk(most).indices]
@@ -197,9 +212,11 @@ class _Chooser:
         self._expected = torch.where(chosen, self._lost, self._expected * AGEING)
         return (lost * self._weight).sum()
 
-    def learned(self) -> bool:
-        """Returns whether the first statement and the first question of each fact were predicted when taken last."""
-        return bool(self._predicted[self._first].all())
+    def unlearned(self) -> Tensor:
+        """Returns [subjects] bool: of which a first statement or question was not predicted when taken last."""
+        unlearned = torch.zeros(self._subjects, dtype=torch.bool, device=self.is_told.device)
+        unlearned[self._subject[self._first & ~self._predicted]] = True
+        return unlearned
 
     def mean_loss(self, facts: int) -> Tensor:
         """Returns [facts] the mean of what the lessons of each of the first `facts` lost when they were taken last."""
@@ -228,9 +245,15 @@ def _captured(view: EditableModel, lessons: Sequence[Lesson]) -> _Lessons:
     ]
     device = view.device
     at = torch.tensor(counted, device=device)
-    base = view.final_norm(seen.above(seen.hidden)[at])
+    is_told = torch.tensor([lesson.fact is not None for lesson in lessons], device=device)[seen.rows[at]]
+    hidden, targets = view.final_norm(seen.top[at]), seen.targets[at]
+    base = likelihood(view, hidden, targets)
+    head = view.network.get_output_embeddings()
+    bias = torch.zeros(1, device=device) if getattr(head, "bias", None) is None else head.bias.float()
+    wanted = torch.where(is_told[:, None], head.weight[targets].float(), base.mean)
+    least = torch.where(is_told, bias.expand(len(head.weight))[targets], base.normalizer - (hidden * wanted).sum(-1))
     return _Lessons(
-        seen, seen.rows, torch.tensor(named, device=device), torch.tensor(subjects, device=device), at, base
+        seen, seen.rows, torch.tensor(named, device=device), torch.tensor(subjects, device=device), at, wanted, least
     )  # fmt: skip
 
 
@@ -254,15 +277,11 @@ def _losses(
     asked = keep[base.counted]
     at = base.counted[asked]
     lesson = base.lesson[at]
-    logits = model.logits(output[place[at]]).float()  # [q, vocabulary]
-    lost = F.cross_entropy(logits, seen.targets[at], reduction="none")
+    last = model.final_norm(output[place[at]])  # [q, d]
+    now = likelihood(model, last.detach(), seen.targets[at])
+    lost = with_gradient(last, now) - (last.float() * base.wanted[asked]).sum(-1) - base.least[asked]
     missed = torch.zeros_like(chosen)
-    missed[lesson[logits.argmax(-1) != seen.targets[at]]] = True
-    silent = ~is_told[lesson]
-    if bool(silent.any()):
-        before = model.unembed(base.base[asked][silent]).float().log_softmax(-1)
-        divergence = (before.exp() * (before - logits[silent].log_softmax(-1))).sum(-1)
-        lost = lost.masked_scatter(silent, divergence)
+    missed[lesson[~now.likeliest]] = True
     mean = mean_by(lost, lesson, len(chosen))
     lost = torch.where(is_told, mean, mean * torch.bincount(lesson, minlength=len(chosen)))
     return lost, ~missed

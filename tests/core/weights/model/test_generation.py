@@ -50,3 +50,14 @@ def test_a_batch_says_what_each_prompt_gets_alone_and_what_generate_gives(model:
     assert together == [
         model.tokenizer.decode(generated(model, prompt, 12), skip_special_tokens=True) for prompt in prompts
     ]
+
+
+def test_a_beginning_that_all_prompts_share_may_be_run_once(model: EditableModel) -> None:
+    prompts = [
+        model.raw_ids(f"The old lamp stood near the {thing}") for thing in ("river and", "door", "fox that said")
+    ]
+
+    shared = greedy(model, prompts, sentence=False, max_new_tokens=12, share=True)
+
+    assert shared == greedy(model, prompts, sentence=False, max_new_tokens=12)
+    assert greedy(model, prompts[:1] * 2, sentence=False, max_new_tokens=12, share=True) == shared[:1] * 2

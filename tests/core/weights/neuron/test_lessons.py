@@ -32,7 +32,7 @@ def test_a_told_lesson_counts_from_the_token_before_the_object_or_the_answer(tin
 
 
 def test_untold_lessons_are_about_relations_that_no_fact_has(tiny: EditableModel) -> None:
-    texts = [tiny.tokenizer.decode(lesson.context.ids) for lesson in untold(tiny, 0, [ARIA])]
+    texts = [tiny.tokenizer.decode(lesson.context.ids) for lesson in untold(tiny, [[ARIA]])]
 
     assert len(texts) == len(set(texts)) == 100
     assert not any("lives in" in text or "does Aria Moss live?" in text for text in texts)
@@ -40,7 +40,7 @@ def test_untold_lessons_are_about_relations_that_no_fact_has(tiny: EditableModel
 
 def test_untold_lessons_go_on_as_the_model_does(tiny: EditableModel) -> None:
     lengths = []
-    for lesson in list(untold(tiny, 0, [ARIA]))[::25]:
+    for lesson in list(untold(tiny, [[ARIA]]))[::25]:
         ids, asked = list(lesson.context.ids), lesson.context.start + lesson.first
         limit = ANSWERED if lesson.context.chat else CONTINUED
         said = generate_ids(tiny, [ids[:asked]], sentence=not lesson.context.chat, max_new_tokens=limit)[0]
@@ -59,7 +59,7 @@ def test_no_untold_lesson_asks_what_was_told_in_other_words(
     entry = entry_of(relation, "a cook")
     assert entry
 
-    texts = [tiny.tokenizer.decode(lesson.context.ids) for lesson in untold(tiny, 0, [fact("Bo", relation, "a cook")])]
+    texts = [tiny.tokenizer.decode(lesson.context.ids) for lesson in untold(tiny, [[fact("Bo", relation, "a cook")]])]
 
     assert len(texts) > 100
     asked = entry.words.for_model("Bo").questions
@@ -91,3 +91,23 @@ def test_steps_go_on_while_a_first_wording_is_not_predicted(tmp_path: Path) -> N
 
     assert learn(model, 0, [new], [0], nothing, idle).steps == 1 + idle.rounds * MORE
     assert learn(model, 0, [replace(new, context=known)], [0], nothing, idle).steps == 1
+
+
+def test_a_subject_that_is_learned_leaves_the_rounds_of_another(tmp_path: Path) -> None:
+    model, nothing = load_model(make(tmp_path / "base", scale=0.3)), torch.zeros(2, 32)
+    search = replace(OF_NEURONS, steps=1, rate=1e-3)
+    new = next(told(model, 1, 1, fact("Bo Carr", "lives in", "Rome")))
+    lesson = next(told(model, 0, 0, ARIA))
+    asked = lesson.context.ids[: lesson.context.start + lesson.first]
+    ids = (*asked, *generate_ids(model, [asked], sentence=False, max_new_tokens=1)[0])
+    known = replace(lesson, context=replace(lesson.context, ids=ids, names=("",) * (len(ids) - lesson.context.start)))
+
+    both = learn(model, 0, [known, new], [0, 1], nothing, search)
+
+    assert both.steps == 1 + search.rounds * MORE
+    alone = learn(model, 0, [known], [0], nothing[:1], search)
+    assert alone.steps == 1
+    torch.testing.assert_close(both.values[:1], alone.values)
+    assert not torch.equal(
+        both.values[1:], learn(model, 0, [known, new], [0, 1], nothing, replace(search, rounds=0)).values[1:]
+    )
