@@ -51,7 +51,7 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
         case RecordStatistics():
             return record_statistics(memory, command)
         case RecordInjection():
-            return facts.record_injection(memory, command.edit)
+            return facts.record_injection(memory, command)
         case RecordFailure():
             return facts.record_failure(memory, command)
         case StartSleep():

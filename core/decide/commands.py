@@ -50,13 +50,6 @@ class RecordStatistics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordInjection:
-    """An executor wrote the facts that the columns of `edit` name."""
-
-    edit: EditComputed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFailure:
     """An executor could not do `work`."""
 
@@ -64,6 +57,14 @@ class RecordFailure:
     reason: str
     message: str
     retry: bool  # whether another attempt can succeed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordInjection:
+    """An executor wrote the facts that the columns of `edit` name, and could not write those of `failures`."""
+
+    edit: EditComputed
+    failures: tuple[RecordFailure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from core.decide import history, retry, sleep
-from core.decide.commands import AddFacts, NewFact, RecordFailure, RetryFacts, SupersedeFact
+from core.decide.commands import AddFacts, NewFact, RecordFailure, RecordInjection, RetryFacts, SupersedeFact
 from core.decide.idempotency import is_new, known_facts
 from core.decide.limits import MAX_BATCH, check_fact
 from core.errors.base import CapacityReached, Contradiction, InvalidField, StaleWork
@@ -152,8 +152,9 @@ def _keys_per_fact(memory: Memory) -> float:
     return from_profile or measured or KEYS_PER_FACT
 
 
-def record_injection(memory: Memory, edit: EditComputed) -> tuple[Event, ...]:
-    """Records an edit, its facts as injected and the facts they supersede as withdrawn. Raises StaleWork."""
+def record_injection(memory: Memory, command: RecordInjection) -> tuple[Event, ...]:
+    """Records an edit, its facts as injected, those they supersede as withdrawn, and failures. Raises StaleWork."""
+    edit = command.edit
     facts = tuple(columns.fact for columns in edit.columns)
     if not still_owed(memory, Inject(facts=facts, weights=edit.weights_before, attempt=1)):
         raise StaleWork("the weights have changed or a fact is no longer pending")
@@ -163,6 +164,8 @@ def record_injection(memory: Memory, edit: EditComputed) -> tuple[Event, ...]:
         predecessor = memory.facts[columns.fact].predecessor
         if predecessor is not None and memory.facts[predecessor].in_weights:
             events.append(_withdrawn_by(memory, predecessor, edit))
+    for failure in command.failures:
+        events += record_failure(memory, failure)
     return tuple(events)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from core.decide.limits import check_false_fires
+from core.errors.base import Uncertified, Unlearned
 from core.events.facts import Columns, EditComputed, EditKind
 from core.facts import Fact
 from core.ids import FactId
@@ -32,13 +33,17 @@ def edit_by_neurons(
     memory: Memory,
     onto: Plan,
     replaced: Sequence[FactId] = (),
-) -> tuple[EditComputed, Live]:
+) -> tuple[EditComputed, Live, tuple[Uncertified | Unlearned, ...]]:
     """Computes neurons with which the weights of the plan `onto`, which has none of `ids` yet, say the facts.
 
+    Returns:
+        The edit, the weights with it, and why facts of an injection are not among its columns. Facts of other subjects
+        are written all the same, unless the batch replaces facts or has written them before.
+
     Raises:
-        Uncertified: a subject's name cannot be told apart.
+        Uncertified: no subject's name can be told apart.
         FalseFiresExceeded: neurons would respond in other text too often; only an injection is refused for that.
-        Unlearned: the model with the neurons does not say some of the facts; only an injection is refused for that.
+        Unlearned: the model with the neurons says none of the facts; only an injection is refused for that.
     """
     began, fires = time.monotonic(), false_fires(memory, {*ids, *replaced})
     if kind is EditKind.INJECTION:  # before anything is computed
@@ -52,16 +57,44 @@ def edit_by_neurons(
     context.model.install({**weights, mlp: context.model.base_weights[mlp]})
     beside = _beside(context, memory, facts, {*ids, *replaced}, mlp)
     written = compute_neurons(context.model, mlp, negatives, facts, beside, context.steps)
+    failures: list[Uncertified | Unlearned] = [*written.refused]
     if kind is EditKind.INJECTION:
+        written, unsaid = _said(context, onto, facts, written)
+        failures += unsaid
         added = sum(certificate.false_fires for certificate in written.certificates)
         check_false_fires(ids, fires, added, context.created.sleep)
+    if failures and (kind is not EditKind.INJECTION or replaced or any(memory.facts[fact].edits for fact in ids)):
+        raise failures[0]
     with context.model.with_weights(context.build(onto, written.delta)):
-        said = predicted(context.model, facts)
-    if kind is EditKind.INJECTION and (error := unlearned(facts, said)) is not None:
-        raise error
-    columns = _columns(ids, written, said)
+        said = predicted(context.model, [facts[number] for number in written.facts])
+    columns = _columns([ids[number] for number in written.facts], written, said)
     preserved = PreservedKeys.nothing()
-    return record_edit(context, kind, memory, onto, written.delta, columns, preserved, began, replaced, modules=(mlp,))
+    edit, after = record_edit(
+        context, kind, memory, onto, written.delta, columns, preserved, began, replaced, modules=(mlp,)
+    )  # fmt: skip
+    return edit, after, tuple(failures)
+
+
+def _said(
+    context: Context, onto: Plan, facts: Sequence[Fact], written: WrittenNeurons
+) -> tuple[WrittenNeurons, list[Unlearned]]:
+    """Returns the neurons of the facts that the model says with these neurons alone, and why each other is left out.
+
+    Raises:
+        Unlearned: none is left.
+    """
+    failures = list[Unlearned]()
+    while True:
+        tried = [facts[number] for number in written.facts]
+        with context.model.with_weights(context.build(onto, written.delta)):
+            said = predicted(context.model, tried)
+        failed = [unlearned([fact], [of_fact]) for fact, of_fact in zip(tried, said, strict=True)]
+        if all(failed) and (error := unlearned(tried, said)) is not None:
+            raise error
+        if not any(failed):
+            return written, failures
+        failures += filter(None, failed)
+        written = written.only([place for place, error in enumerate(failed) if error is None])
 
 
 def _beside(

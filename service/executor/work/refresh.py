@@ -18,7 +18,7 @@ def perform(context: Context, work: SleepStep, memory: Memory) -> Done:
     """Writes all degraded facts in one protected update, on weights without the edits that failed them."""
     without = plan_at(memory, dict.fromkeys(work.facts, 0.0))
     if context.created.method is Method.NEURON:
-        edit, after = edit_by_neurons(context, EditKind.REFRESH, work.facts, memory, without)
+        edit, after, _ = edit_by_neurons(context, EditKind.REFRESH, work.facts, memory, without)
         return Done(RecordRefresh(work=work, edit=edit), after)
     preserved = install(context, context.build(without), memory, set(work.facts))
     edit, after = edit_facts(context, EditKind.REFRESH, work.facts, memory, without, preserved)

@@ -79,7 +79,7 @@ def _without_neuron(context: Context, work: Withdraw, memory: Memory) -> Done:
     edit = None
     if siblings:
         onto = plan_at(memory, dict.fromkeys([work.fact, *siblings], 0.0))
-        edit, after = edit_by_neurons(context, EditKind.REFRESH, siblings, memory, onto, (work.fact,))
+        edit, after, _ = edit_by_neurons(context, EditKind.REFRESH, siblings, memory, onto, (work.fact,))
     else:
         weights = context.build(without)
         context.model.install(weights)

@@ -92,14 +92,19 @@ def test_a_life_of_neurons_on_a_real_model(store: Store, bases: BaseModels, smol
     assert report.erased
 
 
-def test_a_name_that_the_model_cannot_tell_apart_is_parked_with_the_numbers(
+def test_a_name_that_the_model_cannot_tell_apart_is_parked_alone_with_the_numbers(
     store: Store, bases: BaseModels, smollm2: Path
 ) -> None:
     if state_of(store).created is None:
         create(store, str(smollm2))
 
-    (fact,) = told(store, bases, ("The", "lives in", "Lisbon"))
+    # when it comes in one batch with another fact
+    bad, good = told(store, bases, ("The", "lives in", "Lisbon"), ("Wilma Ekberg", "plays", "the cello"))
 
-    state = state_of(store).facts[fact]
-    assert state.status is Status.PARKED
-    assert "a longer or rarer name" in state.failure
+    # then the other is written by the first edit, and it is parked
+    state = state_of(store)
+    assert state.facts[bad].status is Status.PARKED
+    assert "a longer or rarer name" in state.facts[bad].failure
+    assert state.facts[good].status is Status.INJECTED
+    edit = state.facts[good].edits[0]
+    assert [columns.fact for columns in state.edits[edit].columns] == [good]
