@@ -15,6 +15,7 @@ from core.unchanged import Contamination, Unchanged, newly_said, says
 from core.weights.evaluation.unchanged import predicts_answers
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import generate_ids, greedy
+from core.weights.neuron.silence import Silence
 from core.weights.neuron.subjects import namesakes
 from core.weights.reference.words import strangers
 from service.executor.work.reference import Reference
@@ -29,6 +30,7 @@ class LocalityCheck:
     def __init__(self, model: EditableModel, reference: Reference) -> None:
         self._model = model
         self._reference = reference
+        self._silence = Silence(model)
         self._answers: dict[tuple[int, ...], list[int]] = {}  # token ids of a prompt -> those of the answer
 
     def measure(self, memory: Memory, facts: Sequence[Fact], before: Callable[[], Mapping[str, Tensor]]) -> Unchanged:
@@ -69,7 +71,12 @@ class LocalityCheck:
         if new:
             with self._model.with_weights(self._model.base_weights):
                 self._answers |= dict(zip(new, generate_ids(self._model, new, sentence=True), strict=True))
-        return predicts_answers(self._model, keys, [self._answers[key] for key in keys])
+        same = self._silence.holds([(*key, *self._answers[key]) for key in keys])
+        moved = [key for key, silent in zip(keys, same, strict=True) if not silent]
+        predicted = dict(
+            zip(moved, predicts_answers(self._model, moved, [self._answers[key] for key in moved]), strict=True)
+        )
+        return [predicted.get(key, True) for key in keys]
 
     def _contamination(
         self, memory: Memory, facts: Sequence[Fact], before: Callable[[], Mapping[str, Tensor]]
