@@ -60,6 +60,8 @@ class Source:
     conversation: str = ""
     turn: int = 0
     span: str = ""  # words of that turn that state the fact
+    start: int = 0  # characters `start .. end - 1` of that turn state it; 0 and 0 where that was not noted
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -23,6 +24,8 @@ from core.extraction.words import Parser, Tree, Word
 from core.library import Entry, entry_of
 from core.texts import same_words, sentence
 
+MAX_WORDS = 80  # of a sentence; nothing is learned from a longer one, in which a parser is mostly wrong
+_LONG = re.compile(r"\S{150,}")  # which is not a word, and takes a tokenizer quadratic time
 _BY_KNOWN = {
     Known.USER: Reason.ABOUT_USER,
     Known.PRONOUN: Reason.SUBJECT_NOT_NAMED,
@@ -43,8 +46,9 @@ def extract(text: str, parser: Parser) -> tuple[Candidate, ...]:
     quoted = {piece.start: piece.quoted for piece in parts.pieces}
     trees: list[tuple[Tree, bool]] = []
     for piece in parts.pieces:
-        parsed = parser.parse(text[piece.start : piece.end])
-        trees += ((_moved(tree, text, piece.start), quoted[piece.start]) for tree in parsed if tree.words)
+        parsed = parser.parse(_LONG.sub(lambda run: " " * len(run[0]), text[piece.start : piece.end]))
+        read = (tree for tree in parsed if 0 < len(tree.words) <= MAX_WORDS)
+        trees += ((_moved(tree, text, piece.start), quoted[piece.start]) for tree in read)
     whole = repaired([tree for tree, _ in trees])
     trees = [(tree, is_quoted) for tree, (_, is_quoted) in zip(whole, trees, strict=True)]
     english = [(tree, is_quoted) for tree, is_quoted in trees if is_english(tree)]

@@ -57,7 +57,7 @@ def noun_phrase(tree: Tree, head: Word, *, whole: bool = False) -> list[Word]:
     left_out = {
         part.place for part in tree.children(head, "prep") if part.low == "since" or (not whole and part.low != "of")
     }
-    words = _below(tree, head, left_out)
+    words = sorted(_below(tree, head, left_out), key=lambda word: word.place)
     run = [head]
     for word in reversed([word for word in words if word.place < head.place]):
         if word.place != run[0].place - 1:
@@ -91,7 +91,7 @@ def _below(tree: Tree, word: Word, left_out: set[int]) -> list[Word]:
         hyphen = child.dep == "punct" and child.text in {"-", "'", ".", "/"}
         if (child.dep not in _OUTSIDE or hyphen) and child.place not in left_out:
             words += _below(tree, child, left_out)
-    return sorted(words, key=lambda part: part.place)
+    return words
 
 
 def is_name(word: Word) -> bool:
@@ -155,9 +155,9 @@ def named(tree: Tree, head: Word) -> Party:
     name = name[:-1] if name[-1].tag == "POS" else name
     owner = tree.child(head, "poss")
     if owner is not None and not [word for word in before if word.tag in ("NN", "NNS") and word.place > owner.place]:
-        return _of(tree, owner, [word for word in name if word.place > owner.place and word.tag != "POS"]) or Party(
-            known=Known.NAMED, name=tree.said(name), start=name[0].start, end=name[-1].end
-        )
+        return _of(
+            tree, party(tree, owner), [word for word in name if word.place > owner.place and word.tag != "POS"]
+        ) or Party(known=Known.NAMED, name=tree.said(name), start=name[0].start, end=name[-1].end)
     return Party(known=Known.NAMED, name=tree.said(name), start=name[0].start, end=name[-1].end)
 
 
@@ -167,21 +167,21 @@ def _owned(tree: Tree, head: Word) -> Party | None:
     if (owner := tree.child(head, "poss")) is not None:
         below = {word.place for word in tree.subtree(owner)}
         noun = [word for word in phrase if word.place not in below and word.place > owner.place]
-        return _of(tree, owner, noun)
+        return _of(tree, party(tree, owner), noun)
     of, article = tree.child(head, "prep"), tree.child(head, "det")
     if of is None or of.low != "of" or article is None or article.low != "the":
         return None
     owner = tree.child(of, "pobj")
-    if owner is None or party(tree, owner).known is Known.UNNAMED:
+    bearer = party(tree, owner) if owner is not None else None
+    if bearer is None or bearer.known is Known.UNNAMED:
         return None
-    return _of(tree, owner, [word for word in phrase if article.place < word.place < of.place])
+    return _of(tree, bearer, [word for word in phrase if article.place < word.place < of.place])
 
 
-def _of(tree: Tree, owner: Word, noun: list[Word]) -> Party | None:
-    """Returns the party of `noun` that `owner` has."""
+def _of(tree: Tree, bearer: Party, noun: list[Word]) -> Party | None:
+    """Returns the party of `noun` that `bearer` has."""
     noun = noun[:-1] if noun and noun[-1].tag == "POS" else noun
     if not noun:
         return None
-    bearer = party(tree, owner)
     start, end = min(bearer.start, noun[0].start), max(bearer.end, noun[-1].end)
     return replace(bearer, owned=f"{bearer.owned}'s {tree.said(noun)}", start=start, end=end)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 _FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.DOTALL)
@@ -44,21 +45,30 @@ class Piece:
     quoted: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Passages:
-    """A text in pieces, and the characters of it that stand in quotation marks."""
+    """A text of `length` characters in pieces, and those of its characters that stand in quotation marks."""
 
+    length: int
     pieces: tuple[Piece, ...]
     marked: tuple[tuple[int, int], ...]
 
     def is_quoted(self, place: int) -> bool:
         """Whether the character at `place` is quoted, by its piece or by quotation marks."""
-        pasted = any(piece.quoted and piece.start <= place < piece.end for piece in self.pieces)
-        return pasted or any(start <= place < end for start, end in self.marked)
+        return self._quoted[place : place + 1] == b"\1"
 
     def own(self, text: str) -> str:
         """Returns `text` with spaces in the place of everything quoted."""
-        return "".join(" " if self.is_quoted(place) else character for place, character in enumerate(text))
+        return "".join(" " if quoted else character for character, quoted in zip(text, self._quoted, strict=True))
+
+    @cached_property
+    def _quoted(self) -> bytes:
+        """A byte for each character: 1 where it is quoted."""
+        pasted = [(piece.start, piece.end) for piece in self.pieces if piece.quoted]
+        marks = bytearray(self.length)
+        for start, end in (*pasted, *self.marked):
+            marks[start:end] = b"\1" * (end - start)
+        return bytes(marks)
 
 
 def passages(text: str) -> Passages:
@@ -71,7 +81,7 @@ def passages(text: str) -> Passages:
         pieces += (Piece(start=a, end=b, quoted=False) for a, b in _cut(text, place, start))
         pieces += (Piece(start=a, end=b, quoted=True) for a, b in _cut(text, start, end))
         place = end
-    return Passages(pieces=tuple(pieces), marked=marked)
+    return Passages(length=len(text), pieces=tuple(pieces), marked=marked)
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:

@@ -32,6 +32,7 @@ NEXT_STEPS = {
     "SCHEMA_MISMATCH": "upgrade hypnogram, or name another database with --db",
     "FACT_RETRACTED": "name its successor, if it has one, or add it again with `hypnogram fact add`",
     "FACT_HELD": "retract it from that memory first, with --memory",
+    "PARSER_UNAVAILABLE": "pip install 'hypnogram[conversation]', where the server runs",
     "VERSION_CONFLICT": "run the command again",
 }
 

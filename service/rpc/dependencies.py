@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.extraction.words import Parser
 from service.app.ports import ModelHost
 from service.app.repository import MemoryRepository
 from service.app.store import Store
@@ -19,6 +20,7 @@ class Dependencies:
     Attributes:
         retries: number of retries of an append that lost a race, where no version was expected.
         page_bytes: size of the items of one page, at most.
+        parser: parser of what users say, loaded on its first use.
     """
 
     store: Store
@@ -29,3 +31,4 @@ class Dependencies:
     readiness: Readiness
     retries: int
     page_bytes: int
+    parser: Parser

@@ -14,16 +14,18 @@ from core.errors.base import FactUnknown, MemoryUnknown
 from core.facts import Fact
 from core.ids import FactId, MemoryId
 from core.state.meaning import may_contradict
-from core.state.memory import FactState, Memory, Status, statement_key
+from core.state.memory import FactState, Memory, statement_key
 from core.state.work import will_leave
 from core.texts import same_words
 from service.app.erasure import check_not_held
 from service.app.lineage import Link, lineage
 from service.rpc.dependencies import Dependencies
-from service.rpc.interceptor import Context, current_cause
+from service.rpc.fact_commands import FactCommands, is_pending
+from service.rpc.interceptor import Context
 from service.rpc.messages import new_facts, requests, responses
 from service.rpc.messages.column_locations import columns
 from service.rpc.messages.page_tokens import paged_state
+from service.rpc.telling import Telling
 from store.clock import next_uuid
 
 
@@ -33,9 +35,9 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
     def __init__(self, parts: Dependencies) -> None:
         self._store = parts.store
         self._states = parts.states
-        self._tail = parts.tail
-        self._retries = parts.retries
         self._page_bytes = parts.page_bytes
+        self._commands = FactCommands(parts)
+        self._telling = Telling(parts, self._commands)
 
     async def AddFacts(  # noqa: N802
         self, request: facts_pb2.AddFactsRequest, context: Context
@@ -55,11 +57,16 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         keys = [statement_key(fact.subject, fact.relation) for fact in request.facts]
         if request.validate_only:
             return await asyncio.to_thread(self._validated, memory, command, request_id, expected, keys)
-        state = await self._execute(memory, command, request_id, expected)
-        ids = await asyncio.to_thread(self._facts_of_request, memory, state, request_id, keys)
+        state = await self._commands.execute(memory, command, request_id, expected)
+        ids = await asyncio.to_thread(self._commands.facts_of_request, memory, state, request_id, keys)
         if wait:
-            state = await self._wait_for(memory, lambda now: not any(_is_pending(now, fact) for fact in ids))
+            state = await self._commands.wait_for(memory, lambda now: not any(is_pending(now, fact) for fact in ids))
         return await asyncio.to_thread(_added, state, request_id, ids)
+
+    async def TellText(  # noqa: N802
+        self, request: facts_pb2.TellTextRequest, context: Context
+    ) -> facts_pb2.TellTextResponse:
+        return await self._telling.tell(request)
 
     async def GetFact(  # noqa: N802
         self, request: facts_pb2.GetFactRequest, context: Context
@@ -129,10 +136,10 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
             successor = new_facts.successor(request, superseded, state.created.phrasebook, next_uuid())
             return SupersedeFact(memory=memory, fact=old, new=successor, request=request_id, request_digest=digest)
 
-        state = await self._execute(memory, command, request_id, expected)
+        state = await self._commands.execute(memory, command, request_id, expected)
         new = state.requests[request_id].facts[-1]
         if wait:
-            state = await self._wait_for(memory, lambda now: not _is_pending(now, new))
+            state = await self._commands.wait_for(memory, lambda now: not is_pending(now, new))
         return facts_pb2.SupersedeFactResponse(
             fact=responses.fact_message(state, new),
             superseded=responses.fact_message(state, old),
@@ -158,9 +165,9 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
                 memory=memory, fact=fact, reason=reason, erase=request.erase, request=request_id, request_digest=digest
             )
 
-        state = await self._execute(memory, command, request_id, expected)
+        state = await self._commands.execute(memory, command, request_id, expected)
         if wait:
-            state = await self._wait_for(memory, lambda now: not will_leave(now, fact))
+            state = await self._commands.wait_for(memory, lambda now: not will_leave(now, fact))
         return facts_pb2.RetractFactResponse(
             fact=responses.fact_message(state, fact),
             withdrawal=responses.WITHDRAWALS[state.facts[fact].withdrawal],
@@ -182,11 +189,11 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
                 raise MemoryUnknown(memory)
             return RetryFacts(memory=memory, fact=fact, request=request_id, request_digest=digest)
 
-        state = await self._execute(memory, command, request_id, expected)
+        state = await self._commands.execute(memory, command, request_id, expected)
         known = state.requests.get(request_id)
         retried = [fact] if fact is not None else list(known.facts) if known else []
         if wait:
-            state = await self._wait_for(memory, lambda now: not any(_is_owed(now, fact) for fact in retried))
+            state = await self._commands.wait_for(memory, lambda now: not any(_is_owed(now, fact) for fact in retried))
         return facts_pb2.RetryFactResponse(
             facts=[responses.fact_message(state, fact) for fact in retried], version=state.version
         )
@@ -210,31 +217,6 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
                     fact.fact, fact.added_version = "", 0
         return response
 
-    def _facts_of_request(
-        self, memory: MemoryId, state: Memory, request: str, keys: Sequence[tuple[str, str]]
-    ) -> list[FactId]:
-        """Returns the facts that the request named when it was first executed, added by it or known before."""
-        earlier = state.requests[request]
-        if earlier.repeated:
-            return list(earlier.repeated)
-        return facts_of(self._states.at(memory, state.facts[earlier.facts[-1]].added), request, keys)
-
-    async def _execute(
-        self, memory: MemoryId, command: Callable[[Memory], Command], request_id: str, expected: int | None
-    ) -> Memory:
-        return await asyncio.to_thread(
-            self._states.execute, memory, command, current_cause(request_id), expected, self._retries
-        )
-
-    async def _wait_for(self, memory: MemoryId, condition: Callable[[Memory], bool]) -> Memory:
-        """Returns the first state for which `condition` is true; the caller's deadline bounds the wait."""
-        while True:
-            position = self._tail.position
-            state = await asyncio.to_thread(self._states.current, memory)
-            if condition(state):
-                return state
-            await self._tail.wait_past(position)
-
 
 def _added(state: Memory, request: str, facts: Sequence[FactId]) -> facts_pb2.AddFactsResponse:
     """Returns the response to a request that named `facts`, at the version of `state`."""
@@ -250,12 +232,8 @@ def _added(state: Memory, request: str, facts: Sequence[FactId]) -> facts_pb2.Ad
     )
 
 
-def _is_pending(state: Memory, fact: FactId) -> bool:
-    return state.facts[fact].status is Status.PENDING
-
-
 def _is_owed(state: Memory, fact: FactId) -> bool:
-    return _is_pending(state, fact) or will_leave(state, fact)
+    return is_pending(state, fact) or will_leave(state, fact)
 
 
 def _known(memory: MemoryId, state: Memory, fact: FactId) -> FactState:

@@ -33,6 +33,7 @@ from service.app.progress import ProgressBoard
 from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.app.supervision import run_on
+from service.parsing.spacy_parser import SpacyParser
 from service.rpc import executor_health
 from service.rpc.address import check_host
 from service.rpc.chat import ChatServicer
@@ -94,7 +95,9 @@ async def serving(
     operations = Operations(settings.max_operations)
     readiness = Readiness(store.log, states, tail, models, SERVICES)
     page_bytes = settings.max_message_bytes // 2
-    parts = Dependencies(store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes)
+    parts = Dependencies(
+        store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes, SpacyParser()
+    )
     chat = ChatServicer(states, tail, models, settings.max_streams)
     board = board or ProgressBoard()
     feed = SleepFeed(store.log, states, tail, board)

@@ -26,6 +26,7 @@ class Calls(Caller[C]):
     fork = Method(calls.memories.fork)
 
     add_facts = Method(calls.facts.add_facts)
+    tell_text = Method(calls.facts.tell_text)
     supersede_fact = Method(calls.facts.supersede_fact)
     retract_fact = Method(calls.facts.retract_fact)
     retry_fact = Method(calls.facts.retry_fact)

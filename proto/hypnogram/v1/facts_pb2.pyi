@@ -116,6 +116,142 @@ WORDINGS_ORIGIN_RULES: WordingsOrigin.ValueType  # 4
 """Rules that word a relation from its own words."""
 Global___WordingsOrigin: _TypeAlias = WordingsOrigin  # noqa: Y015
 
+class _Modality:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModalityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Modality.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODALITY_UNSPECIFIED: _Modality.ValueType  # 0
+    """Not known."""
+    MODALITY_ASSERTED: _Modality.ValueType  # 1
+    """As of something that is so."""
+    MODALITY_ASKED: _Modality.ValueType  # 2
+    """In a question."""
+    MODALITY_HYPOTHETICAL: _Modality.ValueType  # 3
+    """In a condition, a guess or a story."""
+    MODALITY_WISHED: _Modality.ValueType  # 4
+    """In a wish."""
+    MODALITY_QUOTED: _Modality.ValueType  # 5
+    """In a quotation, a report of what others say, or pasted text."""
+    MODALITY_PAST: _Modality.ValueType  # 6
+    """As of something past."""
+    MODALITY_FUTURE: _Modality.ValueType  # 7
+    """As of something to come."""
+    MODALITY_JOKING: _Modality.ValueType  # 8
+    """As a joke."""
+    MODALITY_MOMENTARY: _Modality.ValueType  # 9
+    """As of something that holds for a moment."""
+
+class Modality(_Modality, metaclass=_ModalityEnumTypeWrapper):
+    """In which way a text speaks of a fact."""
+
+MODALITY_UNSPECIFIED: Modality.ValueType  # 0
+"""Not known."""
+MODALITY_ASSERTED: Modality.ValueType  # 1
+"""As of something that is so."""
+MODALITY_ASKED: Modality.ValueType  # 2
+"""In a question."""
+MODALITY_HYPOTHETICAL: Modality.ValueType  # 3
+"""In a condition, a guess or a story."""
+MODALITY_WISHED: Modality.ValueType  # 4
+"""In a wish."""
+MODALITY_QUOTED: Modality.ValueType  # 5
+"""In a quotation, a report of what others say, or pasted text."""
+MODALITY_PAST: Modality.ValueType  # 6
+"""As of something past."""
+MODALITY_FUTURE: Modality.ValueType  # 7
+"""As of something to come."""
+MODALITY_JOKING: Modality.ValueType  # 8
+"""As a joke."""
+MODALITY_MOMENTARY: Modality.ValueType  # 9
+"""As of something that holds for a moment."""
+Global___Modality: _TypeAlias = Modality  # noqa: Y015
+
+class _Rejection:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RejectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejection.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REJECTION_UNSPECIFIED: _Rejection.ValueType  # 0
+    """It is a fact."""
+    REJECTION_NEGATED: _Rejection.ValueType  # 1
+    """It is denied."""
+    REJECTION_ASKED: _Rejection.ValueType  # 2
+    """It is asked."""
+    REJECTION_HYPOTHETICAL: _Rejection.ValueType  # 3
+    """It is supposed, guessed or made up."""
+    REJECTION_WISHED: _Rejection.ValueType  # 4
+    """It is wished for."""
+    REJECTION_QUOTED: _Rejection.ValueType  # 5
+    """It is quoted."""
+    REJECTION_PAST: _Rejection.ValueType  # 6
+    """It is past."""
+    REJECTION_FUTURE: _Rejection.ValueType  # 7
+    """It is to come."""
+    REJECTION_JOKING: _Rejection.ValueType  # 8
+    """It is a joke."""
+    REJECTION_MOMENTARY: _Rejection.ValueType  # 9
+    """It holds for a moment only."""
+    REJECTION_ABOUT_USER: _Rejection.ValueType  # 10
+    """It is about the user, who is not a subject yet."""
+    REJECTION_SUBJECT_NOT_NAMED: _Rejection.ValueType  # 11
+    """Its subject has no name."""
+    REJECTION_OBJECT_NOT_NAMED: _Rejection.ValueType  # 12
+    """Its object is a word that stands for something else."""
+    REJECTION_AMBIGUOUS: _Rejection.ValueType  # 13
+    """Its pronoun may stand for several names."""
+    REJECTION_CORRECTED: _Rejection.ValueType  # 14
+    """A later sentence of the text says something else."""
+    REJECTION_NOT_GROUNDED: _Rejection.ValueType  # 15
+    """Its subject or object is not in the user's own words."""
+    REJECTION_CONTRADICTS: _Rejection.ValueType  # 16
+    """The memory, or the text before it, has another object for its subject and relation: `contradicts`."""
+    REJECTION_UNUSABLE: _Rejection.ValueType  # 17
+    """It breaks a limit on facts, or was erased since; `explanation` says which."""
+
+class Rejection(_Rejection, metaclass=_RejectionEnumTypeWrapper):
+    """Why a candidate is not added as a fact."""
+
+REJECTION_UNSPECIFIED: Rejection.ValueType  # 0
+"""It is a fact."""
+REJECTION_NEGATED: Rejection.ValueType  # 1
+"""It is denied."""
+REJECTION_ASKED: Rejection.ValueType  # 2
+"""It is asked."""
+REJECTION_HYPOTHETICAL: Rejection.ValueType  # 3
+"""It is supposed, guessed or made up."""
+REJECTION_WISHED: Rejection.ValueType  # 4
+"""It is wished for."""
+REJECTION_QUOTED: Rejection.ValueType  # 5
+"""It is quoted."""
+REJECTION_PAST: Rejection.ValueType  # 6
+"""It is past."""
+REJECTION_FUTURE: Rejection.ValueType  # 7
+"""It is to come."""
+REJECTION_JOKING: Rejection.ValueType  # 8
+"""It is a joke."""
+REJECTION_MOMENTARY: Rejection.ValueType  # 9
+"""It holds for a moment only."""
+REJECTION_ABOUT_USER: Rejection.ValueType  # 10
+"""It is about the user, who is not a subject yet."""
+REJECTION_SUBJECT_NOT_NAMED: Rejection.ValueType  # 11
+"""Its subject has no name."""
+REJECTION_OBJECT_NOT_NAMED: Rejection.ValueType  # 12
+"""Its object is a word that stands for something else."""
+REJECTION_AMBIGUOUS: Rejection.ValueType  # 13
+"""Its pronoun may stand for several names."""
+REJECTION_CORRECTED: Rejection.ValueType  # 14
+"""A later sentence of the text says something else."""
+REJECTION_NOT_GROUNDED: Rejection.ValueType  # 15
+"""Its subject or object is not in the user's own words."""
+REJECTION_CONTRADICTS: Rejection.ValueType  # 16
+"""The memory, or the text before it, has another object for its subject and relation: `contradicts`."""
+REJECTION_UNUSABLE: Rejection.ValueType  # 17
+"""It breaks a limit on facts, or was erased since; `explanation` says which."""
+Global___Rejection: _TypeAlias = Rejection  # noqa: Y015
+
 class _Withdrawal:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -210,6 +346,8 @@ class Source(_message.Message):
     CONVERSATION_FIELD_NUMBER: _builtins.int
     TURN_FIELD_NUMBER: _builtins.int
     SPAN_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
     client: _builtins.str
     """Program that added the fact."""
     conversation: _builtins.str
@@ -218,6 +356,10 @@ class Source(_message.Message):
     """Turn of that conversation, 0 or more."""
     span: _builtins.str
     """Words of that turn from which the fact was taken."""
+    start: _builtins.int
+    """First character of the turn that states the fact; 0 with `end` 0 where it was not noted."""
+    end: _builtins.int
+    """Character of the turn after the last that states the fact."""
     def __init__(
         self,
         *,
@@ -225,10 +367,12 @@ class Source(_message.Message):
         conversation: _builtins.str = ...,
         turn: _builtins.int = ...,
         span: _builtins.str = ...,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "conversation", b"conversation", "span", b"span", "turn", b"turn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client", b"client", "conversation", b"conversation", "end", b"end", "span", b"span", "start", b"start", "turn", b"turn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -587,6 +731,160 @@ class Contamination(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Contamination: _TypeAlias = Contamination  # noqa: Y015
+
+@_typing.final
+class TellTextRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """Name of the memory."""
+    request_id: _builtins.str
+    """Id that no other request has, such as a UUID; 1 to 128 characters."""
+    text: _builtins.str
+    """What the user says: one turn, at most 20,000 characters."""
+    expected_version: _builtins.int
+    """Version at which the memory has to be; otherwise nothing is added."""
+    wait: Global___Wait.ValueType
+    """What to wait for before the call returns."""
+    validate_only: _builtins.bool
+    """Whether to record nothing. `request_id` may then be left out, and `wait` has no effect."""
+    @_builtins.property
+    def source(self) -> Global___Source:
+        """Provenance of the facts: client, conversation and turn. The call itself fills in the rest."""
+
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        source: Global___Source | None = ...,
+        expected_version: _builtins.int | None = ...,
+        wait: Global___Wait.ValueType = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "source", b"source"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version", "memory", b"memory", "request_id", b"request_id", "source", b"source", "text", b"text", "validate_only", b"validate_only", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
+    _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_version) -> _WhichOneofReturnType__expected_version | None: ...
+
+Global___TellTextRequest: _TypeAlias = TellTextRequest  # noqa: Y015
+
+@_typing.final
+class Candidate(_message.Message):
+    """A fact that the text may state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    RELATION_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    ABOUT_USER_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    POSITIVE_FIELD_NUMBER: _builtins.int
+    MODALITY_FIELD_NUMBER: _builtins.int
+    REJECTION_FIELD_NUMBER: _builtins.int
+    EXPLANATION_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    CONTRADICTS_FIELD_NUMBER: _builtins.int
+    subject: _builtins.str
+    """Subject, as named in the text; "user" where `about_user`."""
+    relation: _builtins.str
+    """Relation, in the third person: "lives in"."""
+    object: _builtins.str
+    """Object, in the words of the text."""
+    about_user: _builtins.bool
+    """Whether its subject is the user, or belongs to the user."""
+    start: _builtins.int
+    """First character of the text that states it."""
+    end: _builtins.int
+    """Character after the last that states it."""
+    sentence: _builtins.str
+    """Sentence that states it."""
+    positive: _builtins.bool
+    """Whether it is affirmed; false where it is denied."""
+    modality: Global___Modality.ValueType
+    """In which way the text speaks of it."""
+    rejection: Global___Rejection.ValueType
+    """Why it is not added."""
+    explanation: _builtins.str
+    """The rejection in words; empty for a fact."""
+    @_builtins.property
+    def result(self) -> Global___AddedFact:
+        """The fact as added, or as the memory had it; absent where it is rejected."""
+
+    @_builtins.property
+    def contradicts(self) -> Global___Fact:
+        """The fact that it contradicts, with REJECTION_CONTRADICTS."""
+
+    def __init__(
+        self,
+        *,
+        subject: _builtins.str = ...,
+        relation: _builtins.str = ...,
+        object: _builtins.str = ...,
+        about_user: _builtins.bool = ...,
+        start: _builtins.int = ...,
+        end: _builtins.int = ...,
+        sentence: _builtins.str = ...,
+        positive: _builtins.bool = ...,
+        modality: Global___Modality.ValueType = ...,
+        rejection: Global___Rejection.ValueType = ...,
+        explanation: _builtins.str = ...,
+        result: Global___AddedFact | None = ...,
+        contradicts: Global___Fact | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contradicts", b"contradicts", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about_user", b"about_user", "contradicts", b"contradicts", "end", b"end", "explanation", b"explanation", "modality", b"modality", "object", b"object", "positive", b"positive", "rejection", b"rejection", "relation", b"relation", "result", b"result", "sentence", b"sentence", "start", b"start", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Candidate: _TypeAlias = Candidate  # noqa: Y015
+
+@_typing.final
+class TellTextResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The memory's version after this request."""
+    @_builtins.property
+    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
+        """Every candidate, in the order of the text."""
+
+    @_builtins.property
+    def unchanged(self) -> Global___Unchanged:
+        """Locality by now; absent where it was not measured since the weights changed."""
+
+    def __init__(
+        self,
+        *,
+        candidates: _abc.Iterable[Global___Candidate] | None = ...,
+        version: _builtins.int = ...,
+        unchanged: Global___Unchanged | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["unchanged", b"unchanged"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "unchanged", b"unchanged", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TellTextResponse: _TypeAlias = TellTextResponse  # noqa: Y015
 
 @_typing.final
 class GetFactRequest(_message.Message):

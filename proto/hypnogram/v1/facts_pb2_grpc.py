@@ -40,6 +40,11 @@ class FactsStub:
                 request_serializer=hypnogram_dot_v1_dot_facts__pb2.AddFactsRequest.SerializeToString,
                 response_deserializer=hypnogram_dot_v1_dot_facts__pb2.AddFactsResponse.FromString,
                 _registered_method=True)
+        self.TellText = channel.unary_unary(
+                '/hypnogram.v1.Facts/TellText',
+                request_serializer=hypnogram_dot_v1_dot_facts__pb2.TellTextRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_facts__pb2.TellTextResponse.FromString,
+                _registered_method=True)
         self.GetFact = channel.unary_unary(
                 '/hypnogram.v1.Facts/GetFact',
                 request_serializer=hypnogram_dot_v1_dot_facts__pb2.GetFactRequest.SerializeToString,
@@ -101,6 +106,31 @@ class FactsServicer:
 
         Example: {"memory": "demo", "request_id": "5f0c", "facts": [{"subject": "Aria Voss", "relation": "lives in",
         "object": "Lisbon"}], "wait": "WAIT_INJECTED"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TellText(self, request, context):
+        """Finds the facts in what a user says, adds them, and returns once they are durable.
+
+        A parser of English takes the text apart; nothing is asked of the model. Added is what the user asserts of a subject with a
+        name, in words of the user's own: not what is denied, asked, supposed, wished, past, to come, a joke or quoted, as a
+        pasted mail is. The response shows each candidate with its place in the text and, if it is not a fact, why. A fact that
+        contradicts one of the memory is not added either; supersede that one. The call is idempotent, and all facts are added in
+        one append. What the user says about themselves is found, but not added yet.
+
+        The facts have `source` with the sentence as its span, and the characters of the text that state them.
+
+        Errors:
+        INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long text, a source with a span
+        NOT_FOUND            MEMORY_UNKNOWN
+        ALREADY_EXISTS       REQUEST_REUSED: the request id was used with another text before
+        ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+        FAILED_PRECONDITION  PARSER_UNAVAILABLE: the server has no parser; its message says what to install
+        RESOURCE_EXHAUSTED   CAPACITY_REACHED: the facts would harm others in the weights
+
+        Example: {"memory": "demo", "request_id": "80", "text": "Robin Smith likes hiking and lives in Oslo."}
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -227,6 +257,11 @@ def add_FactsServicer_to_server(servicer, server):
                     request_deserializer=hypnogram_dot_v1_dot_facts__pb2.AddFactsRequest.FromString,
                     response_serializer=hypnogram_dot_v1_dot_facts__pb2.AddFactsResponse.SerializeToString,
             ),
+            'TellText': grpc.unary_unary_rpc_method_handler(
+                    servicer.TellText,
+                    request_deserializer=hypnogram_dot_v1_dot_facts__pb2.TellTextRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_facts__pb2.TellTextResponse.SerializeToString,
+            ),
             'GetFact': grpc.unary_unary_rpc_method_handler(
                     servicer.GetFact,
                     request_deserializer=hypnogram_dot_v1_dot_facts__pb2.GetFactRequest.FromString,
@@ -286,6 +321,33 @@ class Facts:
             '/hypnogram.v1.Facts/AddFacts',
             hypnogram_dot_v1_dot_facts__pb2.AddFactsRequest.SerializeToString,
             hypnogram_dot_v1_dot_facts__pb2.AddFactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TellText(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.Facts/TellText',
+            hypnogram_dot_v1_dot_facts__pb2.TellTextRequest.SerializeToString,
+            hypnogram_dot_v1_dot_facts__pb2.TellTextResponse.FromString,
             options,
             channel_credentials,
             insecure,

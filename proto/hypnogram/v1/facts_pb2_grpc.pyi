@@ -59,6 +59,27 @@ class FactsStub:
     Example: {"memory": "demo", "request_id": "5f0c", "facts": [{"subject": "Aria Voss", "relation": "lives in",
       "object": "Lisbon"}], "wait": "WAIT_INJECTED"}
     """
+    TellText: _grpc.UnaryUnaryMultiCallable[_facts_pb2.TellTextRequest, _facts_pb2.TellTextResponse]
+    """Finds the facts in what a user says, adds them, and returns once they are durable.
+
+    A parser of English takes the text apart; nothing is asked of the model. Added is what the user asserts of a subject with a
+    name, in words of the user's own: not what is denied, asked, supposed, wished, past, to come, a joke or quoted, as a
+    pasted mail is. The response shows each candidate with its place in the text and, if it is not a fact, why. A fact that
+    contradicts one of the memory is not added either; supersede that one. The call is idempotent, and all facts are added in
+    one append. What the user says about themselves is found, but not added yet.
+
+    The facts have `source` with the sentence as its span, and the characters of the text that state them.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long text, a source with a span
+      NOT_FOUND            MEMORY_UNKNOWN
+      ALREADY_EXISTS       REQUEST_REUSED: the request id was used with another text before
+      ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+      FAILED_PRECONDITION  PARSER_UNAVAILABLE: the server has no parser; its message says what to install
+      RESOURCE_EXHAUSTED   CAPACITY_REACHED: the facts would harm others in the weights
+
+    Example: {"memory": "demo", "request_id": "80", "text": "Robin Smith likes hiking and lives in Oslo."}
+    """
     GetFact: _grpc.UnaryUnaryMultiCallable[_facts_pb2.GetFactRequest, _facts_pb2.GetFactResponse]
     """Returns one fact and its status.
 
@@ -179,6 +200,27 @@ class FactsAsyncStub(FactsStub):
 
     Example: {"memory": "demo", "request_id": "5f0c", "facts": [{"subject": "Aria Voss", "relation": "lives in",
       "object": "Lisbon"}], "wait": "WAIT_INJECTED"}
+    """
+    TellText: _aio.UnaryUnaryMultiCallable[_facts_pb2.TellTextRequest, _facts_pb2.TellTextResponse]  # type: ignore[assignment]
+    """Finds the facts in what a user says, adds them, and returns once they are durable.
+
+    A parser of English takes the text apart; nothing is asked of the model. Added is what the user asserts of a subject with a
+    name, in words of the user's own: not what is denied, asked, supposed, wished, past, to come, a joke or quoted, as a
+    pasted mail is. The response shows each candidate with its place in the text and, if it is not a fact, why. A fact that
+    contradicts one of the memory is not added either; supersede that one. The call is idempotent, and all facts are added in
+    one append. What the user says about themselves is found, but not added yet.
+
+    The facts have `source` with the sentence as its span, and the characters of the text that state them.
+
+    Errors:
+      INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long text, a source with a span
+      NOT_FOUND            MEMORY_UNKNOWN
+      ALREADY_EXISTS       REQUEST_REUSED: the request id was used with another text before
+      ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+      FAILED_PRECONDITION  PARSER_UNAVAILABLE: the server has no parser; its message says what to install
+      RESOURCE_EXHAUSTED   CAPACITY_REACHED: the facts would harm others in the weights
+
+    Example: {"memory": "demo", "request_id": "80", "text": "Robin Smith likes hiking and lives in Oslo."}
     """
     GetFact: _aio.UnaryUnaryMultiCallable[_facts_pb2.GetFactRequest, _facts_pb2.GetFactResponse]  # type: ignore[assignment]
     """Returns one fact and its status.
@@ -303,6 +345,33 @@ class FactsServicer(metaclass=_abc_1.ABCMeta):
 
         Example: {"memory": "demo", "request_id": "5f0c", "facts": [{"subject": "Aria Voss", "relation": "lives in",
           "object": "Lisbon"}], "wait": "WAIT_INJECTED"}
+        """
+
+    @_abc_1.abstractmethod
+    def TellText(
+        self,
+        request: _facts_pb2.TellTextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_facts_pb2.TellTextResponse, _abc.Awaitable[_facts_pb2.TellTextResponse]]:
+        """Finds the facts in what a user says, adds them, and returns once they are durable.
+
+        A parser of English takes the text apart; nothing is asked of the model. Added is what the user asserts of a subject with a
+        name, in words of the user's own: not what is denied, asked, supposed, wished, past, to come, a joke or quoted, as a
+        pasted mail is. The response shows each candidate with its place in the text and, if it is not a fact, why. A fact that
+        contradicts one of the memory is not added either; supersede that one. The call is idempotent, and all facts are added in
+        one append. What the user says about themselves is found, but not added yet.
+
+        The facts have `source` with the sentence as its span, and the characters of the text that state them.
+
+        Errors:
+          INVALID_ARGUMENT     INVALID_FIELD: an empty or over-long text, a source with a span
+          NOT_FOUND            MEMORY_UNKNOWN
+          ALREADY_EXISTS       REQUEST_REUSED: the request id was used with another text before
+          ABORTED              VERSION_CONFLICT: the memory moved past `expected_version`; metadata has `current`
+          FAILED_PRECONDITION  PARSER_UNAVAILABLE: the server has no parser; its message says what to install
+          RESOURCE_EXHAUSTED   CAPACITY_REACHED: the facts would harm others in the weights
+
+        Example: {"memory": "demo", "request_id": "80", "text": "Robin Smith likes hiking and lives in Oslo."}
         """
 
     @_abc_1.abstractmethod

@@ -48,7 +48,8 @@ def _contaminated(measured: facts_pb2.Contamination) -> str:
 
 
 def warnings(
-    answer: facts_pb2.AddFactsResponse | facts_pb2.SupersedeFactResponse, results: Iterable[facts_pb2.AddedFact] = ()
+    answer: facts_pb2.AddFactsResponse | facts_pb2.SupersedeFactResponse | facts_pb2.TellTextResponse,
+    results: Iterable[facts_pb2.AddedFact] = (),
 ) -> Iterator[str]:
     """Yields what the user should know before the table of `results`."""
     if answer.HasField("unchanged") and (line := advice(answer.unchanged)):

@@ -73,7 +73,7 @@ def _source(source: facts_pb2.Source) -> Iterator[str]:
     if source.conversation:
         yield f"in conversation {source.conversation}, turn {source.turn}"
     if source.span:
-        yield f"in the words {source.span!r}"
+        yield f"in the words {source.span!r}" + (f", characters {source.start} to {source.end}" if source.end else "")
 
 
 def _print_tree(entries: Sequence[Entry]) -> None:

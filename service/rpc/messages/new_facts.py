@@ -66,6 +66,11 @@ def _are_of_client(state: FactState, phrasebook: Phrasebook) -> bool:
     return state.origin is Origin.CLIENT
 
 
+def told_digest(request: facts_pb2.TellTextRequest) -> Digest:
+    """Returns the digest of a TellText request."""
+    return _digest(["tell", request.text, _source_values(request.source)])
+
+
 def parse_facts(
     facts: Sequence[facts_pb2.NewFact], phrasebook: Phrasebook, next_id: Callable[[], str]
 ) -> tuple[NewFact, ...]:
@@ -91,8 +96,14 @@ def _stated(new: facts_pb2.NewFact) -> dict[str, Any]:
         "relation": new.relation,
         "object": new.object,
         "wordings": _wordings_values(new.wordings) if new.HasField("wordings") else None,
-        "source": [new.source.client, new.source.conversation, new.source.turn, new.source.span],
+        "source": _source_values(new.source),
     }
+
+
+def _source_values(source: facts_pb2.Source) -> list[Any]:
+    """Returns the fields of a source; characters only where they are noted, so that older digests stay."""
+    noted = [source.start, source.end] if source.end else []
+    return [source.client, source.conversation, source.turn, source.span, *noted]
 
 
 def _digest(values: list[Any]) -> Digest:
@@ -122,9 +133,13 @@ def _wordings_values(message: facts_pb2.Wordings) -> dict[str, Any]:
 def _source(message: facts_pb2.Source, path: str) -> Source:
     if message.turn < 0:
         raise InvalidField(f"{path}.turn", f"is {message.turn}; turns count from 0")
+    if not 0 <= message.start <= message.end:
+        raise InvalidField(f"{path}.end", f"is {message.end}, before `start`, {message.start}, which counts from 0")
     return Source(
         client=requests.text(message.client, f"{path}.client"),
         conversation=requests.text(message.conversation, f"{path}.conversation"),
         turn=message.turn,
         span=requests.text(message.span, f"{path}.span"),
+        start=message.start,
+        end=message.end,
     )

@@ -294,7 +294,14 @@ def _wordings_message(wordings: Wordings) -> facts_pb2.Wordings:
 
 
 def _source_message(source: Source) -> facts_pb2.Source:
-    return facts_pb2.Source(client=source.client, conversation=source.conversation, turn=source.turn, span=source.span)
+    return facts_pb2.Source(
+        client=source.client,
+        conversation=source.conversation,
+        turn=source.turn,
+        span=source.span,
+        start=source.start,
+        end=source.end,
+    )
 
 
 def _base_message(base: BaseModel) -> memories_pb2.BaseModel:

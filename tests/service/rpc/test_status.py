@@ -74,6 +74,7 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     service.rpc.status.TooManyOperations(2),
     service.rpc.status.ShuttingDown(),
     service.rpc.status.StoreUnavailable(),
+    base.ParserUnavailable("spaCy has no English model"),
     base.DeviceUnavailable("cuda", "there is no driver"),
 )
 

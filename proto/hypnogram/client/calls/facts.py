@@ -41,6 +41,31 @@ async def add_facts(
     return await connection.call(connection.stubs.facts.AddFacts, request, timeout)
 
 
+async def tell_text(
+    connection: Connection,
+    memory: str,
+    text: str,
+    *,
+    source: facts_pb2.Source | None = None,
+    request_id: str = "",
+    expected_version: int | None = None,
+    wait: bool = False,
+    validate_only: bool = False,
+    timeout: float | None = 600,
+) -> facts_pb2.TellTextResponse:
+    """Adds the facts in what a user says. `wait` and `validate_only` as in `add_facts`."""
+    request = facts_pb2.TellTextRequest(
+        memory=memory,
+        request_id=request_id or str(uuid.uuid4()),
+        text=text,
+        source=source,
+        expected_version=expected_version,
+        wait=facts_pb2.WAIT_INJECTED if wait else facts_pb2.WAIT_NONE,
+        validate_only=validate_only,
+    )
+    return await connection.call(connection.stubs.facts.TellText, request, timeout)
+
+
 async def supersede_fact(
     connection: Connection,
     /,

@@ -1,0 +1,52 @@
+"""Chooses, of the facts that a text states, those that can be added together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.decide.commands import NewFact
+from core.decide.limits import check_fact
+from core.errors.base import InvalidField
+from core.facts import Fact
+from core.state.memory import Memory, statement_key
+from core.texts import sentence
+
+
+def addable(memory: Memory, request: str, candidates: Sequence[NewFact]) -> tuple[NewFact, ...]:
+    """Returns those of `candidates` that break no limit and contradict neither the memory nor one before them.
+
+    Of a request that was accepted earlier and added nothing, those that it named then.
+    """
+    earlier = memory.requests.get(request)
+    if earlier is not None and earlier.repeated:
+        named = {_key(memory.facts[fact].fact) for fact in earlier.repeated}
+        return tuple(candidate for candidate in candidates if _key(candidate.fact) in named)
+    kept: dict[tuple[str, str], Fact] = {}
+    chosen: list[NewFact] = []
+    for candidate in candidates:
+        key = _key(candidate.fact)
+        live = memory.by_statement.get(key)
+        before = memory.facts[live].fact if live is not None else kept.get(key)
+        if why_unusable(candidate.fact) or (before is not None and not says_the_same(before, candidate.fact)):
+            continue
+        kept.setdefault(key, candidate.fact)
+        chosen.append(candidate)
+    return tuple(chosen)
+
+
+def why_unusable(fact: Fact) -> str:
+    """Returns which limit `fact`, with the memory's own wordings, breaks; "" for none."""
+    try:
+        check_fact(fact, "", generated=True)
+    except InvalidField as error:
+        return str(error)
+    return ""
+
+
+def says_the_same(known: Fact, new: Fact) -> bool:
+    """Whether two facts of one subject and relation have the same object."""
+    return sentence(known.object) == sentence(new.object)
+
+
+def _key(fact: Fact) -> tuple[str, str]:
+    return statement_key(fact.subject, fact.relation)
