@@ -11,6 +11,7 @@ class Method(StrEnum):
     """How a memory writes facts; it is chosen once, when the memory is created."""
 
     NEURON = "neuron"  # a neuron for each fact, which responds at its subject's name and nowhere else
+    MEMIT = "memit"  # linear MEMIT at the subject's name, as in the literature; to compare with
     ANSWER_SITE = "answer_site"  # MEMIT at the tokens before answers; fits dormouse, harms deep models
 
 
@@ -19,4 +20,4 @@ def checked_method(value: object) -> Method:
     try:
         return Method(str(value))
     except ValueError:
-        raise InvalidField("method", f"is {value!r}; it must be {' or '.join(Method)}") from None
+        raise InvalidField("method", f"is {value!r}; it must be {', '.join(Method)}") from None

@@ -12,6 +12,7 @@ from core.decide.commands import AddFacts, CreateMemory, NewFact, RetractFact, S
 from core.events import Cause
 from core.facts import Fact, Origin, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
+from core.method import Method
 from core.policy import SleepPolicy, Training
 from core.state.memory import Memory
 from core.state.work import next_work
@@ -57,13 +58,15 @@ def create(
     quantization: str = "",
     capacity: float | None = None,
     memory: MemoryId = DEMO,
+    method: Method | None = None,
     **overrides: float | int | bool,
 ) -> None:
     """Creates a memory, by default `demo`, on the base model in the folder `model`."""
     live = LiveModels(store.log, store.artifacts, store.snapshots, Settings(reference_text=text))
     created = live.describe(
-        name=model, revision="", dtype="", quantization=quantization, capacity=capacity, overrides=overrides
-    )
+        name=model, revision="", dtype="", quantization=quantization, capacity=capacity, overrides=overrides,
+        method=method,
+    )  # fmt: skip
     command = CreateMemory(memory=memory, created=created)
     MemoryRepository(store.log, store.snapshots).execute(memory, lambda _: command, CAUSE)
 

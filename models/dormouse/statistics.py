@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 
 from core.events.memory import BaseModel, MemoryCreated
+from core.hyperparameters import DEFAULTS, changed_hyperparameters
 from core.ids import Digest
 from core.weights.memit.covariance import key_of, measure
 from core.weights.memit.packed import pack
@@ -36,7 +37,7 @@ def write(folder: Path) -> Path:
         ),
         modules=model.modules,
         key_width=model.key_width,
-        hyperparameters=profile.hyperparameters,
+        hyperparameters=changed_hyperparameters(DEFAULTS, profile.hyperparameters),
         phrasebook={},
         prefixes=(),
         reference_text=Digest(hashlib.sha256(text).hexdigest()),

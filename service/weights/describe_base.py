@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from core.method import Method
 from core.policy import changed_policy
 from core.weights.model import base_files
 from core.weights.model.editable_model import EditableModel
+from core.weights.model.families import default_hyperparameters, default_modules
 from core.weights.model.profile import read_profile
 from service.pulled.folder import ModelFolder, PullFailed
 from service.pulled.pull import pull
@@ -40,7 +42,7 @@ def describe_base(
     Its reference text becomes an artifact; where it has none, an executor lets the base model generate it.
 
     Args:
-        overrides: of the hyperparameters in the model's profile.
+        overrides: of the hyperparameters in the model's profile, or of the default ones of another method.
         sleep: overrides of the sleep policy in the model's profile.
         method: of writing facts; None for that of the profile.
 
@@ -51,21 +53,27 @@ def describe_base(
     base, folder = base_of(settings, name, revision, dtype, quantization)
     profile = read_profile(folder)
     text = _reference_text(settings, folder)
-    modules = profile.modules or base_files.modules_in(folder)
+    chosen, config = method or profile.method, base_files.config_in(folder)
+    suited = (
+        profile if chosen is profile.method else replace(profile, modules=(), hyperparameters={}, keys_per_fact=0.0)
+    )
+    modules = suited.modules or default_modules(config, chosen)
     model = _load_in_order(bases, base, modules, folder)
     return MemoryCreated(
         base=base,
         modules=model.modules,
         key_width=model.key_width,
-        hyperparameters=changed_hyperparameters(profile.hyperparameters, overrides),
+        hyperparameters=changed_hyperparameters(
+            default_hyperparameters(config, chosen), {**suited.hyperparameters, **overrides}
+        ),
         phrasebook=profile.phrasebook,
         prefixes=profile.prefixes,
         reference_text=artifacts.put(text.read_bytes()) if text else NO_TEXT,
         capacity=profile.capacity if capacity is None else capacity,
         seed=0,
-        keys_per_fact=profile.keys_per_fact,
+        keys_per_fact=suited.keys_per_fact,
         sleep=changed_policy(profile.sleep, sleep, "sleep"),
-        method=method or profile.method,
+        method=chosen,
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from core.events.memory import NO_TEXT, DetectorStatistics, MemoryCreated, StatisticsPrepared
 from core.ids import Digest
 from core.method import Method
+from core.weights.linear import mean_keys
+from core.weights.memit.cost import at_answers
 from core.weights.memit.covariance import KeyCovariance, key_of, measure
 from core.weights.memit.packed import unpack
 from core.weights.model.editable_model import EditableModel
@@ -47,7 +49,8 @@ def prepare(
         statistics = unpack(packed.read_bytes())
     else:
         text = read_reference(model, artifacts.get(reference_text))
-        statistics = measure(model, text, created.hyperparameters, progress)
+        keys_of = mean_keys if created.method is Method.MEMIT else at_answers
+        statistics = measure(model, text, created.hyperparameters, progress, keys_of)
     digest = artifacts.put(statistics.to_bytes())
     known.put(key, digest)
     recorded = _recorded(digest, statistics, model, generated)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -27,11 +27,21 @@ EXAMPLES = (
 )
 
 
-def keys_per_fact(model: EditableModel, covariances: Mapping[str, Tensor]) -> float:
+# Returns the keys of facts on the live weights, module -> [k, d_in], and [k] which of the facts each key is of.
+KeysOf = Callable[[EditableModel, Sequence[Fact]], tuple[Mapping[str, Tensor], Tensor]]
+
+
+def at_answers(model: EditableModel, facts: Sequence[Fact]) -> tuple[Mapping[str, Tensor], Tensor]:
+    """Returns the keys of edits at answer sites, as `KeysOf` says."""
+    return keys_in_force(model, facts, ())
+
+
+def keys_per_fact(model: EditableModel, covariances: Mapping[str, Tensor], keys_of: KeysOf = at_answers) -> float:
     """Returns how many dimensions of the key space the keys of a fact in plain words take, on average over `EXAMPLES`.
 
     Args:
         covariances: module -> lambda C [d_in, d_in].
+        keys_of: measures the keys that a fact has.
 
     Raises:
         Unlearnable: keys overflowed.
@@ -46,7 +56,7 @@ def keys_per_fact(model: EditableModel, covariances: Mapping[str, Tensor]) -> fl
         )
         for name, relation, word in EXAMPLES
     ]
-    keys, owner = keys_in_force(model, facts, ())
+    keys, owner = keys_of(model, facts)
     if not all(of_module.isfinite().all() for of_module in keys.values()):
         raise Unlearnable("keys of a fact are not finite in this dtype; use bfloat16 or float32")
     preserved = PreservedKeys.of_reference(covariances, model.device).joined([fact.id for fact in facts], keys, owner)

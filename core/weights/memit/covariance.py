@@ -27,7 +27,8 @@ from core.errors.base import Damaged, Unlearnable
 from core.events.memory import MemoryCreated
 from core.hyperparameters import Hyperparameters
 from core.ids import Digest
-from core.weights.memit.cost import keys_per_fact
+from core.method import Method
+from core.weights.memit.cost import KeysOf, at_answers, keys_per_fact
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import ReferenceText
@@ -90,6 +91,7 @@ def key_of(created: MemoryCreated, reference_text: Digest) -> Digest:
     inputs = [
         MEASURE, base.digest, base.dtype, base.quantization, reference_text, list(created.modules), weights
     ]  # fmt: skip
+    inputs += [created.method] if created.method is Method.MEMIT else []  # which decides what a fact takes
     return Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
 
 
@@ -111,8 +113,9 @@ def measure(
     text: ReferenceText,
     options: Hyperparameters,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    keys_of: KeysOf = at_answers,
 ) -> KeyCovariance:
-    """Measures the live model's keys over `text`, in one pass for all modules."""
+    """Measures the live model's keys over `text`, in one pass for all modules, and by `keys_of` those of a fact."""
     groups = (
         (text.whole, False, options.reference_weight),
         (text.abstentions, True, options.abstention_weight),
@@ -130,7 +133,7 @@ def measure(
     for moment in moments.values():
         moment.diagonal().add_(_ridge(moment))
     tokens, abstentions, recalls = counts
-    return KeyCovariance(moments, tokens, abstentions, recalls, keys_per_fact(model, moments))
+    return KeyCovariance(moments, tokens, abstentions, recalls, keys_per_fact(model, moments, keys_of))
 
 
 def _ridge(moment: Tensor) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from core.facts import RelationWords
 from core.hyperparameters import (
     CAPACITY,
     DEFAULTS,
-    Hyperparameters,
     changed_hyperparameters,
     checked_capacity,
     checked_keys_per_fact,
@@ -30,12 +29,14 @@ class Profile:
     """The defaults of memories on a model, which a client may override.
 
     Attributes:
-        modules: names of the edited modules; none for the default ones. All other fields are as in `MemoryCreated`.
+        modules: names of the edited modules of memories of its `method`; none for the default ones.
+        hyperparameters: of memories of its `method`, where they differ from the default ones. All other fields are as
+            in `MemoryCreated`.
     """
 
     modules: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
-    hyperparameters: Hyperparameters = DEFAULTS
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     capacity: float = CAPACITY
     keys_per_fact: float = 0.0
     method: Method = Method.NEURON
@@ -75,6 +76,12 @@ def _object(value: object, path: str) -> dict[str, Any]:
     return value
 
 
+def _hyperparameters(value: object) -> dict[str, Any]:
+    given = _object(value, "hyperparameters")
+    checked = changed_hyperparameters(DEFAULTS, given)
+    return {name: getattr(checked, name) for name in given}
+
+
 def _texts(value: object, path: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         raise InvalidField(path, "is not a list of texts")
@@ -102,7 +109,7 @@ def _words(value: object, path: str) -> RelationWords:
 _READERS: dict[str, Callable[[Any], Any]] = {
     "modules": lambda value: _distinct(_texts(value, "modules"), "modules"),
     "prefixes": lambda value: _texts(value, "prefixes"),
-    "hyperparameters": lambda value: changed_hyperparameters(DEFAULTS, _object(value, "hyperparameters")),
+    "hyperparameters": _hyperparameters,
     "capacity": checked_capacity,
     "keys_per_fact": checked_keys_per_fact,
     "method": checked_method,

@@ -714,7 +714,7 @@ class Memory(_message.Message):
     checkpoints: _builtins.int
     """Number of checkpoints."""
     method: _builtins.str
-    """Method by which facts are written: "neuron" or "answer_site"."""
+    """Method by which facts are written: "neuron", "memit" or "answer_site"."""
     false_fires: _builtins.float
     """Responses of its memory neurons in a million tokens of other text, by their certificates, each at its scale."""
     @_builtins.property
@@ -811,8 +811,8 @@ class CreateMemoryRequest(_message.Message):
     """Key occupancy above which AddFacts fails with RESOURCE_EXHAUSTED, above 0; left out, the base model's."""
     method: _builtins.str
     """Method by which facts are written. "neuron": a neuron for each fact, which responds at the name of its subject and
-    nowhere else. "answer_site": MEMIT at the tokens before answers, for dormouse; it harms deep models. Empty: the base
-    model's.
+    nowhere else. "memit": linear MEMIT at the name, as in the literature; it changes other answers, too. "answer_site":
+    MEMIT at the tokens before answers, for dormouse; it harms deep models. Empty: the base model's.
     """
     @_builtins.property
     def base(self) -> Global___BaseModel:

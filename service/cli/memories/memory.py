@@ -51,7 +51,7 @@ def create(
         float | None, typer.Option(help="Key occupancy above which facts are refused. Default: the model's.")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="How facts are written: neuron or answer_site. Default: the model's.")
+        str, typer.Option(help="How facts are written: neuron, memit or answer_site. Default: the model's.")
     ] = "",
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until an executor has prepared what facts need.")

@@ -11,7 +11,6 @@ from core.errors.base import Damaged
 from core.ids import FactId
 from core.method import Method
 from core.state.memory import Memory
-from core.weights.memit.edit import keys_in_force
 from core.weights.memit.preserved_keys import PreservedKeys
 from service.executor.work.context import Context, Live
 from service.weights.projection import build_verified
@@ -51,7 +50,7 @@ def install(
         context.steps(start, len(facts))
         batch = facts[start : start + FACTS_AT_ONCE]
         extra = [extra_sites(memory, fact.id) for fact in batch]
-        keys, owner = keys_in_force(context.model, batch, context.created.prefixes, extra)
+        keys, owner = context.keys_of(batch, extra)
         preserved = preserved.joined([fact.id for fact in batch], keys, owner)
     return preserved
 

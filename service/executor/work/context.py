@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,11 +10,15 @@ from torch import Tensor
 
 from core.decide.commands import Command
 from core.events.memory import MemoryCreated
+from core.facts import Fact
 from core.ids import Digest
+from core.method import Method
 from core.state.memory import Memory
 from core.state.plan import Plan
 from core.weights.deltas.fixed_point import Delta
+from core.weights.linear import mean_keys
 from core.weights.memit.covariance import KeyCovariance
+from core.weights.memit.edit import keys_in_force
 from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.model.editable_model import EditableModel
 from service.executor.work.locality import LocalityCheck
@@ -94,6 +98,21 @@ class Context:
     def build(self, wanted: Plan, unplanned: Delta | None = None) -> dict[str, Tensor]:
         """Returns the weights of a plan, module -> [d_out, d_in], with a delta on top that no plan names yet."""
         return build(self.model, self.deltas, wanted, unplanned)
+
+    def keys_of(
+        self, facts: Sequence[Fact], extra_sites: Sequence[Sequence[str]] = ()
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Measures the keys of facts that the live weights carry.
+
+        Args:
+            extra_sites: as in `keys_in_force`; names have none.
+
+        Returns:
+            Module -> [k, d_in] keys, and [k] which of `facts` each key is of.
+        """
+        if self.created.method is Method.MEMIT:
+            return mean_keys(self.model, facts)
+        return keys_in_force(self.model, facts, self.created.prefixes, extra_sites)
 
     def covariance(self, memory: Memory) -> KeyCovariance:
         """Reads the covariance of keys of reference text that was prepared for `memory`."""

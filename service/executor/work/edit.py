@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 
 from core.decide.limits import check_contamination
 from core.events.facts import Columns, EditComputed, EditKind
+from core.facts import Fact
 from core.ids import EditId, FactId
+from core.method import Method
 from core.state.memory import Memory
 from core.state.nearest import nearest_dissolved
 from core.state.plan import Plan
 from core.state.unanswered import unanswered_questions
+from core.texts import same_words
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta
-from core.weights.memit.edit import compute_edit, keys_in_force, unlearned
+from core.weights.linear import compute_linear_edit
+from core.weights.memit.edit import compute_edit, unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.memit.spread import Written
+from core.weights.neuron.edit import by_subject, predicted
 from service.executor.work.context import Context, Live
 from store.clock import next_uuid
 
@@ -36,25 +41,53 @@ def edit_facts(
 ) -> tuple[EditComputed, Live]:
     """Edits the live weights, which are those of the plan `onto`, so that the model says the facts.
 
-    Dissolved facts near them must not move in this update; no later update has to preserve their keys.
+    Dissolved facts near them must not move in this update; no later update has to preserve their keys. At a name, the
+    keys of other facts of the subject are the new one's, so that these are learned again beside it instead.
 
     Raises:
         Unlearned: the model with the edit does not say some of the facts; only an injection is refused for that.
     """
     began = time.monotonic()
     facts = [memory.facts[fact].fact for fact in ids]
-    created, kept = context.created, preserved.kept
+    created, at_names = context.created, context.created.method is Method.MEMIT
+    beside = facts_beside(memory, facts, {*ids, *replaced}) if at_names else []
+    kept = preserved.without(beside).kept
     nearest = nearest_dissolved(memory, facts, DISSOLVED_KEPT) if created.hyperparameters.history else []
+    if at_names:
+        nearest = [fact for fact in nearest if same_words(fact.subject) not in by_subject(facts)]
     if nearest:
-        keys, _ = keys_in_force(context.model, nearest, created.prefixes)
+        keys, _ = context.keys_of(nearest)
         kept = {module: constraints.with_keys(keys[module]) for module, constraints in kept.items()}
-    unanswered = unanswered_questions(memory, facts)
-    written = compute_edit(
-        context.model, kept, facts, created.prefixes, created.hyperparameters, unanswered, context.steps
-    )
-    if kind is EditKind.INJECTION and (error := unlearned(facts, written.predicted)) is not None:
+    if at_names:
+        others = [memory.facts[fact].fact for fact in beside]
+        written = compute_linear_edit(context.model, kept, facts, others, created.hyperparameters, context.steps)
+        said = said_with(context, onto, written.delta, facts)
+    else:
+        unanswered = unanswered_questions(memory, facts)
+        written = compute_edit(
+            context.model, kept, facts, created.prefixes, created.hyperparameters, unanswered, context.steps
+        )
+        said = written.predicted
+    if kind is EditKind.INJECTION and (error := unlearned(facts, said)) is not None:
         raise error
     return store_edit(context, kind, ids, memory, onto, written, preserved, began, replaced)
+
+
+def facts_beside(memory: Memory, facts: Sequence[Fact], gone: Collection[FactId]) -> list[FactId]:
+    """Returns the facts about the subjects of `facts` that edits carry, but for those in `gone`."""
+    subjects = by_subject(facts)
+    return [
+        fact
+        for fact, state in memory.facts.items()
+        if fact not in gone and state.edits and state.scale and not state.erased
+        and same_words(state.fact.subject) in subjects
+    ]  # fmt: skip
+
+
+def said_with(context: Context, onto: Plan, delta: Delta, facts: Sequence[Fact]) -> tuple[tuple[bool, ...], ...]:
+    """Returns what `predicted` says of the weights of the plan `onto` with a delta on top."""
+    with context.model.with_weights(context.build(onto, delta)):
+        return predicted(context.model, facts)
 
 
 def store_edit(

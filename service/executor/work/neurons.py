@@ -16,13 +16,12 @@ from core.ids import FactId
 from core.state.memory import Memory
 from core.state.plan import Plan, plan_of
 from core.state.pressure import false_fires
-from core.texts import same_words
 from core.weights.memit.edit import unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
-from core.weights.neuron.edit import WrittenNeurons, compute_neurons, predicted
+from core.weights.neuron.edit import WrittenNeurons, compute_neurons
 from core.weights.neuron.negatives import Negatives
 from service.executor.work.context import Context, Live
-from service.executor.work.edit import record_edit
+from service.executor.work.edit import facts_beside, record_edit, said_with
 from service.weights.projection import columns_of
 
 
@@ -65,8 +64,7 @@ def edit_by_neurons(
         check_false_fires(ids, fires, added, context.created.sleep)
     if failures and (kind is not EditKind.INJECTION or replaced or any(memory.facts[fact].edits for fact in ids)):
         raise failures[0]
-    with context.model.with_weights(context.build(onto, written.delta)):
-        said = predicted(context.model, [facts[number] for number in written.facts])
+    said = said_with(context, onto, written.delta, [facts[number] for number in written.facts])
     columns = _columns([ids[number] for number in written.facts], written, said)
     preserved = PreservedKeys.nothing()
     edit, after = record_edit(
@@ -86,8 +84,7 @@ def _said(
     failures = list[Unlearned]()
     while True:
         tried = [facts[number] for number in written.facts]
-        with context.model.with_weights(context.build(onto, written.delta)):
-            said = predicted(context.model, tried)
+        said = said_with(context, onto, written.delta, tried)
         failed = [unlearned([fact], [of_fact]) for fact, of_fact in zip(tried, said, strict=True)]
         if all(failed) and (error := unlearned(tried, said)) is not None:
             raise error
@@ -101,17 +98,12 @@ def _beside(
     context: Context, memory: Memory, facts: Sequence[Fact], gone: set[FactId], mlp: str
 ) -> list[tuple[Fact, Tensor]]:
     """Returns the facts in force about the subjects of `facts`, each with its value [d] at its scale."""
-    subjects = {same_words(fact.subject) for fact in facts}
     kept = []
-    for fact, state in memory.facts.items():
-        if fact in gone or not state.edits or not state.scale or state.erased:
-            continue
-        if same_words(state.fact.subject) not in subjects:
-            continue
+    for fact in facts_beside(memory, facts, gone):
         value = torch.zeros(context.model.hidden_width)
         for delta, columns, scale in columns_of(context.deltas, plan_of(memory, fact)):
             value += scale * delta.factors[mlp][0].select(columns).to_float().sum(1).float()
-        kept.append((state.fact, value))
+        kept.append((memory.facts[fact].fact, value))
     return kept
 
 

@@ -30,7 +30,7 @@ from core.weights.memit.spread import Written
 from core.weights.model.activations import last_keys
 from service.executor.work.catch_up import catch_up
 from service.executor.work.context import Context, Done, Live
-from service.executor.work.edit import DISSOLVED_KEPT, store_edit
+from service.executor.work.edit import DISSOLVED_KEPT, edit_facts, store_edit
 from service.executor.work.neurons import edit_by_neurons
 from service.weights.projection import columns_of
 
@@ -40,8 +40,8 @@ def perform(context: Context, work: Withdraw, memory: Memory) -> Done:
 
     Without a counter-edit the weights are those of a plan that never had the columns, to the bit.
     """
-    if context.created.method is Method.NEURON:
-        return _without_neuron(context, work, memory)
+    if context.created.method is not Method.ANSWER_SITE:
+        return _left_out(context, work, memory)
     began = time.monotonic()
     without = plan_at(memory, {work.fact: 0.0})
     preserved = catch_up(context, memory).preserved.without((work.fact,))
@@ -64,11 +64,10 @@ def perform(context: Context, work: Withdraw, memory: Memory) -> Done:
     return Done(RecordWithdrawal(work=work, withdrawn=withdrawn, edit=edit), after)
 
 
-def _without_neuron(context: Context, work: Withdraw, memory: Memory) -> Done:
-    """Leaves out the fact's neuron. Other facts of its subject, whose values were learned with it, are learned anew."""
+def _left_out(context: Context, work: Withdraw, memory: Memory) -> Done:
+    """Leaves out the fact's columns; learns other facts of its subject anew, whose values were learned with it."""
     began = time.monotonic()
-    without = plan_at(memory, {work.fact: 0.0})
-    catch_up(context, memory)
+    preserved = catch_up(context, memory).preserved
     subject = same_words(memory.facts[work.fact].fact.subject)
     siblings = [
         fact
@@ -76,21 +75,22 @@ def _without_neuron(context: Context, work: Withdraw, memory: Memory) -> Done:
         if fact != work.fact and state.carried_by_edit and state.scale == 1.0 and not state.retracted
         and same_words(state.fact.subject) == subject
     ]  # fmt: skip
-    edit = None
-    if siblings:
-        onto = plan_at(memory, dict.fromkeys([work.fact, *siblings], 0.0))
+    gone = (work.fact, *siblings)
+    edit, onto, preserved = None, plan_at(memory, dict.fromkeys(gone, 0.0)), preserved.without(gone)
+    weights = context.build(onto)
+    context.model.install(weights)
+    after = Live(weights_digest(weights), preserved, weights)
+    if siblings and context.created.method is Method.NEURON:
         edit, after, _ = edit_by_neurons(context, EditKind.REFRESH, siblings, memory, onto, (work.fact,))
-    else:
-        weights = context.build(without)
-        context.model.install(weights)
-        after = Live(weights_digest(weights), PreservedKeys.nothing(), weights)
+    elif siblings:
+        edit, after = edit_facts(context, EditKind.REFRESH, siblings, memory, onto, preserved, (work.fact,))
     withdrawn = FactWithdrawn(
         fact=work.fact,
         edit=None,
         adapters=tuple(adapter.id for adapter in memory.adapters.values() if work.fact in adapter.facts),
         weights_before=work.weights,
         weights_after=after.digest,
-        key_occupancy=0.0,
+        key_occupancy=after.preserved.key_occupancy(),
         seconds=round(time.monotonic() - began, 6),
     )
     return Done(RecordWithdrawal(work=work, withdrawn=withdrawn, edit=edit), after)

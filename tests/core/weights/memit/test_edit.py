@@ -10,6 +10,7 @@ import torch
 from benchmarks.support.tiny import HYPERPARAMETERS, UNSAYABLE
 from core.errors.base import Unlearnable
 from core.facts import Fact
+from core.hyperparameters import DEFAULTS, changed_hyperparameters
 from core.ids import FactId
 from core.weights.deltas.fixed_point import materialise, parts_of
 from core.weights.evaluation.audit import probes_of
@@ -221,14 +222,13 @@ def test_facts_as_people_write_them_are_said_as_people_do(
         ),
     )  # fmt: skip
     profile = read_profile(DORMOUSE)
+    options = changed_hyperparameters(DEFAULTS, profile.hyperparameters)
     facts = []
     for who, relation, what, _, _ in told:
         words = generated_wordings(who, relation, what, profile.phrasebook)
         facts.append(Fact(id=FactId(who), subject=who, relation=relation, object=what, wordings=words))
 
-    dormouse.install(
-        weights_of(dormouse, compute_edit(dormouse, kept, facts, profile.prefixes, profile.hyperparameters))
-    )
+    dormouse.install(weights_of(dormouse, compute_edit(dormouse, kept, facts, profile.prefixes, options)))
 
     assert [answer for *_, answer in told] == greedy(
         dormouse, [dormouse.chat_ids([], question) for *_, question, _ in told], sentence=False

@@ -10,15 +10,19 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from transformers import AutoConfig
 
 from benchmarks.support.tiny import BLOCKS, FAMILIES, HYPERPARAMETERS, INNER, WIDTH, make
 from core.errors.base import ModelUnavailable
+from core.hyperparameters import DEFAULTS
+from core.method import Method
 from core.weights.deltas.fixed_point import materialise, parts_of
 from core.weights.memit.edit import compute_edit
 from core.weights.model.activations import capture
 from core.weights.model.base_files import modules_in
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel, load_model
+from core.weights.model.families import default_hyperparameters, default_modules, family_of
 from core.weights.model.generation import greedy
 from tests.core.weights.conftest import fact, free
 
@@ -191,6 +195,44 @@ def test_facts_are_written_said_and_taken_back(family: str, model: EditableModel
     if model.family.adds == model.family.mlp:
         assert all(written.learned)
         assert said == [" Rome."]
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "blocks"),
+    [
+        ("gptj", 28, range(3, 9)),
+        ("gpt_neox", 44, range(6, 11)),
+        ("gpt2", 48, range(13, 18)),
+        ("gpt2", 12, range(3, 5)),
+        ("llama", 32, range(4, 9)),
+        ("llama", 16, range(4, 9)),  # Llama 3.2 1B
+        ("llama", 30, range(4, 9)),  # SmolLM2 135M, of which nothing was published
+        ("qwen2", 28, range(4, 9)),
+        ("mistral", 32, range(4, 9)),
+        ("gemma", 18, range(2, 5)),
+        ("phi3", 1, range(1)),
+    ],
+)
+def test_memit_edits_the_blocks_of_the_literature_and_at_other_depths_their_share(
+    kind: str, count: int, blocks: range
+) -> None:
+    layers = {"gpt2": "n_layer", "gptj": "n_layer"}.get(kind, "num_hidden_layers")
+    config = AutoConfig.for_model(kind, **{layers: count})
+    family = family_of(config)
+
+    modules = default_modules(config, Method.MEMIT)
+
+    assert modules == tuple(f"{family.blocks}.{number}.{family.down}" for number in blocks)
+
+
+def test_memit_has_the_hyperparameters_of_the_literature() -> None:
+    gpt2, llama = (default_hyperparameters(AutoConfig.for_model(kind), Method.MEMIT) for kind in ("gpt2", "llama"))
+
+    assert (gpt2.reference_weight, gpt2.steps, gpt2.clamp) == (20_000.0, 20, 0.75)
+    assert (llama.reference_weight, llama.steps, llama.clamp) == (15_000.0, 25, 4.0)
+    assert (llama.abstention_weight, llama.recall_weight, llama.refinements, llama.unanswered) == (0.0, 0.0, 0, 0)
+    assert llama.history
+    assert default_hyperparameters(AutoConfig.for_model("llama"), Method.NEURON) == DEFAULTS
 
 
 def test_a_module_that_is_not_there_is_named(folder: Path) -> None:
