@@ -24,6 +24,7 @@ from core.state.memory import Status
 from service.weights.base_models import BaseModels
 
 POINTS = (1, 10, 50, 100, 200)
+WITHOUT = " without history"  # behind a method: keys of earlier facts do not constrain edits
 BASE, PROMPT = "base", "prompt"  # methods of rows about the base model itself, and with told facts in the prompt
 
 Progress = Callable[[float, float, str], None]
@@ -39,7 +40,7 @@ class Arm:
 
     @property
     def name(self) -> str:
-        return f"seed-{self.seed}-each-{self.per_subject}-{self.method}"
+        return f"seed-{self.seed}-each-{self.per_subject}-{self.method}".replace(" ", "-")
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -84,7 +85,8 @@ def run(
     """Yields documents with `rows` so far and `bars`, the verdict of each bar at the largest number of facts.
 
     Args:
-        methods: how facts are written; an empty one is the default of the model.
+        methods: how facts are written, each also with ` without history` behind it; an empty one is the default of the
+            model.
         quick: measures eight facts of a development seed with few questions instead.
         baselines: whether the base model is measured too, and with the told facts in the prompt.
         quantization: of the base model, which is then what rows are compared with; empty for none.
@@ -127,7 +129,8 @@ def _measured(arm: Arm, plan: Plan, kept: Unfinished, bases: BaseModels, say: Sa
         return
     say(0, "preparing")
     world = World(arm.seed, plan.facts, arm.per_subject)
-    with bench_memory(plan.overrides, kept.memory(arm.name), _on(plan, arm, bases)) as memory:
+    overrides = plan.overrides | ({"history": False} if arm.method.endswith(WITHOUT) else {})
+    with bench_memory(overrides, kept.memory(arm.name), _on(plan, arm, bases)) as memory:
         created = memory.state.created
         assert created is not None
         told = [fact.fact(created.phrasebook) for fact in world.facts]
@@ -160,7 +163,7 @@ def _measured(arm: Arm, plan: Plan, kept: Unfinished, bases: BaseModels, say: Sa
 
 
 def _on(plan: Plan, arm: Arm, bases: BaseModels) -> On:
-    return On(plan.model, arm.method, bases, quantization=plan.quantization)
+    return On(plan.model, arm.method.removesuffix(WITHOUT), bases, quantization=plan.quantization)
 
 
 def _costs(memory: BenchMemory, seconds: Sequence[float], inputs: Inputs | None, say: Say, n: int) -> dict[str, Any]:

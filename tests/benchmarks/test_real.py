@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import retract
 from benchmarks.real import answers, reminded, speed
+from benchmarks.real import run as real
 from benchmarks.real.answers import BaseReplies, LiveReplies, first_sentence, unchanged
 from benchmarks.real.bars import BARS, verdicts
 from benchmarks.real.people import Asked, World, known_questions, relations, sampled
@@ -237,6 +238,26 @@ def test_what_was_prepared_for_one_memory_serves_the_next(
 
     with bench_memory({}, on=On(str(folder))) as memory:
         assert memory.state.statistics == first
+
+
+def test_memit_is_measured_with_and_without_the_keys_of_earlier_facts(
+    folder: Path, cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created: list[tuple[Any, ...]] = []
+
+    def counted(*given: Any) -> Any:
+        created.append(given)
+        return bench_memory(*given)
+
+    monkeypatch.setattr(real, "bench_memory", counted)
+
+    *_, document = measuring(folder, methods=["memit", "memit without history"], baselines=False)
+
+    assert [(row["method"], row["n"]) for row in document["rows"]] == [
+        ("memit", 1), ("memit", 8), ("memit without history", 1), ("memit without history", 8),
+    ]  # fmt: skip
+    assert [(overrides, on.method) for overrides, _, on in created] == [({}, "memit"), ({"history": False}, "memit")]
+    assert {verdict["method"] for verdict in document["bars"]} == {"memit", "memit without history"}
 
 
 def test_neurons_are_measured_with_their_false_fires(folder: Path, cached: Path) -> None:

@@ -125,7 +125,9 @@ def real(
     facts: Annotated[int, typer.Option(min=1, help="Number of facts to add, one at a time.")] = 200,
     per_subject: Annotated[str, typer.Option(help="Numbers of facts about one person, separated by commas.")] = "1,2,4",
     seeds: Seeds = 3,
-    methods: Annotated[str, typer.Option(help="How facts are written, separated by commas.")] = "neuron",
+    methods: Annotated[
+        str, typer.Option(help="How facts are written, separated by commas, each also `without history`.")
+    ] = "neuron,memit,memit without history",
     tokens: Annotated[int, typer.Option(min=1, help="Number of held-out tokens to count false fires in.")] = 1_000_000,
     quick: Annotated[
         bool, typer.Option("--quick", help="Eight facts of a development seed, few questions: minutes.")
