@@ -16,7 +16,7 @@ def terminal(demo: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 
 
 def test_it_shows_what_was_added_and_why_the_rest_was_not(terminal: Terminal) -> None:
-    shown = terminal.out("tell", f"{TEXT} Does Ann work for Acme?", "--no-wait")
+    shown = terminal.out("tell", f"{TEXT} Does Ann live in Rome?", "--no-wait")
 
     (line,) = [line for line in shown.splitlines() if line.rstrip().endswith("Ann lives in Oslo (10-27)")]
     assert "added, pending" in line
@@ -24,7 +24,7 @@ def test_it_shows_what_was_added_and_why_the_rest_was_not(terminal: Terminal) ->
     assert "not added: it is asked and not said" in shown
     (fact, _) = terminal.json("fact", "list")
     assert fact["source"]["client"] == "cli"
-    assert f"in the words '{TEXT}', characters 10 to 27" in terminal.out("lineage", fact["fact"])
+    assert f"in the words {TEXT!r}, characters 10 to 27" in terminal.out("lineage", fact["fact"])
 
 
 def test_a_dry_run_adds_nothing(terminal: Terminal) -> None:
