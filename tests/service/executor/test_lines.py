@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from core.weights.model.contexts import written_contexts
 from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
+from tests.golden.neurons import by_hand
 from tests.prepared import DEMO, Place, create, state_of, tell, work
 
 FACTS = [("Aria Moss", "lives in", "Rome"), ("Bo Lind", "lives in", "Oslo")]
@@ -53,5 +55,21 @@ def test_a_model_without_a_chat_template_is_told_asked_and_rebuilt(lines: Place,
             assert pieces[-1].finish == "stop"
 
         # and rebuilt to the digest of the log
+        report = models.replay(DEMO, None, lambda done, total, step: None, lambda: False)
+        assert report.rebuilt == state.weights
+
+
+def test_neurons_are_written_and_rebuilt_without_a_chat_template(lines: Place, bases: BaseModels) -> None:
+    profile = lines.folder / "base" / "hypnogram.json"
+    profile.write_text(json.dumps(json.loads(profile.read_text()) | {"method": "neuron"}))
+    with open_store(lines.settings()) as store, by_hand():
+        create(store, str(lines.folder / "base"))
+        told = tell(store, *FACTS)
+        work(store, bases)
+
+        state = state_of(store)
+        assert {state.facts[fact].status for fact in told} == {Status.INJECTED}
+        models = LiveModels(store.log, store.artifacts, store.snapshots, lines.settings())
+        models.bases = bases
         report = models.replay(DEMO, None, lambda done, total, step: None, lambda: False)
         assert report.rebuilt == state.weights
