@@ -14,6 +14,7 @@ from core.extraction.words import Tree, Word
 _OUTSIDE = frozenset(
     {"relcl", "appos", "cc", "conj", "preconj", "advcl", "acl", "mark", "punct", "intj", "meta", "dep", "neg"}
 )
+MAX_DEPTH = 3
 _PARTICLES = frozenset("al bin da de del della der di du la le of ten the van von y".split())
 _MONTHS = re.compile(
     r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|June|July|August|September|October|"
@@ -131,48 +132,56 @@ def _in_name(words: Sequence[Word], index: int) -> bool:
     return word.low in _PARTICLES
 
 
-def party(tree: Tree, head: Word) -> Party:
-    """Returns what the phrase around `head` stands for; pronouns stay as they are."""
+def party(tree: Tree, head: Word, depth: int = 0) -> Party:
+    """Returns what the phrase around `head` stands for; pronouns stay as they are.
+
+    Args:
+        depth: number of phrases that the phrase owns: 2 for "Robin" of "Robin's sister's dog".
+    """
     phrase = noun_phrase(tree, head)
     start, end = phrase[0].start, phrase[-1].end
+    if depth > MAX_DEPTH:
+        return Party(known=Known.UNNAMED, name=tree.said(phrase), start=start, end=end)
     if head.low in USER_WORDS:
         return Party(known=Known.USER, name=USER, start=start, end=end)
     if head.low in THIRD_PERSONS:
         return Party(known=Known.PRONOUN, name=head.low, start=start, end=end)
     if is_name(head):
-        return named(tree, head)
+        return named(tree, head, depth)
     alias = tree.child(head, "appos")
     if alias is not None and is_name(alias) and not tree.child(alias, "det", "poss"):
-        return named(tree, alias)
-    if owned := _owned(tree, head):
+        return named(tree, alias, depth)
+    if owned := _owned(tree, head, depth):
         return owned
     return Party(known=Known.UNNAMED, name=tree.said(phrase), start=start, end=end)
 
 
-def named(tree: Tree, head: Word) -> Party:
+def named(tree: Tree, head: Word, depth: int = 0) -> Party:
     """Returns the bearer of the name that `head` ends; of "Robin's Volvo", what Robin has."""
     before, name = split_name(tree, head)
     name = name[:-1] if name[-1].tag == "POS" else name
     owner = tree.child(head, "poss")
     if owner is not None and not [word for word in before if word.tag in ("NN", "NNS") and word.place > owner.place]:
         return _of(
-            tree, party(tree, owner), [word for word in name if word.place > owner.place and word.tag != "POS"]
+            tree,
+            party(tree, owner, depth + 1),
+            [word for word in name if word.place > owner.place and word.tag != "POS"],
         ) or Party(known=Known.NAMED, name=tree.said(name), start=name[0].start, end=name[-1].end)
     return Party(known=Known.NAMED, name=tree.said(name), start=name[0].start, end=name[-1].end)
 
 
-def _owned(tree: Tree, head: Word) -> Party | None:
+def _owned(tree: Tree, head: Word, depth: int) -> Party | None:
     """Returns the party of "Robin's dog" or "the dog of Robin"; None if the phrase has no owner."""
     phrase = noun_phrase(tree, head)
     if (owner := tree.child(head, "poss")) is not None:
         below = {word.place for word in tree.subtree(owner)}
         noun = [word for word in phrase if word.place not in below and word.place > owner.place]
-        return _of(tree, party(tree, owner), noun)
+        return _of(tree, party(tree, owner, depth + 1), noun)
     of, article = tree.child(head, "prep"), tree.child(head, "det")
     if of is None or of.low != "of" or article is None or article.low != "the":
         return None
     owner = tree.child(of, "pobj")
-    bearer = party(tree, owner) if owner is not None else None
+    bearer = party(tree, owner, depth + 1) if owner is not None else None
     if bearer is None or bearer.known is Known.UNNAMED:
         return None
     return _of(tree, bearer, [word for word in phrase if article.place < word.place < of.place])
