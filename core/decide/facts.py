@@ -16,7 +16,7 @@ from core.events.history import FactsRepeated, FactWithdrawn
 from core.facts import Origin
 from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
-from core.state.memory import Memory, Status, statement_key
+from core.state.memory import Memory, Status, statement_key, trained_on
 from core.state.pressure import false_fires
 from core.state.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, still_owed
 from core.texts import sentence
@@ -174,7 +174,7 @@ def _withdrawn_by(memory: Memory, fact: FactId, edit: EditComputed) -> FactWithd
     return FactWithdrawn(
         fact=fact,
         edit=edit.edit,
-        adapters=tuple(adapter.id for adapter in memory.adapters.values() if fact in adapter.facts),
+        adapters=trained_on(memory, fact),
         weights_before=edit.weights_before,
         weights_after=edit.weights_after,
         key_occupancy=edit.key_occupancy,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from core.events.facts import Columns
 from core.ids import AdapterId, Digest, EditId, FactId, SleepId
 from core.policy import SleepPolicy
 
@@ -149,6 +150,8 @@ class AdapterTrained:
         first_loss, last_loss: loss at both ends of the training, mean negative log-likelihood of target tokens in nats.
         divergence: mean KL divergence from the base model on rehearsed texts, at the end, in nats.
         losses: loss curve, every few steps.
+        columns: those of each fact, where they are not shared: the values that a memory of neurons learns at night
+            stand behind the detectors of the facts' edits. Empty where all facts share all columns.
     """
 
     adapter: AdapterId
@@ -168,6 +171,7 @@ class AdapterTrained:
     weights_before: Digest
     weights_after: Digest
     seconds: float
+    columns: tuple[Columns, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

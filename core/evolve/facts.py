@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.events.facts import EditComputed, FactAdded, WorkFailed
+from core.events.facts import EditComputed, EditKind, FactAdded, WorkFailed
 from core.evolve.draft import Draft
 from core.evolve.history import leave
 from core.state.memory import Edit, FactState, Request, Status, Withdrawal, statement_key
@@ -18,6 +18,9 @@ def edit_computed(draft: Draft, event: EditComputed) -> None:
     )
     scales = {columns.fact: columns.scale for columns in event.columns}
     draft.carried_by((event.edit,), scales)
+    if event.kind is EditKind.REFRESH and draft.sleep is None:  # beside a withdrawal; in a sleep, events say so
+        for fact in scales:
+            draft.change(fact, status=Status.INJECTED, stage=0)
     for replaced in event.replaced:
         leave(draft, replaced, Withdrawal.SUPERSEDED)
     draft.weights = event.weights_after

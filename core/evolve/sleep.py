@@ -47,6 +47,7 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
                 rank=event.rank,
                 version=draft.version,
                 facts=(*event.facts, *event.rehearsed),
+                columns=event.columns,
             )
             draft.weights = event.weights_after
             draft.sleep = draft.asleep.adapter_trained()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.ids import FactId
-from core.state.memory import Memory
+from core.state.memory import Memory, trained_on
 
 
 def is_built_on(memory: Memory, fact: FactId) -> bool:
@@ -13,7 +13,7 @@ def is_built_on(memory: Memory, fact: FactId) -> bool:
     because their columns are solved jointly and each preserves the keys of the others. Earlier edits and adapters do
     not count either, because they were computed without these columns.
     """
-    if any(fact in adapter.facts for adapter in memory.adapters.values()):
+    if trained_on(memory, fact):
         return True
     edits = memory.facts[fact].edits
     if not edits:

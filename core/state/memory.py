@@ -112,6 +112,7 @@ class Adapter:
         rank: columns in every module.
         version: version of its training; of the last training if it was compacted from several.
         facts: facts that it was trained on.
+        columns: those of each fact, which leave the weights with it; empty where all facts share all columns.
     """
 
     id: AdapterId
@@ -120,6 +121,7 @@ class Adapter:
     rank: int
     version: int
     facts: tuple[FactId, ...] = ()
+    columns: tuple[Columns, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +255,11 @@ def needed(memory: Memory) -> list[FactId]:
     return [
         fact for fact, state in memory.facts.items() if state.status is not Status.WITHDRAWN or state.carried_by_edit
     ]
+
+
+def trained_on(memory: Memory, fact: FactId) -> tuple[AdapterId, ...]:
+    """Returns the adapters in force whose columns are shared by the facts that they were trained on, `fact` too."""
+    return tuple(adapter.id for adapter in memory.adapters.values() if fact in adapter.facts and not adapter.columns)
 
 
 def learned(memory: Memory, fact: FactId) -> bool | None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from core.ids import Digest, FactId
-from core.state.memory import Memory
+from core.state.memory import Adapter, Memory, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -47,8 +47,12 @@ def plan(memory: Memory) -> Plan:
     return plan_at(memory, {})
 
 
-def plan_at(memory: Memory, scales: Mapping[FactId, float]) -> Plan:
-    """Returns the plan that `memory` would have if the edits of the facts in `scales` were at these scales."""
+def plan_at(memory: Memory, scales: Mapping[FactId, float], without: Collection[FactId] = ()) -> Plan:
+    """Returns the plan that `memory` would have if the edits of the facts in `scales` were at these scales.
+
+    Args:
+        without: facts whose own columns of adapters are left out, too.
+    """
     terms = [
         Term(
             delta=edit.delta, first=columns.first, count=columns.count, scale=scales.get(fact, memory.facts[fact].scale)
@@ -57,19 +61,46 @@ def plan_at(memory: Memory, scales: Mapping[FactId, float]) -> Plan:
         for columns in edit.columns
         if edit.id in memory.facts[fact := columns.fact].edits
     ]
-    terms += [Term(delta=adapter.delta, first=0, count=adapter.rank, scale=1.0) for adapter in memory.adapters.values()]
+    for adapter in memory.adapters.values():
+        terms += _of_adapter(memory, adapter, without)
     return _canonical(terms)
 
 
-def plan_of(memory: Memory, fact: FactId) -> Plan:
-    """Returns the part of the plan of `memory` that belongs to `fact`: the columns of its edits."""
+def plan_of(memory: Memory, fact: FactId, scale: float | None = None) -> Plan:
+    """Returns the part of the plan of `memory` that belongs to `fact`: the columns of its edits, and its of adapters.
+
+    Args:
+        scale: of its edits, where it is not that of the memory.
+    """
     state = memory.facts[fact]
-    return _canonical(
-        Term(delta=memory.edits[edit].delta, first=columns.first, count=columns.count, scale=state.scale)
+    terms = [
+        Term(
+            delta=memory.edits[edit].delta,
+            first=columns.first,
+            count=columns.count,
+            scale=state.scale if scale is None else scale,
+        )
         for edit in state.edits
         for columns in memory.edits[edit].columns
         if columns.fact == fact
-    )
+    ]
+    others = memory.facts.keys() - {fact}
+    for adapter in memory.adapters.values():
+        if adapter.columns:
+            terms += _of_adapter(memory, adapter, others)
+    return _canonical(terms)
+
+
+def _of_adapter(memory: Memory, adapter: Adapter, without: Collection[FactId]) -> Iterator[Term]:
+    """Yields the terms of an adapter. Columns that belong to a fact go with it, and make way for a later edit of it."""
+    if not adapter.columns:
+        yield Term(delta=adapter.delta, first=0, count=adapter.rank, scale=1.0)
+        return
+    for columns in adapter.columns:
+        state = memory.facts[columns.fact]
+        edited = any(memory.edits[edit].version > adapter.version for edit in state.edits if edit in memory.edits)
+        if columns.fact not in without and state.status is not Status.WITHDRAWN and not edited:
+            yield Term(delta=adapter.delta, first=columns.first, count=columns.count, scale=1.0)
 
 
 def _canonical(terms: Iterable[Term]) -> Plan:

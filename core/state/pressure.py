@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from core.events.facts import Certificate
 from core.ids import FactId
 from core.state.memory import Memory, Status
 
@@ -60,14 +61,26 @@ def pressure(memory: Memory) -> Pressure:
 def false_fires(memory: Memory, without: Collection[FactId] = ()) -> float:
     """Returns how often neurons in force respond in other text, in a million tokens, by their certificates.
 
-    A neuron counts at its scale, and those of the facts in `without` do not count.
+    A fact counts once, because all of its neurons have one detector: at the scale of its edit, or whole once an adapter
+    has a column of it. Those in `without` do not count.
     """
-    return sum(
-        columns.certificate.false_fires * memory.facts[columns.fact].scale
-        for edit in memory.edits.values()
-        for columns in edit.columns
-        if columns.certificate and columns.fact not in without and edit.id in memory.facts[columns.fact].edits
-    )
+    fires = dict[FactId, float]()
+    for edit in memory.edits.values():
+        for columns in edit.columns:
+            if columns.certificate and edit.id in memory.facts[columns.fact].edits:
+                fires[columns.fact] = columns.certificate.false_fires * memory.facts[columns.fact].scale
+    for adapter in memory.adapters.values():
+        for columns in adapter.columns:
+            if columns.certificate and memory.facts[columns.fact].in_weights:
+                fires[columns.fact] = columns.certificate.false_fires
+    return sum(rate for fact, rate in fires.items() if fact not in without)
+
+
+def certificate_of(memory: Memory, fact: FactId) -> Certificate | None:
+    """Returns the certificate of the detector that the neurons of a fact have."""
+    groups = [edit.columns for edit in memory.edits.values() if edit.id in memory.facts[fact].edits]
+    groups += [adapter.columns for adapter in memory.adapters.values()]
+    return next((columns.certificate for group in groups for columns in group if columns.fact == fact), None)
 
 
 def _share(part: float, whole: float) -> float:

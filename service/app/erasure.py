@@ -113,8 +113,9 @@ def _remains(log: EventLog, artifacts: Artifacts, memory: MemoryId, fact: FactId
     for recorded in log.iterate(memory, until_version=log.head(memory)):
         match recorded.event:
             case AdapterTrained() as event if fact in event.facts or fact in event.rehearsed:
-                trained.add(event.adapter)
-                remains[event.delta] = None
+                if not (event.columns and _is_sealed(artifacts, event.delta, fact)):
+                    trained.add(event.adapter)
+                    remains[event.delta] = None
             case AdaptersCompacted() as event if not trained.isdisjoint(event.replaced):
                 trained.add(event.adapter)
                 remains[event.delta] = None

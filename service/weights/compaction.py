@@ -49,6 +49,8 @@ def compaction(
     columns = sum(adapter.rank for adapter in adapters)
     if not adapters:
         raise NothingToCompact(name, "no adapter is in force; sleep makes them")
+    if any(adapter.columns for adapter in adapters):
+        raise NothingToCompact(name, "its adapters are neurons, a column for each fact, and share nothing")
     before = build_verified(model, deltas, memory)
     learned = _distances(model.modules, before, model.base_weights)
     chosen = deltas.columns(Term(delta=adapter.delta, first=0, count=adapter.rank, scale=1.0) for adapter in adapters)

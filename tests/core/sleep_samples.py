@@ -255,6 +255,7 @@ def train(memory: Memory) -> RecordTraining:
             "facts": work.facts,
             "rehearsed": (),
             "losses": (2.5, 0.5),
+            "columns": (),
             "weights_before": work.weights,
             "weights_after": CLEAN,
         }

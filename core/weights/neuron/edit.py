@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -11,17 +12,19 @@ from torch import Tensor
 from core.errors.base import Uncertified
 from core.events.facts import Certificate
 from core.facts import Fact
+from core.ids import FactId
+from core.library import library
 from core.texts import same_words
-from core.weights.deltas.fixed_point import Delta
+from core.weights.deltas.fixed_point import Delta, Factor, encode
 from core.weights.deltas.neurons import encode_neurons
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.activations import capture
 from core.weights.model.contexts import written_contexts
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.detectors import Detector, detect
-from core.weights.neuron.lessons import Lesson, told, untold
+from core.weights.neuron.lessons import RELATIONS, Lesson, told, untold
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.values import OF_NEURONS, Values, learn
+from core.weights.neuron.values import AT_NIGHT, OF_NEURONS, Search, Values, learn
 
 TOGETHER = 8  # subjects whose values are learned in the same passes
 
@@ -31,12 +34,14 @@ class _Subject:
     """The facts of a subject.
 
     Attributes:
-        members: indices of those that get a neuron.
-        kept: those that stay in the weights, each with its value [d].
+        members: indices of those that get a value.
+        kept: those that stay as they are.
+        fixed: [d] sum of the values that stand at its name already.
     """
 
     members: list[int]
-    kept: list[tuple[Fact, Tensor]]
+    kept: list[Fact]
+    fixed: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +81,17 @@ def compute_neurons(
     mlp: str,
     negatives: Negatives,
     facts: Sequence[Fact],
-    beside: Sequence[tuple[Fact, Tensor]] = (),
+    beside: Sequence[Fact] = (),
+    in_force: Mapping[FactId, Tensor] = MappingProxyType({}),
     progress: Steps = unwatched,
 ) -> WrittenNeurons:
     """Computes a neuron for each of `facts` on the live weights, whose neurons must be silent at their subjects.
 
     Args:
         mlp: name of the MLP whose neurons carry facts.
-        beside: other facts of the same subjects that stay in the weights, each with its value [d]; the new values are
-            learned with those in place.
+        beside: other facts of the same subjects that stay in the weights.
+        in_force: values [d] that stand in the weights for some of all these facts; the new values are learned with
+            those in place.
         progress: called with steps done and all steps; may raise.
 
     Raises:
@@ -92,10 +99,7 @@ def compute_neurons(
         Unlearnable: a wording lacks the name, or the optimisation diverged.
     """
     block, half = model.family.number_of_block(mlp), model.in_half()
-    subjects = [
-        _Subject([*members], [(fact, value) for fact, value in beside if same_words(fact.subject) == name])
-        for name, members in by_subject(facts).items()
-    ]
+    subjects = _subjects(model, facts, beside, in_force)
     parts = [subjects[start : start + TOGETHER] for start in range(0, len(subjects), TOGETHER)]
     detectors: dict[int, Detector] = {}
     refused = list[Uncertified]()
@@ -111,7 +115,7 @@ def compute_neurons(
         for subject in part:
             new = [facts[member] for member in subject.members]
             try:
-                detector = _detector(half, block, negatives, [*new, *(fact for fact, _ in subject.kept)], new)
+                detector = _detector(half, block, negatives, [*new, *subject.kept], new)
             except Uncertified as error:
                 refused.append(error)
                 continue
@@ -119,7 +123,7 @@ def compute_neurons(
             certified.append(subject)
         if not certified:
             continue
-        learned = _values(half, block, facts, certified, step)
+        learned = _values(half, block, facts, certified, OF_NEURONS, RELATIONS, step)
         members = [member for subject in certified for member in subject.members]
         values[members], lengths[members] = learned.values.cpu(), learned.length.cpu()
     if not detectors:
@@ -135,6 +139,57 @@ def compute_neurons(
         tuple(detector.response for detector in of_fact),
         tuple(lengths[written].tolist()),
     )
+
+
+def relearn_values(
+    model: EditableModel,
+    mlp: str,
+    detectors: Factor,
+    facts: Sequence[Fact],
+    beside: Sequence[Fact],
+    in_force: Mapping[FactId, Tensor],
+    progress: Steps = unwatched,
+) -> tuple[Delta, list[Values]]:
+    """Learns a further value for each of `facts`, longer and from more lessons than when it was added.
+
+    The live weights must be silent at the subjects of the facts.
+
+    Args:
+        detectors: [d + 1, facts] of the facts, as stored.
+        beside, in_force: as in `compute_neurons`.
+
+    Returns:
+        A neuron for each fact, and what was learned, in parts of the facts.
+
+    Raises:
+        Unlearnable: the optimisation diverged.
+    """
+    block, half = model.family.number_of_block(mlp), model.in_half()
+    subjects = _subjects(model, facts, beside, in_force)
+    parts = [subjects[start : start + TOGETHER] for start in range(0, len(subjects), TOGETHER)]
+    values, learned = torch.zeros(model.hidden_width, len(facts)), list[Values]()
+    for number, part in enumerate(parts):
+
+        def step(done: int, steps: int, before: int = number) -> None:
+            progress(before * steps + done, steps * len(parts))
+
+        learned.append(_values(half, block, facts, part, AT_NIGHT, len(library()), step))
+        values[:, [member for subject in part for member in subject.members]] = learned[-1].values.T.cpu()
+    return Delta({mlp: (encode(values), detectors)}), learned
+
+
+def _subjects(
+    model: EditableModel, facts: Sequence[Fact], beside: Sequence[Fact], in_force: Mapping[FactId, Tensor]
+) -> list[_Subject]:
+    """Returns the subjects of `facts`, each with what else is said about it and what stands at its name already."""
+    subjects = []
+    for name, members in by_subject(facts).items():
+        kept, fixed = [fact for fact in beside if same_words(fact.subject) == name], torch.zeros(model.hidden_width)
+        for fact in (*kept, *(facts[member] for member in members)):
+            if fact.id in in_force:
+                fixed += in_force[fact.id]
+        subjects.append(_Subject([*members], kept, fixed))
+    return subjects
 
 
 def by_subject(facts: Sequence[Fact]) -> Mapping[str, list[int]]:
@@ -156,21 +211,24 @@ def _detector(
 
 
 def _values(
-    model: EditableModel, block: int, facts: Sequence[Fact], subjects: Sequence[_Subject], progress: Steps
+    model: EditableModel,
+    block: int,
+    facts: Sequence[Fact],
+    subjects: Sequence[_Subject],
+    search: Search,
+    relations: int,
+    progress: Steps,
 ) -> Values:
     """Learns the values of the members of all `subjects`, in their order."""
     new = [(number, facts[member]) for number, subject in enumerate(subjects) for member in subject.members]
-    kept = [(number, fact) for number, subject in enumerate(subjects) for fact, _ in subject.kept]
+    kept = [(number, fact) for number, subject in enumerate(subjects) for fact in subject.kept]
     lessons: list[Lesson] = [
         lesson for index, (number, fact) in enumerate([*new, *kept]) for lesson in told(model, number, index, fact)
     ]  # fmt: skip
     of_subject = [[fact for owner, fact in [*new, *kept] if owner == number] for number in range(len(subjects))]
-    lessons += untold(model, of_subject)
-    fixed = torch.zeros(len(subjects), model.hidden_width, device=model.device)
-    for number, subject in enumerate(subjects):
-        for _, value in subject.kept:
-            fixed[number] += value.to(fixed)
-    return learn(model, block, lessons, [number for number, _ in new], fixed, OF_NEURONS, progress)
+    lessons += untold(model, of_subject, relations)
+    fixed = torch.stack([subject.fixed for subject in subjects]).to(model.device)
+    return learn(model, block, lessons, [number for number, _ in new], fixed, search, progress)
 
 
 @torch.no_grad()

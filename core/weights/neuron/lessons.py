@@ -61,11 +61,11 @@ def _varied(prompts: Sequence[str], beginnings: Sequence[str]) -> Iterator[str]:
         yield f"{beginning}{prompt}"
 
 
-RELATIONS = 50  # of the library, at most, about which a subject's answers are kept
+RELATIONS = 50  # of the library, at most, about which a subject's answers are kept; at night, all
 CONTINUED, ANSWERED = 4, 12  # tokens of the base's own continuation of a statement, and of its answer to a question
 
 
-def untold(model: EditableModel, subjects: Sequence[Sequence[Fact]]) -> Iterator[Lesson]:
+def untold(model: EditableModel, subjects: Sequence[Sequence[Fact]], relations: int = RELATIONS) -> Iterator[Lesson]:
     """Yields lessons about relations of the library that no fact of a subject has: a statement and a question each.
 
     They go on as the model itself does, so that a value is judged on the words that would be said without it. Which
@@ -74,11 +74,12 @@ def untold(model: EditableModel, subjects: Sequence[Sequence[Fact]]) -> Iterator
     Args:
         model: whose neurons are silent.
         subjects: all facts of each subject.
+        relations: largest number of relations for each subject.
     """
     statements, questions = list[tuple[int, str, str]](), list[tuple[int, str, str]]()  # subject, its name, prompt
     for subject, facts in enumerate(subjects):
         name = facts[0].subject
-        for number, entry in enumerate(_others(name, facts)):
+        for number, entry in enumerate(_others(name, facts, relations)):
             words = entry.words.for_model(name)
             statements.append((subject, name, words.statements[number % len(words.statements)]))
             questions.append((subject, name, words.questions[number % len(words.questions)]))
@@ -92,8 +93,8 @@ def untold(model: EditableModel, subjects: Sequence[Sequence[Fact]]) -> Iterator
         yield _lesson(model, name, subject, None, model.chat_text([], prompt), answer, chat=True)
 
 
-def _others(name: str, facts: Sequence[Fact]) -> list[Entry]:
-    """Returns entries of the library that none of `facts` is about."""
+def _others(name: str, facts: Sequence[Fact], count: int) -> list[Entry]:
+    """Returns at most `count` entries of the library that none of `facts` is about."""
     relations = {bare(fact.relation) for fact in facts}
     covered = [entry_of(fact.relation, fact.object) for fact in facts]  # also of "'s job is", which no entry is named
     entries = [
@@ -101,7 +102,7 @@ def _others(name: str, facts: Sequence[Fact]) -> list[Entry]:
         for entry in library()
         if entry not in covered and not relations & {bare(relation) for relation, _ in entry.names}
     ]
-    return Random(name).sample(entries, min(len(entries), RELATIONS))
+    return Random(name).sample(entries, min(len(entries), count))
 
 
 def essence(model: EditableModel, subject: int, name: str) -> Lesson:

@@ -46,6 +46,7 @@ class Search:
     rounds: int
 
 
+AT_NIGHT = Search(steps=60, rate=0.3, decay=1e-3, clamp=4.0, kl_weight=1.0 / 7, rounds=3)
 OF_NEURONS = Search(steps=30, rate=0.4, decay=1e-3, clamp=4.0, kl_weight=1.0 / 7, rounds=3)
 
 
@@ -56,13 +57,17 @@ class Values:
     Attributes:
         values: [facts, d] float32.
         length: [facts] their norms, in multiples of the hidden state's.
-        loss: [facts] mean negative log-likelihood of told targets, in nats a token, when their lessons were taken last.
+        before, loss: [facts] mean negative log-likelihood of told targets, in nats a token, when their lessons were
+            taken first, and last.
+        divergence: mean KL divergence on untold lessons when they were taken last, in nats a lesson.
         steps: number of Adam steps.
     """
 
     values: Tensor
     length: Tensor
+    before: Tensor
     loss: Tensor
+    divergence: float
     steps: int
 
 
@@ -147,7 +152,8 @@ def learn(
             change *= (search.clamp / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
             change.copy_(torch.where(working[owner, None], change, before))
     values = (change * unit).detach()
-    return Values(values, values.norm(dim=1) / norm[owner], chooser.mean_loss(len(owner)), steps)
+    before, last, divergence = chooser.mean_losses(len(owner))
+    return Values(values, values.norm(dim=1) / norm[owner], before, last, divergence, steps)
 
 
 def _rate(step: int, steps: int) -> float:
@@ -183,6 +189,7 @@ class _Chooser:
         self._predicted = torch.zeros_like(self.is_told)
         self._expected = torch.full((len(lessons),), _UNSEEN, device=device)
         self._lost = torch.zeros(len(lessons), device=device)
+        self._lost_first = torch.zeros(len(lessons), device=device)
         self._weight = torch.zeros(len(lessons), device=device)
 
     def choose(self, kl_weight: float, working: Tensor) -> Tensor:
@@ -208,6 +215,8 @@ class _Chooser:
     def weighted(self, lost: Tensor, predicted: Tensor, chosen: Tensor) -> Tensor:
         """Returns the loss of a step: the sum, over facts and subjects, of the means of what lessons lost [lessons]."""
         self._predicted = torch.where(chosen, predicted, self._predicted)
+        new = chosen & (self._expected >= _UNSEEN)
+        self._lost_first = torch.where(new, lost.detach(), self._lost_first)
         self._lost = torch.where(chosen, lost.detach(), self._lost)
         self._expected = torch.where(chosen, self._lost, self._expected * AGEING)
         return (lost * self._weight).sum()
@@ -218,15 +227,18 @@ class _Chooser:
         unlearned[self._subject[self._first & ~self._predicted]] = True
         return unlearned
 
-    def mean_loss(self, facts: int) -> Tensor:
-        """Returns [facts] the mean of what the lessons of each of the first `facts` lost when they were taken last."""
+    def mean_losses(self, facts: int) -> tuple[Tensor, Tensor, float]:
+        """Returns [facts] the means of what the lessons of each of the first `facts` lost when they were taken first,
+        and last, and the mean of what untold lessons lost when they were taken last."""
         taken = self._expected < _UNSEEN
-        lost = torch.zeros(facts)
+        first, last = torch.zeros(facts), torch.zeros(facts)
         for (_, fact), numbers in self._groups.items():
             if 0 <= fact < facts:
                 members = torch.tensor(numbers, device=taken.device)
-                lost[fact] = self._lost[members][taken[members]].mean().cpu()
-        return lost
+                members = members[taken[members]]
+                first[fact], last[fact] = self._lost_first[members].mean().cpu(), self._lost[members].mean().cpu()
+        untold = self._lost[taken & ~self.is_told]
+        return first, last, float(untold.mean()) if len(untold) else 0.0
 
 
 @torch.no_grad()

@@ -74,14 +74,13 @@ def edit_facts(
 
 
 def facts_beside(memory: Memory, facts: Sequence[Fact], gone: Collection[FactId]) -> list[FactId]:
-    """Returns the facts about the subjects of `facts` that edits carry, but for those in `gone`."""
+    """Returns the facts in the weights about the subjects of `facts`, but for those in `gone`."""
     subjects = by_subject(facts)
     return [
         fact
         for fact, state in memory.facts.items()
-        if fact not in gone and state.edits and state.scale and not state.erased
-        and same_words(state.fact.subject) in subjects
-    ]  # fmt: skip
+        if fact not in gone and state.in_weights and not state.erased and same_words(state.fact.subject) in subjects
+    ]
 
 
 def said_with(context: Context, onto: Plan, delta: Delta, facts: Sequence[Fact]) -> tuple[tuple[bool, ...], ...]:

@@ -28,7 +28,7 @@ def perform(context: Context, work: Inject, memory: Memory) -> Done:
     """
     replaced = [old for fact in work.facts for old in replaced_by(memory, fact)]
     gone = [*replaced, *(fact for fact in work.facts if memory.facts[fact].edits)]
-    onto = plan_at(memory, dict.fromkeys(gone, 0.0))
+    onto = plan_at(memory, dict.fromkeys(gone, 0.0), replaced)
     live = catch_up(context, memory)
     preserved = live.preserved.without(gone)
     failures: tuple[Uncertified | Unlearned, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -14,12 +14,14 @@ from core.events.facts import Columns, EditComputed, EditKind
 from core.facts import Fact
 from core.ids import FactId
 from core.state.memory import Memory
-from core.state.plan import Plan, plan_of
-from core.state.pressure import false_fires
+from core.state.plan import Plan, plan, plan_of
+from core.state.pressure import certificate_of, false_fires
+from core.weights.deltas.fixed_point import Delta, Factor
 from core.weights.memit.edit import unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
-from core.weights.neuron.edit import WrittenNeurons, compute_neurons
+from core.weights.neuron.edit import WrittenNeurons, compute_neurons, relearn_values
 from core.weights.neuron.negatives import Negatives
+from core.weights.neuron.values import Values
 from service.executor.work.context import Context, Live
 from service.executor.work.edit import facts_beside, record_edit, said_with
 from service.weights.projection import columns_of
@@ -54,8 +56,10 @@ def edit_by_neurons(
     facts = [memory.facts[fact].fact for fact in ids]
     weights = context.build(onto)
     context.model.install({**weights, mlp: context.model.base_weights[mlp]})
-    beside = _beside(context, memory, facts, {*ids, *replaced}, mlp)
-    written = compute_neurons(context.model, mlp, negatives, facts, beside, context.steps)
+    beside = facts_beside(memory, facts, {*ids, *replaced})
+    in_force = {fact: _value(context, memory, fact, mlp, None) for fact in beside}
+    others = [memory.facts[fact].fact for fact in beside]
+    written = compute_neurons(context.model, mlp, negatives, facts, others, in_force, context.steps)
     failures: list[Uncertified | Unlearned] = [*written.refused]
     if kind is EditKind.INJECTION:
         written, unsaid = _said(context, onto, facts, written)
@@ -94,17 +98,60 @@ def _said(
         written = written.only([place for place, error in enumerate(failed) if error is None])
 
 
-def _beside(
-    context: Context, memory: Memory, facts: Sequence[Fact], gone: set[FactId], mlp: str
-) -> list[tuple[Fact, Tensor]]:
-    """Returns the facts in force about the subjects of `facts`, each with its value [d] at its scale."""
-    kept = []
-    for fact in facts_beside(memory, facts, gone):
-        value = torch.zeros(context.model.hidden_width)
-        for delta, columns, scale in columns_of(context.deltas, plan_of(memory, fact)):
-            value += scale * delta.factors[mlp][0].select(columns).to_float().sum(1).float()
-        kept.append((memory.facts[fact].fact, value))
-    return kept
+def train_neurons(
+    context: Context, memory: Memory, ids: Sequence[FactId], scales: Mapping[FactId, float]
+) -> tuple[Delta, tuple[Columns, ...], list[Values]]:
+    """Learns a value for each fact that stands behind the detector of its edit, beside all that is in force.
+
+    Args:
+        scales: of the edits of these facts, beside which the values are learned.
+
+    Returns:
+        A column for each fact, their owners, and what was learned.
+    """
+    assert memory.statistics is not None
+    assert memory.statistics.detectors is not None
+    mlp = memory.statistics.detectors.mlp
+    weights = context.build(plan(memory))
+    context.model.install({**weights, mlp: context.model.base_weights[mlp]})
+    facts = [memory.facts[fact].fact for fact in ids]
+    beside = facts_beside(memory, facts, set(ids))
+    in_force = {fact: _value(context, memory, fact, mlp, scales.get(fact)) for fact in (*beside, *ids)}
+    detectors = [_detector(context, memory, fact, mlp) for fact in ids]
+    stored = detectors[0]
+    for detector in detectors[1:]:
+        stored = stored.beside(detector)
+    others = [memory.facts[fact].fact for fact in beside]
+    delta, learned = relearn_values(context.model, mlp, stored, facts, others, in_force, context.steps)
+    lengths = delta.factors[mlp][0].to_float().norm(dim=0).tolist()
+    columns = tuple(
+        Columns(
+            fact=fact,
+            first=number,
+            count=1,
+            keys=0,
+            residual=round(lengths[number], 6),
+            achieved=1.0,
+            learned=True,
+            certificate=certificate_of(memory, fact),
+        )
+        for number, fact in enumerate(ids)
+    )
+    return delta, columns, learned
+
+
+def _value(context: Context, memory: Memory, fact: FactId, mlp: str, scale: float | None) -> Tensor:
+    """Returns the sum [d] of the values that stand in the weights for a fact, with its edits at another `scale`."""
+    value = torch.zeros(context.model.hidden_width)
+    for delta, columns, share in columns_of(context.deltas, plan_of(memory, fact, scale)):
+        value += share * delta.factors[mlp][0].select(columns).to_float().sum(1).float()
+    return value
+
+
+def _detector(context: Context, memory: Memory, fact: FactId, mlp: str) -> Factor:
+    """Returns the detector [d + 1, 1] of a fact, as stored."""
+    delta, columns, _ = columns_of(context.deltas, plan_of(memory, fact, 1.0))[0]
+    return delta.factors[mlp][1].select(columns).select(slice(1))
 
 
 def _columns(ids: Sequence[FactId], written: WrittenNeurons, said: Sequence[Sequence[bool]]) -> tuple[Columns, ...]:

@@ -16,7 +16,7 @@ from service.executor.work.neurons import edit_by_neurons
 
 def perform(context: Context, work: SleepStep, memory: Memory) -> Done:
     """Writes all degraded facts in one protected update, on weights without the edits that failed them."""
-    without = plan_at(memory, dict.fromkeys(work.facts, 0.0))
+    without = plan_at(memory, dict.fromkeys(work.facts, 0.0), work.facts)
     if context.created.method is Method.NEURON:
         edit, after, _ = edit_by_neurons(context, EditKind.REFRESH, work.facts, memory, without)
         return Done(RecordRefresh(work=work, edit=edit), after)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
+import torch
 from torch import Tensor
 
 from core.decide.commands import RecordTraining
@@ -14,6 +15,7 @@ from core.decide.sleep import next_scales
 from core.events.sleep import AdapterTrained
 from core.facts import Fact
 from core.ids import AdapterId, FactId
+from core.method import Method
 from core.state.memory import FactState, Memory, Status, Withdrawal, statement_key
 from core.state.plan import plan, plan_at
 from core.state.unanswered import unanswered_questions
@@ -24,6 +26,7 @@ from core.weights.memit.counter_edit import answers
 from core.weights.model.contexts import Context as Wording
 from core.weights.model.contexts import written_contexts
 from service.executor.work.context import Context, Done, Progress
+from service.executor.work.neurons import train_neurons
 from store.clock import next_uuid
 
 CURVE = 20  # points of a loss curve that are recorded
@@ -43,6 +46,8 @@ def perform(context: Context, work: SleepStep, memory: Memory) -> Done:
     policy, random = sleep.policy, Random(seed)
     taught, repeated = _facts(work, memory, policy.rehearsed, random)
     scales = {} if sleep.rescaled else next_scales(memory, work.facts)
+    if context.created.method is Method.NEURON:
+        return _by_neurons(context, work, memory, taught, scales, seed, began)
     base_variants = [_weights(context, memory, dict.fromkeys(work.facts, 0.0)), _weights(context, memory, scales)]
     texts = _rehearsal(context, memory, policy.texts, random)
     curve: list[float] = []
@@ -78,6 +83,40 @@ def perform(context: Context, work: SleepStep, memory: Memory) -> Done:
         seconds=round(time.monotonic() - began, 6),
     )
     return Done(RecordTraining(work=work, adapter=trained), context.remembered)
+
+
+def _by_neurons(
+    context: Context,
+    work: SleepStep,
+    memory: Memory,
+    taught: Sequence[FactId],
+    scales: Mapping[FactId, float],
+    seed: int,
+    began: float,
+) -> Done:
+    """Trains an adapter of neurons. It speaks where detectors of its facts respond, so there is nothing to rehearse."""
+    delta, columns, learned = train_neurons(context, memory, taught, scales)
+    trained = AdapterTrained(
+        adapter=AdapterId(next_uuid()),
+        sleep=work.sleep,
+        delta=context.deltas.put(delta, columns),
+        modules=tuple(delta.factors),
+        rank=len(taught),
+        facts=tuple(taught),
+        rehearsed=(),
+        texts=0,
+        steps=max(values.steps for values in learned),
+        first_loss=float(torch.cat([values.before for values in learned]).mean()),
+        last_loss=float(torch.cat([values.loss for values in learned]).mean()),
+        divergence=sum(values.divergence for values in learned) / len(learned),
+        losses=(),
+        seed=seed,
+        weights_before=work.weights,
+        weights_after=weights_digest(context.build(plan(memory), delta)),
+        seconds=round(time.monotonic() - began, 6),
+        columns=columns,
+    )
+    return Done(RecordTraining(work=work, adapter=trained), None)
 
 
 def seed_of(sleep: int, training: int) -> int:

@@ -15,12 +15,11 @@ from core.facts import Fact
 from core.ids import FactId
 from core.method import Method
 from core.state.built_on import is_built_on
-from core.state.memory import Memory, statement_key
+from core.state.memory import Memory, statement_key, trained_on
 from core.state.nearest import nearest_dissolved
 from core.state.plan import plan_at, plan_of
 from core.state.unanswered import unanswered_questions
 from core.state.work import Withdraw
-from core.texts import same_words
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import dense, parts_of
 from core.weights.memit.counter_edit import compute_counter_edit
@@ -30,7 +29,7 @@ from core.weights.memit.spread import Written
 from core.weights.model.activations import last_keys
 from service.executor.work.catch_up import catch_up
 from service.executor.work.context import Context, Done, Live
-from service.executor.work.edit import DISSOLVED_KEPT, edit_facts, store_edit
+from service.executor.work.edit import DISSOLVED_KEPT, edit_facts, facts_beside, store_edit
 from service.executor.work.neurons import edit_by_neurons
 from service.weights.projection import columns_of
 
@@ -55,7 +54,7 @@ def perform(context: Context, work: Withdraw, memory: Memory) -> Done:
     withdrawn = FactWithdrawn(
         fact=work.fact,
         edit=edit.edit if edit else None,
-        adapters=tuple(adapter.id for adapter in memory.adapters.values() if work.fact in adapter.facts),
+        adapters=trained_on(memory, work.fact),
         weights_before=work.weights,
         weights_after=after.digest,
         key_occupancy=after.preserved.key_occupancy(),
@@ -68,26 +67,25 @@ def _left_out(context: Context, work: Withdraw, memory: Memory) -> Done:
     """Leaves out the fact's columns; learns other facts of its subject anew, whose values were learned with it."""
     began = time.monotonic()
     preserved = catch_up(context, memory).preserved
-    subject = same_words(memory.facts[work.fact].fact.subject)
+    by_neurons = context.created.method is Method.NEURON  # of which values of nights are learned anew, too
     siblings = [
         fact
-        for fact, state in memory.facts.items()
-        if fact != work.fact and state.carried_by_edit and state.scale == 1.0 and not state.retracted
-        and same_words(state.fact.subject) == subject
-    ]  # fmt: skip
+        for fact in facts_beside(memory, [memory.facts[work.fact].fact], (work.fact,))
+        if not memory.facts[fact].retracted and (by_neurons or memory.facts[fact].scale == 1.0)
+    ]
     gone = (work.fact, *siblings)
-    edit, onto, preserved = None, plan_at(memory, dict.fromkeys(gone, 0.0)), preserved.without(gone)
+    edit, onto, preserved = None, plan_at(memory, dict.fromkeys(gone, 0.0), gone), preserved.without(gone)
     weights = context.build(onto)
     context.model.install(weights)
     after = Live(weights_digest(weights), preserved, weights)
-    if siblings and context.created.method is Method.NEURON:
+    if siblings and by_neurons:
         edit, after, _ = edit_by_neurons(context, EditKind.REFRESH, siblings, memory, onto, (work.fact,))
     elif siblings:
         edit, after = edit_facts(context, EditKind.REFRESH, siblings, memory, onto, preserved, (work.fact,))
     withdrawn = FactWithdrawn(
         fact=work.fact,
         edit=None,
-        adapters=tuple(adapter.id for adapter in memory.adapters.values() if work.fact in adapter.facts),
+        adapters=trained_on(memory, work.fact),
         weights_before=work.weights,
         weights_after=after.digest,
         key_occupancy=after.preserved.key_occupancy(),

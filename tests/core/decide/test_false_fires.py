@@ -15,10 +15,11 @@ from core.events.facts import Certificate
 from core.events.history import FactsRepeated
 from core.evolve import fold
 from core.facts import Fact
+from core.ids import AdapterId
 from core.policy import SleepPolicy
-from core.state.memory import Memory
+from core.state.memory import Adapter, Memory, Status
 from core.state.plan import plan_at
-from core.state.pressure import false_fires, pressure
+from core.state.pressure import certificate_of, false_fires, pressure
 from core.state.work import MAX_ATTEMPTS
 from tests.core.samples import ARIA, BO, CREATED, CY, DEE, PREPARED, add, edit, fact, injected
 from tests.core.sleep_samples import do, fail, retry, supersede
@@ -93,6 +94,22 @@ def test_the_pressure_rises_with_the_sum_and_what_fades_counts_less() -> None:
     assert false_fires(replace(memory, facts=facts)) == 50.0
     assert false_fires(memory, without={ARIA.id}) == 20.0
     assert plan_at(memory, {}).terms  # the neurons are in force
+
+
+def test_a_fact_that_an_adapter_has_a_column_of_counts_whole_and_once() -> None:
+    memory = written({ARIA: 60.0, BO: 20.0})
+    (edit,) = [edit for edit in memory.edits.values() if ARIA.id in {columns.fact for columns in edit.columns}]
+    columns = tuple(columns for columns in edit.columns if columns.fact == ARIA.id)
+    adapter = Adapter(
+        id=AdapterId("night"), delta=edit.delta, modules=("m",), rank=1, version=9, facts=(ARIA.id,), columns=columns
+    )
+    slept = replace(memory, adapters={adapter.id: adapter})
+
+    for state in (slept.facts[ARIA.id], replace(slept.facts[ARIA.id], scale=0.0, edits=(), status=Status.DISSOLVED)):
+        later = replace(slept, facts={**slept.facts, ARIA.id: state})
+        assert false_fires(later) == 80.0
+        assert certificate_of(later, ARIA.id) == columns[0].certificate
+    assert certificate_of(slept, BO.id) != columns[0].certificate
 
 
 @given(rates=st.lists(st.floats(0.0, 1000.0), max_size=4))

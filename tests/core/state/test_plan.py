@@ -12,8 +12,8 @@ from core.events import Event
 from core.events.facts import Columns
 from core.evolve import evolve, fold
 from core.ids import AdapterId, EditId, FactId
-from core.state.memory import NOTHING, Adapter, Edit, FactState, Memory, Status
-from core.state.plan import Plan, Term, plan, plan_at
+from core.state.memory import NOTHING, Adapter, Edit, FactState, Memory, Status, trained_on
+from core.state.plan import Plan, Term, plan, plan_at, plan_of
 from tests.core.samples import ARIA, BO, CLEAN, CY, DEE, LIFE, READY, added, digest, edit, write
 from tests.core.strategies import logs
 
@@ -198,6 +198,37 @@ def test_adapters_are_in_the_plan_in_full() -> None:
     assert plan(memory).terms == tuple(
         sorted((Term(delta=D1, first=0, count=2, scale=1.0), Term(delta=D2, first=0, count=3, scale=1.0)))
     )
+
+
+OWN = tuple(
+    Columns(fact=fact.id, first=number, count=1, keys=0, residual=0.5, achieved=1.0, learned=True)
+    for number, fact in enumerate((ARIA, BO))
+)
+
+
+def test_columns_of_an_adapter_that_belong_to_a_fact_leave_the_plan_with_it() -> None:
+    # given an adapter of neurons, a column for each of two facts
+    adapter = Adapter(
+        id=AdapterId("adapter-1"), delta=D2, modules=("m",), rank=2, version=9, facts=(ARIA.id, BO.id), columns=OWN
+    )
+    memory = replace(write(TOLD, ARIA, BO), adapters={adapter.id: adapter})
+    both, bo = Term(delta=D2, first=0, count=2, scale=1.0), Term(delta=D2, first=1, count=1, scale=1.0)
+    assert both in plan(memory).terms
+
+    # when one of them is left out, or has left the weights
+    gone = replace(memory.facts[ARIA.id], status=Status.WITHDRAWN, edits=())
+    left = replace(memory, facts={**memory.facts, ARIA.id: gone})
+
+    # then the other column alone is in the plan, and belongs to the other fact
+    assert plan(left) == plan_at(memory, {ARIA.id: 0.0}, (ARIA.id,))
+    assert bo in plan(left).terms
+    assert plan_of(memory, BO.id).terms == tuple(sorted((bo, Term(delta=D1, first=2, count=2, scale=1.0))))
+    assert plan_of(memory, BO.id, 0.0).terms == (bo,)
+    assert trained_on(memory, ARIA.id) == ()
+
+    # and a later edit of a fact takes its place
+    later = replace(memory, adapters={adapter.id: replace(adapter, version=0)})
+    assert plan(later) == plan(replace(memory, adapters={}))
 
 
 def test_a_plan_at_other_scales_is_that_of_the_memory_once_it_has_them() -> None:

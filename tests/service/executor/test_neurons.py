@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.support.place import DEMO, create, state_of, take_back, tell, work
+from benchmarks.support.place import DEMO, create, start_sleep, state_of, take_back, tell, work
 from core.ids import FactId
 from core.method import Method
+from core.policy import SleepPolicy
 from core.state.memory import Status
 from service.app.store import Store, open_store
 from service.settings import Settings
@@ -74,7 +75,17 @@ def test_a_life_of_neurons_on_a_real_model(store: Store, bases: BaseModels, smol
     certificates = [columns.certificate for edit in both.edits.values() for columns in edit.columns]
     assert all(certificate is not None and certificate.holds for certificate in certificates)
 
-    # when one of them is retracted, then the other is learned anew and still said, and the past can be asked
+    # when the memory sleeps, then the night has values of its own behind their detectors, and no other answer moves
+    start_sleep(store, 1, SleepPolicy(probes=1, controls=4))
+    work(store, bases)
+    (slept,) = state_of(store).adapters.values()
+    assert [columns.fact for columns in slept.columns] == [plays, works]
+    assert state_of(store).facts[plays].scale == state_of(store).facts[works].scale == 0.5
+    assert "cello" in answer(models, f"What does {TORVALD} play?")
+    assert "baker" in answer(models, f"What does {TORVALD} do for a living?")
+    assert [answer(models, question) for question in (stranger, known)] == before
+
+    # when one of them is retracted, then the other is still said, and the past can be asked
     take_back(store, works)
     work(store, bases)
     assert "cello" in answer(models, f"What does {TORVALD} play?")

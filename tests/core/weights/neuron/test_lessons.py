@@ -13,7 +13,6 @@ from benchmarks.support.tiny import make
 from core.library import entry_of
 from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.generation import generate_ids
-from core.weights.neuron import lessons as lessons_module
 from core.weights.neuron.lessons import ANSWERED, CONTINUED, told, untold
 from core.weights.neuron.values import MORE, OF_NEURONS, learn
 from tests.core.weights.conftest import fact
@@ -51,15 +50,13 @@ def test_untold_lessons_go_on_as_the_model_does(tiny: EditableModel) -> None:
 
 
 @pytest.mark.parametrize("relation", ["works as", "'s job is", "'s profession is"])
-def test_no_untold_lesson_asks_what_was_told_in_other_words(
-    tiny: EditableModel, monkeypatch: pytest.MonkeyPatch, relation: str
-) -> None:
-    monkeypatch.setattr(lessons_module, "RELATIONS", 1000)
-
+def test_no_untold_lesson_asks_what_was_told_in_other_words(tiny: EditableModel, relation: str) -> None:
     entry = entry_of(relation, "a cook")
     assert entry
 
-    texts = [tiny.tokenizer.decode(lesson.context.ids) for lesson in untold(tiny, [[fact("Bo", relation, "a cook")]])]
+    texts = [
+        tiny.tokenizer.decode(lesson.context.ids) for lesson in untold(tiny, [[fact("Bo", relation, "a cook")]], 1000)
+    ]
 
     assert len(texts) > 100
     asked = entry.words.for_model("Bo").questions
