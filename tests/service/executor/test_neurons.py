@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from core.ids import FactId
 from core.method import Method
 from core.policy import SleepPolicy
 from core.state.memory import Status
+from core.weights.neuron import edit as edit_of_neurons
+from core.weights.neuron.values import AT_NIGHT
 from service.app.store import Store, open_store
 from service.settings import Settings
 from service.weights.base_models import BaseModels
@@ -50,7 +53,10 @@ def told(store: Store, bases: BaseModels, *triples: tuple[str, str, str]) -> lis
     return facts
 
 
-def test_a_life_of_neurons_on_a_real_model(store: Store, bases: BaseModels, smollm2: Path) -> None:
+def test_a_life_of_neurons_on_a_real_model(
+    store: Store, bases: BaseModels, smollm2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edit_of_neurons, "AT_NIGHT", replace(AT_NIGHT, steps=20))  # to spare minutes
     # given a memory on a model without any preparation
     create(store, str(smollm2))
     models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
@@ -76,7 +82,7 @@ def test_a_life_of_neurons_on_a_real_model(store: Store, bases: BaseModels, smol
     assert all(certificate is not None and certificate.holds for certificate in certificates)
 
     # when the memory sleeps, then the night has values of its own behind their detectors, and no other answer moves
-    start_sleep(store, 1, SleepPolicy(probes=1, controls=4))
+    start_sleep(store, 1, SleepPolicy(probes=1, controls=1, trainings=1))
     work(store, bases)
     (slept,) = state_of(store).adapters.values()
     assert [columns.fact for columns in slept.columns] == [plays, works]
