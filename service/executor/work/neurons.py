@@ -16,7 +16,7 @@ from core.ids import FactId
 from core.state.memory import Memory
 from core.state.plan import Plan, plan, plan_of
 from core.state.pressure import certificate_of, false_fires
-from core.weights.deltas.fixed_point import Delta, Factor
+from core.weights.deltas.fixed_point import Delta, Factor, encode
 from core.weights.memit.edit import unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.neuron.edit import WrittenNeurons, compute_neurons, relearn_values
@@ -117,10 +117,9 @@ def train_neurons(
     facts = [memory.facts[fact].fact for fact in ids]
     beside = facts_beside(memory, facts, set(ids))
     in_force = {fact: _value(context, memory, fact, mlp, scales.get(fact)) for fact in (*beside, *ids)}
-    detectors = [_detector(context, memory, fact, mlp) for fact in ids]
-    stored = detectors[0]
-    for detector in detectors[1:]:
-        stored = stored.beside(detector)
+    stored = encode(torch.zeros(context.model.hidden_width + 1, 0))  # none, where all facts were retracted meanwhile
+    for fact in ids:
+        stored = stored.beside(_detector(context, memory, fact, mlp))
     others = [memory.facts[fact].fact for fact in beside]
     delta, learned = relearn_values(context.model, mlp, stored, facts, others, in_force, context.steps)
     lengths = delta.factors[mlp][0].to_float().norm(dim=0).tolist()

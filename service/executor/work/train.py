@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
-import torch
 from torch import Tensor
 
 from core.decide.commands import RecordTraining
@@ -105,10 +104,10 @@ def _by_neurons(
         facts=tuple(taught),
         rehearsed=(),
         texts=0,
-        steps=max(values.steps for values in learned),
-        first_loss=float(torch.cat([values.before for values in learned]).mean()),
-        last_loss=float(torch.cat([values.loss for values in learned]).mean()),
-        divergence=sum(values.divergence for values in learned) / len(learned),
+        steps=max((values.steps for values in learned), default=0),
+        first_loss=_mean([float(loss) for values in learned for loss in values.before]),
+        last_loss=_mean([float(loss) for values in learned for loss in values.loss]),
+        divergence=_mean([values.divergence for values in learned]),
         losses=(),
         seed=seed,
         weights_before=work.weights,
@@ -117,6 +116,10 @@ def _by_neurons(
         columns=columns,
     )
     return Done(RecordTraining(work=work, adapter=trained), None)
+
+
+def _mean(numbers: list[float]) -> float:
+    return sum(numbers) / len(numbers) if numbers else 0.0
 
 
 def seed_of(sleep: int, training: int) -> int:
