@@ -10,6 +10,7 @@ import pytest
 from google.longrunning import operations_pb2
 from hypnogram.v1 import chat_pb2, facts_pb2, history_pb2, memories_pb2, sleep_pb2
 
+from core.decide.limits import MAX_PROMPTS
 from hypnogram.client import CallFailed, new_fact
 from tests.service.conftest import DEMO, Running
 
@@ -97,7 +98,7 @@ INVALID: dict[str, tuple[tuple[str, Any], str]] = {
     "prompt without subject": (add(worded(statements=["She lives in"])), "facts[0].wordings.statements[0]"),
     "no statements": (add(worded(statements=[])), "facts[0].wordings.statements"),
     "too many questions": (
-        add(worded(questions=["Where does Aria Voss live?"] * 17)),
+        add(worded(questions=["Where does Aria Voss live?"] * (MAX_PROMPTS + 1))),
         "facts[0].wordings.questions",
     ),
     "no facts": (add(), "facts"),

@@ -33,9 +33,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by the number of sequences at each measuring."""
     calls: list[int] = []
 
-    def counted(subject, text, options, progress):  # type: ignore[no-untyped-def]
+    def counted(subject, text, *given):  # type: ignore[no-untyped-def]
         calls.append(len(text.whole))
-        return measure(subject, text, options, progress)
+        return measure(subject, text, *given)
 
     monkeypatch.setattr(statistics, "measure", counted)
     return calls
