@@ -70,8 +70,11 @@ def digest(*words: object) -> Digest:
 
 
 def filled(kind: type) -> dict[str, Any]:
-    """Some number for every field of a dataclass."""
-    return {field.name: 1 if field.type == "int" else 0.5 for field in fields(kind)}
+    """Some number for every field of a dataclass, and nothing for a tuple."""
+    return {
+        field.name: () if str(field.type).startswith("tuple") else 1 if field.type == "int" else 0.5
+        for field in fields(kind)
+    }
 
 
 CLEAN = digest("clean weights")
