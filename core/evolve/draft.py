@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Collection, Mapping
+from dataclasses import fields, replace
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
@@ -107,3 +107,13 @@ class Draft:
         for edit in before:
             if not any(edit in self.facts[columns.fact].edits for columns in self.edits[edit].columns):
                 del self.edits[edit]
+
+    def leave_adapters(self, facts: Collection[FactId]) -> None:
+        """Puts the columns that adapters have of `facts` alone out of force, and adapters that have no other."""
+        for adapter in [adapter for adapter in self.adapters.values() if adapter.columns]:
+            columns = tuple(columns for columns in adapter.columns if columns.fact not in facts)
+            if columns:
+                left = tuple(fact for fact in adapter.facts if fact not in facts)
+                self.adapters[adapter.id] = replace(adapter, columns=columns, facts=left)
+            else:
+                del self.adapters[adapter.id]

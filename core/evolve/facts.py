@@ -18,6 +18,8 @@ def edit_computed(draft: Draft, event: EditComputed) -> None:
     )
     scales = {columns.fact: columns.scale for columns in event.columns}
     draft.carried_by((event.edit,), scales)
+    if event.kind is EditKind.REFRESH:
+        draft.leave_adapters(scales)
     if event.kind is EditKind.REFRESH and draft.sleep is None:  # beside a withdrawal; in a sleep, events say so
         for fact in scales:
             draft.change(fact, status=Status.INJECTED, stage=0)

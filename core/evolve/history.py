@@ -60,6 +60,7 @@ def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
 def leave(draft: Draft, fact: FactId, how: Withdrawal) -> None:
     """Puts the columns that carry `fact` out of force and marks it as withdrawn."""
     draft.carried_by((), {fact: 0.0})
+    draft.leave_adapters((fact,))
     draft.change(fact, status=Status.WITHDRAWN, stage=0, failures=0, failure="", withdrawal=how)
     draft.pending_withdrawal.pop(fact, None)
 

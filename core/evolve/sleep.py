@@ -40,15 +40,16 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
         case FactRefreshed():
             draft.change(event.fact, status=Status.INJECTED, stage=event.stage, scale=event.scale)
         case AdapterTrained():
-            draft.adapters[event.adapter] = Adapter(
-                id=event.adapter,
-                delta=event.delta,
-                modules=event.modules,
-                rank=event.rank,
-                version=draft.version,
-                facts=(*event.facts, *event.rehearsed),
-                columns=event.columns,
-            )
+            if event.rank:  # 0 where all facts were retracted meanwhile
+                draft.adapters[event.adapter] = Adapter(
+                    id=event.adapter,
+                    delta=event.delta,
+                    modules=event.modules,
+                    rank=event.rank,
+                    version=draft.version,
+                    facts=(*event.facts, *event.rehearsed),
+                    columns=event.columns,
+                )
             draft.weights = event.weights_after
             draft.sleep = draft.asleep.adapter_trained()
         case FactsRescaled():

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from core.ids import Digest, FactId
-from core.state.memory import Adapter, Memory, Status
+from core.state.memory import Adapter, Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -92,14 +92,12 @@ def plan_of(memory: Memory, fact: FactId, scale: float | None = None) -> Plan:
 
 
 def _of_adapter(memory: Memory, adapter: Adapter, without: Collection[FactId]) -> Iterator[Term]:
-    """Yields the terms of an adapter. Columns that belong to a fact go with it, and make way for a later edit of it."""
+    """Yields the terms of an adapter, without the columns that belong to facts in `without`."""
     if not adapter.columns:
         yield Term(delta=adapter.delta, first=0, count=adapter.rank, scale=1.0)
         return
     for columns in adapter.columns:
-        state = memory.facts[columns.fact]
-        edited = any(memory.edits[edit].version > adapter.version for edit in state.edits if edit in memory.edits)
-        if columns.fact not in without and state.status is not Status.WITHDRAWN and not edited:
+        if columns.fact not in without:
             yield Term(delta=adapter.delta, first=columns.first, count=columns.count, scale=1.0)
 
 

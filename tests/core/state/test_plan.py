@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.events import Event
-from core.events.facts import Columns
+from core.events.facts import Columns, EditKind
+from core.events.history import FactWithdrawn
 from core.evolve import evolve, fold
 from core.ids import AdapterId, EditId, FactId
 from core.state.memory import NOTHING, Adapter, Edit, FactState, Memory, Status, trained_on
@@ -206,29 +207,48 @@ OWN = tuple(
 )
 
 
-def test_columns_of_an_adapter_that_belong_to_a_fact_leave_the_plan_with_it() -> None:
-    # given an adapter of neurons, a column for each of two facts
+def slept(memory: Memory) -> Memory:
+    """`memory` with an adapter of neurons, a column for each of two facts."""
     adapter = Adapter(
         id=AdapterId("adapter-1"), delta=D2, modules=("m",), rank=2, version=9, facts=(ARIA.id, BO.id), columns=OWN
     )
-    memory = replace(write(TOLD, ARIA, BO), adapters={adapter.id: adapter})
+    return replace(memory, adapters={adapter.id: adapter})
+
+
+def test_columns_of_an_adapter_belong_to_their_facts() -> None:
+    memory = slept(write(TOLD, ARIA, BO))
     both, bo = Term(delta=D2, first=0, count=2, scale=1.0), Term(delta=D2, first=1, count=1, scale=1.0)
+
     assert both in plan(memory).terms
-
-    # when one of them is left out, or has left the weights
-    gone = replace(memory.facts[ARIA.id], status=Status.WITHDRAWN, edits=())
-    left = replace(memory, facts={**memory.facts, ARIA.id: gone})
-
-    # then the other column alone is in the plan, and belongs to the other fact
-    assert plan(left) == plan_at(memory, {ARIA.id: 0.0}, (ARIA.id,))
-    assert bo in plan(left).terms
+    assert bo in plan_at(memory, {}, (ARIA.id,)).terms
     assert plan_of(memory, BO.id).terms == tuple(sorted((bo, Term(delta=D1, first=2, count=2, scale=1.0))))
     assert plan_of(memory, BO.id, 0.0).terms == (bo,)
     assert trained_on(memory, ARIA.id) == ()
 
-    # and a later edit of a fact takes its place
-    later = replace(memory, adapters={adapter.id: replace(adapter, version=0)})
-    assert plan(later) == plan(replace(memory, adapters={}))
+
+def test_a_withdrawn_fact_takes_its_columns_of_adapters_along() -> None:
+    memory = slept(write(TOLD, ARIA, BO))
+    gone = FactWithdrawn(
+        fact=ARIA.id, edit=None, adapters=(), weights_before=CLEAN, weights_after=CLEAN, key_occupancy=0.0, seconds=0.0
+    )
+
+    left = evolve(memory, gone)
+
+    assert plan(left) == plan_at(memory, {ARIA.id: 0.0}, (ARIA.id,))
+    assert [adapter.facts for adapter in left.adapters.values()] == [(BO.id,)]
+    assert not evolve(left, replace(gone, fact=BO.id)).adapters
+
+
+def test_a_refreshed_fact_starts_without_what_nights_had_learned_for_good() -> None:
+    # given a fact that is edited again after a night
+    memory = slept(write(TOLD, ARIA, BO))
+    again = replace(edit(ARIA, before=CLEAN, number=3), kind=EditKind.REFRESH)
+    later = evolve(memory, again)
+    assert plan_of(later, ARIA.id).terms == (Term(delta=again.delta, first=0, count=2, scale=1.0),)
+
+    # when its new edit is dissolved, then the columns of that night do not come back
+    dissolved = replace(later.facts[ARIA.id], status=Status.DISSOLVED, scale=0.0, edits=())
+    assert plan_of(replace(later, facts={**later.facts, ARIA.id: dissolved}), ARIA.id).terms == ()
 
 
 def test_a_plan_at_other_scales_is_that_of_the_memory_once_it_has_them() -> None:
