@@ -16,8 +16,8 @@ from core.events.history import FactsRepeated, FactWithdrawn
 from core.facts import Origin
 from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
+from core.state.false_fires import false_fires
 from core.state.memory import Memory, Status, statement_key, trained_on
-from core.state.pressure import false_fires
 from core.state.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, still_owed
 from core.texts import sentence
 

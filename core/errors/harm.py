@@ -21,8 +21,7 @@ class FalseFiresReached(Refused):
     def __init__(self, total: float, limit: float) -> None:
         super().__init__(
             f"the neurons in force respond at {total:g} of a million tokens of other text, and the policy allows "
-            f"{limit:g} (false_fires_limit); let the memory sleep, which fades neurons, or retract facts, and add "
-            "these then",
+            f"{limit:g} (false_fires_limit); retract facts and add these then, or create a memory with a higher limit",
             false_fires=total,
             false_fires_limit=limit,
         )
@@ -79,7 +78,7 @@ class FalseFiresExceeded(Harmful):
             facts,
             f"the neurons in force respond at {before:g} of a million tokens of other text and its own at "
             f"{added:g}, and the policy allows {limit:g} in all (false_fires_limit); give the subject a longer or "
-            "rarer name, or let the memory sleep, which fades neurons, and try again",
+            "rarer name, or retract facts, and try again",
             false_fires=before,
             added=added,
             false_fires_limit=limit,

@@ -441,7 +441,7 @@ Global___SleepPolicy: _TypeAlias = SleepPolicy  # noqa: Y015
 
 @_typing.final
 class Pressure(_message.Message):
-    """How much a memory needs sleep: five needs, each from 0 (none) to 1 (sleep before adding more)."""
+    """How much a memory needs sleep: four needs, each from 0 (none) to 1 (sleep before adding more)."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -450,7 +450,6 @@ class Pressure(_message.Message):
     DEGRADED_FIELD_NUMBER: _builtins.int
     AGE_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
-    FALSE_FIRES_FIELD_NUMBER: _builtins.int
     key_occupancy: _builtins.float
     """Share of the key space that keys in force hold, relative to the memory's capacity."""
     unachieved: _builtins.float
@@ -460,9 +459,7 @@ class Pressure(_message.Message):
     age: _builtins.float
     """Versions since the last sleep, relative to the policy's `restful`; 0 while no edit carries a fact."""
     total: _builtins.float
-    """The largest of all, because any one alone is a reason to sleep."""
-    false_fires: _builtins.float
-    """Responses of memory neurons in other text, relative to the policy's `false_fires_limit`."""
+    """The largest of the four, because any one alone is a reason to sleep."""
     def __init__(
         self,
         *,
@@ -471,11 +468,10 @@ class Pressure(_message.Message):
         degraded: _builtins.float = ...,
         age: _builtins.float = ...,
         total: _builtins.float = ...,
-        false_fires: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "degraded", b"degraded", "false_fires", b"false_fires", "key_occupancy", b"key_occupancy", "total", b"total", "unachieved", b"unachieved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age", b"age", "degraded", b"degraded", "key_occupancy", b"key_occupancy", "total", b"total", "unachieved", b"unachieved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -716,7 +712,7 @@ class Memory(_message.Message):
     method: _builtins.str
     """Method by which facts are written: "neuron", "memit" or "answer_site"."""
     false_fires: _builtins.float
-    """Responses of its memory neurons in a million tokens of other text, by their certificates, each at its scale."""
+    """Responses of its memory neurons in a million tokens of other text, by their certificates."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """Its base model."""

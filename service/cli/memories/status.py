@@ -18,7 +18,6 @@ NEEDS = {
     "unachieved": "share of the target changes that edits in force did not achieve",
     "degraded": "share of the facts that their last audit found degraded",
     "age": "versions since the last sleep, while edits carry facts",
-    "false_fires": "share of the allowed responses of neurons in other text; facts are refused at 1",
 }
 
 

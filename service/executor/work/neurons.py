@@ -13,9 +13,9 @@ from core.errors.base import Uncertified, Unlearned
 from core.events.facts import Columns, EditComputed, EditKind
 from core.facts import Fact
 from core.ids import FactId
+from core.state.false_fires import certificate_of, false_fires
 from core.state.memory import Memory
 from core.state.plan import Plan, plan, plan_of
-from core.state.pressure import certificate_of, false_fires
 from core.weights.deltas.fixed_point import Delta, Factor, encode
 from core.weights.memit.edit import unlearned
 from core.weights.memit.preserved_keys import PreservedKeys

@@ -20,8 +20,9 @@ from core.events.sleep import AdapterTrained, FactsRescaled, SleepCompleted
 from core.facts import Origin, Source, Wordings
 from core.hyperparameters import Hyperparameters
 from core.ids import FactId
+from core.state.false_fires import false_fires
 from core.state.memory import Checkpoint, Memory, Status, Withdrawal, learned
-from core.state.pressure import false_fires, pressure
+from core.state.pressure import pressure
 from core.state.work import PrepareStatistics, SleepStep, next_work
 from core.wordings import origin_of
 from service.app.lineage import Link
@@ -249,7 +250,6 @@ def pressure_message(memory: Memory) -> memories_pb2.Pressure:
         unachieved=needs.unachieved,
         degraded=needs.degraded,
         age=needs.age,
-        false_fires=needs.false_fires,
         total=needs.total,
     )
 

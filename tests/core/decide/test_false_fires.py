@@ -17,9 +17,10 @@ from core.evolve import fold
 from core.facts import Fact
 from core.ids import AdapterId
 from core.policy import SleepPolicy
+from core.state.false_fires import certificate_of, false_fires
 from core.state.memory import Adapter, Memory, Status
 from core.state.plan import plan_at
-from core.state.pressure import certificate_of, false_fires, pressure
+from core.state.pressure import pressure
 from core.state.work import MAX_ATTEMPTS
 from tests.core.samples import ARIA, BO, CREATED, CY, DEE, PREPARED, add, edit, fact, injected
 from tests.core.sleep_samples import do, fail, retry, supersede
@@ -49,7 +50,7 @@ def test_facts_are_refused_once_the_sum_is_at_the_limit_and_told_why() -> None:
     memory = written({ARIA: 60.0, BO: 40.0})
 
     with pytest.raises(
-        FalseFiresReached, match=r"100 of a million tokens.*allows 100.*let the memory sleep"
+        FalseFiresReached, match=r"100 of a million tokens.*allows 100.*retract facts"
     ) as refusal:
         decide(memory, add(CY, request="request-2"))
     assert refusal.value.metadata == {"false_fires": "100.0", "false_fires_limit": "100.0"}
@@ -86,11 +87,12 @@ def test_a_parked_fact_is_not_retried_without_room() -> None:
         decide(full, retry(CY))
 
 
-def test_the_pressure_rises_with_the_sum_and_what_fades_counts_less() -> None:
+def test_what_fades_counts_less_and_none_of_it_is_a_reason_to_sleep() -> None:
     memory = written({ARIA: 60.0, BO: 20.0})
     facts = dict(memory.facts) | {ARIA.id: replace(memory.facts[ARIA.id], scale=0.5)}
 
-    assert (false_fires(memory), pressure(memory).false_fires) == (80.0, 0.8)
+    assert false_fires(memory) == 80.0
+    assert pressure(memory) == pressure(written({ARIA: 0.0, BO: 0.0}))  # because a night does not lower it
     assert false_fires(replace(memory, facts=facts)) == 50.0
     assert false_fires(memory, without={ARIA.id}) == 20.0
     assert plan_at(memory, {}).terms  # the neurons are in force

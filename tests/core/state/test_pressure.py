@@ -112,9 +112,9 @@ def test_a_memory_whose_edits_carry_nothing_does_not_age() -> None:
     assert pressure(restful(memory, 1)).age == 0.0
 
 
-@pytest.mark.parametrize("need", ["key_occupancy", "unachieved", "degraded", "age", "false_fires"])
+@pytest.mark.parametrize("need", ["key_occupancy", "unachieved", "degraded", "age"])
 def test_the_largest_need_decides(need: str) -> None:
-    needs = dict.fromkeys(("key_occupancy", "unachieved", "degraded", "age", "false_fires"), 0.25) | {need: 0.75}
+    needs = dict.fromkeys(("key_occupancy", "unachieved", "degraded", "age"), 0.25) | {need: 0.75}
 
     assert Pressure(**needs).total == 0.75
 
@@ -136,7 +136,7 @@ def test_the_end_of_a_sleep_says_what_is_left_of_the_pressure() -> None:
 def test_every_need_is_a_share(log: list[Event]) -> None:
     needs = pressure(fold(log))
 
-    for need in (needs.key_occupancy, needs.unachieved, needs.degraded, needs.age, needs.false_fires):
+    for need in (needs.key_occupancy, needs.unachieved, needs.degraded, needs.age):
         assert 0.0 <= need <= needs.total <= 1.0
 
 

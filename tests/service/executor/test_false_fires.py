@@ -11,8 +11,8 @@ import pytest
 from benchmarks.support.tiny import make
 from core.events.facts import WorkFailed
 from core.facts import Fact
+from core.state.false_fires import false_fires
 from core.state.memory import Status
-from core.state.pressure import false_fires
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron import edit
 from core.weights.neuron.detectors import Detector
