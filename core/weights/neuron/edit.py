@@ -45,6 +45,25 @@ class _Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Relearned:
+    """Neurons with further values, one column for each fact, and how they were learned.
+
+    Attributes:
+        lengths: per fact, norm of the value relative to the hidden state's.
+        before, loss: per fact, as in `Values`.
+        divergence: as in `Values`, the mean of its parts.
+        steps: largest number of Adam steps.
+    """
+
+    delta: Delta
+    lengths: tuple[float, ...]
+    before: tuple[float, ...]
+    loss: tuple[float, ...]
+    divergence: float
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenNeurons:
     """Neurons of those facts of a batch whose subjects are told apart, one column each, in their order.
 
@@ -149,7 +168,7 @@ def relearn_values(
     beside: Sequence[Fact],
     in_force: Mapping[FactId, Tensor],
     progress: Steps = unwatched,
-) -> tuple[Delta, list[Values]]:
+) -> Relearned:
     """Learns a further value for each of `facts`, longer and from more lessons than when it was added.
 
     The live weights must be silent at the subjects of the facts.
@@ -158,24 +177,28 @@ def relearn_values(
         detectors: [d + 1, facts] of the facts, as stored.
         beside, in_force: as in `compute_neurons`.
 
-    Returns:
-        A neuron for each fact, and what was learned, in parts of the facts.
-
     Raises:
         Unlearnable: the optimisation diverged.
     """
     block, half = model.family.number_of_block(mlp), model.in_half()
     subjects = _subjects(model, facts, beside, in_force)
     parts = [subjects[start : start + TOGETHER] for start in range(0, len(subjects), TOGETHER)]
-    values, learned = torch.zeros(model.hidden_width, len(facts)), list[Values]()
+    values = torch.zeros(len(facts), model.hidden_width)
+    measured = torch.zeros(3, len(facts))  # lengths, losses before, losses
+    divergences, most = list[float](), 0
     for number, part in enumerate(parts):
 
         def step(done: int, steps: int, before: int = number) -> None:
             progress(before * steps + done, steps * len(parts))
 
-        learned.append(_values(half, block, facts, part, AT_NIGHT, len(library()), step))
-        values[:, [member for subject in part for member in subject.members]] = learned[-1].values.T.cpu()
-    return Delta({mlp: (encode(values), detectors)}), learned
+        learned = _values(half, block, facts, part, AT_NIGHT, len(library()), step)
+        members = [member for subject in part for member in subject.members]
+        values[members] = learned.values.cpu()
+        measured[:, members] = torch.stack([learned.length.cpu(), learned.before, learned.loss])
+        divergences, most = [*divergences, learned.divergence], max(most, learned.steps)
+    lengths, before, loss = (tuple(row) for row in measured.tolist())
+    divergence = sum(divergences) / len(divergences) if divergences else 0.0
+    return Relearned(Delta({mlp: (encode(values.T), detectors)}), lengths, before, loss, divergence, most)
 
 
 def _subjects(

@@ -143,14 +143,14 @@ def learn(
         total = chooser.weighted(lost, predicted, chosen) + decay
         if not torch.isfinite(total):
             raise Unlearnable("the value of a fact diverged: its loss is not a number")
-        before = change.detach().clone()
+        held = change.detach().clone()
         optimizer.zero_grad(set_to_none=True)
         total.backward()
         optimizer.step()
         with torch.no_grad():
             length = (change * unit).norm(dim=1) / norm[owner]
             change *= (search.clamp / length.clamp(min=1e-9)).clamp(max=1.0)[:, None]
-            change.copy_(torch.where(working[owner, None], change, before))
+            change.copy_(torch.where(working[owner, None], change, held))
     values = (change * unit).detach()
     before, last, divergence = chooser.mean_losses(len(owner))
     return Values(values, values.norm(dim=1) / norm[owner], before, last, divergence, steps)

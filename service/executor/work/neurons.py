@@ -16,12 +16,11 @@ from core.ids import FactId
 from core.state.false_fires import certificate_of, false_fires
 from core.state.memory import Memory
 from core.state.plan import Plan, plan, plan_of
-from core.weights.deltas.fixed_point import Delta, Factor, encode
+from core.weights.deltas.fixed_point import Factor, encode
 from core.weights.memit.edit import unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
-from core.weights.neuron.edit import WrittenNeurons, compute_neurons, relearn_values
+from core.weights.neuron.edit import Relearned, WrittenNeurons, compute_neurons, relearn_values
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.values import Values
 from service.executor.work.context import Context, Live
 from service.executor.work.edit import facts_beside, record_edit, said_with
 from service.weights.projection import columns_of
@@ -100,14 +99,14 @@ def _said(
 
 def train_neurons(
     context: Context, memory: Memory, ids: Sequence[FactId], scales: Mapping[FactId, float]
-) -> tuple[Delta, tuple[Columns, ...], list[Values]]:
+) -> tuple[Relearned, tuple[Columns, ...]]:
     """Learns a value for each fact that stands behind the detector of its edit, beside all that is in force.
 
     Args:
         scales: of the edits of these facts, beside which the values are learned.
 
     Returns:
-        A column for each fact, their owners, and what was learned.
+        What was learned, and the columns of each fact.
     """
     assert memory.statistics is not None
     assert memory.statistics.detectors is not None
@@ -121,22 +120,21 @@ def train_neurons(
     for fact in ids:
         stored = stored.beside(_detector(context, memory, fact, mlp))
     others = [memory.facts[fact].fact for fact in beside]
-    delta, learned = relearn_values(context.model, mlp, stored, facts, others, in_force, context.steps)
-    lengths = delta.factors[mlp][0].to_float().norm(dim=0).tolist()
+    learned = relearn_values(context.model, mlp, stored, facts, others, in_force, context.steps)
     columns = tuple(
         Columns(
             fact=fact,
             first=number,
             count=1,
             keys=0,
-            residual=round(lengths[number], 6),
+            residual=round(learned.lengths[number], 6),
             achieved=1.0,
             learned=True,
             certificate=certificate_of(memory, fact),
         )
         for number, fact in enumerate(ids)
     )
-    return delta, columns, learned
+    return learned, columns
 
 
 def _value(context: Context, memory: Memory, fact: FactId, mlp: str, scale: float | None) -> Tensor:

@@ -94,31 +94,31 @@ def _by_neurons(
     began: float,
 ) -> Done:
     """Trains an adapter of neurons. It speaks where detectors of its facts respond, so there is nothing to rehearse."""
-    delta, columns, learned = train_neurons(context, memory, taught, scales)
+    learned, columns = train_neurons(context, memory, taught, scales)
     trained = AdapterTrained(
         adapter=AdapterId(next_uuid()),
         sleep=work.sleep,
-        delta=context.deltas.put(delta, columns),
-        modules=tuple(delta.factors),
+        delta=context.deltas.put(learned.delta, columns),
+        modules=tuple(learned.delta.factors),
         rank=len(taught),
         facts=tuple(taught),
         rehearsed=(),
         texts=0,
-        steps=max((values.steps for values in learned), default=0),
-        first_loss=_mean([float(loss) for values in learned for loss in values.before]),
-        last_loss=_mean([float(loss) for values in learned for loss in values.loss]),
-        divergence=_mean([values.divergence for values in learned]),
+        steps=learned.steps,
+        first_loss=_mean(learned.before),
+        last_loss=_mean(learned.loss),
+        divergence=learned.divergence,
         losses=(),
         seed=seed,
         weights_before=work.weights,
-        weights_after=weights_digest(context.build(plan(memory), delta)),
+        weights_after=weights_digest(context.build(plan(memory), learned.delta)),
         seconds=round(time.monotonic() - began, 6),
         columns=columns,
     )
     return Done(RecordTraining(work=work, adapter=trained), None)
 
 
-def _mean(numbers: list[float]) -> float:
+def _mean(numbers: Sequence[float]) -> float:
     return sum(numbers) / len(numbers) if numbers else 0.0
 
 
