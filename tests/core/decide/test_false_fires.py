@@ -49,9 +49,7 @@ def written(fires: dict[Fact, float], limit: float = LIMIT) -> Memory:
 def test_facts_are_refused_once_the_sum_is_at_the_limit_and_told_why() -> None:
     memory = written({ARIA: 60.0, BO: 40.0})
 
-    with pytest.raises(
-        FalseFiresReached, match=r"100 of a million tokens.*allows 100.*retract facts"
-    ) as refusal:
+    with pytest.raises(FalseFiresReached, match=r"100 of a million tokens.*allows 100.*retract facts") as refusal:
         decide(memory, add(CY, request="request-2"))
     assert refusal.value.metadata == {"false_fires": "100.0", "false_fires_limit": "100.0"}
     (known,) = decide(memory, add(replace(ARIA, id=DEE.id), request="request-2"))
