@@ -29,7 +29,8 @@ def test_documentation_is_prose_of_as_many_tokens_as_wanted(tiny: EditableModel)
 
     assert sum(map(len, sequences)) == 1000
     assert sequences == documentation(tiny, 1000)
-    assert "." in tiny.tokenizer.decode(sequences[0], skip_special_tokens=True)
+    prose = [tiny.tokenizer.decode(ids, skip_special_tokens=True) for ids in sequences]
+    assert any("." in text for text in prose)  # not in each, because it is what happens to be installed
 
 
 def test_passages_of_books_come_first(tiny: EditableModel) -> None:

@@ -27,7 +27,7 @@ RATE, LIMIT = 60.0, 100.0
 
 
 @pytest.fixture
-def store(small: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(small: Place) -> Iterator[Store]:
     """A memory on a tiny model whose detectors, which are made by hand, all respond at `RATE` of other tokens."""
 
     def detector(model: EditableModel, block: int, against: Negatives, subject: str, facts: Sequence[Fact]) -> Detector:
@@ -37,8 +37,9 @@ def store(small: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     profile = make(small.folder / "other") / "hypnogram.json"
     sleep = {"false_fires_limit": LIMIT}
     profile.write_text(json.dumps(json.loads(profile.read_text()) | {"method": "neuron", "sleep": sleep}))
-    with open_store(replace(small, folder=small.folder / "own").settings()) as opened, by_hand():
-        monkeypatch.setattr(edit, "detect", detector)
+    own = replace(small, folder=small.folder / "own").settings()
+    with open_store(own) as opened, by_hand(), pytest.MonkeyPatch.context() as patched:  # undone before `by_hand` is
+        patched.setattr(edit, "detect", detector)
         create(opened, str(small.folder / "other"))
         yield opened
 
@@ -59,8 +60,9 @@ def test_nothing_is_computed_for_facts_that_wait_once_the_limit_is_reached(
     store: Store, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = tell(store, ("Aria Moss", "lives in", "Rome"), ("Bo Lind", "lives in", "Oslo"))
-    monkeypatch.setattr(edit, "detect", neurons._detector)  # of which none responds elsewhere
-    work(store, bases)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(edit, "detect", neurons._detector)  # of which none responds elsewhere
+        work(store, bases)
     created = state_of(store).created
     assert created is not None
 

@@ -110,7 +110,7 @@ def test_a_sentence_ends_after_the_stops_of_its_object(
     tiny: EditableModel, monkeypatch: pytest.MonkeyPatch, said: str, object_: str, output: str
 ) -> None:
     tokens = tiny.tokenizer(said, add_special_tokens=False).input_ids
-    monkeypatch.setattr("core.weights.model.generation.decode", lambda *_: ([token] for token in tokens))
+    monkeypatch.setattr("core.weights.model.generation.decode", lambda *_, **__: ([token] for token in tokens))
     probe = Probe("Aria Moss lives in", False, "", object_)
 
     (answer,) = run_probes(tiny, [probe])
@@ -127,7 +127,7 @@ def test_a_long_object_is_read_to_its_end(tiny: EditableModel, monkeypatch: pyte
     tokens = tiny.tokenizer(f"{'Aria Moss eats' * chat} {LONG}.", add_special_tokens=False).input_ids
     said = [*tokens, *tiny.end_tokens()]
     monkeypatch.setattr(
-        "core.weights.model.generation.decode", lambda _, __, limit: ([token] for token in said[:limit])
+        "core.weights.model.generation.decode", lambda _, __, limit, **___: ([token] for token in said[:limit])
     )
     probe = Probe("Aria Moss eats", chat, "Aria Moss eats", LONG)
 
