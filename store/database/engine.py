@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from importlib.resources import files
 from pathlib import Path
 from tempfile import mkstemp
@@ -161,16 +162,21 @@ def _give_up_sqlite(context: ExceptionContext) -> None:
     code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF  # the other bits say how
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
         context.is_disconnect = True
+        if context.execution_context is not None:
+            context.execution_context.cursor.close()  # which SQLAlchemy leaves open, and its transaction with it
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None  # `_begin_sqlite` begins transactions instead
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA secure_delete = ON")  # overwrites what is deleted or moved
-    cursor.execute("PRAGMA recursive_triggers = ON")  # because INSERT OR REPLACE would delete without a trigger
-    cursor.close()
+    try:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA secure_delete = ON")  # overwrites what is deleted or moved
+            cursor.execute("PRAGMA recursive_triggers = ON")  # because INSERT OR REPLACE would delete without a trigger
+    except sqlite3.Error:
+        connection.close()  # the pool does not, and a key cannot be wiped while it keeps the file from being emptied
+        raise
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -10,6 +10,7 @@ and ends the life; once the fault is gone every step is done again, which change
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import sys
 import tempfile
@@ -210,6 +211,7 @@ def main() -> None:
     shim = ctypes.CDLL(None)
     configure("json", "error")
     loading.EVERY = 6
+    gc.disable()  # so that what a failed call left open stays open
     number = 1
     while True:
         with tempfile.TemporaryDirectory(prefix="hypnogram-faults-") as name:
