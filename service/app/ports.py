@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.events.history import AdaptersCompacted
@@ -18,17 +19,32 @@ from core.state.memory import Memory
 from service.app.state_diff import Compared
 
 
-class Piece(Protocol):
-    """A piece of an answer. `finish` is set on the last one: "stop" or "length"."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of an answer.
 
-    @property
-    def text(self) -> str: ...
-    @property
-    def finish(self) -> str | None: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def weights(self) -> str: ...
+    Attributes:
+        finish: "stop" or "length" on the last piece, None before.
+        version, weights: those that the whole answer comes from.
+        prompt_tokens: tokens of what was asked.
+        tokens: tokens generated up to and including this piece.
+    """
+
+    text: str
+    finish: str | None
+    version: int
+    weights: str
+    prompt_tokens: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn, in place of the likeliest: temperature above 0, share of the probability, seed."""
+
+    temperature: float
+    top_p: float
+    seed: int
 
 
 class Rebuilt(Protocol):
@@ -78,10 +94,11 @@ class ModelHost(Protocol):
         prompt: str | None,
         max_tokens: int,
         at_version: int | None,
+        sampling: Sampling | None = None,
     ) -> Generator[Piece, None, None]:
-        """Generates the greedy answer to `messages`, or the greedy continuation of `prompt`; give one of the two.
+        """Generates the answer to `messages`, or the continuation of `prompt`; give one of the two.
 
-        It comes from the newest weights, or from those of `at_version`.
+        It comes from the newest weights, or from those of `at_version`, and is greedy without `sampling`.
         """
         ...
 

@@ -14,6 +14,7 @@ from core.state.memory import Memory
 from core.texts import without_blanks
 from service.app.ports import ModelHost, Piece
 from service.app.repository import MemoryRepository
+from service.app.stop_texts import until
 from service.rpc.interceptor import Context
 from service.rpc.log_tail import LogTail
 from service.rpc.messages import requests
@@ -39,7 +40,12 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
         messages = requests.conversation(request.messages)
         async for piece in self._generate(request, messages, None):
             yield chat_pb2.ChatResponse(
-                text=piece.text, finish=FINISHES[piece.finish], version=piece.version, weights_digest=piece.weights
+                text=piece.text,
+                finish=FINISHES[piece.finish],
+                version=piece.version,
+                weights_digest=piece.weights,
+                prompt_tokens=piece.prompt_tokens,
+                tokens=piece.tokens,
             )
 
     async def Complete(  # noqa: N802
@@ -52,7 +58,12 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
             text = piece.text.removeprefix(" ") if blank else piece.text
             blank = blank and not piece.text
             yield chat_pb2.CompleteResponse(
-                text=text, finish=FINISHES[piece.finish], version=piece.version, weights_digest=piece.weights
+                text=text,
+                finish=FINISHES[piece.finish],
+                version=piece.version,
+                weights_digest=piece.weights,
+                prompt_tokens=piece.prompt_tokens,
+                tokens=piece.tokens,
             )
 
     def close(self) -> None:
@@ -67,13 +78,14 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
     ) -> AsyncIterator[Piece]:
         memory = requests.memory_id(request.memory)
         tokens = requests.max_tokens(request.max_tokens)
+        sampling, stops = requests.sampling(request), requests.stops(request.stop)
         at_version, min_version = requests.as_of(request)
         if at_version is None:
             await self._wait_until_written(memory, min_version or 0)
         pieces = self._models.generate(
-            memory, messages=messages, prompt=prompt, max_tokens=tokens, at_version=at_version
+            memory, messages=messages, prompt=prompt, max_tokens=tokens, at_version=at_version, sampling=sampling
         )
-        async for piece in drained(pieces, self._threads if at_version is None else self._past_threads):
+        async for piece in drained(until(pieces, stops), self._threads if at_version is None else self._past_threads):
             yield piece
 
     async def _wait_until_written(self, memory: MemoryId, version: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from core.errors.base import ModelUnavailable
 from core.events.history import AdaptersCompacted
@@ -20,7 +21,9 @@ from core.state.memory import Memory
 from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import decode
+from core.weights.model.generation import decode, most_likely
+from core.weights.model.nucleus import Nucleus
+from service.app.ports import Piece, Sampling
 from service.app.repository import MemoryRepository
 from service.app.state_diff import Compared, questions
 from service.settings import Settings
@@ -39,21 +42,6 @@ from store.state.snapshots import Snapshots
 
 KEPT_MODELS = 8
 CANARY = "Hello"
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece of an answer.
-
-    Attributes:
-        finish: "stop" or "length" on the last piece, None before.
-        version, weights: those that the whole answer comes from.
-    """
-
-    text: str
-    finish: str | None
-    version: int
-    weights: str
 
 
 @dataclass(slots=True)
@@ -112,8 +100,9 @@ class LiveModels:
         prompt: str | None,
         max_tokens: int,
         at_version: int | None = None,
+        sampling: Sampling | None = None,
     ) -> Generator[Piece, None, None]:
-        """Generates the greedy answer to `messages`, or the greedy continuation of `prompt`.
+        """Generates the answer to `messages`, or the continuation of `prompt`; greedily without `sampling`.
 
         It comes from the newest weights, or from those of `at_version`. New weights are not installed before its end,
         so that a whole answer comes from the same weights.
@@ -131,8 +120,9 @@ class LiveModels:
         ids = tokens_of(base, messages, prompt)
         room = window(base) - len(ids)
         with self._at(memory, at_version) as (model, version, weights):
-            for text, finish in _decoded(model, ids, min(max_tokens, room)):
-                yield Piece(text, finish, version, weights)
+            choose = _choice(sampling, model.device)
+            for text, finish, tokens in _decoded(model, ids, min(max_tokens, room), choose):
+                yield Piece(text, finish, version, weights, len(ids), tokens)
 
     @contextmanager
     def _at(self, memory: MemoryId, at_version: int | None) -> Iterator[tuple[EditableModel, int, str]]:
@@ -210,11 +200,20 @@ class LiveModels:
         live.version = state.version
 
 
-def _decoded(model: EditableModel, ids: list[int], max_tokens: int) -> Iterator[tuple[str, str | None]]:
-    """Yields the greedy continuation of the token ids, piece by piece, and on the last piece why it ends."""
+def _choice(sampling: Sampling | None, device: torch.device) -> Callable[[Tensor], Tensor]:
+    """Returns what chooses the next tokens; see `decode`."""
+    if sampling is None:
+        return most_likely
+    return Nucleus(sampling.seed, device, sampling.temperature, sampling.top_p)
+
+
+def _decoded(
+    model: EditableModel, ids: list[int], max_tokens: int, choose: Callable[[Tensor], Tensor]
+) -> Iterator[tuple[str, str | None, int]]:
+    """Yields the continuation of the token ids, piece by piece: text, on the last piece why it ends, tokens so far."""
     generated, given = list[int](), ""  # tokens so far, and their text as far as it was yielded
     ends = set(model.end_tokens())
-    steps = decode(model, [ids], max_tokens)
+    steps = decode(model, [ids], max_tokens, choose)
     finish = "length"
     while True:
         with torch.inference_mode():
@@ -228,6 +227,6 @@ def _decoded(model: EditableModel, ids: list[int], max_tokens: int) -> Iterator[
         text = str(model.tokenizer.decode(generated, skip_special_tokens=True))
         if text.endswith("\ufffd"):  # half a character
             continue
-        yield text[len(given) :], None
+        yield text[len(given) :], None, len(generated)
         given = text
-    yield "", finish
+    yield "", finish, len(generated)

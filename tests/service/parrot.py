@@ -24,20 +24,13 @@ from core.state.memory import Memory
 from core.state.plan import plan
 from core.state.sleep import Step
 from core.state.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, Work, next_work
+from service.app.ports import Piece, Sampling
 from service.app.repository import MemoryRepository
 from service.app.state_diff import Compared, questions
 from tests.core.samples import CLEAN, CREATED, PREPARE, digest, edit
 from tests.service.dream import Dream
 
 EXECUTOR = Cause(actor="executor")
-
-
-@dataclass(frozen=True)
-class Piece:
-    text: str
-    finish: str | None
-    version: int
-    weights: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +59,7 @@ class Parrot:
     replay_until: threading.Event | None = None
     mismatch: bool = False
     capacity: float = 1000.0
+    sampling: Sampling | None = None  # of the last answer
 
     def describe(
         self,
@@ -105,7 +99,9 @@ class Parrot:
         prompt: str | None,
         max_tokens: int,
         at_version: int | None,
+        sampling: Sampling | None = None,
     ) -> Generator[Piece, None, None]:
+        self.sampling = sampling
         if self.broken:
             raise self.broken
         words = (messages[-1]["content"] if messages else prompt or "").split()
@@ -118,7 +114,7 @@ class Parrot:
                 self.generated += 1
                 last = index + 1 == min(len(words), max_tokens)
                 finish = None if not last else "length" if len(words) > max_tokens else "stop"
-                yield Piece(word + " ", finish, at_version or 1, CLEAN)
+                yield Piece(word + " ", finish, at_version or 1, CLEAN, len(words), index + 1)
         finally:
             self.closed.set()
 

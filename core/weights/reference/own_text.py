@@ -21,7 +21,8 @@ from core.texts import STOPS
 from core.weights.evaluation.audit import HELD_OUT
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import most_likely
-from core.weights.reference.sampling import Continuation, Nucleus, continued, repeats_itself
+from core.weights.model.nucleus import Nucleus
+from core.weights.reference.sampling import Continuation, continued, repeats_itself
 from core.weights.reference.words import PlainFact, lines, plain_facts, strangers
 
 VERSION = 1  # counts up when the same model would make another text

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.errors.base import Unlearnable
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import decode
 
-TOP_P = 0.95
-CANDIDATES = 1024  # most tokens to draw from, because sorting a whole vocabulary takes longer than a step of the model
 GRAM = 4  # tokens
 VARIED = 0.75  # least share of distinct runs of `GRAM` tokens in a text that does not repeat itself
 
@@ -24,26 +21,6 @@ class Continuation:
 
     ids: list[int]
     ended: bool
-
-
-class Nucleus:
-    """Draws tokens at temperature 1 from the likeliest ones, which together have `TOP_P` (Holtzman et al. 2020)."""
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._generator = torch.Generator(device).manual_seed(seed)
-
-    def __call__(self, logits: Tensor) -> Tensor:
-        """Returns tokens [rows] by `logits` [rows, vocabulary].
-
-        Raises:
-            Unlearnable: logits are not numbers.
-        """
-        if logits.isnan().any():
-            raise Unlearnable("the model's logits are not finite in this dtype; use bfloat16 or float32")
-        shares, tokens = logits.float().softmax(-1).topk(min(CANDIDATES, logits.shape[-1]))
-        kept = shares * (shares.cumsum(-1) - shares < TOP_P)
-        drawn = torch.multinomial(kept, 1, generator=self._generator)
-        return tokens.gather(-1, drawn)[:, 0]
 
 
 @torch.inference_mode()

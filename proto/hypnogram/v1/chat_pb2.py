@@ -24,25 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hypnogram/v1/chat.proto\x12\x0chypnogram.v1\"(\n\x07Message\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xac\x01\n\x0b\x43hatRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.hypnogram.v1.Message\x12\x12\n\nmax_tokens\x18\x03 \x01(\x05\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nat_version\x18\x05 \x01(\x03H\x01\x88\x01\x01\x42\x0e\n\x0c_min_versionB\r\n\x0b_at_version\"k\n\x0c\x43hatResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x06\x66inish\x18\x02 \x01(\x0e\x32\x14.hypnogram.v1.Finish\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x16\n\x0eweights_digest\x18\x04 \x01(\t\"\x97\x01\n\x0f\x43ompleteRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12\x12\n\nmax_tokens\x18\x03 \x01(\x05\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nat_version\x18\x05 \x01(\x03H\x01\x88\x01\x01\x42\x0e\n\x0c_min_versionB\r\n\x0b_at_version\"o\n\x10\x43ompleteResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x06\x66inish\x18\x02 \x01(\x0e\x32\x14.hypnogram.v1.Finish\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x16\n\x0eweights_digest\x18\x04 \x01(\t*D\n\x06\x46inish\x12\x16\n\x12\x46INISH_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46INISH_STOP\x10\x01\x12\x11\n\rFINISH_LENGTH\x10\x02\x32\x94\x01\n\x04\x43hat\x12?\n\x04\x43hat\x12\x19.hypnogram.v1.ChatRequest\x1a\x1a.hypnogram.v1.ChatResponse0\x01\x12K\n\x08\x43omplete\x12\x1d.hypnogram.v1.CompleteRequest\x1a\x1e.hypnogram.v1.CompleteResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hypnogram/v1/chat.proto\x12\x0chypnogram.v1\"(\n\x07Message\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\x89\x02\n\x0b\x43hatRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.hypnogram.v1.Message\x12\x12\n\nmax_tokens\x18\x03 \x01(\x05\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nat_version\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0btemperature\x18\x06 \x01(\x01\x12\x12\n\x05top_p\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\t \x03(\tB\x0e\n\x0c_min_versionB\r\n\x0b_at_versionB\x08\n\x06_top_pB\x07\n\x05_seed\"\x92\x01\n\x0c\x43hatResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x06\x66inish\x18\x02 \x01(\x0e\x32\x14.hypnogram.v1.Finish\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x16\n\x0eweights_digest\x18\x04 \x01(\t\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x0e\n\x06tokens\x18\x06 \x01(\x05\"\xf4\x01\n\x0f\x43ompleteRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12\x12\n\nmax_tokens\x18\x03 \x01(\x05\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nat_version\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0btemperature\x18\x06 \x01(\x01\x12\x12\n\x05top_p\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\t \x03(\tB\x0e\n\x0c_min_versionB\r\n\x0b_at_versionB\x08\n\x06_top_pB\x07\n\x05_seed\"\x96\x01\n\x10\x43ompleteResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x06\x66inish\x18\x02 \x01(\x0e\x32\x14.hypnogram.v1.Finish\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x16\n\x0eweights_digest\x18\x04 \x01(\t\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x0e\n\x06tokens\x18\x06 \x01(\x05*D\n\x06\x46inish\x12\x16\n\x12\x46INISH_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46INISH_STOP\x10\x01\x12\x11\n\rFINISH_LENGTH\x10\x02\x32\x94\x01\n\x04\x43hat\x12?\n\x04\x43hat\x12\x19.hypnogram.v1.ChatRequest\x1a\x1a.hypnogram.v1.ChatResponse0\x01\x12K\n\x08\x43omplete\x12\x1d.hypnogram.v1.CompleteRequest\x1a\x1e.hypnogram.v1.CompleteResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hypnogram.v1.chat_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISH']._serialized_start=634
-  _globals['_FINISH']._serialized_end=702
+  _globals['_FINISH']._serialized_start=900
+  _globals['_FINISH']._serialized_end=968
   _globals['_MESSAGE']._serialized_start=41
   _globals['_MESSAGE']._serialized_end=81
   _globals['_CHATREQUEST']._serialized_start=84
-  _globals['_CHATREQUEST']._serialized_end=256
-  _globals['_CHATRESPONSE']._serialized_start=258
-  _globals['_CHATRESPONSE']._serialized_end=365
-  _globals['_COMPLETEREQUEST']._serialized_start=368
-  _globals['_COMPLETEREQUEST']._serialized_end=519
-  _globals['_COMPLETERESPONSE']._serialized_start=521
-  _globals['_COMPLETERESPONSE']._serialized_end=632
-  _globals['_CHAT']._serialized_start=705
-  _globals['_CHAT']._serialized_end=853
+  _globals['_CHATREQUEST']._serialized_end=349
+  _globals['_CHATRESPONSE']._serialized_start=352
+  _globals['_CHATRESPONSE']._serialized_end=498
+  _globals['_COMPLETEREQUEST']._serialized_start=501
+  _globals['_COMPLETEREQUEST']._serialized_end=745
+  _globals['_COMPLETERESPONSE']._serialized_start=748
+  _globals['_COMPLETERESPONSE']._serialized_end=898
+  _globals['_CHAT']._serialized_start=971
+  _globals['_CHAT']._serialized_end=1119
 # @@protoc_insertion_point(module_scope)

@@ -28,7 +28,7 @@ class _FinishEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Finish.ValueTy
     FINISH_UNSPECIFIED: _Finish.ValueType  # 0
     """It has not ended."""
     FINISH_STOP: _Finish.ValueType  # 1
-    """The model ended its answer."""
+    """The model ended its answer, or came to a text of `stop`."""
     FINISH_LENGTH: _Finish.ValueType  # 2
     """`max_tokens` was reached."""
 
@@ -38,7 +38,7 @@ class Finish(_Finish, metaclass=_FinishEnumTypeWrapper):
 FINISH_UNSPECIFIED: Finish.ValueType  # 0
 """It has not ended."""
 FINISH_STOP: Finish.ValueType  # 1
-"""The model ended its answer."""
+"""The model ended its answer, or came to a text of `stop`."""
 FINISH_LENGTH: Finish.ValueType  # 2
 """`max_tokens` was reached."""
 Global___Finish: _TypeAlias = Finish  # noqa: Y015
@@ -78,6 +78,10 @@ class ChatRequest(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     AT_VERSION_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    TOP_P_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    STOP_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory."""
     max_tokens: _builtins.int
@@ -86,11 +90,23 @@ class ChatRequest(_message.Message):
     """Lowest version whose weights may answer; the call waits for them until its deadline."""
     at_version: _builtins.int
     """Version whose weights answer; left out, the newest. Not together with `min_version`."""
+    temperature: _builtins.float
+    """How likely other tokens than the likeliest are drawn, 0 to 2; 0, the default, decodes greedily."""
+    top_p: _builtins.float
+    """Share of the probability that tokens are drawn from, 0 to 1, the likeliest first; left out, 1."""
+    seed: _builtins.int
+    """Seed of the draws, 0 to 2^53 - 1; the same seed, weights and request give the same text. Left out, the server
+    draws one.
+    """
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
         """The conversation so far, at most 256 messages; the last is the user's. A conversation with more than 16 characters
         for each token of the model's context is refused by its length alone, so that it is not tokenized.
         """
+
+    @_builtins.property
+    def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts before which generation ends, at most 4 of up to 200 characters; they are not part of the answer."""
 
     def __init__(
         self,
@@ -100,19 +116,31 @@ class ChatRequest(_message.Message):
         max_tokens: _builtins.int = ...,
         min_version: _builtins.int | None = ...,
         at_version: _builtins.int | None = ...,
+        temperature: _builtins.float = ...,
+        top_p: _builtins.float | None = ...,
+        seed: _builtins.int | None = ...,
+        stop: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "min_version", b"min_version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "_seed", b"_seed", "_top_p", b"_top_p", "at_version", b"at_version", "min_version", b"min_version", "seed", b"seed", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "max_tokens", b"max_tokens", "memory", b"memory", "messages", b"messages", "min_version", b"min_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "_seed", b"_seed", "_top_p", b"_top_p", "at_version", b"at_version", "max_tokens", b"max_tokens", "memory", b"memory", "messages", b"messages", "min_version", b"min_version", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__at_version: _TypeAlias = _typing.Literal["at_version"]  # noqa: Y015
     _WhichOneofArgType__at_version: _TypeAlias = _typing.Literal["_at_version", b"_at_version"]  # noqa: Y015
     _WhichOneofReturnType__min_version: _TypeAlias = _typing.Literal["min_version"]  # noqa: Y015
     _WhichOneofArgType__min_version: _TypeAlias = _typing.Literal["_min_version", b"_min_version"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__top_p: _TypeAlias = _typing.Literal["top_p"]  # noqa: Y015
+    _WhichOneofArgType__top_p: _TypeAlias = _typing.Literal["_top_p", b"_top_p"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__at_version) -> _WhichOneofReturnType__at_version | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_version) -> _WhichOneofReturnType__min_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__top_p) -> _WhichOneofReturnType__top_p | None: ...
 
 Global___ChatRequest: _TypeAlias = ChatRequest  # noqa: Y015
 
@@ -124,6 +152,8 @@ class ChatResponse(_message.Message):
     FINISH_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     WEIGHTS_DIGEST_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The next piece of the answer."""
     finish: Global___Finish.ValueType
@@ -132,6 +162,10 @@ class ChatResponse(_message.Message):
     """The version whose weights answer."""
     weights_digest: _builtins.str
     """Digest of these weights."""
+    prompt_tokens: _builtins.int
+    """Tokens of what was asked, as the model reads it."""
+    tokens: _builtins.int
+    """Tokens generated up to and including this piece."""
     def __init__(
         self,
         *,
@@ -139,10 +173,12 @@ class ChatResponse(_message.Message):
         finish: Global___Finish.ValueType = ...,
         version: _builtins.int = ...,
         weights_digest: _builtins.str = ...,
+        prompt_tokens: _builtins.int = ...,
+        tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finish", b"finish", "text", b"text", "version", b"version", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finish", b"finish", "prompt_tokens", b"prompt_tokens", "text", b"text", "tokens", b"tokens", "version", b"version", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -157,6 +193,10 @@ class CompleteRequest(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
     MIN_VERSION_FIELD_NUMBER: _builtins.int
     AT_VERSION_FIELD_NUMBER: _builtins.int
+    TEMPERATURE_FIELD_NUMBER: _builtins.int
+    TOP_P_FIELD_NUMBER: _builtins.int
+    SEED_FIELD_NUMBER: _builtins.int
+    STOP_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory."""
     prompt: _builtins.str
@@ -167,6 +207,18 @@ class CompleteRequest(_message.Message):
     """Lowest version whose weights may continue the text; the call waits for them until its deadline."""
     at_version: _builtins.int
     """Version whose weights continue the text; left out, the newest. Not together with `min_version`."""
+    temperature: _builtins.float
+    """How likely other tokens than the likeliest are drawn, 0 to 2; 0, the default, decodes greedily."""
+    top_p: _builtins.float
+    """Share of the probability that tokens are drawn from, 0 to 1, the likeliest first; left out, 1."""
+    seed: _builtins.int
+    """Seed of the draws, 0 to 2^53 - 1; the same seed, weights and request give the same text. Left out, the server
+    draws one.
+    """
+    @_builtins.property
+    def stop(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts before which generation ends, at most 4 of up to 200 characters; they are not part of the answer."""
+
     def __init__(
         self,
         *,
@@ -175,19 +227,31 @@ class CompleteRequest(_message.Message):
         max_tokens: _builtins.int = ...,
         min_version: _builtins.int | None = ...,
         at_version: _builtins.int | None = ...,
+        temperature: _builtins.float = ...,
+        top_p: _builtins.float | None = ...,
+        seed: _builtins.int | None = ...,
+        stop: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "min_version", b"min_version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "_seed", b"_seed", "_top_p", b"_top_p", "at_version", b"at_version", "min_version", b"min_version", "seed", b"seed", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "max_tokens", b"max_tokens", "memory", b"memory", "min_version", b"min_version", "prompt", b"prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "_seed", b"_seed", "_top_p", b"_top_p", "at_version", b"at_version", "max_tokens", b"max_tokens", "memory", b"memory", "min_version", b"min_version", "prompt", b"prompt", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__at_version: _TypeAlias = _typing.Literal["at_version"]  # noqa: Y015
     _WhichOneofArgType__at_version: _TypeAlias = _typing.Literal["_at_version", b"_at_version"]  # noqa: Y015
     _WhichOneofReturnType__min_version: _TypeAlias = _typing.Literal["min_version"]  # noqa: Y015
     _WhichOneofArgType__min_version: _TypeAlias = _typing.Literal["_min_version", b"_min_version"]  # noqa: Y015
+    _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
+    _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
+    _WhichOneofReturnType__top_p: _TypeAlias = _typing.Literal["top_p"]  # noqa: Y015
+    _WhichOneofArgType__top_p: _TypeAlias = _typing.Literal["_top_p", b"_top_p"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__at_version) -> _WhichOneofReturnType__at_version | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_version) -> _WhichOneofReturnType__min_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__top_p) -> _WhichOneofReturnType__top_p | None: ...
 
 Global___CompleteRequest: _TypeAlias = CompleteRequest  # noqa: Y015
 
@@ -199,6 +263,8 @@ class CompleteResponse(_message.Message):
     FINISH_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     WEIGHTS_DIGEST_FIELD_NUMBER: _builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The next piece of the text."""
     finish: Global___Finish.ValueType
@@ -207,6 +273,10 @@ class CompleteResponse(_message.Message):
     """The version whose weights continue the text."""
     weights_digest: _builtins.str
     """Digest of these weights."""
+    prompt_tokens: _builtins.int
+    """Tokens of what was asked, as the model reads it."""
+    tokens: _builtins.int
+    """Tokens generated up to and including this piece."""
     def __init__(
         self,
         *,
@@ -214,10 +284,12 @@ class CompleteResponse(_message.Message):
         finish: Global___Finish.ValueType = ...,
         version: _builtins.int = ...,
         weights_digest: _builtins.str = ...,
+        prompt_tokens: _builtins.int = ...,
+        tokens: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finish", b"finish", "text", b"text", "version", b"version", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["finish", b"finish", "prompt_tokens", b"prompt_tokens", "text", b"text", "tokens", b"tokens", "version", b"version", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

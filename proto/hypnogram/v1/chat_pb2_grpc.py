@@ -52,7 +52,7 @@ class ChatServicer:
     """
 
     def Chat(self, request, context):
-        """Streams the model's answer to a conversation, token by token, decoded greedily.
+        """Streams the model's answer to a conversation, token by token, decoded greedily unless a temperature is given.
 
         The whole answer comes from the weights of one version, which each message of the stream names. Generation stops
         when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
@@ -60,7 +60,7 @@ class ChatServicer:
 
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
-        too much text;
+        too much text, a temperature, top_p, seed or stop that is out of range;
         or the model's chat template refuses the conversation, as some do system messages
         NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
         FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
@@ -75,10 +75,10 @@ class ChatServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Complete(self, request, context):
-        """Streams the continuation of a text, token by token, decoded greedily. Otherwise as Chat.
+        """Streams the continuation of a text, token by token. Otherwise as Chat.
 
         Errors:
-        INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long
+        INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long, a field out of range as in Chat
         NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
         FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
         DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT

@@ -34,7 +34,7 @@ class ChatStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ChatAsyncStub: ...
     Chat: _grpc.UnaryStreamMultiCallable[_chat_pb2.ChatRequest, _chat_pb2.ChatResponse]
-    """Streams the model's answer to a conversation, token by token, decoded greedily.
+    """Streams the model's answer to a conversation, token by token, decoded greedily unless a temperature is given.
 
     The whole answer comes from the weights of one version, which each message of the stream names. Generation stops
     when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
@@ -42,7 +42,7 @@ class ChatStub:
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
-                           too much text;
+                           too much text, a temperature, top_p, seed or stop that is out of range;
                            or the model's chat template refuses the conversation, as some do system messages
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
@@ -53,10 +53,10 @@ class ChatStub:
     Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
     """
     Complete: _grpc.UnaryStreamMultiCallable[_chat_pb2.CompleteRequest, _chat_pb2.CompleteResponse]
-    """Streams the continuation of a text, token by token, decoded greedily. Otherwise as Chat.
+    """Streams the continuation of a text, token by token. Otherwise as Chat.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long
+      INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long, a field out of range as in Chat
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
@@ -70,7 +70,7 @@ class ChatAsyncStub(ChatStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Chat: _aio.UnaryStreamMultiCallable[_chat_pb2.ChatRequest, _chat_pb2.ChatResponse]  # type: ignore[assignment]
-    """Streams the model's answer to a conversation, token by token, decoded greedily.
+    """Streams the model's answer to a conversation, token by token, decoded greedily unless a temperature is given.
 
     The whole answer comes from the weights of one version, which each message of the stream names. Generation stops
     when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
@@ -78,7 +78,7 @@ class ChatAsyncStub(ChatStub):
 
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
-                           too much text;
+                           too much text, a temperature, top_p, seed or stop that is out of range;
                            or the model's chat template refuses the conversation, as some do system messages
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
@@ -89,10 +89,10 @@ class ChatAsyncStub(ChatStub):
     Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
     """
     Complete: _aio.UnaryStreamMultiCallable[_chat_pb2.CompleteRequest, _chat_pb2.CompleteResponse]  # type: ignore[assignment]
-    """Streams the continuation of a text, token by token, decoded greedily. Otherwise as Chat.
+    """Streams the continuation of a text, token by token. Otherwise as Chat.
 
     Errors:
-      INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long
+      INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long, a field out of range as in Chat
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
@@ -109,7 +109,7 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_pb2.ChatRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_chat_pb2.ChatResponse], _abc.AsyncIterator[_chat_pb2.ChatResponse]]:
-        """Streams the model's answer to a conversation, token by token, decoded greedily.
+        """Streams the model's answer to a conversation, token by token, decoded greedily unless a temperature is given.
 
         The whole answer comes from the weights of one version, which each message of the stream names. Generation stops
         when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
@@ -117,7 +117,7 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
-                               too much text;
+                               too much text, a temperature, top_p, seed or stop that is out of range;
                                or the model's chat template refuses the conversation, as some do system messages
           NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
           FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
@@ -134,10 +134,10 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
         request: _chat_pb2.CompleteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_chat_pb2.CompleteResponse], _abc.AsyncIterator[_chat_pb2.CompleteResponse]]:
-        """Streams the continuation of a text, token by token, decoded greedily. Otherwise as Chat.
+        """Streams the continuation of a text, token by token. Otherwise as Chat.
 
         Errors:
-          INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long
+          INVALID_ARGUMENT     INVALID_FIELD: a prompt that is empty or too long, a field out of range as in Chat
           NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
           FAILED_PRECONDITION  MODEL_UNAVAILABLE, WORDS_ERASED
           DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT

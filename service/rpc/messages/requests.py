@@ -5,6 +5,7 @@ Here are the checks that need the request alone; `core.decide` has those that ne
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
@@ -18,6 +19,7 @@ from core.ids import MEMORY_ID, FactId, MemoryId, SleepId
 from core.state.memory import Status
 from core.texts import composed, same_words
 from service.app.moments import Moment
+from service.app.ports import Sampling
 
 DEFAULT_PAGE = 100  # items
 MAX_PAGE = 1000
@@ -27,6 +29,8 @@ MAX_PROMPT = 32_000  # characters of a message or a prompt to continue
 DEFAULT_TOKENS = 128
 MAX_TOKENS = 4096
 MAX_SEED = 2**53 - 1
+MAX_TEMPERATURE = 2.0
+MAX_STOPS, MAX_STOP = 4, 200  # texts, and characters of each
 ROLES = ("system", "user", "assistant")
 DTYPES = ("", "float32", "bfloat16", "float16")
 QUANTIZATIONS = ("", "none", "int8", "nf4")
@@ -146,6 +150,29 @@ def seed(request: Any) -> int | None:
     if not 0 <= request.seed <= MAX_SEED:
         raise InvalidField("seed", f"is {request.seed}; it must be 0 to {MAX_SEED}")
     return int(request.seed)
+
+
+def sampling(request: chat_pb2.ChatRequest | chat_pb2.CompleteRequest) -> Sampling | None:
+    """Returns how tokens are drawn, with a seed of the server's where it was left out; None for greedy decoding."""
+    top_p, chosen = request.top_p if request.HasField("top_p") else 1.0, seed(request)
+    if not 0 <= request.temperature <= MAX_TEMPERATURE:
+        raise InvalidField("temperature", f"is {request.temperature:g}; it must be 0 to {MAX_TEMPERATURE:g}")
+    if not 0 <= top_p <= 1:
+        raise InvalidField("top_p", f"is {top_p:g}; it must be 0 to 1")
+    if not request.temperature:
+        return None
+    return Sampling(request.temperature, top_p, secrets.randbelow(MAX_SEED) if chosen is None else chosen)
+
+
+def stops(given: Sequence[str]) -> tuple[str, ...]:
+    """Returns the texts before which generation ends."""
+    if len(given) > MAX_STOPS:
+        raise InvalidField("stop", f"has {len(given)} texts, at most {MAX_STOPS} are allowed")
+    for index, stop in enumerate(given):
+        if not stop:
+            raise InvalidField(f"stop[{index}]", "is empty; leave it out")
+        text(stop, f"stop[{index}]", MAX_STOP)
+    return tuple(given)
 
 
 def sleep_request_id(value: str) -> str:

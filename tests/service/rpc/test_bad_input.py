@@ -129,6 +129,13 @@ INVALID: dict[str, tuple[tuple[str, Any], str]] = {
     ),
     "two versions to chat with": (complete("hello", at_version=1, min_version=1), "min_version"),
     "negative version to chat with": (complete("hello", at_version=-1), "at_version"),
+    "temperature too high": (complete("hello", temperature=2.1), "temperature"),
+    "temperature that is no number": (complete("hello", temperature=float("nan")), "temperature"),
+    "negative top_p": (complete("hello", temperature=1.0, top_p=-0.1), "top_p"),
+    "over-large seed to chat with": (complete("hello", seed=2**53), "seed"),
+    "too many stops": (complete("hello", stop=["a"] * 5), "stop"),
+    "empty stop": (complete("hello", stop=["a", ""]), "stop[1]"),
+    "over-long stop": (complete("hello", stop=["a" * 201]), "stop[0]"),
     # pages
     "page too long": (listed(page_size=1001), "page_size"),
     "negative page": (listed(page_size=-1), "page_size"),

@@ -17,12 +17,12 @@ from benchmarks.support.tiny import TEMPLATE, make, tokenizer
 from core.errors.base import ArtifactMissing
 from core.errors.history import WordsErased
 from hypnogram.client import CallFailed, new_fact
+from service.app.ports import Piece, Sampling
 from service.app.store import Store, open_store
 from service.weights.live_models import LiveModels
 from tests.patience import PATIENCE, eventually
 from tests.prepared import Place, create
 from tests.service.conftest import DEMO, Running, run_server
-from tests.service.parrot import Piece
 
 LONG = 1000  # pieces of an answer that takes most of a minute where each piece is slow
 SLOW = 0.05
@@ -51,6 +51,37 @@ def test_a_continuation_ends_at_the_most_tokens_allowed(demo: Running) -> None:
 
     assert "".join(piece.text for piece in pieces) == "one two "
     assert pieces[-1].finish == chat_pb2.FINISH_LENGTH
+
+
+def test_an_answer_ends_before_a_stop_that_two_pieces_share(demo: Running) -> None:
+    pieces = list(demo.client.chat(DEMO, "one two three four", stop=["o th", "four"]))
+
+    assert "".join(piece.text for piece in pieces) == "one tw"
+    assert pieces[-1].finish == chat_pb2.FINISH_STOP
+    assert demo.parrot.closed.wait(PATIENCE)
+    assert demo.parrot.generated == 3
+
+
+def test_text_that_only_began_a_stop_is_given(demo: Running) -> None:
+    pieces = list(demo.client.complete(DEMO, "one two", stop=["two three"]))
+
+    assert "".join(piece.text for piece in pieces) == "one two "
+
+
+def test_tokens_are_counted(demo: Running) -> None:
+    pieces = list(demo.client.chat(DEMO, "say it again", max_tokens=2))
+
+    assert [(piece.prompt_tokens, piece.tokens) for piece in pieces] == [(3, 1), (3, 2)]
+
+
+def test_tokens_are_drawn_where_a_temperature_is_given(demo: Running) -> None:
+    def asked(temperature: float, top_p: float | None = None, seed: int | None = None) -> Sampling | None:
+        list(demo.client.chat(DEMO, "hello", temperature=temperature, top_p=top_p, seed=seed))
+        return demo.parrot.sampling
+
+    assert asked(0.0) is None
+    assert asked(0.5, 0.9, 7) == Sampling(0.5, 0.9, 7)
+    assert asked(1.0) != asked(1.0)  # the server draws a seed
 
 
 def test_the_model_stops_when_the_client_goes(demo: Running) -> None:

@@ -17,6 +17,10 @@ def chat(
     max_tokens: int = 0,
     min_version: int | None = None,
     at_version: int | None = None,
+    temperature: float = 0.0,
+    top_p: float | None = None,
+    seed: int | None = None,
+    stop: Sequence[str] = (),
     timeout: float | None = 600,
 ) -> AsyncGenerator[chat_pb2.ChatResponse, None]:
     """Yields the model's answer piece by piece.
@@ -30,6 +34,10 @@ def chat(
         max_tokens=max_tokens,
         min_version=min_version,
         at_version=at_version,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        stop=stop,
     )
     return connection.stream(connection.stubs.chat.Chat, request, timeout)
 
@@ -42,10 +50,22 @@ def complete(
     max_tokens: int = 0,
     min_version: int | None = None,
     at_version: int | None = None,
+    temperature: float = 0.0,
+    top_p: float | None = None,
+    seed: int | None = None,
+    stop: Sequence[str] = (),
     timeout: float | None = 600,
 ) -> AsyncGenerator[chat_pb2.CompleteResponse, None]:
     """Yields the model's continuation of `prompt` piece by piece."""
     request = chat_pb2.CompleteRequest(
-        memory=memory, prompt=prompt, max_tokens=max_tokens, min_version=min_version, at_version=at_version
+        memory=memory,
+        prompt=prompt,
+        max_tokens=max_tokens,
+        min_version=min_version,
+        at_version=at_version,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        stop=stop,
     )
     return connection.stream(connection.stubs.chat.Complete, request, timeout)
