@@ -8,9 +8,10 @@ from core.errors.history import WordsErased
 from core.events import Cause
 from core.events.appends import whole_around
 from core.ids import Digest, MemoryId
+from core.moments import Moment
 from core.state.memory import Memory, needed
 from core.state.plan import plan
-from service.app.moments import Moment, state_at
+from service.app.moments import state_at
 from service.app.repository import MemoryRepository
 from service.app.store import Store
 

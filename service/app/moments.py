@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 
 from core.errors.history import CheckpointUnknown, MomentUnknown
 from core.ids import MemoryId
+from core.moments import Moment
 from core.state.memory import Memory
 from core.state.version import check_version
 from service.app.repository import MemoryRepository
 from store.log.event_log import EventLog
-
-Moment = int | str | datetime | None  # a version, a checkpoint, a time; None is now
 
 
 def state_at(log: EventLog, states: MemoryRepository, memory: MemoryId, moment: Moment) -> Memory:

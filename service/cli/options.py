@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +11,10 @@ import typer
 from service.cli.output import UsageProblem
 
 if TYPE_CHECKING:
+    from core.moments import Moment
     from hypnogram.client import Client
-    from service.app.moments import Moment
     from service.settings import Settings
 
-DIGITS = 18  # of a version, at most, so that it fits into an int64
 LAST_VERSION, LARGEST = 2**63 - 1, 2**31 - 1  # largest values of int64 and int32 fields
 
 Address = Annotated[
@@ -104,6 +102,7 @@ def moment(at: str | None, at_version: int | None = None) -> Moment:
         UsageProblem: both were given, or the text is not a moment.
     """
     from core.errors.base import InvalidField
+    from core.moments import parsed_moment
 
     if at is not None and at_version is not None:
         raise UsageProblem("--at and --at-version mean the same: give one of them")
@@ -111,29 +110,6 @@ def moment(at: str | None, at_version: int | None = None) -> Moment:
         return at_version if at is None else parsed_moment(at)
     except InvalidField as error:
         raise UsageProblem(str(error)) from None
-
-
-def parsed_moment(text: str) -> Moment:
-    """Parses a moment: digits are a version, text with a colon is a time, any other text is a checkpoint.
-
-    This is unambiguous because names of checkpoints are not numbers and hold no colons. A time without a zone is UTC.
-
-    Raises:
-        InvalidField: it looks like a version or a time but is not valid.
-    """
-    from core.errors.base import InvalidField
-
-    if text.isdecimal():
-        if len(text) > DIGITS:
-            raise InvalidField("at", f"has {len(text)} digits, and no version has more than {DIGITS}")
-        return int(text)
-    if ":" not in text:
-        return text
-    try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):  # OverflowError: outside the years 1 to 9999 only in UTC
-        raise InvalidField("at", f"{text!r} is not a time; write it as in 2026-11-24T10:00") from None
 
 
 def version(client: Client, memory: str, at: str | None, at_version: int | None = None) -> int | None:

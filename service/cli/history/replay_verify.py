@@ -11,7 +11,7 @@ from service.cli.output import UsageProblem, as_dict, connected, print_json, pri
 from service.terminal.spinner import progress
 
 if TYPE_CHECKING:
-    from service.app.moments import Moment
+    from core.moments import Moment
     from service.settings import Settings
 
 Remote = Annotated[

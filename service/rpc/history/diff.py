@@ -9,8 +9,9 @@ from hypnogram.v1 import facts_pb2, history_pb2
 from core.decide.commands import RecordCompaction
 from core.errors.base import InvalidField, SleepInProgress
 from core.ids import MemoryId
+from core.moments import Moment
 from core.state.memory import FactState, Memory
-from service.app.moments import Moment, state_at
+from service.app.moments import state_at
 from service.app.state_diff import AnswerChange, Compared, FactChange, changes
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import current_cause

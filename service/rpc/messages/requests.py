@@ -16,9 +16,9 @@ from core.decide.idempotency import check_request_id
 from core.errors.base import InvalidField
 from core.hyperparameters import DEFAULTS, changed_hyperparameters, checked_capacity
 from core.ids import MEMORY_ID, FactId, MemoryId, SleepId
+from core.moments import Moment
 from core.state.memory import Status
 from core.texts import composed, same_words
-from service.app.moments import Moment
 from service.app.ports import Sampling
 
 DEFAULT_PAGE = 100  # items

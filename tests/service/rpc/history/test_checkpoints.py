@@ -9,9 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypnogram.v1 import history_pb2
 
 from core.errors.base import InvalidField
+from core.moments import Moment, parsed_moment
 from hypnogram.client import CallFailed, moments, new_fact
-from service.app.moments import Moment
-from service.cli.options import parsed_moment
 from tests.service.cli.test_commands import Terminal
 from tests.service.conftest import DEMO, Running
 

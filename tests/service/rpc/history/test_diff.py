@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pytest
 from hypnogram.v1 import history_pb2, memories_pb2
 
+from core.moments import Moment
 from core.state.plan import plan
 from core.weights.evaluation.probes import Probe, run_probes
 from hypnogram.client import CallFailed
-from service.app.moments import Moment
 from service.weights.base_models import BaseModels
 from service.weights.delta_store import DeltaStore
 from service.weights.projection import build

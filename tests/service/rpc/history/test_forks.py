@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from core.events.appends import whole_around
 from core.ids import MemoryId
+from core.moments import Moment
 from core.state.memory import Status
 from core.state.plan import plan
 from hypnogram.client import CallFailed, new_fact
-from service.app.moments import Moment
 from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
