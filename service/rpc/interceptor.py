@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -22,6 +21,9 @@ ACTOR_KEY = "hypnogram-actor"
 CORRELATION_KEY = "hypnogram-correlation"
 MAX_HEADER = 200  # characters
 CODE_OF_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+LATE = status_pb2.Status(
+    code=grpc.StatusCode.DEADLINE_EXCEEDED.value[0], message="the deadline passed; what was appended stays"
+)
 
 log = structlog.get_logger()
 
@@ -80,51 +82,75 @@ def _streaming(behaviour: Any, method: str) -> Callable[[Any, Context], AsyncIte
     return call
 
 
-class _Attempted:
-    """One call, from its metadata to its status."""
+class Attempt:
+    """One call, over gRPC or HTTP, from who makes it to how it ends."""
 
-    def __init__(self, method: str, context: Context) -> None:
-        self._method = method
-        self._context = context
-        self._correlation = str(uuid.uuid4())
+    def __init__(self, name: str) -> None:
+        self.correlation = str(uuid.uuid4())
+        self.ended = False
+        self._name = name
         self._began = time.perf_counter()
 
-    async def __aenter__(self) -> None:
+    def begin(self, headers: Mapping[str, Any]) -> None:
+        """Reads who calls, for the log and for `current_cause`. Raises InvalidField."""
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(call=self._method, correlation=self._correlation)
-        try:
-            given = {str(key): value for key, value in self._context.invocation_metadata() or ()}
-            actor = _header(given, ACTOR_KEY) or "client"
-            correlation = _header(given, CORRELATION_KEY)
-        except InvalidField as error:
-            await self._abort(status_of(error), error.reason)
+        structlog.contextvars.bind_contextvars(call=self._name, correlation=self.correlation)
+        actor, correlation = _header(headers, ACTOR_KEY) or "client", _header(headers, CORRELATION_KEY)
         _caller.set(Cause(actor=actor, correlation=correlation))
 
-    async def __aexit__(self, _: Any, error: BaseException | None, traceback: Any) -> None:
-        if error is None:
-            self._log("OK")
-        elif isinstance(error, HypnogramError):
-            await self._abort(status_of(error), error.reason)
-        elif isinstance(error, (asyncio.CancelledError, GeneratorExit)):
-            self._log("CANCELLED")
-        elif isinstance(error, TimeoutError):
-            self._log("DEADLINE_EXCEEDED")
-            await self._context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed; what was appended stays")
-        elif isinstance(error, Exception) and not isinstance(error, aio.AbortError):
-            await self._abort(*status_of_failure(error, self._correlation))
+    def end(self, error: BaseException | None = None) -> status_pb2.Status | None:
+        """Logs how the call ended; returns the status that the caller is to be told, None where there is none.
 
-    async def _abort(self, status: status_pb2.Status, reason: str) -> None:
-        """Logs the reason alone, because a message may quote a client's words, which must stay erasable."""
-        code = CODE_OF_NUMBER[status.code]
-        self._log(code.name, reason=reason)
-        await self._context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+        Of an error the reason alone is logged, because a message may quote a client's words, which must stay erasable.
+        """
+        status, reason = None, ""
+        if isinstance(error, HypnogramError):
+            status, reason = status_of(error), error.reason
+        elif isinstance(error, TimeoutError):
+            status = LATE
+        elif isinstance(error, Exception) and not isinstance(error, aio.AbortError):
+            status, reason = status_of_failure(error, self.correlation)
+        if not self.ended:
+            self._log(_code(error, status), **({"reason": reason} if reason else {}))
+        self.ended = True
+        return status
 
     def _log(self, code: str, **values: str) -> None:
         milliseconds = round((time.perf_counter() - self._began) * 1000, 1)
         log.info("call.ended", code=code, milliseconds=milliseconds, **values)
 
 
-def _header(given: dict[str, Any], key: str) -> str:
+def _code(error: BaseException | None, status: status_pb2.Status | None) -> str:
+    """Returns gRPC's name for how a call ended."""
+    if status is not None:
+        return CODE_OF_NUMBER[status.code].name
+    return "OK" if error is None else "CANCELLED"
+
+
+class _Attempted:
+    """One call over gRPC: errors become its status."""
+
+    def __init__(self, method: str, context: Context) -> None:
+        self._attempt = Attempt(method)
+        self._context = context
+
+    async def __aenter__(self) -> None:
+        try:
+            self._attempt.begin({str(key): value for key, value in self._context.invocation_metadata() or ()})
+        except Exception as error:
+            await self._abort(error)
+
+    async def __aexit__(self, _: Any, error: BaseException | None, traceback: Any) -> None:
+        await self._abort(error)
+
+    async def _abort(self, error: BaseException | None) -> None:
+        status = self._attempt.end(error)
+        if status is not None:
+            code = CODE_OF_NUMBER[status.code]
+            await self._context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+
+
+def _header(given: Mapping[str, Any], key: str) -> str:
     value = given.get(key, "")
     if not isinstance(value, str) or len(value) > MAX_HEADER or not value.isprintable():
         raise InvalidField(key, f"is not printable text of at most {MAX_HEADER} characters")
