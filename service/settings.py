@@ -67,7 +67,10 @@ class Settings(BaseSettings):
     # the address of the server
     host: str = Field(default="127.0.0.1", description="Address to listen on, and to call.")
     port: int = Field(default=50051, ge=0, le=65535, description="Port to listen on, and to call; 0 picks a free one.")
-
+    http: str = Field(
+        default="",
+        description="Address of the HTTP port that OpenAI's clients talk to, HOST:PORT; empty for none.",
+    )
     insecure_host: bool = Field(
         default=False,
         description="Whether a server may listen where other machines reach it, although without authentication.",

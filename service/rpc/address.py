@@ -8,13 +8,17 @@ import socket
 from core.errors.base import InvalidField
 
 
-def check_host(host: str, insecure: bool) -> bool:
-    """Returns whether other machines can reach `host`. Raises InvalidField if they can and `insecure` is false."""
+def check_host(host: str, insecure: bool, field: str = "host") -> bool:
+    """Returns whether other machines can reach `host`. Raises InvalidField if they can and `insecure` is false.
+
+    Args:
+        field: setting that names the host.
+    """
     if _is_loopback(host):
         return False
     if not insecure:
         raise InvalidField(
-            "host",
+            field,
             f"{host!r} can be reached from other machines, and without authentication everyone there can read, add "
             "and erase. Listen on 127.0.0.1, behind a proxy that authenticates callers, or allow it with "
             "--insecure-host (HYPNOGRAM_INSECURE_HOST=true)",

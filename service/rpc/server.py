@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 import structlog
@@ -67,11 +67,17 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
-    """The address of a running server; `port` is the actual one where the settings ask for a free port."""
+class Served:
+    """A running server: its address, and what other ports of its process call.
+
+    Attributes:
+        port: the actual one where the settings ask for a free port.
+    """
 
     host: str
     port: int
+    parts: Dependencies
+    chat: ChatServicer
 
     @property
     def address(self) -> str:
@@ -81,7 +87,7 @@ class Listening:
 @asynccontextmanager
 async def serving(
     settings: Settings, store: Store, models: ModelHost, board: ProgressBoard | None = None
-) -> AsyncIterator[Listening]:
+) -> AsyncIterator[Served]:
     """Runs a server for `store` while the block lasts; at its end calls get `settings.stop_seconds` to finish.
 
     Args:
@@ -112,7 +118,7 @@ async def serving(
     health_pb2_grpc.add_HealthServicer_to_server(readiness.servicer, server)
     health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     reflection.enable_server_reflection((*SERVICES, health, reflection.SERVICE_NAME), server)
-    served = Listening(settings.host, _listen(server, settings))
+    served = Served(settings.host, _listen(server, settings), parts, chat)
 
     tail.start()
     await readiness.begin()
@@ -140,15 +146,21 @@ async def serve(
     executor: Executor | None,
     board: ProgressBoard,
     stop: asyncio.Event,
-    up: Callable[[Listening], None],
+    beside: Callable[[Served], AbstractAsyncContextManager[str]] = lambda _: nullcontext(""),
+    up: Callable[[list[str]], None],
 ) -> None:
-    """Serves until `stop` is set, with `executor` in a thread of its own; calls `up` once the server listens."""
-    async with serving(settings, store, models, board) as served:
+    """Serves until `stop` is set, with `executor` in a thread of its own.
+
+    Args:
+        beside: opens another port of the process for the time of its block, and says its URL; empty where none is.
+        up: called with the addresses once the server listens on all of them.
+    """
+    async with serving(settings, store, models, board) as served, beside(served) as url:
         stop_executor = threading.Event()
         if executor is not None:
             thread = threading.Thread(target=run_on, args=(executor, stop_executor), name="executor", daemon=True)
             thread.start()
-        up(served)
+        up([served.address, *([url] if url else [])])
         await stop.wait()
         stop_executor.set()
     if executor is not None:

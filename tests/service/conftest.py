@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from service.app.store import Store, open_store
 from service.log_setup import configure
 from service.rpc.server import serving
 from service.settings import Settings
+from service.web.server import listening
 from tests.prepared import base, bases, place, prepared, small
 from tests.service.dream import Dream
 from tests.service.parrot import Parrot, work
@@ -42,6 +43,7 @@ class Running:
     stop: Callable[[], None]
 
     board: ProgressBoard
+    http: str = ""
 
     def work(
         self, memory: str = DEMO, *, fail: bool = False, dream: Dream | None = None, until: Step | None = None
@@ -59,9 +61,12 @@ def run_server(settings: Settings, models: Callable[[Store], ModelHost] | None =
     failure: list[BaseException] = []
 
     async def serve(store: Store) -> None:
-        async with serving(settings, store, models(store) if models else parrot, board) as served:
+        async with (
+            serving(settings, store, models(store) if models else parrot, board) as served,
+            listening(settings, served) if settings.http else nullcontext("") as url,
+        ):
             loops.append(asyncio.get_running_loop())
-            up.append(served.address)
+            up.extend((served.address, url))
             started.set()
             await stop.wait()
 
@@ -89,7 +94,7 @@ def run_server(settings: Settings, models: Callable[[Store], ModelHost] | None =
 
         try:
             with Client(up[0], actor="tester") as client:
-                yield Running(up[0], client, store, parrot.states, parrot, settings, end, board)
+                yield Running(up[0], client, store, parrot.states, parrot, settings, end, board, up[1])
         finally:
             end()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +16,7 @@ from service.cli.output import UsageProblem, print_text
 from service.terminal.stopping import on_signals, stopped_by_signals
 
 if TYPE_CHECKING:
+    from service.rpc.server import Served
     from service.settings import Settings
 
 LAST_SECONDS = 5.0  # for a stop, beyond the time that calls and the executor get
@@ -31,6 +34,10 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on (HYPNOGRAM_HOST).")] = None,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port; 0 picks a free one (HYPNOGRAM_PORT).")
+    ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Address of the HTTP port, for OpenAI's clients (HYPNOGRAM_HTTP)."),
     ] = None,
     insecure_host: Annotated[
         bool | None,
@@ -54,10 +61,11 @@ def serve(
     log_format: LogFormat = None,
     log_level: LogLevel = None,
 ) -> None:
-    """Serve memories over gRPC until interrupted. Prints the address once it listens."""
+    """Serve memories over gRPC, and over HTTP if asked to, until interrupted. Prints the addresses once it listens."""
     settings = options.settings(
         host=host,
         port=port,
+        http=http,
         insecure_host=insecure_host,
         database_url=db,
         artifact_folder=artifacts,
@@ -158,8 +166,20 @@ async def _serve(settings: Settings) -> None:
             executor=executor,
             board=board,
             stop=stop,
-            up=lambda served: print_text(f"listening on {served.address}"),
+            beside=_http(settings),
+            up=lambda addresses: print_text(f"listening on {' and '.join(addresses)}"),
         )
+
+
+def _http(settings: Settings) -> Callable[[Served], AbstractAsyncContextManager[str]]:
+    """Returns what opens the HTTP port, if the settings ask for one. Raises UsageProblem without the extra `web`."""
+    if not settings.http:
+        return lambda served: nullcontext("")
+    try:
+        from service.web.server import listening
+    except ModuleNotFoundError as error:
+        raise UsageProblem(f"--http needs the package {error.name}: pip install 'hypnogram[web]'") from None
+    return lambda served: listening(settings, served)
 
 
 def _end_after(seconds: float) -> None:

@@ -1,0 +1,86 @@
+"""Says in OpenAI's form how a call failed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from core.errors import base, history
+
+HTTP_STATUS = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.DATA_LOSS: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}  # as google/rpc/code.proto maps them
+_OF_CODE = {code.value[0]: status for code, status in HTTP_STATUS.items()}
+_NO_MODEL = (
+    base.MemoryUnknown,
+    base.MemoryGone,
+    base.VersionUnknown,
+    history.CheckpointUnknown,
+    history.MomentUnknown,
+)
+MODEL_NOT_FOUND = {error.reason for error in _NO_MODEL}
+
+
+def failed(status: status_pb2.Status, correlation: str) -> Response:
+    """Returns the response for `status`, with the delay after which the request may be repeated."""
+    body, code = described(status), _OF_CODE[status.code]
+    if body["error"]["code"] == "model_not_found":
+        code = 404
+    headers = {"x-request-id": correlation}
+    retry = error_details_pb2.RetryInfo()
+    if any(detail.Unpack(retry) for detail in status.details):
+        headers["retry-after"] = str(max(math.ceil(retry.retry_delay.ToTimedelta().total_seconds()), 1))
+    if code == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(body, code, headers)
+
+
+def described(status: status_pb2.Status) -> dict[str, Any]:
+    """Returns `status` as OpenAI's error object."""
+    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    param = None
+    for detail in status.details:
+        detail.Unpack(info)
+        if detail.Unpack(bad):
+            param = bad.field_violations[0].field
+    code = info.reason.lower() or None
+    if info.reason in MODEL_NOT_FOUND or (info.reason, param) == (base.InvalidField.reason, "model"):
+        param, code = "model", "model_not_found"
+    return _error(_OF_CODE[status.code], status.message, param, code)
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Returns the response where no route takes the request, or its body cannot be read."""
+    assert isinstance(error, HTTPException)
+    return response_to(error)
+
+
+def response_to(error: HTTPException) -> Response:
+    """Returns `error` as a response in OpenAI's form."""
+    return JSONResponse(_error(error.status_code, error.detail, None, None), error.status_code, error.headers)
+
+
+def _error(status: int, message: str, param: str | None, code: str | None) -> dict[str, Any]:
+    if status == 429:
+        kind = "rate_limit_error"
+    else:
+        kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

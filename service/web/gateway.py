@@ -1,0 +1,184 @@
+"""The routes of OpenAI's API, each a call of a servicer in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from typing import Any, TypeVar, cast
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from core.errors.base import InvalidField
+from service.rpc.interceptor import Attempt, Context
+from service.rpc.server import Served
+from service.web import models
+from service.web.answers import Form, Said
+from service.web.bodies import ChatBody, CompletionBody, read_json
+from service.web.failures import described, failed
+
+NO_CONTEXT = cast("Context", None)  # calls made here read nothing of it
+GONE = 499  # status of a response that has no reader any more
+
+T = TypeVar("T")
+
+
+class Gateway:
+    """Serves models, chats and continuations."""
+
+    def __init__(self, served: Served, max_bytes: int) -> None:
+        self._parts = served.parts
+        self._chat = served.chat
+        self._max_bytes = max_bytes
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/models", self.models),
+            Route("/v1/models/{model:path}", self.model),
+            Route("/v1/chat/completions", self.chat, methods=["POST"]),
+            Route("/v1/completions", self.complete, methods=["POST"]),
+        ]
+
+    async def models(self, request: Request) -> Response:
+        attempt = Attempt(request.url.path)
+
+        def find() -> list[dict[str, Any]]:
+            memories = [listed.memory for listed in self._parts.store.log.listed() if not listed.deleted]
+            return [model for memory in memories for model in models.models(self._parts, memory)]
+
+        async def answer() -> dict[str, Any]:
+            attempt.begin(request.headers)
+            return {"object": "list", "data": await asyncio.to_thread(find)}
+
+        return await _answered(request, attempt, answer())
+
+    async def model(self, request: Request) -> Response:
+        attempt, name = Attempt("/v1/models/{model}"), request.path_params["model"]
+
+        async def answer() -> dict[str, Any]:
+            attempt.begin(request.headers)
+            return await asyncio.to_thread(models.model, self._parts, name)
+
+        return await _answered(request, attempt, answer())
+
+    async def chat(self, request: Request) -> Response:
+        return await self._generated(request, ChatBody)
+
+    async def complete(self, request: Request) -> Response:
+        return await self._generated(request, CompletionBody)
+
+    async def _generated(self, request: Request, kind: type[ChatBody | CompletionBody]) -> Response:
+        attempt = Attempt(request.url.path)
+        try:
+            attempt.begin(request.headers)
+            body = kind.parse(await read_json(request, self._max_bytes))
+            memory = models.memory_of(body.model)
+            version = await asyncio.to_thread(models.version_of, self._parts, body.model)
+            form, said = Form("chat" if kind is ChatBody else "text", memory), self._said(body, memory, version)
+            if not body.stream:
+                return await _answered(request, attempt, form.whole(said))
+            first = await anext(said)  # so that a refusal has its status
+        except Exception as error:
+            return _refused(attempt, error)
+        chunks = form.chunks(_again(first, said), usage=body.stream_options.include_usage)
+        return _Streamed(attempt, said, chunks)
+
+    def _said(self, body: ChatBody | CompletionBody, memory: str, version: int | None) -> AsyncGenerator[Said, None]:
+        said: Any
+        if isinstance(body, ChatBody):
+            said = self._chat.Chat(body.request(memory, version), NO_CONTEXT)
+        else:
+            said = self._chat.Complete(body.request(memory, version), NO_CONTEXT)
+        return cast("AsyncGenerator[Said, None]", said)
+
+
+class _Streamed(StreamingResponse):
+    """Server-sent events; the model stops when the client goes."""
+
+    def __init__(
+        self, attempt: Attempt, said: AsyncGenerator[Said, None], chunks: AsyncIterator[dict[str, Any]]
+    ) -> None:
+        super().__init__(
+            _events(attempt, chunks),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-cache", "x-request-id": attempt.correlation},
+        )
+        self._attempt = attempt
+        self._said = said
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._said.aclose()
+            if not self._attempt.ended:
+                self._attempt.end(asyncio.CancelledError())
+
+
+async def _events(attempt: Attempt, chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
+    """Yields chunks as events, and an error as the last one."""
+    try:
+        async for chunk in chunks:
+            yield _event(chunk)
+    except Exception as error:
+        if (status := attempt.end(error)) is not None:
+            yield _event(described(status))
+    else:
+        attempt.end()
+        yield "data: [DONE]\n\n"
+
+
+def _event(content: dict[str, Any]) -> str:
+    return f"data: {json.dumps(content, ensure_ascii=False)}\n\n"
+
+
+async def _again(first: Said, rest: AsyncIterator[Said]) -> AsyncIterator[Said]:
+    yield first
+    async for piece in rest:
+        yield piece
+
+
+async def _answered(request: Request, attempt: Attempt, answer: Coroutine[Any, Any, dict[str, Any]]) -> Response:
+    """Returns the answer, unless the client goes before it is complete."""
+    try:
+        content = await _unless_gone(request, answer)
+    except Exception as error:
+        return _refused(attempt, error)
+    attempt.end()
+    return JSONResponse(content, headers={"x-request-id": attempt.correlation})
+
+
+def _refused(attempt: Attempt, error: Exception) -> Response:
+    if isinstance(error, ClientDisconnect):
+        attempt.end(asyncio.CancelledError())
+        return Response(status_code=GONE)
+    if isinstance(error, HTTPException):
+        attempt.end(InvalidField("body", error.detail))
+        raise error
+    status = attempt.end(error)
+    assert status is not None
+    return failed(status, attempt.correlation)
+
+
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Returns the result of `work`. Raises ClientDisconnect, and cancels it, when the client goes before."""
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        for task in (working, gone):
+            task.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has closed its connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

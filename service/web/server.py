@@ -1,0 +1,117 @@
+"""Runs the HTTP port beside a gRPC server, on its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from core.errors.base import InvalidField
+from service.rpc.address import check_host
+from service.rpc.server import Served
+from service.settings import Settings
+from service.web.failures import refused, response_to
+from service.web.gateway import Gateway
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def listening(settings: Settings, served: Served) -> AsyncIterator[str]:
+    """Serves HTTP on `settings.http` while the block lasts; yields the URL.
+
+    Raises:
+        InvalidField: the address cannot be listened on, or is public without `settings.insecure_host`.
+    """
+    host, port = _parsed(settings.http)
+    if public := check_host(host, settings.insecure_host, "http"):
+        log.warning("server.insecure", address=settings.http, why="other machines reach it without authentication")
+    listener = _bound(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listener.getsockname()[1]}"
+    server = _Server(_config(application(settings, served, public=public), settings))
+    serving = asyncio.create_task(server.serve([listener]))
+    log.info("http.started", url=url)
+    try:
+        yield url
+    finally:
+        server.should_exit = True
+        await serving
+        log.info("http.stopped", url=url)
+
+
+def application(settings: Settings, served: Served, *, public: bool) -> Starlette:
+    """Returns the routes of the HTTP port."""
+    return Starlette(
+        routes=Gateway(served, settings.max_message_bytes).routes(),
+        middleware=[] if public else [Middleware(_LocalNames)],
+        exception_handlers={HTTPException: refused},
+    )
+
+
+class _LocalNames:
+    """Refuses requests whose Host is not a name of this machine, because a page of another site may have sent them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not _is_local(dict(scope["headers"]).get(b"host", b"").decode("latin-1")):
+            misdirected = HTTPException(421, "this port serves localhost alone; name it in the URL")
+            await response_to(misdirected)(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+class _Server(uvicorn.Server):
+    """A server whose process handles signals by itself."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,  # calls log themselves
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(settings.stop_seconds),
+    )
+
+
+def _parsed(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise InvalidField("http", f"{address!r} is not an address; write HOST:PORT, as in 127.0.0.1:8000")
+    return host, int(port)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        raise InvalidField("http", f"{host}:{port} cannot be listened on ({error.strerror}); choose another") from None
+
+
+def _is_local(host: str) -> bool:
+    name = host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() in ("localhost", "localhost.") or name.lower().endswith(".localhost")
