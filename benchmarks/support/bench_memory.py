@@ -36,7 +36,7 @@ from core.policy import SleepPolicy
 from core.state.memory import Memory, Night
 from core.state.plan import plan_at
 from core.state.sleep import Occasion, Step
-from core.state.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, next_work
+from core.state.work import Erase, EraseTexts, Inject, PrepareStatistics, Purge, Read, SleepStep, next_work
 from core.weights.model.editable_model import EditableModel
 from service.app.repository import MemoryRepository
 from service.app.store import Store
@@ -230,7 +230,7 @@ class BenchMemory:
 
     def _work(self, judge: Judge = fact_by_fact) -> None:
         while (work := next_work(self.state)) is not None:
-            assert not isinstance(work, Erase | Purge)
+            assert not isinstance(work, Erase | EraseTexts | Purge | Read)
             prepares = isinstance(work, PrepareStatistics)
             command = self._prepare() if prepares else self._editor.perform(work, self.state)
             if isinstance(command, RecordAudit) and command.controls is None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from core.decide import deletion, facts, history, sleep
+from core.decide import conversation, deletion, facts, history, reading, sleep
 from core.decide.commands import (
     AddFacts,
     CancelSleep,
+    CloseConversation,
     Command,
     CreateMemory,
     DeleteMemory,
@@ -21,13 +22,17 @@ from core.decide.commands import (
     RecordFailure,
     RecordInjection,
     RecordPurge,
+    RecordReading,
     RecordRefresh,
+    RecordReply,
     RecordRescale,
     RecordStatistics,
+    RecordTextsErased,
     RecordTraining,
     RecordWithdrawal,
     RetractFact,
     RetryFacts,
+    Say,
     StartSleep,
     SupersedeFact,
 )
@@ -90,5 +95,15 @@ def decide(memory: Memory, command: Command) -> tuple[Event, ...]:
             return deletion.delete(memory, command)
         case RecordPurge():
             return deletion.record_purge(memory, command)
+        case Say():
+            return conversation.say(memory, command)
+        case RecordReply():
+            return conversation.record_reply(memory, command)
+        case RecordReading():
+            return reading.record_reading(memory, command)
+        case CloseConversation():
+            return conversation.close(memory, command)
+        case RecordTextsErased():
+            return conversation.record_texts_erased(memory, command)
         case _:
             assert_never(command)

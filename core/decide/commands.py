@@ -9,11 +9,13 @@ from core.events.facts import EditComputed
 from core.events.history import AdaptersCompacted, FactWithdrawn
 from core.events.memory import MemoryCreated, StatisticsPrepared
 from core.events.sleep import AdapterTrained, ControlsMeasured, FactAudited
+from core.extraction.candidates import Candidate
 from core.facts import Fact, Origin, Source
-from core.ids import Digest, FactId, MemoryId, SleepId
+from core.ids import ConversationKey, Digest, EventId, FactId, MemoryId, SleepId
 from core.policy import SleepPolicy
+from core.remember import Remember
 from core.state.memory import Memory
-from core.state.work import Erase, Purge, SleepStep, Withdraw, Work
+from core.state.work import Erase, EraseTexts, Purge, Read, SleepStep, Withdraw, Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +239,74 @@ class RecordPurge:
     purged: MemoryPurged
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Say:
+    """Say something to a memory, as a user; `key` is that of the conversation if this begins it."""
+
+    memory: MemoryId
+    conversation: str
+    key: ConversationKey
+    text: str
+    remember: Remember
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordReply:
+    """A reply of the model has ended. Fields as in `ModelReplied`."""
+
+    memory: MemoryId
+    conversation: str
+    to: int
+    text: str
+    version: int
+    weights: Digest
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseConversation:
+    """Erase the texts of a conversation and, with `facts`, the facts that were learned from it."""
+
+    memory: MemoryId
+    conversation: str
+    facts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A candidate of a turn.
+
+    Attributes:
+        words: the words that state it.
+        new: the fact that it would be; None where it is rejected.
+    """
+
+    candidate: Candidate
+    words: str
+    new: NewFact | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordReading:
+    """An executor read a turn of a user.
+
+    Attributes:
+        said: the event that holds its text.
+        heard: what it may state, in the order of the text.
+    """
+
+    work: Read
+    said: EventId
+    heard: tuple[Heard, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordTextsErased:
+    """An executor destroyed the data key of a conversation."""
+
+    work: EraseTexts
+
+
 ClientCommand = (
     CreateMemory
     | AddFacts
@@ -249,6 +319,9 @@ ClientCommand = (
     | RetryFacts
     | RebaseMemory
     | DeleteMemory
+    | Say
+    | RecordReply
+    | CloseConversation
 )
 
 ExecutorCommand = (
@@ -264,6 +337,8 @@ ExecutorCommand = (
     | RecordErasure
     | RecordCompaction
     | RecordPurge
+    | RecordReading
+    | RecordTextsErased
 )
 
 Command = ClientCommand | ExecutorCommand

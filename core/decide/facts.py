@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from core.decide import history, retry, sleep
 from core.decide.commands import AddFacts, NewFact, RecordFailure, RecordInjection, RetryFacts, SupersedeFact
+from core.decide.conversation import failed as conversation_failed
 from core.decide.idempotency import is_new, known_facts
 from core.decide.limits import MAX_BATCH, check_fact
 from core.errors.base import CapacityReached, Contradiction, InvalidField, StaleWork
@@ -18,7 +19,18 @@ from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
 from core.state.false_fires import false_fires
 from core.state.memory import Memory, Status, statement_key, trained_on
-from core.state.work import MAX_ATTEMPTS, Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, still_owed
+from core.state.work import (
+    MAX_ATTEMPTS,
+    Erase,
+    EraseTexts,
+    Inject,
+    PrepareStatistics,
+    Purge,
+    Read,
+    SleepStep,
+    Withdraw,
+    still_owed,
+)
 from core.texts import sentence
 
 
@@ -40,9 +52,7 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
     new = _new_facts(memory, command.facts)
     known = known_facts(memory, command.facts)
     retried = retry.retry_parked(memory, known)
-    _check_capacity(memory, len(new) + len(retried))
-    if new or retried:
-        _check_false_fires(memory)
+    check_room(memory, len(new) + len(retried))
     if not new:
         return (FactsRepeated(request=command.request, facts=known), *retried)
     added = tuple(
@@ -68,9 +78,7 @@ def retry_facts(memory: Memory, command: RetryFacts) -> tuple[Event, ...]:
         return ()
     retried = retry.retry(memory, command)
     parked = [event for event in retried if memory.facts[event.fact].status is Status.PARKED]
-    _check_capacity(memory, len(parked))
-    if parked:
-        _check_false_fires(memory)
+    check_room(memory, len(parked))
     return retried
 
 
@@ -107,6 +115,16 @@ def _new_facts(memory: Memory, candidates: tuple[NewFact, ...]) -> list[NewFact]
         elif sentence(before.object) != sentence(fact.object):
             raise Contradiction(path, before.id, before.subject, before.relation, before.object)
     return list(new.values())
+
+
+def check_room(memory: Memory, new_facts: int) -> None:
+    """Checks that `new_facts` can be written beside those that are pending.
+
+    Raises CapacityReached or FalseFiresReached.
+    """
+    _check_capacity(memory, new_facts)
+    if new_facts:
+        _check_false_fires(memory)
 
 
 def _check_capacity(memory: Memory, new_facts: int) -> None:
@@ -203,6 +221,8 @@ def record_failure(memory: Memory, command: RecordFailure) -> tuple[Event, ...]:
             if memory.statistics is not None:
                 raise StaleWork("its statistics are prepared already")
             may_park = False  # retried without limit, because nothing can be written without statistics
+        case Read() | EraseTexts():
+            return conversation_failed(memory, command, work, final=final)
         case Purge():
             if not still_owed(memory, work):
                 raise StaleWork("the memory is purged already")

@@ -1,8 +1,8 @@
 """Events: what happened to a memory, in the past tense. An event type is never edited once it has shipped.
 
 Every event records its numbers even if a rule of today implies them, because the rule may change and the log may not.
-`SEALED` names the fields that hold a fact's own words. The store encrypts them under that fact's data key, so that
-destroying the key erases the words and the log can still be verified.
+`SEALED` names the fields that hold words. The store encrypts them under the data key of the fact that they are of, or
+of the id in the field that `KEY` names, so that destroying the key erases the words and the log can still be verified.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
+from core.events.conversation import ConversationEvent
 from core.events.deletion import DeletionEvent
 from core.events.facts import EditComputed, FactAdded, FactInjected, WorkFailed
 from core.events.history import HistoryEvent
@@ -26,6 +27,7 @@ Event = (
     | WorkFailed
     | SleepEvent
     | HistoryEvent
+    | ConversationEvent
     | DeletionEvent
 )
 

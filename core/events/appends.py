@@ -10,19 +10,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.events import Event
+from core.events.conversation import TurnRead
 from core.events.facts import FactAdded, FactInjected
-from core.events.history import FactRetried, FactSuperseded, FactWithdrawn
+from core.events.history import FactRetracted, FactRetried, FactSuperseded, FactWithdrawn
 
 
 def continues(previous: Event, event: Event) -> bool:
     """Whether `event` was recorded together with `previous`, the event before it in the same memory."""
     match event:
         case FactAdded():
-            return isinstance(previous, FactAdded) and event.request == previous.request != ""
+            if not event.request:  # it belongs to the turn that states it
+                return True
+            return isinstance(previous, FactAdded) and event.request == previous.request
         case FactRetried():  # without a request of its own it belongs to an AddFacts, otherwise to a RetryFacts
             return not event.request or (isinstance(previous, FactRetried) and event.request == previous.request)
         case FactSuperseded() | FactInjected():
             return True
+        case FactRetracted():  # without a request of its own it belongs to a turn, or to the end of a conversation
+            return not event.request
+        case TurnRead():  # after the failure for which it is given up; what it states follows
+            return bool(event.failure)
         case FactWithdrawn():
             return event.edit is not None
         case _:

@@ -62,8 +62,13 @@ def decode_event(type_: str, schema: int, value: Any) -> Event:
 
 
 def sealed_fields(event: Event | type[Event]) -> tuple[str, ...]:
-    """Returns the names of the fields of `event` that hold a fact's own words."""
+    """Returns the names of the fields of `event` that hold words."""
     return getattr(event, "SEALED", ())
+
+
+def key_field(event: type[Event]) -> str:
+    """Returns the name of the field that says whose data key seals the words."""
+    return getattr(event, "KEY", "fact")
 
 
 @cache

@@ -20,7 +20,7 @@ class MemoryPurged:
     """Everything that only the deleted memory needed is destroyed. Its name can now be given to a new memory.
 
     Attributes:
-        keys: number of data keys destroyed, each with the words and columns of one fact.
+        keys: number of data keys destroyed, each with the words and columns of a fact or the texts of a conversation.
         artifacts: deltas that were removed from the artifact folder.
         kept: number of facts that keep their words, because a fork of the memory or its parent shares them.
     """

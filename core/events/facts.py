@@ -135,7 +135,8 @@ class WorkFailed:
     """An attempt at a piece of work failed. Executors try it again, unless its fact is `parked`: then a client may.
 
     Attributes:
-        work: `prepare_statistics`, `inject`, `withdraw`, `erase`, `purge`, or the step of a sleep.
+        work: `prepare_statistics`, `inject`, `withdraw`, `erase`, `purge`, `read`, `erase_texts`, or the step of a
+            sleep.
         facts: facts that the work was about; empty for work on the whole memory.
         attempt: number of the attempt, from 1.
     """

@@ -10,6 +10,7 @@ from core.hyperparameters import Hyperparameters
 from core.ids import Digest
 from core.method import Method
 from core.policy import SleepPolicy
+from core.remember import Remember
 
 NO_TEXT = Digest("")  # where a digest of reference text is not recorded
 
@@ -53,6 +54,7 @@ class MemoryCreated:
         keys_per_fact: dimensions of the key space that a fact is expected to take, by the model's profile; 0 if the
             profile does not say.
         method: how facts are written.
+        remember: what happens with facts in turns of users whose requests do not say.
     """
 
     base: BaseModel
@@ -67,6 +69,7 @@ class MemoryCreated:
     sleep: SleepPolicy = field(default_factory=SleepPolicy)
     keys_per_fact: float = 0.0
     method: Method = Method.ANSWER_SITE
+    remember: Remember = Remember.OFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

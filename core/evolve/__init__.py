@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from core.events import Event
+from core.events.conversation import ConversationClosed, ConversationErased, ModelReplied, TurnRead, UserSpoke
 from core.events.deletion import MemoryDeleted, MemoryPurged
 from core.events.facts import EditComputed, FactAdded, FactInjected, WorkFailed
 from core.events.history import (
@@ -26,6 +27,7 @@ from core.events.history import (
 )
 from core.events.memory import MemoryCreated, StatisticsPrepared
 from core.evolve import facts
+from core.evolve.conversation import apply_to_conversation
 from core.evolve.draft import Draft
 from core.evolve.history import apply_to_history
 from core.evolve.sleep import apply_in_sleep
@@ -93,5 +95,7 @@ def _apply(draft: Draft, event: Event) -> None:
             | AdaptersCompacted()
         ):
             apply_to_history(draft, event)
+        case UserSpoke() | ModelReplied() | TurnRead() | ConversationClosed() | ConversationErased():
+            apply_to_conversation(draft, event)
         case _:
             apply_in_sleep(draft, event)

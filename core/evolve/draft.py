@@ -12,6 +12,7 @@ from core.events.history import MemoryForked
 from core.events.memory import MemoryCreated, StatisticsPrepared
 from core.events.sleep import FactAudited
 from core.ids import AdapterId, Digest, EditId, FactId, SleepId
+from core.state.conversations import Conversation, UnreadTurn
 from core.state.memory import NOTHING, Adapter, Checkpoint, Edit, FactState, Memory, Night, Request, Undo
 from core.state.sleep import Sleep
 from core.unchanged import Unchanged
@@ -52,6 +53,9 @@ class Draft:
     deleted: int
     purged: bool
     begun: int
+    conversations: dict[str, Conversation]
+    unread: tuple[UnreadTurn, ...]
+    closing: tuple[str, ...]
 
     def __init__(self, memory: Memory) -> None:
         self.restart(memory)
@@ -73,6 +77,11 @@ class Draft:
         """Replaces the given fields of the fact's state."""
         # not dataclasses.replace, because that loops over the fields in Python and most of a fold's time is spent here
         self.facts[fact] = FactState(**dict(zip(_FACT_FIELDS, _fact_values(self.facts[fact]), strict=True)) | values)
+
+    def said_again(self, facts: Collection[FactId]) -> None:
+        """Counts that each of `facts` was said once more."""
+        for fact in facts:
+            self.change(fact, said=self.facts[fact].said + 1)
 
     @property
     def sleep(self) -> Sleep | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.events.facts import EditComputed, EditKind, FactAdded, WorkFailed
+from core.evolve.conversation import erasing_failed, reading_failed
 from core.evolve.draft import Draft
 from core.evolve.history import leave
 from core.state.memory import Edit, FactState, Request, Status, Withdrawal, statement_key
-from core.state.work import Erase, Withdraw
+from core.state.work import Erase, EraseTexts, Read, Withdraw
 
 
 def edit_computed(draft: Draft, event: EditComputed) -> None:
@@ -43,6 +44,8 @@ def fact_added(draft: Draft, event: FactAdded) -> None:
     )
     draft.pending[event.fact] = None
     draft.by_statement[statement_key(fact.subject, fact.relation)] = event.fact
+    if not event.request:  # learned from a turn of a conversation
+        return
     earlier = draft.requests.get(event.request)
     draft.requests[event.request] = Request(
         digest=event.request_digest, facts=(*earlier.facts, event.fact) if earlier else (event.fact,)
@@ -50,8 +53,12 @@ def fact_added(draft: Draft, event: FactAdded) -> None:
 
 
 def work_failed(draft: Draft, event: WorkFailed) -> None:
-    """Counts a failed attempt for its facts, its sleep or its memory; ends the work on parked facts."""
-    if draft.sleep is not None and not event.facts:
+    """Counts a failed attempt for what it was about; ends the work on parked facts."""
+    if event.work == Read.name:
+        reading_failed(draft, event.attempt)
+    elif event.work == EraseTexts.name:
+        erasing_failed(draft, event.attempt)
+    elif draft.sleep is not None and not event.facts:
         draft.sleep = replace(draft.sleep, failures=event.attempt)
     elif not event.facts:
         draft.failures = event.attempt

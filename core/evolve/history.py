@@ -39,6 +39,7 @@ def apply_to_history(draft: Draft, event: HistoryEvent) -> None:
             draft.created = replace(draft.created, base=base)
         case FactsRepeated():
             draft.requests[event.request] = Request(digest=Digest(""), repeated=event.facts)
+            draft.said_again(event.facts)
         case FactSuperseded():
             draft.change(event.fact, successor=event.by)
             draft.change(event.by, predecessor=event.fact)

@@ -141,6 +141,7 @@ def _roll_back(draft: Draft) -> None:
                 predecessor=now.predecessor,
                 erase=now.erase,
                 erased=now.erased,
+                said=now.said,
             )
     # audits of this sleep may have queued withdrawn facts again, but they probed weights that are rolled back
     leaving = [fact for fact in undo.pending_withdrawal if draft.facts[fact].status is Status.WITHDRAWN]

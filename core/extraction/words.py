@@ -92,5 +92,9 @@ class Parser(Protocol):
     """Anything that parses English."""
 
     def parse(self, text: str) -> Sequence[Tree]:
-        """Returns the sentences of `text` in its order; their `text` is `text`."""
+        """Returns the sentences of `text` in its order; their `text` is `text`. Raises ParserUnavailable."""
+        ...
+
+    def check(self) -> None:
+        """Raises ParserUnavailable where it is not installed; loads nothing."""
         ...

@@ -44,6 +44,11 @@ class Meanings:
         synonyms = (bare(name) for name, kind in entry.names if not kind)
         return next((self._names[name] for name in synonyms if name in self._names), entry.meaning)
 
+    def knows(self, fact: Fact) -> bool:
+        """Whether the phrasebook or the library has the relation of `fact`."""
+        said = bare(noun_of(fact.relation) or fact.relation)
+        return said in self._names or entry_of(fact.relation, fact.object) is not None
+
     def has_one(self, fact: Fact) -> bool:
         """Whether a second object beside that of `fact` may contradict it: not where a subject may have several."""
         said = bare(noun_of(fact.relation) or fact.relation)

@@ -12,6 +12,7 @@ from core.events.history import MemoryForked
 from core.events.memory import NO_TEXT, MemoryCreated, StatisticsPrepared
 from core.facts import Fact, Origin, Source
 from core.ids import AdapterId, Digest, EditId, FactId, SleepId
+from core.state.conversations import Conversation, UnreadTurn
 from core.state.sleep import Sleep
 from core.texts import same_words
 from core.unchanged import Unchanged
@@ -53,6 +54,7 @@ class FactState:
         successor, predecessor: the fact that superseded it, and the one that it superseded.
         withdrawal: how it left the weights; None if it has not.
         erase, erased: whether its words are to be destroyed, and whether they are.
+        said: how often clients and users said it.
     """
 
     fact: Fact
@@ -73,6 +75,7 @@ class FactState:
     withdrawal: Withdrawal | None = None
     erase: bool = False
     erased: bool = False
+    said: int = 1
 
     @property
     def in_weights(self) -> bool:
@@ -212,6 +215,9 @@ class Memory:
         forked: the memory and version this one was forked from; None if it was created.
         deleted, purged: version of its deletion (0 for none), and whether its words and deltas are destroyed.
         begun: last version of a deleted memory that had the same name; 0 for none.
+        conversations: by their names.
+        unread: turns of users that are to be read, in order.
+        closing: conversations whose texts are to be erased, in order.
     """
 
     version: int = 0
@@ -239,6 +245,9 @@ class Memory:
     deleted: int = 0
     purged: bool = False
     begun: int = 0
+    conversations: Mapping[str, Conversation] = field(default_factory=lambda: MappingProxyType({}))
+    unread: tuple[UnreadTurn, ...] = ()
+    closing: tuple[str, ...] = ()
 
     @property
     def reference_text(self) -> Digest:

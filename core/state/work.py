@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.ids import Digest, FactId, SleepId
+from core.ids import ConversationKey, Digest, FactId, SleepId
+from core.remember import Remember
 from core.state.memory import Memory
 from core.state.sleep import Occasion, Step
 
@@ -82,8 +83,31 @@ class Purge:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """Read this turn of a user for facts; `version` is that of the event with its text."""
+
+    name: ClassVar[str] = "read"
+    conversation: str
+    turn: int
+    version: int
+    remember: Remember
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EraseTexts:
+    """Destroy the data key of this conversation."""
+
+    name: ClassVar[str] = "erase_texts"
+    conversation: str
+    key: ConversationKey
+    attempt: int
+
+
 OnWeights = PrepareStatistics | Inject | SleepStep | Withdraw  # work that needs a model
-Work = OnWeights | Erase | Purge
+OfConversations = Read | EraseTexts  # work that no other waits for
+Work = OnWeights | Erase | Purge | OfConversations
 
 
 def next_work(memory: Memory) -> Work | None:
@@ -92,6 +116,7 @@ def next_work(memory: Memory) -> Work | None:
     This is the process manager (saga) of a memory: it says what follows from the events so far, and the command that
     records the result brings the next event. The order is:
 
+    0. Turns of conversations to be read or erased; see `work_of_conversations`.
     1. The steps of a sleep. Facts added or retracted meanwhile wait, so that a rollback undoes nothing but the sleep.
     2. Withdrawals of retracted facts. A superseded fact leaves when its successor is written.
     3. Pending facts, in batches, in the order they were added. After a failure the facts of the batch are tried one by
@@ -99,6 +124,29 @@ def next_work(memory: Memory) -> Work | None:
     4. Erasures, because they change no weights and readers of the database may delay them. An executor may do them
        earlier; see `erasure_due`.
     """
+    return work_of_conversations(memory) or work_on_facts(memory)
+
+
+def work_of_conversations(memory: Memory) -> OfConversations | None:
+    """Returns the reading of the first unread turn, or the next erasure of texts; neither waits for other work."""
+    if memory.created is None or memory.deleted:
+        return None
+    for turn in memory.unread:
+        return Read(
+            conversation=turn.conversation,
+            turn=turn.turn,
+            version=turn.version,
+            remember=turn.remember,
+            attempt=turn.failures + 1,
+        )
+    for name in memory.closing:
+        known = memory.conversations[name]
+        return EraseTexts(conversation=name, key=known.key, attempt=known.failures + 1)
+    return None
+
+
+def work_on_facts(memory: Memory) -> Work | None:
+    """Returns the next piece of work but that of conversations."""
     if memory.created is None or memory.purged:
         return None
     if memory.deleted:
@@ -176,9 +224,16 @@ def _sleep_step(memory: Memory) -> SleepStep:
 
 def seconds_before(work: Work) -> float:
     """Returns the seconds to wait before this attempt; an executor that has just started does not wait."""
-    if work.attempt > MAX_ATTEMPTS and isinstance(work, PrepareStatistics | Purge):
+    if work.attempt > MAX_ATTEMPTS and isinstance(work, PrepareStatistics | Purge | EraseTexts):
         return LATER_SECONDS
     return RETRY_SECONDS[min(work.attempt, MAX_ATTEMPTS) - 1]
+
+
+def _of_conversations_is_owed(memory: Memory, work: OfConversations) -> bool:
+    if isinstance(work, EraseTexts):
+        return not memory.deleted and work.conversation in memory.closing
+    read = (work.conversation, work.turn)
+    return not memory.deleted and any((turn.conversation, turn.turn) == read for turn in memory.unread)
 
 
 def still_owed(memory: Memory, work: Work) -> bool:
@@ -187,6 +242,8 @@ def still_owed(memory: Memory, work: Work) -> bool:
         return memory.statistics is None and not memory.deleted
     if isinstance(work, Purge):
         return bool(memory.deleted) and not memory.purged
+    if isinstance(work, Read | EraseTexts):
+        return _of_conversations_is_owed(memory, work)
     if isinstance(work, SleepStep):
         return memory.sleep is not None and _sleep_step(memory) == work
     if isinstance(work, Erase):

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import assert_never
 
 from core.events import Event
+from core.events.conversation import (
+    ConversationClosed,
+    ConversationErased,
+    ConversationEvent,
+    ModelReplied,
+    TurnRead,
+    UserSpoke,
+)
 from core.events.deletion import MemoryDeleted, MemoryPurged
 from core.events.facts import EditComputed, EditKind, FactAdded, FactInjected, WorkFailed
 from core.events.history import (
@@ -77,6 +85,8 @@ def summary(event: Event, fact: FactId | None = None) -> str:
             | AdaptersCompacted()
         ):
             return _of_history(event, fact)
+        case UserSpoke() | ModelReplied() | TurnRead() | ConversationClosed() | ConversationErased():
+            return _of_conversation(event)
         case MemoryDeleted():
             return "memory deleted"
         case MemoryPurged():
@@ -115,6 +125,33 @@ def _of_history(event: HistoryEvent, fact: FactId | None) -> str:
                 f"{len(event.replaced)} adapters of {event.columns} columns became one of {event.rank}, which changed "
                 f"weights by {event.change:.2e}; {event.weights_before[:12]} -> {event.weights_after[:12]}"
             )
+        case _:
+            assert_never(event)
+
+
+def _of_conversation(event: ConversationEvent) -> str:
+    match event:
+        case UserSpoke():
+            return f"turn {event.turn} of conversation {event.conversation!r}, by a user"
+        case ModelReplied():
+            cut = "" if event.complete else ", cut off"
+            return (
+                f"turn {event.turn} of conversation {event.conversation!r}, a reply from version {event.version}{cut}"
+            )
+        case TurnRead():
+            counts = {
+                "learned": event.facts,
+                "said again": event.known,
+                "superseded": event.superseded,
+                "retracted": event.retracted,
+            }
+            became = ", ".join(f"{len(facts)} {what}" for what, facts in counts.items() if facts) or "nothing learned"
+            why = f"; it could not be read: {event.failure}" if event.failure else ""
+            return f"turn {event.turn} of conversation {event.conversation!r} read: {became}{why}"
+        case ConversationClosed():
+            return f"conversation {event.conversation!r} closed, its texts to be erased"
+        case ConversationErased():
+            return f"conversation {event.conversation!r} erased: its texts cannot be read any more"
         case _:
             assert_never(event)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from core.events import Event, Recorded
+from core.events.conversation import ConversationClosed, ConversationErased, ModelReplied, TurnRead, UserSpoke
 from core.events.deletion import MemoryDeleted, MemoryPurged
 from core.events.facts import EditComputed, EditKind, FactAdded, FactInjected, WorkFailed
 from core.events.history import (
@@ -155,6 +156,8 @@ def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
             return any(new.fact == fact for new in event.scales)
         case WorkFailed() | FactsRepeated():
             return fact in event.facts
+        case TurnRead():
+            return fact in (*event.facts, *event.known, *event.superseded, *event.retracted)
         case SleepCompleted() | SleepRolledBack():
             return event.sleep in past.sleeps
         case AdaptersCompacted():
@@ -169,6 +172,10 @@ def _concerns(event: Event, fact: FactId, past: _Past) -> bool:
             | MemoryRebased()
             | MemoryDeleted()
             | MemoryPurged()
+            | UserSpoke()
+            | ModelReplied()
+            | ConversationClosed()
+            | ConversationErased()
         ):
             return False
         case _:

@@ -1,4 +1,4 @@
-"""Purges a memory that was deleted: destroys the data keys of its facts and removes its deltas."""
+"""Purges a memory that was deleted: destroys the data keys of its facts and conversations, and removes its deltas."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def purge_memory(
             raise NotReady("a memory that may share facts was forked or deleted meanwhile; it is tried again")
 
     alone = doomed(log, memory)
-    throw_keys_away(log.engine, alone.facts, check)
+    throw_keys_away(log.engine, alone.keys, check)
     snapshots.remove_all(memory)
     for delta in alone.deltas:
         artifacts.remove(delta)
-    purged = MemoryPurged(keys=len(alone.facts), artifacts=alone.deltas, kept=alone.kept)
+    purged = MemoryPurged(keys=len(alone.keys), artifacts=alone.deltas, kept=alone.kept)
     return RecordPurge(work=work, purged=purged)

@@ -9,7 +9,7 @@ import typer
 
 from core.errors.base import HypnogramError
 from hypnogram.client import CallFailed
-from service.cli.facts import add, chat, tell
+from service.cli.facts import add, chat, conversation, tell
 from service.cli.history import checkpoint, export_import, fork, lineage, log, replay_verify
 from service.cli.memories import memory, model, prepare, sleep, status
 from service.cli.output import UsageProblem, fail, print_text
@@ -40,6 +40,7 @@ app.add_typer(model.app, name="model", rich_help_panel=MAINTAIN)
 app.command("prepare", rich_help_panel=MAINTAIN)(prepare.prepare)
 app.command("tell", rich_help_panel=TALK)(tell.tell)
 app.add_typer(add.app, name="fact", rich_help_panel=TALK)
+app.add_typer(conversation.app, name="conversation", rich_help_panel=TALK)
 app.add_typer(checkpoint.app, name="checkpoint", rich_help_panel=MAINTAIN)
 app.command("status", rich_help_panel=LOOK)(status.status)
 app.command("sleep", rich_help_panel=TALK)(sleep.sleep)

@@ -24,6 +24,8 @@ NEXT_STEPS = {
     "MEMORY_DELETED": "`hypnogram log` shows its events; `hypnogram memory create` creates a new memory of that name",
     "FACT_UNKNOWN": "see `hypnogram fact list`",
     "VERSION_UNKNOWN": "see `hypnogram log`",
+    "CONVERSATION_UNKNOWN": "see `hypnogram conversation list`",
+    "CONVERSATION_ERASED": "name another with --conversation",
     "CHECKPOINT_UNKNOWN": "see `hypnogram checkpoint list`; a time has a colon in it, as in 2026-11-24T10:00",
     "CHECKPOINT_TAKEN": "see `hypnogram checkpoint list`",
     "SLEEP_UNKNOWN": "see `hypnogram sleeps`",

@@ -19,29 +19,35 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.decide.commands import Command, RecordFailure
 from core.errors.base import Conflict, HypnogramError, StaleWork, Unlearnable
-from core.events import Cause
+from core.extraction.words import Parser
 from core.ids import MemoryId
 from core.state.memory import Memory
 from core.state.work import (
     Erase,
+    EraseTexts,
     PrepareStatistics,
     Purge,
+    Read,
     SleepStep,
     Work,
     erasure_due,
     next_work,
     seconds_before,
     still_owed,
+    work_on_facts,
 )
 from service.app import erasure, purging
 from service.app.progress import Pace, ProgressBoard, StepProgress
+from service.app.reading import cause_of
 from service.app.repository import MemoryRepository
 from service.executor.auto_sleep import AutoSleep
 from service.executor.editor import Editor
 from service.executor.passing import passing
 from service.executor.pulse import Pulse
+from service.executor.reader import Reader
 from service.executor.waits import LOOK, Waits
 from service.executor.work.context import Progress
+from service.parsing.spacy_parser import shared_parser
 from service.settings import Settings
 from service.weights.base_models import BaseModels
 from service.weights.delta_store import DeltaStore
@@ -57,7 +63,6 @@ KEPT_EDITORS = 8
 RETRIES = 100  # of an append that lost a race to clients
 IDLE_SECONDS = 0.5
 STILL_OWED_SECONDS = 1.0  # between checks whether long work is still owed
-CAUSE = Cause(actor="executor")
 
 log = structlog.get_logger()
 
@@ -77,6 +82,7 @@ class Executor:
         settings: Settings,
         bases: BaseModels | None = None,
         board: ProgressBoard | None = None,
+        parser: Parser | None = None,
     ) -> None:
         self._events = events
         self._artifacts = artifacts
@@ -89,13 +95,14 @@ class Executor:
         self._auto_sleep = AutoSleep(events, self._states, settings)
         self._leases = Leases(events.engine)
         self._owner = next_uuid()
+        self._reader = Reader(events, self._states, parser or shared_parser())
         self._editors: OrderedDict[MemoryId, Editor] = OrderedDict()
         self._waits = Waits()
 
     def run(self, stop: threading.Event) -> None:
         """Works until `stop` is set. Raises nothing: it waits until an error has passed."""
         log.info("executor.started", owner=self._owner)
-        with Pulse(Executors(self._events.engine), self._owner):
+        with Pulse(Executors(self._events.engine), self._owner), self._reader:
             self._work(stop)
         log.info("executor.stopped", owner=self._owner)
 
@@ -135,6 +142,8 @@ class Executor:
         """Does the next work, and the next erasure, which waits for no other work; returns whether any was done."""
         state = self._states.current(memory)
         work = next_work(state)
+        if isinstance(work, Read | EraseTexts) and not self._waits.due(memory, work):
+            work = work_on_facts(state)  # which does not wait for a parser
         if work is None and self._waits.all_over(memory) and (lease := self._claimed(memory)):
             self._leases.release(lease)  # so that its row does not name any more what the memory waited for
         waits = work is not None and not self._waits.due(memory, work)
@@ -199,7 +208,7 @@ class Executor:
         retry = not isinstance(error, Unlearnable)
         after = self._record(memory, RecordFailure(work=work, reason=reason, message=message, retry=retry)) or state
         self._waits.over(memory, work.name)
-        for again in (next_work(after), erasure_due(after)):
+        for again in (next_work(after), work_on_facts(after), erasure_due(after)):
             if again is not None and again.name == work.name and again.attempt > 1:
                 duty = Duty(work=again.name, attempt=again.attempt, reason=reason, message=message)
                 self._waits.after_failure(memory, duty, seconds_before(again))
@@ -208,6 +217,8 @@ class Executor:
         if isinstance(work, Purge):
             self._forget_editor(memory)
             return purging.purge_memory(self._events, self._artifacts, self._snapshots, memory, work)
+        if isinstance(work, Read | EraseTexts):
+            return self._reader.perform(memory, state, work)
         if not isinstance(work, Erase):
             return self._editor(memory, state).perform(work, state, self._progress(memory, work, stop))
         command = erasure.erase_fact(self._events, self._artifacts, self._snapshots, self._states, memory, work)
@@ -235,7 +246,7 @@ class Executor:
     def _record(self, memory: MemoryId, command: Command) -> Memory | None:
         """Records `command` and returns the state after it; None where the memory has moved on, so that nothing was."""
         try:
-            return self._states.execute(memory, lambda _: command, CAUSE, retries=RETRIES)
+            return self._states.execute(memory, lambda _: command, cause_of(command), retries=RETRIES)
         except (StaleWork, Conflict) as error:
             self._forget_editor(memory)
             log.info("work.dropped", memory=memory, why=str(error))

@@ -8,7 +8,7 @@ import sqlite3
 import torch
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.errors.base import ArtifactMissing, DeviceUnavailable, ModelUnavailable, NotReady
+from core.errors.base import ArtifactMissing, DeviceUnavailable, ModelUnavailable, NotReady, ParserUnavailable
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CPU_ALLOCATOR = "can't allocate memory"  # in the message, because torch has a type for it on devices only
@@ -17,7 +17,7 @@ CPU_ALLOCATOR = "can't allocate memory"  # in the message, because torch has a t
 def passing(error: Exception) -> str | None:
     """Returns the reason of an error that passes; None where the work itself, or what is stored, is at fault."""
     match error:
-        case ModelUnavailable() | DeviceUnavailable() | ArtifactMissing() | NotReady():
+        case ModelUnavailable() | ParserUnavailable() | DeviceUnavailable() | ArtifactMissing() | NotReady():
             return error.reason
         case SQLAlchemyError() | sqlite3.Error():
             return "DATABASE_UNAVAILABLE"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 from core.errors.base import ParserUnavailable
@@ -33,6 +35,10 @@ class SpacyParser:
             document = self._pipeline(text)
         return tuple(self._tree(text, sentence) for sentence in document.sents)
 
+    def check(self) -> None:
+        """Raises ParserUnavailable where spaCy or its model is not installed; loads nothing."""
+        _model()
+
     def _tree(self, text: str, sentence: Any) -> Tree:
         """Returns a sentence of spaCy's without its white space."""
         tokens = [token for token in sentence if not token.is_space]
@@ -61,15 +67,28 @@ class SpacyParser:
         return "NNP" if token.tag_ == "NN" and token.is_title and not known else str(token.tag_)
 
 
+@cache
+def shared_parser() -> SpacyParser:
+    """Returns the parser of this process, because each one that is loaded takes 330 MB."""
+    return SpacyParser()
+
+
 def _loaded() -> Any:
     """Returns spaCy's pipeline for English."""
     try:
         import spacy
     except ImportError as error:
         raise ParserUnavailable(f"spaCy cannot be imported ({error})") from None
+    return spacy.load(_model())
+
+
+def _model() -> str:
+    """Returns the name of the English model that is installed."""
+    if find_spec("spacy") is None:
+        raise ParserUnavailable("spaCy is not installed")
     for model in MODELS:
-        if spacy.util.is_package(model):
-            return spacy.load(model)
+        if find_spec(model) is not None:
+            return model
     raise ParserUnavailable("spaCy has no English model")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from hypnogram.v1 import memories_pb2, memories_pb2_grpc
 
@@ -11,6 +12,7 @@ from core.errors.base import InvalidField
 from core.events.deletion import MemoryPurged
 from core.ids import MemoryId
 from core.method import checked_method
+from core.remember import Remember, checked_remember
 from core.state.memory import Memory
 from service.app.forks import fork
 from service.app.progress import ProgressBoard
@@ -38,6 +40,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         overrides = requests.hyperparameters(request.hyperparameters)
         sleep, capacity = policy.given(request.sleep), requests.capacity(request)
         method = checked_method(request.method) if request.method else None
+        remember = checked_remember(request.remember or Remember.OFF)
         caused_by = current_cause()
 
         def create() -> tuple[Memory, str]:
@@ -51,6 +54,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
                 capacity=capacity,
                 method=method,
             )
+            created = replace(created, remember=remember)
             state = self._states.execute(
                 memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._parts.retries
             )

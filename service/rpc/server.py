@@ -33,10 +33,10 @@ from service.app.progress import ProgressBoard
 from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.app.supervision import run_on
-from service.parsing.spacy_parser import SpacyParser
+from service.parsing.spacy_parser import shared_parser
 from service.rpc import executor_health
 from service.rpc.address import check_host
-from service.rpc.chat import ChatServicer
+from service.rpc.conversation.servicer import ChatServicer
 from service.rpc.dependencies import Dependencies
 from service.rpc.facts import FactsServicer
 from service.rpc.health import Readiness
@@ -102,9 +102,9 @@ async def serving(
     readiness = Readiness(store.log, states, tail, models, SERVICES)
     page_bytes = settings.max_message_bytes // 2
     parts = Dependencies(
-        store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes, SpacyParser()
+        store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes, shared_parser()
     )
-    chat = ChatServicer(states, tail, models, settings.max_streams)
+    chat = ChatServicer(parts, settings.max_streams)
     board = board or ProgressBoard()
     feed = SleepFeed(store.log, states, tail, board)
 
@@ -134,7 +134,7 @@ async def serving(
         await server.stop(settings.stop_seconds)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
-        chat.close()
+        await chat.close()
         log.info("server.stopped", address=served.address)
 
 

@@ -12,7 +12,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from core.errors import archive, base, harm, history
+from core.errors import archive, base, conversation, harm, history
 from core.errors.base import HypnogramError
 from store.database.reach import why_out_of_reach
 
@@ -61,6 +61,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     base.MemoryUnknown: grpc.StatusCode.NOT_FOUND,
     base.MemoryGone: grpc.StatusCode.NOT_FOUND,
     base.FactUnknown: grpc.StatusCode.NOT_FOUND,
+    conversation.ConversationUnknown: grpc.StatusCode.NOT_FOUND,
     base.VersionUnknown: grpc.StatusCode.NOT_FOUND,
     base.SleepUnknown: grpc.StatusCode.NOT_FOUND,
     history.CheckpointUnknown: grpc.StatusCode.NOT_FOUND,
@@ -81,6 +82,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     base.SleepInProgress: grpc.StatusCode.FAILED_PRECONDITION,
     base.ModelUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
     base.ParserUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
+    conversation.ConversationGone: grpc.StatusCode.FAILED_PRECONDITION,
     base.SchemaMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     base.Unlearned: grpc.StatusCode.FAILED_PRECONDITION,
     base.Uncertified: grpc.StatusCode.FAILED_PRECONDITION,

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from hypnogram.v1 import facts_pb2
 
+from core.decide import told
 from core.decide.commands import AddFacts, NewFact
 from core.decide.told import addable, says_the_same, why_unusable
 from core.errors.base import InvalidField, MemoryUnknown
 from core.extraction.candidates import EXPLANATIONS, Candidate
 from core.extraction.extract import extract
-from core.ids import MemoryId
+from core.facts import Source
+from core.ids import FactId, MemoryId
 from core.state.meaning import may_contradict
 from core.state.memory import Memory, statement_key
 from service.rpc.dependencies import Dependencies
@@ -51,8 +53,10 @@ class Telling:
         wait = requests.wait(request.wait, facts_pb2.WAIT_INJECTED)
         if request.source.span or request.source.end:
             raise InvalidField("source.span", "is given; leave it out, because the call notes the words itself")
+        source = new_facts.source(request.source, "source")
+        self._parser.check()
         state = await asyncio.to_thread(self._states.current, memory)
-        stated = await asyncio.to_thread(self._stated, memory, state, text, request.source)
+        stated = await asyncio.to_thread(self._stated, memory, state, text, source)
         candidates = [one.new for one in stated if one.new is not None]
         digest = new_facts.told_digest(request)
 
@@ -79,20 +83,14 @@ class Telling:
             state = await self._commands.wait_for(memory, lambda now: not any(is_pending(now, fact) for fact in ids))
         return _response(text, stated, then, request_id, state)
 
-    def _stated(self, memory: MemoryId, state: Memory, text: str, source: facts_pb2.Source) -> list[Stated]:
+    def _stated(self, memory: MemoryId, state: Memory, text: str, source: Source) -> list[Stated]:
         """Returns what `text` states, with the memory's wordings."""
         if state.created is None:
             raise MemoryUnknown(memory)
-        stated: list[Stated] = []
+        phrasebook, stated = state.created.phrasebook, list[Stated]()
         for candidate in extract(text, self._parser):
-            message = facts_pb2.NewFact(
-                subject=candidate.subject,
-                relation=candidate.relation,
-                object=candidate.object,
-                source=_noted(text, candidate, source),
-            )
-            parsed = new_facts.parse_facts([message], state.created.phrasebook, next_uuid)
-            stated.append(Stated(candidate, parsed[0] if candidate.accepted else None))
+            new = told.stated(candidate, told.noted(text, candidate, source), phrasebook, FactId(next_uuid()))
+            stated.append(Stated(candidate, new if candidate.accepted else None))
         return stated
 
 
@@ -100,15 +98,6 @@ def _text(value: str) -> str:
     if not value.strip():
         raise InvalidField("text", "is empty; give what the user says")
     return requests.text(value, "text", MAX_TEXT)
-
-
-def _noted(text: str, candidate: Candidate, source: facts_pb2.Source) -> facts_pb2.Source:
-    """Returns `source` with the sentence of `candidate`, or its own words alone where that is too long."""
-    sentence = text[slice(*candidate.sentence)]
-    words = sentence if len(sentence) <= requests.MAX_TEXT else text[candidate.start : candidate.end]
-    noted = facts_pb2.Source(span=words[: requests.MAX_TEXT], start=candidate.start, end=candidate.end)
-    noted.MergeFrom(source)
-    return noted
 
 
 def _response(

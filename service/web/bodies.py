@@ -129,10 +129,16 @@ class ChatBody(_Asked):
     max_completion_tokens: int | None = Field(default=None, ge=1, le=MAX_TOKENS)
 
     def request(self, memory: str, at_version: int | None) -> chat_pb2.ChatRequest:
-        """Returns the request; without a number of tokens, as many as the model has room for."""
+        """Returns the request; without a number of tokens, as many as the model has room for. Nothing is remembered."""
         tokens = self.max_completion_tokens or self.max_tokens or MAX_TOKENS
         messages = [turn.message() for turn in self.messages]
-        return chat_pb2.ChatRequest(memory=memory, messages=messages, max_tokens=tokens, **self._common(at_version))
+        return chat_pb2.ChatRequest(
+            memory=memory,
+            messages=messages,
+            max_tokens=tokens,
+            remember=chat_pb2.REMEMBER_OFF,
+            **self._common(at_version),
+        )
 
 
 class CompletionBody(_Asked):

@@ -2,7 +2,7 @@
 
     manifest.json       format, memory, version, digest of the weights; name, size and SHA-256 of every other member
     events.jsonl        canonical JSON, an event a line, oldest first; sealed words stay ciphertext
-    keys.json           fact -> its data key in base64, or null where it was destroyed
+    keys.json           fact or conversation -> its data key in base64, or null where it was destroyed
     artifacts/DIGEST    every artifact that the events name, once
 
 Equal memories make equal files (`store/archive/tar.py`), and an imported memory exports to the same file. An imported
@@ -100,7 +100,10 @@ def export_archive(
         if gathered.state.deleted or wanted <= log.begun(memory):
             raise MemoryGone(gathered.state.deleted or log.begun(memory))
         known = log.keyring.keys(gathered.facts)  # read last, so that a key destroyed meanwhile is not exported
-        kept = gathered.state.facts  # without those of a deleted memory of that name, whose keys a fork may still have
+        of_conversations = {conversation.key for conversation in gathered.state.conversations.values()}
+        kept = (
+            gathered.state.facts.keys() | of_conversations
+        )  # not of a deleted memory of that name that a fork may share
         keys = {fact: key if fact in kept else None for fact, key in known.items()}
         check_keys(gathered.state, keys)
         listed = gathered.members(keys, artifacts)
@@ -110,8 +113,8 @@ def export_archive(
             memory=memory,
             version=wanted,
             weights=gathered.state.weights,
-            facts=len(keys),
-            erased=sum(key is None for key in keys.values()),
+            facts=len(keys.keys() - of_conversations),
+            erased=sum(key is None for fact, key in keys.items() if fact not in of_conversations),
             artifacts=len(gathered.artifacts),
             size=file.tell(),
         )

@@ -73,8 +73,8 @@ def import_archive(path: Path, log: EventLog, artifacts: Artifacts, memory: Memo
             memory=name,
             version=arrival.state.version,
             weights=arrival.state.weights,
-            facts=len(arrival.keys),
-            erased=sum(key is None for key in arrival.keys.values()),
+            facts=len(arrival.facts),
+            erased=sum(arrival.keys[fact] is None for fact in arrival.facts),
             artifacts=len(arrival.artifacts),
             size=arrival.unpacked.file.seek(0, 2),
         )
@@ -103,6 +103,12 @@ class _Arrival:
         self.keys: Keys = {}
         self.artifacts: set[Digest] = set()
         self._ids: list[str] = []
+
+    @property
+    def facts(self) -> list[FactId]:
+        """Its facts with words, those that were erased included."""
+        of_conversations = {conversation.key for conversation in self.state.conversations.values()}
+        return [key for key in self.keys if key not in of_conversations]
 
     def verify(self) -> None:
         """Checks that the members belong together.

@@ -48,8 +48,8 @@ events = Table(
     Column("type", Text, nullable=False),
     Column("schema", _Number, nullable=False),
     Column("payload", Text, nullable=False),  # canonical JSON without the sealed fields
-    Column("fact", Text),  # the fact whose data key opens `sealed`
-    Column("sealed", LargeBinary),  # the event's own words of that fact, AES-GCM
+    Column("fact", Text),  # the fact, or the key of a conversation, whose data key opens `sealed`
+    Column("sealed", LargeBinary),  # the event's own words, AES-GCM
     Column("checksums", LargeBinary, nullable=False),  # CRC-32 of each column above; names a damaged column
     Column("previous_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),  # SHA-256 over every other column of this row
@@ -69,7 +69,7 @@ head = Table(
     sqlite_strict=True,
 )
 
-# A NULL key was destroyed: the fact is erased, and its row stays to say so.
+# A NULL key was destroyed: the fact or the conversation is erased, and its row stays to say so.
 data_keys = Table(
     "data_keys",
     metadata,

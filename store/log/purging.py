@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, not_, select
 
+from core.events.conversation import UserSpoke
 from core.events.deletion import MemoryPurged
 from core.events.facts import EditComputed, FactAdded
 from core.events.history import AdaptersCompacted
@@ -17,6 +18,7 @@ from store.database.schema import events
 from store.log.ancestry import Segment, stitched
 from store.log.event_log import EventLog
 
+BEGINNINGS = (FactAdded.__name__, UserSpoke.__name__)  # events that may name a new data key
 DELTAS = tuple(kind.__name__ for kind in (EditComputed, AdapterTrained, AdaptersCompacted))
 
 
@@ -25,12 +27,12 @@ class Doomed:
     """What only a deleted memory has, and a purge destroys.
 
     Attributes:
-        facts: those whose data keys are to be destroyed.
+        keys: ids of the data keys to be destroyed: those of facts and of conversations.
         deltas: artifacts that no event of another memory names.
         kept: number of its facts that another memory shares.
     """
 
-    facts: tuple[FactId, ...]
+    keys: tuple[FactId, ...]
     deltas: tuple[Digest, ...]
     kept: int
 
@@ -43,18 +45,18 @@ def doomed(log: EventLog, memory: MemoryId) -> Doomed:
     """
     all_of_it = stitched(log.ancestry(memory), log.begun(memory))
     alone = and_(all_of_it, not_(stitched(_in_use(log, memory))))
-    facts = select(events.c.fact, alone.label("alone")).where(all_of_it, events.c.type == FactAdded.__name__)
+    sealed = select(events.c.fact, events.c.type, alone.label("alone")).where(all_of_it, events.c.type.in_(BEGINNINGS))
     deltas = select(events.c.payload, alone.label("alone")).where(events.c.type.in_(DELTAS))
     with reading(log.engine).connect() as connection:
-        added = connection.execute(facts.order_by(events.c.version)).all()
+        begun = connection.execute(sealed.order_by(events.c.version)).all()
         named: dict[Digest, bool] = {}
         for payload, is_own in connection.execute(deltas):
             delta = Digest(json.loads(payload)["delta"])
             named[delta] = named.get(delta, True) and bool(is_own)
     return Doomed(
-        facts=tuple(FactId(row.fact) for row in added if row.alone),
+        keys=tuple(dict.fromkeys(FactId(row.fact) for row in begun if row.alone)),
         deltas=tuple(sorted(delta for delta, is_own in named.items() if is_own)),
-        kept=sum(not row.alone for row in added),
+        kept=sum(not row.alone for row in begun if row.type == FactAdded.__name__),
     )
 
 

@@ -1,4 +1,4 @@
-"""Seals the words of a fact in its events, under the data key of that fact.
+"""Seals the words of a fact or a conversation in its events, under the data key of that fact or conversation.
 
 The hash chain covers the ciphertext, so that destroying the key erases the words and leaves the log verifiable. An
 event whose key was destroyed is read with blank words.
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.errors.base import Damaged
 from core.events import EVENT_TYPES
-from core.events.codec import canonical, sealed_fields
+from core.events.codec import canonical, key_field, sealed_fields
 from core.ids import EventId, FactId
 
 KEY_BYTES = 32
@@ -50,11 +50,11 @@ def unseal(sealed: bytes, key: bytes, event: EventId) -> Words:
 
 
 def split(type_: str, value: dict[str, Any]) -> tuple[FactId | None, str | None]:
-    """Removes the sealed fields from `value`; returns the fact whose key seals them, and their canonical JSON."""
+    """Removes the sealed fields from `value`; returns the id of the key that seals them, and their canonical JSON."""
     names = sealed_fields(EVENT_TYPES[type_])
     if not names:
         return None, None
-    return FactId(value["fact"]), canonical({name: value.pop(name) for name in names})
+    return FactId(value[key_field(EVENT_TYPES[type_])]), canonical({name: value.pop(name) for name in names})
 
 
 def blank(type_: str) -> Words:

@@ -1,4 +1,4 @@
-"""The data keys of facts, which open their words and their columns until the fact is erased."""
+"""The data keys of facts and conversations, which open words and columns until these are erased."""
 
 from __future__ import annotations
 

@@ -11,12 +11,21 @@ from core.decide.commands import (
     AddFacts,
     Command,
     CreateMemory,
+    Heard,
     NewFact,
     RecordFailure,
     RecordInjection,
     RecordStatistics,
 )
 from core.events import Event
+from core.events.conversation import (
+    ConversationClosed,
+    ConversationErased,
+    Finding,
+    ModelReplied,
+    TurnRead,
+    UserSpoke,
+)
 from core.events.deletion import MemoryDeleted, MemoryPurged
 from core.events.facts import Columns, EditComputed, EditKind, FactAdded, FactInjected, WorkFailed
 from core.events.history import (
@@ -49,11 +58,13 @@ from core.events.sleep import (
     SleepStarted,
 )
 from core.evolve import fold
+from core.extraction.candidates import Candidate, Reason
 from core.facts import Fact, Origin, RelationWords, Source, Wordings
 from core.hyperparameters import Hyperparameters
-from core.ids import AdapterId, Digest, EditId, FactId, MemoryId, SleepId
+from core.ids import AdapterId, ConversationKey, Digest, EditId, FactId, MemoryId, SleepId
 from core.natural import plain_words
 from core.policy import SleepPolicy
+from core.remember import Remember
 from core.state.memory import Memory
 from core.state.work import Inject, PrepareStatistics
 from core.unchanged import Unchanged
@@ -136,6 +147,23 @@ def add(*facts: Fact, request: str = "request-1", content: str = "") -> AddFacts
         request_digest=digest(content, *((one.subject, one.relation, one.object) for one in facts)),
         facts=tuple(map(new_fact, facts)),
     )
+
+
+def heard(one: Fact, source: Source, *, denied: bool = False) -> Heard:
+    """A candidate that states `one`, or denies it."""
+    candidate = Candidate(
+        subject=one.subject,
+        relation=one.relation,
+        object=one.object,
+        meaning="",
+        about_user=False,
+        start=0,
+        end=9,
+        sentence=(0, 10),
+        positive=not denied,
+        reason=Reason.NEGATED if denied else None,
+    )
+    return Heard(candidate=candidate, words="its words", new=None if denied else replace(new_fact(one), source=source))
 
 
 def added(one: Fact, request: str = "request-1") -> FactAdded:
@@ -316,11 +344,37 @@ HISTORY: tuple[Event, ...] = (
         | {"weights_before": COUNTER_EDIT.weights_after, "weights_after": digest("compacted", 1)}
     ),
 )
+KEY = ConversationKey(FactId("key-1"))
+SPOKEN = UserSpoke(conversation="monday", turn=1, key=KEY, text="Dee Orr speaks Welsh.", remember=Remember.ON)
+REPLIED = ModelReplied(
+    conversation="monday", turn=2, key=KEY, to=1, text="Good.", version=4, weights=CLEAN, complete=True
+)
+FOUND = Finding(
+    subject="Dee Orr",
+    relation="speaks",
+    object="Dutch",
+    about_user=False,
+    start=0,
+    end=20,
+    sentence=(0, 21),
+    positive=False,
+    modality="asserted",
+    reason="negated",
+    explanation="it is denied",
+)
+TALK: tuple[Event, ...] = (
+    SPOKEN,
+    REPLIED,
+    TurnRead(conversation="monday", turn=1, key=KEY, facts=(DEE.id,), known=(ARIA.id,), findings=(FOUND,)),
+    replace(added(DEE, ""), source=Source(client="test", conversation="monday", turn=1)),
+    ConversationClosed(conversation="monday", key=KEY),
+    ConversationErased(conversation="monday", key=KEY),
+)
 FORKED = MemoryForked(parent=MemoryId("demo"), version=4, hash=digest("last event shared"), weights=CLEAN)
 RETRIED = FactRetried(fact=BO.id, request="request-again", request_digest=digest("again", BO.id))
 DAY: tuple[Event, ...] = (*READY, added(ARIA), *injected(FIRST_EDIT), added(BO, "request-2"), failed(BO))
 GIVEN_UP: tuple[Event, ...] = (failed(BO, attempt=3, parked=True), RETRIED)
-LIFE: tuple[Event, ...] = (*DAY, *NIGHTS, *HISTORY, *GIVEN_UP)
+LIFE: tuple[Event, ...] = (*DAY, *NIGHTS, *TALK, *HISTORY, *GIVEN_UP)
 """A short life in which every event type happens, but for the one that a fork begins with, and the end."""
 END: tuple[Event, ...] = (MemoryDeleted(), MemoryPurged(keys=3, artifacts=(digest("delta", 1),), kept=1))
 

@@ -15,6 +15,7 @@ from core.decide import decide
 from core.decide.commands import (
     AddFacts,
     CancelSleep,
+    CloseConversation,
     Command,
     DeleteMemory,
     MarkCheckpoint,
@@ -23,22 +24,27 @@ from core.decide.commands import (
     RecordEnd,
     RecordFailure,
     RecordPurge,
+    RecordReading,
     RecordRefresh,
+    RecordReply,
     RecordRescale,
     RecordStatistics,
+    RecordTextsErased,
     RecordTraining,
+    Say,
     StartSleep,
 )
 from core.errors.base import Refused
 from core.events import EVENT_TYPES, Event
 from core.events.deletion import MemoryPurged
 from core.evolve import fold
-from core.facts import Fact
-from core.ids import FactId, MemoryId, SleepId
+from core.facts import Fact, Source
+from core.ids import ConversationKey, EventId, FactId, MemoryId, SleepId
 from core.policy import SleepPolicy
+from core.remember import Remember
 from core.state.memory import NOTHING, Memory, Status
 from core.state.sleep import Step
-from core.state.work import Erase, Inject, Purge, SleepStep, Withdraw, next_work
+from core.state.work import Erase, EraseTexts, Inject, Purge, Read, SleepStep, Withdraw, next_work
 from tests.core import samples
 from tests.core import sleep_samples as sleeping
 
@@ -69,9 +75,24 @@ class Attempt:
         return f"<{type(self.command).__name__}: {came!s:.200}>"
 
 
+TALK = ("say", "reply", "close")
 HISTORY = ("retract", "retract", "supersede", "supersede", "mark", "compact", "retry", "rebase")
-KINDS = ("add", "add", *["work"] * 4, "fail", "fail", "stale", "create", "sleep", "sleep", "cancel", "delete", *HISTORY)
-NIGHTLY = (*["work"] * 24, "sleep", "sleep", "fail", "add", "stale", "cancel", *HISTORY)
+KINDS = (
+    "add",
+    "add",
+    *["work"] * 4,
+    "fail",
+    "fail",
+    "stale",
+    "create",
+    "sleep",
+    "sleep",
+    "cancel",
+    "delete",
+    *HISTORY,
+    *TALK,
+)
+NIGHTLY = (*["work"] * 24, "sleep", "sleep", "fail", "add", "stale", "cancel", *HISTORY, "say")
 
 
 @st.composite
@@ -90,12 +111,18 @@ def commands(
         return CancelSleep(sleep=draw(st.sampled_from((*asleep, *memory.nights, SleepId("nobody")))))
     if kind == "delete" and not draw(st.integers(0, 3)):  # now and then, as little happens afterwards
         return DeleteMemory(memory=MemoryId("demo"))
+    if kind in TALK:
+        return draw(_of_conversations(memory, kind))
     if kind in HISTORY and memory.facts:
         return draw(_of_history(memory, kind))
     if kind == "add" or work is None:
         return draw(_additions(memory))
     if kind == "fail":
         return RecordFailure(work=work, reason="TEST", message="it broke", retry=draw(st.booleans()))
+    if isinstance(work, Read):
+        return draw(_readings(memory, replace(work, turn=99) if kind == "stale" else work))
+    if isinstance(work, EraseTexts):
+        return RecordTextsErased(work=replace(work, conversation="another") if kind == "stale" else work)
     if isinstance(work, SleepStep):
         result = draw(results(memory))
         return replace(result, work=draw(_other(work))) if kind == "stale" else result
@@ -113,6 +140,41 @@ def commands(
     written = sleeping.inject(memory, *work.facts, key_occupancy=memory.key_occupancy + draw(st.floats(0.0, 0.25)))
     before = samples.digest("weights nobody had") if kind == "stale" else work.weights
     return replace(written, edit=replace(written.edit, weights_before=before))
+
+
+@st.composite
+def _of_conversations(draw: st.DrawFn, memory: Memory, kind: str) -> Command:
+    """What clients do in conversations."""
+    demo, name = MemoryId("demo"), draw(st.sampled_from(("monday", "monday", "tuesday")))
+    if kind == "say":
+        key = ConversationKey(FactId(f"key-{memory.version}"))
+        remember = draw(st.sampled_from((Remember.ON, Remember.ON, Remember.ASK, Remember.OFF)))
+        return Say(memory=demo, conversation=name, key=key, text="Aria moved.", remember=remember)
+    if kind == "reply":
+        return RecordReply(
+            memory=demo,
+            conversation=name,
+            to=1,
+            text="Oh.",
+            version=1,
+            weights=samples.CLEAN,
+            complete=draw(st.booleans()),
+        )
+    return CloseConversation(memory=demo, conversation=name, facts=draw(st.booleans()))
+
+
+@st.composite
+def _readings(draw: st.DrawFn, memory: Memory, work: Read) -> RecordReading:
+    """Candidates of a turn: facts, and denials of facts."""
+    heard = []
+    for index in range(draw(st.integers(0, 2))):
+        subject, relation = draw(st.sampled_from(SUBJECTS)), draw(st.sampled_from(RELATIONS))
+        fact = samples.fact(
+            f"fact-{memory.version}-{index}", subject, relation, draw(st.sampled_from(("Oslo", "Bergen")))
+        )
+        source = Source(conversation=work.conversation, turn=work.turn)
+        heard.append(samples.heard(fact, source, denied=draw(st.booleans())))
+    return RecordReading(work=work, said=EventId("event"), heard=tuple(heard))
 
 
 @st.composite

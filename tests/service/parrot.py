@@ -8,7 +8,16 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from core.decide.commands import Command, RecordErasure, RecordFailure, RecordInjection, RecordPurge, RecordWithdrawal
+from core.decide.commands import (
+    Command,
+    RecordErasure,
+    RecordFailure,
+    RecordInjection,
+    RecordPurge,
+    RecordReading,
+    RecordTextsErased,
+    RecordWithdrawal,
+)
 from core.errors.base import DigestMismatch, ModelUnavailable
 from core.errors.history import NothingToCompact
 from core.events import Cause
@@ -17,13 +26,24 @@ from core.events.facts import EditKind
 from core.events.history import AdaptersCompacted, FactWithdrawn
 from core.events.memory import MemoryCreated
 from core.hyperparameters import Hyperparameters
-from core.ids import Digest, MemoryId
+from core.ids import Digest, EventId, MemoryId
 from core.method import Method
 from core.policy import changed_policy
 from core.state.memory import Memory
 from core.state.plan import plan
 from core.state.sleep import Step
-from core.state.work import Erase, Inject, PrepareStatistics, Purge, SleepStep, Withdraw, Work, next_work
+from core.state.work import (
+    Erase,
+    EraseTexts,
+    Inject,
+    PrepareStatistics,
+    Purge,
+    Read,
+    SleepStep,
+    Withdraw,
+    Work,
+    next_work,
+)
 from service.app.ports import Piece, Sampling
 from service.app.repository import MemoryRepository
 from service.app.state_diff import Compared, questions
@@ -182,6 +202,10 @@ def performed(owed: Work, state: Memory, dream: Dream | None = None) -> Command:
             return RecordErasure(work=owed, remains=())
         case SleepStep():
             return (dream or Dream()).perform(owed, state)
+        case Read():
+            return RecordReading(work=owed, said=EventId(""), heard=())
+        case EraseTexts():
+            return RecordTextsErased(work=owed)
         case Purge():
             keys = len(state.facts)
             return RecordPurge(work=owed, purged=MemoryPurged(keys=keys, artifacts=(), kept=0))

@@ -36,6 +36,9 @@ class Calls(Caller[C]):
 
     chat = Items(calls.chat.chat)
     complete = Items(calls.chat.complete)
+    conversations = Items(calls.chat.conversations)
+    turns = Items(calls.chat.turns)
+    erase_conversation = Method(calls.chat.erase_conversation)
 
     sleep = Method(calls.sleep.sleep)
     nap = Method(calls.sleep.nap)

@@ -22,27 +22,49 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from hypnogram.v1 import facts_pb2 as hypnogram_dot_v1_dot_facts__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hypnogram/v1/chat.proto\x12\x0chypnogram.v1\"(\n\x07Message\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\x89\x02\n\x0b\x43hatRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.hypnogram.v1.Message\x12\x12\n\nmax_tokens\x18\x03 \x01(\x05\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nat_version\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0btemperature\x18\x06 \x01(\x01\x12\x12\n\x05top_p\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\t \x03(\tB\x0e\n\x0c_min_versionB\r\n\x0b_at_versionB\x08\n\x06_top_pB\x07\n\x05_seed\"\x92\x01\n\x0c\x43hatResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x06\x66inish\x18\x02 \x01(\x0e\x32\x14.hypnogram.v1.Finish\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x16\n\x0eweights_digest\x18\x04 \x01(\t\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x0e\n\x06tokens\x18\x06 \x01(\x05\"\xf4\x01\n\x0f\x43ompleteRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12\x12\n\nmax_tokens\x18\x03 \x01(\x05\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nat_version\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0btemperature\x18\x06 \x01(\x01\x12\x12\n\x05top_p\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\t \x03(\tB\x0e\n\x0c_min_versionB\r\n\x0b_at_versionB\x08\n\x06_top_pB\x07\n\x05_seed\"\x96\x01\n\x10\x43ompleteResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x06\x66inish\x18\x02 \x01(\x0e\x32\x14.hypnogram.v1.Finish\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x16\n\x0eweights_digest\x18\x04 \x01(\t\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x0e\n\x06tokens\x18\x06 \x01(\x05*D\n\x06\x46inish\x12\x16\n\x12\x46INISH_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46INISH_STOP\x10\x01\x12\x11\n\rFINISH_LENGTH\x10\x02\x32\x94\x01\n\x04\x43hat\x12?\n\x04\x43hat\x12\x19.hypnogram.v1.ChatRequest\x1a\x1a.hypnogram.v1.ChatResponse0\x01\x12K\n\x08\x43omplete\x12\x1d.hypnogram.v1.CompleteRequest\x1a\x1e.hypnogram.v1.CompleteResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17hypnogram/v1/chat.proto\x12\x0chypnogram.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18hypnogram/v1/facts.proto\"(\n\x07Message\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xc9\x02\n\x0b\x43hatRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\'\n\x08messages\x18\x02 \x03(\x0b\x32\x15.hypnogram.v1.Message\x12\x12\n\nmax_tokens\x18\x03 \x01(\x05\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nat_version\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0btemperature\x18\x06 \x01(\x01\x12\x12\n\x05top_p\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\t \x03(\t\x12\x14\n\x0c\x63onversation\x18\n \x01(\t\x12(\n\x08remember\x18\x0b \x01(\x0e\x32\x16.hypnogram.v1.RememberB\x0e\n\x0c_min_versionB\r\n\x0b_at_versionB\x08\n\x06_top_pB\x07\n\x05_seed\"\xe4\x01\n\x0c\x43hatResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x06\x66inish\x18\x02 \x01(\x0e\x32\x14.hypnogram.v1.Finish\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x16\n\x0eweights_digest\x18\x04 \x01(\t\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x0e\n\x06tokens\x18\x06 \x01(\x05\x12\x14\n\x0c\x63onversation\x18\x07 \x01(\t\x12\x0c\n\x04turn\x18\x08 \x01(\x05\x12,\n\nremembered\x18\t \x01(\x0b\x32\x18.hypnogram.v1.Remembered\"\x90\x01\n\nRemembered\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12+\n\ncandidates\x18\x02 \x03(\x0b\x32\x17.hypnogram.v1.Candidate\x12%\n\tretracted\x18\x03 \x03(\x0b\x32\x12.hypnogram.v1.Fact\x12\x0f\n\x07\x66\x61ilure\x18\x04 \x01(\t\x12\x0f\n\x07version\x18\x05 \x01(\x03\"\x82\x01\n\x0c\x43onversation\x12\x14\n\x0c\x63onversation\x18\x01 \x01(\t\x12\r\n\x05turns\x18\x02 \x01(\x05\x12\x0e\n\x06unread\x18\x03 \x01(\x05\x12\x15\n\rbegan_version\x18\x04 \x01(\x03\x12\x16\n\x0e\x63losed_version\x18\x05 \x01(\x03\x12\x0e\n\x06\x65rased\x18\x06 \x01(\x08\"\xa3\x01\n\x18ListConversationsRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x17\n\nat_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x05 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"x\n\x19ListConversationsResponse\x12\x31\n\rconversations\x18\x01 \x03(\x0b\x32\x1a.hypnogram.v1.Conversation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\x99\x02\n\x04Turn\x12\x0c\n\x04turn\x18\x01 \x01(\x05\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12/\n\x0brecorded_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12(\n\x08remember\x18\x06 \x01(\x0e\x32\x16.hypnogram.v1.Remember\x12,\n\nremembered\x18\x07 \x01(\x0b\x32\x18.hypnogram.v1.Remembered\x12\n\n\x02to\x18\x08 \x01(\x05\x12\x17\n\x0fweights_version\x18\t \x01(\x03\x12\x16\n\x0eweights_digest\x18\n \x01(\t\x12\x10\n\x08\x63omplete\x18\x0b \x01(\x08\"\xb1\x01\n\x10ListTurnsRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x14\n\x0c\x63onversation\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x17\n\nat_version\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x18\n\x0bmin_version\x18\x06 \x01(\x03H\x01\x88\x01\x01\x42\r\n\x0b_at_versionB\x0e\n\x0c_min_version\"`\n\x11ListTurnsResponse\x12!\n\x05turns\x18\x01 \x03(\x0b\x32\x12.hypnogram.v1.Turn\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"]\n\x18\x45raseConversationRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x14\n\x0c\x63onversation\x18\x02 \x01(\t\x12\r\n\x05\x66\x61\x63ts\x18\x03 \x01(\x08\x12\x0c\n\x04wait\x18\x04 \x01(\x08\"m\n\x19\x45raseConversationResponse\x12\x30\n\x0c\x63onversation\x18\x01 \x01(\x0b\x32\x1a.hypnogram.v1.Conversation\x12\r\n\x05\x66\x61\x63ts\x18\x02 \x03(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"\xf4\x01\n\x0f\x43ompleteRequest\x12\x0e\n\x06memory\x18\x01 \x01(\t\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12\x12\n\nmax_tokens\x18\x03 \x01(\x05\x12\x18\n\x0bmin_version\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nat_version\x18\x05 \x01(\x03H\x01\x88\x01\x01\x12\x13\n\x0btemperature\x18\x06 \x01(\x01\x12\x12\n\x05top_p\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04seed\x18\x08 \x01(\x03H\x03\x88\x01\x01\x12\x0c\n\x04stop\x18\t \x03(\tB\x0e\n\x0c_min_versionB\r\n\x0b_at_versionB\x08\n\x06_top_pB\x07\n\x05_seed\"\x96\x01\n\x10\x43ompleteResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\x12$\n\x06\x66inish\x18\x02 \x01(\x0e\x32\x14.hypnogram.v1.Finish\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x16\n\x0eweights_digest\x18\x04 \x01(\t\x12\x15\n\rprompt_tokens\x18\x05 \x01(\x05\x12\x0e\n\x06tokens\x18\x06 \x01(\x05*D\n\x06\x46inish\x12\x16\n\x12\x46INISH_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46INISH_STOP\x10\x01\x12\x11\n\rFINISH_LENGTH\x10\x02*Y\n\x08Remember\x12\x18\n\x14REMEMBER_UNSPECIFIED\x10\x00\x12\x10\n\x0cREMEMBER_OFF\x10\x01\x12\x10\n\x0cREMEMBER_ASK\x10\x02\x12\x0f\n\x0bREMEMBER_ON\x10\x03\x32\xae\x03\n\x04\x43hat\x12?\n\x04\x43hat\x12\x19.hypnogram.v1.ChatRequest\x1a\x1a.hypnogram.v1.ChatResponse0\x01\x12K\n\x08\x43omplete\x12\x1d.hypnogram.v1.CompleteRequest\x1a\x1e.hypnogram.v1.CompleteResponse0\x01\x12\x64\n\x11ListConversations\x12&.hypnogram.v1.ListConversationsRequest\x1a\'.hypnogram.v1.ListConversationsResponse\x12L\n\tListTurns\x12\x1e.hypnogram.v1.ListTurnsRequest\x1a\x1f.hypnogram.v1.ListTurnsResponse\x12\x64\n\x11\x45raseConversation\x12&.hypnogram.v1.EraseConversationRequest\x1a\'.hypnogram.v1.EraseConversationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hypnogram.v1.chat_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FINISH']._serialized_start=900
-  _globals['_FINISH']._serialized_end=968
-  _globals['_MESSAGE']._serialized_start=41
-  _globals['_MESSAGE']._serialized_end=81
-  _globals['_CHATREQUEST']._serialized_start=84
-  _globals['_CHATREQUEST']._serialized_end=349
-  _globals['_CHATRESPONSE']._serialized_start=352
-  _globals['_CHATRESPONSE']._serialized_end=498
-  _globals['_COMPLETEREQUEST']._serialized_start=501
-  _globals['_COMPLETEREQUEST']._serialized_end=745
-  _globals['_COMPLETERESPONSE']._serialized_start=748
-  _globals['_COMPLETERESPONSE']._serialized_end=898
-  _globals['_CHAT']._serialized_start=971
-  _globals['_CHAT']._serialized_end=1119
+  _globals['_FINISH']._serialized_start=2441
+  _globals['_FINISH']._serialized_end=2509
+  _globals['_REMEMBER']._serialized_start=2511
+  _globals['_REMEMBER']._serialized_end=2600
+  _globals['_MESSAGE']._serialized_start=100
+  _globals['_MESSAGE']._serialized_end=140
+  _globals['_CHATREQUEST']._serialized_start=143
+  _globals['_CHATREQUEST']._serialized_end=472
+  _globals['_CHATRESPONSE']._serialized_start=475
+  _globals['_CHATRESPONSE']._serialized_end=703
+  _globals['_REMEMBERED']._serialized_start=706
+  _globals['_REMEMBERED']._serialized_end=850
+  _globals['_CONVERSATION']._serialized_start=853
+  _globals['_CONVERSATION']._serialized_end=983
+  _globals['_LISTCONVERSATIONSREQUEST']._serialized_start=986
+  _globals['_LISTCONVERSATIONSREQUEST']._serialized_end=1149
+  _globals['_LISTCONVERSATIONSRESPONSE']._serialized_start=1151
+  _globals['_LISTCONVERSATIONSRESPONSE']._serialized_end=1271
+  _globals['_TURN']._serialized_start=1274
+  _globals['_TURN']._serialized_end=1555
+  _globals['_LISTTURNSREQUEST']._serialized_start=1558
+  _globals['_LISTTURNSREQUEST']._serialized_end=1735
+  _globals['_LISTTURNSRESPONSE']._serialized_start=1737
+  _globals['_LISTTURNSRESPONSE']._serialized_end=1833
+  _globals['_ERASECONVERSATIONREQUEST']._serialized_start=1835
+  _globals['_ERASECONVERSATIONREQUEST']._serialized_end=1928
+  _globals['_ERASECONVERSATIONRESPONSE']._serialized_start=1930
+  _globals['_ERASECONVERSATIONRESPONSE']._serialized_end=2039
+  _globals['_COMPLETEREQUEST']._serialized_start=2042
+  _globals['_COMPLETEREQUEST']._serialized_end=2286
+  _globals['_COMPLETERESPONSE']._serialized_start=2289
+  _globals['_COMPLETERESPONSE']._serialized_end=2439
+  _globals['_CHAT']._serialized_start=2603
+  _globals['_CHAT']._serialized_end=3033
 # @@protoc_insertion_point(module_scope)

@@ -6,8 +6,10 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from hypnogram.v1 import facts_pb2 as _facts_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -42,6 +44,34 @@ FINISH_STOP: Finish.ValueType  # 1
 FINISH_LENGTH: Finish.ValueType  # 2
 """`max_tokens` was reached."""
 Global___Finish: _TypeAlias = Finish  # noqa: Y015
+
+class _Remember:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RememberEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Remember.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REMEMBER_UNSPECIFIED: _Remember.ValueType  # 0
+    """What the memory was created with."""
+    REMEMBER_OFF: _Remember.ValueType  # 1
+    """Nothing."""
+    REMEMBER_ASK: _Remember.ValueType  # 2
+    """They are found and returned, and not added."""
+    REMEMBER_ON: _Remember.ValueType  # 3
+    """They are added."""
+
+class Remember(_Remember, metaclass=_RememberEnumTypeWrapper):
+    """What happens with the facts that a user states in a conversation."""
+
+REMEMBER_UNSPECIFIED: Remember.ValueType  # 0
+"""What the memory was created with."""
+REMEMBER_OFF: Remember.ValueType  # 1
+"""Nothing."""
+REMEMBER_ASK: Remember.ValueType  # 2
+"""They are found and returned, and not added."""
+REMEMBER_ON: Remember.ValueType  # 3
+"""They are added."""
+Global___Remember: _TypeAlias = Remember  # noqa: Y015
 
 @_typing.final
 class Message(_message.Message):
@@ -82,6 +112,8 @@ class ChatRequest(_message.Message):
     TOP_P_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    REMEMBER_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory."""
     max_tokens: _builtins.int
@@ -98,6 +130,12 @@ class ChatRequest(_message.Message):
     """Seed of the draws, 0 to 2^53 - 1; the same seed, weights and request give the same text. Left out, the server
     draws one.
     """
+    conversation: _builtins.str
+    """Name of the conversation, such as a UUID; at most 128 characters, which are not sealed. Left out, nothing is recorded
+    unless facts are remembered: then the conversation has a new name, which the response has.
+    """
+    remember: Global___Remember.ValueType
+    """What happens with facts in the last message; with `at_version` nothing does."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
         """The conversation so far, at most 256 messages; the last is the user's. A conversation with more than 16 characters
@@ -120,10 +158,12 @@ class ChatRequest(_message.Message):
         top_p: _builtins.float | None = ...,
         seed: _builtins.int | None = ...,
         stop: _abc.Iterable[_builtins.str] | None = ...,
+        conversation: _builtins.str = ...,
+        remember: Global___Remember.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "_seed", b"_seed", "_top_p", b"_top_p", "at_version", b"at_version", "min_version", b"min_version", "seed", b"seed", "top_p", b"top_p"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "_seed", b"_seed", "_top_p", b"_top_p", "at_version", b"at_version", "max_tokens", b"max_tokens", "memory", b"memory", "messages", b"messages", "min_version", b"min_version", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "_seed", b"_seed", "_top_p", b"_top_p", "at_version", b"at_version", "conversation", b"conversation", "max_tokens", b"max_tokens", "memory", b"memory", "messages", b"messages", "min_version", b"min_version", "remember", b"remember", "seed", b"seed", "stop", b"stop", "temperature", b"temperature", "top_p", b"top_p"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__at_version: _TypeAlias = _typing.Literal["at_version"]  # noqa: Y015
     _WhichOneofArgType__at_version: _TypeAlias = _typing.Literal["_at_version", b"_at_version"]  # noqa: Y015
@@ -154,6 +194,9 @@ class ChatResponse(_message.Message):
     WEIGHTS_DIGEST_FIELD_NUMBER: _builtins.int
     PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    TURN_FIELD_NUMBER: _builtins.int
+    REMEMBERED_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The next piece of the answer."""
     finish: Global___Finish.ValueType
@@ -166,6 +209,14 @@ class ChatResponse(_message.Message):
     """Tokens of what was asked, as the model reads it."""
     tokens: _builtins.int
     """Tokens generated up to and including this piece."""
+    conversation: _builtins.str
+    """Name of the conversation, where it is recorded."""
+    turn: _builtins.int
+    """Turn of the user that is answered, where it is recorded; 0 otherwise."""
+    @_builtins.property
+    def remembered(self) -> Global___Remembered:
+        """What was remembered; on a message of its own after the answer."""
+
     def __init__(
         self,
         *,
@@ -175,14 +226,381 @@ class ChatResponse(_message.Message):
         weights_digest: _builtins.str = ...,
         prompt_tokens: _builtins.int = ...,
         tokens: _builtins.int = ...,
+        conversation: _builtins.str = ...,
+        turn: _builtins.int = ...,
+        remembered: Global___Remembered | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["remembered", b"remembered"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["finish", b"finish", "prompt_tokens", b"prompt_tokens", "text", b"text", "tokens", b"tokens", "version", b"version", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "finish", b"finish", "prompt_tokens", b"prompt_tokens", "remembered", b"remembered", "text", b"text", "tokens", b"tokens", "turn", b"turn", "version", b"version", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChatResponse: _TypeAlias = ChatResponse  # noqa: Y015
+
+@_typing.final
+class Remembered(_message.Message):
+    """What was remembered of a turn of a user."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TURN_FIELD_NUMBER: _builtins.int
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    RETRACTED_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    turn: _builtins.int
+    """Number of the turn."""
+    failure: _builtins.str
+    """Reason why it could not be read; empty where it was."""
+    version: _builtins.int
+    """The memory's version that recorded this."""
+    @_builtins.property
+    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_facts_pb2.Candidate]:
+        """Everything that it may state, in order, with what has become of it."""
+
+    @_builtins.property
+    def retracted(self) -> _containers.RepeatedCompositeFieldContainer[_facts_pb2.Fact]:
+        """Facts that it takes back."""
+
+    def __init__(
+        self,
+        *,
+        turn: _builtins.int = ...,
+        candidates: _abc.Iterable[_facts_pb2.Candidate] | None = ...,
+        retracted: _abc.Iterable[_facts_pb2.Fact] | None = ...,
+        failure: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "failure", b"failure", "retracted", b"retracted", "turn", b"turn", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Remembered: _TypeAlias = Remembered  # noqa: Y015
+
+@_typing.final
+class Conversation(_message.Message):
+    """A conversation with a memory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    TURNS_FIELD_NUMBER: _builtins.int
+    UNREAD_FIELD_NUMBER: _builtins.int
+    BEGAN_VERSION_FIELD_NUMBER: _builtins.int
+    CLOSED_VERSION_FIELD_NUMBER: _builtins.int
+    ERASED_FIELD_NUMBER: _builtins.int
+    conversation: _builtins.str
+    """Its name."""
+    turns: _builtins.int
+    """Number of its turns, answers included."""
+    unread: _builtins.int
+    """Number of turns of users that are still to be read for facts."""
+    began_version: _builtins.int
+    """Version of its first turn."""
+    closed_version: _builtins.int
+    """Version at which a client had it erased; 0 for none."""
+    erased: _builtins.bool
+    """Whether its texts are destroyed."""
+    def __init__(
+        self,
+        *,
+        conversation: _builtins.str = ...,
+        turns: _builtins.int = ...,
+        unread: _builtins.int = ...,
+        began_version: _builtins.int = ...,
+        closed_version: _builtins.int = ...,
+        erased: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["began_version", b"began_version", "closed_version", b"closed_version", "conversation", b"conversation", "erased", b"erased", "turns", b"turns", "unread", b"unread"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Conversation: _TypeAlias = Conversation  # noqa: Y015
+
+@_typing.final
+class ListConversationsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AT_VERSION_FIELD_NUMBER: _builtins.int
+    MIN_VERSION_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """Name of the memory."""
+    page_size: _builtins.int
+    """Conversations in a page, at most; 0 for 100."""
+    page_token: _builtins.str
+    """`next_page_token` of the previous response, with an otherwise equal request; empty for the first page."""
+    at_version: _builtins.int
+    """Version to describe; left out, the newest."""
+    min_version: _builtins.int
+    """Lowest version that the response may describe. Not together with `at_version`."""
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        at_version: _builtins.int | None = ...,
+        min_version: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "min_version", b"min_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "memory", b"memory", "min_version", b"min_version", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__at_version: _TypeAlias = _typing.Literal["at_version"]  # noqa: Y015
+    _WhichOneofArgType__at_version: _TypeAlias = _typing.Literal["_at_version", b"_at_version"]  # noqa: Y015
+    _WhichOneofReturnType__min_version: _TypeAlias = _typing.Literal["min_version"]  # noqa: Y015
+    _WhichOneofArgType__min_version: _TypeAlias = _typing.Literal["_min_version", b"_min_version"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_version) -> _WhichOneofReturnType__at_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_version) -> _WhichOneofReturnType__min_version | None: ...
+
+Global___ListConversationsRequest: _TypeAlias = ListConversationsRequest  # noqa: Y015
+
+@_typing.final
+class ListConversationsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last page."""
+    version: _builtins.int
+    """The version that the response describes, the same on every page."""
+    @_builtins.property
+    def conversations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conversation]:
+        """Conversations in the order begun."""
+
+    def __init__(
+        self,
+        *,
+        conversations: _abc.Iterable[Global___Conversation] | None = ...,
+        next_page_token: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversations", b"conversations", "next_page_token", b"next_page_token", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConversationsResponse: _TypeAlias = ListConversationsResponse  # noqa: Y015
+
+@_typing.final
+class Turn(_message.Message):
+    """A turn of a conversation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TURN_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    RECORDED_AT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    REMEMBER_FIELD_NUMBER: _builtins.int
+    REMEMBERED_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    WEIGHTS_VERSION_FIELD_NUMBER: _builtins.int
+    WEIGHTS_DIGEST_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
+    turn: _builtins.int
+    """Its number in the conversation, from 1."""
+    role: _builtins.str
+    """"user" or "assistant"."""
+    text: _builtins.str
+    """What was said; empty once the conversation is erased."""
+    version: _builtins.int
+    """The memory's version that recorded it."""
+    remember: Global___Remember.ValueType
+    """Of a user: what was to happen with its facts."""
+    to: _builtins.int
+    """Of an answer: the turn that it answers."""
+    weights_version: _builtins.int
+    """Of an answer: the version whose weights answered."""
+    weights_digest: _builtins.str
+    """Of an answer: digest of these weights."""
+    complete: _builtins.bool
+    """Of an answer: whether it was generated to its end."""
+    @_builtins.property
+    def recorded_at(self) -> _timestamp_pb2.Timestamp:
+        """Time at which it was recorded."""
+
+    @_builtins.property
+    def remembered(self) -> Global___Remembered:
+        """Of a user: what was remembered; absent where the turn was not read, or not yet."""
+
+    def __init__(
+        self,
+        *,
+        turn: _builtins.int = ...,
+        role: _builtins.str = ...,
+        text: _builtins.str = ...,
+        recorded_at: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
+        remember: Global___Remember.ValueType = ...,
+        remembered: Global___Remembered | None = ...,
+        to: _builtins.int = ...,
+        weights_version: _builtins.int = ...,
+        weights_digest: _builtins.str = ...,
+        complete: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["recorded_at", b"recorded_at", "remembered", b"remembered"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "recorded_at", b"recorded_at", "remember", b"remember", "remembered", b"remembered", "role", b"role", "text", b"text", "to", b"to", "turn", b"turn", "version", b"version", "weights_digest", b"weights_digest", "weights_version", b"weights_version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Turn: _TypeAlias = Turn  # noqa: Y015
+
+@_typing.final
+class ListTurnsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    AT_VERSION_FIELD_NUMBER: _builtins.int
+    MIN_VERSION_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """Name of the memory."""
+    conversation: _builtins.str
+    """Name of the conversation."""
+    page_size: _builtins.int
+    """Turns in a page, at most; 0 for 100."""
+    page_token: _builtins.str
+    """`next_page_token` of the previous response, with an otherwise equal request; empty for the first page."""
+    at_version: _builtins.int
+    """Version to describe; left out, the newest."""
+    min_version: _builtins.int
+    """Lowest version that the response may describe. Not together with `at_version`."""
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        conversation: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        at_version: _builtins.int | None = ...,
+        min_version: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "min_version", b"min_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_version", b"_at_version", "_min_version", b"_min_version", "at_version", b"at_version", "conversation", b"conversation", "memory", b"memory", "min_version", b"min_version", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__at_version: _TypeAlias = _typing.Literal["at_version"]  # noqa: Y015
+    _WhichOneofArgType__at_version: _TypeAlias = _typing.Literal["_at_version", b"_at_version"]  # noqa: Y015
+    _WhichOneofReturnType__min_version: _TypeAlias = _typing.Literal["min_version"]  # noqa: Y015
+    _WhichOneofArgType__min_version: _TypeAlias = _typing.Literal["_min_version", b"_min_version"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_version) -> _WhichOneofReturnType__at_version | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_version) -> _WhichOneofReturnType__min_version | None: ...
+
+Global___ListTurnsRequest: _TypeAlias = ListTurnsRequest  # noqa: Y015
+
+@_typing.final
+class ListTurnsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TURNS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last page."""
+    version: _builtins.int
+    """The version that the response describes, the same on every page."""
+    @_builtins.property
+    def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Turn]:
+        """Turns in order."""
+
+    def __init__(
+        self,
+        *,
+        turns: _abc.Iterable[Global___Turn] | None = ...,
+        next_page_token: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "turns", b"turns", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTurnsResponse: _TypeAlias = ListTurnsResponse  # noqa: Y015
+
+@_typing.final
+class EraseConversationRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMORY_FIELD_NUMBER: _builtins.int
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    memory: _builtins.str
+    """Name of the memory."""
+    conversation: _builtins.str
+    """Name of the conversation."""
+    facts: _builtins.bool
+    """Whether to erase the facts that were learned from it as well."""
+    wait: _builtins.bool
+    """Whether to wait until the texts are destroyed."""
+    def __init__(
+        self,
+        *,
+        memory: _builtins.str = ...,
+        conversation: _builtins.str = ...,
+        facts: _builtins.bool = ...,
+        wait: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "facts", b"facts", "memory", b"memory", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseConversationRequest: _TypeAlias = EraseConversationRequest  # noqa: Y015
+
+@_typing.final
+class EraseConversationResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """The memory's version."""
+    @_builtins.property
+    def conversation(self) -> Global___Conversation:
+        """The conversation."""
+
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of facts that are erased with it."""
+
+    def __init__(
+        self,
+        *,
+        conversation: Global___Conversation | None = ...,
+        facts: _abc.Iterable[_builtins.str] | None = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "facts", b"facts", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseConversationResponse: _TypeAlias = EraseConversationResponse  # noqa: Y015
 
 @_typing.final
 class CompleteRequest(_message.Message):

@@ -45,6 +45,21 @@ class ChatStub:
                 request_serializer=hypnogram_dot_v1_dot_chat__pb2.CompleteRequest.SerializeToString,
                 response_deserializer=hypnogram_dot_v1_dot_chat__pb2.CompleteResponse.FromString,
                 _registered_method=True)
+        self.ListConversations = channel.unary_unary(
+                '/hypnogram.v1.Chat/ListConversations',
+                request_serializer=hypnogram_dot_v1_dot_chat__pb2.ListConversationsRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_chat__pb2.ListConversationsResponse.FromString,
+                _registered_method=True)
+        self.ListTurns = channel.unary_unary(
+                '/hypnogram.v1.Chat/ListTurns',
+                request_serializer=hypnogram_dot_v1_dot_chat__pb2.ListTurnsRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_chat__pb2.ListTurnsResponse.FromString,
+                _registered_method=True)
+        self.EraseConversation = channel.unary_unary(
+                '/hypnogram.v1.Chat/EraseConversation',
+                request_serializer=hypnogram_dot_v1_dot_chat__pb2.EraseConversationRequest.SerializeToString,
+                response_deserializer=hypnogram_dot_v1_dot_chat__pb2.EraseConversationResponse.FromString,
+                _registered_method=True)
 
 
 class ChatServicer:
@@ -58,14 +73,28 @@ class ChatServicer:
         when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
         cached.
 
+        With a `conversation`, or where facts are remembered, the last message is recorded as a turn of the conversation before
+        the answer begins, and the answer when it ends, also where the client disconnects. Texts are sealed under a data key of
+        the conversation; see EraseConversation. What other messages say is not recorded, and nothing is ever added to what the
+        model reads.
+
+        With REMEMBER_ON the facts that the user states in that message are added; nothing is learned from answers, quoted text
+        or other messages. An executor reads the turn meanwhile, and again after a crash; what it learned is recorded with the
+        turn at once. After the answer the stream goes on with `remembered`, as soon as the turn is read; a client that has left
+        by then finds it with ListTurns. The facts are then written into the weights as if a client had added them. A new object
+        of a relation that has one at a time supersedes the old fact; a denial retracts the fact that it denies. With REMEMBER_ASK
+        what was found is returned and not added.
+
         Errors:
         INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
-        too much text, a temperature, top_p, seed or stop that is out of range;
+        too much text, a temperature, top_p, seed or stop that is out of range, facts to be
+        remembered of a chat with an older version;
         or the model's chat template refuses the conversation, as some do system messages
         NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
         FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
         template fails or computes for over 2 s; WORDS_ERASED: the weights of `at_version` hold
-        columns of a fact that was erased
+        columns of a fact that was erased; PARSER_UNAVAILABLE: facts are to be remembered, and
+        the server has no parser; CONVERSATION_ERASED: the conversation was erased
         DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT: the weights cannot be trusted
 
         Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
@@ -89,6 +118,51 @@ class ChatServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListConversations(self, request, context):
+        """Lists the conversations with a memory in the order begun.
+
+        Errors:
+        INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+        NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+
+        Example: {"memory": "demo"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTurns(self, request, context):
+        """Lists the turns of a conversation in order, each of a user with what was remembered of it.
+
+        Texts of a conversation that was erased are empty.
+
+        Errors:
+        INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+        NOT_FOUND         MEMORY_UNKNOWN, CONVERSATION_UNKNOWN, VERSION_UNKNOWN
+
+        Example: {"memory": "demo", "conversation": "monday"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseConversation(self, request, context):
+        """Erases the texts of a conversation and returns once that is durable; an executor then destroys their data key.
+
+        Facts that were learned from it stay, with the sentences that state them, unless `facts` asks to erase them too: those
+        leave the weights first, as with RetractFact. Memories that share the conversation, because one is a fork of the other,
+        lose its texts too. Turns that were not read yet are not read any more. Repeating the call changes nothing.
+
+        Errors:
+        NOT_FOUND            MEMORY_UNKNOWN, CONVERSATION_UNKNOWN
+        FAILED_PRECONDITION  FACT_HELD: another memory shares one of its facts and has it in its weights
+
+        Example: {"memory": "demo", "conversation": "monday"}
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ChatServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -101,6 +175,21 @@ def add_ChatServicer_to_server(servicer, server):
                     servicer.Complete,
                     request_deserializer=hypnogram_dot_v1_dot_chat__pb2.CompleteRequest.FromString,
                     response_serializer=hypnogram_dot_v1_dot_chat__pb2.CompleteResponse.SerializeToString,
+            ),
+            'ListConversations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConversations,
+                    request_deserializer=hypnogram_dot_v1_dot_chat__pb2.ListConversationsRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_chat__pb2.ListConversationsResponse.SerializeToString,
+            ),
+            'ListTurns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTurns,
+                    request_deserializer=hypnogram_dot_v1_dot_chat__pb2.ListTurnsRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_chat__pb2.ListTurnsResponse.SerializeToString,
+            ),
+            'EraseConversation': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseConversation,
+                    request_deserializer=hypnogram_dot_v1_dot_chat__pb2.EraseConversationRequest.FromString,
+                    response_serializer=hypnogram_dot_v1_dot_chat__pb2.EraseConversationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -158,6 +247,87 @@ class Chat:
             '/hypnogram.v1.Chat/Complete',
             hypnogram_dot_v1_dot_chat__pb2.CompleteRequest.SerializeToString,
             hypnogram_dot_v1_dot_chat__pb2.CompleteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConversations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.Chat/ListConversations',
+            hypnogram_dot_v1_dot_chat__pb2.ListConversationsRequest.SerializeToString,
+            hypnogram_dot_v1_dot_chat__pb2.ListConversationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTurns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.Chat/ListTurns',
+            hypnogram_dot_v1_dot_chat__pb2.ListTurnsRequest.SerializeToString,
+            hypnogram_dot_v1_dot_chat__pb2.ListTurnsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseConversation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hypnogram.v1.Chat/EraseConversation',
+            hypnogram_dot_v1_dot_chat__pb2.EraseConversationRequest.SerializeToString,
+            hypnogram_dot_v1_dot_chat__pb2.EraseConversationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,14 +40,28 @@ class ChatStub:
     when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
     cached.
 
+    With a `conversation`, or where facts are remembered, the last message is recorded as a turn of the conversation before
+    the answer begins, and the answer when it ends, also where the client disconnects. Texts are sealed under a data key of
+    the conversation; see EraseConversation. What other messages say is not recorded, and nothing is ever added to what the
+    model reads.
+
+    With REMEMBER_ON the facts that the user states in that message are added; nothing is learned from answers, quoted text
+    or other messages. An executor reads the turn meanwhile, and again after a crash; what it learned is recorded with the
+    turn at once. After the answer the stream goes on with `remembered`, as soon as the turn is read; a client that has left
+    by then finds it with ListTurns. The facts are then written into the weights as if a client had added them. A new object
+    of a relation that has one at a time supersedes the old fact; a denial retracts the fact that it denies. With REMEMBER_ASK
+    what was found is returned and not added.
+
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
-                           too much text, a temperature, top_p, seed or stop that is out of range;
+                           too much text, a temperature, top_p, seed or stop that is out of range, facts to be
+                           remembered of a chat with an older version;
                            or the model's chat template refuses the conversation, as some do system messages
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
                            template fails or computes for over 2 s; WORDS_ERASED: the weights of `at_version` hold
-                           columns of a fact that was erased
+                           columns of a fact that was erased; PARSER_UNAVAILABLE: facts are to be remembered, and
+                           the server has no parser; CONVERSATION_ERASED: the conversation was erased
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT: the weights cannot be trusted
 
     Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
@@ -63,6 +77,39 @@ class ChatStub:
 
     Example: {"memory": "demo", "prompt": "Aria Voss lives in", "max_tokens": 8}
     """
+    ListConversations: _grpc.UnaryUnaryMultiCallable[_chat_pb2.ListConversationsRequest, _chat_pb2.ListConversationsResponse]
+    """Lists the conversations with a memory in the order begun.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+      NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+
+    Example: {"memory": "demo"}
+    """
+    ListTurns: _grpc.UnaryUnaryMultiCallable[_chat_pb2.ListTurnsRequest, _chat_pb2.ListTurnsResponse]
+    """Lists the turns of a conversation in order, each of a user with what was remembered of it.
+
+    Texts of a conversation that was erased are empty.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+      NOT_FOUND         MEMORY_UNKNOWN, CONVERSATION_UNKNOWN, VERSION_UNKNOWN
+
+    Example: {"memory": "demo", "conversation": "monday"}
+    """
+    EraseConversation: _grpc.UnaryUnaryMultiCallable[_chat_pb2.EraseConversationRequest, _chat_pb2.EraseConversationResponse]
+    """Erases the texts of a conversation and returns once that is durable; an executor then destroys their data key.
+
+    Facts that were learned from it stay, with the sentences that state them, unless `facts` asks to erase them too: those
+    leave the weights first, as with RetractFact. Memories that share the conversation, because one is a fork of the other,
+    lose its texts too. Turns that were not read yet are not read any more. Repeating the call changes nothing.
+
+    Errors:
+      NOT_FOUND            MEMORY_UNKNOWN, CONVERSATION_UNKNOWN
+      FAILED_PRECONDITION  FACT_HELD: another memory shares one of its facts and has it in its weights
+
+    Example: {"memory": "demo", "conversation": "monday"}
+    """
 
 @_typing.type_check_only
 class ChatAsyncStub(ChatStub):
@@ -76,14 +123,28 @@ class ChatAsyncStub(ChatStub):
     when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
     cached.
 
+    With a `conversation`, or where facts are remembered, the last message is recorded as a turn of the conversation before
+    the answer begins, and the answer when it ends, also where the client disconnects. Texts are sealed under a data key of
+    the conversation; see EraseConversation. What other messages say is not recorded, and nothing is ever added to what the
+    model reads.
+
+    With REMEMBER_ON the facts that the user states in that message are added; nothing is learned from answers, quoted text
+    or other messages. An executor reads the turn meanwhile, and again after a crash; what it learned is recorded with the
+    turn at once. After the answer the stream goes on with `remembered`, as soon as the turn is read; a client that has left
+    by then finds it with ListTurns. The facts are then written into the weights as if a client had added them. A new object
+    of a relation that has one at a time supersedes the old fact; a denial retracts the fact that it denies. With REMEMBER_ASK
+    what was found is returned and not added.
+
     Errors:
       INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
-                           too much text, a temperature, top_p, seed or stop that is out of range;
+                           too much text, a temperature, top_p, seed or stop that is out of range, facts to be
+                           remembered of a chat with an older version;
                            or the model's chat template refuses the conversation, as some do system messages
       NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
       FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
                            template fails or computes for over 2 s; WORDS_ERASED: the weights of `at_version` hold
-                           columns of a fact that was erased
+                           columns of a fact that was erased; PARSER_UNAVAILABLE: facts are to be remembered, and
+                           the server has no parser; CONVERSATION_ERASED: the conversation was erased
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT: the weights cannot be trusted
 
     Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
@@ -98,6 +159,39 @@ class ChatAsyncStub(ChatStub):
       DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
 
     Example: {"memory": "demo", "prompt": "Aria Voss lives in", "max_tokens": 8}
+    """
+    ListConversations: _aio.UnaryUnaryMultiCallable[_chat_pb2.ListConversationsRequest, _chat_pb2.ListConversationsResponse]  # type: ignore[assignment]
+    """Lists the conversations with a memory in the order begun.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+      NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+
+    Example: {"memory": "demo"}
+    """
+    ListTurns: _aio.UnaryUnaryMultiCallable[_chat_pb2.ListTurnsRequest, _chat_pb2.ListTurnsResponse]  # type: ignore[assignment]
+    """Lists the turns of a conversation in order, each of a user with what was remembered of it.
+
+    Texts of a conversation that was erased are empty.
+
+    Errors:
+      INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+      NOT_FOUND         MEMORY_UNKNOWN, CONVERSATION_UNKNOWN, VERSION_UNKNOWN
+
+    Example: {"memory": "demo", "conversation": "monday"}
+    """
+    EraseConversation: _aio.UnaryUnaryMultiCallable[_chat_pb2.EraseConversationRequest, _chat_pb2.EraseConversationResponse]  # type: ignore[assignment]
+    """Erases the texts of a conversation and returns once that is durable; an executor then destroys their data key.
+
+    Facts that were learned from it stay, with the sentences that state them, unless `facts` asks to erase them too: those
+    leave the weights first, as with RetractFact. Memories that share the conversation, because one is a fork of the other,
+    lose its texts too. Turns that were not read yet are not read any more. Repeating the call changes nothing.
+
+    Errors:
+      NOT_FOUND            MEMORY_UNKNOWN, CONVERSATION_UNKNOWN
+      FAILED_PRECONDITION  FACT_HELD: another memory shares one of its facts and has it in its weights
+
+    Example: {"memory": "demo", "conversation": "monday"}
     """
 
 class ChatServicer(metaclass=_abc_1.ABCMeta):
@@ -115,14 +209,28 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
         when the client disconnects. `at_version` asks an older version: its weights are built beside the live ones and
         cached.
 
+        With a `conversation`, or where facts are remembered, the last message is recorded as a turn of the conversation before
+        the answer begins, and the answer when it ends, also where the client disconnects. Texts are sealed under a data key of
+        the conversation; see EraseConversation. What other messages say is not recorded, and nothing is ever added to what the
+        model reads.
+
+        With REMEMBER_ON the facts that the user states in that message are added; nothing is learned from answers, quoted text
+        or other messages. An executor reads the turn meanwhile, and again after a crash; what it learned is recorded with the
+        turn at once. After the answer the stream goes on with `remembered`, as soon as the turn is read; a client that has left
+        by then finds it with ListTurns. The facts are then written into the weights as if a client had added them. A new object
+        of a relation that has one at a time supersedes the old fact; a denial retracts the fact that it denies. With REMEMBER_ASK
+        what was found is returned and not added.
+
         Errors:
           INVALID_ARGUMENT     INVALID_FIELD: no message, an unknown role, a last message that is not the user's,
-                               too much text, a temperature, top_p, seed or stop that is out of range;
+                               too much text, a temperature, top_p, seed or stop that is out of range, facts to be
+                               remembered of a chat with an older version;
                                or the model's chat template refuses the conversation, as some do system messages
           NOT_FOUND            MEMORY_UNKNOWN, VERSION_UNKNOWN
           FAILED_PRECONDITION  MODEL_UNAVAILABLE: the base model cannot be loaded, or is not the recorded one, or its chat
                                template fails or computes for over 2 s; WORDS_ERASED: the weights of `at_version` hold
-                               columns of a fact that was erased
+                               columns of a fact that was erased; PARSER_UNAVAILABLE: facts are to be remembered, and
+                               the server has no parser; CONVERSATION_ERASED: the conversation was erased
           DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT: the weights cannot be trusted
 
         Example: {"memory": "demo", "messages": [{"role": "user", "content": "Where does Aria Voss live?"}]}
@@ -143,6 +251,57 @@ class ChatServicer(metaclass=_abc_1.ABCMeta):
           DATA_LOSS            DIGEST_MISMATCH, ARTIFACT_MISSING, ARTIFACT_CORRUPT
 
         Example: {"memory": "demo", "prompt": "Aria Voss lives in", "max_tokens": 8}
+        """
+
+    @_abc_1.abstractmethod
+    def ListConversations(
+        self,
+        request: _chat_pb2.ListConversationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_pb2.ListConversationsResponse, _abc.Awaitable[_chat_pb2.ListConversationsResponse]]:
+        """Lists the conversations with a memory in the order begun.
+
+        Errors:
+          INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+          NOT_FOUND         MEMORY_UNKNOWN, VERSION_UNKNOWN
+
+        Example: {"memory": "demo"}
+        """
+
+    @_abc_1.abstractmethod
+    def ListTurns(
+        self,
+        request: _chat_pb2.ListTurnsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_pb2.ListTurnsResponse, _abc.Awaitable[_chat_pb2.ListTurnsResponse]]:
+        """Lists the turns of a conversation in order, each of a user with what was remembered of it.
+
+        Texts of a conversation that was erased are empty.
+
+        Errors:
+          INVALID_ARGUMENT  INVALID_FIELD: a page size out of range, a page token of another request
+          NOT_FOUND         MEMORY_UNKNOWN, CONVERSATION_UNKNOWN, VERSION_UNKNOWN
+
+        Example: {"memory": "demo", "conversation": "monday"}
+        """
+
+    @_abc_1.abstractmethod
+    def EraseConversation(
+        self,
+        request: _chat_pb2.EraseConversationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_chat_pb2.EraseConversationResponse, _abc.Awaitable[_chat_pb2.EraseConversationResponse]]:
+        """Erases the texts of a conversation and returns once that is durable; an executor then destroys their data key.
+
+        Facts that were learned from it stay, with the sentences that state them, unless `facts` asks to erase them too: those
+        leave the weights first, as with RetractFact. Memories that share the conversation, because one is a fork of the other,
+        lose its texts too. Turns that were not read yet are not read any more. Repeating the call changes nothing.
+
+        Errors:
+          NOT_FOUND            MEMORY_UNKNOWN, CONVERSATION_UNKNOWN
+          FAILED_PRECONDITION  FACT_HELD: another memory shares one of its facts and has it in its weights
+
+        Example: {"memory": "demo", "conversation": "monday"}
         """
 
 def add_ChatServicer_to_server(servicer: ChatServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -210,6 +210,10 @@ class _RejectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejection.V
     """The memory, or the text before it, has another object for its subject and relation: `contradicts`."""
     REJECTION_UNUSABLE: _Rejection.ValueType  # 17
     """It breaks a limit on facts, or was erased since; `explanation` says which."""
+    REJECTION_PROPOSED: _Rejection.ValueType  # 18
+    """It was found in a conversation that asks before it adds: add it with AddFacts, or supersede `contradicts` with it."""
+    REJECTION_NO_ROOM: _Rejection.ValueType  # 19
+    """The memory cannot take another fact now; `explanation` says why."""
 
 class Rejection(_Rejection, metaclass=_RejectionEnumTypeWrapper):
     """Why a candidate is not added as a fact."""
@@ -250,6 +254,10 @@ REJECTION_CONTRADICTS: Rejection.ValueType  # 16
 """The memory, or the text before it, has another object for its subject and relation: `contradicts`."""
 REJECTION_UNUSABLE: Rejection.ValueType  # 17
 """It breaks a limit on facts, or was erased since; `explanation` says which."""
+REJECTION_PROPOSED: Rejection.ValueType  # 18
+"""It was found in a conversation that asks before it adds: add it with AddFacts, or supersede `contradicts` with it."""
+REJECTION_NO_ROOM: Rejection.ValueType  # 19
+"""The memory cannot take another fact now; `explanation` says why."""
 Global___Rejection: _TypeAlias = Rejection  # noqa: Y015
 
 class _Withdrawal:
@@ -448,6 +456,7 @@ class Fact(_message.Message):
     PREDECESSOR_FIELD_NUMBER: _builtins.int
     ERASED_FIELD_NUMBER: _builtins.int
     LEARNED_FIELD_NUMBER: _builtins.int
+    SAID_FIELD_NUMBER: _builtins.int
     fact: _builtins.str
     """Its id, a UUID that sorts by time."""
     subject: _builtins.str
@@ -482,6 +491,8 @@ class Fact(_message.Message):
     """Whether its words and its own columns are destroyed; its texts are then empty."""
     learned: _builtins.bool
     """Whether its edit reached the object in all wordings it was computed on; absent where no edit carries the fact."""
+    said: _builtins.int
+    """Number of times that clients and users have said it."""
     @_builtins.property
     def wordings(self) -> Global___Wordings:
         """Prompts."""
@@ -517,10 +528,11 @@ class Fact(_message.Message):
         predecessor: _builtins.str = ...,
         erased: _builtins.bool = ...,
         learned: _builtins.bool | None = ...,
+        said: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "_learned", b"_learned", "healthy", b"healthy", "learned", b"learned", "source", b"source", "wordings", b"wordings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "_learned", b"_learned", "added_version", b"added_version", "edits", b"edits", "erased", b"erased", "fact", b"fact", "failure", b"failure", "failures", b"failures", "healthy", b"healthy", "known", b"known", "learned", b"learned", "object", b"object", "predecessor", b"predecessor", "relation", b"relation", "retracted_version", b"retracted_version", "scale", b"scale", "source", b"source", "stage", b"stage", "status", b"status", "subject", b"subject", "successor", b"successor", "wordings", b"wordings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_healthy", b"_healthy", "_learned", b"_learned", "added_version", b"added_version", "edits", b"edits", "erased", b"erased", "fact", b"fact", "failure", b"failure", "failures", b"failures", "healthy", b"healthy", "known", b"known", "learned", b"learned", "object", b"object", "predecessor", b"predecessor", "relation", b"relation", "retracted_version", b"retracted_version", "said", b"said", "scale", b"scale", "source", b"source", "stage", b"stage", "status", b"status", "subject", b"subject", "successor", b"successor", "wordings", b"wordings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__healthy: _TypeAlias = _typing.Literal["healthy"]  # noqa: Y015
     _WhichOneofArgType__healthy: _TypeAlias = _typing.Literal["_healthy", b"_healthy"]  # noqa: Y015
@@ -799,6 +811,7 @@ class Candidate(_message.Message):
     EXPLANATION_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     CONTRADICTS_FIELD_NUMBER: _builtins.int
+    SUPERSEDED_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Subject, as named in the text; "user" where `about_user`."""
     relation: _builtins.str
@@ -827,7 +840,13 @@ class Candidate(_message.Message):
 
     @_builtins.property
     def contradicts(self) -> Global___Fact:
-        """The fact that it contradicts, with REJECTION_CONTRADICTS."""
+        """The fact that it contradicts, with REJECTION_CONTRADICTS; that it would supersede, with REJECTION_PROPOSED; that it says
+        does not hold any more, with REJECTION_NEGATED.
+        """
+
+    @_builtins.property
+    def superseded(self) -> Global___Fact:
+        """The fact that it has superseded."""
 
     def __init__(
         self,
@@ -845,10 +864,11 @@ class Candidate(_message.Message):
         explanation: _builtins.str = ...,
         result: Global___AddedFact | None = ...,
         contradicts: Global___Fact | None = ...,
+        superseded: Global___Fact | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contradicts", b"contradicts", "result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contradicts", b"contradicts", "result", b"result", "superseded", b"superseded"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["about_user", b"about_user", "contradicts", b"contradicts", "end", b"end", "explanation", b"explanation", "modality", b"modality", "object", b"object", "positive", b"positive", "rejection", b"rejection", "relation", b"relation", "result", b"result", "sentence", b"sentence", "start", b"start", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about_user", b"about_user", "contradicts", b"contradicts", "end", b"end", "explanation", b"explanation", "modality", b"modality", "object", b"object", "positive", b"positive", "rejection", b"rejection", "relation", b"relation", "result", b"result", "sentence", b"sentence", "start", b"start", "subject", b"subject", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

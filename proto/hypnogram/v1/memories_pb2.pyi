@@ -681,6 +681,8 @@ class Memory(_message.Message):
     UNCHANGED_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     FALSE_FIRES_FIELD_NUMBER: _builtins.int
+    REMEMBER_FIELD_NUMBER: _builtins.int
+    UNREAD_TURNS_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory."""
     pressure: _builtins.float
@@ -713,6 +715,10 @@ class Memory(_message.Message):
     """Method by which facts are written: "neuron", "memit" or "answer_site"."""
     false_fires: _builtins.float
     """Responses of its memory neurons in a million tokens of other text, by their certificates."""
+    remember: _builtins.str
+    """What happens with facts in chats whose requests do not say: "off", "ask" or "on"."""
+    unread_turns: _builtins.int
+    """Number of turns of users that are still to be read for facts."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """Its base model."""
@@ -782,10 +788,12 @@ class Memory(_message.Message):
         unchanged: _facts_pb2.Unchanged | None = ...,
         method: _builtins.str = ...,
         false_fires: _builtins.float = ...,
+        remember: _builtins.str = ...,
+        unread_turns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asleep", b"asleep", "base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "needs", b"needs", "sleep", b"sleep", "unchanged", b"unchanged"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "edits", b"edits", "facts", b"facts", "false_fires", b"false_fires", "hyperparameters", b"hyperparameters", "key_occupancy", b"key_occupancy", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "edits", b"edits", "facts", b"facts", "false_fires", b"false_fires", "hyperparameters", b"hyperparameters", "key_occupancy", b"key_occupancy", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "remember", b"remember", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "unread_turns", b"unread_turns", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -801,6 +809,7 @@ class CreateMemoryRequest(_message.Message):
     SLEEP_FIELD_NUMBER: _builtins.int
     CAPACITY_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
+    REMEMBER_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
     capacity: _builtins.float
@@ -810,6 +819,8 @@ class CreateMemoryRequest(_message.Message):
     nowhere else. "memit": linear MEMIT at the name, as in the literature; it changes other answers, too. "answer_site":
     MEMIT at the tokens before answers, for dormouse; it harms deep models. Empty: the base model's.
     """
+    remember: _builtins.str
+    """What happens with facts in chats whose requests do not say: "off", "ask" or "on". Empty: "off"."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """Its base model; left out, dormouse."""
@@ -831,10 +842,11 @@ class CreateMemoryRequest(_message.Message):
         sleep: Global___SleepPolicy | None = ...,
         capacity: _builtins.float | None = ...,
         method: _builtins.str = ...,
+        remember: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "sleep", b"sleep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "memory", b"memory", "method", b"method", "sleep", b"sleep"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "memory", b"memory", "method", b"method", "remember", b"remember", "sleep", b"sleep"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__capacity: _TypeAlias = _typing.Literal["capacity"]  # noqa: Y015
     _WhichOneofArgType__capacity: _TypeAlias = _typing.Literal["_capacity", b"_capacity"]  # noqa: Y015

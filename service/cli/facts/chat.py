@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.cli import options
-from service.cli.output import connected, print_json, print_text
+from service.cli.facts.remembered import remembered_lines
+from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text
 from service.terminal.reasons import for_answer
 from service.terminal.spinner import until_first
 
@@ -22,6 +24,21 @@ MinVersion = Annotated[
 ]
 
 
+RememberFacts = Annotated[
+    str,
+    typer.Option(help="What happens with facts that you state: off, ask or on. Default: as the memory was created."),
+]
+REMEMBER = ("", "off", "ask", "on")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A reply as it was printed; `conversation` is empty where none is recorded."""
+
+    text: str
+    conversation: str
+
+
 def chat(
     *,
     text: Annotated[str | None, typer.Argument(help="Message to send. Left out: a conversation, line by line.")] = None,
@@ -30,20 +47,34 @@ def chat(
     min_version: MinVersion = None,
     at: options.At = None,
     at_version: options.AtVersion = None,
+    conversation: Annotated[str, typer.Option(help="Conversation to record the turns in, or to go on with.")] = "",
+    remember: RememberFacts = "",
     memory: options.MemoryName = None,
     address: options.Address = None,
     json: options.AsJson = False,
 ) -> None:
     """Chat with a memory, now or at an older version: one message, or a conversation where none is given."""
+    if remember not in REMEMBER:
+        raise UsageProblem(f"--remember {remember}: it is {', '.join(REMEMBER[1:])}")
     name = options.memory_name(memory)
     turns = [{"role": "system", "content": system}] if system else []
     with connected(address) as client:
         version = options.version(client, name, at, at_version)
         for said in [text] if text is not None else _lines():
             turns.append({"role": "user", "content": said})
-            asked = client.chat(name, turns, max_tokens=max_tokens, min_version=min_version, at_version=version)
+            asked = client.chat(
+                name,
+                turns,
+                max_tokens=max_tokens,
+                min_version=min_version,
+                at_version=version,
+                conversation=conversation,
+                remember=remember,
+            )
             pieces = until_first(asked, for_answer(client, name, min_version), quiet=json)
-            turns.append({"role": "assistant", "content": _print_pieces(pieces, json)})
+            reply = _print_pieces(pieces, json)
+            conversation = reply.conversation or conversation
+            turns.append({"role": "assistant", "content": reply.text})
 
 
 def complete(
@@ -65,23 +96,43 @@ def complete(
         _print_pieces(until_first(asked, for_answer(client, name, min_version), quiet=json), json)
 
 
-def _print_pieces(pieces: Iterable[chat_pb2.ChatResponse | chat_pb2.CompleteResponse], json: bool) -> str:
-    """Prints an answer as it arrives, and returns it."""
+def _print_pieces(pieces: Iterable[chat_pb2.ChatResponse | chat_pb2.CompleteResponse], json: bool) -> Reply:
+    """Prints an answer as it arrives, then what was remembered, and returns the answer."""
     from hypnogram.v1 import chat_pb2
 
-    texts = []
+    texts: list[str] = []
     last: chat_pb2.ChatResponse | chat_pb2.CompleteResponse = chat_pb2.ChatResponse()
-    for last in pieces:
+    remembered: chat_pb2.Remembered | None = None
+    for piece in pieces:
+        if isinstance(piece, chat_pb2.ChatResponse) and piece.HasField("remembered"):
+            remembered = piece.remembered
+            continue
+        last = piece
         texts.append(last.text)
         if not json:
-            print_text(last.text, end="")
+            print_text(last.text, end="\n" if last.finish else "")
     whole = "".join(texts)
     if json:
         finish = chat_pb2.Finish.Name(last.finish).removeprefix("FINISH_").lower()
-        print_json({"text": whole, "finish": finish, "version": last.version, "weights_digest": last.weights_digest})
-    else:
+        shown = {"text": whole, "finish": finish, "version": last.version, "weights_digest": last.weights_digest}
+        print_json(shown | _recorded(last, remembered))
+    elif not last.finish:
         print_text("")
-    return whole
+    for line in remembered_lines(remembered) if remembered and not json else ():
+        print_text(f"[{line}]")
+    return Reply(whole, last.conversation if isinstance(last, chat_pb2.ChatResponse) else "")
+
+
+def _recorded(
+    last: chat_pb2.ChatResponse | chat_pb2.CompleteResponse, remembered: chat_pb2.Remembered | None
+) -> dict[str, Any]:
+    """Returns where the turn is recorded and what was remembered of it, as JSON values; nothing where it is not."""
+    from hypnogram.v1 import chat_pb2
+
+    if not isinstance(last, chat_pb2.ChatResponse) or not last.conversation:
+        return {}
+    read = {"remembered": as_dict(remembered)} if remembered else {}
+    return {"conversation": last.conversation, "turn": last.turn, **read}
 
 
 def _lines() -> Iterable[str]:

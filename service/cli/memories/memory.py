@@ -53,6 +53,9 @@ def create(
     method: Annotated[
         str, typer.Option(help="How facts are written: neuron, memit or answer_site. Default: the model's.")
     ] = "",
+    remember: Annotated[
+        str, typer.Option(help="What happens with facts in chats that do not say: off, ask or on. Default: off.")
+    ] = "",
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until an executor has prepared what facts need.")
     ] = True,
@@ -70,7 +73,9 @@ def create(
     with connected(address) as client:
         policy = set_policy({}, {}, sleep or (), "--sleep")
         with waiting("the server to read and load the base model", quiet=json):
-            answer = client.create_memory(options.memory_name(name), base, hyperparameters, policy, capacity, method)
+            answer = client.create_memory(
+                options.memory_name(name), base, hyperparameters, policy, capacity, method, remember
+            )
         if wait:
             answer = _prepared(client, answer, timeout, json)
     _show(answer, json)

@@ -56,7 +56,7 @@ def successor(request: facts_pb2.SupersedeFactRequest, state: FactState, phraseb
     else:
         wordings = generated_wordings(old.subject, old.relation, object_, phrasebook)
     new = Fact(id=FactId(id_), subject=old.subject, relation=old.relation, object=object_, wordings=wordings)
-    return NewFact(fact=new, source=_source(request.source, "source"), origin=origin_of(new, phrasebook))
+    return NewFact(fact=new, source=source(request.source, "source"), origin=origin_of(new, phrasebook))
 
 
 def _are_of_client(state: FactState, phrasebook: Phrasebook) -> bool:
@@ -87,7 +87,7 @@ def _new(new: facts_pb2.NewFact, path: str, phrasebook: Phrasebook, id_: str) ->
     else:
         wordings = generated_wordings(subject, relation, object_, phrasebook)
     fact = Fact(id=FactId(id_), subject=subject, relation=relation, object=object_, wordings=wordings)
-    return NewFact(fact=fact, source=_source(new.source, path), origin=origin_of(fact, phrasebook))
+    return NewFact(fact=fact, source=source(new.source, path), origin=origin_of(fact, phrasebook))
 
 
 def _stated(new: facts_pb2.NewFact) -> dict[str, Any]:
@@ -130,7 +130,8 @@ def _wordings_values(message: facts_pb2.Wordings) -> dict[str, Any]:
     }
 
 
-def _source(message: facts_pb2.Source, path: str) -> Source:
+def source(message: facts_pb2.Source, path: str) -> Source:
+    """Returns where a fact came from, checked; `path` is that of the field."""
     if message.turn < 0:
         raise InvalidField(f"{path}.turn", f"is {message.turn}; turns count from 0")
     if not 0 <= message.start <= message.end:

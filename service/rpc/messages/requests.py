@@ -12,11 +12,13 @@ from typing import Any
 
 from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2
 
+from core.decide.conversation import check_conversation
 from core.decide.idempotency import check_request_id
 from core.errors.base import InvalidField
 from core.hyperparameters import DEFAULTS, changed_hyperparameters, checked_capacity
 from core.ids import MEMORY_ID, FactId, MemoryId, SleepId
 from core.moments import Moment
+from core.remember import Remember
 from core.state.memory import Status
 from core.texts import composed, same_words
 from service.app.ports import Sampling
@@ -31,6 +33,12 @@ MAX_TOKENS = 4096
 MAX_SEED = 2**53 - 1
 MAX_TEMPERATURE = 2.0
 MAX_STOPS, MAX_STOP = 4, 200  # texts, and characters of each
+REMEMBER = {
+    chat_pb2.REMEMBER_UNSPECIFIED: None,
+    chat_pb2.REMEMBER_OFF: Remember.OFF,
+    chat_pb2.REMEMBER_ASK: Remember.ASK,
+    chat_pb2.REMEMBER_ON: Remember.ON,
+}
 ROLES = ("system", "user", "assistant")
 DTYPES = ("", "float32", "bfloat16", "float16")
 QUANTIZATIONS = ("", "none", "int8", "nf4")
@@ -220,6 +228,19 @@ def conversation(messages: Sequence[chat_pb2.Message]) -> list[dict[str, str]]:
     if messages[-1].role != "user":
         raise InvalidField(f"messages[{len(messages) - 1}].role", "is not user: the last message has to be the user's")
     return [{"role": message.role, "content": composed(message.content)} for message in messages]
+
+
+def remember(value: chat_pb2.Remember.ValueType) -> Remember | None:
+    """Returns what is to happen with facts; None where the memory decides."""
+    if value not in REMEMBER:
+        raise InvalidField("remember", f"{value} is not a valid value")
+    return REMEMBER[value]
+
+
+def conversation_name(value: str) -> str:
+    """Returns the name of a conversation, which must be given."""
+    check_conversation(value)
+    return value
 
 
 def prompt(value: str) -> str:

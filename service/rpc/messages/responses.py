@@ -23,7 +23,7 @@ from core.ids import FactId
 from core.state.false_fires import false_fires
 from core.state.memory import Checkpoint, Memory, Status, Withdrawal, learned
 from core.state.pressure import pressure
-from core.state.work import PrepareStatistics, SleepStep, next_work
+from core.state.work import PrepareStatistics, SleepStep, work_on_facts
 from core.wordings import origin_of
 from service.app.lineage import Link
 from service.app.progress import StepProgress
@@ -146,6 +146,7 @@ def fact_message(memory: Memory, id_: FactId) -> facts_pb2.Fact:
         predecessor=state.predecessor or "",
         erased=state.erased,
         learned=learned(memory, id_),
+        said=state.said,
     )
 
 
@@ -230,6 +231,8 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
         checkpoints=len(memory.checkpoints),
         unchanged=unchanged_message(memory),
         false_fires=false_fires(memory),
+        remember=created.remember.value,
+        unread_turns=len(memory.unread),
     )
 
 
@@ -256,7 +259,7 @@ def pressure_message(memory: Memory) -> memories_pb2.Pressure:
 
 def step_at(memory: Memory) -> str:
     """Returns the step of the sleep in progress; empty while `memory` is awake."""
-    work = next_work(memory)
+    work = work_on_facts(memory)
     return work.name if isinstance(work, SleepStep) else ""
 
 

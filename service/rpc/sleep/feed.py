@@ -11,7 +11,7 @@ from hypnogram.v1 import sleep_pb2
 from core.errors.base import SleepUnknown
 from core.ids import MemoryId, SleepId
 from core.state.memory import Memory
-from core.state.work import SleepStep, next_work
+from core.state.work import SleepStep, work_on_facts
 from service.app.progress import ProgressBoard, StepProgress
 from service.app.repository import MemoryRepository
 from service.rpc.log_tail import LogTail
@@ -83,7 +83,7 @@ class SleepFeed:
                 return
             if len(page) == PAGE:
                 continue
-            owed = next_work(builder.state)
+            owed = work_on_facts(builder.state)
             if isinstance(owed, SleepStep) and owed != reached:
                 reached = owed
                 step = sleep_pb2.StepReached(step=owed.name, attempt=owed.attempt, facts=len(owed.facts))

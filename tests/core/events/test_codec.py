@@ -8,7 +8,8 @@ from hypothesis import given
 
 from core.errors.base import EventUnknown
 from core.events import Event
-from core.events.codec import SCHEMA, canonical, decode_event, event_type, from_json, sealed_fields, to_json
+from core.events.codec import SCHEMA, canonical, decode_event, event_type, from_json, key_field, sealed_fields, to_json
+from core.events.conversation import ModelReplied, TurnRead, UserSpoke
 from core.events.facts import Columns, FactAdded, FactInjected
 from core.events.history import FactRetracted
 from core.events.sleep import FactAudited
@@ -85,4 +86,8 @@ def test_the_words_of_a_fact_are_sealed_and_nothing_else_is() -> None:
     assert sealed_fields(FactAdded) == ("statement", "source", "request_digest")
     assert sealed_fields(FactAudited) == ("probes",)
     assert sealed_fields(FactRetracted) == ("reason", "request_digest")
-    assert {type(event) for event in LIFE if sealed_fields(event)} == {FactAdded, FactAudited, FactRetracted}
+    of_conversations = {UserSpoke, ModelReplied, TurnRead}
+    of_facts = {FactAdded, FactAudited, FactRetracted}
+    assert {type(event) for event in LIFE if sealed_fields(event)} == of_facts | of_conversations
+    assert {key_field(kind) for kind in of_facts} == {"fact"}
+    assert {key_field(kind) for kind in of_conversations} == {"key"}

@@ -9,7 +9,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 import service.rpc.status
-from core.errors import archive, base, harm, history
+from core.errors import archive, base, conversation, harm, history
 from core.errors.base import HypnogramError
 from core.ids import FactId
 from hypnogram.client import CallFailed, new_fact
@@ -60,6 +60,8 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     archive.EventsTaken("e", "demo"),
     archive.FactTaken("f", "was erased"),
     archive.ArchiveDamaged("events.jsonl", "its content is not as it was written"),
+    conversation.ConversationUnknown("demo", "monday"),
+    conversation.ConversationGone("monday", 9),
     history.CheckpointUnknown("demo", "monday"),
     history.MomentUnknown("demo", "2026-11-24T10:00:00Z", "2026-11-25T10:00:00Z"),
     history.CheckpointTaken("demo", "monday", 3),

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from core.errors.base import NotReady
 from core.events import Event
+from core.events.conversation import UserSpoke
 from core.events.deletion import MemoryDeleted, MemoryPurged
 from core.events.facts import FactAdded
 from core.events.history import MemoryForked
@@ -31,6 +32,7 @@ __all__ = ["artifacts"]
 FORK = MemoryId("fork")
 AT = len(DAY)
 FACTS = {event.fact for event in LIFE if isinstance(event, FactAdded)}
+KEYS = FACTS | {event.key for event in LIFE if isinstance(event, UserSpoke)}  # of conversations too
 SHARED = {event.fact for event in DAY if isinstance(event, FactAdded)}
 
 
@@ -48,7 +50,7 @@ def purge(log: EventLog, artifacts: Artifacts, memory: MemoryId) -> None:
     alone = doomed(log, memory)
     for delta in alone.deltas:
         artifacts.remove(delta)
-    receipt = MemoryPurged(keys=len(alone.facts), artifacts=alone.deltas, kept=alone.kept)
+    receipt = MemoryPurged(keys=len(alone.keys), artifacts=alone.deltas, kept=alone.kept)
     log.append(memory, [new(receipt)], expected=log.head(memory))
 
 
@@ -76,7 +78,7 @@ def test_all_of_a_memory_goes_that_no_other_one_shares(life: EventLog, artifacts
 
     alone = doomed(life, DEMO)
 
-    assert set(alone.facts) == FACTS
+    assert set(alone.keys) == KEYS
     assert set(alone.deltas) == deltas(artifacts)
     assert alone.kept == 0
 
@@ -88,14 +90,14 @@ def test_a_fork_keeps_what_it_shares_and_loses_it_with_the_last_that_does(life: 
     delete(life, DEMO)
 
     alone = doomed(life, DEMO)
-    assert set(alone.facts) == FACTS - SHARED
+    assert set(alone.keys) == KEYS - SHARED
     assert alone.kept == len(SHARED) > 0
     assert set(alone.deltas) == deltas(artifacts) - deltas(artifacts, DAY)
     purge(life, artifacts, DEMO)
     assert verify_log(life, artifacts).fault is None
 
     delete(life, FORK)
-    assert set(doomed(life, FORK).facts) == SHARED | {own.event.fact}
+    assert set(doomed(life, FORK).keys) == SHARED | {own.event.fact}
 
 
 def test_a_fork_that_is_deleted_leaves_its_parent_whole(life: EventLog, artifacts: Artifacts) -> None:
@@ -104,7 +106,7 @@ def test_a_fork_that_is_deleted_leaves_its_parent_whole(life: EventLog, artifact
     assert isinstance(own.event, FactAdded)
     delete(life, FORK)
 
-    assert doomed(life, FORK).facts == (own.event.fact,)
+    assert doomed(life, FORK).keys == (own.event.fact,)
     assert doomed(life, FORK).deltas == ()
 
 
@@ -134,7 +136,7 @@ def test_what_a_deleted_memory_shared_goes_with_its_fork_though_its_name_is_used
     begin_anew(life, artifacts, DEMO)
     delete(life, FORK)
 
-    assert set(doomed(life, FORK).facts) == SHARED
+    assert set(doomed(life, FORK).keys) == SHARED
 
 
 def test_a_missing_artifact_is_a_fault_unless_a_purge_says_so(life: EventLog, artifacts: Artifacts) -> None:
@@ -167,7 +169,7 @@ def test_only_the_life_that_ended_last_goes(life: EventLog, artifacts: Artifacts
     delete(life, DEMO)
 
     assert isinstance(own.event, FactAdded)
-    assert doomed(life, DEMO).facts == (own.event.fact,)
+    assert doomed(life, DEMO).keys == (own.event.fact,)
     assert (doomed(life, DEMO).deltas, doomed(life, DEMO).kept) == ((), 0)
 
 
@@ -178,7 +180,7 @@ def test_a_memory_with_the_name_of_a_fork_that_was_deleted_keeps_nothing_of_the_
     begin_anew(life, artifacts, FORK)
     delete(life, DEMO)
 
-    assert set(doomed(life, DEMO).facts) == FACTS
+    assert set(doomed(life, DEMO).keys) == KEYS
 
 
 def test_a_fork_of_a_later_memory_of_the_name_keeps_nothing_of_the_earlier_one(
@@ -189,7 +191,7 @@ def test_a_fork_of_a_later_memory_of_the_name_keeps_nothing_of_the_earlier_one(
     fork(life, OTHER, life.head(DEMO))
     delete(life, FORK)
 
-    assert set(doomed(life, FORK).facts) == SHARED
+    assert set(doomed(life, FORK).keys) == SHARED
 
 
 def test_a_memory_is_purged_however_many_others_there_are(life: EventLog, artifacts: Artifacts) -> None:
@@ -198,7 +200,7 @@ def test_a_memory_is_purged_however_many_others_there_are(life: EventLog, artifa
         life.append(MemoryId(f"other-{number}"), [new(created)], expected=0)
     delete(life, DEMO)
 
-    assert set(doomed(life, DEMO).facts) == FACTS
+    assert set(doomed(life, DEMO).keys) == KEYS
 
 
 def test_a_purge_under_way_is_no_fault_and_goes_into_a_backup_as_it_is(

@@ -53,7 +53,8 @@ def test_only_sealed_fields_are_taken_out(type_: str) -> None:
 @pytest.mark.parametrize("type_", [type_ for type_, cls in EVENT_TYPES.items() if sealed_fields(cls)])
 def test_blank_words_have_the_type_of_the_words(type_: str) -> None:
     fields = EVENT_TYPES[type_].__dataclass_fields__
-    rest = {name: 0.5 if field.type == "float" else "x" for name, field in fields.items() if field.default is MISSING}
+    values = {"float": 0.5, "Remember": "on"}
+    rest = {name: values.get(str(field.type), "x") for name, field in fields.items() if field.default is MISSING}
     event = from_json(EVENT_TYPES[type_], rest | dict(blank(type_)))
 
     for name in sealed_fields(EVENT_TYPES[type_]):

@@ -19,11 +19,18 @@ async def create_memory(
     sleep: memories_pb2.SleepPolicy | None = None,
     capacity: float | None = None,
     method: str = "",
+    remember: str = "",
     timeout: float | None = 600,
 ) -> memories_pb2.CreateMemoryResponse:
     """Creates a memory; what is None is the default of the base model or of the server."""
     request = memories_pb2.CreateMemoryRequest(
-        memory=memory, base=base, hyperparameters=hyperparameters, sleep=sleep, capacity=capacity, method=method
+        memory=memory,
+        base=base,
+        hyperparameters=hyperparameters,
+        sleep=sleep,
+        capacity=capacity,
+        method=method,
+        remember=remember,
     )
     return await connection.call(connection.stubs.memories.CreateMemory, request, timeout)
 

@@ -1,0 +1,241 @@
+"""`decide` for what a turn of a conversation states: facts to add, to supersede and to retract. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from core.decide.commands import Heard, NewFact, RecordReading
+from core.decide.facts import check_room
+from core.decide.history import MAX_REASON
+from core.decide.told import says_the_same, why_unusable
+from core.errors.base import CapacityReached, StaleWork
+from core.errors.harm import FalseFiresReached
+from core.events import Event
+from core.events.conversation import Finding, TurnRead
+from core.events.facts import FactAdded
+from core.events.history import FactRetracted, FactSuperseded
+from core.extraction.candidates import EXPLANATIONS, Modality, Reason
+from core.facts import Fact, Origin, Phrasebook
+from core.ids import Digest, FactId
+from core.remember import Remember
+from core.state.meaning import Meanings, live_facts_about
+from core.state.memory import Memory, statement_key
+from core.state.work import still_owed
+from core.texts import same_words
+from core.wordings import generated_wordings, origin_of
+
+PROPOSED, CONTRADICTS, UNUSABLE, NO_ROOM = "proposed", "contradicts", "unusable", "no_room"
+
+
+def record_reading(memory: Memory, command: RecordReading) -> tuple[Event, ...]:
+    """Records what is learned from a turn, and that it was read; both in one append. Raises StaleWork."""
+    if not still_owed(memory, command.work):
+        raise StaleWork("the turn is read already, or its conversation was erased")
+    assert memory.created is not None
+    phrasebook = memory.created.phrasebook
+    reading = _Reading(memory, phrasebook, Meanings(phrasebook))
+    for heard in command.heard:
+        reading.hear(heard)
+    if command.work.remember is not Remember.ON:
+        reading.propose()
+    try:
+        check_room(memory, len(reading.new))
+    except (CapacityReached, FalseFiresReached) as refusal:
+        reading.give_up(NO_ROOM, str(refusal))
+    return reading.events(command)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What becomes of one candidate."""
+
+    heard: Heard
+    new: NewFact | None = None  # to be added
+    supersedes: FactId | None = None
+    retracts: FactId | None = None
+    known: FactId | None = None
+    finding: Finding | None = None
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A turn that is being read, candidate by candidate."""
+
+    memory: Memory
+    phrasebook: Phrasebook
+    meanings: Meanings
+    outcomes: list[_Outcome] = field(default_factory=list)
+
+    @property
+    def new(self) -> list[_Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.new is not None]
+
+    def hear(self, heard: Heard) -> None:
+        """Decides on a candidate, in the light of those before it."""
+        if heard.new is None:
+            denied = self._denied(heard)
+            reason = heard.candidate.reason
+            assert reason is not None
+            finding = None if denied else _finding(heard, reason.value, EXPLANATIONS[reason])
+            self.outcomes.append(_Outcome(heard, retracts=denied, finding=finding))
+        elif why := why_unusable(heard.new.fact):
+            self.outcomes.append(_Outcome(heard, finding=_finding(heard, UNUSABLE, why)))
+        else:
+            self.outcomes.append(self._stated(heard, heard.new))
+
+    def propose(self) -> None:
+        """Leaves the memory as it is: what would be added, superseded or retracted is proposed instead."""
+        for outcome in self.outcomes:
+            if outcome.new is not None:
+                why = "it is not added before a client agrees"
+                outcome.finding = _finding(outcome.heard, PROPOSED, why, outcome.supersedes)
+            elif outcome.retracts is not None:
+                reason = Reason.NEGATED
+                outcome.finding = _finding(outcome.heard, reason.value, EXPLANATIONS[reason], outcome.retracts)
+            outcome.new = outcome.supersedes = outcome.retracts = None
+
+    def give_up(self, reason: str, why: str) -> None:
+        """Adds nothing, for one reason."""
+        for outcome in self.new:
+            outcome.finding = _finding(outcome.heard, reason, why, outcome.supersedes)
+            outcome.new = outcome.supersedes = None
+
+    def events(self, command: RecordReading) -> tuple[Event, ...]:
+        """Returns the events of the turn: that it was read, what it adds and what it ends."""
+        new = [(outcome.new, outcome.supersedes) for outcome in self.outcomes if outcome.new is not None]
+        gone = [outcome for outcome in self.outcomes if outcome.retracts is not None]
+        read = TurnRead(
+            conversation=command.work.conversation,
+            turn=command.work.turn,
+            key=self.memory.conversations[command.work.conversation].key,
+            facts=tuple(added.fact.id for added, _ in new),
+            known=tuple(dict.fromkeys(outcome.known for outcome in self.outcomes if outcome.known is not None)),
+            superseded=tuple(old for _, old in new if old is not None),
+            retracted=tuple(outcome.retracts for outcome in gone if outcome.retracts is not None),
+            findings=tuple(outcome.finding for outcome in self.outcomes if outcome.finding is not None),
+        )
+        return (
+            read,
+            *(_added(added) for added, _ in new),
+            *(FactSuperseded(fact=old, by=added.fact.id) for added, old in new if old is not None),
+            *(_retracted(outcome.retracts, outcome.heard.words) for outcome in gone if outcome.retracts is not None),
+        )
+
+    def _stated(self, heard: Heard, new: NewFact) -> _Outcome:
+        """Decides on a candidate that could be a fact."""
+        fact = new.fact
+        before = [
+            outcome.new for outcome in self.new if outcome.new is not None and self._alike(outcome.new.fact, fact)
+        ]
+        if any(says_the_same(earlier.fact, fact) for earlier in before):
+            return _Outcome(heard)
+        live = self._live(fact)
+        same = [id_ for id_ in live if says_the_same(self.memory.facts[id_].fact, fact)]
+        if same:
+            return _Outcome(heard, known=same[0])
+        if self._single(fact) and (ended := self._ended_here(fact)) is not None:
+            return _Outcome(heard, new=self._successor(new, ended), supersedes=ended)
+        if before and self._single(fact):
+            return _contradicting(heard, before[0].fact.id)
+        if live and self._single(fact):
+            return _Outcome(heard, new=self._successor(new, live[0]), supersedes=live[0])
+        key = statement_key(fact.subject, fact.relation)
+        if (taken := self.memory.by_statement.get(key)) is not None and taken in live:
+            return _contradicting(heard, taken)
+        for earlier in before:
+            if statement_key(earlier.fact.subject, earlier.fact.relation) == key:
+                return _contradicting(heard, earlier.fact.id)
+        return _Outcome(heard, new=new)
+
+    def _denied(self, heard: Heard) -> FactId | None:
+        """Returns the live fact that the candidate says does not hold, or no longer."""
+        candidate = heard.candidate
+        if candidate.reason is not Reason.NEGATED or candidate.modality is not Modality.ASSERTED:
+            return None
+        words = generated_wordings(candidate.subject, candidate.relation, candidate.object, self.phrasebook)
+        fact = Fact(
+            id=FactId(""),
+            subject=candidate.subject,
+            relation=candidate.relation,
+            object=candidate.object,
+            wordings=words,
+        )
+        same = [id_ for id_ in self._live(fact) if says_the_same(self.memory.facts[id_].fact, fact)]
+        return same[0] if same else None
+
+    def _ended_here(self, fact: Fact) -> FactId | None:
+        """Returns the fact whose end the turn has stated and whose successor is `fact`: it is not retracted then."""
+        for outcome in self.outcomes:
+            if outcome.retracts is not None and self._alike(self.memory.facts[outcome.retracts].fact, fact):
+                ended, outcome.retracts = outcome.retracts, None
+                return ended
+        return None
+
+    def _live(self, fact: Fact) -> Sequence[FactId]:
+        """Returns the live facts of the same subject and meaning that the turn has not ended."""
+        ended = {outcome.supersedes or outcome.retracts for outcome in self.outcomes}
+        by_meaning = live_facts_about(self.memory, [fact.subject])
+        alike = by_meaning.get((same_words(fact.subject), self.meanings.of(fact.relation, fact.object)), [])
+        return [id_ for id_ in alike if id_ not in ended]
+
+    def _alike(self, earlier: Fact, fact: Fact) -> bool:
+        meaning = self.meanings.of
+        return same_words(earlier.subject) == same_words(fact.subject) and meaning(
+            earlier.relation, earlier.object
+        ) == meaning(fact.relation, fact.object)
+
+    def _single(self, fact: Fact) -> bool:
+        """Whether the phrasebook or the library says that a subject has one object at a time."""
+        return self.meanings.has_one(fact) and self.meanings.knows(fact)
+
+    def _successor(self, new: NewFact, old: FactId) -> NewFact:
+        """Returns `new` with the relation of `old`, which it supersedes, and its wordings where a client gave them."""
+        state = self.memory.facts[old]
+        relation = state.fact.relation
+        if statement_key(new.fact.subject, new.fact.relation) == statement_key(state.fact.subject, relation):
+            fact = new.fact
+        else:
+            words = generated_wordings(state.fact.subject, relation, new.fact.object, self.phrasebook)
+            fact = replace(new.fact, subject=state.fact.subject, relation=relation, wordings=words)
+        if state.origin is Origin.CLIENT:
+            fact = replace(fact, subject=state.fact.subject, wordings=state.fact.wordings)
+        return replace(new, fact=fact, origin=origin_of(fact, self.phrasebook))
+
+
+def _added(new: NewFact) -> FactAdded:
+    return FactAdded(
+        fact=new.fact.id,
+        statement=new.fact,
+        source=new.source,
+        request="",
+        request_digest=Digest(""),
+        origin=new.origin,
+    )
+
+
+def _retracted(fact: FactId, words: str) -> FactRetracted:
+    return FactRetracted(fact=fact, reason=words[:MAX_REASON], erase=False, request="", request_digest=Digest(""))
+
+
+def _contradicting(heard: Heard, known: FactId) -> _Outcome:
+    why = "there is another object for its subject and relation; supersede or retract that fact"
+    return _Outcome(heard, finding=_finding(heard, CONTRADICTS, why, known))
+
+
+def _finding(heard: Heard, reason: str, why: str, known: FactId | None = None) -> Finding:
+    candidate = heard.candidate
+    return Finding(
+        subject=candidate.subject,
+        relation=candidate.relation,
+        object=candidate.object,
+        about_user=candidate.about_user,
+        start=candidate.start,
+        end=candidate.end,
+        sentence=candidate.sentence,
+        positive=candidate.positive,
+        modality=candidate.modality.value,
+        reason=reason,
+        explanation=why,
+        contradicts=known,
+    )

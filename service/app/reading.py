@@ -1,0 +1,76 @@
+"""Reads turns of conversations for facts, and erases the texts of conversations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.decide.commands import CloseConversation, Command, Heard, RecordReading, RecordTextsErased
+from core.decide.told import noted, stated
+from core.errors.base import NotReady
+from core.events import Cause
+from core.events.conversation import UserSpoke
+from core.extraction.extract import extract
+from core.extraction.words import Parser
+from core.facts import Source
+from core.ids import FactId, MemoryId
+from core.state.memory import Memory
+from core.state.work import EraseTexts, Read
+from service.app.repository import MemoryRepository
+from store.clock import next_uuid
+from store.log.event_log import EventLog
+from store.sealing.destroy_key import throw_key_away
+
+RETRIES = 100  # of an append that lost a race
+CAUSE = Cause(actor="executor")
+
+
+def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, work: Read) -> RecordReading:
+    """Returns what the turn of `work` may state, for `decide` to judge. Raises ParserUnavailable."""
+    assert state.created is not None
+    (recorded,) = log.read(memory=memory, after_version=work.version - 1, limit=1)
+    assert isinstance(recorded.event, UserSpoke), f"version {work.version} is not a turn of a user"
+    text = recorded.event.text
+    source = Source(client=recorded.cause.actor, conversation=work.conversation, turn=work.turn)
+    phrasebook = state.created.phrasebook
+    return RecordReading(
+        work=work,
+        said=recorded.id,
+        heard=tuple(
+            Heard(
+                candidate=candidate,
+                words=text[candidate.start : candidate.end],
+                new=stated(candidate, noted(text, candidate, source), phrasebook, FactId(next_uuid()))
+                if candidate.accepted
+                else None,
+            )
+            for candidate in extract(text, parser)
+        ),
+    )
+
+
+def cause_of(command: Command) -> Cause:
+    """Returns the cause of what an executor records: of what a turn states, the turn."""
+    return replace(CAUSE, causation=command.said) if isinstance(command, RecordReading) else CAUSE
+
+
+def erase_texts(log: EventLog, states: MemoryRepository, memory: MemoryId, work: EraseTexts) -> RecordTextsErased:
+    """Destroys the data key of a conversation, and returns what to record. Idempotent.
+
+    Memories that share the conversation, because one was forked from the other, lose its texts too: it is closed there.
+
+    Raises:
+        NotReady: the key could not be wiped from the database yet, or a fork was made meanwhile.
+    """
+    sharing = log.relatives(memory)
+    for relative in sharing:
+        known = states.current(relative).conversations.get(work.conversation)
+        if known is not None and known.key == work.key and not known.closed:
+            command = CloseConversation(memory=relative, conversation=work.conversation, facts=False)
+            states.execute(relative, lambda _, command=command: command, CAUSE, retries=RETRIES)  # type: ignore[misc]
+
+    def check() -> None:
+        if log.relatives(memory) != sharing:
+            raise NotReady("a memory that may share the conversation was forked meanwhile; it is tried again")
+
+    throw_key_away(log.engine, work.key, check)
+    return RecordTextsErased(work=work)

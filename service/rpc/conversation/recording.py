@@ -1,0 +1,163 @@
+"""Records conversations: turns of users, replies, their erasure; and waits for what is remembered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hypnogram.v1 import chat_pb2
+
+from core.decide.commands import CloseConversation, RecordReply, Say
+from core.errors.base import InvalidField, MemoryUnknown, Refused
+from core.events import Cause
+from core.events.conversation import TurnRead
+from core.ids import ConversationKey, Digest, FactId, MemoryId
+from core.remember import Remember
+from core.state.memory import Memory
+from service.app.erasure import check_not_held
+from service.app.ports import Piece
+from service.rpc.conversation.messages import conversation_message, remembered_message
+from service.rpc.dependencies import Dependencies
+from service.rpc.fact_commands import FactCommands
+from service.rpc.interceptor import current_cause
+from service.rpc.messages import requests
+from store.clock import next_uuid
+from store.database.executors import Executors
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A turn of a user as it was recorded; `version` is that of its event."""
+
+    conversation: str
+    turn: int
+    text: str
+    version: int
+    remember: Remember
+    cause: Cause
+
+
+class Recorder:
+    """Records conversations of one store."""
+
+    def __init__(self, parts: Dependencies) -> None:
+        self._parts = parts
+        self._states = parts.states
+        self._log = parts.store.log
+        self._commands = FactCommands(parts)
+        self._executors = Executors(parts.store.log.engine)
+        self._replies: set[asyncio.Task[None]] = set()
+
+    async def said(self, memory: MemoryId, request: chat_pb2.ChatRequest) -> Spoken | None:
+        """Records the last message of `request`, if its conversation is recorded.
+
+        Raises:
+            InvalidField, MemoryUnknown, ConversationGone, ParserUnavailable.
+        """
+        remember = await self._remember(memory, request)
+        if remember is Remember.OFF and not request.conversation:
+            return None
+        conversation = requests.conversation_name(request.conversation or next_uuid())
+        if remember is not Remember.OFF:
+            self._parts.parser.check()
+        cause, text = current_cause(), request.messages[-1].content
+        say = Say(
+            memory=memory,
+            conversation=conversation,
+            key=ConversationKey(FactId(next_uuid())),
+            text=text,
+            remember=remember,
+        )
+        state = await self._commands.execute(memory, lambda _: say, "", None)
+        return Spoken(conversation, state.conversations[conversation].turns, text, state.version, remember, cause)
+
+    async def replied(self, memory: MemoryId, to: Spoken, pieces: Sequence[Piece]) -> None:
+        """Records the reply that `pieces` make, also where the call that asks for it is cancelled meanwhile."""
+        reply = RecordReply(
+            memory=memory,
+            conversation=to.conversation,
+            to=to.turn,
+            text="".join(piece.text for piece in pieces),
+            version=pieces[-1].version,
+            weights=Digest(pieces[-1].weights),
+            complete=pieces[-1].finish is not None,
+        )
+
+        async def record() -> None:
+            try:
+                await asyncio.to_thread(
+                    self._states.execute, memory, lambda _: reply, to.cause, retries=self._parts.retries
+                )
+            except Refused:
+                return  # the memory was deleted
+
+        recording = asyncio.create_task(record())
+        self._replies.add(recording)
+        recording.add_done_callback(self._replies.discard)
+        await asyncio.shield(recording)
+
+    async def remembered(self, memory: MemoryId, spoken: Spoken) -> chat_pb2.Remembered | None:
+        """Returns what was remembered of a turn once it is read; None where it is not read, or no executor is alive."""
+        if spoken.remember is Remember.OFF:
+            return None
+        execution = await asyncio.to_thread(self._executors.at, memory)
+
+        def is_read(state: Memory) -> bool:
+            return all((turn.conversation, turn.turn) != (spoken.conversation, spoken.turn) for turn in state.unread)
+
+        if execution.alive:
+            state = await self._commands.wait_for(memory, is_read)
+        else:
+            state = await asyncio.to_thread(self._states.current, memory)
+        return await asyncio.to_thread(self._found, memory, state, spoken) if is_read(state) else None
+
+    async def erase(self, request: chat_pb2.EraseConversationRequest) -> chat_pb2.EraseConversationResponse:
+        """Closes a conversation, for an executor to erase. Raises MemoryUnknown, ConversationUnknown or FactHeld."""
+        memory, name = requests.memory_id(request.memory), requests.conversation_name(request.conversation)
+
+        def command(state: Memory) -> CloseConversation:
+            if state.created is None:
+                raise MemoryUnknown(memory)
+            for fact in _learned_from(state, name) if request.facts else ():
+                check_not_held(self._log, self._states, memory, fact)
+            return CloseConversation(memory=memory, conversation=name, facts=request.facts)
+
+        before = await asyncio.to_thread(self._states.current, memory)
+        state = await self._commands.execute(memory, command, "", None)
+        facts = _learned_from(before, name) if request.facts else []
+        if request.wait:
+            state = await self._commands.wait_for(memory, lambda now: name not in now.closing)
+        return chat_pb2.EraseConversationResponse(
+            conversation=conversation_message(state, name), facts=facts, version=state.version
+        )
+
+    async def finish(self) -> None:
+        """Waits for the replies that are being recorded."""
+        await asyncio.gather(*self._replies, return_exceptions=True)
+
+    async def _remember(self, memory: MemoryId, request: chat_pb2.ChatRequest) -> Remember:
+        """Returns what is to happen with facts of the last message: as the request says, or else the memory."""
+        given = requests.remember(request.remember)
+        past = request.HasField("at_version")
+        if past and given not in (None, Remember.OFF):
+            raise InvalidField("remember", "stands beside at_version: nothing is remembered in a chat with the past")
+        if given is not None or past:
+            return given or Remember.OFF
+        state = await asyncio.to_thread(self._states.at, memory, None)
+        return state.created.remember if state.created else Remember.OFF
+
+    def _found(self, memory: MemoryId, state: Memory, spoken: Spoken) -> chat_pb2.Remembered | None:
+        for recorded in self._log.iterate(memory, after_version=spoken.version, until_version=state.version):
+            match recorded.event:
+                case TurnRead(conversation=spoken.conversation, turn=spoken.turn) as read:
+                    return remembered_message(state, read, spoken.text, recorded.version)
+                case _:
+                    pass
+        return None  # the conversation was erased meanwhile
+
+
+def _learned_from(state: Memory, conversation: str) -> list[FactId]:
+    return [
+        fact for fact, known in state.facts.items() if known.source.conversation == conversation and not known.erased
+    ]

@@ -1,0 +1,42 @@
+"""Finds the events of one conversation in the log, by the data key that seals them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.events import Recorded
+from core.events.conversation import ModelReplied, TurnRead, UserSpoke
+from core.ids import ConversationKey, MemoryId
+from store.database.engine import reading
+from store.database.schema import events
+from store.log.ancestry import stitched
+from store.log.event_log import EventLog
+from store.log.rows import StoredRow, select_events, to_recorded
+
+
+def turns_of(
+    log: EventLog, memory: MemoryId, key: ConversationKey, after: int, until: int, limit: int
+) -> list[Recorded]:
+    """Returns the turns recorded after version `after`, up to `until`, in order; at most `limit`."""
+    return _under(log, memory, key, (UserSpoke.__name__, ModelReplied.__name__), after, until, limit)
+
+
+def readings_of(log: EventLog, memory: MemoryId, key: ConversationKey, after: int, until: int) -> list[Recorded]:
+    """Returns the events that say what was learned from its turns, between the same versions."""
+    return _under(log, memory, key, (TurnRead.__name__,), after, until, None)
+
+
+def _under(
+    log: EventLog,
+    memory: MemoryId,
+    key: ConversationKey,
+    types: Sequence[str],
+    after: int,
+    until: int,
+    limit: int | None,
+) -> list[Recorded]:
+    query = select_events().where(stitched(log.ancestry(memory), after, until))
+    query = query.where(events.c.fact == key, events.c.type.in_(types)).order_by(events.c.version)
+    with reading(log.engine).connect() as connection:
+        rows = connection.execute(query.limit(limit)).all()
+    return [to_recorded(StoredRow._make(row)) for row in rows]

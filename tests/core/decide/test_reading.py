@@ -1,0 +1,163 @@
+"""What a turn states changes a memory: facts are added, counted, superseded and retracted."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.decide import decide
+from core.decide.commands import Heard, RecordReading
+from core.events.conversation import Finding, TurnRead
+from core.evolve import fold
+from core.extraction.candidates import Modality, Reason
+from core.facts import Fact, Source
+from core.ids import EventId, FactId
+from core.remember import Remember
+from core.state.memory import Memory
+from core.state.work import Read, next_work
+from tests.core.decide.test_conversations import say
+from tests.core.samples import BO, CREATE, PREPARE, add, after, fact, heard, with_capacity
+
+OSLO = fact("f-oslo", "Robin Smith", "lives in", "Oslo")
+BERGEN = fact("f-bergen", "Robin Smith", "lives in", "Bergen")
+RESIDES = fact("f-resides", "Robin Smith", "resides in", "Oslo")
+HIKING = fact("f-hiking", "Robin Smith", "likes", "hiking")
+CLIMBING = fact("f-climbing", "Robin Smith", "likes", "climbing")
+SINGS = fact("f-sings", "Robin Smith", "sings in", "a choir")
+OPERA = fact("f-opera", "Robin Smith", "sings in", "the opera")
+SOURCE = Source(conversation="monday", turn=1)
+
+
+def told(*facts: Fact, remember: Remember = Remember.ON) -> Memory:
+    """A memory that has `facts` and was said something."""
+    before = (add(*facts),) if facts else ()
+    return after(CREATE, PREPARE, *before, say(remember=remember))
+
+
+def stated(one: Fact) -> Heard:
+    return heard(one, SOURCE)
+
+
+def denied(one: Fact, **values: Any) -> Heard:
+    said = heard(one, SOURCE, denied=True)
+    return replace(said, candidate=replace(said.candidate, **values))
+
+
+def read(memory: Memory, *candidates: Heard) -> tuple[TurnRead, Memory]:
+    work = next_work(memory)
+    assert isinstance(work, Read)
+    events = decide(memory, RecordReading(work=work, said=EventId("event"), heard=candidates))
+    assert isinstance(events[0], TurnRead)
+    return events[0], fold(events, onto=memory)
+
+
+def live(memory: Memory) -> set[FactId]:
+    return {one for one, state in memory.facts.items() if not state.retracted}
+
+
+def reasons(turn: TurnRead) -> list[tuple[str, FactId | None]]:
+    return [(finding.reason, finding.contradicts) for finding in turn.findings]
+
+
+@pytest.mark.parametrize("again", [replace(OSLO, id=FactId("again")), RESIDES])
+def test_a_fact_said_again_is_counted_and_not_added(again: Fact) -> None:
+    turn, memory = read(told(OSLO), stated(again))
+
+    assert (turn.facts, turn.known) == ((), (OSLO.id,))
+    assert live(memory) == {OSLO.id}
+    assert memory.facts[OSLO.id].said == 2
+
+
+def test_a_client_that_adds_a_known_fact_again_is_counted_too() -> None:
+    memory = after(CREATE, PREPARE, add(OSLO), add(replace(OSLO, id=FactId("again")), request="two"))
+
+    assert memory.facts[OSLO.id].said == 2
+
+
+def test_a_new_object_of_a_relation_with_one_supersedes_the_old_fact() -> None:
+    turn, memory = read(told(OSLO), stated(BERGEN))
+
+    assert (turn.facts, turn.superseded) == ((BERGEN.id,), (OSLO.id,))
+    assert live(memory) == {BERGEN.id}
+    assert memory.facts[BERGEN.id].predecessor == OSLO.id
+
+
+def test_a_successor_in_other_words_keeps_the_relation_of_the_fact_that_it_supersedes() -> None:
+    _, memory = read(told(OSLO), stated(replace(RESIDES, object="Bergen")))
+
+    successor = memory.facts[RESIDES.id].fact
+    assert (successor.relation, successor.object) == ("lives in", "Bergen")
+    assert all("Robin Smith" in prompt for prompt in successor.wordings.statements)
+
+
+@pytest.mark.parametrize(("known", "new"), [(HIKING, CLIMBING), (SINGS, OPERA)])
+def test_another_object_of_many_or_of_a_relation_that_the_library_lacks_is_not_added(known: Fact, new: Fact) -> None:
+    turn, memory = read(told(known), stated(new))
+
+    assert reasons(turn) == [("contradicts", known.id)]
+    assert live(memory) == {known.id}
+
+
+def test_the_first_of_two_objects_in_one_turn_is_kept() -> None:
+    turn, memory = read(told(), stated(OSLO), stated(BERGEN))
+
+    assert reasons(turn) == [("contradicts", OSLO.id)]
+    assert live(memory) == {OSLO.id}
+
+
+def test_a_denial_retracts_the_fact_that_it_denies() -> None:
+    turn, memory = read(told(OSLO, HIKING), denied(RESIDES))
+
+    assert turn.retracted == (OSLO.id,)
+    assert live(memory) == {HIKING.id}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        denied(BERGEN),
+        denied(OSLO, modality=Modality.PAST),
+        denied(OSLO, reason=Reason.QUOTED, modality=Modality.QUOTED),
+        denied(OSLO, reason=Reason.ASKED, modality=Modality.ASKED),
+    ],
+)
+def test_nothing_else_retracts_it(said: Heard) -> None:
+    turn, memory = read(told(OSLO), said)
+
+    assert live(memory) == {OSLO.id}
+    assert [finding.contradicts for finding in turn.findings] == [None]
+
+
+def test_an_end_and_what_holds_now_are_a_change() -> None:
+    turn, memory = read(told(OSLO), denied(OSLO), stated(BERGEN))
+
+    assert (turn.superseded, turn.retracted, turn.findings) == ((OSLO.id,), (), ())
+    assert memory.facts[BERGEN.id].predecessor == OSLO.id
+
+
+def test_where_a_client_is_to_be_asked_nothing_changes() -> None:
+    memory = told(OSLO, HIKING, remember=Remember.ASK)
+    again = stated(replace(OSLO, id=FactId("again")))
+    turn, then = read(memory, again, stated(BERGEN), stated(BO), denied(HIKING))
+
+    assert reasons(turn) == [("proposed", OSLO.id), ("proposed", None), ("negated", HIKING.id)]
+    assert (turn.facts, turn.superseded, turn.retracted, turn.known) == ((), (), (), (OSLO.id,))
+    assert live(then) == live(memory)
+
+
+def test_a_memory_without_room_says_so_and_has_read_the_turn() -> None:
+    memory = after(with_capacity(1e-6), PREPARE, say())
+
+    turn, then = read(memory, stated(OSLO))
+
+    (finding,) = turn.findings
+    assert isinstance(finding, Finding)
+    assert finding.reason == "no_room"
+    assert "capacity" in finding.explanation or "facts" in finding.explanation
+    assert (then.facts, then.unread) == ({}, ())
+
+
+def test_what_no_fact_can_be_is_not_added() -> None:
+    turn, _ = read(told(), stated(replace(OSLO, object="O" * 201)))
+
+    assert [reason for reason, _ in reasons(turn)] == ["unusable"]
