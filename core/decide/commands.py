@@ -293,11 +293,17 @@ class RecordReading:
     Attributes:
         said: the event that holds its text.
         heard: what it may state, in the order of the text.
+        taken_back: words that take back what was said before them; empty for none.
+        taken_back_at: the first character of these words.
+        corrects: whether the turn says that what it states takes the place of what was said before.
     """
 
     work: Read
     said: EventId
     heard: tuple[Heard, ...]
+    taken_back: str = ""
+    taken_back_at: int = 0
+    corrects: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from core.state.work import still_owed
 from core.texts import same_words
 from core.wordings import generated_wordings, origin_of
 
+LAST_TURNS = 2  # before a turn, one of them a reply: what "forget that" may mean
 PROPOSED, CONTRADICTS, UNUSABLE, NO_ROOM = "proposed", "contradicts", "unusable", "no_room"
 
 
@@ -34,9 +35,11 @@ def record_reading(memory: Memory, command: RecordReading) -> tuple[Event, ...]:
         raise StaleWork("the turn is read already, or its conversation was erased")
     assert memory.created is not None
     phrasebook = memory.created.phrasebook
-    reading = _Reading(memory, phrasebook, Meanings(phrasebook))
+    reading = _Reading(memory, phrasebook, Meanings(phrasebook), command.corrects)
     for heard in command.heard:
         reading.hear(heard)
+    if command.taken_back:
+        reading.take_back(command)
     if command.work.remember is not Remember.ON:
         reading.propose()
     try:
@@ -65,7 +68,9 @@ class _Reading:
     memory: Memory
     phrasebook: Phrasebook
     meanings: Meanings
+    corrects: bool
     outcomes: list[_Outcome] = field(default_factory=list)
+    taken_back: dict[FactId, str] = field(default_factory=dict)  # with the words that take it back
 
     @property
     def new(self) -> list[_Outcome]:
@@ -84,6 +89,24 @@ class _Reading:
         else:
             self.outcomes.append(self._stated(heard, heard.new))
 
+    def take_back(self, command: RecordReading) -> None:
+        """Takes back what the turn stated before the words that say so; if nothing, what the turn before it taught."""
+        before = [outcome for outcome in self.new if outcome.heard.candidate.start < command.taken_back_at]
+        for outcome in before:
+            outcome.finding = _finding(outcome.heard, Reason.CORRECTED.value, "a later sentence takes it back")
+            outcome.new = outcome.supersedes = None
+        if before or self.new:  # what the turn states is what was meant
+            return
+        work, ended = command.work, {outcome.retracts for outcome in self.outcomes}
+        self.taken_back = {
+            fact: command.taken_back
+            for fact, state in self.memory.facts.items()
+            if state.source.conversation == work.conversation
+            and work.turn - LAST_TURNS <= state.source.turn < work.turn
+            and not state.retracted
+            and fact not in ended
+        }
+
     def propose(self) -> None:
         """Leaves the memory as it is: what would be added, superseded or retracted is proposed instead."""
         for outcome in self.outcomes:
@@ -94,6 +117,7 @@ class _Reading:
                 reason = Reason.NEGATED
                 outcome.finding = _finding(outcome.heard, reason.value, EXPLANATIONS[reason], outcome.retracts)
             outcome.new = outcome.supersedes = outcome.retracts = None
+        self.taken_back = {}
 
     def give_up(self, reason: str, why: str) -> None:
         """Adds nothing, for one reason."""
@@ -104,7 +128,8 @@ class _Reading:
     def events(self, command: RecordReading) -> tuple[Event, ...]:
         """Returns the events of the turn: that it was read, what it adds and what it ends."""
         new = [(outcome.new, outcome.supersedes) for outcome in self.outcomes if outcome.new is not None]
-        gone = [outcome for outcome in self.outcomes if outcome.retracts is not None]
+        denied = {outcome.retracts: outcome.heard.words for outcome in self.outcomes if outcome.retracts is not None}
+        gone = denied | self.taken_back
         read = TurnRead(
             conversation=command.work.conversation,
             turn=command.work.turn,
@@ -112,14 +137,14 @@ class _Reading:
             facts=tuple(added.fact.id for added, _ in new),
             known=tuple(dict.fromkeys(outcome.known for outcome in self.outcomes if outcome.known is not None)),
             superseded=tuple(old for _, old in new if old is not None),
-            retracted=tuple(outcome.retracts for outcome in gone if outcome.retracts is not None),
+            retracted=tuple(gone),
             findings=tuple(outcome.finding for outcome in self.outcomes if outcome.finding is not None),
         )
         return (
             read,
             *(_added(added) for added, _ in new),
             *(FactSuperseded(fact=old, by=added.fact.id) for added, old in new if old is not None),
-            *(_retracted(outcome.retracts, outcome.heard.words) for outcome in gone if outcome.retracts is not None),
+            *(_retracted(fact, words) for fact, words in gone.items()),
         )
 
     def _stated(self, heard: Heard, new: NewFact) -> _Outcome:
@@ -186,8 +211,8 @@ class _Reading:
         ) == meaning(fact.relation, fact.object)
 
     def _single(self, fact: Fact) -> bool:
-        """Whether the phrasebook or the library says that a subject has one object at a time."""
-        return self.meanings.has_one(fact) and self.meanings.knows(fact)
+        """Whether a subject has one object at a time: by the phrasebook or the library, or because the turn says so."""
+        return self.meanings.has_one(fact) and (self.corrects or self.meanings.knows(fact))
 
     def _successor(self, new: NewFact, old: FactId) -> NewFact:
         """Returns `new` with the relation of `old`, which it supersedes, and its wordings where a client gave them."""

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from core.decide.commands import CloseConversation, Command, Heard, RecordReading, RecordTextsErased
 from core.decide.told import noted, stated
+from core.english.taking_back import corrects, taken_back
 from core.errors.base import NotReady
 from core.events import Cause
 from core.events.conversation import UserSpoke
 from core.extraction.extract import extract
+from core.extraction.passages import passages
 from core.extraction.words import Parser
 from core.facts import Source
 from core.ids import FactId, MemoryId
@@ -31,7 +33,8 @@ def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, wo
     assert isinstance(recorded.event, UserSpoke), f"version {work.version} is not a turn of a user"
     text = recorded.event.text
     source = Source(client=recorded.cause.actor, conversation=work.conversation, turn=work.turn)
-    phrasebook = state.created.phrasebook
+    phrasebook, unquoted = state.created.phrasebook, passages(text).own(text)
+    span = taken_back(unquoted)
     return RecordReading(
         work=work,
         said=recorded.id,
@@ -45,6 +48,9 @@ def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, wo
             )
             for candidate in extract(text, parser)
         ),
+        taken_back=text[slice(*span)] if span else "",
+        taken_back_at=span[0] if span else 0,
+        corrects=corrects(unquoted),
     )
 
 

@@ -157,6 +157,63 @@ def test_a_memory_without_room_says_so_and_has_read_the_turn() -> None:
     assert (then.facts, then.unread) == ({}, ())
 
 
+def take_back(memory: Memory, *candidates: Heard, at: int = 0, **values: Any) -> tuple[TurnRead, Memory]:
+    work = next_work(memory)
+    assert isinstance(work, Read)
+    command = RecordReading(
+        work=work, said=EventId("event"), heard=candidates, taken_back="Forget that", taken_back_at=at, **values
+    )
+    events = decide(memory, command)
+    assert isinstance(events[0], TurnRead)
+    return events[0], fold(events, onto=memory)
+
+
+def taught(*facts: Fact) -> Memory:
+    """A memory that learned `facts` in the turn before."""
+    _, memory = read(told(HIKING), *map(stated, facts))
+    return fold(decide(memory, say()), onto=memory)
+
+
+def test_what_was_taught_last_is_taken_back() -> None:
+    turn, memory = take_back(taught(OSLO, SINGS))
+
+    assert set(turn.retracted) == {OSLO.id, SINGS.id}
+    assert live(memory) == {HIKING.id}
+
+
+def test_what_was_taught_earlier_stays() -> None:
+    memory = taught(OSLO)
+    for _ in range(2):
+        _, memory = read(memory)
+        memory = fold(decide(memory, say()), onto=memory)
+
+    turn, memory = take_back(memory)
+
+    assert turn.retracted == ()
+    assert live(memory) == {HIKING.id, OSLO.id}
+
+
+def test_what_the_same_turn_states_before_is_not_added_and_what_it_states_after_replaces() -> None:
+    before, then = take_back(taught(OSLO), stated(BO), at=5)
+    after_, now = take_back(taught(OSLO), stated(BERGEN), at=0)
+
+    assert reasons(before) == [("corrected", None)]
+    assert live(then) == {HIKING.id, OSLO.id}
+    assert (after_.superseded, after_.retracted) == ((OSLO.id,), ())
+    assert live(now) == {HIKING.id, BERGEN.id}
+
+
+def test_a_correction_supersedes_also_where_the_library_lacks_the_relation() -> None:
+    work = next_work(memory := told(SINGS, HIKING))
+    assert isinstance(work, Read)
+    command = RecordReading(work=work, said=EventId("event"), heard=(stated(OPERA), stated(CLIMBING)), corrects=True)
+    read_, *_ = decide(memory, command)
+
+    assert isinstance(read_, TurnRead)
+    assert read_.superseded == (SINGS.id,)
+    assert reasons(read_) == [("contradicts", HIKING.id)]
+
+
 def test_what_no_fact_can_be_is_not_added() -> None:
     turn, _ = read(told(), stated(replace(OSLO, object="O" * 201)))
 

@@ -98,6 +98,19 @@ def test_said_again_it_is_counted_and_changed_it_is_superseded_and_denied_it_is_
     assert [turn.version for turn in listed] == [turn.version for turn in (listed[0], again, moved, ended)]
 
 
+def test_what_was_said_last_can_be_taken_back(demo: Running) -> None:
+    with reader(demo):
+        remembered(demo, "Ann Lind plays the harp.")
+        remembered(demo, ROBIN)
+        gone = remembered(demo, "Oh, forget that.")
+        named = remembered(demo, "Forget that Ann Lind plays the harp.")
+
+    assert [fact.object for fact in gone.retracted] == ["Oslo"]
+    assert [fact.object for fact in named.retracted] == ["harp"]
+    assert facts(demo) == set()
+    assert [one.source.span for one in demo.client.facts(DEMO)] == ["Ann Lind plays the harp.", ROBIN]
+
+
 def test_a_client_that_asks_first_is_shown_what_would_be_added(demo: Running) -> None:
     demo.client.add_facts(DEMO, [new_fact("Robin Smith", "lives in", "Lima")])
     with reader(demo):
