@@ -1,7 +1,7 @@
 """The tables of a database. `migrations/` creates them; the two are kept equal by `alembic check`.
 
 Only `events` is the truth. `head` guards its end, `data_keys` opens its sealed words; `leases` avoids double work and
-shows, with `executors`, what executors do.
+shows, with `executors`, what executors do; `tokens` lets clients in.
 """
 
 from __future__ import annotations
@@ -100,5 +100,20 @@ executors = Table(
     metadata,
     Column("owner", Text, primary_key=True),
     Column("seen", _Seconds, nullable=False),  # Unix time of the database's clock
+    sqlite_strict=True,
+)
+
+# What lets clients in. A revoked token keeps its row: once there was a token, calls need one.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hash", Text, nullable=False),  # SHA-256 of the text that a client sends, in hex
+    Column("actor", Text, nullable=False),
+    Column("memory", Text, nullable=False),  # a name, or the beginning of names and a star
+    Column("may", Text, nullable=False),  # read, write or admin
+    Column("created", _Seconds, nullable=False),  # Unix times of the clocks of whoever created or revoked it
+    Column("expires", _Seconds),
+    Column("revoked", _Seconds),
     sqlite_strict=True,
 )
