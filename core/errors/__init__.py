@@ -31,7 +31,7 @@
         |-- Unlearned            an edit was computed, but the model does not say the object with it; names the facts
         `-- Uncertified          a neuron's detector does not tell the subject from others; names the facts
 
-`core/errors/harm.py`, `core/errors/history.py`, `core/errors/conversation.py` and
+`core/errors/access.py`, `core/errors/conversation.py`, `core/errors/harm.py`, `core/errors/history.py` and
 `core/errors/archive.py` draw their own branches. Each error has a message that names the
 thing and the next step, a stable `reason` for programs, and `metadata` with the values in the message.
 """

@@ -1,10 +1,13 @@
 """Maps errors to gRPC status codes and their details.
 
-Every error carries google.rpc.ErrorInfo, an invalid field google.rpc.BadRequest as well, and an unreachable store
-google.rpc.RetryInfo. An error outside `core.errors` is a bug: the client gets a correlation id, the log the traceback.
+Every error carries google.rpc.ErrorInfo, an invalid field google.rpc.BadRequest as well; an unreachable store and a
+client beyond its limits google.rpc.RetryInfo. An error outside `core.errors` is a bug: the client gets a correlation
+id, the log the traceback.
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import grpc
 import structlog
@@ -12,7 +15,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
-from core.errors import archive, base, conversation, harm, history
+from core.errors import access, archive, base, conversation, harm, history
 from core.errors.base import HypnogramError
 from store.database.reach import why_out_of_reach
 
@@ -111,6 +114,10 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     ShuttingDown: grpc.StatusCode.UNAVAILABLE,
     StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     base.DeviceUnavailable: grpc.StatusCode.UNAVAILABLE,
+    access.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    access.NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
+    access.TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    access.TooManyAnswers: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 
@@ -124,9 +131,18 @@ def status_of(error: HypnogramError) -> status_pb2.Status:
     details: list[Any] = [_packed(_info(error.reason, error.metadata))]
     if isinstance(error, (base.InvalidField, base.Contradiction)):
         details.append(_packed(_bad_request(error)))
-    if isinstance(error, StoreUnavailable):
-        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=RETRY_SECONDS))))
+    if (seconds := _retry_seconds(error)) is not None:
+        delay = Duration()
+        delay.FromTimedelta(timedelta(seconds=seconds))
+        details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
     return status_pb2.Status(code=code.value[0], message=str(error), details=details)
+
+
+def _retry_seconds(error: HypnogramError) -> float | None:
+    """Returns after how many seconds a call should be repeated; None where that does not help by itself."""
+    if isinstance(error, access.TooManyCalls):
+        return error.seconds
+    return RETRY_SECONDS if isinstance(error, StoreUnavailable) else None
 
 
 def status_of_failure(error: Exception, correlation: str) -> tuple[status_pb2.Status, str]:

@@ -9,7 +9,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 import service.rpc.status
-from core.errors import archive, base, conversation, harm, history
+from core.errors import access, archive, base, conversation, harm, history
 from core.errors.base import HypnogramError
 from core.ids import FactId
 from hypnogram.client import CallFailed, new_fact
@@ -78,6 +78,10 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     service.rpc.status.StoreUnavailable(),
     base.ParserUnavailable("spaCy has no English model"),
     base.DeviceUnavailable("cuda", "there is no driver"),
+    access.Unauthenticated("the token is unknown"),
+    access.NotPermitted("write", "demo"),
+    access.TooManyCalls(60, 1.5),
+    access.TooManyAnswers(2, 1.0),
 )
 
 
