@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEVICES = r"^(cpu|cuda|mps|xpu|npu|hpu|mtia)(:(0|[1-9][0-9]*))?$"  # torch decides whether the device exists
@@ -75,6 +75,25 @@ class Settings(BaseSettings):
         default=False,
         description="Whether a server may listen where other machines reach it, although without authentication.",
     )
+    require_tokens: bool = Field(
+        default=False,
+        description="Whether callers need a token even before the first one was created; afterwards they always do.",
+    )
+    tls_certificate: Path | None = Field(
+        default=None, description="Certificate chain of the server, PEM; with it both ports speak TLS."
+    )
+    tls_key: Path | None = Field(default=None, description="Private key of that certificate, PEM.")
+    tls_client_ca: Path | None = Field(
+        default=None, description="Authorities that must have signed the certificates of clients, PEM (mutual TLS)."
+    )
+
+    # how commands call it
+    token: SecretStr = Field(default=SecretStr(""), description="Token that commands send; see `hypnogram token`.")
+    server_ca: Path | None = Field(
+        default=None, description="Authorities that signed the certificate of the server to call, PEM; calls use TLS."
+    )
+    client_certificate: Path | None = Field(default=None, description="Certificate that commands show, PEM.")
+    client_key: Path | None = Field(default=None, description="Private key of that certificate, PEM.")
     server_seconds: float = Field(
         default=60.0,
         ge=0,
@@ -122,6 +141,12 @@ class Settings(BaseSettings):
         ge=1,
         le=1024,
         description="Answers generated at the same time, for the newest and for past versions each; others queue.",
+    )
+    client_requests: int = Field(
+        default=0, ge=0, description="Requests of one client a minute, a minute's at once at most; 0 for no limit."
+    )
+    client_streams: int = Field(
+        default=0, ge=0, description="Answers generated for one client at the same time; 0 for no limit."
     )
     past_bytes: int = Field(default=1024**3, ge=0, description="Cache for weights of past versions, in bytes.")
     max_operations: int = Field(

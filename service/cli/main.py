@@ -14,7 +14,7 @@ from service.cli.history import checkpoint, export_import, fork, lineage, log, r
 from service.cli.memories import memory, model, prepare, sleep, status
 from service.cli.output import UsageProblem, fail, print_text
 from service.cli.sections import LOOK, MAINTAIN, SERVE, TALK, Sections
-from service.cli.server import backup, bench, serve
+from service.cli.server import backup, bench, serve, token
 
 
 def _version(asked: bool) -> None:
@@ -33,6 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve", rich_help_panel=SERVE)(serve.serve)
+app.add_typer(token.app, name="token", rich_help_panel=SERVE)
 app.command("executor", rich_help_panel=SERVE)(serve.executor)
 app.command("demo", rich_help_panel=SERVE)(serve.demo)
 app.add_typer(memory.app, name="memory", rich_help_panel=MAINTAIN)

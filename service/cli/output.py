@@ -12,9 +12,11 @@ from hypnogram.client import CallFailed
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
+    from grpc import ChannelCredentials
     from hypnogram.v1 import facts_pb2
 
     from hypnogram.client import Client
+    from service.settings import Settings
 
 WIDE = 300  # characters of a table row in a file or a pipe
 REASON = 40  # characters of a reason in a table
@@ -35,6 +37,8 @@ NEXT_STEPS = {
     "FACT_RETRACTED": "name its successor, if it has one, or add it again with `hypnogram fact add`",
     "FACT_HELD": "retract it from that memory first, with --memory",
     "PARSER_UNAVAILABLE": "pip install 'hypnogram[conversation]', where the server runs",
+    "UNAUTHENTICATED": "`hypnogram token create`, where the server's database is",
+    "NOT_PERMITTED": "`hypnogram token list` shows what each token may",
     "VERSION_CONFLICT": "run the command again",
 }
 
@@ -84,10 +88,34 @@ def connected(address: str | None) -> Iterator[Client]:
     from service.terminal.spinner import waiting
 
     chosen = settings()
-    with Client(address or chosen.address, actor="cli") as client:
+    credentials = channel_credentials(chosen)
+    token = chosen.token.get_secret_value()
+    with Client(address or chosen.address, actor="cli", token=token, credentials=credentials) as client:
         with waiting(f"the server at {client.address} to start"):
             client.up(chosen.server_seconds)
         yield client
+
+
+def channel_credentials(settings: Settings) -> ChannelCredentials | None:
+    """Returns what calls use TLS with; None where the settings name no authority.
+
+    Raises:
+        UsageProblem: a file cannot be read, or a certificate stands without its key.
+    """
+    if settings.server_ca is None:
+        if settings.client_certificate or settings.client_key:
+            raise UsageProblem("HYPNOGRAM_CLIENT_CERTIFICATE needs TLS: name HYPNOGRAM_SERVER_CA as well")
+        return None
+    from grpc import ssl_channel_credentials
+
+    if (settings.client_certificate is None) != (settings.client_key is None):
+        raise UsageProblem("HYPNOGRAM_CLIENT_CERTIFICATE and HYPNOGRAM_CLIENT_KEY belong together: name both")
+    files = (settings.server_ca, settings.client_key, settings.client_certificate)
+    try:
+        authority, key, certificate = (None if file is None else file.read_bytes() for file in files)
+    except OSError as error:
+        raise UsageProblem(f"{error.filename} cannot be read: {error.strerror}") from None
+    return ssl_channel_credentials(authority, key, certificate)
 
 
 def as_dict(message: Message) -> Any:

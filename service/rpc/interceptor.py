@@ -15,11 +15,19 @@ from grpc import aio
 
 from core.errors.base import HypnogramError, InvalidField
 from core.events import Cause
+from service.guard.door import Door
+from service.guard.rights import Caller, Right
+from service.rpc.rights import GENERATES, needs
 from service.rpc.status import DETAILS_KEY, status_of, status_of_failure
 
 ACTOR_KEY = "hypnogram-actor"
 CORRELATION_KEY = "hypnogram-correlation"
+AUTHORIZATION = "authorization"
 MAX_HEADER = 200  # characters
+RECOGNIZED_SECONDS = 5.0  # after which the token of a stream is looked up again
+OPEN = ("/grpc.reflection.",)  # to everyone: what the contract is
+HEALTH = "/grpc.health."
+NOT_ADMITTED = Caller("")
 CODE_OF_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 LATE = status_pb2.Status(
     code=grpc.StatusCode.DEADLINE_EXCEEDED.value[0], message="the deadline passed; what was appended stays"
@@ -28,6 +36,7 @@ LATE = status_pb2.Status(
 log = structlog.get_logger()
 
 _caller: ContextVar[Cause] = ContextVar("caller")
+_who: ContextVar[Caller] = ContextVar("who")
 
 Context = aio.ServicerContext[Any, Any]
 
@@ -38,8 +47,16 @@ def current_cause(request: str = "") -> Cause:
     return Cause(actor=caller.actor, request=request, correlation=caller.correlation)
 
 
+def current_caller() -> Caller:
+    """Returns who makes the current call."""
+    return _who.get()
+
+
 class CallInterceptor(aio.ServerInterceptor):
-    """Wraps the handlers of this project's services and of google.longrunning."""
+    """Wraps the handlers of this project's services and of google.longrunning, and guards the health of memories."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
     async def intercept_service(
         self,
@@ -48,55 +65,100 @@ class CallInterceptor(aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
-        if handler is None or handler.request_streaming or not method.startswith(("/hypnogram.", "/google.")):
+        if handler is None or method.startswith(OPEN):
             return handler
         make = (
             grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
         )
-        wrapped = (
-            _streaming(handler.unary_stream, method)
-            if handler.response_streaming
-            else _single(handler.unary_unary, method)
-        )
+        behaviour: Any = handler.unary_stream if handler.response_streaming else handler.unary_unary
+        assert behaviour is not None, f"{method} streams its requests, which is not guarded"
+        if method.startswith(HEALTH):
+            wrapped: Any = self._health(behaviour)
+        else:
+            wrapped = (self._streaming if handler.response_streaming else self._single)(behaviour, method)
         return make(wrapped, handler.request_deserializer, handler.response_serializer)
 
+    def _single(self, behaviour: Any, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
+        async def call(request: Any, context: Context) -> Any:
+            async with _Attempted(method, self._door, request, context):
+                return await behaviour(request, context)
 
-def _single(behaviour: Any, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
-    async def call(request: Any, context: Context) -> Any:
-        async with _Attempted(method, context):
+        return call
+
+    def _streaming(self, behaviour: Any, method: str) -> Callable[[Any, Context], AsyncIterator[Any]]:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with _Attempted(method, self._door, request, context) as attempt:
+                answers = behaviour(request, context)
+                try:
+                    async for answer in answers:
+                        await attempt.still_allowed()
+                        yield answer
+                finally:
+                    await answers.aclose()
+
+        return call
+
+    def _health(self, behaviour: Any) -> Callable[[Any, Context], Awaitable[Any]]:
+        """Wraps a call of grpc.health.v1: all may know the server's health, readers of a memory that memory's."""
+
+        async def call(request: Any, context: Context) -> Any:
+            memory = request.service.partition("/")[2]
+            if memory and await self._door.required():
+                try:
+                    (await self._door.recognized(_given(context).get(AUTHORIZATION, ""))).check(Right.READ, memory)
+                except HypnogramError as error:
+                    await _abort(context, status_of(error))
             return await behaviour(request, context)
 
-    return call
-
-
-def _streaming(behaviour: Any, method: str) -> Callable[[Any, Context], AsyncIterator[Any]]:
-    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-        async with _Attempted(method, context):
-            answers = behaviour(request, context)
-            try:
-                async for answer in answers:
-                    yield answer
-            finally:
-                await answers.aclose()
-
-    return call
+        return call
 
 
 class Attempt:
     """One call, over gRPC or HTTP, from who makes it to how it ends."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, door: Door) -> None:
         self.correlation = str(uuid.uuid4())
         self.ended = False
         self._name = name
-        self._began = time.perf_counter()
+        self._door = door
+        self._began = self._recognized = time.perf_counter()
+        self._authorization = ""
+        self._caller = NOT_ADMITTED
+        self._generating = False
 
-    def begin(self, headers: Mapping[str, Any]) -> None:
-        """Reads who calls, for the log and for `current_cause`. Raises InvalidField."""
+    async def begin(self, headers: Mapping[str, Any], address: str) -> None:
+        """Lets the caller in, and notes who it is for the log, `current_caller` and `current_cause`.
+
+        Raises:
+            InvalidField: a header is not text.
+            Unauthenticated, TooManyCalls: the caller is not let in.
+        """
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(call=self._name, correlation=self.correlation)
         actor, correlation = _header(headers, ACTOR_KEY) or "client", _header(headers, CORRELATION_KEY)
-        _caller.set(Cause(actor=actor, correlation=correlation))
+        self._authorization = str(headers.get(AUTHORIZATION, ""))
+        self._caller = await self._door.admit(self._authorization, address)
+        _who.set(self._caller)
+        _caller.set(Cause(actor=self._caller.token.actor if self._caller.token else actor, correlation=correlation))
+
+    def allow(self, method: str, request: Any) -> None:
+        """Checks that the caller may make this call of the contract, and counts the answer that it generates.
+
+        Raises:
+            NotPermitted, TooManyAnswers: it may not, or not now.
+        """
+        for right, memory in needs(method, request):
+            self._caller.check(right, memory)
+        if method in GENERATES:
+            self._door.limits.begin_answer(self._caller.client)
+            self._generating = True
+
+    async def still_allowed(self) -> None:
+        """Returns where the token of a call that lasts was not revoked meanwhile. Raises Unauthenticated."""
+        now = time.perf_counter()
+        if self._caller.token is not None and now - self._recognized > RECOGNIZED_SECONDS:
+            await self._door.recognized(self._authorization)
+            self._recognized = now
 
     def end(self, error: BaseException | None = None) -> status_pb2.Status | None:
         """Logs how the call ended; returns the status that the caller is to be told, None where there is none.
@@ -110,6 +172,9 @@ class Attempt:
             status = LATE
         elif isinstance(error, Exception) and not isinstance(error, aio.AbortError):
             status, reason = status_of_failure(error, self.correlation)
+        if self._generating:
+            self._door.limits.end_answer(self._caller.client)
+            self._generating = False
         if not self.ended:
             self._log(_code(error, status), **({"reason": reason} if reason else {}))
         self.ended = True
@@ -130,24 +195,42 @@ def _code(error: BaseException | None, status: status_pb2.Status | None) -> str:
 class _Attempted:
     """One call over gRPC: errors become its status."""
 
-    def __init__(self, method: str, context: Context) -> None:
-        self._attempt = Attempt(method)
+    def __init__(self, method: str, door: Door, request: Any, context: Context) -> None:
+        self._attempt = Attempt(method, door)
+        self._method = method
+        self._request = request
         self._context = context
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Attempt:
         try:
-            self._attempt.begin({str(key): value for key, value in self._context.invocation_metadata() or ()})
+            await self._attempt.begin(_given(self._context), _address(self._context.peer()))
+            self._attempt.allow(self._method, self._request)
         except Exception as error:
-            await self._abort(error)
+            await self._end(error)
+        return self._attempt
 
     async def __aexit__(self, _: Any, error: BaseException | None, traceback: Any) -> None:
-        await self._abort(error)
+        await self._end(error)
 
-    async def _abort(self, error: BaseException | None) -> None:
+    async def _end(self, error: BaseException | None) -> None:
         status = self._attempt.end(error)
         if status is not None:
-            code = CODE_OF_NUMBER[status.code]
-            await self._context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+            await _abort(self._context, status)
+
+
+async def _abort(context: Context, status: status_pb2.Status) -> None:
+    code = CODE_OF_NUMBER[status.code]
+    await context.abort(code, status.message, ((DETAILS_KEY, status.SerializeToString()),))
+
+
+def _given(context: Context) -> dict[str, Any]:
+    """Returns the metadata of a call."""
+    return {str(key): value for key, value in context.invocation_metadata() or ()}
+
+
+def _address(peer: str) -> str:
+    """Returns the address of a peer, "ipv4:127.0.0.1:4000", without its port."""
+    return peer.rpartition(":")[0] or peer
 
 
 def _header(given: Mapping[str, Any], key: str) -> str:

@@ -16,8 +16,9 @@ from core.remember import Remember, checked_remember
 from core.state.memory import Memory
 from service.app.forks import fork
 from service.app.progress import ProgressBoard
+from service.guard.rights import Right
 from service.rpc.dependencies import Dependencies
-from service.rpc.interceptor import Context, current_cause
+from service.rpc.interceptor import Context, current_caller, current_cause
 from service.rpc.messages import page_tokens, policy, requests, responses
 from store.database.executors import Execution, Executors
 
@@ -70,10 +71,14 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
     ) -> memories_pb2.GetMemoryResponse:
         memory = requests.memory_id(request.memory)
         at_version, min_version = requests.as_of(request)
+        caller = current_caller()
 
         def find() -> tuple[Memory, str, Execution]:
             state = self._states.at(memory, at_version, min_version)
-            return state, self._created_at(memory, state), self._executors.at(memory)
+            execution = self._executors.at(memory)
+            if execution.elsewhere is not None and not caller.may(Right.READ, execution.elsewhere):
+                execution = replace(execution, elsewhere=None)
+            return state, self._created_at(memory, state), execution
 
         state, created_at, execution = await asyncio.to_thread(find)
         return memories_pb2.GetMemoryResponse(
@@ -144,10 +149,14 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         self, request: memories_pb2.ListMemoriesRequest, context: Context
     ) -> memories_pb2.ListMemoriesResponse:
         size = requests.page_size(request.page_size)
-        after = page_tokens.decode(request.page_token, "memories").after
+        after, caller = page_tokens.decode(request.page_token, "memories").after, current_caller()
 
         def find() -> tuple[list[memories_pb2.MemorySummary], bool]:
-            listed = [memory for memory in self._log.listed() if memory.memory > after and not memory.deleted]
+            listed = [
+                memory
+                for memory in self._log.listed()
+                if memory.memory > after and not memory.deleted and caller.may(Right.READ, memory.memory)
+            ]
             page = [
                 memories_pb2.MemorySummary(memory=memory.memory, version=memory.version) for memory in listed[:size]
             ]

@@ -19,7 +19,8 @@ from google.rpc import status_pb2
 
 from core.errors.base import HypnogramError, InvalidField
 from service.app.cancellation import Cancelled
-from service.rpc.interceptor import Context
+from service.guard.rights import ALL, Right
+from service.rpc.interceptor import Context, current_caller
 from service.rpc.messages import page_tokens
 from service.rpc.messages.requests import page_size, text
 from service.rpc.status import OperationUnknown, ShuttingDown, TooManyOperations, status_of, status_of_failure
@@ -41,6 +42,7 @@ Cancel = Callable[[], Awaitable[None]]
 @dataclass(slots=True, eq=False)
 class _Operation:
     name: str
+    memory: str  # that it concerns, or `ALL`
     metadata: Any
     cancel: Cancel | None = None
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -73,7 +75,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         running = sum(not known.finished.is_set() and known.cancel is None for known in self._operations.values())
         if running >= self._max_running:
             raise TooManyOperations(running)
-        operation = _Operation(name=f"{COLLECTION}/{uuid.uuid4()}", metadata=_packed(metadata))
+        operation = _Operation(f"{COLLECTION}/{uuid.uuid4()}", _memory_of(metadata), _packed(metadata))
         self._begin(operation, lambda report: asyncio.to_thread(work, report, operation.cancelled.is_set))
         return operation.message()
 
@@ -91,7 +93,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         known = self._operations.get(f"{COLLECTION}/{name}")
         if known is not None and known.error is None:
             return known.message()
-        operation = _Operation(name=f"{COLLECTION}/{name}", metadata=_packed(metadata), cancel=cancel)
+        operation = _Operation(f"{COLLECTION}/{name}", _memory_of(metadata), _packed(metadata), cancel)
         self._begin(operation, follow)
         return operation.message()
 
@@ -113,7 +115,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
     async def GetOperation(  # noqa: N802
         self, request: operations_pb2.GetOperationRequest, context: Context
     ) -> operations_pb2.Operation:
-        return self._find(request.name).message()
+        return self._find(request.name, Right.READ).message()
 
     async def ListOperations(  # noqa: N802
         self, request: operations_pb2.ListOperationsRequest, context: Context
@@ -124,7 +126,12 @@ class Operations(operations_pb2_grpc.OperationsServicer):
             raise InvalidField("filter", "is not supported; leave it out")
         size = page_size(request.page_size)
         start = page_tokens.decode(request.page_token, "operations").after
-        names = sorted(name for name in self._operations if name > start)
+        caller = current_caller()
+        names = sorted(
+            name
+            for name, operation in self._operations.items()
+            if name > start and caller.may(Right.READ, operation.memory)
+        )
         token = page_tokens.encode("operations", after=names[size - 1]) if len(names) > size else ""
         return operations_pb2.ListOperationsResponse(
             operations=[self._operations[name].message() for name in names[:size]], next_page_token=token
@@ -133,7 +140,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
     async def CancelOperation(  # noqa: N802
         self, request: operations_pb2.CancelOperationRequest, context: Context
     ) -> empty_pb2.Empty:
-        operation = self._find(request.name)
+        operation = self._find(request.name, Right.WRITE)
         operation.cancelled.set()
         if operation.cancel is not None:
             await operation.cancel()
@@ -142,7 +149,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
     async def DeleteOperation(  # noqa: N802
         self, request: operations_pb2.DeleteOperationRequest, context: Context
     ) -> empty_pb2.Empty:
-        operation = self._find(request.name)
+        operation = self._find(request.name, Right.WRITE)
         operation.unwanted = True
         self._forget()
         return empty_pb2.Empty()
@@ -150,7 +157,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
     async def WaitOperation(  # noqa: N802
         self, request: operations_pb2.WaitOperationRequest, context: Context
     ) -> operations_pb2.Operation:
-        operation = self._find(request.name)
+        operation = self._find(request.name, Right.READ)
         limit = _seconds(request.timeout) if request.HasField("timeout") else None
         try:
             async with asyncio.timeout(limit):
@@ -159,10 +166,12 @@ class Operations(operations_pb2_grpc.OperationsServicer):
             pass  # the response says that it is not done
         return operation.message()
 
-    def _find(self, name: str) -> _Operation:
+    def _find(self, name: str, right: Right) -> _Operation:
+        """Returns an operation; one of a memory that the caller may not reach does not exist for it."""
         operation = self._operations.get(text(name, "name"))
-        if operation is None:
+        if operation is None or not current_caller().may(Right.READ, operation.memory):
             raise OperationUnknown(name)
+        current_caller().check(right, operation.memory)
         return operation
 
     async def _run(self, operation: _Operation, work: Follow) -> None:
@@ -200,6 +209,10 @@ def _seconds(timeout: Duration) -> float:
     if seconds < 0:
         raise InvalidField("timeout", "is negative")
     return seconds
+
+
+def _memory_of(metadata: Message) -> str:
+    return getattr(metadata, "memory", "") or ALL
 
 
 def _packed(message: Message) -> Any:

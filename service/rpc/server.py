@@ -33,9 +33,11 @@ from service.app.progress import ProgressBoard
 from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.app.supervision import run_on
+from service.guard.door import Door
+from service.guard.limits import Limits
 from service.parsing.spacy_parser import shared_parser
-from service.rpc import executor_health
-from service.rpc.address import check_host
+from service.rpc import executor_health, tls
+from service.rpc.address import warn_of_public
 from service.rpc.conversation.servicer import ChatServicer
 from service.rpc.dependencies import Dependencies
 from service.rpc.facts import FactsServicer
@@ -49,6 +51,7 @@ from service.rpc.sleep.feed import SleepFeed
 from service.rpc.sleep.servicer import SleepServicer
 from service.settings import Settings
 from store.database.executors import Executors
+from store.database.tokens import Tokens
 
 STORE_THREADS = 32  # calls that wait for the database at the same time
 SERVICES = tuple(
@@ -78,6 +81,7 @@ class Served:
     port: int
     parts: Dependencies
     chat: ChatServicer
+    door: Door
 
     @property
     def address(self) -> str:
@@ -108,7 +112,11 @@ async def serving(
     board = board or ProgressBoard()
     feed = SleepFeed(store.log, states, tail, board)
 
-    server = aio.server(interceptors=[CallInterceptor()], options=_options(settings))
+    tokens = Tokens(store.log.engine)
+    limits = Limits(settings.client_requests, settings.client_streams)
+    door = Door(tokens, limits, required=settings.require_tokens)
+    guarded = settings.require_tokens or await asyncio.to_thread(tokens.any)
+    server = aio.server(interceptors=[CallInterceptor(door)], options=_options(settings))
     memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(parts, board), server)
     facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(parts), server)
     sleep_pb2_grpc.add_SleepServicer_to_server(SleepServicer(parts, feed), server)
@@ -118,7 +126,7 @@ async def serving(
     health_pb2_grpc.add_HealthServicer_to_server(readiness.servicer, server)
     health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     reflection.enable_server_reflection((*SERVICES, health, reflection.SERVICE_NAME), server)
-    served = Served(settings.host, _listen(server, settings), parts, chat)
+    served = Served(settings.host, _listen(server, settings, guarded), parts, chat, door)
 
     tail.start()
     await readiness.begin()
@@ -167,11 +175,15 @@ async def serve(
         await asyncio.to_thread(thread.join, settings.stop_seconds)  # unfinished work is owed again after a restart
 
 
-def _listen(server: aio.Server, settings: Settings) -> int:
-    if check_host(settings.host, settings.insecure_host):
-        log.warning("server.insecure", address=settings.address, why="other machines reach it without authentication")
+def _listen(server: aio.Server, settings: Settings, guarded: bool) -> int:
+    """Opens the port and returns it; the certificates say whether it speaks TLS."""
+    warn_of_public(settings, "host", settings.host, guarded)
+    credentials = tls.server_credentials(settings)
     try:
-        port = server.add_insecure_port(settings.address)
+        if credentials is None:
+            port = server.add_insecure_port(settings.address)
+        else:
+            port = server.add_secure_port(settings.address, credentials)
     except RuntimeError:
         port = 0
     if not port:

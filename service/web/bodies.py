@@ -118,17 +118,16 @@ class _Asked(BaseModel):
         except ValidationError as error:
             raise _invalid(error) from None
 
-    def _common(self, at_version: int | None) -> dict[str, Any]:
+    def _common(self) -> dict[str, Any]:
         seed = None if self.seed is None else self.seed % (MAX_SEED + 1)
-        asked = {"temperature": self.temperature, "top_p": self.top_p, "seed": seed, "stop": self.stop}
-        return asked | {"at_version": at_version}
+        return {"temperature": self.temperature, "top_p": self.top_p, "seed": seed, "stop": self.stop}
 
 
 class ChatBody(_Asked):
     messages: list[_Turn]
     max_completion_tokens: int | None = Field(default=None, ge=1, le=MAX_TOKENS)
 
-    def request(self, memory: str, at_version: int | None) -> chat_pb2.ChatRequest:
+    def request(self, memory: str) -> chat_pb2.ChatRequest:
         """Returns the request; without a number of tokens, as many as the model has room for. Nothing is remembered."""
         tokens = self.max_completion_tokens or self.max_tokens or MAX_TOKENS
         messages = [turn.message() for turn in self.messages]
@@ -137,18 +136,16 @@ class ChatBody(_Asked):
             messages=messages,
             max_tokens=tokens,
             remember=chat_pb2.REMEMBER_OFF,
-            **self._common(at_version),
+            **self._common(),
         )
 
 
 class CompletionBody(_Asked):
     prompt: Annotated[list[str], BeforeValidator(_listed), Field(min_length=1, max_length=1)]
 
-    def request(self, memory: str, at_version: int | None) -> chat_pb2.CompleteRequest:
+    def request(self, memory: str) -> chat_pb2.CompleteRequest:
         tokens = self.max_tokens or COMPLETION_TOKENS
-        return chat_pb2.CompleteRequest(
-            memory=memory, prompt=self.prompt[0], max_tokens=tokens, **self._common(at_version)
-        )
+        return chat_pb2.CompleteRequest(memory=memory, prompt=self.prompt[0], max_tokens=tokens, **self._common())
 
 
 def _invalid(error: ValidationError) -> InvalidField:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from core.errors import base, history
+from core.errors import access, base, history
 
 HTTP_STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -36,6 +36,11 @@ _NO_MODEL = (
     history.CheckpointUnknown,
     history.MomentUnknown,
 )
+CODES = {
+    access.Unauthenticated.reason: "invalid_api_key",
+    access.TooManyCalls.reason: "rate_limit_exceeded",
+    access.TooManyAnswers.reason: "rate_limit_exceeded",
+}  # by reason, where OpenAI has a word of its own
 MODEL_NOT_FOUND = {error.reason for error in _NO_MODEL}
 
 
@@ -61,7 +66,7 @@ def described(status: status_pb2.Status) -> dict[str, Any]:
         detail.Unpack(info)
         if detail.Unpack(bad):
             param = bad.field_violations[0].field
-    code = info.reason.lower() or None
+    code = CODES.get(info.reason, info.reason.lower()) or None
     if info.reason in MODEL_NOT_FOUND or (info.reason, param) == (base.InvalidField.reason, "model"):
         param, code = "model", "model_not_found"
     return _error(_OF_CODE[status.code], status.message, param, code)

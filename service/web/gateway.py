@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar, cast
 
+from hypnogram.v1 import chat_pb2, memories_pb2
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -14,7 +15,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from core.errors.base import InvalidField
-from service.rpc.interceptor import Attempt, Context
+from service.guard.rights import Caller, Right
+from service.rpc.interceptor import Attempt, Context, current_caller
 from service.rpc.server import Served
 from service.web import models
 from service.web.answers import Form, Said
@@ -22,6 +24,8 @@ from service.web.bodies import ChatBody, CompletionBody, read_json
 from service.web.failures import described, failed
 
 NO_CONTEXT = cast("Context", None)  # calls made here read nothing of it
+CHAT, COMPLETE = "/hypnogram.v1.Chat/Chat", "/hypnogram.v1.Chat/Complete"
+GET_MEMORY = "/hypnogram.v1.Memories/GetMemory"
 GONE = 499  # status of a response that has no reader any more
 
 T = TypeVar("T")
@@ -33,6 +37,7 @@ class Gateway:
     def __init__(self, served: Served, max_bytes: int) -> None:
         self._parts = served.parts
         self._chat = served.chat
+        self._door = served.door
         self._max_bytes = max_bytes
 
     def routes(self) -> list[Route]:
@@ -44,23 +49,25 @@ class Gateway:
         ]
 
     async def models(self, request: Request) -> Response:
-        attempt = Attempt(request.url.path)
+        attempt = Attempt(request.url.path, self._door)
 
-        def find() -> list[dict[str, Any]]:
+        def find(caller: Caller) -> list[dict[str, Any]]:
             memories = [listed.memory for listed in self._parts.store.log.listed() if not listed.deleted]
-            return [model for memory in memories for model in models.models(self._parts, memory)]
+            allowed = [memory for memory in memories if caller.may(Right.READ, memory)]
+            return [model for memory in allowed for model in models.models(self._parts, memory)]
 
         async def answer() -> dict[str, Any]:
-            attempt.begin(request.headers)
-            return {"object": "list", "data": await asyncio.to_thread(find)}
+            await _begin(attempt, request)
+            return {"object": "list", "data": await asyncio.to_thread(find, current_caller())}
 
         return await _answered(request, attempt, answer())
 
     async def model(self, request: Request) -> Response:
-        attempt, name = Attempt("/v1/models/{model}"), request.path_params["model"]
+        attempt, name = Attempt("/v1/models/{model}", self._door), request.path_params["model"]
 
         async def answer() -> dict[str, Any]:
-            attempt.begin(request.headers)
+            await _begin(attempt, request)
+            attempt.allow(GET_MEMORY, memories_pb2.GetMemoryRequest(memory=models.memory_of(name)))
             return await asyncio.to_thread(models.model, self._parts, name)
 
         return await _answered(request, attempt, answer())
@@ -72,13 +79,16 @@ class Gateway:
         return await self._generated(request, CompletionBody)
 
     async def _generated(self, request: Request, kind: type[ChatBody | CompletionBody]) -> Response:
-        attempt = Attempt(request.url.path)
+        attempt = Attempt(request.url.path, self._door)
         try:
-            attempt.begin(request.headers)
+            await _begin(attempt, request)
             body = kind.parse(await read_json(request, self._max_bytes))
-            memory = models.memory_of(body.model)
+            asked = body.request(memory := models.memory_of(body.model))
+            attempt.allow(CHAT if kind is ChatBody else COMPLETE, asked)
             version = await asyncio.to_thread(models.version_of, self._parts, body.model)
-            form, said = Form("chat" if kind is ChatBody else "text", memory), self._said(body, memory, version)
+            if version is not None:
+                asked.at_version = version
+            form, said = Form("chat" if kind is ChatBody else "text", memory), self._said(asked)
             if not body.stream:
                 return await _answered(request, attempt, form.whole(said))
             first = await anext(said)  # so that a refusal has its status
@@ -87,12 +97,12 @@ class Gateway:
         chunks = form.chunks(_again(first, said), usage=body.stream_options.include_usage)
         return _Streamed(attempt, said, chunks)
 
-    def _said(self, body: ChatBody | CompletionBody, memory: str, version: int | None) -> AsyncGenerator[Said, None]:
+    def _said(self, asked: chat_pb2.ChatRequest | chat_pb2.CompleteRequest) -> AsyncGenerator[Said, None]:
         said: Any
-        if isinstance(body, ChatBody):
-            said = self._chat.Chat(body.request(memory, version), NO_CONTEXT)
+        if isinstance(asked, chat_pb2.ChatRequest):
+            said = self._chat.Chat(asked, NO_CONTEXT)
         else:
-            said = self._chat.Complete(body.request(memory, version), NO_CONTEXT)
+            said = self._chat.Complete(asked, NO_CONTEXT)
         return cast("AsyncGenerator[Said, None]", said)
 
 
@@ -117,6 +127,10 @@ class _Streamed(StreamingResponse):
             await self._said.aclose()
             if not self._attempt.ended:
                 self._attempt.end(asyncio.CancelledError())
+
+
+async def _begin(attempt: Attempt, request: Request) -> None:
+    await attempt.begin(request.headers, request.client.host if request.client else "")
 
 
 async def _events(attempt: Attempt, chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:

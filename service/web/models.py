@@ -49,7 +49,7 @@ def models(parts: Dependencies, memory: MemoryId) -> list[dict[str, Any]]:
     """Returns the models of a memory: itself, its newest version, and its checkpoints. Blocking."""
     state = parts.states.at(memory, None)
     named = {f"{memory}": _first(state), f"{memory}{AT}{state.version}": state.version}
-    named |= {f"{memory}{AT}{name}": mark.marked for name, mark in state.checkpoints.items()}
+    named |= {f"{memory}{AT}{name}": mark.version for name, mark in state.checkpoints.items()}
     return [_described(parts, name, memory, version) for name, version in named.items()]
 
 

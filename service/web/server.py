@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -16,11 +17,13 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.errors.base import InvalidField
-from service.rpc.address import check_host
+from service.rpc.address import warn_of_public
 from service.rpc.server import Served
 from service.settings import Settings
 from service.web.failures import refused, response_to
 from service.web.gateway import Gateway
+
+START_SECONDS = 0.01  # between looks whether it listens
 
 log = structlog.get_logger()
 
@@ -33,13 +36,14 @@ async def listening(settings: Settings, served: Served) -> AsyncIterator[str]:
         InvalidField: the address cannot be listened on, or is public without `settings.insecure_host`.
     """
     host, port = _parsed(settings.http)
-    if public := check_host(host, settings.insecure_host, "http"):
-        log.warning("server.insecure", address=settings.http, why="other machines reach it without authentication")
+    public = warn_of_public(settings, "http", host, await served.door.required())
     listener = _bound(host, port)
     shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listener.getsockname()[1]}"
+    url = f"{'https' if settings.tls_certificate else 'http'}://{shown}:{listener.getsockname()[1]}"
     server = _Server(_config(application(settings, served, public=public), settings))
     serving = asyncio.create_task(server.serve([listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(START_SECONDS)
     log.info("http.started", url=url)
     try:
         yield url
@@ -89,6 +93,10 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
         ws="none",
         server_header=False,
         proxy_headers=False,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+        ssl_ca_certs=settings.tls_client_ca,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if settings.tls_client_ca else ssl.CERT_NONE,
         timeout_graceful_shutdown=int(settings.stop_seconds),
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Self, TypeVar
 
+from grpc import ChannelCredentials
+
 from hypnogram.client import calls
-from hypnogram.client.connections import MAX_MESSAGE_BYTES, Asyncio, Blocking
+from hypnogram.client.connections import MAX_MESSAGE_BYTES, Access, Asyncio, Blocking
 from hypnogram.client.methods import Caller, Items, Method
 from hypnogram.client.stubs import Stubs
 
@@ -79,8 +81,16 @@ class Calls(Caller[C]):
 class Client(Calls[Blocking]):
     """A connection to a server, open until it is closed or left as a context."""
 
-    def __init__(self, address: str, *, actor: str = "client", max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
-        super().__init__(address, Blocking(address, actor, max_message_bytes))
+    def __init__(
+        self,
+        address: str,
+        *,
+        actor: str = "client",
+        token: str = "",
+        credentials: ChannelCredentials | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        super().__init__(address, Blocking(address, Access(actor, token, credentials, max_message_bytes)))
 
     def __enter__(self) -> Self:
         return self
@@ -95,8 +105,16 @@ class Client(Calls[Blocking]):
 class AsyncClient(Calls[Asyncio]):
     """A connection to a server for one event loop, to be made while it runs; open until it is closed or left."""
 
-    def __init__(self, address: str, *, actor: str = "client", max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
-        super().__init__(address, Asyncio(address, actor, max_message_bytes))
+    def __init__(
+        self,
+        address: str,
+        *,
+        actor: str = "client",
+        token: str = "",
+        credentials: ChannelCredentials | None = None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        super().__init__(address, Asyncio(address, Access(actor, token, credentials, max_message_bytes)))
 
     async def __aenter__(self) -> Self:
         return self

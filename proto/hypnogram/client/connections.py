@@ -7,6 +7,7 @@ so a coroutine is run to its end by a single `send`.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -22,6 +23,27 @@ Item = TypeVar("Item")
 
 Call = Callable[..., T]  # a call of a stub with one response
 Stream = Callable[..., Iterator[T]]  # a call of a stub with a stream of responses
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a server is reached.
+
+    Attributes:
+        actor: who acts, for servers that ask for no token.
+        token: what `hypnogram token create` printed.
+        credentials: as of grpc.ssl_channel_credentials, for a server that speaks TLS.
+    """
+
+    actor: str = "client"
+    token: str = ""
+    credentials: grpc.ChannelCredentials | None = None
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """Returns what is sent with each call."""
+        sent = (("hypnogram-actor", self.actor),)
+        return (*sent, ("authorization", f"Bearer {self.token}")) if self.token else sent
 
 
 class Connection(Protocol):
@@ -41,10 +63,14 @@ class Connection(Protocol):
 class Blocking:
     """A connection whose calls block the thread."""
 
-    def __init__(self, address: str, actor: str, max_message_bytes: int) -> None:
-        self.channel = grpc.insecure_channel(address, options=_options(max_message_bytes))
+    def __init__(self, address: str, how: Access) -> None:
+        options = _options(how.max_message_bytes)
+        if how.credentials is None:
+            self.channel = grpc.insecure_channel(address, options=options)
+        else:
+            self.channel = grpc.secure_channel(address, how.credentials, options=options)
         self.stubs = Stubs(self.channel)
-        self._metadata = _metadata(actor)
+        self._metadata = how.metadata()
 
     async def call(self, call: Call[T], request: Any, timeout: float | None, *, wait_for_ready: bool = False) -> T:
         with failures():
@@ -85,10 +111,14 @@ class Blocking:
 class Asyncio:
     """A connection whose calls suspend a task of the running event loop."""
 
-    def __init__(self, address: str, actor: str, max_message_bytes: int) -> None:
-        self.channel = grpc.aio.insecure_channel(address, options=_options(max_message_bytes))
+    def __init__(self, address: str, how: Access) -> None:
+        options = _options(how.max_message_bytes)
+        if how.credentials is None:
+            self.channel = grpc.aio.insecure_channel(address, options=options)
+        else:
+            self.channel = grpc.aio.secure_channel(address, how.credentials, options=options)
         self.stubs = Stubs(self.channel)
-        self._metadata = _metadata(actor)
+        self._metadata = how.metadata()
 
     async def call(self, call: Call[T], request: Any, timeout: float | None, *, wait_for_ready: bool = False) -> T:
         response: Any = call(request, timeout=timeout, metadata=self._metadata, wait_for_ready=wait_for_ready)
@@ -133,7 +163,3 @@ def _options(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.initial_reconnect_backoff_ms", 200),  # of a server that is starting
         ("grpc.max_reconnect_backoff_ms", 2_000),
     ]
-
-
-def _metadata(actor: str) -> tuple[tuple[str, str], ...]:
-    return (("hypnogram-actor", actor),)

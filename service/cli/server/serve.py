@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,6 +47,18 @@ def serve(
             help="Allow a host that other machines reach, without authentication (HYPNOGRAM_INSECURE_HOST).",
         ),
     ] = None,
+    require_tokens: Annotated[
+        bool | None,
+        typer.Option("--require-tokens", help="Ask for a token before one was created (HYPNOGRAM_REQUIRE_TOKENS)."),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="Certificate chain of the server, PEM (HYPNOGRAM_TLS_CERTIFICATE).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM (HYPNOGRAM_TLS_KEY).")] = None,
+    tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(help="Authorities of the certificates that clients must show, PEM (HYPNOGRAM_TLS_CLIENT_CA)."),
+    ] = None,
     db: options.Database = None,
     artifacts: options.ArtifactFolder = None,
     snapshots: options.SnapshotFolder = None,
@@ -67,6 +80,10 @@ def serve(
         port=port,
         http=http,
         insecure_host=insecure_host,
+        require_tokens=require_tokens,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        tls_client_ca=tls_client_ca,
         database_url=db,
         artifact_folder=artifacts,
         snapshot_folder=snapshots,
@@ -167,7 +184,7 @@ async def _serve(settings: Settings) -> None:
             board=board,
             stop=stop,
             beside=_http(settings),
-            up=lambda addresses: print_text(f"listening on {' and '.join(addresses)}"),
+            up=lambda addresses: print_text("\n".join(f"listening on {address}" for address in addresses)),
         )
 
 

@@ -17,10 +17,11 @@ from core.remember import Remember
 from core.state.memory import Memory
 from service.app.erasure import check_not_held
 from service.app.ports import Piece
+from service.guard.rights import Right
 from service.rpc.conversation.messages import conversation_message, remembered_message
 from service.rpc.dependencies import Dependencies
 from service.rpc.fact_commands import FactCommands
-from service.rpc.interceptor import current_cause
+from service.rpc.interceptor import current_caller, current_cause
 from service.rpc.messages import requests
 from store.clock import next_uuid
 from store.database.executors import Executors
@@ -54,10 +55,12 @@ class Recorder:
 
         Raises:
             InvalidField, MemoryUnknown, ConversationGone, ParserUnavailable.
+            NotPermitted: the caller may only read the memory.
         """
         remember = await self._remember(memory, request)
         if remember is Remember.OFF and not request.conversation:
             return None
+        current_caller().check(Right.WRITE, memory)
         conversation = requests.conversation_name(request.conversation or next_uuid())
         if remember is not Remember.OFF:
             self._parts.parser.check()

@@ -19,15 +19,16 @@ NEAR = ["127.0.0.1", "127.9.9.9", "::1", "localhost"]
 @pytest.mark.parametrize("host", FAR)
 def test_a_host_that_others_reach_is_refused_unless_allowed(host: str) -> None:
     with pytest.raises(InvalidField, match=r"--insecure-host .*HYPNOGRAM_INSECURE_HOST") as refused:
-        check_host(host, insecure=False)
+        check_host(host, guarded=False, insecure=False)
 
     assert refused.value.field == "host"
-    assert check_host(host, insecure=True)
+    assert check_host(host, guarded=False, insecure=True)
+    assert check_host(host, guarded=True, insecure=False)
 
 
 @pytest.mark.parametrize("host", NEAR)
 def test_a_host_that_this_machine_alone_reaches_needs_no_leave(host: str) -> None:
-    assert not check_host(host, insecure=False)
+    assert not check_host(host, guarded=False, insecure=False)
 
 
 def test_a_server_does_not_start_on_every_address_by_an_oversight(settings: Settings) -> None:

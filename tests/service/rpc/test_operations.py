@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -14,7 +14,9 @@ from google.protobuf.message import Message
 from hypnogram.v1.history_pb2 import ReplayMetadata, ReplayRequest
 
 from hypnogram.client.calls.operations import finished
-from hypnogram.client.connections import MAX_MESSAGE_BYTES, Blocking
+from hypnogram.client.connections import Access, Blocking
+from service.guard.rights import Caller
+from service.rpc.interceptor import _who
 from service.rpc.operations import FINISHED_KEPT, Operations
 from service.rpc.status import OperationUnknown, ShuttingDown
 from tests.patience import eventually
@@ -30,6 +32,14 @@ async def nobody() -> None: ...
 
 async def at_once(report: Callable[[Message], None]) -> Message:
     return DONE
+
+
+@pytest.fixture(autouse=True)
+def _somebody_calls() -> Iterator[None]:
+    """The operations are called directly, as if an open door had let the caller in."""
+    before = _who.set(Caller("here"))
+    yield
+    _who.reset(before)
 
 
 def test_an_operation_that_just_ended_is_known_however_many_ended_before() -> None:
@@ -95,7 +105,7 @@ def test_an_interrupted_wait_says_so_even_where_the_operation_cannot_be_cancelle
         raise KeyboardInterrupt
 
     pending = operations_pb2.Operation(name="operations/mine")
-    connection = Blocking("127.0.0.1:1", "test", MAX_MESSAGE_BYTES)  # where no server listens
+    connection = Blocking("127.0.0.1:1", Access("test"))  # where no server listens
     with pytest.raises(KeyboardInterrupt):
         connection.run(finished(connection, pending, ReplayMetadata, interrupted, ReplayMetadata()))
     connection.channel.close()

@@ -1,0 +1,137 @@
+"""The HTTP port asks for the same tokens, and keeps the same limits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import openai as package
+import pytest
+from openai import OpenAI
+
+from service.settings import Settings
+from store.database.tokens import Tokens
+from tests.patience import PATIENCE, eventually
+from tests.service.conftest import DEMO, Running, run_server
+from tests.service.web.conftest import FREE_PORT
+
+OTHER = "other"
+HTTP = httpx.Client(verify=False, timeout=PATIENCE)  # one, because making one takes long
+SAY = [{"role": "user", "content": "hello"}]
+ROUTES = {
+    "/v1/models": {},
+    "/v1/models/demo": {},
+    "/v1/models/nosuch": {},
+    "/v1/chat/completions": {"model": DEMO, "messages": SAY},
+    "/v1/completions": {"model": "demo@1", "prompt": "hello"},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed_at_the_end() -> Iterator[None]:
+    yield
+    HTTP.close()
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, dict[str, str]]]:
+    """A server with two memories, and texts of tokens by what they may."""
+    folder = tmp_path_factory.mktemp("guarded")
+    settings = Settings(
+        database_url=f"sqlite:///{folder}/hypnogram.db",
+        artifact_folder=folder / "artifacts",
+        snapshot_folder=folder / "snapshots",
+        port=0,
+        http=FREE_PORT,
+        stop_seconds=1,
+    )
+    with run_server(settings) as running:
+        for memory in (DEMO, OTHER):
+            running.client.create_memory(memory)
+            running.work(memory)
+        tokens = Tokens(running.store.log.engine)
+        texts = {memory: tokens.create(actor="ann", memory=memory, may="read")[1] for memory in (DEMO, OTHER, "*")}
+        revoked, texts["revoked"] = tokens.create(actor="", memory="*", may="admin")
+        tokens.revoke(revoked.id)
+        texts["wrong"] = texts["*"][:-3] + "AAA"
+        eventually(lambda: HTTP.get(f"{running.http}/v1/models").status_code == 401)
+        yield running, texts
+
+
+def answer(http: str, route: str, headers: dict[str, str]) -> httpx.Response:
+    body = ROUTES[route]
+    return HTTP.post(http + route, json=body, headers=headers) if body else HTTP.get(http + route, headers=headers)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_route_is_open_without_a_valid_token(guarded: tuple[Running, dict[str, str]], route: str) -> None:
+    running, texts = guarded
+    for headers in (
+        {},
+        {"authorization": ""},
+        {"authorization": f"Basic {texts['*']}"},
+        {"authorization": f"Bearer {texts['wrong']}"},
+        {"authorization": f"Bearer {texts['revoked']}"},
+    ):
+        refused = answer(running.http, route, headers)
+        assert refused.status_code == 401
+        assert refused.json()["error"]["code"] == "invalid_api_key"
+        assert refused.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route != "/v1/models"])
+def test_the_token_of_another_memory_reaches_nothing(guarded: tuple[Running, dict[str, str]], route: str) -> None:
+    running, texts = guarded
+
+    refused = answer(running.http, route, {"authorization": f"Bearer {texts[OTHER]}"})
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_permitted")
+
+
+def test_the_openai_client_sends_the_token_as_its_key(guarded: tuple[Running, dict[str, str]]) -> None:
+    running, texts = guarded
+    with OpenAI(base_url=f"{running.http}/v1", api_key=texts[DEMO], max_retries=0) as client:
+        assert {model.id.partition("@")[0] for model in client.models.list()} == {DEMO}
+        assert client.chat.completions.create(model=DEMO, messages=SAY).choices  # type: ignore[arg-type]
+        with pytest.raises(package.PermissionDeniedError):
+            client.chat.completions.create(model=OTHER, messages=SAY)  # type: ignore[arg-type]
+    with (
+        OpenAI(base_url=f"{running.http}/v1", api_key="sk-wrong", max_retries=0) as stranger,
+        pytest.raises(package.AuthenticationError),
+    ):
+        stranger.models.list()
+
+
+def test_a_client_beyond_its_limits_is_told_when_to_call_again(settings: Settings) -> None:
+    limited = settings.model_copy(update={"http": FREE_PORT, "client_requests": 2})
+    with run_server(limited) as running:
+        assert [HTTP.get(f"{running.http}/v1/models").status_code for _ in range(3)] == [200, 200, 429]
+        refused = HTTP.get(f"{running.http}/v1/models")
+
+    assert 1 <= int(refused.headers["retry-after"]) <= 30
+    assert (refused.json()["error"]["type"], refused.json()["error"]["code"]) == (
+        "rate_limit_error",
+        "rate_limit_exceeded",
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_gets_so_many_answers_at_the_same_time(settings: Settings, stream: bool) -> None:
+    limited = settings.model_copy(update={"http": FREE_PORT, "client_streams": 1})
+    with run_server(limited) as running, ThreadPoolExecutor() as threads:
+        running.client.create_memory(DEMO)
+        running.work()
+        body = {"model": DEMO, "messages": SAY, "stream": stream}
+
+        def ask() -> int:
+            return HTTP.post(f"{running.http}/v1/chat/completions", json=body).status_code
+
+        enough = running.parrot.think_until = threading.Event()
+        first = threads.submit(ask)
+        eventually(lambda: running.parrot.thinking)
+        refused = ask()
+        enough.set()
+        assert (first.result(PATIENCE), refused) == (200, 429)
+        assert ask() == 200

@@ -1,0 +1,148 @@
+"""Both ports speak TLS where a certificate is named, and ask clients for theirs where an authority is."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from core.errors.base import InvalidField
+from hypnogram.client import CallFailed, Client
+from service.cli.output import UsageProblem, channel_credentials
+from service.settings import Settings
+from tests.service.conftest import Running, run_server
+from tests.service.web.conftest import FREE_PORT
+
+HERE = ipaddress.ip_address("127.0.0.1")
+
+
+@dataclass
+class Files:
+    """An authority, and certificates that it signed for a server and for a client, each with its key."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+    client_certificate: Path
+    client_key: Path
+
+
+def signed(folder: Path, name: str, issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None) -> tuple[
+    x509.Certificate, ec.EllipticCurvePrivateKey
+]:  # fmt: skip
+    """A certificate for 127.0.0.1 and its key, written into `folder`; without `issuer` that of an authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(subject).public_key(key.public_key())
+    builder = builder.issuer_name(issuer[0].subject if issuer else subject).serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
+    builder = builder.add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(HERE)]), critical=False)
+    certificate = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
+    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    kinds = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / f"{name}.key").write_bytes(key.private_bytes(*kinds))
+    return certificate, key
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = signed(folder, "authority", None)
+    signed(folder, "server", authority)
+    signed(folder, "client", authority)
+    names = ("authority.pem", "server.pem", "server.key", "client.pem", "client.key")
+    return Files(*(folder / name for name in names))
+
+
+@pytest.fixture
+def secret(settings: Settings, files: Files) -> Iterator[Running]:
+    given = {"http": FREE_PORT, "tls_certificate": files.certificate, "tls_key": files.key}
+    with run_server(settings.model_copy(update=given)) as running:
+        yield running
+
+
+def trusting(files: Files, *, shown: bool = False) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=files.authority)
+    if shown:
+        context.load_cert_chain(files.client_certificate, files.client_key)
+    return context
+
+
+def up(address: str, credentials: grpc.ChannelCredentials | None) -> bool:
+    with Client(address, credentials=credentials) as client:
+        try:
+            list(client.memories())
+        except CallFailed:
+            return False
+    return True
+
+
+def test_both_ports_speak_tls(secret: Running, files: Files) -> None:
+    assert secret.http.startswith("https://")
+    assert httpx.get(f"{secret.http}/v1/models", verify=trusting(files)).status_code == 200
+    assert up(secret.address, channel_credentials(Settings(server_ca=files.authority)))
+
+
+def test_neither_port_speaks_anything_else(secret: Running, files: Files) -> None:
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{secret.http.replace('https', 'http')}/v1/models")
+    with pytest.raises(httpx.ConnectError):  # the authority is not a known one
+        httpx.get(f"{secret.http}/v1/models")
+    assert not up(secret.address, None)
+
+
+def test_clients_show_a_certificate_where_they_have_to(settings: Settings, files: Files) -> None:
+    given = {
+        "http": FREE_PORT,
+        "tls_certificate": files.certificate,
+        "tls_key": files.key,
+        "tls_client_ca": files.authority,
+    }
+    trusted = Settings(server_ca=files.authority)
+    shown = {"client_certificate": files.client_certificate, "client_key": files.client_key}
+    with run_server(settings.model_copy(update=given)) as running:
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{running.http}/v1/models", verify=trusting(files))
+        assert httpx.get(f"{running.http}/v1/models", verify=trusting(files, shown=True)).status_code == 200
+        assert not up(running.address, channel_credentials(trusted))
+        assert up(running.address, channel_credentials(trusted.model_copy(update=shown)))
+
+
+def test_files_that_do_not_fit_are_named(settings: Settings, files: Files, tmp_path: Path) -> None:
+    for given, field in (
+        ({"tls_certificate": files.certificate}, "tls_certificate"),
+        ({"tls_key": files.key}, "tls_key"),
+        ({"tls_client_ca": files.authority}, "tls_client_ca"),
+        ({"tls_certificate": files.certificate, "tls_key": files.client_key}, "tls_certificate"),
+        ({"tls_certificate": tmp_path / "none", "tls_key": files.key}, "tls_certificate"),
+        (
+            {"tls_certificate": files.certificate, "tls_key": files.key, "tls_client_ca": tmp_path / "none"},
+            "tls_client_ca",
+        ),
+    ):
+        with pytest.raises(InvalidField) as refused, run_server(settings.model_copy(update=given)):
+            pass
+        assert refused.value.field == field
+
+
+def test_files_of_commands_that_do_not_fit_are_named(files: Files, tmp_path: Path) -> None:
+    for given, named in (
+        (Settings(client_key=files.client_key), "HYPNOGRAM_SERVER_CA"),
+        (Settings(server_ca=files.authority, client_key=files.client_key), "HYPNOGRAM_CLIENT_CERTIFICATE"),
+        (Settings(server_ca=tmp_path / "none"), "none cannot be read"),
+    ):
+        with pytest.raises(UsageProblem, match=named):
+            channel_credentials(given)
