@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from service.cli import options
 from service.cli.facts.remembered import remembered_lines
+from service.cli.facts.talk import Talk
 from service.cli.output import UsageProblem, as_dict, connected, print_json, print_text
 from service.terminal.reasons import for_answer
 from service.terminal.spinner import until_first
@@ -31,17 +31,9 @@ RememberFacts = Annotated[
 REMEMBER = ("", "off", "ask", "on")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A reply as it was printed; `conversation` is empty where none is recorded."""
-
-    text: str
-    conversation: str
-
-
 def chat(
     *,
-    text: Annotated[str | None, typer.Argument(help="Message to send. Left out: a conversation, line by line.")] = None,
+    text: Annotated[str | None, typer.Argument(help="Message to send. Left out: a conversation.")] = None,
     system: Annotated[str, typer.Option(help="Instructions before the conversation (system message).")] = "",
     max_tokens: MaxTokens = 128,
     min_version: MinVersion = None,
@@ -57,24 +49,24 @@ def chat(
     if remember not in REMEMBER:
         raise UsageProblem(f"--remember {remember}: it is {', '.join(REMEMBER[1:])}")
     name = options.memory_name(memory)
-    turns = [{"role": "system", "content": system}] if system else []
     with connected(address) as client:
-        version = options.version(client, name, at, at_version)
+        talk = Talk(
+            client,
+            name,
+            max_tokens=max_tokens,
+            min_version=min_version,
+            at_version=options.version(client, name, at, at_version),
+            conversation=conversation,
+            remember=remember,
+            turns=[{"role": "system", "content": system}] if system else [],
+        )
+        if text is None and not json and sys.stdin.isatty():
+            from service.cli.facts.repl import Repl  # which takes a while to import
+
+            Repl(talk).run()
+            return
         for said in [text] if text is not None else _lines():
-            turns.append({"role": "user", "content": said})
-            asked = client.chat(
-                name,
-                turns,
-                max_tokens=max_tokens,
-                min_version=min_version,
-                at_version=version,
-                conversation=conversation,
-                remember=remember,
-            )
-            pieces = until_first(asked, for_answer(client, name, min_version), quiet=json)
-            reply = _print_pieces(pieces, json)
-            conversation = reply.conversation or conversation
-            turns.append({"role": "assistant", "content": reply.text})
+            _print_pieces(until_first(talk.say(said), for_answer(client, name, min_version), quiet=json), json)
 
 
 def complete(
@@ -96,8 +88,8 @@ def complete(
         _print_pieces(until_first(asked, for_answer(client, name, min_version), quiet=json), json)
 
 
-def _print_pieces(pieces: Iterable[chat_pb2.ChatResponse | chat_pb2.CompleteResponse], json: bool) -> Reply:
-    """Prints an answer as it arrives, then what was remembered, and returns the answer."""
+def _print_pieces(pieces: Iterable[chat_pb2.ChatResponse | chat_pb2.CompleteResponse], json: bool) -> None:
+    """Prints an answer as it arrives, then what was remembered."""
     from hypnogram.v1 import chat_pb2
 
     texts: list[str] = []
@@ -111,16 +103,19 @@ def _print_pieces(pieces: Iterable[chat_pb2.ChatResponse | chat_pb2.CompleteResp
         texts.append(last.text)
         if not json:
             print_text(last.text, end="\n" if last.finish else "")
-    whole = "".join(texts)
     if json:
         finish = chat_pb2.Finish.Name(last.finish).removeprefix("FINISH_").lower()
-        shown = {"text": whole, "finish": finish, "version": last.version, "weights_digest": last.weights_digest}
+        shown = {
+            "text": "".join(texts),
+            "finish": finish,
+            "version": last.version,
+            "weights_digest": last.weights_digest,
+        }
         print_json(shown | _recorded(last, remembered))
     elif not last.finish:
         print_text("")
     for line in remembered_lines(remembered) if remembered and not json else ():
         print_text(f"[{line}]")
-    return Reply(whole, last.conversation if isinstance(last, chat_pb2.ChatResponse) else "")
 
 
 def _recorded(
@@ -136,14 +131,7 @@ def _recorded(
 
 
 def _lines() -> Iterable[str]:
-    """Yields the lines of standard input that are not blank, with a prompt where that is a terminal."""
-    prompted = sys.stdin.isatty()
-    while True:
-        if prompted:
-            sys.stderr.write("> ")
-            sys.stderr.flush()
-        line = sys.stdin.readline()
-        if not line:
-            return
+    """Yields the lines of standard input that are not blank."""
+    for line in sys.stdin:
         if line.strip():
             yield line.strip()
