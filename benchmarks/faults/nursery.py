@@ -68,8 +68,15 @@ def executing(store: Store, place: Place, seed: int, times: int) -> None:
     """Does nothing itself: `live` runs an executor beside every activity."""
 
 
+def finishing(store: Store, place: Place, seed: int, times: int) -> None:
+    """Ends by itself once the night has ended, so that an unkilled one is computed in the same kind of process."""
+    while state_of(store).sleep is not None:
+        time.sleep(0.02)
+    os._exit(0)
+
+
 ACTIVITIES: dict[str, Activity] = {
-    made.__name__: made for made in (telling, sleeping, erasing, importing, executing)
+    made.__name__: made for made in (telling, sleeping, erasing, importing, executing, finishing)
 }  # in the order in which they are reported
 
 
@@ -121,12 +128,21 @@ def main() -> None:
         if not child:
             set_clock(float(wrong))
             live(ACTIVITIES[activity], Place(Path(folder)), bases, int(seed), int(times))
-        time.sleep(float(seconds))
+        _wait(child, float(seconds))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
             say(f"ended {status}")  # by itself
         say("killed")
+
+
+def _wait(child: int, seconds: float) -> None:
+    """Waits for so long, less where the child ends by itself."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(min(left, 0.005))
 
 
 if __name__ == "__main__":

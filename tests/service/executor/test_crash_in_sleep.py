@@ -11,9 +11,10 @@ import sys
 import time
 from pathlib import Path
 from random import Random
+from subprocess import Popen
 
 from benchmarks.support.place import BRIEF
-from benchmarks.support.processes import line_of, process
+from benchmarks.support.processes import ask, line_of, process
 from core.ids import FactId
 from core.state.memory import Memory
 from service.app.store import open_store
@@ -22,6 +23,7 @@ from tests.prepared import Place, start_sleep, state_of, tell, work
 from tests.service.executor.test_crash import check
 
 KILLS = 50
+UNKILLED = 300  # seconds that a night may take
 LONGEST_LIFE = 0.4  # seconds; adapts, so that about half the lives reach another event
 
 
@@ -30,10 +32,14 @@ def verdicts(state: Memory) -> dict[FactId, tuple[object, ...]]:
     return {fact: (one.status, one.stage, one.scale, one.healthy) for fact, one in state.facts.items()}
 
 
-def unkilled_night(place: Place, bases: BaseModels, seed: int) -> dict[FactId, tuple[object, ...]]:
+def unkilled_night(place: Place, nursery: Popen[str], seed: int) -> dict[FactId, tuple[object, ...]]:
     with open_store(place.settings()) as store:
         start_sleep(store, seed, BRIEF)
-        return verdicts(work(store, bases))
+    ask(nursery, f"finishing {place.folder} 0 {UNKILLED} 0 0")
+    assert line_of(nursery) == "ended 0"  # by itself
+    assert line_of(nursery) == "killed"
+    with open_store(place.settings()) as store:
+        return verdicts(state_of(store))
 
 
 def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, bases: BaseModels, tmp_path: Path) -> None:
@@ -47,19 +53,17 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, bases:
     nights = fruitful = midway = 0
     expected: dict[FactId, tuple[object, ...]] = {}
     with process("benchmarks.faults.nursery", str(small.folder)) as nursery:
-        assert nursery.stdin is not None
         assert line_of(nursery) == "ready"
         for _ in range(KILLS):
             with open_store(killed.settings()) as store:
                 before = state_of(store)
                 if before.sleep is None:
                     assert not nights or verdicts(before) == expected
-                    expected = unkilled_night(unkilled, bases, nights)
+                    expected = unkilled_night(unkilled, nursery, nights)
                     start_sleep(store, nights, BRIEF)
                     nights += 1
                     before = state_of(store)
-            nursery.stdin.write(f"executing {killed.folder} 0 {random.uniform(0, longest):.4f} 0 0\n")
-            nursery.stdin.flush()
+            ask(nursery, f"executing {killed.folder} 0 {random.uniform(0, longest):.4f} 0 0")
             assert line_of(nursery) == "killed"
             with open_store(killed.settings()) as store:
                 state = check(store, bases, told)
