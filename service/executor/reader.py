@@ -7,15 +7,14 @@ import threading
 import structlog
 
 from core.decide.commands import Command
-from core.errors.base import Conflict, ParserUnavailable, StaleWork
 from core.extraction.words import Parser
 from core.ids import MemoryId
 from core.state.memory import Memory
 from core.state.work import EraseTexts, Read, work_of_conversations
 from service.app.reading import cause_of, erase_texts, read_turn
 from service.app.repository import MemoryRepository
+from store.log.conversations import spoken_in
 from store.log.event_log import EventLog
-from store.log.listing import Listed
 
 RETRIES = 100  # of an append that lost a race to clients
 IDLE_SECONDS = 0.5
@@ -26,13 +25,12 @@ log = structlog.get_logger()
 class Reader:
     """Performs the work on conversations of all memories of one log, in a thread of its own inside its `with` block.
 
-    It holds no lease, because a turn that was read twice is recorded once. Where it fails, the turn is left to the
-    executor, which counts the attempts.
+    It holds no lease, because a turn that was read twice is recorded once. What it fails at is left to the executor,
+    which counts the attempts, and so is what was said up to position `after`, by default before it began.
     """
 
-    def __init__(self, events: EventLog, states: MemoryRepository, parser: Parser) -> None:
-        self._events, self._states, self._parser = events, states, parser
-        self._looked: dict[MemoryId, int] = {}  # version at which nothing was left to do here
+    def __init__(self, events: EventLog, states: MemoryRepository, parser: Parser, after: int | None = None) -> None:
+        self._events, self._states, self._parser, self._after = events, states, parser, after
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -56,30 +54,25 @@ class Reader:
         return self._states.execute(memory, lambda _: command, cause_of(command), retries=RETRIES)
 
     def _run(self) -> None:
+        seen = self._after
         while not self._stop.is_set():
             try:
-                position = self._events.position()
-                for listed in self._events.listed():
-                    self._serve(listed)
-                self._events.wait(position, IDLE_SECONDS)
+                if seen is None:
+                    seen = self._events.position()
+                if (position := self._events.wait(seen, IDLE_SECONDS)) > seen:
+                    for memory in spoken_in(self._events, seen, position):
+                        self._serve(memory)
+                    seen = position
             except Exception as error:  # the database is away
                 log.debug("reader.waits", error=type(error).__name__)
                 self._stop.wait(1.0)
 
-    def _serve(self, listed: Listed) -> None:
+    def _serve(self, memory: MemoryId) -> None:
         """Does all work on the conversations of a memory, up to the first that fails."""
-        memory = listed.memory
-        if listed.deleted or self._looked.get(memory) == listed.version:
-            return
         try:
             state = self._states.current(memory)
             while not self._stop.is_set() and (work := work_of_conversations(state)) is not None:
                 command = self.perform(memory, state, work)
                 state = self._record(memory, command)
-        except (StaleWork, Conflict):
-            return
-        except ParserUnavailable as error:
-            log.debug("reader.waits", memory=memory, error=str(error))
         except Exception as error:
             log.debug("reader.failed", memory=memory, error=type(error).__name__)
-        self._looked[memory] = listed.version

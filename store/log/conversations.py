@@ -1,11 +1,13 @@
-"""Finds the events of one conversation in the log, by the data key that seals them."""
+"""Finds the events of conversations in the log; those of one by the data key that seals them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import select
+
 from core.events import Recorded
-from core.events.conversation import ModelReplied, TurnRead, UserSpoke
+from core.events.conversation import ConversationClosed, ModelReplied, TurnRead, UserSpoke
 from core.ids import ConversationKey, MemoryId
 from store.database.engine import reading
 from store.database.schema import events
@@ -24,6 +26,14 @@ def turns_of(
 def readings_of(log: EventLog, memory: MemoryId, key: ConversationKey, after: int, until: int) -> list[Recorded]:
     """Returns the events that say what was learned from its turns, between the same versions."""
     return _under(log, memory, key, (TurnRead.__name__,), after, until, None)
+
+
+def spoken_in(log: EventLog, after: int, until: int) -> list[MemoryId]:
+    """Returns the memories in whose conversations there is something to do since position `after`, up to `until`."""
+    owing = events.c.type.in_((UserSpoke.__name__, ConversationClosed.__name__))
+    query = select(events.c.memory).where(events.c.position > after, events.c.position <= until, owing)
+    with reading(log.engine).connect() as connection:
+        return [MemoryId(memory) for memory in connection.execute(query.distinct()).scalars()]
 
 
 def _under(

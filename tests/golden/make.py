@@ -1,4 +1,4 @@
-"""Makes a golden log of this version: `python -m tests.golden.make NAME [neuron]` writes tests/golden/NAME.
+"""Makes a golden log of this version: `python -m tests.golden.make NAME [neuron | talk]` writes tests/golden/NAME.
 
 A golden log is made once, when a version ships, and never again: later versions must replay it to the digests beside
 it. It stands on a base model of random weights in its own folder, so that it needs nothing else.
@@ -44,15 +44,16 @@ from service.app.repository import MemoryRepository
 from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
-from tests.golden import neurons
+from tests.golden import neurons, talk
 from tests.golden.neurons import FORK
 from tests.prepared import CAUSE, DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
 
 GOLDEN = Path(__file__).parent
 DELETED = MemoryId("deleted")
+TALK = "talk"
 
 
-def main(name: str, method: str = Method.ANSWER_SITE) -> None:
+def main(name: str, life: str = Method.ANSWER_SITE) -> None:
     folder = GOLDEN / name
     if folder.exists():
         sys.exit(f"{folder} exists: a golden log is never made again")
@@ -61,20 +62,24 @@ def main(name: str, method: str = Method.ANSWER_SITE) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         place = Place(Path(temporary))
         with open_store(place.settings()) as store:
-            expected = _lived(store, place, Method(method))
+            expected = _lived(store, place, life)
         shutil.copytree(place.folder / "artifacts", folder / "artifacts")
         with closing(sqlite3.connect(place.folder / "hypnogram.db")) as database:
             Path("log.sql").write_text("\n".join(database.iterdump()) + "\n", encoding="utf-8")
     Path("expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 
 
-def _lived(store: Store, place: Place, method: Method) -> dict[str, object]:
-    """A life of a memory that writes by `method`, and the digests along its way."""
+def _lived(store: Store, place: Place, life: str) -> dict[str, object]:
+    """A life of a memory that writes by that method, or that learns in conversations, and the digests along its way."""
+    method = Method.ANSWER_SITE if life == TALK else Method(life)
     models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
     created = models.describe(
         name="base", revision="", dtype="bfloat16", quantization="none", overrides={}, method=method
     )
     created = replace(created, base=replace(created.base, name="base"))  # wherever a checkout is
+    if life == TALK:
+        talk.live(store, created)
+        return _expected(store, models, DEMO)
     if method is Method.NEURON:
         neurons.live(store, created)
     else:

@@ -63,7 +63,7 @@ def test_a_turn_is_learned_once_whoever_is_killed(small: Place, environment: dic
             eventually(lambda: counts(store)[1])
             executor.send_signal(signal.SIGKILL)
             executor.wait()
-        with Reader(store.log, MemoryRepository(store.log, store.snapshots), shared_parser()):
+        with Reader(store.log, MemoryRepository(store.log, store.snapshots), shared_parser(), after=0):
             eventually(lambda: not state_of(store).unread)
 
         state = state_of(store)

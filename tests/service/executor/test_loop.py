@@ -111,7 +111,7 @@ def test_memories_that_owe_nothing_are_not_folded_again_until_something_happens(
             store.log.append(memory, [new(CREATED), new(PREPARED)], expected=0)
         passes = [0]  # events read in each
         stop = threading.Event()
-        read = store.log.read
+        read, wait = store.log.read, store.log.wait
 
         def counted(**given: Any) -> list[Recorded]:
             found = read(**given)
@@ -119,6 +119,8 @@ def test_memories_that_owe_nothing_are_not_folded_again_until_something_happens(
             return found
 
         def idle(position: int, timeout: float) -> int:
+            if threading.current_thread().name == "reader":
+                return wait(position, timeout)
             if len(passes) == 3:
                 store.log.append(many[0], [new(CheckpointMarked(name="now", version=2, weights=None))], expected=2)
             elif len(passes) == 5:

@@ -26,7 +26,7 @@ SLOW = 0.05
 def reader(server: Running) -> Iterator[None]:
     """A process that reads turns and erases texts, as an executor does."""
     log = server.store.log
-    with Pulse(Executors(log.engine), "test"), Reader(log, server.states, shared_parser()):
+    with Pulse(Executors(log.engine), "test"), Reader(log, server.states, shared_parser(), after=0):
         yield
 
 
