@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from core.errors.access import Unauthenticated
 from service.guard.limits import Limits
 from service.guard.rights import Caller
 from store.database.tokens import Tokens
+
+Observer = Callable[[str, str, float], None]
 
 SCHEME = "bearer"
 LOOK_SECONDS = 1.0  # between looks for the first token
@@ -19,10 +22,14 @@ class Door:
 
     Tokens are asked for where `required` says so, and where a token was ever created. They are looked up at each call,
     so that a revoked one ends at once.
+
+    Attributes:
+        observers: told of each call that ended: its name, how it ended, and after how many seconds.
     """
 
     def __init__(self, tokens: Tokens, limits: Limits, *, required: bool) -> None:
         self.limits = limits
+        self.observers: list[Observer] = []
         self._tokens = tokens
         self._required = required
         self._looked = -LOOK_SECONDS

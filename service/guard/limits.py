@@ -25,6 +25,11 @@ class Limits:
         self._due: OrderedDict[str, float] = OrderedDict()  # when all calls that were made will have been due
         self._running: Counter[str] = Counter()
 
+    @property
+    def running(self) -> int:
+        """Number of answers that are being generated."""
+        return self._running.total()
+
     def call(self, client: str) -> None:
         """Counts a call. Raises TooManyCalls."""
         if not self._calls:

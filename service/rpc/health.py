@@ -49,12 +49,16 @@ class Readiness:
     Services, and the server as a whole (the empty name), are SERVING while the log can be read. A memory is SERVING
     once it has answered a canary question with weights of the recorded digest, which is checked once. Memories are
     proven one at a time, the most recently changed first, and one that fails does not hold up the next.
+
+    Attributes:
+        serving: whether the log could be read when it was last looked at.
     """
 
     def __init__(
         self, events: EventLog, states: MemoryRepository, tail: LogTail, models: ModelHost, services: Sequence[str]
     ) -> None:
         self.servicer = health.HealthServicer()
+        self.serving = False
         self._events = events
         self._states = states
         self._tail = tail
@@ -74,6 +78,7 @@ class Readiness:
         try:
             await self._follow()
         except ShuttingDown:
+            self.serving = False
             await self.servicer.enter_graceful_shutdown()
         finally:
             proving.cancel()
@@ -168,6 +173,7 @@ class Readiness:
                 await self._set(health_name(memory), True)
 
     async def _serve(self, serving: bool) -> None:
+        self.serving = serving
         for name in self._services:
             await self._set(name, serving)
 

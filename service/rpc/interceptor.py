@@ -181,8 +181,10 @@ class Attempt:
         return status
 
     def _log(self, code: str, **values: str) -> None:
-        milliseconds = round((time.perf_counter() - self._began) * 1000, 1)
-        log.info("call.ended", code=code, milliseconds=milliseconds, **values)
+        seconds = time.perf_counter() - self._began
+        log.info("call.ended", code=code, milliseconds=round(seconds * 1000, 1), **values)
+        for observe in self._door.observers:
+            observe(self._name, code, seconds)
 
 
 def _code(error: BaseException | None, status: status_pb2.Status | None) -> str:

@@ -8,25 +8,23 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar, cast
 
 from hypnogram.v1 import chat_pb2, memories_pb2
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.errors.base import InvalidField
 from service.guard.rights import Caller, Right
 from service.rpc.interceptor import Attempt, Context, current_caller
 from service.rpc.server import Served
 from service.web import models
 from service.web.answers import Form, Said
 from service.web.bodies import ChatBody, CompletionBody, read_json
-from service.web.failures import described, failed
+from service.web.calls import begin, refused_call
+from service.web.failures import described
 
 NO_CONTEXT = cast("Context", None)  # calls made here read nothing of it
 CHAT, COMPLETE = "/hypnogram.v1.Chat/Chat", "/hypnogram.v1.Chat/Complete"
 GET_MEMORY = "/hypnogram.v1.Memories/GetMemory"
-GONE = 499  # status of a response that has no reader any more
 
 T = TypeVar("T")
 
@@ -57,7 +55,7 @@ class Gateway:
             return [model for memory in allowed for model in models.models(self._parts, memory)]
 
         async def answer() -> dict[str, Any]:
-            await _begin(attempt, request)
+            await begin(attempt, request)
             return {"object": "list", "data": await asyncio.to_thread(find, current_caller())}
 
         return await _answered(request, attempt, answer())
@@ -66,7 +64,7 @@ class Gateway:
         attempt, name = Attempt("/v1/models/{model}", self._door), request.path_params["model"]
 
         async def answer() -> dict[str, Any]:
-            await _begin(attempt, request)
+            await begin(attempt, request)
             attempt.allow(GET_MEMORY, memories_pb2.GetMemoryRequest(memory=models.memory_of(name)))
             return await asyncio.to_thread(models.model, self._parts, name)
 
@@ -81,7 +79,7 @@ class Gateway:
     async def _generated(self, request: Request, kind: type[ChatBody | CompletionBody]) -> Response:
         attempt = Attempt(request.url.path, self._door)
         try:
-            await _begin(attempt, request)
+            await begin(attempt, request)
             body = kind.parse(await read_json(request, self._max_bytes))
             asked = body.request(memory := models.memory_of(body.model))
             attempt.allow(CHAT if kind is ChatBody else COMPLETE, asked)
@@ -93,7 +91,7 @@ class Gateway:
                 return await _answered(request, attempt, form.whole(said))
             first = await anext(said)  # so that a refusal has its status
         except Exception as error:
-            return _refused(attempt, error)
+            return refused_call(attempt, error)
         chunks = form.chunks(_again(first, said), usage=body.stream_options.include_usage)
         return _Streamed(attempt, said, chunks)
 
@@ -129,10 +127,6 @@ class _Streamed(StreamingResponse):
                 self._attempt.end(asyncio.CancelledError())
 
 
-async def _begin(attempt: Attempt, request: Request) -> None:
-    await attempt.begin(request.headers, request.client.host if request.client else "")
-
-
 async def _events(attempt: Attempt, chunks: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
     """Yields chunks as events, and an error as the last one."""
     try:
@@ -161,21 +155,9 @@ async def _answered(request: Request, attempt: Attempt, answer: Coroutine[Any, A
     try:
         content = await _unless_gone(request, answer)
     except Exception as error:
-        return _refused(attempt, error)
+        return refused_call(attempt, error)
     attempt.end()
     return JSONResponse(content, headers={"x-request-id": attempt.correlation})
-
-
-def _refused(attempt: Attempt, error: Exception) -> Response:
-    if isinstance(error, ClientDisconnect):
-        attempt.end(asyncio.CancelledError())
-        return Response(status_code=GONE)
-    if isinstance(error, HTTPException):
-        attempt.end(InvalidField("body", error.detail))
-        raise error
-    status = attempt.end(error)
-    assert status is not None
-    return failed(status, attempt.correlation)
 
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:

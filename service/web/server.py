@@ -22,6 +22,8 @@ from service.rpc.server import Served
 from service.settings import Settings
 from service.web.failures import refused, response_to
 from service.web.gateway import Gateway
+from service.web.metrics import Metrics
+from service.web.probes import Probes
 
 START_SECONDS = 0.01  # between looks whether it listens
 
@@ -54,9 +56,11 @@ async def listening(settings: Settings, served: Served) -> AsyncIterator[str]:
 
 
 def application(settings: Settings, served: Served, *, public: bool) -> Starlette:
-    """Returns the routes of the HTTP port."""
+    """Returns the routes of the HTTP port; from now on the calls of the server are counted."""
+    metrics = Metrics(settings, served)
+    served.door.observers.append(metrics.observe)
     return Starlette(
-        routes=Gateway(served, settings.max_message_bytes).routes(),
+        routes=[*Gateway(served, settings.max_message_bytes).routes(), *Probes(served, metrics).routes()],
         middleware=[] if public else [Middleware(_LocalNames)],
         exception_handlers={HTTPException: refused},
     )

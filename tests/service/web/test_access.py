@@ -21,6 +21,7 @@ OTHER = "other"
 HTTP = httpx.Client(verify=False, timeout=PATIENCE)  # one, because making one takes long
 SAY = [{"role": "user", "content": "hello"}]
 ROUTES = {
+    "/metrics": {},
     "/v1/models": {},
     "/v1/models/demo": {},
     "/v1/models/nosuch": {},
@@ -88,6 +89,16 @@ def test_the_token_of_another_memory_reaches_nothing(guarded: tuple[Running, dic
     refused = answer(running.http, route, {"authorization": f"Bearer {texts[OTHER]}"})
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_permitted")
+
+
+def test_metrics_are_for_those_who_may_read_all_memories_and_probes_are_open(
+    guarded: tuple[Running, dict[str, str]],
+) -> None:
+    running, texts = guarded
+
+    assert answer(running.http, "/metrics", {"authorization": f"Bearer {texts['*']}"}).status_code == 200
+    assert HTTP.get(f"{running.http}/livez").status_code == 200
+    eventually(lambda: HTTP.get(f"{running.http}/readyz").status_code == 200)
 
 
 def test_the_openai_client_sends_the_token_as_its_key(guarded: tuple[Running, dict[str, str]]) -> None:

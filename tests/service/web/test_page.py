@@ -16,7 +16,9 @@ PAGE = (Path(__file__).parents[3] / "docs" / "http.md").read_text()
 
 
 def test_every_route_is_on_the_page() -> None:
-    app = application(Settings(), Mock(), public=False)
+    served = Mock()
+    served.parts.store.log.engine.dialect.name = "sqlite"
+    app = application(Settings(), served, public=False)
 
     for route in app.routes:
         path = re.sub(r":\w+}", "}", route.path)  # type: ignore[attr-defined]

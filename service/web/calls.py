@@ -1,0 +1,33 @@
+"""A call over HTTP, from who makes it to how it is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from core.errors.base import InvalidField
+from service.rpc.interceptor import Attempt
+from service.web.failures import failed
+
+GONE = 499  # status of a response that has no reader any more
+
+
+async def begin(attempt: Attempt, request: Request) -> None:
+    """Lets the caller in. Raises what `Attempt.begin` raises."""
+    await attempt.begin(request.headers, request.client.host if request.client else "")
+
+
+def refused_call(attempt: Attempt, error: Exception) -> Response:
+    """Returns the response to a call that failed, and ends it. Raises HTTPException where it was one."""
+    if isinstance(error, ClientDisconnect):
+        attempt.end(asyncio.CancelledError())
+        return Response(status_code=GONE)
+    if isinstance(error, HTTPException):
+        attempt.end(InvalidField("body", error.detail))
+        raise error
+    status = attempt.end(error)
+    assert status is not None
+    return failed(status, attempt.correlation)

@@ -1,0 +1,161 @@
+"""What Prometheus reads: calls, answers, memories, disk and process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections import Counter as Counts
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import text
+
+from core.ids import MemoryId
+from core.state.memory import Memory
+from service.rpc.server import Served
+from service.settings import Settings
+from store.database.executors import Executors
+
+SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)  # buckets of latencies
+
+
+class Metrics:
+    """The metrics of one server."""
+
+    def __init__(self, settings: Settings, served: Served) -> None:
+        self._registry = CollectorRegistry()
+        ends = ("call", "code")
+        self._calls = Counter("hypnogram_calls", "Calls that ended, over gRPC and HTTP.", ends, registry=self._registry)
+        self._seconds = Histogram(
+            "hypnogram_call_seconds", "Seconds that calls took.", ("call",), buckets=SECONDS, registry=self._registry
+        )
+        ProcessCollector(registry=self._registry)
+        self._registry.register(_Server(settings, served))
+        self._registry.register(_Memories(served))
+
+    def observe(self, call: str, code: str, seconds: float) -> None:
+        """Counts a call that ended."""
+        self._calls.labels(call, code).inc()
+        self._seconds.labels(call).observe(seconds)
+
+    def text(self, accept: str) -> tuple[bytes, str]:
+        """Returns all metrics in a form that a scraper accepts, and the type of that form. Blocking."""
+        encode, kind = choose_encoder(accept)
+        return encode(self._registry), kind
+
+
+class _Server(Collector):
+    """Measures the server itself when it is asked."""
+
+    def __init__(self, settings: Settings, served: Served) -> None:
+        self._artifacts = settings.artifact_folder
+        self._engine = served.parts.store.log.engine
+        self._executors = Executors(self._engine)
+        self._limits = served.door.limits
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("hypnogram_answers_running", "Answers that are being generated.", self._limits.running)
+        alive = float(self._executors.any_alive())
+        yield _gauge("hypnogram_executor_alive", "1 where an executor works on the database, in any process.", alive)
+        disk = GaugeMetricFamily("hypnogram_disk_bytes", "Bytes that are stored.", labels=["part"])
+        disk.add_metric(["database"], self._database_bytes())
+        disk.add_metric(["artifacts"], _bytes_in(self._artifacts))
+        yield disk
+        folder = next(folder for folder in (self._artifacts, *self._artifacts.parents) if folder.exists())
+        yield _gauge("hypnogram_disk_free_bytes", "Bytes that are free for artifacts.", shutil.disk_usage(folder).free)
+
+    def _database_bytes(self) -> float:
+        if self._engine.dialect.name == "postgresql":
+            with self._engine.connect() as connection:
+                return float(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+        file = str(self._engine.url.database)
+        return sum(os.stat(part).st_size for part in (file, f"{file}-wal") if os.path.exists(part))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is shown of a memory."""
+
+    version: int
+    occupancy: float
+    facts: dict[tuple[str, str], int]  # number by status and stage
+    owed: dict[str, int]
+
+
+class _Memories(Collector):
+    """Reads the states of memories when it is asked, and between two times of those alone that have changed."""
+
+    def __init__(self, served: Served) -> None:
+        self._log = served.parts.store.log
+        self._states = served.parts.states
+        self._seen: dict[MemoryId, _Seen] = {}
+        self._position = 0
+        self._lock = threading.Lock()  # because two scrapers may ask at the same time
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        version = GaugeMetricFamily("hypnogram_memory_version", "Version of a memory.", labels=["memory"])
+        occupancy = GaugeMetricFamily("hypnogram_key_occupancy", "Share of the key space in use.", labels=["memory"])
+        names = ["memory", "status", "stage"]
+        facts = GaugeMetricFamily("hypnogram_facts", "Facts by status and stage.", labels=names)
+        owed = GaugeMetricFamily("hypnogram_owed", "Work that executors owe, by kind.", labels=["memory", "work"])
+        for memory, seen in self._newest().items():
+            version.add_metric([memory], seen.version)
+            occupancy.add_metric([memory], seen.occupancy)
+            for (status, stage), number in seen.facts.items():
+                facts.add_metric([memory, status, stage], number)
+            for work, number in seen.owed.items():
+                owed.add_metric([memory, work], number)
+        yield from (version, occupancy, facts, owed)
+
+    def _newest(self) -> dict[MemoryId, _Seen]:
+        with self._lock:
+            for listed in reversed(self._log.moved(self._position)):  # the most recent last, so that none is left out
+                if listed.deleted:
+                    self._seen.pop(listed.memory, None)
+                else:
+                    self._seen[listed.memory] = _seen(self._states.current(listed.memory))
+                self._position = listed.position
+            return dict(self._seen)
+
+
+def _seen(state: Memory) -> _Seen:
+    return _Seen(
+        version=state.version,
+        occupancy=state.key_occupancy,
+        facts=dict(Counts((fact.status.value, str(fact.stage)) for fact in state.facts.values())),
+        owed={
+            "statistics": int(state.statistics is None),
+            "inject": len(state.pending),
+            "withdraw": len(state.pending_withdrawal),
+            "erase": len(state.pending_erasure),
+            "read": len(state.unread),
+            "sleep": int(state.sleep is not None),
+        },
+    )
+
+
+def _gauge(name: str, help: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, help, value=value)
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):  # removed meanwhile
+                total += os.stat(os.path.join(path, name)).st_size
+    return total

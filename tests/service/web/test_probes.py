@@ -1,0 +1,126 @@
+"""What whoever runs a server asks it: whether it lives, whether it is ready, what it does."""
+
+from __future__ import annotations
+
+import os
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy.exc import OperationalError
+
+from hypnogram.client import new_fact
+from service.rpc import health
+from store.database.executors import Executors
+from tests.patience import eventually
+from tests.service.conftest import DEMO, Running
+from tests.service.web.test_page import PAGE
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def samples(http: httpx.Client) -> Samples:
+    """The value of each sample by its name and labels."""
+    answer = http.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    families = text_string_to_metric_families(answer.text)
+    return {(it.name, frozenset(it.labels.items())): it.value for family in families for it in family.samples}
+
+
+def of(given: Samples, name: str, **labels: str) -> float:
+    return given[name, frozenset(labels.items())]
+
+
+def test_every_metric_is_on_the_page(http: httpx.Client) -> None:
+    names = {name for name, _ in samples(http) if name.startswith("hypnogram_") and not name.endswith("_created")}
+
+    assert {name for name in names if f"`{name.removesuffix('_bucket')}" not in PAGE} <= {
+        "hypnogram_call_seconds_count",
+        "hypnogram_call_seconds_sum",
+    }
+
+
+def test_a_server_lives_and_is_ready(http: httpx.Client) -> None:
+    eventually(lambda: http.get("/readyz").status_code == 200)
+    assert http.get("/livez").text == "ok\n"
+
+
+def test_a_server_that_cannot_read_its_log_lives_and_is_not_ready(
+    web: Running, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(position: int) -> None:
+        raise OperationalError("SELECT", {}, Exception("the disk is gone"))
+
+    monkeypatch.setattr(health, "LOOK_SECONDS", 0.1)  # between looks at a log that cannot be read
+    with monkeypatch.context() as patch:
+        patch.setattr(web.store.log, "moved", away)
+        web.client.mark(DEMO, "now")  # so that it looks at once
+        eventually(lambda: http.get("/readyz").status_code == 503)
+        assert http.get("/livez").status_code == 200
+    web.client.mark(DEMO, "later")
+    eventually(lambda: http.get("/readyz").status_code == 200)
+
+
+def test_calls_over_both_ports_are_counted_with_how_they_ended(web: Running, http: httpx.Client) -> None:
+    before = samples(http)
+    web.client.memory(DEMO)
+    http.get("/v1/models/nosuch")
+    after = samples(http)
+
+    call, route = "/hypnogram.v1.Memories/GetMemory", "/v1/models/{model}"
+    for name, code in ((call, "OK"), (route, "NOT_FOUND")):
+        key = ("hypnogram_calls_total", frozenset({("call", name), ("code", code)}))
+        assert after[key] == before.get(key, 0) + 1
+    assert of(after, "hypnogram_call_seconds_count", call=call) >= 1
+    assert of(after, "hypnogram_call_seconds_bucket", call=call, le="+Inf") >= 1
+
+
+def test_facts_and_owed_work_are_shown_for_each_memory(web: Running, http: httpx.Client) -> None:
+    web.client.create_memory("counted")
+    assert of(samples(http), "hypnogram_owed", memory="counted", work="statistics") == 1
+    web.work("counted")
+    web.client.add_facts("counted", [new_fact("Aria Voss", "lives in", "Lisbon")])
+    owed = samples(http)
+    web.work("counted")
+    done = samples(http)
+
+    assert of(owed, "hypnogram_owed", memory="counted", work="inject") == 1
+    assert of(owed, "hypnogram_facts", memory="counted", status="pending", stage="0") == 1
+    assert of(done, "hypnogram_owed", memory="counted", work="inject") == 0
+    assert of(done, "hypnogram_facts", memory="counted", status="injected", stage="0") == 1
+    assert of(done, "hypnogram_key_occupancy", memory="counted") == pytest.approx(0.01)
+    assert of(done, "hypnogram_memory_version", memory="counted") == web.client.memory("counted").version
+
+    web.client.delete_memory("counted")
+    assert not any(("memory", "counted") in labels for _, labels in samples(http))
+
+
+def test_disk_process_and_executors_are_shown(web: Running, http: httpx.Client) -> None:
+    Executors(web.store.log.engine).beat("somewhere")
+    shown = samples(http)
+
+    file = str(web.store.log.engine.url.database)
+    assert of(shown, "hypnogram_disk_bytes", part="database") >= os.stat(file).st_size
+    assert of(shown, "hypnogram_disk_bytes", part="artifacts") >= 0
+    assert of(shown, "hypnogram_disk_free_bytes") > 0
+    assert of(shown, "process_resident_memory_bytes") > 10e6
+    assert of(shown, "hypnogram_executor_alive") == 1
+    assert of(shown, "hypnogram_answers_running") == 0
+
+
+def test_a_memory_that_has_not_changed_is_not_read_again(
+    web: Running, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples(http)
+    read: list[str] = []
+    whole = web.store.log.moved
+
+    def moved(position: int) -> object:
+        listed = whole(position)
+        read.extend(memory.memory for memory in listed)
+        return listed
+
+    monkeypatch.setattr(web.store.log, "moved", moved)
+    samples(http)
+
+    assert read == []
