@@ -12,7 +12,6 @@ import time
 import traceback
 from collections import OrderedDict
 from contextlib import suppress
-from pathlib import Path
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,6 +24,7 @@ from core.state.memory import Memory
 from core.state.work import (
     Erase,
     EraseTexts,
+    Inject,
     PrepareStatistics,
     Purge,
     Read,
@@ -42,7 +42,7 @@ from service.app.reading import cause_of
 from service.app.repository import MemoryRepository
 from service.executor.auto_sleep import AutoSleep
 from service.executor.editor import Editor
-from service.executor.passing import passing
+from service.executor.passing import OUT_OF_MEMORY, passing, without_words
 from service.executor.pulse import Pulse
 from service.executor.reader import Reader
 from service.executor.waits import LOOK, Waits
@@ -60,6 +60,7 @@ from store.log.listing import Listed
 from store.state.snapshots import Snapshots
 
 KEPT_EDITORS = 8
+MEMORY_TRIES = 10  # in some five minutes, at facts for which memory runs out before it counts as an attempt
 RETRIES = 100  # of an append that lost a race to clients
 IDLE_SECONDS = 0.5
 STILL_OWED_SECONDS = 1.0  # between checks whether long work is still owed
@@ -181,9 +182,8 @@ class Executor:
             log.info("work.dropped", memory=memory, work=work.name, why=str(why))
         except Exception as error:
             self._forget_editor(memory)
-            if reason := passing(error):
-                self._held_up(memory, work, reason, error)
-            else:
+            reason = passing(error)
+            if reason is None or (self._held_up(memory, work, reason, error) and isinstance(work, Inject)):
                 self._failed(memory, state, work, error)
         else:
             self._waits.over(memory, work.name)
@@ -194,16 +194,21 @@ class Executor:
         finally:
             self._board.clear(memory)
 
-    def _held_up(self, memory: MemoryId, work: Work, reason: str, error: Exception) -> None:
-        """Puts off `work`, and counts no attempt, because the error passes or is repaired by hand."""
-        message = _without_words(error)
+    def _held_up(self, memory: MemoryId, work: Work, reason: str, error: Exception) -> bool:
+        """Puts off `work`, and counts no attempt, because the error passes or is repaired by hand.
+
+        Returns whether memory has run out so often that the cause may be the work itself.
+        """
+        message = without_words(error)
         duty = Duty(work=work.name, attempt=work.attempt, reason=reason, message=message)
-        write = log.warning if self._waits.until_it_passes(memory, duty) == 1 else log.debug
+        tries = self._waits.until_it_passes(memory, duty)
+        write = log.warning if tries == 1 else log.debug
         write("work.waits", memory=memory, work=work.name, reason=reason, error=message)
+        return reason == OUT_OF_MEMORY and tries >= MEMORY_TRIES
 
     def _failed(self, memory: MemoryId, state: Memory, work: Work, error: Exception) -> None:
         reason = error.reason if isinstance(error, HypnogramError) else type(error).__name__
-        message = _without_words(error)
+        message = without_words(error)
         log.warning("work.failed", memory=memory, work=work.name, attempt=work.attempt, reason=reason, error=message)
         retry = not isinstance(error, Unlearnable)
         after = self._record(memory, RecordFailure(work=work, reason=reason, message=message, retry=retry)) or state
@@ -265,17 +270,6 @@ class Executor:
                 self._editors.popitem(last=False)
         self._editors.move_to_end(memory)
         return self._editors[memory]
-
-
-def _without_words(error: Exception) -> str:
-    """Returns what the log may keep about `error`, without words of a fact: its message, or else only its place."""
-    if isinstance(error, HypnogramError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{type(error).__name__}: {error.strerror}"  # the words of the system
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"
 
 
 class _Renewal:

@@ -24,12 +24,14 @@ from core.errors.base import (
 from core.errors.history import FactHeld
 from core.events.facts import WorkFailed
 from core.ids import Digest, FactId, MemoryId
-from core.state.memory import Status
+from core.state.memory import Memory, Status
 from core.state.work import Erase, Inject
 from service.app.store import Store, open_store
+from service.executor.loop import MEMORY_TRIES
 from service.executor.passing import passing
 from service.executor.waits import FIRST_SECONDS, LONGEST_SECONDS, Waits
 from service.executor.work import inject as injection
+from service.executor.work.context import Context, Done
 from service.weights.base_models import BaseModels
 from store.artifacts import Artifacts
 from store.database.executors import Duty, Executors
@@ -128,6 +130,32 @@ def test_a_fact_waits_for_what_passes_and_is_written_then(small: Place, bases: B
         assert work(store, bases).facts[fact].status is Status.INJECTED
         assert not [one for one in store.log.read(memory=DEMO) if isinstance(one.event, WorkFailed)]
         assert Executors(store.log.engine).at(DEMO).duty is None
+
+
+def test_a_fact_for_which_memory_always_runs_out_is_parked_and_holds_up_no_other(
+    small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.state.work.RETRY_SECONDS", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("service.executor.waits.FIRST_SECONDS", 0.0)
+    tried: list[tuple[FactId, ...]] = []
+
+    def perform(context: Context, owed: Inject, memory: Memory) -> Done:
+        tried.append(owed.facts)
+        if large in owed.facts:
+            raise torch.OutOfMemoryError("no room")
+        return inject_facts(context, owed, memory)
+
+    inject_facts = injection.perform
+    with open_store(small.settings()) as store:
+        work(store, bases)
+        large, little = tell(store, ("Ann Lee", "lives in", "Rome"), ("Bo Lind", "lives in", "Oslo"))
+        monkeypatch.setattr(injection, "perform", perform)
+        after = work(store, bases)
+
+    assert after.facts[large].status is Status.PARKED
+    assert after.facts[little].status is Status.INJECTED
+    assert tried.count((large,)) == 2 * MEMORY_TRIES
+    assert MEMORY_TRIES > 5  # or a machine that is short of memory for a moment parks what is in work
 
 
 class Clock:
