@@ -66,13 +66,18 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelationWords:
-    """Prompt templates for one relation; `{s}` stands for the subject. Fields as in `Wordings`."""
+    """Prompt templates for one relation; `{s}` stands for the subject. Fields as in `Wordings`.
+
+    Attributes:
+        many: whether a subject may have several objects, as of "likes".
+    """
 
     statements: tuple[str, ...]
     questions: tuple[str, ...]
     answer: str
     probe_statements: tuple[str, ...] = ()
     probe_questions: tuple[str, ...] = ()
+    many: bool = False
 
     def for_model(self, subject: str) -> Wordings:
         """Returns the prompts with `subject` filled in."""

@@ -29,6 +29,7 @@ class Meanings:
                 if not _EMPTY.issuperset(said.split()):
                     self._names.setdefault(said, bare(name))
         self._names |= {bare(name): bare(name) for name in phrasebook}
+        self._many = {bare(name) for name, words in phrasebook.items() if words.many}
 
     def of(self, relation: str, object_: str = "") -> str:
         """Returns one name for all relations that mean the same; the normalized text of a relation that is not known.
@@ -52,8 +53,10 @@ class Meanings:
     def has_one(self, fact: Fact) -> bool:
         """Whether a second object beside that of `fact` may contradict it: not where a subject may have several."""
         said = bare(noun_of(fact.relation) or fact.relation)
+        if said in self._names:
+            return self._names[said] not in self._many
         entry = entry_of(fact.relation, fact.object)
-        return said in self._names or entry is None or not entry.many
+        return entry is None or not entry.many
 
 
 def live_facts_about(memory: Memory, subjects: Sequence[str]) -> Mapping[tuple[str, str], list[FactId]]:

@@ -97,11 +97,13 @@ def _distinct(names: tuple[str, ...], path: str) -> tuple[str, ...]:
 def _words(value: object, path: str) -> RelationWords:
     lists = ("probe_questions", "probe_statements", "questions", "statements")
     values = _object(value, path)
-    if values.keys() - set(lists) != {"answer"} or not isinstance(values["answer"], str):
+    if values.keys() - {*lists, "many"} != {"answer"} or not isinstance(values["answer"], str):
         raise InvalidField(path, f"must have {', '.join(lists)}, and an answer, which is a text")
     for name in lists:
         if not _texts(values.get(name, []), f"{path}.{name}") and not name.startswith("probe"):
             raise InvalidField(f"{path}.{name}", "is empty; give at least one")
+    if not isinstance(values.get("many", False), bool):
+        raise InvalidField(f"{path}.many", "is not true or false")
     words: RelationWords = from_json(RelationWords, values)
     return words
 

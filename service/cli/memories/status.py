@@ -48,6 +48,7 @@ def status(
             ("executor", executor_line(answer.execution)),
             ("answers", answers_line(answer)),
             ("facts", ", ".join(_facts(shown))),
+            *([("turns", f"{shown.unread_turns} are still to be read for facts")] if shown.unread_turns else []),
             ("in force", f"{shown.edits} edits, {shown.adapters} adapters"),
             *([("false fires", false_fires_line(shown))] if shown.method == "neuron" else []),
             ("asleep", _asleep(shown)),

@@ -81,6 +81,14 @@ def test_the_library_tells_what_the_phrasebook_does_not() -> None:
     assert may_contradict(memory, [other, year, place]) == [("fact-1",), (), ()]
 
 
+def test_a_phrasebook_says_which_relations_have_several_objects() -> None:
+    collects = RelationWords(statements=("{s} owns",), questions=("What?",), answer="{s} owns", many=True)
+    meanings = Meanings({**BOOK, "owns": collects})
+
+    assert not meanings.has_one(fact("f", "Ray Dunn", "owns", "a boat"))
+    assert meanings.has_one(TULSA)
+
+
 def test_of_many_things_that_are_liked_none_contradicts() -> None:
     pizza, chess = fact("fact-1", "Mara", "likes", "pizza"), fact("fact-2", "Mara", "enjoys", "chess")
 

@@ -94,6 +94,7 @@ def test_a_profile_says_how_memories_on_the_model_write_and_sleep() -> None:
         ({"phrasebook": {"lives in": {**WORDS, "statements": "a"}}}, "phrasebook['lives in'].statements", "is not a"),
         ({"phrasebook": {"lives in": {**WORDS, "probe_questions": [1]}}}, "phrasebook['lives in'].probe_questions", ""),
         ({"phrasebook": {"lives in": {**WORDS, "answer": None}}}, "phrasebook['lives in']", "an answer, which is a"),
+        ({"phrasebook": {"lives in": {**WORDS, "many": 1}}}, "phrasebook['lives in'].many", "is not true or false"),
         ({"phrasebook": {"lives in": {**WORDS, "more": []}}}, "phrasebook['lives in']", "must have"),
     ],
 )
