@@ -17,6 +17,8 @@ WORK = {
     "inject": "write facts into the weights",
     "withdraw": "withdraw retracted facts from the weights",
     "erase": "erase facts",
+    "read": "read conversations for facts",
+    "erase_texts": "erase conversations",
 }
 
 

@@ -575,8 +575,8 @@ class Execution(_message.Message):
     alive: _builtins.bool
     """Whether an executor is alive; a dead one counts as alive for up to 10 seconds."""
     work: _builtins.str
-    """Current or deferred work: "prepare_statistics", "inject", "withdraw", "erase" or the step of a sleep; empty where
-    nothing is owed or no executor has come to it yet.
+    """Current or deferred work: "prepare_statistics", "inject", "withdraw", "erase", "read", "erase_texts" or the step of a
+    sleep; empty where nothing is owed or no executor has come to it yet.
     """
     attempt: _builtins.int
     """Number of the attempt. Deferring work for a transient cause does not use up an attempt."""
@@ -1046,7 +1046,7 @@ class DeleteMemoryResponse(_message.Message):
     purged: _builtins.bool
     """Whether its words and deltas are destroyed."""
     keys: _builtins.int
-    """Number of data keys destroyed, one for each fact; 0 until the memory is purged."""
+    """Number of data keys destroyed, one for each fact and each conversation; 0 until the memory is purged."""
     kept: _builtins.int
     """Number of facts that keep their words, because a fork or the parent shares them; 0 until the memory is purged."""
     failure: _builtins.str
