@@ -56,7 +56,7 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
             for new in event.scales:
                 draft.change(new.fact, scale=new.scale)
             draft.weights, draft.key_occupancy = event.weights_after, event.key_occupancy
-            draft.sleep = draft.asleep.facts_rescaled()
+            draft.sleep = draft.asleep.facts_rescaled(draft.version)
         case FactAdvanced():
             draft.change(event.fact, stage=event.stage)
             draft.sleep = replace(draft.asleep, advanced=(*draft.asleep.advanced, event.fact))

@@ -79,7 +79,7 @@ class Sleep:
         degraded_at_refresh: number of degraded facts when the last of these refreshes began; None if there was none.
         trainings: number of adapters trained before the rescale.
         gated: whether the gate has asked the facts since the last of these trainings.
-        rescaled: whether the scales that follow from the gate are in the weights.
+        rescaled_at: version of the rescale, by which scales follow from the gate; 0 before.
         repairs: number of repair trainings, which come after the rescale.
         advanced, retreated, refreshed, dissolved: facts by what the sleep did to them.
         healthy: facts that were healthy in the first audit and have not been retracted since.
@@ -98,7 +98,7 @@ class Sleep:
     trainings: int = 0
     repairs: int = 0
     gated: bool = False
-    rescaled: bool = False
+    rescaled_at: int = 0
     advanced: tuple[FactId, ...] = ()
     retreated: tuple[FactId, ...] = ()
     refreshed: tuple[FactId, ...] = ()
@@ -113,6 +113,11 @@ class Sleep:
     @property
     def policy(self) -> SleepPolicy:
         return self.started.policy
+
+    @property
+    def rescaled(self) -> bool:
+        """Whether the scales that follow from the gate are in the weights."""
+        return bool(self.rescaled_at)
 
     @property
     def occasion(self) -> Occasion:
@@ -205,9 +210,9 @@ class Sleep:
             return replace(self, repairs=self.repairs + 1, **_WEIGHTS_CHANGED)
         return replace(self, trainings=self.trainings + 1, gated=False, gate=MappingProxyType({}), failures=0)
 
-    def facts_rescaled(self) -> Sleep:
-        """Returns the sleep after the rescale."""
-        return replace(self, rescaled=True, **_WEIGHTS_CHANGED)
+    def facts_rescaled(self, version: int) -> Sleep:
+        """Returns the sleep after the rescale, which was recorded at `version`."""
+        return replace(self, rescaled_at=version, **_WEIGHTS_CHANGED)
 
     def harm(self) -> tuple[str, str] | None:
         """Returns reason and message if the sleep did more harm than its policy allows, otherwise None."""

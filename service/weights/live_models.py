@@ -17,6 +17,7 @@ from core.events.history import AdaptersCompacted
 from core.events.memory import MemoryCreated
 from core.ids import Digest, MemoryId
 from core.method import Method
+from core.state.answering import answering
 from core.state.memory import Memory
 from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest
@@ -104,8 +105,8 @@ class LiveModels:
     ) -> Generator[Piece, None, None]:
         """Generates the answer to `messages`, or the continuation of `prompt`; greedily without `sampling`.
 
-        It comes from the newest weights, or from those of `at_version`. New weights are not installed before its end,
-        so that a whole answer comes from the same weights.
+        It comes from the weights that answer at the newest version, or at `at_version` (see `answering`). New weights
+        are not installed before its end, so that a whole answer comes from the same weights.
 
         Raises:
             VersionUnknown: the memory never had that version.
@@ -128,7 +129,7 @@ class LiveModels:
     def _at(self, memory: MemoryId, at_version: int | None) -> Iterator[tuple[EditableModel, int, str]]:
         """Lends a model with the newest weights, or those of a version, and says which version and digest they have."""
         if at_version is not None:
-            state = self._states.at(memory, at_version)
+            state = answering(self._states.at(memory, at_version))
             with self._past.at(state) as (model, weights):
                 yield model, state.version, weights
             return
@@ -190,8 +191,8 @@ class LiveModels:
         return live
 
     def _advance(self, memory: MemoryId, live: _Live) -> None:
-        """Installs the newest weights, and checks their digest, where the plan has changed."""
-        state: Memory = self._states.at(memory, None)
+        """Installs the newest weights that answer, and checks their digest, where the plan has changed."""
+        state: Memory = answering(self._states.at(memory, None))
         wanted = plan(state)
         if live.plan != wanted.digest or state.weights not in (None, live.weights):
             weights = build_verified(live.model, self._deltas, state)

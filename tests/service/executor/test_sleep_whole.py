@@ -62,6 +62,13 @@ def rebuilt(store: Store, bases: BaseModels, state: Memory) -> str:
     )
 
 
+def answering(models: LiveModels, at_version: int | None = None) -> str:
+    """The digest of the weights that answer."""
+    said = models.generate(DEMO, messages=None, prompt="Hello", max_tokens=4, at_version=at_version)
+    (weights,) = {piece.weights for piece in said}
+    return weights
+
+
 def at(step: Step) -> Callable[[Memory], bool]:
     def reached(state: Memory) -> bool:
         owed = next_work(state)
@@ -73,11 +80,18 @@ def at(step: Step) -> Callable[[Memory], bool]:
 def test_a_night_advances_facts_and_every_digest_of_it_is_met_again(place: Place, bases: BaseModels) -> None:
     with open_store(place.settings()) as store:
         before = begin(store)
+        models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
+        trained = work(store, bases, until=at(Step.GATE))
+        untrained = next(one.event for one in history(store) if isinstance(one.event, AdapterTrained)).weights_before
+        assert trained.weights not in (before.weights, untrained)
+        assert answering(models) == untrained  # because the gate has not judged the adapter
         after = work(store, bases)
 
         night = last_night(after)
         assert night.completed, night.reason
         assert after.weights != before.weights
+        assert answering(models) == after.weights
+        assert answering(models, trained.version) == untrained
         moved = [one.event for one in history(store) if isinstance(one.event, FactAdvanced | FactRefreshed)]
         last = {one.fact: one for one in moved}  # what the audit that follows finds degraded is written again
         advanced = [fact for fact, one in last.items() if isinstance(one, FactAdvanced)]
@@ -93,7 +107,6 @@ def test_a_night_advances_facts_and_every_digest_of_it_is_met_again(place: Place
         assert (told.weights_before, told.weights_after) == (before.weights, after.weights)
         assert told.adapters[0].steps == SMALL.training.steps
 
-        models = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
         found = models.replay(DEMO, None, lambda done, total, step: None, lambda: False)
         assert found.rebuilt == found.recorded == after.weights
         assert found.edits_checked >= 5  # clean weights, two edits, an adapter, a rescaling
