@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from google.protobuf.json_format import MessageToDict
 from hypnogram.v1 import chat_pb2
 
 from core.ids import MemoryId
@@ -29,8 +30,12 @@ class Form:
         """Returns the answer once all of it is said."""
         texts: list[str] = []
         last: Said = chat_pb2.ChatResponse()
-        async for last in said:
-            texts.append(last.text)
+        recorded: dict[str, Any] = {}
+        async for piece in said:
+            recorded = _recorded(piece)
+            if "remembered" not in recorded:
+                texts.append(piece.text)
+                last = piece
         text, finish = "".join(texts), FINISHES.get(last.finish)
         choice: dict[str, Any] = {"index": 0, "finish_reason": finish, "logprobs": None}
         if self.kind == "chat":
@@ -38,14 +43,18 @@ class Form:
         else:
             choice["text"] = text
         kind = "chat.completion" if self.kind == "chat" else "text_completion"
-        return self._head(kind, last) | {"choices": [choice], "usage": _usage(last)}
+        return self._head(kind, last) | {"choices": [choice], "usage": _usage(last)} | recorded
 
     async def chunks(self, said: AsyncIterator[Said], *, usage: bool) -> AsyncIterator[dict[str, Any]]:
         """Yields the answer as it is said, and with `usage` the number of its tokens after its end."""
         kind = "chat.completion.chunk" if self.kind == "chat" else "text_completion"
         last: Said | None = None
         async for piece in said:
-            head = self._head(kind, piece) | ({"usage": None} if usage else {})
+            recorded = _recorded(piece)
+            if "remembered" in recorded and last is not None:
+                yield self._head(kind, last) | {"choices": []} | recorded
+                continue
+            head = self._head(kind, piece) | ({"usage": None} if usage else {}) | recorded
             if last is None and self.kind == "chat":
                 yield head | {"choices": [self._choice({"role": "assistant", "content": ""}, None)]}
             if piece.text:
@@ -69,6 +78,16 @@ class Form:
             "model": f"{self.memory}@{said.version}",
             "system_fingerprint": said.weights_digest,
         }
+
+
+def _recorded(said: Said) -> dict[str, Any]:
+    """Returns the conversation and turn of a chat that is recorded, and in the end what was remembered of it."""
+    if not isinstance(said, chat_pb2.ChatResponse) or not said.conversation:
+        return {}
+    recorded: dict[str, Any] = {"conversation": said.conversation, "turn": said.turn}
+    if said.HasField("remembered"):
+        recorded["remembered"] = MessageToDict(said.remembered, preserving_proto_field_name=True)
+    return recorded
 
 
 def _usage(said: Said) -> dict[str, int]:

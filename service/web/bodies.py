@@ -7,6 +7,7 @@ only concern OpenAI's own service are ignored; unknown ones are refused, as Open
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from hypnogram.v1 import chat_pb2
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from core.errors.base import InvalidField
 from service.rpc.messages.requests import MAX_SEED, MAX_TOKENS
 
+HEADERS = {"conversation": "hypnogram-conversation", "remember": "hypnogram-remember"}  # of a chat, by field
 COMPLETION_TOKENS = 16  # of a continuation whose request names no number, as at OpenAI
 IGNORED = frozenset(
     """metadata parallel_tool_calls prediction prompt_cache_key prompt_cache_retention reasoning_effort
@@ -39,6 +41,11 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
     "tools": ([],),
     "top_logprobs": (0,),
 }  # values of fields that ask for nothing else than what is done
+
+
+def from_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Returns the fields that clients which cannot send them in the body send as headers."""
+    return {field: headers[name] for field, name in HEADERS.items() if name in headers}
 
 
 async def read_json(request: Request, limit: int) -> dict[str, Any]:
@@ -126,16 +133,19 @@ class _Asked(BaseModel):
 class ChatBody(_Asked):
     messages: list[_Turn]
     max_completion_tokens: int | None = Field(default=None, ge=1, le=MAX_TOKENS)
+    conversation: str = ""
+    remember: Literal["off", "ask", "on"] = "off"
 
     def request(self, memory: str) -> chat_pb2.ChatRequest:
-        """Returns the request; without a number of tokens, as many as the model has room for. Nothing is remembered."""
+        """Returns the request; without a number of tokens, as many as the model has room for."""
         tokens = self.max_completion_tokens or self.max_tokens or MAX_TOKENS
         messages = [turn.message() for turn in self.messages]
         return chat_pb2.ChatRequest(
             memory=memory,
             messages=messages,
             max_tokens=tokens,
-            remember=chat_pb2.REMEMBER_OFF,
+            conversation=self.conversation,
+            remember=chat_pb2.Remember.Value(f"REMEMBER_{self.remember.upper()}"),
             **self._common(),
         )
 

@@ -18,7 +18,7 @@ from service.rpc.interceptor import Attempt, Context, current_caller
 from service.rpc.server import Served
 from service.web import models
 from service.web.answers import Form, Said
-from service.web.bodies import ChatBody, CompletionBody, read_json
+from service.web.bodies import ChatBody, CompletionBody, from_headers, read_json
 from service.web.calls import begin, refused_call
 from service.web.failures import described
 
@@ -80,7 +80,8 @@ class Gateway:
         attempt = Attempt(request.url.path, self._door)
         try:
             await begin(attempt, request)
-            body = kind.parse(await read_json(request, self._max_bytes))
+            given = await read_json(request, self._max_bytes)
+            body = kind.parse((from_headers(request.headers) if kind is ChatBody else {}) | given)
             asked = body.request(memory := models.memory_of(body.model))
             attempt.allow(CHAT if kind is ChatBody else COMPLETE, asked)
             version = await asyncio.to_thread(models.version_of, self._parts, body.model)

@@ -14,6 +14,7 @@ from service.app.ports import Sampling
 from tests.core.samples import CLEAN
 from tests.patience import PATIENCE
 from tests.service.conftest import DEMO, Running
+from tests.service.rpc.test_conversations import reader
 
 SAY = [{"role": "user", "content": "say it again"}]
 LONG = 1000
@@ -188,3 +189,29 @@ def test_the_model_stops_when_the_client_goes_before_the_answer(web: Running, op
 
     assert web.parrot.closed.wait(PATIENCE)
     assert web.parrot.generated < LONG
+
+
+@pytest.mark.parametrize("how", ["body", "headers"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_chat_is_remembered_where_it_is_asked_to(web: Running, openai: OpenAI, how: str, stream: bool) -> None:
+    name = f"{how}-{stream}"
+    text = f"Robin {'Smith' if stream else 'Jones'}-{'Lee' if how == 'body' else 'Ray'} lives in Oslo."
+    given: dict[str, Any] = {"extra_body": {"conversation": name, "remember": "on"}}
+    if how == "headers":
+        given = {"extra_headers": {"hypnogram-conversation": name, "hypnogram-remember": "on"}}
+    with reader(web):
+        answer = ask(openai, messages=[{"role": "user", "content": text}], stream=stream, **given)
+        chunks = list(answer) if stream else [answer]
+
+    assert (chunks[0].conversation, chunks[0].turn) == (name, 1)
+    (candidate,) = chunks[-1].remembered["candidates"]
+    assert candidate["result"]["fact"]["object"] == "Oslo"
+    if not stream:
+        assert answer.usage.completion_tokens == len(text.split())
+
+
+def test_a_chat_is_not_recorded_without_being_asked(web: Running, openai: OpenAI) -> None:
+    version = web.client.memory(DEMO).version
+    ask(openai)
+
+    assert web.client.memory(DEMO).version == version
