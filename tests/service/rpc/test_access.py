@@ -245,7 +245,7 @@ def test_a_watch_ends_when_its_token_is_revoked(guarded: Guarded, monkeypatch: p
     tokens = Tokens(guarded.running.store.log.engine)
     token, text = tokens.create(actor="", memory=DEMO, may="read")
     with Client(guarded.running.address, token=text) as client, guarded.client("demo write") as writer:
-        watching = client.watch(DEMO)
+        watching = client.watch(DEMO, timeout=PATIENCE)
         next(watching)
         tokens.revoke(token.id)
         writer.add_facts(DEMO, [new_fact("Cy Ames", "lives in", "Rome")])
