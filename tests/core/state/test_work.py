@@ -273,7 +273,7 @@ def test_pending_facts_are_exactly_those_whose_status_says_so(log: list[Event]) 
 @given(log=logs())
 def test_whatever_fails_the_executor_comes_to_rest(log: list[Event]) -> None:
     memory: Memory = fold(log)
-    limit = MAX_ATTEMPTS * (len(memory.facts) + 1) + 1
+    limit = MAX_ATTEMPTS * (len(memory.facts) + len(memory.unread) + 2) + 1
     for _ in range(limit):
         work = next_work(memory)
         if work is None or seconds_before(work) >= LATER_SECONDS:
