@@ -11,9 +11,7 @@ EditId = NewType("EditId", str)
 AdapterId = NewType("AdapterId", str)
 SleepId = NewType("SleepId", str)
 EventId = NewType("EventId", str)
-ConversationKey = NewType(
-    "ConversationKey", FactId
-)  # id of its data key, which the store keeps as it keeps those of facts
+ConversationKey = NewType("ConversationKey", FactId)  # of its data key, which the store keeps as those of facts
 Digest = NewType("Digest", str)  # lower-case hexadecimal SHA-256
 
 MEMORY_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")

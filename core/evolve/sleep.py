@@ -51,7 +51,7 @@ def apply_in_sleep(draft: Draft, event: SleepEvent) -> None:
                     columns=event.columns,
                 )
             draft.weights = event.weights_after
-            draft.sleep = draft.asleep.adapter_trained()
+            draft.sleep = draft.asleep.adapter_trained(event.weights_before)
         case FactsRescaled():
             for new in event.scales:
                 draft.change(new.fact, scale=new.scale)

@@ -12,8 +12,8 @@ def answering(memory: Memory) -> Memory:
     """Returns the state whose weights answer at the version of `memory`.
 
     An adapter that the sleep in progress has trained is left out until the gate has judged the facts that it carries
-    and scales follow from that, and one that repairs until the sleep has ended. What clients retract meanwhile is left
-    out as well, so that this may be a state that no event has a digest of: its `weights` are None then.
+    and scales follow from that, and one that repairs until the sleep has ended. Where a refresh follows a repair, no
+    event has the digest of what is left: `weights` are None then.
     """
     asleep = memory.sleep
     if asleep is None:
@@ -22,4 +22,4 @@ def answering(memory: Memory) -> Memory:
     adapters = {name: adapter for name, adapter in memory.adapters.items() if adapter.version <= judged}
     if len(adapters) == len(memory.adapters):
         return memory
-    return replace(memory, adapters=MappingProxyType(adapters), weights=None)
+    return replace(memory, adapters=MappingProxyType(adapters), weights=asleep.weights_judged)

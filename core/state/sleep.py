@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from core.events.sleep import ControlsMeasured, FactAudited, SleepKind, SleepStarted
-from core.ids import FactId, SleepId
+from core.ids import Digest, FactId, SleepId
 from core.policy import SleepPolicy
 
 ROUNDING = 1e-9  # tolerance for rounding errors of shares
@@ -81,6 +81,8 @@ class Sleep:
         gated: whether the gate has asked the facts since the last of these trainings.
         rescaled_at: version of the rescale, by which scales follow from the gate; 0 before.
         repairs: number of repair trainings, which come after the rescale.
+        weights_judged: digest of the weights without the adapters that were not judged yet; None where there is no
+            such adapter, or a refresh has changed the weights since.
         advanced, retreated, refreshed, dissolved: facts by what the sleep did to them.
         healthy: facts that were healthy in the first audit and have not been retracted since.
         failures: number of failed attempts at the next step.
@@ -97,6 +99,7 @@ class Sleep:
     refreshes: int = 0
     trainings: int = 0
     repairs: int = 0
+    weights_judged: Digest | None = None
     gated: bool = False
     rescaled_at: int = 0
     advanced: tuple[FactId, ...] = ()
@@ -200,19 +203,23 @@ class Sleep:
             refreshes=self.refreshes + 1,
             verdicts=kept,
             audited=False,
+            weights_judged=None,
             refreshed=tuple(dict.fromkeys((*self.refreshed, *facts))),
             failures=0,
         )
 
-    def adapter_trained(self) -> Sleep:
+    def adapter_trained(self, weights_before: Digest) -> Sleep:
         """Returns the sleep after a training: a repair training if it came after the rescale."""
+        is_first = not (self.repairs if self.rescaled else self.trainings)
+        without = weights_before if is_first else self.weights_judged
+        now = replace(self, weights_judged=without)
         if self.rescaled:
-            return replace(self, repairs=self.repairs + 1, **_WEIGHTS_CHANGED)
-        return replace(self, trainings=self.trainings + 1, gated=False, gate=MappingProxyType({}), failures=0)
+            return replace(now, repairs=self.repairs + 1, **_WEIGHTS_CHANGED)
+        return replace(now, trainings=self.trainings + 1, gated=False, gate=MappingProxyType({}), failures=0)
 
     def facts_rescaled(self, version: int) -> Sleep:
         """Returns the sleep after the rescale, which was recorded at `version`."""
-        return replace(self, rescaled_at=version, **_WEIGHTS_CHANGED)
+        return replace(self, rescaled_at=version, weights_judged=None, **_WEIGHTS_CHANGED)
 
     def harm(self) -> tuple[str, str] | None:
         """Returns reason and message if the sleep did more harm than its policy allows, otherwise None."""

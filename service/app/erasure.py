@@ -5,7 +5,6 @@ from __future__ import annotations
 from core.decide.commands import RecordErasure, RetractFact
 from core.errors.base import ArtifactMissing, NotReady
 from core.errors.history import FactHeld
-from core.events import Cause
 from core.events.facts import EditComputed
 from core.events.history import AdaptersCompacted
 from core.events.sleep import AdapterTrained
@@ -18,9 +17,6 @@ from store.log.event_log import EventLog
 from store.sealing.delta_columns import extents
 from store.sealing.destroy_key import throw_key_away
 from store.state.snapshots import Snapshots
-
-RETRIES = 100  # of an append that lost a race
-CAUSE = Cause(actor="executor")
 
 
 def erase_fact(
@@ -103,7 +99,7 @@ def _retract(states: MemoryRepository, memory: MemoryId, state: Memory, fact: Fa
     command = RetractFact(
         memory=memory, fact=fact, reason="", erase=True, request=request, request_digest=Digest(request)
     )
-    return states.execute(memory, lambda _: command, CAUSE, retries=RETRIES)
+    return states.record(memory, command)
 
 
 def _remains(log: EventLog, artifacts: Artifacts, memory: MemoryId, fact: FactId) -> tuple[Digest, ...]:

@@ -17,13 +17,10 @@ from core.facts import Source
 from core.ids import FactId, MemoryId
 from core.state.memory import Memory
 from core.state.work import EraseTexts, Read
-from service.app.repository import MemoryRepository
+from service.app.repository import EXECUTOR, MemoryRepository
 from store.clock import next_uuid
 from store.log.event_log import EventLog
 from store.sealing.destroy_key import throw_key_away
-
-RETRIES = 100  # of an append that lost a race
-CAUSE = Cause(actor="executor")
 
 
 def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, work: Read) -> RecordReading:
@@ -56,7 +53,7 @@ def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, wo
 
 def cause_of(command: Command) -> Cause:
     """Returns the cause of what an executor records: of what a turn states, the turn."""
-    return replace(CAUSE, causation=command.said) if isinstance(command, RecordReading) else CAUSE
+    return replace(EXECUTOR, causation=command.said) if isinstance(command, RecordReading) else EXECUTOR
 
 
 def erase_texts(log: EventLog, states: MemoryRepository, memory: MemoryId, work: EraseTexts) -> RecordTextsErased:
@@ -71,8 +68,7 @@ def erase_texts(log: EventLog, states: MemoryRepository, memory: MemoryId, work:
     for relative in sharing:
         known = states.current(relative).conversations.get(work.conversation)
         if known is not None and known.key == work.key and not known.closed:
-            command = CloseConversation(memory=relative, conversation=work.conversation, facts=False)
-            states.execute(relative, lambda _, command=command: command, CAUSE, retries=RETRIES)  # type: ignore[misc]
+            states.record(relative, CloseConversation(memory=relative, conversation=work.conversation, facts=False))
 
     def check() -> None:
         if log.relatives(memory) != sharing:

@@ -22,6 +22,8 @@ from store.state.snapshots import Snapshots
 
 KEPT = 64  # memories
 TURNS = 256  # locks that memories share by hash
+RACES = 100  # with clients, that recording what an executor did may lose
+EXECUTOR = Cause(actor="executor")
 
 
 class MemoryRepository:
@@ -103,6 +105,13 @@ class MemoryRepository:
                 after = fold((event.event for event in recorded), onto=before)
                 self._keep(memory, after)
                 return after
+
+    def record(self, memory: MemoryId, command: Command, cause: Cause = EXECUTOR) -> Memory:
+        """Appends the events of work that is done, however many races with clients are lost; returns the state after.
+
+        Raises as `execute` does.
+        """
+        return self.execute(memory, lambda _: command, cause, retries=RACES)
 
     def preview(
         self, memory: MemoryId, command: Callable[[Memory], Command], expected: int | None = None

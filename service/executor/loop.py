@@ -60,8 +60,7 @@ from store.log.listing import Listed
 from store.state.snapshots import Snapshots
 
 KEPT_EDITORS = 8
-MEMORY_TRIES = 10  # in some five minutes, at facts for which memory runs out before it counts as an attempt
-RETRIES = 100  # of an append that lost a race to clients
+MEMORY_TRIES = 10  # at the same facts, in some four minutes, after which running out of memory counts as an attempt
 IDLE_SECONDS = 0.5
 STILL_OWED_SECONDS = 1.0  # between checks whether long work is still owed
 
@@ -251,7 +250,7 @@ class Executor:
     def _record(self, memory: MemoryId, command: Command) -> Memory | None:
         """Records `command` and returns the state after it; None where the memory has moved on, so that nothing was."""
         try:
-            return self._states.execute(memory, lambda _: command, cause_of(command), retries=RETRIES)
+            return self._states.record(memory, command, cause_of(command))
         except (StaleWork, Conflict) as error:
             self._forget_editor(memory)
             log.info("work.dropped", memory=memory, why=str(error))

@@ -16,7 +16,6 @@ from service.app.repository import MemoryRepository
 from store.log.conversations import spoken_in
 from store.log.event_log import EventLog
 
-RETRIES = 100  # of an append that lost a race to clients
 IDLE_SECONDS = 0.5
 
 log = structlog.get_logger()
@@ -50,9 +49,6 @@ class Reader:
             return read_turn(self._events, self._parser, memory, state, work)
         return erase_texts(self._events, self._states, memory, work)
 
-    def _record(self, memory: MemoryId, command: Command) -> Memory:
-        return self._states.execute(memory, lambda _: command, cause_of(command), retries=RETRIES)
-
     def _run(self) -> None:
         seen = self._after
         while not self._stop.is_set():
@@ -73,6 +69,6 @@ class Reader:
             state = self._states.current(memory)
             while not self._stop.is_set() and (work := work_of_conversations(state)) is not None:
                 command = self.perform(memory, state, work)
-                state = self._record(memory, command)
+                state = self._states.record(memory, command, cause_of(command))
         except Exception as error:
             log.debug("reader.failed", memory=memory, error=type(error).__name__)

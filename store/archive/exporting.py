@@ -101,9 +101,8 @@ def export_archive(
             raise MemoryGone(gathered.state.deleted or log.begun(memory))
         known = log.keyring.keys(gathered.facts)  # read last, so that a key destroyed meanwhile is not exported
         of_conversations = {conversation.key for conversation in gathered.state.conversations.values()}
-        kept = (
-            gathered.state.facts.keys() | of_conversations
-        )  # not of a deleted memory of that name that a fork may share
+        # without those of a deleted memory of that name, which a fork may share
+        kept = gathered.state.facts.keys() | of_conversations
         keys = {fact: key if fact in kept else None for fact, key in known.items()}
         check_keys(gathered.state, keys)
         listed = gathered.members(keys, artifacts)

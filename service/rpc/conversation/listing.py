@@ -7,7 +7,7 @@ import asyncio
 from hypnogram.v1 import chat_pb2
 
 from core.decide.conversation import known_conversation
-from core.events.conversation import TurnRead
+from core.events.conversation import ModelReplied, TurnRead, UserSpoke
 from core.ids import MemoryId
 from core.state.memory import Memory
 from service.rpc.conversation.messages import conversation_message, turn_message
@@ -55,4 +55,8 @@ class Listing:
             for recorded in readings_of(self._log, memory, known.key, begin, state.version)
             if isinstance(recorded.event, TurnRead)
         }
-        return [turn_message(state, recorded, readings.get(recorded.event.turn)) for recorded in events]  # type: ignore[union-attr]
+        return [
+            turn_message(state, recorded, readings.get(recorded.event.turn))
+            for recorded in events
+            if isinstance(recorded.event, UserSpoke | ModelReplied)
+        ]

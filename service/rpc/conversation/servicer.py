@@ -58,9 +58,8 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
         self._recorder = Recorder(parts)
         self._listing = Listing(parts)
         self._threads = ThreadPoolExecutor(max_streams, thread_name_prefix="generate")
-        self._past_threads = ThreadPoolExecutor(
-            max_streams, thread_name_prefix="remember"
-        )  # so that past versions do not hold up the newest
+        # of its own, so that past versions do not hold up the newest
+        self._past_threads = ThreadPoolExecutor(max_streams, thread_name_prefix="generate-past")
 
     async def Chat(  # noqa: N802
         self, request: chat_pb2.ChatRequest, context: Context

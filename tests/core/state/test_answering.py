@@ -11,15 +11,16 @@ from tests.core.samples import BO
 from tests.core.sleep_samples import (
     ASLEEP,
     AWAKE,
+    IDS,
     POLICY,
     audit,
     do,
     gate,
     morning,
     night,
+    refresh,
     rescale,
     rescaled,
-    retract,
     start,
     train,
     until,
@@ -33,8 +34,9 @@ def test_an_adapter_answers_from_the_rescale_on() -> None:
     moved = do(judged, rescale(judged))
 
     assert plan(trained) != plan(untrained)
-    assert plan(answering(trained)) == plan(answering(judged)) == plan(untrained)
-    assert answering(trained).weights is None  # so that nothing is compared with the digest of the adapter's weights
+    for memory in (trained, judged):
+        assert plan(answering(memory)) == plan(untrained)
+        assert answering(memory).weights == untrained.weights != memory.weights
     assert answering(moved) == moved
 
 
@@ -48,11 +50,28 @@ def test_an_adapter_that_repairs_answers_from_the_morning_on() -> None:
     assert answering(morning(repaired)) == morning(repaired)
 
 
-def test_what_is_taken_back_meanwhile_does_not_answer() -> None:
+def test_the_second_training_of_a_night_leaves_the_weights_of_before_the_first() -> None:
     untrained = until(ASLEEP, Step.TRAIN)
-    trained = do(untrained, train(untrained), retract(BO))
+    trained = do(untrained, train(untrained))
+    turned_back = do(trained, gate(trained, turned_back=IDS))
+    again = do(turned_back, train(turned_back))
 
-    assert plan(answering(trained)).terms == plan(replace(trained, adapters=untrained.adapters)).terms
+    assert len(again.adapters) == 2
+    assert plan(answering(again)) == plan(untrained)
+    assert answering(again).weights == untrained.weights
+
+
+def test_a_refresh_after_a_repair_answers_without_the_repair_and_no_event_has_that_digest() -> None:
+    moved = rescaled(do(AWAKE, start(policy=replace(POLICY, repairs=1))))
+    harmed = do(moved, audit(moved, controls={"perplexity": 80.0}))
+    repaired = do(harmed, train(harmed))
+    assert answering(repaired).weights == harmed.weights
+    degraded = do(repaired, audit(repaired, degraded=[BO.id]))
+    refreshed = do(degraded, refresh(degraded))
+
+    assert plan(answering(refreshed)) != plan(harmed)
+    assert not {adapter.delta for adapter in refreshed.adapters.values()} <= set(plan(answering(refreshed)).deltas)
+    assert answering(refreshed).weights is None
 
 
 def test_adapters_of_earlier_nights_answer() -> None:
