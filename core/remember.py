@@ -21,3 +21,15 @@ def checked_remember(value: object) -> Remember:
         return Remember(str(value))
     except ValueError:
         raise InvalidField("remember", f"is {value!r}; it must be {', '.join(Remember)}") from None
+
+
+def for_turn(asked: Remember | None, of_memory: Remember, *, in_the_past: bool) -> Remember:
+    """Returns what happens with the facts of a turn: what its request asks, or else what its memory was created with.
+
+    Nothing is learned from a chat with the past. Raises InvalidField where the request asks for that.
+    """
+    if not in_the_past:
+        return of_memory if asked is None else asked
+    if asked not in (None, Remember.OFF):
+        raise InvalidField("remember", "stands beside at_version: nothing is remembered in a chat with the past")
+    return Remember.OFF

@@ -7,16 +7,12 @@ from hypnogram.v1 import chat_pb2, facts_pb2
 from core.events import Recorded
 from core.events.conversation import Finding, ModelReplied, TurnRead, UserSpoke
 from core.ids import FactId
-from core.remember import Remember
 from core.state.meaning import may_contradict
 from core.state.memory import Memory
+from service.rpc.messages import requests
 from service.rpc.messages.responses import added_message, fact_message, timestamp
 
-REMEMBER = {
-    Remember.OFF: chat_pb2.REMEMBER_OFF,
-    Remember.ASK: chat_pb2.REMEMBER_ASK,
-    Remember.ON: chat_pb2.REMEMBER_ON,
-}
+REMEMBER = {remember: value for value, remember in requests.REMEMBER.items() if remember is not None}
 
 
 def conversation_message(memory: Memory, name: str) -> chat_pb2.Conversation:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from hypnogram.v1 import chat_pb2
 
 from core.decide.commands import CloseConversation, RecordReply, Say
-from core.errors.base import InvalidField, MemoryUnknown, Refused
+from core.errors.base import MemoryUnknown, Refused
 from core.events import Cause
 from core.events.conversation import TurnRead
 from core.ids import ConversationKey, Digest, FactId, MemoryId
-from core.remember import Remember
+from core.remember import Remember, for_turn
 from core.state.memory import Memory
 from service.app.erasure import check_not_held
 from service.app.ports import Piece
@@ -57,7 +57,9 @@ class Recorder:
             InvalidField, MemoryUnknown, ConversationGone, ParserUnavailable.
             NotPermitted: the caller may only read the memory.
         """
-        remember = await self._remember(memory, request)
+        state = await asyncio.to_thread(self._states.at, memory, None)
+        asked, past = requests.remember(request.remember), request.HasField("at_version")
+        remember = for_turn(asked, state.created.remember if state.created else Remember.OFF, in_the_past=past)
         if remember is Remember.OFF and not request.conversation:
             return None
         current_caller().check(Right.WRITE, memory)
@@ -138,17 +140,6 @@ class Recorder:
     async def finish(self) -> None:
         """Waits for the replies that are being recorded."""
         await asyncio.gather(*self._replies, return_exceptions=True)
-
-    async def _remember(self, memory: MemoryId, request: chat_pb2.ChatRequest) -> Remember:
-        """Returns what is to happen with facts of the last message: as the request says, or else the memory."""
-        given = requests.remember(request.remember)
-        past = request.HasField("at_version")
-        if past and given not in (None, Remember.OFF):
-            raise InvalidField("remember", "stands beside at_version: nothing is remembered in a chat with the past")
-        if given is not None or past:
-            return given or Remember.OFF
-        state = await asyncio.to_thread(self._states.at, memory, None)
-        return state.created.remember if state.created else Remember.OFF
 
     def _found(self, memory: MemoryId, state: Memory, spoken: Spoken) -> chat_pb2.Remembered | None:
         for recorded in self._log.iterate(memory, after_version=spoken.version, until_version=state.version):

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from core.decide import decide
-from core.decide.commands import CloseConversation, RecordFailure, RecordReading, RecordReply, RecordTextsErased, Say
+from core.decide.commands import (
+    CloseConversation,
+    Command,
+    Heard,
+    RecordFailure,
+    RecordReading,
+    RecordReply,
+    RecordTextsErased,
+    Say,
+)
 from core.errors.base import InvalidField, MemoryUnknown, StaleWork
 from core.errors.conversation import ConversationGone, ConversationUnknown
 from core.events.conversation import ModelReplied, TurnRead, UserSpoke
@@ -35,10 +44,10 @@ def close(*, facts: bool = False) -> CloseConversation:
     return CloseConversation(memory=DEMO, conversation="monday", facts=facts)
 
 
-def reading(memory: Memory, *candidates: object) -> RecordReading:
+def reading(memory: Memory, *candidates: Heard) -> RecordReading:
     work = next_work(memory)
     assert isinstance(work, Read)
-    return RecordReading(work=work, said=EventId("event"), heard=candidates)  # type: ignore[arg-type]
+    return RecordReading(work=work, said=EventId("event"), heard=candidates)
 
 
 SPOKEN = after(CREATE, PREPARE, say())
@@ -100,8 +109,8 @@ def test_a_turn_that_cannot_be_read_is_given_up_after_the_last_attempt() -> None
     assert next_work(memory) is None
 
 
-def after_events(memory: Memory, command: object) -> Memory:
-    return fold(decide(memory, command), onto=memory)  # type: ignore[arg-type]
+def after_events(memory: Memory, command: Command) -> Memory:
+    return fold(decide(memory, command), onto=memory)
 
 
 def test_a_closed_conversation_is_erased_and_takes_nothing_any_more() -> None:

@@ -124,4 +124,7 @@ def test_lines_are_edited_and_kept(talking: Running, capsys: pytest.CaptureFixtu
 def test_it_ends_with_its_input(talking: Running) -> None:
     with create_pipe_input() as keys:
         keys.send_text(END)
-        repl(talking).run(keys, DummyOutput())
+        ended = repl(talking)
+        ended.run(keys, DummyOutput())
+
+    assert ended.typed.get_strings() == []
