@@ -37,7 +37,7 @@ def check_host(host: str, field: str = "host", *, guarded: bool, insecure: bool)
 
 
 def warn_of_public(settings: Settings, field: str, host: str, guarded: bool) -> bool:
-    """Returns the same for a host of a server, and warns of what others on the network can do or read."""
+    """Returns whether other machines reach the host of a server, and warns of what they can do or read there."""
     if not check_host(host, field, guarded=guarded, insecure=settings.insecure_host):
         return False
     address = settings.address if field == "host" else settings.http

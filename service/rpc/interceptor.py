@@ -7,11 +7,13 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import structlog
 from google.rpc import status_pb2
 from grpc import aio
+from grpc_health.v1 import health_pb2
 
 from core.errors.base import HypnogramError, InvalidField
 from core.events import Cause
@@ -24,7 +26,7 @@ ACTOR_KEY = "hypnogram-actor"
 CORRELATION_KEY = "hypnogram-correlation"
 AUTHORIZATION = "authorization"
 MAX_HEADER = 200  # characters
-RECOGNIZED_SECONDS = 5.0  # after which the token of a stream is looked up again
+RECOGNIZED_SECONDS = 5.0  # after which it is looked up again whether a stream would be let in
 OPEN = ("/grpc.reflection.",)  # to everyone: what the contract is
 HEALTH = "/grpc.health."
 NOT_ADMITTED = Caller("")
@@ -35,21 +37,21 @@ LATE = status_pb2.Status(
 
 log = structlog.get_logger()
 
-_caller: ContextVar[Cause] = ContextVar("caller")
-_who: ContextVar[Caller] = ContextVar("who")
+_cause: ContextVar[Cause] = ContextVar("cause")
+_caller: ContextVar[Caller] = ContextVar("caller")
 
 Context = aio.ServicerContext[Any, Any]
 
 
 def current_cause(request: str = "") -> Cause:
     """Returns the cause of the events that the current call appends."""
-    caller = _caller.get()
-    return Cause(actor=caller.actor, request=request, correlation=caller.correlation)
+    cause = _cause.get()
+    return Cause(actor=cause.actor, request=request, correlation=cause.correlation)
 
 
 def current_caller() -> Caller:
     """Returns who makes the current call."""
-    return _who.get()
+    return _caller.get()
 
 
 class CallInterceptor(aio.ServerInterceptor):
@@ -102,6 +104,8 @@ class CallInterceptor(aio.ServerInterceptor):
         """Wraps a call of grpc.health.v1: all may know the server's health, readers of a memory that memory's."""
 
         async def call(request: Any, context: Context) -> Any:
+            if not isinstance(request, health_pb2.HealthCheckRequest):
+                await context.abort(grpc.StatusCode.UNIMPLEMENTED, "ask for the health of one service")
             memory = request.service.partition("/")[2]
             if memory and await self._door.required():
                 try:
@@ -138,8 +142,8 @@ class Attempt:
         actor, correlation = _header(headers, ACTOR_KEY) or "client", _header(headers, CORRELATION_KEY)
         self._authorization = str(headers.get(AUTHORIZATION, ""))
         self._caller = await self._door.admit(self._authorization, address)
-        _who.set(self._caller)
-        _caller.set(Cause(actor=self._caller.token.actor if self._caller.token else actor, correlation=correlation))
+        _caller.set(self._caller)
+        _cause.set(Cause(actor=self._caller.token.actor if self._caller.token else actor, correlation=correlation))
 
     def allow(self, method: str, request: Any) -> None:
         """Checks that the caller may make this call of the contract, and counts the answer that it generates.
@@ -154,10 +158,14 @@ class Attempt:
             self._generating = True
 
     async def still_allowed(self) -> None:
-        """Returns where the token of a call that lasts was not revoked meanwhile. Raises Unauthenticated."""
+        """Returns where a call that lasts would still be let in: its token was not revoked, or none is needed yet.
+
+        Raises Unauthenticated.
+        """
         now = time.perf_counter()
-        if self._caller.token is not None and now - self._recognized > RECOGNIZED_SECONDS:
-            await self._door.recognized(self._authorization)
+        if now - self._recognized > RECOGNIZED_SECONDS:
+            if await self._door.required():
+                await self._door.recognized(self._authorization)
             self._recognized = now
 
     def end(self, error: BaseException | None = None) -> status_pb2.Status | None:
@@ -182,7 +190,8 @@ class Attempt:
 
     def _log(self, code: str, **values: str) -> None:
         seconds = time.perf_counter() - self._began
-        log.info("call.ended", code=code, milliseconds=round(seconds * 1000, 1), **values)
+        about = {"call": self._name, "correlation": self.correlation}  # also where another task has begun it
+        log.info("call.ended", **about, code=code, milliseconds=round(seconds * 1000, 1), **values)
         for observe in self._door.observers:
             observe(self._name, code, seconds)
 
@@ -231,8 +240,8 @@ def _given(context: Context) -> dict[str, Any]:
 
 
 def _address(peer: str) -> str:
-    """Returns the address of a peer, "ipv4:127.0.0.1:4000", without its port."""
-    return peer.rpartition(":")[0] or peer
+    """Returns the address of a peer, "ipv4:127.0.0.1:4000" or "ipv6:%5B::1%5D:4000", as HTTP has it."""
+    return unquote(peer.partition(":")[2].rpartition(":")[0]).strip("[]") or peer
 
 
 def _header(given: Mapping[str, Any], key: str) -> str:

@@ -10,9 +10,9 @@ from service.guard.rights import ALL, Right
 Need = tuple[Right, str]  # a right, and a memory or `ALL`
 
 
-def _on(right: Right, *fields: str) -> Callable[[Any], list[Need]]:
-    """Returns what finds the memories in `fields` of a request."""
-    return lambda request: [(right, getattr(request, field)) for field in fields or ("memory",)]
+def _on(right: Right) -> Callable[[Any], list[Need]]:
+    """Returns what a call with a `memory` needs of it."""
+    return lambda request: [(right, request.memory)]
 
 
 _READ, _WRITE, _ADMIN = _on(Right.READ), _on(Right.WRITE), _on(Right.ADMIN)

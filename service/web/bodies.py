@@ -1,7 +1,8 @@
 """Parses the bodies of OpenAI's requests, and says the same in messages of the contract.
 
 What OpenAI knows and a memory does not do is refused, unless it says what happens anyway, as `n: 1` does. Fields that
-only concern OpenAI's own service are ignored; unknown ones are refused, as OpenAI refuses them.
+only concern OpenAI's own service are ignored, and so is what a message has beside its role and content, because clients
+send answers back as they got them. Other fields are refused if they are unknown, as OpenAI refuses them.
 """
 
 from __future__ import annotations
@@ -64,11 +65,17 @@ async def read_json(request: Request, limit: int) -> dict[str, Any]:
             raise HTTPException(413, f"the request has over {limit} bytes (HYPNOGRAM_MAX_MESSAGE_BYTES)")
     try:
         given = json.loads(body)
+        json.dumps(given, ensure_ascii=False).encode()  # refuses halves of surrogate pairs, which are not text
     except (ValueError, RecursionError):
-        raise InvalidField("body", "is not JSON; send a JSON object") from None
+        raise InvalidField("body", "is not JSON of valid text; send a JSON object") from None
     if not isinstance(given, dict):
         raise InvalidField("body", "is not a JSON object")
     return given
+
+
+def _is_neutral(name: str, value: Any) -> bool:
+    """Whether a field asks for nothing else than what is done; false and 0 are not the same."""
+    return any(value == known and isinstance(value, bool) == isinstance(known, bool) for known in NEUTRAL[name])
 
 
 def _listed(value: Any) -> Any:
@@ -118,7 +125,7 @@ class _Asked(BaseModel):
         """Parses a body; null counts as left out. Raises InvalidField."""
         said = {name: value for name, value in given.items() if value is not None and name not in IGNORED}
         for name in said.keys() & NEUTRAL.keys() - cls.model_fields.keys():
-            if said.pop(name) not in NEUTRAL[name]:
+            if not _is_neutral(name, said.pop(name)):
                 raise InvalidField(name, "asks for what a memory does not do; leave it out")
         try:
             return cls.model_validate(said)

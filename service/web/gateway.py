@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine
 from typing import Any, TypeVar, cast
 
 from hypnogram.v1 import chat_pb2, memories_pb2
@@ -90,7 +90,7 @@ class Gateway:
             form, said = Form("chat" if kind is ChatBody else "text", memory), self._said(asked)
             if not body.stream:
                 return await _answered(request, attempt, form.whole(said))
-            first = await anext(said)  # so that a refusal has its status
+            first = await _unless_gone(request, anext(said))  # first, so that a refusal has its status
         except Exception as error:
             return refused_call(attempt, error)
         chunks = form.chunks(_again(first, said), usage=body.stream_options.include_usage)
@@ -132,6 +132,7 @@ async def _events(attempt: Attempt, chunks: AsyncIterator[dict[str, Any]]) -> As
     """Yields chunks as events, and an error as the last one."""
     try:
         async for chunk in chunks:
+            await attempt.still_allowed()
             yield _event(chunk)
     except Exception as error:
         if (status := attempt.end(error)) is not None:
@@ -161,7 +162,7 @@ async def _answered(request: Request, attempt: Attempt, answer: Coroutine[Any, A
     return JSONResponse(content, headers={"x-request-id": attempt.correlation})
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
     """Returns the result of `work`. Raises ClientDisconnect, and cancels it, when the client goes before."""
     working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from core.errors.base import InvalidField
+from core.errors.base import InvalidField, MemoryGone
 from core.ids import MemoryId
 from core.moments import parsed_moment
 from core.state.memory import Memory
@@ -46,8 +46,11 @@ def model(parts: Dependencies, name: str) -> dict[str, Any]:
 
 
 def models(parts: Dependencies, memory: MemoryId) -> list[dict[str, Any]]:
-    """Returns the models of a memory: itself, its newest version, and its checkpoints. Blocking."""
-    state = parts.states.at(memory, None)
+    """Returns the models of a memory: itself, its newest version, its checkpoints; none once it is gone. Blocking."""
+    try:
+        state = parts.states.at(memory, None)
+    except MemoryGone:  # since it was listed
+        return []
     named = {f"{memory}": _first(state), f"{memory}{AT}{state.version}": state.version}
     named |= {f"{memory}{AT}{name}": mark.version for name, mark in state.checkpoints.items()}
     return [_described(parts, name, memory, version) for name, version in named.items()]

@@ -37,7 +37,7 @@ class Probes:
         """Whether the log can be read; a memory that is not ready does not keep the others waiting."""
         if self._readiness.serving:
             return PlainTextResponse("ok\n")
-        return PlainTextResponse("the log cannot be read, or the server is stopping\n", 503)
+        return PlainTextResponse("the log cannot be read\n", 503)
 
     async def metrics(self, request: Request) -> Response:
         attempt = Attempt("/metrics", self._door)

@@ -46,10 +46,13 @@ async def listening(settings: Settings, served: Served) -> AsyncIterator[str]:
     serving = asyncio.create_task(server.serve([listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(START_SECONDS)
+    if serving.done():
+        await serving  # which raises why it does not listen
     log.info("http.started", url=url)
     try:
         yield url
     finally:
+        log.info("http.stopping", url=url)
         server.should_exit = True
         await serving
         log.info("http.stopped", url=url)

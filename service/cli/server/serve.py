@@ -166,7 +166,8 @@ async def _serve(settings: Settings) -> None:
 
     def stopping() -> None:
         stop.set()
-        _end_after(2 * settings.stop_seconds + LAST_SECONDS)
+        parts = 3 if settings.http else 2  # that take so long at most, one after the other
+        _end_after(parts * settings.stop_seconds + LAST_SECONDS)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping)

@@ -34,7 +34,7 @@ def create(
     ],
     actor: Annotated[str, typer.Option(help="Who acts, in the log. Default: the id of the token.")] = "",
     days: Annotated[
-        float | None, typer.Option(min=0, help="Days for which it lasts. Default: until it is revoked.")
+        float | None, typer.Option(min=0, max=36_500, help="Days for which it lasts. Default: until it is revoked.")
     ] = None,
     db: options.Database = None,
     artifacts: options.ArtifactFolder = None,

@@ -96,3 +96,5 @@ def test_no_limit_is_none() -> None:
     for _ in range(1000):
         counted.call("ann")
         counted.begin_answer("ann")
+
+    assert counted.running == 1000

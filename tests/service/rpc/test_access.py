@@ -255,6 +255,32 @@ def test_a_watch_ends_when_its_token_is_revoked(guarded: Guarded, monkeypatch: p
     assert ended.value.code == "UNAUTHENTICATED"
 
 
+def test_a_watch_from_before_the_first_token_ends_once_there_is_one(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interceptor, "RECOGNIZED_SECONDS", 0.0)
+    with run_server(settings) as running:
+        running.client.create_memory(DEMO)
+        watching = running.client.watch(DEMO, timeout=PATIENCE)
+        next(watching)
+        _, text = Tokens(running.store.log.engine).create(actor="", memory=DEMO, may="admin")
+        eventually(lambda: refused(running.client))
+        with Client(running.address, token=text) as writer:
+            writer.add_facts(DEMO, [new_fact("Cy Ames", "lives in", "Rome")])
+        with pytest.raises(CallFailed) as ended:
+            list(watching)
+
+    assert ended.value.code == "UNAUTHENTICATED"
+
+
+def refused(client: Client) -> bool:
+    try:
+        client.memory(DEMO)
+    except CallFailed as failure:
+        return failure.code == "UNAUTHENTICATED"
+    return False
+
+
 def test_made_up_tokens_reach_nothing(guarded: Guarded) -> None:
     draw, channel = random.Random(7), guarded.running.client.stubs.channel
     known = list(guarded.texts.values())

@@ -16,7 +16,7 @@ from hypnogram.v1.history_pb2 import ReplayMetadata, ReplayRequest
 from hypnogram.client.calls.operations import finished
 from hypnogram.client.connections import Access, Blocking
 from service.guard.rights import Caller
-from service.rpc.interceptor import _who
+from service.rpc.interceptor import _caller
 from service.rpc.operations import FINISHED_KEPT, Operations
 from service.rpc.status import OperationUnknown, ShuttingDown
 from tests.patience import eventually
@@ -37,9 +37,9 @@ async def at_once(report: Callable[[Message], None]) -> Message:
 @pytest.fixture(autouse=True)
 def _somebody_calls() -> Iterator[None]:
     """The operations are called directly, as if an open door had let the caller in."""
-    before = _who.set(Caller("here"))
+    before = _caller.set(Caller("here"))
     yield
-    _who.reset(before)
+    _caller.reset(before)
 
 
 def test_an_operation_that_just_ended_is_known_however_many_ended_before() -> None:

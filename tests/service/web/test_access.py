@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,8 @@ import openai as package
 import pytest
 from openai import OpenAI
 
+from hypnogram.client import CallFailed
+from service.rpc import interceptor
 from service.settings import Settings
 from store.database.tokens import Tokens
 from tests.patience import PATIENCE, eventually
@@ -126,6 +129,50 @@ def test_a_client_beyond_its_limits_is_told_when_to_call_again(settings: Setting
         "rate_limit_error",
         "rate_limit_exceeded",
     )
+
+
+def test_a_stream_ends_when_its_token_is_revoked(
+    guarded: tuple[Running, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interceptor, "RECOGNIZED_SECONDS", 0.0)
+    running, _ = guarded
+    tokens = Tokens(running.store.log.engine)
+    token, text = tokens.create(actor="", memory=DEMO, may="read")
+    body = {"model": DEMO, "messages": [{"role": "user", "content": "word " * 200}], "stream": True}
+    with HTTP.stream(
+        "POST", f"{running.http}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {text}"}
+    ) as answer:
+        monkeypatch.setattr(running.parrot, "slow", 0.05)
+        lines = answer.iter_lines()
+        next(lines)
+        tokens.revoke(token.id)
+        *_, last = [line for line in lines if line]
+
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "invalid_api_key"
+
+
+def test_one_address_has_one_limit_over_both_ports(settings: Settings) -> None:
+    with run_server(settings.model_copy(update={"http": FREE_PORT, "client_requests": 1})) as running:
+        assert HTTP.get(f"{running.http}/v1/models").status_code == 200
+        with pytest.raises(CallFailed) as refused:
+            list(running.client.memories())
+
+    assert refused.value.code == "RESOURCE_EXHAUSTED"
+
+
+def test_a_client_that_goes_before_the_first_chunk_leaves_its_place_to_another(settings: Settings) -> None:
+    limited = settings.model_copy(update={"http": FREE_PORT, "client_streams": 1})
+    with run_server(limited) as running:
+        running.client.create_memory(DEMO)
+        running.work()
+        enough = running.parrot.think_until = threading.Event()
+        body = {"model": DEMO, "messages": SAY, "stream": True}
+        with pytest.raises(httpx.ReadTimeout):
+            HTTP.post(f"{running.http}/v1/chat/completions", json=body, timeout=httpx.Timeout(PATIENCE, read=0.5))
+        assert running.parrot.thinking
+        eventually(lambda: "hypnogram_answers_running 0.0" in HTTP.get(f"{running.http}/metrics").text)
+        enough.set()
+        assert HTTP.post(f"{running.http}/v1/chat/completions", json=body).status_code == 200
 
 
 @pytest.mark.parametrize("stream", [False, True])

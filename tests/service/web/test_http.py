@@ -34,10 +34,11 @@ def test_curl_gets_server_sent_events(web: Running) -> None:
         (b"[]", "application/json", 400),
         (b"[" * 60_000, "application/json", 400),
         (b"\xff", "application/json", 400),
+        (json.dumps({**BODY, "messages": [{"role": "user", "content": "\ud800"}]}).encode(), "application/json", 400),
         (json.dumps(BODY).encode(), "text/plain", 415),  # a page of another site can send it unasked
         (b" " * (65 * 1024), "application/json", 413),
     ],
-    ids=["half", "list", "deep", "binary", "text", "large"],
+    ids=["half", "list", "deep", "binary", "surrogate", "text", "large"],
 )
 def test_a_body_that_is_not_a_request_is_refused(http: httpx.Client, content: bytes, kind: str, status: int) -> None:
     answer = http.post(CHAT, content=content, headers={"content-type": kind})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import openai as package
@@ -12,7 +16,7 @@ from core.errors.base import ArtifactMissing
 from hypnogram.client import new_fact
 from service.app.ports import Sampling
 from tests.core.samples import CLEAN
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running
 from tests.service.rpc.test_conversations import reader
 
@@ -122,6 +126,7 @@ def test_a_model_that_does_not_exist_is_not_found(openai: OpenAI, model: str) ->
         ({"stop": ["a"] * 5}, "stop"),
         ({"stop": [""]}, "stop[0]"),
         ({"n": 2}, "n"),
+        ({"logprobs": 0}, "logprobs"),
         ({"logit_bias": {"7": 1}}, "logit_bias"),
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools"),
         ({"messages": []}, "messages"),
@@ -182,10 +187,14 @@ def test_the_model_stops_when_the_client_goes_amid_a_stream(web: Running, openai
     assert web.parrot.generated < LONG
 
 
-def test_the_model_stops_when_the_client_goes_before_the_answer(web: Running, openai: OpenAI) -> None:
+def test_the_model_stops_when_the_client_goes_before_the_answer(web: Running) -> None:
     web.parrot.slow = SLOW
-    with pytest.raises(package.APITimeoutError):
-        ask(openai, messages=[{"role": "user", "content": "word " * LONG}], timeout=0.5)
+    enough = web.parrot.think_until = threading.Event()
+    body = {"model": DEMO, "messages": [{"role": "user", "content": "word " * LONG}]}
+    with closing(HTTPConnection(web.http.removeprefix("http://"), timeout=PATIENCE)) as connection:
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+        eventually(lambda: web.parrot.thinking)
+    enough.set()
 
     assert web.parrot.closed.wait(PATIENCE)
     assert web.parrot.generated < LONG
