@@ -84,7 +84,7 @@ def tell(environment: dict[str, str]) -> None:
             _take_back(client, last, version)
         steps.lineage(client, last)
         title("Not shown here")
-        say("nights, in which `hypnogram sleep` lets further values behind the same detectors take the facts over from edits")
+        say("nights, in which `hypnogram sleep` lets further values behind the same detectors take over from edits")
 
 
 def _questions(client: Client, facts: Sequence[facts_pb2.NewFact]) -> list[Question]:
