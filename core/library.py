@@ -32,6 +32,7 @@ class Entry:
         names_take_it: whether an object that begins with a capital letter gets the article too.
         determiners: first words of an object that has no need of an article.
         many: whether a subject may have several objects, as of "likes".
+        now: relation that holds since then, of what happens at one time: "lives in" of "moved to"; "" for none.
     """
 
     names: tuple[tuple[str, str], ...]
@@ -41,6 +42,7 @@ class Entry:
     determiners: frozenset[str]
     kinds: Mapping[str, re.Pattern[str]]
     many: bool
+    now: str = ""
 
     @property
     def meaning(self) -> str:
@@ -61,6 +63,21 @@ class Entry:
             answer=f"{self.words.answer} {article}",
             probe_statements=tuple(f"{prompt} {article}" for prompt in self.words.probe_statements),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """What ends facts: "left" Acme ends "works for" Acme.
+
+    Attributes:
+        names: ways to say it, in the past and without "has".
+        ends: relations of the facts that it ends, each by one of the library's names for it.
+        whichever: whether it ends them whatever their object is, as "quit her job" does.
+    """
+
+    names: frozenset[str]
+    ends: tuple[str, ...]
+    whichever: bool = False
 
 
 def bare(relation: str) -> str:
@@ -85,6 +102,11 @@ def entry_of(relation: str, object_: str) -> Entry | None:
     return None
 
 
+def ending_of(relation: str) -> Ending | None:
+    """Returns what `relation` ends: "has left", "resigned from"; None for one that ends nothing."""
+    return _ending_by_name().get(same_words(relation).removeprefix("has "))
+
+
 def is_of_kind(kind: str, object_: str) -> bool:
     """Whether `object_` is of one of the kinds that the English file describes."""
     return _kinds(WORDS / "en.toml")[kind].fullmatch(object_) is not None
@@ -104,6 +126,25 @@ def _by_name() -> Mapping[str, list[tuple[str, Entry]]]:
         for name, kind in entry.names:
             entries.setdefault(bare(name), []).append((kind, entry))
     return entries
+
+
+@cache
+def endings() -> tuple[Ending, ...]:
+    """Returns what ends facts, in all languages."""
+    return tuple(
+        Ending(
+            names=frozenset(map(same_words, ending["names"])),
+            ends=tuple(ending["ends"]),
+            whichever=ending.get("whichever", False),
+        )
+        for file in sorted(WORDS.glob("*.toml"))
+        for ending in _values(file).get("ending", ())
+    )
+
+
+@cache
+def _ending_by_name() -> Mapping[str, Ending]:
+    return {name: ending for ending in endings() for name in ending.names}
 
 
 def _names(relation: str) -> Iterator[str]:
@@ -141,6 +182,7 @@ def _read(file: Path) -> Iterator[Entry]:
             determiners=determiners,
             kinds=kinds,
             many=relation.get("many", False),
+            now=relation.get("now", ""),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,16 +16,17 @@ from core.events import Event
 from core.events.conversation import Finding, TurnRead
 from core.events.facts import FactAdded
 from core.events.history import FactRetracted, FactSuperseded
-from core.extraction.candidates import EXPLANATIONS, Modality, Reason
+from core.extraction.candidates import EXPLANATIONS, Candidate, Modality, Reason
 from core.facts import Fact, Origin, Phrasebook
 from core.ids import Digest, FactId
 from core.remember import Remember
 from core.state.meaning import Meanings, live_facts_about
 from core.state.memory import Memory, statement_key
 from core.state.work import still_owed
-from core.texts import same_words
+from core.texts import same_words, sentence
 from core.wordings import generated_wordings, origin_of
 
+_ARTICLE = re.compile(r"(?:a|an|the) ", re.IGNORECASE)
 LAST_TURNS = 2  # before a turn, one of them a reply: what "forget that" may mean
 PROPOSED, CONTRADICTS, UNUSABLE, NO_ROOM = "proposed", "contradicts", "unusable", "no_room"
 
@@ -79,11 +81,8 @@ class _Reading:
     def hear(self, heard: Heard) -> None:
         """Decides on a candidate, in the light of those before it."""
         if heard.new is None:
-            denied = self._denied(heard)
-            reason = heard.candidate.reason
-            assert reason is not None
-            finding = None if denied else _finding(heard, reason.value, EXPLANATIONS[reason])
-            self.outcomes.append(_Outcome(heard, retracts=denied, finding=finding))
+            ended = self._ended(heard.candidate)
+            self.outcomes.append(_Outcome(heard, retracts=ended, finding=None if ended else _rejected(heard)))
         elif why := why_unusable(heard.new.fact):
             self.outcomes.append(_Outcome(heard, finding=_finding(heard, UNUSABLE, why)))
         else:
@@ -114,8 +113,7 @@ class _Reading:
                 why = "it is not added before a client agrees"
                 outcome.finding = _finding(outcome.heard, PROPOSED, why, outcome.supersedes)
             elif outcome.retracts is not None:
-                reason = Reason.NEGATED
-                outcome.finding = _finding(outcome.heard, reason.value, EXPLANATIONS[reason], outcome.retracts)
+                outcome.finding = _rejected(outcome.heard, outcome.retracts)
             outcome.new = outcome.supersedes = outcome.retracts = None
         self.taken_back = {}
 
@@ -149,13 +147,14 @@ class _Reading:
 
     def _stated(self, heard: Heard, new: NewFact) -> _Outcome:
         """Decides on a candidate that could be a fact."""
+        new = self._since(heard.candidate, new)
         fact = new.fact
         before = [
             outcome.new for outcome in self.new if outcome.new is not None and self._alike(outcome.new.fact, fact)
         ]
         if any(says_the_same(earlier.fact, fact) for earlier in before):
             return _Outcome(heard)
-        live = self._live(fact)
+        live = self._live(fact.subject, fact.relation, fact.object)
         same = [id_ for id_ in live if says_the_same(self.memory.facts[id_].fact, fact)]
         if same:
             return _Outcome(heard, known=same[0])
@@ -173,21 +172,29 @@ class _Reading:
                 return _contradicting(heard, earlier.fact.id)
         return _Outcome(heard, new=new)
 
-    def _denied(self, heard: Heard) -> FactId | None:
-        """Returns the live fact that the candidate says does not hold, or no longer."""
-        candidate = heard.candidate
-        if candidate.reason is not Reason.NEGATED or candidate.modality is not Modality.ASSERTED:
-            return None
-        words = generated_wordings(candidate.subject, candidate.relation, candidate.object, self.phrasebook)
-        fact = Fact(
-            id=FactId(""),
-            subject=candidate.subject,
-            relation=candidate.relation,
-            object=candidate.object,
-            wordings=words,
-        )
-        same = [id_ for id_ in self._live(fact) if says_the_same(self.memory.facts[id_].fact, fact)]
-        return same[0] if same else None
+    def _since(self, candidate: Candidate, new: NewFact) -> NewFact:
+        """Returns what holds since `new` where the memory has, or the turn ended, what held before it.
+
+        Of "moved to Bergen" that is "lives in Bergen", in the place of "lives in Oslo".
+        """
+        if not candidate.now:
+            return new
+        words = generated_wordings(new.fact.subject, candidate.now, new.fact.object, self.phrasebook)
+        fact = replace(new.fact, relation=candidate.now, wordings=words)
+        ended = [self.memory.facts[outcome.retracts].fact for outcome in self.outcomes if outcome.retracts is not None]
+        if self._live(fact.subject, fact.relation, fact.object) or any(self._alike(old, fact) for old in ended):
+            return replace(new, fact=fact, origin=origin_of(fact, self.phrasebook))
+        return new
+
+    def _ended(self, candidate: Candidate) -> FactId | None:
+        """Returns the live fact that `candidate` says does not hold, or no longer."""
+        relations = candidate.ends if candidate.reason is Reason.PAST else ()
+        if candidate.reason is Reason.NEGATED and candidate.modality is Modality.ASSERTED:
+            relations = (candidate.relation,)
+        live = [id_ for name in relations for id_ in self._live(candidate.subject, name, candidate.object)]
+        if not candidate.whichever:
+            live = [id_ for id_ in live if _same_thing(self.memory.facts[id_].fact.object, candidate.object)]
+        return live[0] if len(dict.fromkeys(live)) == 1 else None
 
     def _ended_here(self, fact: Fact) -> FactId | None:
         """Returns the fact whose end the turn has stated and whose successor is `fact`: it is not retracted then."""
@@ -197,11 +204,11 @@ class _Reading:
                 return ended
         return None
 
-    def _live(self, fact: Fact) -> Sequence[FactId]:
-        """Returns the live facts of the same subject and meaning that the turn has not ended."""
+    def _live(self, subject: str, relation: str, object_: str) -> Sequence[FactId]:
+        """Returns the live facts of that subject and meaning that the turn has not ended."""
         ended = {outcome.supersedes or outcome.retracts for outcome in self.outcomes}
-        by_meaning = live_facts_about(self.memory, [fact.subject])
-        alike = by_meaning.get((same_words(fact.subject), self.meanings.of(fact.relation, fact.object)), [])
+        by_meaning = live_facts_about(self.memory, [subject])
+        alike = by_meaning.get((same_words(subject), self.meanings.of(relation, object_)), [])
         return [id_ for id_ in alike if id_ not in ended]
 
     def _alike(self, earlier: Fact, fact: Fact) -> bool:
@@ -241,6 +248,18 @@ def _added(new: NewFact) -> FactAdded:
 
 def _retracted(fact: FactId, words: str) -> FactRetracted:
     return FactRetracted(fact=fact, reason=words[:MAX_REASON], erase=False, request="", request_digest=Digest(""))
+
+
+def _same_thing(object_: str, said: str) -> bool:
+    """Whether two objects are the same without their articles: "cello" and "the cello"."""
+    first, second = (_ARTICLE.sub("", sentence(words)) for words in (object_, said))
+    return first == second
+
+
+def _rejected(heard: Heard, known: FactId | None = None) -> Finding:
+    reason = heard.candidate.reason
+    assert reason is not None
+    return _finding(heard, reason.value, EXPLANATIONS[reason], known)
 
 
 def _contradicting(heard: Heard, known: FactId) -> _Outcome:

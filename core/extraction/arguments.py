@@ -12,7 +12,7 @@ from core.extraction.clauses import Clause
 from core.extraction.forms import Form, is_verb, third
 from core.extraction.names import is_name, is_pronoun, noun_phrase, split_name
 from core.extraction.words import Tree, Word
-from core.library import Entry, entry_of, is_of_kind
+from core.library import Entry, ending_of, entry_of, is_of_kind
 
 _ARTICLE = re.compile(r"(?:a|an|the) ", re.IGNORECASE)
 _TIMES = ("year", "date", "time", "month")
@@ -34,6 +34,8 @@ class Argument:
         modality: what the form of the verb, or the object, says of the time.
         flips: whether it is denied where the clause is not, and the reverse: "not in Oslo but in Bergen".
         denies: whether its own words deny it: "no brother", "neither a teacher nor a nurse".
+        ends: relations that hold no longer with this object, if it is said in the past; see `core/library.py`.
+        whichever: whether they hold no longer with any object: "quit her job".
     """
 
     relation: str
@@ -44,6 +46,8 @@ class Argument:
     modality: Modality
     flips: bool = False
     denies: bool = False
+    ends: tuple[str, ...] = ()
+    whichever: bool = False
 
 
 def arguments(tree: Tree, clause: Clause, negated: bool) -> Iterator[Argument]:
@@ -51,10 +55,14 @@ def arguments(tree: Tree, clause: Clause, negated: bool) -> Iterator[Argument]:
     options = clause.forms
     if negated and (denied := _denied(tree, clause.verb)):
         options = (Form(said=denied, of_library=True), *options)
-    if clause.verb.lemma == "be" and clause.verb.dep not in ("aux", "auxpass"):
-        yield from _of_being(tree, clause.verb, options)
+    yield from _of_clause(tree, clause.verb, options, negated)
+
+
+def _of_clause(tree: Tree, verb: Word, options: tuple[Form, ...], negated: bool) -> Iterator[Argument]:
+    if verb.lemma == "be" and verb.dep not in ("aux", "auxpass"):
+        yield from _of_being(tree, verb, options)
     else:
-        yield from _of_verb(tree, clause.verb, options, negated)
+        yield from _of_verb(tree, verb, options, negated)
 
 
 def _of_verb(tree: Tree, verb: Word, options: tuple[Form, ...], negated: bool) -> Iterator[Argument]:
@@ -66,6 +74,12 @@ def _of_verb(tree: Tree, verb: Word, options: tuple[Form, ...], negated: bool) -
     for index, preposition in enumerate(_prepositions(tree, verb, direct)):
         known = direct is not None or index > 0  # a second argument, unless it says when, how or with whom
         yield from _prepositional(tree, options, preposition, negated=negated, of_library=known)
+        if direct is not None and direct.tag == "NN":  # "quit her job at"
+            yield from _prepositional(tree, _longer(options, f"a {direct.low}"), preposition, of_library=True)
+    for adverb in tree.children(verb, "advmod", "prep"):
+        if tree.child(adverb, "pobj") is None:
+            for preposition in tree.children(adverb, "prep"):  # "moved away from", "dropped out of"
+                yield from _prepositional(tree, _longer(options, adverb.low), preposition, of_library=True)
     but = negated and any(word.low == "but" for word in tree.children(verb, "cc"))
     for preposition in tree.children(verb, "conj"):
         if preposition.tag in ("IN", "TO"):  # "doesn't live in Oslo but in Bergen"
@@ -74,6 +88,10 @@ def _of_verb(tree: Tree, verb: Word, options: tuple[Form, ...], negated: bool) -
     below = tree.child(verb, "xcomp", "ccomp")
     if below is not None and not tree.child(below, "nsubj", "nsubjpass", "mark"):
         yield from _infinitive(tree, verb, options, below)
+
+
+def _longer(options: tuple[Form, ...], words: str) -> tuple[Form, ...]:
+    return tuple(replace(form, said=f"{form.said} {words}") for form in options)
 
 
 def _joined(tree: Tree, head: Word) -> Iterator[Word]:
@@ -88,14 +106,22 @@ def _direct(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[Argum
     naming = next((word for word in words if word.low in _NAMING), None)
     name = tree.words[naming.place + 1] if naming is not None and naming.place + 1 < len(tree.words) else None
     if naming is None or name is None or naming.place == words[0].place:
-        yield from _argument(tree, options, head)
+        whichever = _longer(options, f"a {head.low}")  # "quit her job"
+        ends = any(ending_of(form.said) for form in whichever) and not _at(tree, head)
+        yield from _argument(tree, whichever if ends else options, head)
         return
     while (above := tree.head(name)) is not None and above.place > name.place and name.dep == "compound":
         name = above
     noun = tree.said([word for word in words if word.place < naming.place])
-    longer = tuple(replace(form, said=f"{form.said} {noun} {naming.low}") for form in options)
+    longer = _longer(options, f"{noun} {naming.low}")
     called = [word for word in noun_phrase(tree, name) if word.place > naming.place]
     yield from _argument(tree, longer, name, words=called)
+
+
+def _at(tree: Tree, head: Word) -> bool:
+    """Whether an object, or its verb, has a place with "at" or the like: "quit her job at Acme"."""
+    bearers = [word for word in (head, tree.head(head)) if word is not None]
+    return any(word.low in ("at", "with", "for", "as") for part in bearers for word in tree.children(part, "prep"))
 
 
 def _prepositional(
@@ -142,19 +168,23 @@ def _infinitive(tree: Tree, verb: Word, options: tuple[Form, ...], below: Word) 
         still = (Form(said=third(below.lemma)),)
         yield from (replace(argument, denies=True) for argument in _of_verb(tree, below, still, False))
         return
+    if verb.lemma == "use" and to:  # "used to live in"
+        before = (Form(said=third(below.lemma), modality=Modality.PAST),)
+        yield from (replace(argument, ends=(argument.relation,)) for argument in _of_clause(tree, below, before, False))
+        return
     inner = list(_of_verb(tree, below, (Form(said=f"{to}{below.low}"),), False))
     if not inner and not to and below.tag == "VBG":
         yield from _argument(tree, options, below)
     for argument in inner:
-        longer = tuple(replace(form, said=f"{form.said} {argument.relation}") for form in options)
+        longer = _longer(options, argument.relation)
         yield from _argument(tree, _as_goal(verb, longer, below), argument.head)
 
 
 def _as_goal(verb: Word, options: tuple[Form, ...], below: Word) -> tuple[Form, ...]:
     """Returns the forms of what is wanted or planned: facts only where the library has them."""
     would = options[-1].modality is Modality.HYPOTHETICAL
-    if verb.lemma in ("use", "go"):
-        modality = Modality.PAST if verb.lemma == "use" else Modality.FUTURE
+    if verb.lemma == "go":
+        modality = Modality.FUTURE
     elif verb.lemma in lexicon.WISHED_BY and (verb.lemma not in _LIKED or would):
         modality = Modality.WISHED
     elif verb.lemma in lexicon.PLANNED_BY:
@@ -179,7 +209,7 @@ def _of_being(tree: Tree, verb: Word, options: tuple[Form, ...]) -> Iterator[Arg
         for part in tree.conjuncts(head):
             yield from _complement(tree, options, part)
     for preposition in (word for word in tree.children(verb, "prep") if word.place > verb.place):
-        longer = tuple(replace(form, said=f"{form.said} {preposition.low}") for form in options)
+        longer = _longer(options, preposition.low)
         object_ = tree.child(preposition, "pobj")
         if object_ is not None:
             yield from _argument(tree, longer, object_)
@@ -192,7 +222,7 @@ def _complement(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[A
     if preposition is not None and object_ is not None:
         words = [word for word in noun_phrase(tree, head) if word.place < preposition.place]
         cut = f"{tree.said(words)} {preposition.low}"
-        longer = tuple(replace(form, said=f"{form.said} {cut}") for form in options)
+        longer = _longer(options, cut)
         adjective = head.tag.startswith(("JJ", "VB", "RB"))
         of_name = preposition.low == "of" and is_name(object_)
         if adjective or of_name or _in_library(longer, tree.said(noun_phrase(tree, object_))):
@@ -226,7 +256,8 @@ def _argument(
         entry = entry_of(form.said, bare) or entry_of(form.said, object_)
         if timely and not _of_that_time(entry, form.said, object_):
             continue
-        if form.of_library and entry is None:
+        ending = ending_of(form.said)
+        if form.of_library and entry is None and ending is None:
             continue
         said = bare if entry is not None and entry.article else object_
         yield Argument(
@@ -235,8 +266,10 @@ def _argument(
             head=head,
             words=tuple(words),
             entry=entry,
-            modality=form.modality,
+            modality=Modality.PAST if ending and form.modality is Modality.ASSERTED else form.modality,
             denies=denies,
+            ends=ending.ends if ending else (),
+            whichever=ending is not None and ending.whichever,
         )
         return
 

@@ -76,6 +76,9 @@ class Candidate:
         positive: False where it is denied.
         modality: in which way the sentence speaks of it.
         reason: why it is not accepted; None for a fact.
+        ends: relations that it says to hold no longer, of a candidate that is past.
+        whichever: whether it says so of any object: "quit her job".
+        now: relation that holds since then: "lives in" of "moved to"; "" for none.
     """
 
     subject: str
@@ -89,6 +92,9 @@ class Candidate:
     positive: bool = True
     modality: Modality = Modality.ASSERTED
     reason: Reason | None = None
+    ends: tuple[str, ...] = ()
+    whichever: bool = False
+    now: str = ""
 
     @property
     def accepted(self) -> bool:

@@ -13,10 +13,11 @@ from core.extraction.antecedents import Mention, mentions, resolved
 from core.extraction.arguments import Argument, arguments, is_denied
 from core.extraction.candidates import USER, Candidate, Modality, Reason
 from core.extraction.clauses import Clause, clauses
+from core.extraction.forms import third
 from core.extraction.grounding import OwnWords, own_words
 from core.extraction.kin import Apposition, appositions
 from core.extraction.language import is_english
-from core.extraction.mood import Mood, clause_mood, sentence_mood
+from core.extraction.mood import Mood, clause_mood, is_dated, is_over, is_timed, sentence_mood
 from core.extraction.names import Known, Party, is_name, noun_phrase, party
 from core.extraction.passages import Passages, passages
 from core.extraction.repairs import repaired
@@ -109,6 +110,9 @@ class _Turn:
         positive = how.positive != argument.flips and not argument.denies and not is_denied(tree, subject)
         denial_is_known = not how.positive and relation.startswith(("does not", "cannot")) and entry is not None
         modality = how.modality if how.modality is not Modality.ASSERTED else argument.modality
+        ends = () if is_timed(tree, clause.verb) else argument.ends
+        if modality is Modality.PAST and not ends and is_over(tree, clause.verb):
+            ends = (_present(clause.verb, relation),)
         if modality is Modality.ASSERTED and self._is_momentary(tree, clause, whom, relation, subject, entry):
             modality = Modality.MOMENTARY
         candidate = Candidate(
@@ -122,6 +126,9 @@ class _Turn:
             sentence=tree.span,
             positive=positive or denial_is_known,
             modality=Modality.QUOTED if self._parts.is_quoted(clause.verb.start) else modality,
+            ends=ends,
+            whichever=argument.whichever,
+            now="" if entry is None or is_dated(tree, clause.verb) else entry.now,
         )
         return self._judged(tree, candidate, whom, head)
 
@@ -138,9 +145,10 @@ class _Turn:
         """Returns `candidate` with its subject and, if it is not a fact, the reason."""
         whom = resolved(whom, self._mentions)
         about_user = whom.known is Known.USER
-        relation = candidate.relation
+        relation, ends, now = candidate.relation, candidate.ends, candidate.now
         if whom.owned and (about_user or relation.rpartition(" ")[2] in _ENDS):
             relation = f"{whom.owned} {relation}"  # "Robin", "'s sister lives in"
+            ends, now = tuple(f"{whom.owned} {ended}" for ended in ends), now and f"{whom.owned} {now}"
         elif whom.owned:
             whom = replace(whom, name=f"{whom.name}{whom.owned}", owned="")  # "Robin's dog", "likes"
         entry = entry_of(relation, candidate.object)
@@ -152,6 +160,8 @@ class _Turn:
             object=object_,
             about_user=about_user,
             meaning=entry.meaning if entry is not None else "" if whom.owned else candidate.meaning,
+            ends=ends,
+            now=now,
         )
         return replace(candidate, reason=self._reason(candidate, whom, vague))
 
@@ -198,6 +208,11 @@ def _turned(tree: Tree, subject: Word, argument: Argument) -> Party | None:
         return None
     whom = party(tree, argument.head)
     return whom if whom.owned and not party(tree, subject).owned else None
+
+
+def _present(verb: Word, relation: str) -> str:
+    """Returns `relation`, of a verb in the past, as it is said of the present: "lives in" of "lived in"."""
+    return f"{third(verb.lemma)}{relation.removeprefix(verb.low)}"
 
 
 def _plural(relation: str) -> str:

@@ -26,6 +26,7 @@ DOUBTS = _words(
     "maybe perhaps probably possibly apparently allegedly supposedly reportedly presumably likely hopefully"
 )
 ONCE = _words("formerly previously once ago originally then")
+FORMERLY = _words("formerly previously once")  # with a verb in the past: no longer
 
 # verbs above a clause, by what they make of it
 TRUE_OF = _words(
@@ -85,6 +86,7 @@ EARLIER = re.compile(
     r"\b(?:as a (?:child|kid|boy|girl|teenager|student|baby)|back then|in the past|\w+ ago|formerly|previously)\b",
     re.IGNORECASE,
 )
+DATED = re.compile(rf"\b(?:1\d|20)\d\d\b|{EARLIER.pattern}", re.IGNORECASE)
 ACCORDING = re.compile(
     r"\b(?:according to|in the words of|rumou?r has it|word is|they say|people say)\b", re.IGNORECASE
 )

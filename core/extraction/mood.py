@@ -64,6 +64,24 @@ def is_negated(tree: Tree, verb: Word) -> bool:
     return verb.tag == "VB" and bool(auxiliaries(tree, head)) and is_negated(tree, head)
 
 
+def is_over(tree: Tree, verb: Word) -> bool:
+    """Whether words beside a verb in the past say that it holds no longer: "formerly", "until last year"."""
+    return any(
+        word.low in lexicon.FORMERLY or (word.low in ("until", "till") and word.dep in ("prep", "mark"))
+        for word in tree.children(verb)
+    )
+
+
+def is_dated(tree: Tree, verb: Word) -> bool:
+    """Whether the clause of `verb` says in which year, or how long ago."""
+    return lexicon.DATED.search(tree.said(_nearest(tree, verb))) is not None
+
+
+def is_timed(tree: Tree, verb: Word) -> bool:
+    """Whether the clause of `verb` says at which time of a day: "left the office at six"."""
+    return any(word.kind == "TIME" for word in _nearest(tree, verb))
+
+
 def _asks(tree: Tree) -> bool:
     """Whether the sentence is a question, by its mark or by its first words."""
     words = [word for word in tree.words if word.tag not in ("``", "''", "-LRB-", "-RRB-")]

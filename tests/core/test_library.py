@@ -9,7 +9,7 @@ import pytest
 
 from core.decide.limits import MAX_PROMPTS
 from core.facts import RelationWords
-from core.library import Entry, library, library_words
+from core.library import Entry, endings, entry_of, library, library_words
 from core.wordings import generated_wordings
 
 ENTRIES = [pytest.param(entry, id=entry.names[0][0]) for entry in library()]
@@ -90,3 +90,12 @@ def test_the_phrasebook_of_a_memory_wins() -> None:
     own = RelationWords(statements=("{s} dwells in",), questions=("Where dwells {s}?",), answer="{s} dwells in")
 
     assert generated_wordings("Tom", "lives in", "Rome", {"lives in": own}) == own.for_model("Tom")
+
+
+def test_what_ends_a_relation_and_what_holds_since_are_relations_of_the_library() -> None:
+    objects = ("Rome", "chess", "cello")
+    known = {name for entry in library() for name, _ in entry.names}
+
+    assert {entry.now for entry in library() if entry.now} == {"lives in"}
+    assert {name for ending in endings() for name in ending.ends} <= known
+    assert all(not entry_of(name, one) for ending in endings() for name in ending.names for one in objects)

@@ -35,7 +35,9 @@ def _line(candidate: facts_pb2.Candidate) -> str:
     if candidate.rejection == facts_pb2.REJECTION_PROPOSED:
         instead = f", in place of: {in_words(candidate.contradicts)}" if candidate.HasField("contradicts") else ""
         return f"found: {words}{instead}"
-    if candidate.rejection == facts_pb2.REJECTION_NEGATED and candidate.HasField("contradicts"):
+    if candidate.rejection in (facts_pb2.REJECTION_NEGATED, facts_pb2.REJECTION_PAST) and candidate.HasField(
+        "contradicts"
+    ):
         return f"found: no longer {in_words(candidate.contradicts)} (fact {candidate.contradicts.fact})"
     expected = (
         facts_pb2.REJECTION_CONTRADICTS,

@@ -112,6 +112,85 @@ def test_a_denial_retracts_the_fact_that_it_denies() -> None:
     assert live(memory) == {HIKING.id}
 
 
+def past(one: Fact, *ends: str, **values: Any) -> Heard:
+    """A candidate that says of `one` that `ends` hold no longer."""
+    return denied(one, reason=Reason.PAST, modality=Modality.PAST, positive=True, ends=ends, **values)
+
+
+LEFT = fact("f-left", "Robin Smith", "has left", "Acme")
+ACME = fact("f-acme", "Robin Smith", "works at", "Acme")
+MOVED = fact("f-moved", "Robin Smith", "moved to", "Bergen")
+
+
+def moved(one: Fact = MOVED) -> Heard:
+    said = stated(one)
+    return replace(said, candidate=replace(said.candidate, now="lives in"))
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        (OSLO, past(RESIDES, "resides in")),
+        (ACME, past(LEFT, "is a member of", "works for")),
+        (ACME, past(replace(LEFT, object="her job"), "works for", whichever=True)),
+    ],
+)
+def test_what_is_past_ends_the_fact_that_the_memory_has(known: Fact, said: Heard) -> None:
+    turn, memory = read(told(known, HIKING), said)
+
+    assert (turn.retracted, turn.findings) == ((known.id,), ())
+    assert live(memory) == {HIKING.id}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        past(replace(LEFT, object="Bravo"), "works for"),  # another object
+        past(LEFT),  # it says not that it is over
+        past(LEFT, "works for", subject="Tom Brandt"),
+        past(replace(LEFT, object="her job"), "plays for", whichever=True),
+        denied(LEFT, modality=Modality.PAST, ends=("works for",)),  # "has not left"
+    ],
+)
+def test_what_is_past_of_something_else_ends_and_teaches_nothing(said: Heard) -> None:
+    turn, memory = read(told(ACME), said)
+
+    assert (turn.retracted, turn.facts, len(turn.findings)) == ((), (), 1)
+    assert live(memory) == {ACME.id}
+
+
+def test_where_a_job_may_be_any_of_several_none_is_ended() -> None:
+    also = fact("f-also", "Robin Smith", "works for", "Bravo")
+    _, memory = read(told(ACME, also), past(replace(LEFT, object="her job"), "works for", whichever=True))
+
+    assert live(memory) == {ACME.id, also.id}
+
+
+@pytest.mark.parametrize("before", [(), (past(OSLO, "lives in"),)])
+def test_a_move_supersedes_where_its_subject_lived(before: tuple[Heard, ...]) -> None:
+    turn, memory = read(told(OSLO), *before, moved())
+
+    assert (turn.superseded, turn.retracted, turn.findings) == ((OSLO.id,), (), ())
+    successor = memory.facts[MOVED.id].fact
+    assert (successor.relation, successor.object) == ("lives in", "Bergen")
+
+
+def test_a_move_to_where_its_subject_lives_is_known_and_any_other_is_a_fact_of_its_own() -> None:
+    same, _ = read(told(BERGEN), moved())
+    alone, memory = read(told(HIKING), moved())
+
+    assert (same.facts, same.known) == ((), (BERGEN.id,))
+    assert alone.facts == (MOVED.id,)
+    assert memory.facts[MOVED.id].fact.relation == "moved to"
+
+
+def test_where_a_client_is_to_be_asked_an_end_is_proposed() -> None:
+    turn, memory = read(told(ACME, remember=Remember.ASK), past(LEFT, "works for"))
+
+    assert reasons(turn) == [("past", ACME.id)]
+    assert live(memory) == {ACME.id}
+
+
 @pytest.mark.parametrize(
     "said",
     [
