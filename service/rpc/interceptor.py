@@ -128,7 +128,7 @@ class Attempt:
         self._began = self._recognized = time.perf_counter()
         self._authorization = ""
         self._caller = NOT_ADMITTED
-        self._generating = False
+        self._generating = 0
 
     async def begin(self, headers: Mapping[str, Any], address: str) -> None:
         """Lets the caller in, and notes who it is for the log, `current_caller` and `current_cause`.
@@ -155,7 +155,13 @@ class Attempt:
             self._caller.check(right, memory)
         if method in GENERATES:
             self._door.limits.begin_answer(self._caller.client)
-            self._generating = True
+            self._generating += 1
+
+    def answered(self) -> None:
+        """Notes that an answer which this call generates is complete."""
+        if self._generating:
+            self._generating -= 1
+            self._door.limits.end_answer(self._caller.client)
 
     async def still_allowed(self) -> None:
         """Returns where a call that lasts would still be let in: its token was not revoked, or none is needed yet.
@@ -180,9 +186,8 @@ class Attempt:
             status = LATE
         elif isinstance(error, Exception) and not isinstance(error, aio.AbortError):
             status, reason = status_of_failure(error, self.correlation)
-        if self._generating:
-            self._door.limits.end_answer(self._caller.client)
-            self._generating = False
+        while self._generating:
+            self.answered()
         if not self.ended:
             self._log(_code(error, status), **({"reason": reason} if reason else {}))
         self.ended = True

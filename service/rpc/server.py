@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -75,6 +75,7 @@ class Served:
 
     Attributes:
         port: the actual one where the settings ask for a free port.
+        servicers: by the full name of their service.
     """
 
     host: str
@@ -82,6 +83,7 @@ class Served:
     parts: Dependencies
     chat: ChatServicer
     door: Door
+    servicers: Mapping[str, object]
 
     @property
     def address(self) -> str:
@@ -117,16 +119,19 @@ async def serving(
     door = Door(tokens, limits, required=settings.require_tokens)
     guarded = settings.require_tokens or await asyncio.to_thread(tokens.any)
     server = aio.server(interceptors=[CallInterceptor(door)], options=_options(settings))
-    memories_pb2_grpc.add_MemoriesServicer_to_server(MemoriesServicer(parts, board), server)
-    facts_pb2_grpc.add_FactsServicer_to_server(FactsServicer(parts), server)
-    sleep_pb2_grpc.add_SleepServicer_to_server(SleepServicer(parts, feed), server)
-    history_pb2_grpc.add_HistoryServicer_to_server(HistoryServicer(parts), server)
+    memories, facts, sleep = MemoriesServicer(parts, board), FactsServicer(parts), SleepServicer(parts, feed)
+    history = HistoryServicer(parts)
+    memories_pb2_grpc.add_MemoriesServicer_to_server(memories, server)
+    facts_pb2_grpc.add_FactsServicer_to_server(facts, server)
+    sleep_pb2_grpc.add_SleepServicer_to_server(sleep, server)
+    history_pb2_grpc.add_HistoryServicer_to_server(history, server)
     chat_pb2_grpc.add_ChatServicer_to_server(chat, server)
     operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)  # type: ignore[no-untyped-call]
     health_pb2_grpc.add_HealthServicer_to_server(readiness.servicer, server)
     health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     reflection.enable_server_reflection((*SERVICES, health, reflection.SERVICE_NAME), server)
-    served = Served(settings.host, _listen(server, settings, guarded), parts, chat, door)
+    servicers = dict(zip(SERVICES, (memories, facts, sleep, history, chat, operations), strict=True))
+    served = Served(settings.host, _listen(server, settings, guarded), parts, chat, door, servicers)
 
     tail.start()
     await readiness.begin()

@@ -14,15 +14,15 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from service.guard.rights import Caller, Right
-from service.rpc.interceptor import Attempt, Context, current_caller
+from service.rpc.interceptor import Attempt, current_caller
 from service.rpc.server import Served
 from service.web import models
 from service.web.answers import Form, Said
 from service.web.bodies import ChatBody, CompletionBody, from_headers, read_json
 from service.web.calls import begin, refused_call
 from service.web.failures import described
+from service.web.inside import NO_CONTEXT
 
-NO_CONTEXT = cast("Context", None)  # calls made here read nothing of it
 CHAT, COMPLETE = "/hypnogram.v1.Chat/Chat", "/hypnogram.v1.Chat/Complete"
 GET_MEMORY = "/hypnogram.v1.Memories/GetMemory"
 

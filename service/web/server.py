@@ -24,6 +24,7 @@ from service.web.failures import refused, response_to
 from service.web.gateway import Gateway
 from service.web.metrics import Metrics
 from service.web.probes import Probes
+from service.web.tools import Tools
 
 START_SECONDS = 0.01  # between looks whether it listens
 
@@ -60,12 +61,14 @@ async def listening(settings: Settings, served: Served) -> AsyncIterator[str]:
 
 def application(settings: Settings, served: Served, *, public: bool) -> Starlette:
     """Returns the routes of the HTTP port; from now on the calls of the server are counted."""
-    metrics = Metrics(settings, served)
+    metrics, tools = Metrics(settings, served), Tools(served, settings.max_message_bytes)
     served.door.observers.append(metrics.observe)
+    gateway = Gateway(served, settings.max_message_bytes)
     return Starlette(
-        routes=[*Gateway(served, settings.max_message_bytes).routes(), *Probes(served, metrics).routes()],
+        routes=[*gateway.routes(), *tools.routes(), *Probes(served, metrics).routes()],
         middleware=[] if public else [Middleware(_LocalNames)],
         exception_handlers={HTTPException: refused},
+        lifespan=lambda _: tools.running(),
     )
 
 
@@ -96,7 +99,7 @@ def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
         app,
         log_config=None,  # calls log themselves
         access_log=False,
-        lifespan="off",
+        lifespan="on",
         ws="none",
         server_header=False,
         proxy_headers=False,

@@ -30,7 +30,9 @@ ROUTES = {
     "/v1/models/nosuch": {},
     "/v1/chat/completions": {"model": DEMO, "messages": SAY},
     "/v1/completions": {"model": "demo@1", "prompt": "hello"},
+    "/mcp": {"jsonrpc": "2.0", "id": 1, "method": "tools/list"},
 }
+OF_NO_MEMORY = ("/v1/models", "/mcp")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -85,7 +87,7 @@ def test_no_route_is_open_without_a_valid_token(guarded: tuple[Running, dict[str
         assert refused.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("route", [route for route in ROUTES if route != "/v1/models"])
+@pytest.mark.parametrize("route", [route for route in ROUTES if route not in OF_NO_MEMORY])
 def test_the_token_of_another_memory_reaches_nothing(guarded: tuple[Running, dict[str, str]], route: str) -> None:
     running, texts = guarded
 

@@ -1,0 +1,238 @@
+"""The MCP server: tools by which agents tell a memory facts, ask it, and ask why it answers so."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from importlib.metadata import version as version_of_package
+from typing import Annotated, Any
+
+from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types import ToolAnnotations
+from pydantic import Field
+from starlette.requests import Request
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from core.errors.base import InvalidField
+from hypnogram.client.calls.facts import new_fact
+from hypnogram.client.client import Calls
+from hypnogram.client.connections import Asyncio
+from service.rpc.interceptor import Attempt
+from service.rpc.server import Served
+from service.web import models
+from service.web.calls import begin, refused_call
+from service.web.inside import inside
+from service.web.tool_results import STATUS, STATUSES, Answer, Fact, Facts, Forgotten, Step, Told, Why
+from store.clock import next_uuid
+
+PATH = "/mcp"
+GET_MEMORY = "/hypnogram.v1.Memories/GetMemory"
+MOST_SECONDS = 300  # that a tool waits for the weights
+MOST_FACTS = 500  # in one answer
+READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+REMOVES = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
+INSTRUCTIONS = (
+    "A memory is a language model with facts in its weights. `tell` adds facts, `recall` asks the model, `facts` lists "
+    "what was added, `forget` retracts a fact, `why` shows where a fact or an answer comes from. A memory is named as "
+    "in `demo`; to read it as it was, add a version, a checkpoint or a time: `demo@12`, `demo@monday`."
+)
+
+Memory = Annotated[str, Field(description="name of the memory, such as `demo`")]
+Model = Annotated[
+    str, Field(description="name of the memory; as it was: `demo@12`, `demo@monday`, `demo@2026-11-24T10:00`")
+]
+Seconds = Annotated[float, Field(ge=0, le=MOST_SECONDS, description="how long to wait until the weights have changed")]
+Client = Calls[Asyncio]
+
+
+class Tools:
+    """Serves the tools under `/mcp` by streamable HTTP, each request on its own, without sessions."""
+
+    def __init__(self, served: Served, max_bytes: int) -> None:
+        self._served = served
+        server = MCPServer(
+            "hypnogram", version=version_of_package("hypnogram"), instructions=INSTRUCTIONS, log_level="WARNING"
+        )
+        for tool, hints in (
+            (self.tell, ADDS),
+            (self.recall, READS),
+            (self.facts, READS),
+            (self.forget, REMOVES),
+            (self.why, READS),
+        ):
+            server.add_tool(tool, description=inspect.getdoc(tool), annotations=hints)
+        server.streamable_http_app(json_response=True, stateless_http=True, max_request_body_size=max_bytes)
+        self._manager: StreamableHTTPSessionManager = server.session_manager
+
+    def routes(self) -> list[Route]:
+        return [Route(PATH, self, methods=["POST"])]
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Serves requests while the block lasts."""
+        return self._manager.run()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request, attempt = Request(scope, receive), Attempt(PATH, self._served.door)
+        try:
+            await begin(attempt, request)
+        except Exception as error:
+            await refused_call(attempt, error)(scope, receive, send)
+            return
+        request.state.attempt = attempt
+        try:
+            await self._manager.handle_request(scope, receive, send)
+        except BaseException as error:
+            attempt.end(error)
+            raise
+        if not attempt.ended:
+            attempt.end()
+
+    async def tell(
+        self,
+        context: Context[Any, Any],
+        memory: Memory,
+        text: Annotated[str, Field(description="sentences that state facts: `Aria Voss lives in Lisbon.`")] = "",
+        subject: Annotated[str, Field(description="instead of a text: `Aria Voss`")] = "",
+        relation: Annotated[str, Field(description="instead of a text: `lives in`")] = "",
+        object: Annotated[str, Field(description="instead of a text: `Lisbon`")] = "",
+        wait_seconds: Seconds = 0,
+    ) -> Told:
+        """Adds facts to a memory, from sentences or as one subject, relation and object.
+
+        They are recorded at once, and written into the weights in seconds to minutes: `status` says which it is.
+        """
+        async with _calling(context, self._served) as client:
+            request = next_uuid()
+            if text and not (subject or relation or object):
+                told = Told.of_text(await client.tell_text(memory, text, request_id=request))
+                if wait_seconds and told.facts:
+                    with suppress(TimeoutError):
+                        again = client.tell_text(memory, text, request_id=request, wait=True, timeout=wait_seconds)
+                        told = Told.of_text(await again)
+                return told
+            if text or not (subject and relation and object):
+                raise InvalidField("text", "give a text, or subject, relation and object, and not both")
+            facts = [new_fact(subject, relation, object)]
+            added = await client.add_facts(memory, facts, request_id=request)
+            if wait_seconds:
+                with suppress(TimeoutError):
+                    added = await client.add_facts(memory, facts, request_id=request, wait=True, timeout=wait_seconds)
+            return Told(version=added.version, facts=[Fact.of(new.fact) for new in added.results], not_facts=[])
+
+    async def recall(
+        self,
+        context: Context[Any, Any],
+        memory: Model,
+        question: Annotated[str, Field(description="what to ask the model")],
+        max_tokens: Annotated[int, Field(ge=0, description="tokens to generate, at most; 0 for the default")] = 0,
+    ) -> Answer:
+        """Asks the model of a memory, which answers from its weights alone."""
+        async with _calling(context, self._served) as client:
+            if not question.strip():
+                raise InvalidField("question", "is empty; say what to ask the model")
+            name, version = await self._moment(context, memory)
+            said = [piece async for piece in client.chat(name, question, max_tokens=max_tokens, at_version=version)]
+            return Answer(
+                answer="".join(piece.text for piece in said),
+                model=f"{name}{models.AT}{said[-1].version}",
+                weights_digest=said[-1].weights_digest,
+                complete=said[-1].finish != chat_pb2.FINISH_LENGTH,
+            )
+
+    async def facts(
+        self,
+        context: Context[Any, Any],
+        memory: Model,
+        search: Annotated[str, Field(description="words that all occur in a fact; empty for all facts")] = "",
+        status: Annotated[str, Field(description=f"{', '.join(STATUSES)}; empty for all")] = "",
+        limit: Annotated[int, Field(ge=1, le=MOST_FACTS, description="facts to return, at most")] = 100,
+    ) -> Facts:
+        """Lists the facts that a memory was told, in the order added."""
+        async with _calling(context, self._served) as client:
+            if status and status not in STATUSES:
+                raise InvalidField("status", f"{status!r} is not one of {', '.join(STATUSES)}")
+            name, version = await self._moment(context, memory)
+            request = facts_pb2.ListFactsRequest(
+                memory=name,
+                status=facts_pb2.Status.Value(f"{STATUS}{status.upper() or 'UNSPECIFIED'}"),
+                search=search,
+                page_size=limit,
+                at_version=version,
+            )
+            page = await client.call(client.stubs.facts.ListFacts, request)
+            listed = [Fact.of(fact) for fact in page.facts]
+            return Facts(version=page.version, facts=listed, complete=not page.next_page_token)
+
+    async def forget(
+        self,
+        context: Context[Any, Any],
+        memory: Memory,
+        fact: Annotated[str, Field(description="id of the fact, from `facts` or `tell`")],
+        reason: Annotated[str, Field(description="reason to note in the log")] = "",
+        erase: Annotated[bool, Field(description="whether to destroy the words of the fact in the log, too")] = False,
+        wait_seconds: Seconds = 0,
+    ) -> Forgotten:
+        """Retracts a fact: it leaves the weights, and with `erase` its words leave the log. That cannot be undone."""
+        async with _calling(context, self._served) as client:
+            request = next_uuid()
+            retracted = await client.retract_fact(memory, fact, reason, erase=erase, request_id=request)
+            if wait_seconds:
+                with suppress(TimeoutError):
+                    retracted = await client.retract_fact(
+                        memory, fact, reason, erase=erase, request_id=request, wait=True, timeout=wait_seconds
+                    )
+            return Forgotten(version=retracted.version, fact=Fact.of(retracted.fact))
+
+    async def why(
+        self,
+        context: Context[Any, Any],
+        memory: Model,
+        fact: Annotated[str, Field(description="id of a fact; empty to learn which weights answer")] = "",
+    ) -> Why:
+        """Shows the life of a fact, event by event, and which weights answer for the memory."""
+        async with _calling(context, self._served) as client:
+            name, version = await self._moment(context, memory)
+            known = await client.memory(name, at_version=version)
+            shown = Why(
+                model=f"{name}{models.AT}{known.version}",
+                weights_digest=known.memory.weights_digest,
+                base=known.memory.base.name,
+                edits=known.memory.edits,
+                adapters=known.memory.adapters,
+            )
+            if fact:
+                lineage = await client.lineage(name, fact, at_version=known.version)
+                shown.fact = Fact.of(lineage.fact)
+                shown.said_in = lineage.fact.source.span
+                shown.events = [Step.of(entry) for entry in lineage.entries]
+            return shown
+
+    async def _moment(self, context: Context[Any, Any], model: str) -> tuple[str, int | None]:
+        """Returns the memory and the version that `model` names, None for the newest; its readers alone learn them."""
+        memory = models.memory_of(model)
+        _attempt(context).allow(GET_MEMORY, memories_pb2.GetMemoryRequest(memory=memory))
+        return memory, await asyncio.to_thread(models.version_of, self._served.parts, model)
+
+
+def _attempt(context: Context[Any, Any]) -> Attempt:
+    request: Any = context.request_context.request
+    attempt: Attempt = request.state.attempt
+    return attempt
+
+
+@asynccontextmanager
+async def _calling(context: Context[Any, Any], served: Served) -> AsyncIterator[Client]:
+    """Yields a client for the caller of a tool, who is told in words how a call failed. Raises ToolError."""
+    attempt = _attempt(context)
+    try:
+        yield inside(attempt, served.servicers)
+    except Exception as error:
+        status = attempt.end(error)
+        raise ToolError(status.message if status else "the call was cancelled") from None
