@@ -43,13 +43,24 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """What a client stated: `subject` `relation` `object`."""
+    """What a client stated: `subject` `relation` `object`.
+
+    Attributes:
+        objects: each of several objects, which `object` lists: "cello" and "harp" of "cello and the harp"; empty for a
+            single one.
+    """
 
     id: FactId
     subject: str
     relation: str
     object: str
     wordings: Wordings
+    objects: tuple[str, ...] = ()
+
+    @property
+    def each(self) -> tuple[str, ...]:
+        """Every object that it states."""
+        return self.objects or (self.object,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -40,10 +41,23 @@ def generated_wordings(subject: str, relation: str, object_: str, phrasebook: Ph
     return fitted(words.for_model(subject), object_)
 
 
+def of_several(fact: Fact, objects: Sequence[str], phrasebook: Phrasebook) -> Fact:
+    """Returns `fact` with `objects` in the place of its own, and wordings made for the first of them.
+
+    The other objects get the article that the wordings have before the first: "cello and the harp" after "plays the".
+    """
+    made = [generated_wordings(fact.subject, fact.relation, object_, phrasebook) for object_ in objects]
+    articles = [_ARTICLE.search(words.answer) for words in made]
+    said = [f"{article[0].strip()} {one}" if article else one for article, one in zip(articles, objects, strict=True)]
+    listed = ", ".join((objects[0], *said[1:-1])) + (f" and {said[-1]}" if said[1:] else "")
+    several = tuple(objects) if said[1:] else ()
+    return replace(fact, object=listed, objects=several, wordings=made[0])
+
+
 def origin_of(fact: Fact, phrasebook: Phrasebook) -> Origin:
     """Returns where the wordings of a new `fact` come from."""
-    words, origin = _words(fact.subject, fact.relation, fact.object, phrasebook)
-    return origin if fact.wordings == fitted(words.for_model(fact.subject), fact.object) else Origin.CLIENT
+    words, origin = _words(fact.subject, fact.relation, fact.each[0], phrasebook)
+    return origin if fact.wordings == fitted(words.for_model(fact.subject), fact.each[0]) else Origin.CLIENT
 
 
 def are_generated(fact: Fact, phrasebook: Phrasebook) -> bool:

@@ -278,7 +278,8 @@ class Heard:
 
     Attributes:
         words: the words that state it.
-        new: the fact that it would be; None where it is rejected.
+        new: the fact that it would be; of one that may end facts, what has the id and source of a successor. None of
+            any other that is rejected.
     """
 
     candidate: Candidate
@@ -296,6 +297,7 @@ class RecordReading:
         taken_back: words that take back what was said before them; empty for none.
         taken_back_at: the first character of these words.
         corrects: whether the turn says that what it states takes the place of what was said before.
+        spare: ids of facts that are there again, once others are taken back.
     """
 
     work: Read
@@ -304,6 +306,7 @@ class RecordReading:
     taken_back: str = ""
     taken_back_at: int = 0
     corrects: bool = False
+    spare: tuple[FactId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from core.decide.commands import AddFacts, NewFact, RecordFailure, RecordInjecti
 from core.decide.conversation import failed as conversation_failed
 from core.decide.idempotency import is_new, known_facts
 from core.decide.limits import MAX_BATCH, check_fact
+from core.decide.told import says_the_same
 from core.errors.base import CapacityReached, Contradiction, InvalidField, StaleWork
 from core.errors.harm import FalseFiresReached
 from core.events import Event
@@ -31,7 +32,6 @@ from core.state.work import (
     Withdraw,
     still_owed,
 )
-from core.texts import sentence
 
 
 def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
@@ -112,7 +112,7 @@ def _new_facts(memory: Memory, candidates: tuple[NewFact, ...]) -> list[NewFact]
         before = memory.facts[known].fact if known is not None else new[key].fact if key in new else None
         if before is None:
             new[key] = candidate
-        elif sentence(before.object) != sentence(fact.object):
+        elif not says_the_same(before, fact):
             raise Contradiction(path, before.id, before.subject, before.relation, before.object)
     return list(new.values())
 

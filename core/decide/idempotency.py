@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.decide.commands import AddFacts, NewFact, RetractFact, RetryFacts, SupersedeFact
+from core.decide.told import says_the_same
 from core.errors.base import InvalidField, RequestReused
 from core.facts import Fact
 from core.ids import FactId
 from core.state.memory import Memory, Request, statement_key
-from core.texts import sentence
 
 MAX_REQUEST_ID = 128  # characters
 
@@ -62,7 +62,7 @@ def _may_say(memory: Memory, fact: FactId, new: Fact) -> bool:
     """Whether `fact` says the same as `new`; also true if `fact` was erased, because that can no longer be known."""
     known = memory.facts[fact].fact
     same = statement_key(known.subject, known.relation) == statement_key(new.subject, new.relation)
-    return not known.subject or (same and sentence(known.object) == sentence(new.object))
+    return not known.subject or (same and says_the_same(known, new))
 
 
 def known_facts(memory: Memory, candidates: Sequence[NewFact]) -> tuple[FactId, ...]:

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.decide.commands import Heard, NewFact, RecordReading
 from core.decide.facts import check_room
-from core.decide.history import MAX_REASON
-from core.decide.told import says_the_same, why_unusable
+from core.decide.held import Held, same_thing, taught_before
+from core.decide.outcomes import (
+    NO_ROOM,
+    PROPOSED,
+    UNUSABLE,
+    Outcome,
+    added,
+    contradicting,
+    finding,
+    rejected,
+    retracted,
+)
+from core.decide.told import MAX_SPAN, says_the_same, why_unusable
 from core.errors.base import CapacityReached, StaleWork
 from core.errors.harm import FalseFiresReached
 from core.events import Event
-from core.events.conversation import Finding, TurnRead
-from core.events.facts import FactAdded
-from core.events.history import FactRetracted, FactSuperseded
-from core.extraction.candidates import EXPLANATIONS, Candidate, Modality, Reason
-from core.facts import Fact, Origin, Phrasebook
-from core.ids import Digest, FactId
+from core.events.conversation import TurnRead
+from core.events.history import FactSuperseded
+from core.extraction.candidates import Candidate, Reason
+from core.facts import Fact, Source
+from core.ids import FactId
 from core.remember import Remember
-from core.state.meaning import Meanings, live_facts_about
 from core.state.memory import Memory, statement_key
 from core.state.work import still_owed
-from core.texts import same_words, sentence
-from core.wordings import generated_wordings, origin_of
-
-_ARTICLE = re.compile(r"(?:a|an|the) ", re.IGNORECASE)
-LAST_TURNS = 2  # before a turn, one of them a reply: what "forget that" may mean
-PROPOSED, CONTRADICTS, UNUSABLE, NO_ROOM = "proposed", "contradicts", "unusable", "no_room"
+from core.wordings import origin_of
 
 
 def record_reading(memory: Memory, command: RecordReading) -> tuple[Event, ...]:
@@ -36,103 +39,98 @@ def record_reading(memory: Memory, command: RecordReading) -> tuple[Event, ...]:
     if not still_owed(memory, command.work):
         raise StaleWork("the turn is read already, or its conversation was erased")
     assert memory.created is not None
-    phrasebook = memory.created.phrasebook
-    reading = _Reading(memory, phrasebook, Meanings(phrasebook), command.corrects)
+    reading = _Reading(Held(memory, memory.created.phrasebook), command)
     for heard in command.heard:
         reading.hear(heard)
-    if command.taken_back:
-        reading.take_back(command)
+    reading.take_back()
+    reading.join()
     if command.work.remember is not Remember.ON:
         reading.propose()
     try:
         check_room(memory, len(reading.new))
     except (CapacityReached, FalseFiresReached) as refusal:
         reading.give_up(NO_ROOM, str(refusal))
-    return reading.events(command)
-
-
-@dataclass(slots=True)
-class _Outcome:
-    """What becomes of one candidate."""
-
-    heard: Heard
-    new: NewFact | None = None  # to be added
-    supersedes: FactId | None = None
-    retracts: FactId | None = None
-    known: FactId | None = None
-    finding: Finding | None = None
+    return reading.events()
 
 
 @dataclass(slots=True)
 class _Reading:
     """A turn that is being read, candidate by candidate."""
 
-    memory: Memory
-    phrasebook: Phrasebook
-    meanings: Meanings
-    corrects: bool
-    outcomes: list[_Outcome] = field(default_factory=list)
-    taken_back: dict[FactId, str] = field(default_factory=dict)  # with the words that take it back
+    held: Held
+    command: RecordReading
+    outcomes: list[Outcome] = field(default_factory=list)
+    taken_back: dict[FactId, NewFact | None] = field(default_factory=dict)  # with what was there before
 
     @property
-    def new(self) -> list[_Outcome]:
+    def new(self) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if outcome.new is not None]
 
     def hear(self, heard: Heard) -> None:
         """Decides on a candidate, in the light of those before it."""
-        if heard.new is None:
-            ended = self._ended(heard.candidate)
-            self.outcomes.append(_Outcome(heard, retracts=ended, finding=None if ended else _rejected(heard)))
-        elif why := why_unusable(heard.new.fact):
-            self.outcomes.append(_Outcome(heard, finding=_finding(heard, UNUSABLE, why)))
-        else:
+        if not heard.candidate.accepted:
+            self.outcomes.append(self._denied(heard))
+        elif heard.new is not None and (why := why_unusable(heard.new.fact)):
+            self.outcomes.append(Outcome(heard, finding=finding(heard, UNUSABLE, why)))
+        elif heard.new is not None:
             self.outcomes.append(self._stated(heard, heard.new))
 
-    def take_back(self, command: RecordReading) -> None:
+    def take_back(self) -> None:
         """Takes back what the turn stated before the words that say so; if nothing, what the turn before it taught."""
+        command = self.command
+        if not command.taken_back:
+            return
         before = [outcome for outcome in self.new if outcome.heard.candidate.start < command.taken_back_at]
         for outcome in before:
-            outcome.finding = _finding(outcome.heard, Reason.CORRECTED.value, "a later sentence takes it back")
-            outcome.new = outcome.supersedes = None
+            outcome.reject(finding(outcome.heard, Reason.CORRECTED.value, "a later sentence takes it back"))
         if before or self.new:  # what the turn states is what was meant
             return
-        work, ended = command.work, {outcome.retracts for outcome in self.outcomes}
-        self.taken_back = {
-            fact: command.taken_back
-            for fact, state in self.memory.facts.items()
-            if state.source.conversation == work.conversation
-            and work.turn - LAST_TURNS <= state.source.turn < work.turn
-            and not state.retracted
-            and fact not in ended
-        }
+        ended = {fact for outcome in self.outcomes for fact in (*outcome.ended, outcome.drops)}
+        taught = [fact for fact in taught_before(self.held.memory, command.work) if fact not in ended]
+        self.taken_back = dict.fromkeys(taught)
+        for fact, new_id in zip(taught, command.spare, strict=False):
+            if (earlier := self.held.earlier(fact)) is not None:
+                self.taken_back[fact] = self._again(replace(earlier, id=new_id), self.held.memory.facts[fact].source)
+
+    def join(self) -> None:
+        """Makes one fact of all objects that a subject has of a relation, in the place of the one that listed them."""
+        groups: dict[tuple[str, str], list[Outcome]] = {}
+        for outcome in self.outcomes:
+            if outcome.new is not None and outcome.joins:
+                groups.setdefault(self.held.meaning(outcome.new.fact), []).append(outcome)
+            elif outcome.drops is not None:
+                groups.setdefault(self.held.meaning(self.held.fact(outcome.drops)), []).append(outcome)
+        for outcomes in groups.values():
+            self._join(outcomes)
 
     def propose(self) -> None:
         """Leaves the memory as it is: what would be added, superseded or retracted is proposed instead."""
         for outcome in self.outcomes:
             if outcome.new is not None:
-                why = "it is not added before a client agrees"
-                outcome.finding = _finding(outcome.heard, PROPOSED, why, outcome.supersedes)
+                why, said = "it is not added before a client agrees", outcome.new.fact.object
+                outcome.reject(finding(outcome.heard, PROPOSED, why, outcome.supersedes, said))
             elif outcome.retracts is not None:
-                outcome.finding = _rejected(outcome.heard, outcome.retracts)
-            outcome.new = outcome.supersedes = outcome.retracts = None
+                outcome.reject(rejected(outcome.heard, outcome.retracts))
         self.taken_back = {}
 
     def give_up(self, reason: str, why: str) -> None:
         """Adds nothing, for one reason."""
         for outcome in self.new:
-            outcome.finding = _finding(outcome.heard, reason, why, outcome.supersedes)
-            outcome.new = outcome.supersedes = None
+            outcome.reject(finding(outcome.heard, reason, why, outcome.supersedes))
+        self.taken_back = dict.fromkeys(self.taken_back)
 
-    def events(self, command: RecordReading) -> tuple[Event, ...]:
+    def events(self) -> tuple[Event, ...]:
         """Returns the events of the turn: that it was read, what it adds and what it ends."""
+        work, words = self.command.work, self.command.taken_back
         new = [(outcome.new, outcome.supersedes) for outcome in self.outcomes if outcome.new is not None]
-        denied = {outcome.retracts: outcome.heard.words for outcome in self.outcomes if outcome.retracts is not None}
-        gone = denied | self.taken_back
+        new += [(again, fact) for fact, again in self.taken_back.items() if again is not None]
+        gone = {outcome.retracts: outcome.heard.words for outcome in self.outcomes if outcome.retracts is not None}
+        gone |= {fact: words for fact, again in self.taken_back.items() if again is None}
         read = TurnRead(
-            conversation=command.work.conversation,
-            turn=command.work.turn,
-            key=self.memory.conversations[command.work.conversation].key,
-            facts=tuple(added.fact.id for added, _ in new),
+            conversation=work.conversation,
+            turn=work.turn,
+            key=self.held.memory.conversations[work.conversation].key,
+            facts=tuple(fact.fact.id for fact, _ in new),
             known=tuple(dict.fromkeys(outcome.known for outcome in self.outcomes if outcome.known is not None)),
             superseded=tuple(old for _, old in new if old is not None),
             retracted=tuple(gone),
@@ -140,146 +138,125 @@ class _Reading:
         )
         return (
             read,
-            *(_added(added) for added, _ in new),
-            *(FactSuperseded(fact=old, by=added.fact.id) for added, old in new if old is not None),
-            *(_retracted(fact, words) for fact, words in gone.items()),
+            *(added(fact) for fact, _ in new),
+            *(FactSuperseded(fact=old, by=fact.fact.id) for fact, old in new if old is not None),
+            *(retracted(fact, words) for fact, words in gone.items()),
         )
 
-    def _stated(self, heard: Heard, new: NewFact) -> _Outcome:
+    def _stated(self, heard: Heard, new: NewFact) -> Outcome:
         """Decides on a candidate that could be a fact."""
         new = self._since(heard.candidate, new)
-        fact = new.fact
-        before = [
-            outcome.new for outcome in self.new if outcome.new is not None and self._alike(outcome.new.fact, fact)
-        ]
+        fact, held = new.fact, self.held
+        before, live = list(self._before(fact)), self._live(fact)
         if any(says_the_same(earlier.fact, fact) for earlier in before):
-            return _Outcome(heard)
-        live = self._live(fact.subject, fact.relation, fact.object)
-        same = [id_ for id_ in live if says_the_same(self.memory.facts[id_].fact, fact)]
+            return Outcome(heard)
+        same = [id_ for id_ in live if says_the_same(held.fact(id_), fact)]
         if same:
-            return _Outcome(heard, known=same[0])
-        if self._single(fact) and (ended := self._ended_here(fact)) is not None:
-            return _Outcome(heard, new=self._successor(new, ended), supersedes=ended)
-        if before and self._single(fact):
-            return _contradicting(heard, before[0].fact.id)
-        if live and self._single(fact):
-            return _Outcome(heard, new=self._successor(new, live[0]), supersedes=live[0])
-        key = statement_key(fact.subject, fact.relation)
-        if (taken := self.memory.by_statement.get(key)) is not None and taken in live:
-            return _contradicting(heard, taken)
-        for earlier in before:
-            if statement_key(earlier.fact.subject, earlier.fact.relation) == key:
-                return _contradicting(heard, earlier.fact.id)
-        return _Outcome(heard, new=new)
+            return Outcome(heard, known=same[0])
+        if not held.meanings.has_one(fact):
+            return Outcome(heard, new=new, joins=True)
+        if not held.meanings.knows(fact) and not self.command.corrects:
+            return self._of_unknown_relation(heard, new, live)
+        if (ended := self._ended_here(fact)) is not None:
+            return Outcome(heard, new=held.successor(new, ended), supersedes=ended)
+        if before:
+            return contradicting(heard, before[0].fact.id)
+        if live:
+            return Outcome(heard, new=held.successor(new, live[0]), supersedes=live[0])
+        return Outcome(heard, new=new)
+
+    def _of_unknown_relation(self, heard: Heard, new: NewFact, live: Sequence[FactId]) -> Outcome:
+        """Decides on a candidate whose relation the library lacks: it is added where there is no other object of it."""
+        key = statement_key(new.fact.subject, new.fact.relation)
+        taken = self.held.memory.by_statement.get(key)
+        others = [taken] if taken is not None and taken in live else []
+        stated = (earlier.fact for earlier in self._before(new.fact))
+        others += [fact.id for fact in stated if statement_key(fact.subject, fact.relation) == key]
+        return contradicting(heard, others[0]) if others else Outcome(heard, new=new)
+
+    def _denied(self, heard: Heard) -> Outcome:
+        """Decides on a candidate that is not a fact, which may end one."""
+        gone = {fact for outcome in self.outcomes for fact in outcome.ended}
+        ended = [id_ for id_ in dict.fromkeys(self.held.ended_by(heard.candidate)) if id_ not in gone]
+        if len(ended) != 1:
+            return Outcome(heard, finding=rejected(heard))
+        if self.held.fact(ended[0]).objects and not heard.candidate.whichever:
+            return Outcome(heard, drops=ended[0])
+        return Outcome(heard, retracts=ended[0])
+
+    def _join(self, outcomes: list[Outcome]) -> None:
+        """Joins the outcomes on one subject and relation, of which the first then has the fact."""
+        stated = [outcome.new.fact for outcome in outcomes if outcome.new is not None]
+        known = next((outcome.drops for outcome in outcomes if outcome.drops is not None), None)
+        if known is None:
+            known = next(iter(self._live(stated[0])), None)
+        objects = [] if known is None else [*self._left(known, outcomes)]
+        objects += [fact.object for fact in stated]
+        carrier = outcomes[0]
+        new = carrier.new or carrier.heard.new
+        assert new is not None, "a candidate that ends a fact has what may take its place"
+        for outcome in outcomes:
+            outcome.new = outcome.drops = None
+        if not objects:
+            carrier.retracts = known
+            return
+        new = self.held.listing(new, objects, known)
+        if why := why_unusable(new.fact):
+            for outcome in outcomes:
+                outcome.reject(finding(outcome.heard, UNUSABLE, why, known))
+            return
+        carrier.new, carrier.supersedes = replace(new, source=_of_all(outcomes, new.source)), known
+
+    def _left(self, known: FactId, outcomes: Sequence[Outcome]) -> Iterator[str]:
+        """Yields the objects of a fact that are left: not those that the turn ends, or takes back."""
+        listed = self.held.fact(known).each
+        if self.command.taken_back and known in taught_before(self.held.memory, self.command.work):
+            earlier = self.held.earlier(known)
+            listed = () if earlier is None else earlier.each
+        gone = [outcome.heard.candidate.object for outcome in outcomes if outcome.drops is not None]
+        return (object_ for object_ in listed if not any(same_thing(object_, said) for said in gone))
+
+    def _again(self, fact: Fact, source: Source) -> NewFact:
+        """Returns a fact that holds again because the turn takes its successor back, which has `source`."""
+        start, words = self.command.taken_back_at, self.command.taken_back
+        source = replace(
+            source, turn=self.command.work.turn, span=words[:MAX_SPAN], start=start, end=start + len(words)
+        )
+        return NewFact(fact=fact, source=source, origin=origin_of(fact, self.held.phrasebook))
 
     def _since(self, candidate: Candidate, new: NewFact) -> NewFact:
-        """Returns what holds since `new` where the memory has, or the turn ended, what held before it.
-
-        Of "moved to Bergen" that is "lives in Bergen", in the place of "lives in Oslo".
-        """
-        if not candidate.now:
-            return new
-        words = generated_wordings(new.fact.subject, candidate.now, new.fact.object, self.phrasebook)
-        fact = replace(new.fact, relation=candidate.now, wordings=words)
-        ended = [self.memory.facts[outcome.retracts].fact for outcome in self.outcomes if outcome.retracts is not None]
-        if self._live(fact.subject, fact.relation, fact.object) or any(self._alike(old, fact) for old in ended):
-            return replace(new, fact=fact, origin=origin_of(fact, self.phrasebook))
-        return new
-
-    def _ended(self, candidate: Candidate) -> FactId | None:
-        """Returns the live fact that `candidate` says does not hold, or no longer."""
-        relations = candidate.ends if candidate.reason is Reason.PAST else ()
-        if candidate.reason is Reason.NEGATED and candidate.modality is Modality.ASSERTED:
-            relations = (candidate.relation,)
-        live = [id_ for name in relations for id_ in self._live(candidate.subject, name, candidate.object)]
-        if not candidate.whichever:
-            live = [id_ for id_ in live if _same_thing(self.memory.facts[id_].fact.object, candidate.object)]
-        return live[0] if len(dict.fromkeys(live)) == 1 else None
+        """Returns what holds since `new`, where the memory has, or the turn ended, what held before it."""
+        now = self.held.since(candidate, new)
+        ended = (self.held.fact(fact) for outcome in self.outcomes for fact in outcome.ended)
+        changes = self._live(now.fact) or any(self.held.meaning(old) == self.held.meaning(now.fact) for old in ended)
+        return now if changes else new
 
     def _ended_here(self, fact: Fact) -> FactId | None:
         """Returns the fact whose end the turn has stated and whose successor is `fact`: it is not retracted then."""
         for outcome in self.outcomes:
-            if outcome.retracts is not None and self._alike(self.memory.facts[outcome.retracts].fact, fact):
-                ended, outcome.retracts = outcome.retracts, None
+            ended = outcome.retracts
+            if ended is not None and self.held.meaning(self.held.fact(ended)) == self.held.meaning(fact):
+                outcome.retracts = None
                 return ended
         return None
 
-    def _live(self, subject: str, relation: str, object_: str) -> Sequence[FactId]:
-        """Returns the live facts of that subject and meaning that the turn has not ended."""
-        ended = {outcome.supersedes or outcome.retracts for outcome in self.outcomes}
-        by_meaning = live_facts_about(self.memory, [subject])
-        alike = by_meaning.get((same_words(subject), self.meanings.of(relation, object_)), [])
-        return [id_ for id_ in alike if id_ not in ended]
+    def _live(self, fact: Fact) -> list[FactId]:
+        """Returns the live facts of the same subject and meaning that the turn has not ended."""
+        ended = {ended for outcome in self.outcomes for ended in outcome.ended}
+        live = self.held.live(fact.subject, fact.relation, fact.each[0])
+        return [id_ for id_ in live if id_ not in ended]
 
-    def _alike(self, earlier: Fact, fact: Fact) -> bool:
-        meaning = self.meanings.of
-        return same_words(earlier.subject) == same_words(fact.subject) and meaning(
-            earlier.relation, earlier.object
-        ) == meaning(fact.relation, fact.object)
-
-    def _single(self, fact: Fact) -> bool:
-        """Whether a subject has one object at a time: by the phrasebook or the library, or because the turn says so."""
-        return self.meanings.has_one(fact) and (self.corrects or self.meanings.knows(fact))
-
-    def _successor(self, new: NewFact, old: FactId) -> NewFact:
-        """Returns `new` with the relation of `old`, which it supersedes, and its wordings where a client gave them."""
-        state = self.memory.facts[old]
-        relation = state.fact.relation
-        if statement_key(new.fact.subject, new.fact.relation) == statement_key(state.fact.subject, relation):
-            fact = new.fact
-        else:
-            words = generated_wordings(state.fact.subject, relation, new.fact.object, self.phrasebook)
-            fact = replace(new.fact, subject=state.fact.subject, relation=relation, wordings=words)
-        if state.origin is Origin.CLIENT:
-            fact = replace(fact, subject=state.fact.subject, wordings=state.fact.wordings)
-        return replace(new, fact=fact, origin=origin_of(fact, self.phrasebook))
+    def _before(self, fact: Fact) -> Iterator[NewFact]:
+        """Yields what the turn adds already of the same subject and meaning."""
+        return (
+            outcome.new
+            for outcome in self.outcomes
+            if outcome.new is not None and self.held.meaning(outcome.new.fact) == self.held.meaning(fact)
+        )
 
 
-def _added(new: NewFact) -> FactAdded:
-    return FactAdded(
-        fact=new.fact.id,
-        statement=new.fact,
-        source=new.source,
-        request="",
-        request_digest=Digest(""),
-        origin=new.origin,
-    )
-
-
-def _retracted(fact: FactId, words: str) -> FactRetracted:
-    return FactRetracted(fact=fact, reason=words[:MAX_REASON], erase=False, request="", request_digest=Digest(""))
-
-
-def _same_thing(object_: str, said: str) -> bool:
-    """Whether two objects are the same without their articles: "cello" and "the cello"."""
-    first, second = (_ARTICLE.sub("", sentence(words)) for words in (object_, said))
-    return first == second
-
-
-def _rejected(heard: Heard, known: FactId | None = None) -> Finding:
-    reason = heard.candidate.reason
-    assert reason is not None
-    return _finding(heard, reason.value, EXPLANATIONS[reason], known)
-
-
-def _contradicting(heard: Heard, known: FactId) -> _Outcome:
-    why = "there is another object for its subject and relation; supersede or retract that fact"
-    return _Outcome(heard, finding=_finding(heard, CONTRADICTS, why, known))
-
-
-def _finding(heard: Heard, reason: str, why: str, known: FactId | None = None) -> Finding:
-    candidate = heard.candidate
-    return Finding(
-        subject=candidate.subject,
-        relation=candidate.relation,
-        object=candidate.object,
-        about_user=candidate.about_user,
-        start=candidate.start,
-        end=candidate.end,
-        sentence=candidate.sentence,
-        positive=candidate.positive,
-        modality=candidate.modality.value,
-        reason=reason,
-        explanation=why,
-        contradicts=known,
-    )
+def _of_all(outcomes: Sequence[Outcome], source: Source) -> Source:
+    """Returns the source of a fact that several candidates state together: the sentences and characters of all."""
+    sources = [outcome.heard.new.source for outcome in outcomes if outcome.heard.new is not None]
+    span = " ".join(dict.fromkeys(source.span for source in sources))
+    return replace(source, span=span[:MAX_SPAN], end=max(source.end for source in sources))

@@ -65,8 +65,8 @@ def why_unusable(fact: Fact) -> str:
 
 
 def says_the_same(known: Fact, new: Fact) -> bool:
-    """Whether two facts of one subject and relation have the same object."""
-    return sentence(known.object) == sentence(new.object)
+    """Whether a known fact has the object of a `new` one of its subject and relation, or all of its objects."""
+    return {*map(sentence, new.each)} <= {*map(sentence, known.each)} or sentence(known.object) == sentence(new.object)
 
 
 def _key(fact: Fact) -> tuple[str, str]:

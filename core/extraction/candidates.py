@@ -99,3 +99,9 @@ class Candidate:
     @property
     def accepted(self) -> bool:
         return self.reason is None
+
+    @property
+    def may_end(self) -> bool:
+        """Whether it says that a fact does not hold, or no longer."""
+        denied = self.reason is Reason.NEGATED and self.modality is Modality.ASSERTED
+        return denied or (self.reason is Reason.PAST and bool(self.ends))

@@ -48,14 +48,14 @@ class Meanings:
     def knows(self, fact: Fact) -> bool:
         """Whether the phrasebook or the library has the relation of `fact`."""
         said = bare(noun_of(fact.relation) or fact.relation)
-        return said in self._names or entry_of(fact.relation, fact.object) is not None
+        return said in self._names or entry_of(fact.relation, fact.each[0]) is not None
 
     def has_one(self, fact: Fact) -> bool:
         """Whether a second object beside that of `fact` may contradict it: not where a subject may have several."""
         said = bare(noun_of(fact.relation) or fact.relation)
         if said in self._names:
             return self._names[said] not in self._many
-        entry = entry_of(fact.relation, fact.object)
+        entry = entry_of(fact.relation, fact.each[0])
         return entry is None or not entry.many
 
 
@@ -63,10 +63,10 @@ def live_facts_about(memory: Memory, subjects: Sequence[str]) -> Mapping[tuple[s
     """Returns the live facts about `subjects`, keyed by normalized subject and by meaning of the relation."""
     meanings, wanted = _meanings(memory), set(map(same_words, subjects))
     by_meaning: dict[tuple[str, str], list[FactId]] = {}
-    for (subject, relation), fact in memory.by_statement.items():
-        if subject in wanted:
-            meaning = meanings.of(relation, memory.facts[fact].fact.object)
-            by_meaning.setdefault((subject, meaning), []).append(fact)
+    for id_, state in memory.facts.items():  # `by_statement` has one of "plays chess" and "plays the cello"
+        if not state.retracted and (subject := same_words(state.fact.subject)) in wanted:
+            meaning = meanings.of(state.fact.relation, state.fact.each[0])
+            by_meaning.setdefault((subject, meaning), []).append(id_)
     return by_meaning
 
 
@@ -78,7 +78,7 @@ def may_contradict(memory: Memory, facts: Sequence[Fact]) -> list[tuple[FactId, 
     meanings, live = _meanings(memory), live_facts_about(memory, [fact.subject for fact in facts])
 
     def alike(fact: Fact) -> list[FactId]:
-        return live.get((same_words(fact.subject), meanings.of(fact.relation, fact.object)), [])
+        return live.get((same_words(fact.subject), meanings.of(fact.relation, fact.each[0])), [])
 
     return [
         tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from core.decide.commands import CloseConversation, Command, Heard, RecordReading, RecordTextsErased
+from core.decide.held import taught_before
 from core.decide.told import noted, stated
 from core.english.taking_back import corrects, taken_back
 from core.errors.base import NotReady
@@ -40,7 +41,7 @@ def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, wo
                 candidate=candidate,
                 words=text[candidate.start : candidate.end],
                 new=stated(candidate, noted(text, candidate, source), phrasebook, FactId(next_uuid()))
-                if candidate.accepted
+                if candidate.accepted or candidate.may_end
                 else None,
             )
             for candidate in extract(text, parser)
@@ -48,6 +49,7 @@ def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, wo
         taken_back=text[slice(*span)] if span else "",
         taken_back_at=span[0] if span else 0,
         corrects=corrects(unquoted),
+        spare=tuple(FactId(next_uuid()) for _ in taught_before(state, work)) if span else (),
     )
 
 

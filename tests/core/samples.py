@@ -163,7 +163,7 @@ def heard(one: Fact, source: Source, *, denied: bool = False) -> Heard:
         positive=not denied,
         reason=Reason.NEGATED if denied else None,
     )
-    return Heard(candidate=candidate, words="its words", new=None if denied else replace(new_fact(one), source=source))
+    return Heard(candidate=candidate, words="its words", new=replace(new_fact(one), source=source))
 
 
 def added(one: Fact, request: str = "request-1") -> FactAdded:

@@ -96,7 +96,7 @@ def untold(model: EditableModel, subjects: Sequence[Sequence[Fact]], relations: 
 def _others(name: str, facts: Sequence[Fact], count: int) -> list[Entry]:
     """Returns at most `count` entries of the library that none of `facts` is about."""
     relations = {bare(fact.relation) for fact in facts}
-    covered = [entry_of(fact.relation, fact.object) for fact in facts]  # also of "'s job is", which no entry is named
+    covered = [entry_of(fact.relation, fact.each[0]) for fact in facts]  # also of "'s job is", which no entry is named
     entries = [
         entry
         for entry in library()

@@ -1,0 +1,107 @@
+"""What a memory has of the subjects that a turn speaks of, by what relations mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from core.decide.commands import NewFact
+from core.extraction.candidates import Candidate, Reason
+from core.facts import Fact, Origin, Phrasebook
+from core.ids import FactId
+from core.state.meaning import Meanings, live_facts_about
+from core.state.memory import Memory, statement_key
+from core.state.work import Read
+from core.texts import same_words, sentence
+from core.wordings import generated_wordings, of_several, origin_of
+
+_ARTICLE = re.compile(r"(?:a|an|the) ", re.IGNORECASE)
+LAST_TURNS = 2  # before a turn, one of them a reply: what "forget that" may mean
+
+
+@dataclass(frozen=True)
+class Held:
+    """The facts of a memory."""
+
+    memory: Memory
+    phrasebook: Phrasebook
+
+    @cached_property
+    def meanings(self) -> Meanings:
+        return Meanings(self.phrasebook)
+
+    def fact(self, id_: FactId) -> Fact:
+        return self.memory.facts[id_].fact
+
+    def meaning(self, fact: Fact) -> tuple[str, str]:
+        """Returns what facts share that are about the same."""
+        return same_words(fact.subject), self.meanings.of(fact.relation, fact.each[0])
+
+    def live(self, subject: str, relation: str, object_: str) -> Sequence[FactId]:
+        """Returns the live facts of that subject and meaning."""
+        by_meaning = live_facts_about(self.memory, [subject])
+        return by_meaning.get((same_words(subject), self.meanings.of(relation, object_)), [])
+
+    def ended_by(self, candidate: Candidate) -> Iterator[FactId]:
+        """Yields the live facts that `candidate` says do not hold, or no longer."""
+        relations = candidate.ends if candidate.reason is Reason.PAST else (candidate.relation,)
+        for relation in relations if candidate.may_end else ():
+            for id_ in self.live(candidate.subject, relation, candidate.object):
+                if candidate.whichever or any(same_thing(one, candidate.object) for one in self.fact(id_).each):
+                    yield id_
+
+    def earlier(self, id_: FactId) -> Fact | None:
+        """Returns the fact that the given one superseded, if it has words and means the same."""
+        predecessor = self.memory.facts[id_].predecessor
+        earlier = None if predecessor is None else self.fact(predecessor)
+        if earlier is None or not earlier.subject or self.meaning(earlier) != self.meaning(self.fact(id_)):
+            return None
+        return earlier
+
+    def since(self, candidate: Candidate, new: NewFact) -> NewFact:
+        """Returns what `candidate` says to hold since: "lives in Bergen" of "moved to Bergen"; otherwise `new`."""
+        if not candidate.now:
+            return new
+        words = generated_wordings(new.fact.subject, candidate.now, new.fact.object, self.phrasebook)
+        fact = replace(new.fact, relation=candidate.now, wordings=words)
+        return replace(new, fact=fact, origin=origin_of(fact, self.phrasebook))
+
+    def successor(self, new: NewFact, old: FactId) -> NewFact:
+        """Returns `new` with the relation of `old`, which it supersedes, and its wordings where a client gave them."""
+        state = self.memory.facts[old]
+        relation = state.fact.relation
+        if statement_key(new.fact.subject, new.fact.relation) == statement_key(state.fact.subject, relation):
+            fact = new.fact
+        else:
+            words = generated_wordings(state.fact.subject, relation, new.fact.object, self.phrasebook)
+            fact = replace(new.fact, subject=state.fact.subject, relation=relation, wordings=words)
+        if state.origin is Origin.CLIENT:
+            fact = replace(fact, subject=state.fact.subject, wordings=state.fact.wordings)
+        return replace(new, fact=fact, origin=origin_of(fact, self.phrasebook))
+
+    def listing(self, new: NewFact, objects: Sequence[str], old: FactId | None) -> NewFact:
+        """Returns a fact that lists `objects`, with the id and the source of `new`; it supersedes `old`."""
+        new = new if old is None else self.successor(new, old)
+        fact = of_several(new.fact, objects, self.phrasebook)
+        if old is not None and self.memory.facts[old].origin is Origin.CLIENT:
+            fact = replace(fact, wordings=new.fact.wordings)
+        return replace(new, fact=fact, origin=origin_of(fact, self.phrasebook))
+
+
+def same_thing(object_: str, said: str) -> bool:
+    """Whether two objects are the same without their articles: "cello" and "the cello"."""
+    first, second = (_ARTICLE.sub("", sentence(words)) for words in (object_, said))
+    return first == second
+
+
+def taught_before(memory: Memory, work: Read) -> list[FactId]:
+    """Returns the live facts that the user's turn before that of `work` taught."""
+    return [
+        fact
+        for fact, state in memory.facts.items()
+        if state.source.conversation == work.conversation
+        and work.turn - LAST_TURNS <= state.source.turn < work.turn
+        and not state.retracted
+    ]
