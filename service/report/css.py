@@ -6,6 +6,8 @@ vermilion what went wrong (Okabe and Ito). Dark pages turn the lightness round: 
 
 from __future__ import annotations
 
+from service.report.lineage_graph import LANES_CSS
+
 LIGHT = """
   --ink: #1d232e; --soft: #566070; --faint: #98a1ae; --rule: #e2e6ec; --paper: #ffffff; --sleep: #e6ebf5;
   --nap: #f2f5fa; --p0: #8cc4e8; --p1: #64a9d9; --p2: #428cc6; --p3: #2b70b0; --p4: #1e5693; --p5: #0b2d5a;
@@ -107,4 +109,5 @@ path.edge-of { stroke: var(--faint); stroke-width: 1.3; }
 footer { margin-top: 48px; padding-top: 12px; border-top: 1px solid var(--rule); color: var(--soft); font-size: 13px; }
 @media (max-width: 860px) { .life time { display: none; } }
 """
+    + LANES_CSS
 )

@@ -83,7 +83,7 @@ def _shades(bands: dict[str, tuple[float, float]], form: str, bottom: float) -> 
     """Returns a gradient with hard stops, so that a line has the colour of the band that it runs through."""
     stages = sum(level.startswith(STAGE) for level in bands)
     stops = "".join(
-        f'<stop offset="{(y - TOP) / (bottom - TOP):.4f}" style="stop-color:var({_shade(level, stages)})"/>'
+        f'<stop offset="{(y - TOP) / (bottom - TOP):.4f}" stop-color="var({_shade(level, stages)})"/>'
         for level, place in bands.items()
         for y in place
     )
@@ -141,7 +141,7 @@ def _fact(
     if chosen:
         drawn += f'<path class="halo" d="{along}"/>'
     drawn += f'<path class="left" d="{left}"{stroke}/>' if left else ""
-    drawn += f'<path class="along" style="stroke-width:{width + 1.2 if chosen else width:.1f}" d="{along}"{stroke}/>'
+    drawn += f'<path class="along" stroke-width="{width + 1.2 if chosen else width:.1f}" d="{along}"{stroke}/>'
     return titled(words, drawn, "fact chosen" if chosen else "fact")
 
 

@@ -31,6 +31,9 @@ FIRST, LAST = 14, 40  # rows shown of a long lineage
 LANES = ("client", "edit", "sleep", "audit", "adapter", "stage")
 STEP, LEFT = 17.0, 12.0  # pixels between lanes, and before the first
 GRAPH = LEFT + STEP * len(LANES)
+LANES_CSS = "".join(
+    f".life .lanes i:nth-child({index + 1}) {{ left: {LEFT + STEP * index:g}px; }}\n" for index in range(len(LANES))
+)
 
 
 def life(timeline: Timeline, links: Sequence[Link]) -> str:
@@ -40,7 +43,7 @@ def life(timeline: Timeline, links: Sequence[Link]) -> str:
     if left_out > 1:
         shown = [*links[:FIRST], None, *links[-LAST:]]
     rows = [_row(timeline, link) if link else f'<li class="gap">{left_out} events between them</li>' for link in shown]
-    names = "".join(f'<i style="left:{number(_x(lane))}px">{lane}</i>' for lane in LANES)
+    names = "".join(f"<i>{lane}</i>" for lane in LANES)
     graph = svg("graph", GRAPH, ROW * len(shown), "What led to what", _graph(shown))
     return f'<div class="life"><div class="lanes">{names}</div>{graph}<ol>{"".join(rows)}</ol></div>'
 

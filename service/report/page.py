@@ -35,7 +35,7 @@ def report(events: Iterable[Recorded], *, fact: FactId | None = None, links: Seq
     title = f"Memory {timeline.memory}" if timeline.memory else "An empty memory"
     parts = [f"<h1>{escaped(title)}</h1>", _under(timeline)]
     if timeline.memory:
-        parts += [_headlines(timeline), *_figures(timeline, fact)]
+        parts += [_headlines(timeline), *figures(timeline, fact)]
     if fact is not None and links:
         parts += [_life(timeline, fact, links)]
     parts.append(_footer(timeline))
@@ -123,7 +123,8 @@ def _locality(last: Audit | None) -> tuple[str, str]:
     return f"{min(kept.values()):.1%}", f"unchanged; {', '.join(fell)}" if fell else "unchanged"
 
 
-def _figures(timeline: Timeline, fact: FactId | None) -> list[str]:
+def figures(timeline: Timeline, fact: FactId | None = None) -> list[str]:
+    """Returns each figure of a memory with its heading and caption, as HTML; `fact` is highlighted."""
     chosen = f" Orange: {apart(short(said(timeline, fact), 80))}." if fact is not None else ""
     parts: list[tuple[str, str, str]] = []
     if timeline.levels:

@@ -248,6 +248,7 @@ class TestWhateverThereIs:
         assert set(re.findall(r"url\(([^)]*)\)", html)) == {"#depth-wide", "#depth-narrow"}
         assert set(re.findall(r"https?://[^\s\"'<]+", html)) == {"http://www.w3.org/2000/svg"}
         assert ("content", "default-src 'none'; style-src 'unsafe-inline'") in page.attributes
+        assert "style" not in dict(page.attributes)  # which the policy of the HTTP port would not allow
 
 
 class TestInABrowser:
