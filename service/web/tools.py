@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from importlib.metadata import version as version_of_package
 from typing import Annotated, Any
 
@@ -57,9 +58,10 @@ class Tools:
 
     def __init__(self, served: Served, max_bytes: int) -> None:
         self._served = served
-        server = MCPServer(
-            "hypnogram", version=version_of_package("hypnogram"), instructions=INSTRUCTIONS, log_level="WARNING"
-        )
+        with _log_as_it_was():
+            server = MCPServer(
+                "hypnogram", version=version_of_package("hypnogram"), instructions=INSTRUCTIONS, log_level="WARNING"
+            )
         for tool, hints in (
             (self.tell, ADDS),
             (self.recall, READS),
@@ -219,6 +221,18 @@ class Tools:
         memory = models.memory_of(model)
         _attempt(context).allow(GET_MEMORY, memories_pb2.GetMemoryRequest(memory=memory))
         return memory, await asyncio.to_thread(models.version_of, self._served.parts, model)
+
+
+@contextmanager
+def _log_as_it_was() -> Iterator[None]:
+    """Takes back that the block sets up the log of the whole process."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def _attempt(context: Context[Any, Any]) -> Attempt:
