@@ -17,7 +17,12 @@ GONE = 499  # status of a response that has no reader any more
 
 async def begin(attempt: Attempt, request: Request) -> None:
     """Lets the caller in. Raises what `Attempt.begin` raises."""
-    await attempt.begin(request.headers, request.client.host if request.client else "")
+    await attempt.begin(request.headers, address_of(request))
+
+
+def address_of(request: Request) -> str:
+    """Returns from where a request comes."""
+    return request.client.host if request.client else ""
 
 
 def refused_call(attempt: Attempt, error: Exception) -> Response:

@@ -46,7 +46,7 @@ MODEL_NOT_FOUND = {error.reason for error in _NO_MODEL}
 
 def failed(status: status_pb2.Status, correlation: str) -> Response:
     """Returns the response for `status`, with the delay after which the request may be repeated."""
-    body, code = described(status), _OF_CODE[status.code]
+    body, code = described(status), status_code(status)
     if body["error"]["code"] == "model_not_found":
         code = 404
     headers = {"x-request-id": correlation}
@@ -56,6 +56,11 @@ def failed(status: status_pb2.Status, correlation: str) -> Response:
     if code == 401:
         headers["www-authenticate"] = "Bearer"
     return JSONResponse(body, code, headers)
+
+
+def status_code(status: status_pb2.Status) -> int:
+    """Returns the code of HTTP for `status`."""
+    return _OF_CODE[status.code]
 
 
 def described(status: status_pb2.Status) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def described(status: status_pb2.Status) -> dict[str, Any]:
     code = CODES.get(info.reason, info.reason.lower()) or None
     if info.reason in MODEL_NOT_FOUND or (info.reason, param) == (base.InvalidField.reason, "model"):
         param, code = "model", "model_not_found"
-    return _error(_OF_CODE[status.code], status.message, param, code)
+    return _error(status_code(status), status.message, param, code)
 
 
 async def refused(request: Request, error: Exception) -> Response:

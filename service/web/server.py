@@ -23,6 +23,7 @@ from service.settings import Settings
 from service.web.failures import refused, response_to
 from service.web.gateway import Gateway
 from service.web.metrics import Metrics
+from service.web.page.site import Site
 from service.web.probes import Probes
 from service.web.tools import Tools
 
@@ -63,9 +64,9 @@ def application(settings: Settings, served: Served, *, public: bool) -> Starlett
     """Returns the routes of the HTTP port; from now on the calls of the server are counted."""
     metrics, tools = Metrics(settings, served), Tools(served, settings.max_message_bytes)
     served.door.observers.append(metrics.observe)
-    gateway = Gateway(served, settings.max_message_bytes)
+    gateway, site = Gateway(served, settings.max_message_bytes), Site(served, settings.max_message_bytes)
     return Starlette(
-        routes=[*gateway.routes(), *tools.routes(), *Probes(served, metrics).routes()],
+        routes=[*gateway.routes(), *tools.routes(), *Probes(served, metrics).routes(), *site.routes()],
         middleware=[] if public else [Middleware(_LocalNames)],
         exception_handlers={HTTPException: refused},
         lifespan=lambda _: tools.running(),

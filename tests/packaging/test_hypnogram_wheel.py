@@ -28,7 +28,8 @@ def test_it_holds_the_files_that_are_not_code(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
 
-    folders = ("core/weights/reference/data", "models/smollm2", "models/dormouse/weights")
+    page = ("service/web/page/static", "service/web/page/templates")
+    folders = (*page, "core/weights/reference/data", "models/smollm2", "models/dormouse/weights")
     files = {path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).iterdir()}
     assert {f"hypnogram/{path.as_posix()}" for path in files} <= names
 

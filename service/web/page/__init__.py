@@ -1,0 +1,1 @@
+"""The page of the memories: HTML for people, rendered on the server."""

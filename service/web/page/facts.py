@@ -1,0 +1,83 @@
+"""One fact, and what can be done with facts: tell, retract, retry."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.responses import Response
+
+from core.errors.base import InvalidField
+from core.ids import FactId, MemoryId
+from hypnogram.client.calls.facts import new_fact
+from service.app.lineage import lineage
+from service.report.lineage_graph import life
+from service.report.timeline import fold_timeline
+from service.web.page.visit import Visit, moved
+from service.web.tool_results import Fact, Told
+
+
+async def shown(visit: Visit) -> Response:
+    """Shows the status of a fact, what it was taken from, and the events that made it what it is."""
+    known = await visit.client.lineage(visit.memory, visit.fact)  # which checks what the visitor may read
+    memory, log = MemoryId(visit.memory), visit.parts.store.log
+
+    def drawn() -> str:
+        timeline = fold_timeline(log.iterate(memory, until_version=known.version))
+        return life(timeline, lineage(log, memory, FactId(visit.fact), known.version))
+
+    return visit.page("fact.html", known=known, fact=known.fact, life=await asyncio.to_thread(drawn))
+
+
+async def telling(visit: Visit, told: Told | None = None) -> Response:
+    """Shows the form to tell facts; `told` is what would be recorded."""
+    visit.check_write()
+    await visit.client.memory(visit.memory)
+    return visit.page("tell.html", told=told)
+
+
+async def tell(visit: Visit) -> Response:
+    """Records what was told, or first shows what would be."""
+    form, sure = visit.form, visit.form.get("do") == "add"
+    text = form.get("text", "").strip()
+    parts = [form.get(name, "").strip() for name in ("subject", "relation", "object")]
+    if bool(text) is any(parts):
+        raise InvalidField("text", "write sentences, or subject, relation and object, and not both")
+    request = visit.request_id
+    if text:
+        answer = await visit.client.tell_text(visit.memory, text, request_id=request, validate_only=not sure)
+        told = Told.of_text(answer)
+    else:
+        facts = [new_fact(*parts)]
+        added = await visit.client.add_facts(visit.memory, facts, request_id=request, validate_only=not sure)
+        told = Told(version=added.version, facts=[Fact.of(new.fact) for new in added.results], not_facts=[])
+    if not sure:
+        return await telling(visit, told)
+    return moved(f"/memories/{visit.memory}?done=told")
+
+
+async def retracting(visit: Visit) -> Response:
+    """Asks whether a fact is to be retracted."""
+    visit.check_write()
+    return visit.page("retract.html", fact=(await visit.client.fact(visit.memory, visit.fact)).fact)
+
+
+async def retract(visit: Visit) -> Response:
+    await visit.client.retract_fact(
+        visit.memory,
+        visit.fact,
+        visit.form.get("reason", ""),
+        erase=visit.form.get("erase") == "yes",
+        request_id=visit.request_id,
+    )
+    return moved(f"/memories/{visit.memory}/facts/{visit.fact}?done=retracted")
+
+
+async def retrying(visit: Visit) -> Response:
+    """Asks whether executors should try again what they gave up."""
+    visit.check_write()
+    return visit.page("retry.html", fact=(await visit.client.fact(visit.memory, visit.fact)).fact)
+
+
+async def retry(visit: Visit) -> Response:
+    await visit.client.retry_fact(visit.memory, visit.fact, request_id=visit.request_id)
+    return moved(f"/memories/{visit.memory}/facts/{visit.fact}?done=retried")

@@ -1,0 +1,62 @@
+"""The list of memories, and one memory with its facts."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from hypnogram.v1 import facts_pb2, memories_pb2
+from starlette.responses import Response
+
+from core.errors.base import InvalidField, MemoryGone, MemoryUnknown
+from service.web.page.visit import Visit
+from service.web.tool_results import STATUS, STATUSES
+
+MEMORIES, FACTS = 25, 50  # on a page
+
+
+async def listed(visit: Visit) -> Response:
+    """Shows the memories that the visitor may read."""
+    request = memories_pb2.ListMemoriesRequest(page_size=MEMORIES, page_token=visit.asked("after"))
+    page = await visit.client.call(visit.client.stubs.memories.ListMemories, request)
+    memories = []
+    for summary in page.memories:
+        try:
+            memories.append(await visit.client.memory(summary.memory))
+        except (MemoryGone, MemoryUnknown):  # since it was listed
+            continue
+    after = urlencode({"after": page.next_page_token}) if page.next_page_token else ""
+    return visit.page("memories.html", memories=memories, after=after)
+
+
+async def shown(visit: Visit) -> Response:
+    """Shows a memory and those of its facts that the visitor looks for."""
+    known = await visit.client.memory(visit.memory)
+    filters = {name: visit.asked(name).strip() for name in ("search", "status")}
+    if (status := filters["status"]) and status not in STATUSES:
+        raise InvalidField("status", f"{status!r} is not one of {', '.join(STATUSES)}")
+    page = await visit.client.call(
+        visit.client.stubs.facts.ListFacts,
+        facts_pb2.ListFactsRequest(
+            memory=visit.memory,
+            search=filters["search"],
+            status=facts_pb2.Status.Value(f"{STATUS}{status.upper() or 'UNSPECIFIED'}"),
+            page_size=FACTS,
+            page_token=visit.asked("after"),
+        ),
+    )
+    kept = {name: value for name, value in filters.items() if value}
+    return visit.page(
+        "memory.html",
+        known=known,
+        counts={name: getattr(known.memory.facts, name) for name in STATUSES},
+        changing=is_changing(known),
+        facts=page.facts,
+        filters=filters,
+        here=urlencode(kept),
+        after=urlencode(kept | {"after": page.next_page_token}) if page.next_page_token else "",
+    )
+
+
+def is_changing(known: memories_pb2.GetMemoryResponse) -> bool:
+    """Whether executors have work to do for the memory, so that the page should look again."""
+    return bool(known.memory.facts.pending or known.execution.work or known.memory.HasField("asleep"))

@@ -1,0 +1,63 @@
+"""The nights of a memory, and what can be done with it as a whole: sleep, mark a checkpoint."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.responses import Response
+
+from core.errors.base import InvalidField
+from core.ids import MemoryId
+from service.report.page import figures
+from service.report.timeline import fold_timeline
+from service.web.page.visit import Visit, moved
+
+KINDS = ("sleep", "nap")
+
+
+async def shown(visit: Visit) -> Response:
+    """Shows the hypnogram of a memory, its audits, and its sleeps, the last one first."""
+    known = await visit.client.memory(visit.memory)  # which checks what the visitor may read
+    sleeps = [sleep async for sleep in visit.client.sleeps(visit.memory, known.version)]
+    checkpoints = [mark async for mark in visit.client.checkpoints(visit.memory, known.version)]
+    log, memory = visit.parts.store.log, MemoryId(visit.memory)
+
+    def drawn() -> str:
+        return "".join(figures(fold_timeline(log.iterate(memory, until_version=known.version))))
+
+    return visit.page(
+        "nights.html",
+        known=known,
+        sleeps=sleeps[::-1],
+        checkpoints=checkpoints[::-1],
+        figures=await asyncio.to_thread(drawn),
+    )
+
+
+async def putting_to_sleep(visit: Visit) -> Response:
+    """Asks whether the memory is to sleep."""
+    visit.check_write()
+    return visit.page("sleep.html", known=await visit.client.memory(visit.memory))
+
+
+async def put_to_sleep(visit: Visit) -> Response:
+    kind = visit.form.get("kind", "")
+    if kind not in KINDS:
+        raise InvalidField("kind", f"is not one of {', '.join(KINDS)}")
+    begin = visit.client.begin_sleep if kind == "sleep" else visit.client.begin_nap
+    await begin(visit.memory, request_id=visit.request_id)
+    return moved(f"/memories/{visit.memory}/nights?done=asleep")
+
+
+async def marking(visit: Visit) -> Response:
+    """Asks for the name of a checkpoint."""
+    visit.check_write()
+    return visit.page("checkpoint.html", known=await visit.client.memory(visit.memory))
+
+
+async def mark(visit: Visit) -> Response:
+    version = visit.form.get("version", "")
+    if not version.isdecimal():
+        raise InvalidField("version", "is not a version; open the form again")
+    await visit.client.mark(visit.memory, visit.form.get("name", "").strip(), int(version))
+    return moved(f"/memories/{visit.memory}/nights?done=marked")

@@ -1,0 +1,171 @@
+"""The routes of the page, from who visits to how a refusal is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http.client import responses
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from core.errors.access import Unauthenticated
+from core.errors.base import HypnogramError, InvalidField
+from service.rpc.interceptor import Attempt
+from service.rpc.server import Served
+from service.web.calls import GONE, address_of
+from service.web.failures import status_code
+from service.web.inside import inside
+from service.web.page import chats, facts, memories, nights
+from service.web.page.look import Look
+from service.web.page.visit import COOKIE, Visit, check_origin, credentials, moved, read_form
+
+Answer = Callable[[Visit], Awaitable[Response]]
+MEMORY = "/memories/{memory}"
+FACT = MEMORY + "/facts/{fact}"
+SIGN_IN = "/sign-in"
+COOKIE_SECONDS = 30 * 86_400  # for which a browser stays signed in, unless its token ends before
+
+
+class Site:
+    """Serves the page to browsers."""
+
+    def __init__(self, served: Served, max_bytes: int) -> None:
+        self._served = served
+        self._max_bytes = max_bytes
+        self._look = Look()
+
+    def routes(self) -> list[Route]:
+        return [
+            self._shown("/", memories.listed),
+            self._shown(MEMORY, memories.shown),
+            *self._sent(MEMORY + "/tell", facts.telling, facts.tell),
+            *self._sent(MEMORY + "/sleep", nights.putting_to_sleep, nights.put_to_sleep),
+            *self._sent(MEMORY + "/checkpoint", nights.marking, nights.mark),
+            self._shown(MEMORY + "/nights", nights.shown),
+            *self._sent(MEMORY + "/chat", chats.asking, chats.ask),
+            self._shown(FACT, facts.shown),
+            *self._sent(FACT + "/retract", facts.retracting, facts.retract),
+            *self._sent(FACT + "/retry", facts.retrying, facts.retry),
+            Route(SIGN_IN, self.signing_in, methods=["GET"]),
+            Route(SIGN_IN, self.sign_in, methods=["POST"]),
+            Route("/sign-out", self.sign_out, methods=["POST"]),
+            *self._look.routes(),
+        ]
+
+    async def signing_in(self, request: Request) -> Response:
+        return self._sign_in_page(request.query_params.get("next", "/"))
+
+    async def sign_in(self, request: Request) -> Response:
+        """Keeps the token that was sent in a cookie, if it is valid."""
+        attempt, follow = Attempt(SIGN_IN, self._served.door), "/"
+        try:
+            check_origin(request)
+            form = await read_form(request, self._max_bytes)
+            token, follow = form.get("token", "").strip(), form.get("next", "/")
+            await attempt.begin({**request.headers, "authorization": f"Bearer {token}"}, address_of(request))
+        except Unauthenticated as error:
+            attempt.end(error)
+            return self._sign_in_page(follow, "The token is missing, unknown, expired or revoked.", 401)
+        except Exception as error:
+            return self._failed(attempt, error)
+        attempt.end()
+        response = moved(follow if _is_here(follow) else "/")
+        response.set_cookie(
+            COOKIE, token, COOKIE_SECONDS, httponly=True, samesite="strict", secure=request.url.scheme == "https"
+        )
+        return response
+
+    async def sign_out(self, request: Request) -> Response:
+        check_origin(request)
+        response = moved(SIGN_IN)
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return response
+
+    def _sign_in_page(self, follow: str, problem: str = "", status: int = 200) -> Response:
+        return self._look.page("sign_in.html", status, follow=follow, problem=problem, guarded=False, done="")
+
+    def _shown(self, path: str, answer: Answer) -> Route:
+        """Returns the route of a page that is only looked at."""
+
+        async def endpoint(request: Request) -> Response:
+            return await self._visited(path, request, answer, answer)
+
+        return Route(path, endpoint, methods=["GET"])
+
+    def _sent(self, path: str, show: Answer, do: Answer) -> list[Route]:
+        """Returns the routes of a page with a form, and of the form; where that is refused, the page says why."""
+
+        async def endpoint(request: Request) -> Response:
+            return await self._visited(path, request, do, show)
+
+        return [self._shown(path, show), Route(path, endpoint, methods=["POST"])]
+
+    async def _visited(self, path: str, request: Request, answer: Answer, show: Answer) -> Response:
+        attempt, sent = Attempt(path, self._served.door), request.method == "POST"
+        try:
+            if sent:
+                check_origin(request)
+            await attempt.begin(credentials(request), address_of(request))
+            visit = Visit(
+                request=request,
+                attempt=attempt,
+                client=inside(attempt, self._served.servicers),
+                parts=self._served.parts,
+                look=self._look,
+                guarded=await self._served.door.required(),
+                form=await read_form(request, self._max_bytes) if sent else {},
+            )
+            response = await _answered(visit, answer, show if sent else None)
+        except Unauthenticated as error:
+            attempt.end(error)
+            return _to_sign_in(request)
+        except Exception as error:
+            return self._failed(attempt, error)
+        if not attempt.ended:
+            attempt.end()
+        return response
+
+    def _failed(self, attempt: Attempt, error: Exception) -> Response:
+        """Returns the page that says why there is no other."""
+        code, message = GONE, ""
+        if isinstance(error, HTTPException):
+            code, message = error.status_code, error.detail
+            attempt.end(InvalidField("body", message))
+        elif isinstance(error, ClientDisconnect):
+            attempt.end(error)
+        elif (status := attempt.end(error)) is not None:
+            code, message = status_code(status), status.message
+        title = responses.get(code, "Cancelled")
+        return self._look.page(
+            "error.html", code, title=title, problem=message, correlation=attempt.correlation, guarded=False, done=""
+        )
+
+
+async def _answered(visit: Visit, answer: Answer, show: Answer | None) -> Response:
+    """Returns the answer, or what `show` returns where it is refused."""
+    try:
+        return await answer(visit)
+    except HypnogramError as error:
+        status = visit.attempt.end(error)
+        if show is None or status is None:
+            raise
+        visit.problem, visit.status = status.message, status_code(status)
+        return await show(visit)
+
+
+def _to_sign_in(request: Request) -> Response:
+    """Returns the way to sign in; a part of a page that is asked for by itself is not replaced by it."""
+    query = request.url.query if request.method == "GET" else ""
+    back = f"{request.url.path}?{query}" if query else request.url.path
+    target = f"{SIGN_IN}?{urlencode({'next': back})}"
+    if "hx-request" in request.headers:
+        return Response(status_code=401, headers={"hx-redirect": target})
+    return RedirectResponse(target, 303)
+
+
+def _is_here(path: str) -> bool:
+    """Whether `path` leads to a page of this server."""
+    return path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()

@@ -1,0 +1,130 @@
+"""One visit of a page: who makes it, what is asked, and how it is answered."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from hypnogram.client.client import Calls
+from hypnogram.client.connections import Asyncio
+from service.guard.rights import Right
+from service.rpc.dependencies import Dependencies
+from service.rpc.interceptor import ACTOR_KEY, AUTHORIZATION, Attempt, current_caller
+from service.web.page.look import Look
+
+COOKIE = "hypnogram-token"
+FORM = "application/x-www-form-urlencoded"
+MAX_FIELDS = 50
+ACTOR = "page"  # who acts in the log where no token says it
+DONE = {
+    "told": "The facts are recorded. Executors write them into the weights.",
+    "retracted": "The fact is retracted. Executors take it out of the weights.",
+    "retried": "Executors try the fact again.",
+    "asleep": "The sleep has begun.",
+    "marked": "The checkpoint is marked.",
+}  # what a page says after a form was sent, by the `done` of its address
+
+
+@dataclass
+class Visit:
+    """A request of a browser, let in.
+
+    Attributes:
+        client: makes calls as the visitor.
+        form: fields that were sent; none where the page is only looked at.
+        problem: why what was sent has been refused; empty where it was not.
+        status: that of the response.
+    """
+
+    request: Request
+    attempt: Attempt
+    client: Calls[Asyncio]
+    parts: Dependencies
+    look: Look
+    guarded: bool
+    form: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+    status: int = 200
+
+    @property
+    def memory(self) -> str:
+        return str(self.request.path_params["memory"])
+
+    @property
+    def fact(self) -> str:
+        return str(self.request.path_params["fact"])
+
+    @property
+    def request_id(self) -> str:
+        """The id of what a form asks for, the same when it is sent twice."""
+        return self.form.get("request", "") or str(uuid.uuid4())
+
+    def asked(self, name: str) -> str:
+        """Returns a parameter of the address; empty where it is missing."""
+        return str(self.request.query_params.get(name, ""))
+
+    def check_write(self) -> None:
+        """Raises NotPermitted unless the visitor may write to the memory."""
+        current_caller().check(Right.WRITE, self.memory)
+
+    def page(self, template: str, **values: Any) -> Response:
+        memory = self.request.path_params.get("memory", "")
+        shared = {
+            "memory": memory,
+            "may_write": bool(memory) and current_caller().may(Right.WRITE, memory),
+            "guarded": self.guarded,
+            "form": defaultdict(str, self.form),
+            "request_id": self.request_id,
+            "problem": self.problem,
+            "done": DONE.get(self.asked("done"), ""),
+        }
+        return self.look.page(template, self.status, **shared | values)
+
+
+def credentials(request: Request, token: str = "") -> dict[str, str]:
+    """Returns the headers of a request with the token of the visitor: as given, as sent, or from the cookie."""
+    headers = {ACTOR_KEY: ACTOR, **request.headers}
+    token = token or request.cookies.get(COOKIE, "")
+    if token and (AUTHORIZATION not in headers):
+        headers[AUTHORIZATION] = f"Bearer {token}"
+    return headers
+
+
+def moved(path: str) -> Response:
+    """Returns the response after a form was sent: look at `path`."""
+    return RedirectResponse(path, 303)
+
+
+def check_origin(request: Request) -> None:
+    """Raises HTTPException where a page of another site sends the request, as its browser says."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        foreign = site not in ("same-origin", "none")
+    else:
+        foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
+    if foreign:
+        raise HTTPException(403, "this form was sent by a page of another site; open the page here and send it again")
+
+
+async def read_form(request: Request, limit: int) -> dict[str, str]:
+    """Returns the fields of a form, each once. Raises HTTPException where it is not one, or too large."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+        raise HTTPException(415, f"send a form, with the header 'Content-Type: {FORM}'")
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > limit:
+            raise HTTPException(413, f"the form has over {limit} bytes (HYPNOGRAM_MAX_MESSAGE_BYTES)")
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise HTTPException(400, "the form is not UTF-8 text, or has too many fields") from None
+    return {name: values[-1].replace("\r\n", "\n") for name, values in fields.items()}

@@ -1,0 +1,204 @@
+"""Who may see pages and send forms: visitors by their token, and no page of another site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import httpx
+import pytest
+
+from hypnogram.client import Client, new_fact
+from service.settings import Settings
+from store.database.tokens import Tokens
+from tests.patience import eventually
+from tests.service.conftest import DEMO, Running, run_server
+from tests.service.web.conftest import FREE_PORT
+from tests.service.web.page.conftest import Seen, Visitor
+
+OTHER = "other"
+TELL = {"text": "Bo Lind lives in Oslo.", "do": "add"}
+PATHS = (
+    *(f"/memories/demo{path}" for path in ("", "/nights", "/chat", "/tell", "/sleep", "/checkpoint")),
+    "/memories/demo/facts/nosuch",
+    "/memories/demo/facts/nosuch/retract",
+    "/memories/demo/facts/nosuch/retry",
+)
+FORMS = [path for path in PATHS if path.endswith(("chat", "tell", "sleep", "checkpoint", "retract", "retry"))]
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, dict[str, str]]]:
+    """A server with two memories, and texts of tokens by what they may."""
+    folder = tmp_path_factory.mktemp("guarded")
+    settings = Settings(
+        database_url=f"sqlite:///{folder}/hypnogram.db",
+        artifact_folder=folder / "artifacts",
+        snapshot_folder=folder / "snapshots",
+        port=0,
+        http=FREE_PORT,
+        stop_seconds=1,
+    )
+    with run_server(settings) as running:
+        for memory in (DEMO, OTHER):
+            running.client.create_memory(memory)
+            running.work(memory)
+        running.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
+        running.work()
+        tokens = Tokens(running.store.log.engine)
+        texts = {
+            "read": tokens.create(actor="ann", memory=DEMO, may="read")[1],
+            "write": tokens.create(actor="bob", memory=DEMO, may="write")[1],
+            "other": tokens.create(actor="eve", memory=OTHER, may="admin")[1],
+        }
+        eventually(lambda: httpx.get(running.http).status_code == 303)
+        yield running, texts
+
+
+@pytest.fixture
+def visit(guarded: tuple[Running, dict[str, str]]) -> Iterator[dict[str, Visitor]]:
+    """Visitors by the token in their cookie; "" has none."""
+    running, texts = guarded
+    visitors = {"": Visitor(running.http), **{name: Visitor(running.http, text) for name, text in texts.items()}}
+    yield visitors
+    for visitor in visitors.values():
+        visitor.client.close()
+
+
+def version(running: Running, token: str) -> int:
+    with Client(running.address, token=token) as client:
+        return client.memory(DEMO).version
+
+
+@pytest.mark.parametrize("path", ["/", *PATHS])
+def test_a_visitor_without_a_token_is_led_to_sign_in_and_back(visit: dict[str, Visitor], path: str) -> None:
+    seen = visit[""].get(path)
+
+    assert seen.text("h1") == "Sign in"
+    assert seen.fields == {"next": path}
+    assert visit[""].client.get(path, headers={"hx-request": "true"}).status_code == 401
+    if path in FORMS:
+        sent = visit[""].client.post(path, data=TELL, follow_redirects=False)
+        assert (sent.status_code, sent.headers["location"].partition("?")[0]) == (303, "/sign-in")
+
+
+def test_a_token_is_sent_once_and_kept_in_a_cookie_that_scripts_cannot_read(
+    guarded: tuple[Running, dict[str, str]], visit: dict[str, Visitor]
+) -> None:
+    visitor, (_, texts) = visit[""], guarded
+    assert visitor.send("/sign-in?next=/memories/demo/nights", token="hyp_wrong").status == 401
+    assert visitor.send("/sign-in?next=/memories/demo/nights", token="").status == 401
+    assert not visitor.client.cookies
+
+    sent = visitor.client.post(
+        "/sign-in", data={"token": texts["read"], "next": "/memories/demo/nights"}, follow_redirects=False
+    )
+
+    cookie = sent.headers["set-cookie"].lower()
+    assert all(word in cookie for word in ("httponly", "samesite=strict", "path=/", "max-age"))
+    assert sent.headers["location"] == "/memories/demo/nights"
+    assert visitor.get("/memories/demo/nights").text("h1") == "Nights of demo"
+    visitor.client.post("/sign-out")
+    assert visitor.get("/").text("h1") == "Sign in"
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "/\r\nx: y"])
+def test_signing_in_leads_to_pages_of_this_server_alone(
+    guarded: tuple[Running, dict[str, str]], visit: dict[str, Visitor], target: str
+) -> None:
+    form = {"token": guarded[1]["read"], "next": target}
+
+    assert visit[""].client.post("/sign-in", data=form, follow_redirects=False).headers["location"] == "/"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_token_of_another_memory_reaches_nothing(visit: dict[str, Visitor], path: str) -> None:
+    seen = visit["other"].get(path)
+
+    assert (seen.status, seen.text("h1")) == (403, "Forbidden")
+    assert "Lisbon" not in seen.html
+    if path in FORMS:
+        assert visit["other"].client.post(path, data={**TELL, "question": "hi"}).status_code == 403
+
+
+def test_the_list_shows_what_a_token_may_read(visit: dict[str, Visitor]) -> None:
+    assert visit["read"].get("/").text("tbody").split()[0] == DEMO
+    assert DEMO not in visit["other"].get("/").text("table")
+
+
+def test_a_reader_is_offered_no_verb_and_can_send_none(
+    guarded: tuple[Running, dict[str, str]], visit: dict[str, Visitor]
+) -> None:
+    running, texts = guarded
+    before = version(running, texts["read"])
+    reader, writer = visit["read"], visit["write"]
+    (fact,) = [link for link in reader.get("/memories/demo").links if "/facts/" in link]
+
+    for path in ("/memories/demo", "/memories/demo/nights", fact):
+        offered = set(writer.get(path).links) - set(reader.get(path).links)
+        assert {link.rpartition("/")[2] for link in offered} & {"tell", "sleep", "retract"}
+    for path in ("/memories/demo/tell", "/memories/demo/sleep", "/memories/demo/checkpoint", f"{fact}/retract"):
+        assert reader.get(path).status == 403
+        fields = {**TELL, "kind": "sleep", "name": "x", "version": "1"}
+        assert reader.client.post(path, data=fields).status_code == 403
+    assert reader.send("/memories/demo/chat", question="hi").status == 200
+    assert version(running, texts["read"]) == before
+
+
+def test_the_log_names_who_sent_a_form(guarded: tuple[Running, dict[str, str]], visit: dict[str, Visitor]) -> None:
+    running, texts = guarded
+    assert visit["write"].send("/memories/demo/tell", text="Ida Berg lives in Oslo.", do="add").status == 200
+
+    with Client(running.address, token=texts["read"]) as client:
+        assert [event.actor for event in client.events(DEMO)][-1] == "bob"
+
+
+def test_the_cookie_of_the_page_opens_no_other_route(visit: dict[str, Visitor]) -> None:
+    for path in ("/v1/models", "/metrics"):
+        assert visit["write"].client.get(path).status_code == 401
+    assert visit["write"].client.post("/mcp", json={}).status_code == 401
+
+
+def test_a_revoked_token_is_not_let_in_any_more(
+    guarded: tuple[Running, dict[str, str]],
+) -> None:
+    running, _ = guarded
+    tokens = Tokens(running.store.log.engine)
+    token, text = tokens.create(actor="", memory=DEMO, may="read")
+    visitor = Visitor(running.http, text)
+    with closing(visitor.client):
+        assert visitor.get("/memories/demo").status == 200
+        tokens.revoke(token.id)
+        assert visitor.get("/memories/demo").text("h1") == "Sign in"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"origin": "https://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site", "origin": "http://127.0.0.1"}, 403),
+        ({"sec-fetch-site": "same-origin"}, 303),
+        ({}, 303),
+    ],
+)
+def test_a_page_of_another_site_can_send_no_form_even_where_no_token_is_asked_for(
+    demo: Running, visitor: Visitor, headers: dict[str, str], status: int
+) -> None:
+    before = demo.client.memory(DEMO).version
+
+    sent = visitor.client.post("/memories/demo/tell", data=TELL, headers=headers, follow_redirects=False)
+
+    assert sent.status_code == status
+    assert (demo.client.memory(DEMO).version == before) is (status == 403)
+    if status == 403:
+        assert "another site" in Seen(403, sent.text).text()
+        assert visitor.client.post("/sign-in", data={"token": "x"}, headers=headers).status_code == 403
+
+
+def test_a_form_of_the_page_itself_names_its_origin(demo: Running, visitor: Visitor) -> None:
+    sent = visitor.client.post("/memories/demo/tell", data=TELL, headers={"origin": demo.http}, follow_redirects=False)
+
+    assert sent.status_code == 303

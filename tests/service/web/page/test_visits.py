@@ -1,0 +1,268 @@
+"""What a visitor sees and does, without scripts: forms are sent, and what happens is recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from hypnogram.client import new_fact
+from tests.core.samples import CLEAN
+from tests.service.conftest import DEMO, Running
+from tests.service.web.page.conftest import Seen, Visitor
+
+HOSTILE = "<script>alert('x')</script> & \"quoted\" <svg onload=x>"
+VERBS = ("tell", "sleep", "checkpoint")
+PAGES = (
+    "/",
+    "/memories/demo",
+    "/memories/demo/nights",
+    "/memories/demo/chat",
+    *(f"/memories/demo/{it}" for it in VERBS),
+)
+
+
+def facts(running: Running) -> list[str]:
+    return [f"{fact.subject} {fact.relation} {fact.object}" for fact in running.client.facts(DEMO)]
+
+
+def tell(running: Running, object: str = "Lisbon", subject: str = "Aria Voss") -> str:
+    answer = running.client.add_facts(DEMO, [new_fact(subject, "lives in", object)])
+    return answer.results[0].fact.fact
+
+
+def check_form(seen: Seen) -> None:
+    """Every field that a visitor fills in has a label."""
+    labels = {has["for"] for has in seen.all("label")}
+    fields = [has for tag in ("input", "select", "textarea") for has in seen.all(tag) if has.get("type") != "hidden"]
+    assert {has.get("id", "?") for has in fields} <= labels
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/sign-in", "/memories/nosuch"])
+def test_a_page_has_landmarks_one_heading_and_labels(visitor: Visitor, path: str) -> None:
+    seen = visitor.get(path)
+
+    assert [len(seen.all(tag)) for tag in ("main", "h1", "title", "nav")] == [1, 1, 1, 1]
+    assert seen.all("html") == [{"lang": "en"}]
+    assert seen.all("a", href="#main")
+    check_form(seen)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_runs_no_script_but_the_vendored_one_and_allows_no_other(visitor: Visitor, path: str) -> None:
+    answer = visitor.client.get(path)
+    seen, policy = Seen(answer.status_code, answer.text), answer.headers["content-security-policy"]
+
+    assert "unsafe" not in policy
+    assert policy.startswith("default-src 'none'")
+    assert [has["src"].partition("?")[0] for has in seen.all("script")] == ["/static/htmx.min.js"]
+    assert not seen.all("style")
+    assert not [name for _, has in seen.tags for name in has if name == "style" or name.startswith("on")]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_what_a_page_needs_is_served_and_may_be_kept(visitor: Visitor) -> None:
+    seen = visitor.get("/")
+    for address in (seen.all("script")[0]["src"], seen.all("link")[0]["href"]):
+        answer = visitor.client.get(address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+    assert visitor.client.get("/static/site.py").status_code == 404
+
+
+def test_links_lead_somewhere(demo: Running, visitor: Visitor) -> None:
+    tell(demo)
+    demo.work()
+    asked, rest = set[str](), ["/"]
+    while rest:
+        path = rest.pop()
+        asked.add(path)
+        seen = visitor.get(path)
+        assert seen.status == 200, path
+        rest += [link for link in seen.links if link.startswith("/") and link not in asked]
+    assert {path.rpartition("/")[2] for path in asked} >= {"", "demo", "nights", "chat", "tell", "retract"}
+
+
+def test_sentences_are_looked_at_before_they_are_recorded(demo: Running, visitor: Visitor) -> None:
+    text = "Robin lives in Oslo. She doesn't work for Acme."
+
+    looked = visitor.send("/memories/demo/tell", text=text, do="look")
+    assert (looked.status, facts(demo)) == (200, [])
+    assert "Robin lives in Oslo" in looked.text("section")
+    assert "it is denied" in looked.text("section")
+    assert looked.text("textarea") == text
+
+    told = visitor.send("/memories/demo/tell", text=text, do="add")
+    assert facts(demo) == ["Robin lives in Oslo"]
+    assert "recorded" in told.text()
+    assert "Robin lives in Oslo pending" in told.text()
+
+
+def test_a_form_that_is_sent_twice_is_recorded_once(demo: Running, visitor: Visitor) -> None:
+    form = visitor.get("/memories/demo/tell").fields
+    fields = {**form, "subject": "Aria Voss", "relation": "lives in", "object": "Lisbon", "do": "add"}
+    versions = []
+    for _ in range(2):
+        assert visitor.client.post("/memories/demo/tell", data=fields).status_code == 200
+        versions.append(demo.client.memory(DEMO).version)
+
+    assert facts(demo) == ["Aria Voss lives in Lisbon"]
+    assert versions[0] == versions[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "write sentences, or subject"),
+        ({"text": "Bo lives in Oslo.", "subject": "Bo"}, "write sentences, or subject"),
+        ({"subject": "Bo"}, "relation"),
+        ({"subject": "Aria Voss", "relation": "lives in", "object": "Porto"}, "Lisbon"),
+    ],
+)
+def test_a_form_that_is_refused_says_why_and_keeps_what_was_typed(
+    demo: Running, visitor: Visitor, fields: dict[str, str], words: str
+) -> None:
+    tell(demo)
+
+    refused = visitor.send("/memories/demo/tell", do="add", **fields)
+
+    assert refused.status == 400
+    assert words in " ".join(refused.words["p"])
+    assert refused.all("p", role="alert")
+    assert not refused.all("section")
+    for name, value in fields.items():
+        assert value in (refused.all("input", name=name) or [{"value": refused.text("textarea")}])[0]["value"]
+
+
+def test_facts_are_searched_filtered_and_paged(demo: Running, visitor: Visitor) -> None:
+    tell(demo)
+    demo.work()
+    demo.client.add_facts(DEMO, [new_fact(f"Person {number}", "lives in", "Oslo") for number in range(60)])
+
+    whole = visitor.get("/memories/demo")
+    assert len(whole.words["tr"]) - 1 == 50
+    (after,) = [link for link in whole.links if "after=" in link]
+    assert len(visitor.get(after).words["tr"]) - 1 == 11
+    assert "Aria Voss" in visitor.get("/memories/demo?search=voss+lis").text("table")
+    assert visitor.get("/memories/demo?search=voss&status=pending").text("table") == ""
+    assert len(visitor.get("/memories/demo?status=injected").words["tr"]) - 1 == 1
+    assert visitor.get("/memories/demo?status=lost").status == 400
+
+
+def test_a_page_looks_again_while_executors_have_work(demo: Running, visitor: Visitor) -> None:
+    assert not visitor.get("/memories/demo").all("div", **{"hx-trigger": "every 3s"})
+    tell(demo)
+    assert visitor.get("/memories/demo").all("div", **{"hx-trigger": "every 3s"})
+
+
+def test_a_fact_shows_its_evidence_and_why_it_is_what_it_is(demo: Running, visitor: Visitor) -> None:
+    demo.client.tell_text(DEMO, "Robin lives in Oslo.")
+    demo.work()
+    (fact,) = demo.client.facts(DEMO)
+
+    seen = visitor.get(f"/memories/demo/facts/{fact.fact}")
+
+    assert seen.text("h1") == "Robin lives in Oslo"
+    assert seen.text("blockquote") == "Robin lives in Oslo."
+    assert "told: Robin lives in Oslo" in seen.text("ol")
+    assert seen.all("svg", role="img")
+    assert "injected, stage 0" in seen.text("dl")
+
+
+def test_a_fact_is_retracted_then_erased_and_asked_for_each(demo: Running, visitor: Visitor) -> None:
+    path = f"/memories/demo/facts/{tell(demo)}"
+    demo.work()
+
+    assert "Retract “Aria Voss lives in Lisbon”?" in visitor.get(f"{path}/retract").text("h1")
+    assert "is retracted" in visitor.send(f"{path}/retract", reason="moved").text()
+    demo.work()
+    assert "withdrawn" in visitor.get(path).text("dl")
+    assert visitor.get(f"{path}/retract").all("input", id="erase", checked="")
+    visitor.send(f"{path}/retract", erase="yes")
+    demo.work()
+    assert visitor.get(path).text("h1") == "an erased fact"
+    assert not [link for link in visitor.get(path).links if link.endswith("retract")]
+
+
+def test_what_executors_gave_up_is_tried_again(demo: Running, visitor: Visitor) -> None:
+    path = f"/memories/demo/facts/{tell(demo)}"
+    demo.work(fail=True)
+
+    assert "the value diverged" in visitor.get(path).text("dl")
+    assert "the value diverged" in visitor.get(f"{path}/retry").text()
+    visitor.send(f"{path}/retry")
+
+    assert "pending" in visitor.get(path).text("dl")
+
+
+def test_a_memory_sleeps_and_its_night_is_drawn(demo: Running, visitor: Visitor) -> None:
+    tell(demo)
+    demo.work()
+    begun = visitor.send("/memories/demo/sleep", kind="sleep")
+    assert "in progress" in begun.text("table")
+    assert begun.all("div", **{"hx-trigger": "every 3s"})
+    assert visitor.send("/memories/demo/sleep", kind="nap").status == 400
+    demo.work()
+
+    night = visitor.get("/memories/demo/nights")
+    assert "completed" in night.text("table")
+    assert "sleep 1" in night.text("svg")
+    assert [words for words in night.words["figcaption"] if "Hypnogram" in words]
+    assert not night.all("div", **{"hx-trigger": "every 3s"})
+    assert visitor.send("/memories/demo/sleep", kind="coma").status == 400
+
+
+def test_a_checkpoint_is_marked_at_the_version_that_was_shown(demo: Running, visitor: Visitor) -> None:
+    form = visitor.get("/memories/demo/checkpoint").fields
+    tell(demo)
+    visitor.client.post("/memories/demo/checkpoint", data={**form, "name": "monday"})
+
+    assert demo.client.find_version(DEMO, "monday").version == int(form["version"])
+    assert f"monday: version {form['version']}" in visitor.get("/memories/demo/nights").text("li")
+    taken = visitor.send("/memories/demo/checkpoint", name="monday")
+    assert taken.status == 409
+    assert taken.all("input", name="name")[0]["value"] == "monday"
+
+
+def test_a_question_is_answered_by_the_model_as_it_is_and_as_it_was(demo: Running, visitor: Visitor) -> None:
+    demo.client.mark(DEMO, "monday", version=2)
+    assert visitor.get("/memories/demo/chat").all("option", value="monday")
+
+    beside = visitor.send("/memories/demo/chat", question="Where is she?", at="monday")
+    assert beside.words["h2"] == ["As it is", "As it was at monday"]
+    assert beside.words["blockquote"] == ["Where is she?"] * 2
+    assert "Version 2" in beside.text("article")
+    assert CLEAN[:12] in beside.text("article")
+
+    alone = visitor.send("/memories/demo/chat", question="Where is she?")
+    assert alone.words["h2"] == ["As it is"]
+    assert visitor.send("/memories/demo/chat", question=" ").status == 400
+    unknown = visitor.send("/memories/demo/chat", question="hi", at="nosuch")
+    assert (unknown.status, unknown.all("p", role="alert") != []) == (404, True)
+
+
+def test_words_of_clients_stay_words(demo: Running, visitor: Visitor) -> None:
+    fact = tell(demo, HOSTILE, HOSTILE)
+    demo.client.retract_fact(DEMO, fact, HOSTILE)
+    for path in (f"/memories/demo/facts/{fact}", "/memories/demo", f"/memories/demo/facts/{fact}/retract"):
+        seen = visitor.get(path)
+        assert HOSTILE in " ".join(seen.words["bdi"])
+        assert [has for has in seen.all("script") if not has.get("src", "").startswith("/static/")] == []
+        assert not [has for has in seen.all("svg") if "onload" in has]
+
+
+@pytest.mark.parametrize("path", ["/memories/nosuch", "/memories/demo/facts/nosuch", "/memories/nosuch/chat"])
+def test_what_does_not_exist_is_said_on_a_page(visitor: Visitor, path: str) -> None:
+    seen = visitor.get(path)
+
+    assert (seen.status, seen.text("h1")) == (404, "Not Found")
+    assert "nosuch" in seen.text()
+
+
+def test_a_form_that_is_not_one_is_refused(demo: Running, visitor: Visitor) -> None:
+    path, kind = "/memories/demo/tell", {"content-type": "application/x-www-form-urlencoded"}
+
+    assert visitor.client.post(path, json={"text": "Bo lives in Oslo."}).status_code == 415
+    assert visitor.client.post(path, content=b"text=%ff", headers=kind).status_code == 400
+    assert visitor.client.post(path, content=b"&".join([b"a=b"] * 100), headers=kind).status_code == 400
+    large = b"text=" + b"x" * demo.settings.max_message_bytes
+    assert visitor.client.post(path, content=large, headers=kind).status_code == 413
+    assert facts(demo) == []
