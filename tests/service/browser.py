@@ -95,10 +95,15 @@ class Browser:
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Browser:
     """The Chromium that `HYPNOGRAM_CHROMIUM` names, or one that is installed; without any, tests are skipped."""
-    program = os.environ.get("HYPNOGRAM_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
+    return Browser(program(), tmp_path_factory.mktemp("browser"))
+
+
+def program() -> str:
+    """The path of the Chromium to run; skips the test where there is none."""
+    path = os.environ.get("HYPNOGRAM_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
         pytest.skip("no Chromium is installed, and HYPNOGRAM_CHROMIUM names none")
-    return Browser(program, tmp_path_factory.mktemp("browser"))
+    return path
 
 
 def decoded(png: bytes) -> Picture:

@@ -1,0 +1,156 @@
+"""A newcomer's path in Chromium, on a desktop and on a phone: live, by keyboard, and without an accessibility error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from tests.patience import PATIENCE
+from tests.service.browser import program
+from tests.service.conftest import DEMO, Running
+from tests.service.web.page.conftest import Visitor
+from tests.service.web.page.test_visits import tell
+
+SCREENS = {"desktop": (1280, 900, "light"), "phone": (390, 844, "dark")}
+RULES = {  # of axe; what does not depend on the screen is looked at on one
+    1280: {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]},
+    390: {"type": "rule", "values": ["color-contrast"]},
+}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program(), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=SCREENS)
+def screen(request: pytest.FixtureRequest, chromium: Chromium, demo: Running) -> Iterator[BrowserContext]:
+    width, height, scheme = SCREENS[request.param]
+    context = chromium.new_context(
+        base_url=demo.http,
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,  # type: ignore[arg-type]
+    )
+    context.set_default_timeout(PATIENCE * 1000)
+    expect.set_options(timeout=PATIENCE * 1000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(screen: BrowserContext) -> Iterator[Page]:
+    """A page on which nothing goes wrong, nor is forbidden by its policy."""
+    page, errors = screen.new_page(), list[str]()
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    assert errors == []
+
+
+def check(page: Page) -> None:
+    """The page is accessible and as wide as its screen."""
+    assert page.viewport_size is not None
+    width = page.viewport_size["width"]
+    result = Axe().run(page, options={"runOnly": RULES[width]}).response
+    assert result["passes"]
+    assert [(it["id"], [node["html"] for node in it["nodes"]]) for it in result["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_newcomer_tells_asks_looks_why_sleeps_and_retracts(demo: Running, page: Page) -> None:
+    page.goto("/")
+    check(page)
+    page.get_by_role("link", name=DEMO).click()
+
+    page.get_by_role("link", name="Tell facts").click()
+    page.get_by_label("Sentences").fill("Aria Voss lives in Lisbon. She doesn't work for Acme.")
+    page.get_by_role("button", name="Preview").click()
+    expect(page.get_by_role("status")).to_contain_text("it is denied")
+    check(page)
+    page.get_by_role("button", name="Record").click()
+    expect(page.get_by_role("table")).to_contain_text("pending")
+    check(page)
+
+    demo.work()  # while the page is open
+    expect(page.get_by_role("table")).to_contain_text("injected, stage 0")
+    page.get_by_role("link", name="Aria Voss lives in Lisbon").click()
+    expect(page.get_by_role("listitem").filter(has_text="told: Aria Voss")).to_be_visible()
+    check(page)
+
+    page.get_by_role("link", name="Chat").click()
+    page.get_by_label("Question").fill("Where does Aria Voss live?")
+    page.get_by_label("Beside it").fill("2")
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_role("article")).to_have_count(2)
+    check(page)
+
+    page.get_by_role("link", name="Nights").click()
+    page.get_by_role("link", name="Sleep").click()
+    check(page)
+    page.get_by_role("button", name="Begin").click()
+    expect(page.get_by_role("table")).to_contain_text("in progress")
+    demo.work()
+    expect(page.get_by_role("table")).to_contain_text("completed")
+    expect(page.get_by_role("img", name="Hypnogram")).to_have_count(1)  # the other form is hidden
+    check(page)
+
+    page.get_by_role("link", name="Facts").click()
+    page.get_by_role("link", name="Aria Voss lives in Lisbon").click()
+    page.get_by_role("link", name="Retract").click()
+    check(page)
+    page.get_by_role("button", name="Retract the fact").click()
+    expect(page.get_by_role("status")).to_contain_text("retracted")
+
+
+def test_facts_are_searched_while_words_are_typed(demo: Running, page: Page) -> None:
+    for subject in ("Aria Voss", "Bo Lind"):
+        tell(demo, "Oslo", subject)
+    demo.work()
+    page.goto("/memories/demo")
+
+    page.get_by_label("Words").press_sequentially("lind")
+    expect(page.get_by_role("link", name="Aria Voss")).to_have_count(0)
+    expect(page.get_by_role("link", name="Bo Lind")).to_be_visible()
+    expect(page.get_by_label("Words")).to_be_focused()
+    assert "search=lind" in page.url
+    page.get_by_label("State").select_option("parked")
+    expect(page.get_by_text("No fact matches.")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("link", name="Bo Lind")).to_be_visible()
+
+
+def test_a_page_is_used_by_keyboard_alone(demo: Running, page: Page) -> None:
+    page.goto("/memories/demo/checkpoint")
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("Name")).to_be_focused()
+    page.keyboard.type("monday")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="Nights of demo")).to_be_visible()
+    assert demo.client.find_version(DEMO, "monday").version
+
+
+def test_a_page_that_stays_open_while_the_server_is_away_goes_on(
+    demo: Running, screen: BrowserContext, visitor: Visitor
+) -> None:
+    tell(demo)
+    page = screen.new_page()
+    page.goto("/memories/demo")
+    with page.expect_event("requestfailed"):
+        screen.set_offline(True)
+    demo.work()
+    expect(page.get_by_role("table")).to_contain_text("pending")
+    screen.set_offline(False)
+
+    expect(page.get_by_role("table")).to_contain_text("injected")
