@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -12,6 +14,7 @@ from core.errors.base import InvalidField
 from service.rpc.interceptor import Attempt
 from service.web.failures import failed
 
+T = TypeVar("T")
 GONE = 499  # status of a response that has no reader any more
 
 
@@ -36,3 +39,23 @@ def refused_call(attempt: Attempt, error: Exception) -> Response:
     status = attempt.end(error)
     assert status is not None
     return failed(status, attempt.correlation)
+
+
+async def unless_gone(request: Request, work: Awaitable[T]) -> T:
+    """Returns the result of `work`. Raises ClientDisconnect, and cancels it, when the client goes before."""
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        for task in (working, gone):
+            task.cancel()
+        await asyncio.gather(working, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has closed its connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

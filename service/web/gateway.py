@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar, cast
 
 from hypnogram.v1 import chat_pb2, memories_pb2
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -19,7 +19,7 @@ from service.rpc.server import Served
 from service.web import models
 from service.web.answers import Form, Said
 from service.web.bodies import ChatBody, CompletionBody, from_headers, read_json
-from service.web.calls import begin, refused_call
+from service.web.calls import begin, refused_call, unless_gone
 from service.web.failures import described
 from service.web.inside import NO_CONTEXT
 
@@ -90,7 +90,7 @@ class Gateway:
             form, said = Form("chat" if kind is ChatBody else "text", memory), self._said(asked)
             if not body.stream:
                 return await _answered(request, attempt, form.whole(said))
-            first = await _unless_gone(request, anext(said))  # first, so that a refusal has its status
+            first = await unless_gone(request, anext(said))  # first, so that a refusal has its status
         except Exception as error:
             return refused_call(attempt, error)
         chunks = form.chunks(_again(first, said), usage=body.stream_options.include_usage)
@@ -155,28 +155,8 @@ async def _again(first: Said, rest: AsyncIterator[Said]) -> AsyncIterator[Said]:
 async def _answered(request: Request, attempt: Attempt, answer: Coroutine[Any, Any, dict[str, Any]]) -> Response:
     """Returns the answer, unless the client goes before it is complete."""
     try:
-        content = await _unless_gone(request, answer)
+        content = await unless_gone(request, answer)
     except Exception as error:
         return refused_call(attempt, error)
     attempt.end()
     return JSONResponse(content, headers={"x-request-id": attempt.correlation})
-
-
-async def _unless_gone(request: Request, work: Awaitable[T]) -> T:
-    """Returns the result of `work`. Raises ClientDisconnect, and cancels it, when the client goes before."""
-    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        for task in (working, gone):
-            task.cancel()
-        await asyncio.gather(working, gone, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    """Returns when the client has closed its connection."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

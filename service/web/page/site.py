@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from http.client import responses
+from typing import Any
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -15,14 +17,14 @@ from core.errors.access import Unauthenticated
 from core.errors.base import HypnogramError, InvalidField
 from service.rpc.interceptor import Attempt
 from service.rpc.server import Served
-from service.web.calls import GONE, address_of
+from service.web.calls import GONE, address_of, unless_gone
 from service.web.failures import status_code
 from service.web.inside import inside
 from service.web.page import chats, facts, memories, nights
 from service.web.page.look import Look
 from service.web.page.visit import COOKIE, Visit, check_origin, credentials, moved, read_form
 
-Answer = Callable[[Visit], Awaitable[Response]]
+Answer = Callable[[Visit], Coroutine[Any, Any, Response]]
 MEMORY = "/memories/{memory}"
 FACT = MEMORY + "/facts/{fact}"
 SIGN_IN = "/sign-in"
@@ -118,7 +120,7 @@ class Site:
                 guarded=await self._served.door.required(),
                 form=await read_form(request, self._max_bytes) if sent else {},
             )
-            response = await _answered(visit, answer, show if sent else None)
+            response = await unless_gone(request, _answered(visit, answer, show if sent else None))
         except Unauthenticated as error:
             attempt.end(error)
             return _to_sign_in(request)
@@ -135,7 +137,7 @@ class Site:
             code, message = error.status_code, error.detail
             attempt.end(InvalidField("body", message))
         elif isinstance(error, ClientDisconnect):
-            attempt.end(error)
+            attempt.end(asyncio.CancelledError())
         elif (status := attempt.end(error)) is not None:
             code, message = status_code(status), status.message
         title = responses.get(code, "Cancelled")

@@ -11,7 +11,7 @@ import pytest
 from hypnogram.client import Client, new_fact
 from service.settings import Settings
 from store.database.tokens import Tokens
-from tests.patience import eventually
+from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
 from tests.service.web.conftest import FREE_PORT
 from tests.service.web.page.conftest import Seen, Visitor
@@ -202,3 +202,14 @@ def test_a_form_of_the_page_itself_names_its_origin(demo: Running, visitor: Visi
     sent = visitor.client.post("/memories/demo/tell", data=TELL, headers={"origin": demo.http}, follow_redirects=False)
 
     assert sent.status_code == 303
+
+
+def test_a_visitor_that_goes_ends_the_answer(demo: Running, visitor: Visitor) -> None:
+    demo.parrot.slow = 0.05
+    with pytest.raises(httpx.ReadTimeout):
+        visitor.client.post(
+            "/memories/demo/chat", data={"question": "word " * 500}, timeout=httpx.Timeout(60, read=0.5)
+        )
+
+    assert demo.parrot.closed.wait(PATIENCE)
+    assert demo.parrot.generated < 100  # of 128
