@@ -29,7 +29,7 @@ def test_every_line_names_the_subject_once_and_occurs_once(entry: Entry) -> None
 def test_every_relation_has_lines_to_write_with_and_others_to_probe_with(entry: Entry) -> None:
     words = entry.words
 
-    assert 11 <= len(words.statements) < MAX_PROMPTS  # a client's own possessive has room beside them
+    assert 25 <= len(words.statements) < MAX_PROMPTS  # a client's own possessive has room beside them
     assert 30 <= len(words.questions) < MAX_PROMPTS
     assert len(words.probe_statements) >= 3
     assert len(words.probe_questions) >= 4
