@@ -32,6 +32,7 @@ class Entry:
         names_take_it: whether an object that begins with a capital letter gets the article too.
         determiners: first words of an object that has no need of an article.
         many: whether a subject may have several objects, as of "likes".
+        mutual: whether it holds of the object with the subject, too, as "is married to".
         now: relation that holds since then, of what happens at one time: "lives in" of "moved to"; "" for none.
     """
 
@@ -42,6 +43,7 @@ class Entry:
     determiners: frozenset[str]
     kinds: Mapping[str, re.Pattern[str]]
     many: bool
+    mutual: bool = False
     now: str = ""
 
     @property
@@ -182,6 +184,7 @@ def _read(file: Path) -> Iterator[Entry]:
             determiners=determiners,
             kinds=kinds,
             many=relation.get("many", False),
+            mutual=relation.get("mutual", False),
             now=relation.get("now", ""),
         )
 

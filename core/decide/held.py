@@ -11,13 +11,14 @@ from core.decide.commands import NewFact
 from core.extraction.candidates import Candidate, Reason
 from core.facts import Fact, Origin, Phrasebook
 from core.ids import FactId
+from core.library import entry_of
 from core.state.meaning import Meanings, live_facts_about
 from core.state.memory import Memory, statement_key
 from core.state.work import Read
 from core.texts import same_words, sentence
 from core.wordings import generated_wordings, of_several, origin_of
 
-_ARTICLE = re.compile(r"(?:a|an|the) ", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(?:a|an|the) ", re.IGNORECASE)
 LAST_TURNS = 2  # before a turn, one of them a reply: what "forget that" may mean
 
 
@@ -47,10 +48,18 @@ class Held:
     def ended_by(self, candidate: Candidate) -> Iterator[FactId]:
         """Yields the live facts that `candidate` says do not hold, or no longer."""
         relations = candidate.ends if candidate.reason is Reason.PAST else (candidate.relation,)
+        object_ = _ARTICLE.sub("", candidate.object)
         for relation in relations if candidate.may_end else ():
-            for id_ in self.live(candidate.subject, relation, candidate.object):
-                if candidate.whichever or any(same_thing(one, candidate.object) for one in self.fact(id_).each):
-                    yield id_
+            yield from self._with_object(candidate.subject, relation, None if candidate.whichever else object_)
+            entry = entry_of(relation, object_)
+            if entry is not None and entry.mutual:
+                yield from self._with_object(object_, relation, candidate.subject)
+
+    def _with_object(self, subject: str, relation: str, object_: str | None) -> Iterator[FactId]:
+        """Yields the live facts of a subject with that object; with any for None."""
+        for id_ in self.live(subject, relation, object_ or ""):
+            if object_ is None or any(same_thing(one, object_) for one in self.fact(id_).each):
+                yield id_
 
     def earlier(self, id_: FactId) -> Fact | None:
         """Returns the fact that the given one superseded, if it has words and means the same."""

@@ -69,7 +69,7 @@ class _Reading:
     def hear(self, heard: Heard) -> None:
         """Decides on a candidate, in the light of those before it."""
         if not heard.candidate.accepted:
-            self.outcomes.append(self._denied(heard))
+            self.outcomes += self._denied(heard)
         elif heard.new is not None and (why := why_unusable(heard.new.fact)):
             self.outcomes.append(Outcome(heard, finding=finding(heard, UNUSABLE, why)))
         elif heard.new is not None:
@@ -174,15 +174,17 @@ class _Reading:
         others += [fact.id for fact in stated if statement_key(fact.subject, fact.relation) == key]
         return contradicting(heard, others[0]) if others else Outcome(heard, new=new)
 
-    def _denied(self, heard: Heard) -> Outcome:
-        """Decides on a candidate that is not a fact, which may end one."""
+    def _denied(self, heard: Heard) -> list[Outcome]:
+        """Decides on a candidate that is not a fact, which may end some; whichever it is, if there is only one."""
         gone = {fact for outcome in self.outcomes for fact in outcome.ended}
         ended = [id_ for id_ in dict.fromkeys(self.held.ended_by(heard.candidate)) if id_ not in gone]
-        if len(ended) != 1:
-            return Outcome(heard, finding=rejected(heard))
-        if self.held.fact(ended[0]).objects and not heard.candidate.whichever:
-            return Outcome(heard, drops=ended[0])
-        return Outcome(heard, retracts=ended[0])
+        if not ended or (heard.candidate.whichever and len(ended) > 1):
+            return [Outcome(heard, finding=rejected(heard))]
+        outcomes = []
+        for fact in ended:
+            lists = self.held.fact(fact).objects and not heard.candidate.whichever
+            outcomes.append(Outcome(heard, drops=fact) if lists else Outcome(heard, retracts=fact))
+        return outcomes
 
     def _join(self, outcomes: list[Outcome]) -> None:
         """Joins the outcomes on one subject and relation, of which the first then has the fact."""

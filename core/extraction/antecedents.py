@@ -18,12 +18,14 @@ class Mention:
 
     Attributes:
         person: whether it is a person; None if that is not known.
+        surely: whether `person` is known from words, and not from the kind of name that a parser guesses alone.
         gender: "m", "f" or "".
     """
 
     party: Party
     person: bool | None
     gender: str = ""
+    surely: bool = True
 
 
 def mentions(trees: Iterable[Tree]) -> list[Mention]:
@@ -36,16 +38,24 @@ def resolved(whom: Party, before: Sequence[Mention]) -> Party:
     """Returns `whom` with its pronoun replaced; UNNAMED without an antecedent, AMBIGUOUS with several."""
     if whom.known is not Known.PRONOUN:
         return whom
-    candidates: dict[str, Mention] = {}
-    for mention in before:
-        if mention.party.end <= whom.start and _fits(whom.name, mention):
-            key = mention.party.name + mention.party.owned
-            longer = next((name for name in candidates if _same(name, key)), None)
-            candidates.setdefault(longer or key, mention)
+    earlier = [mention for mention in before if mention.party.end <= whom.start]
+    candidates = _named([mention for mention in earlier if _fits(whom.name, mention)])
+    if not candidates and whom.name in MASCULINE | FEMININE:  # then a parser may have taken a person for a place
+        candidates = _named([mention for mention in earlier if mention.person is False and not mention.surely])
     if len(candidates) != 1:
         return replace(whom, known=Known.AMBIGUOUS if candidates else Known.UNNAMED)
     (mention,) = candidates.values()
     return replace(mention.party, owned=mention.party.owned + whom.owned, start=whom.start, end=whom.end)
+
+
+def _named(mentioned: Sequence[Mention]) -> dict[str, Mention]:
+    """Returns the first mention of each name."""
+    first: dict[str, Mention] = {}
+    for mention in mentioned:
+        key = mention.party.name + mention.party.owned
+        longer = next((name for name in first if _same(name, key)), None)
+        first.setdefault(longer or key, mention)
+    return first
 
 
 def _same(first_name: str, second_name: str) -> bool:
@@ -76,7 +86,10 @@ def _mention(tree: Tree, word: Word) -> Mention | None:
     if not is_name(word) and not whom.owned:
         return None  # "sister" of "my sister Ann": the name has a mention of its own
     gender = _gender(_role(tree, word))
-    return Mention(party=whom, person=True if gender else _person(tree, word), gender=gender)
+    person = True if gender else _person(tree, word)
+    head = tree.head(word)
+    surely = person is not False or (_in_place(tree, word) and head is not None and head.low not in ("from", "into"))
+    return Mention(party=whom, person=person, gender=gender, surely=surely)
 
 
 def _role(tree: Tree, word: Word) -> str:
@@ -93,13 +106,19 @@ def _gender(role: str) -> str:
     return "m" if role in MEN else "f" if role in WOMEN else ""
 
 
+def _in_place(tree: Tree, word: Word) -> bool:
+    """Whether a preposition of place stands before `word`."""
+    head = tree.head(word)
+    return word.dep == "pobj" and head is not None and head.low in _PLACES
+
+
 def _person(tree: Tree, word: Word) -> bool | None:
     if word.kind in PERSON_KINDS:
         return True
     head = tree.head(word)
     if word.kind in THING_KINDS and (word.dep != "nsubj" or head is None or head.lemma == "be"):
         return False  # the subject of a verb may be a person, whatever kind of name the parser sees
-    if word.dep == "pobj" and head is not None and head.low in _PLACES:
+    if _in_place(tree, word):
         return False
     if not is_name(word):
         return None

@@ -14,7 +14,7 @@ from core.extraction.names import is_name, is_pronoun, noun_phrase, split_name
 from core.extraction.words import Tree, Word
 from core.library import Entry, ending_of, entry_of, is_of_kind
 
-_ARTICLE = re.compile(r"(?:a|an|the) ", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(?:a|an|the) ", re.IGNORECASE)
 _TIMES = ("year", "date", "time", "month")
 _TIMELY = frozenset("on at every from until by".split())
 _LIKED = frozenset({"like", "love", "prefer"})  # "likes to swim", but "would like to swim"
@@ -67,15 +67,19 @@ def _of_clause(tree: Tree, verb: Word, options: tuple[Form, ...], negated: bool)
 
 def _of_verb(tree: Tree, verb: Word, options: tuple[Form, ...], negated: bool) -> Iterator[Argument]:
     """Yields object, prepositions and infinitive of a verb."""
-    direct = tree.child(verb, "dobj", "oprd", "attr")
+    direct = tree.child(verb, "dobj", "oprd", "attr") or _language(tree, verb)
     if direct is not None:
-        for head in _joined(tree, direct):
+        whole = [
+            argument
+            for word in (*_prepositions(tree, verb, direct), *tree.children(direct, "prep"))
+            for argument in _with_noun(tree, options, direct, word)
+        ]
+        yield from whole
+        for head in _joined(tree, direct) if not any(argument.entry for argument in whole) else ():
             yield from _direct(tree, options, head)
     for index, preposition in enumerate(_prepositions(tree, verb, direct)):
         known = direct is not None or index > 0  # a second argument, unless it says when, how or with whom
         yield from _prepositional(tree, options, preposition, negated=negated, of_library=known)
-        if direct is not None and direct.tag == "NN":  # "quit her job at"
-            yield from _prepositional(tree, _longer(options, f"a {direct.low}"), preposition, of_library=True)
     for adverb in tree.children(verb, "advmod", "prep"):
         if tree.child(adverb, "pobj") is None:
             for preposition in tree.children(adverb, "prep"):  # "moved away from", "dropped out of"
@@ -88,6 +92,18 @@ def _of_verb(tree: Tree, verb: Word, options: tuple[Form, ...], negated: bool) -
     below = tree.child(verb, "xcomp", "ccomp")
     if below is not None and not tree.child(below, "nsubj", "nsubjpass", "mark"):
         yield from _infinitive(tree, verb, options, below)
+
+
+def _language(tree: Tree, verb: Word) -> Word | None:
+    """Returns the language of "can speak Turkish", which parsers take for an adverb."""
+    return next((word for word in tree.children(verb, "advmod") if word.kind == "LANGUAGE"), None)
+
+
+def _with_noun(tree: Tree, options: tuple[Form, ...], direct: Word, preposition: Word) -> Iterator[Argument]:
+    """Yields what the library has of a verb with a noun: "has an allergy to", "gives lessons in", "quit a job at"."""
+    if direct.tag in ("NN", "NNS"):
+        article = "" if direct.tag == "NNS" else "an " if direct.low[0] in "aeiou" else "a "
+        yield from _prepositional(tree, _longer(options, f"{article}{direct.low}"), preposition, of_library=True)
 
 
 def _longer(options: tuple[Form, ...], words: str) -> tuple[Form, ...]:
@@ -124,6 +140,12 @@ def _at(tree: Tree, head: Word) -> bool:
     return any(word.low in ("at", "with", "for", "as") for part in bearers for word in tree.children(part, "prep"))
 
 
+def _object_of(tree: Tree, preposition: Word) -> Word | None:
+    """Returns the object of a preposition, which may be a verb as in "fond of baking"."""
+    below = tree.child(preposition, "pobj", "pcomp")
+    return None if below is None or (below.dep == "pcomp" and below.tag != "VBG") else below
+
+
 def _prepositional(
     tree: Tree, options: tuple[Form, ...], preposition: Word, *, negated: bool = False, of_library: bool = False
 ) -> Iterator[Argument]:
@@ -132,7 +154,7 @@ def _prepositional(
         replace(form, said=f"{form.said} {preposition.low}", of_library=form.of_library or of_library)
         for form in options
     )
-    object_ = tree.child(preposition, "pobj")
+    object_ = _object_of(tree, preposition)
     if object_ is not None:
         for head in tree.conjuncts(object_):
             yield from _argument(tree, longer, head)
@@ -163,6 +185,7 @@ def _infinitive(tree: Tree, verb: Word, options: tuple[Form, ...], below: Word) 
     """Yields the arguments of "wants to live in Oslo" and "likes playing chess"."""
     to = "to " if any(word.low == "to" for word in tree.children(below, "aux")) else ""
     if not is_verb(below):
+        yield from _argument(tree, options, below) if below.tag == "VBG" else ()  # "enjoys birdwatching"
         return
     if verb.lemma in lexicon.DENIED_BY:  # "stopped playing the cello"
         still = (Form(said=third(below.lemma)),)
@@ -173,7 +196,7 @@ def _infinitive(tree: Tree, verb: Word, options: tuple[Form, ...], below: Word) 
         yield from (replace(argument, ends=(argument.relation,)) for argument in _of_clause(tree, below, before, False))
         return
     inner = list(_of_verb(tree, below, (Form(said=f"{to}{below.low}"),), False))
-    if not inner and not to and below.tag == "VBG":
+    if not inner and not to and below.tag == "VBG" and verb.lemma in lexicon.DONE_GLADLY:
         yield from _argument(tree, options, below)
     for argument in inner:
         longer = _longer(options, argument.relation)
@@ -218,9 +241,15 @@ def _of_being(tree: Tree, verb: Word, options: tuple[Form, ...]) -> Iterator[Arg
 def _complement(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[Argument]:
     """Yields one complement of "is": whole, or cut before the object that its preposition has."""
     preposition = tree.child(head, "prep")
-    object_ = tree.child(preposition, "pobj") if preposition is not None else None
+    object_ = _object_of(tree, preposition) if preposition is not None else None
+    if preposition is not None and object_ is not None and object_.low in lexicon.TRADES:
+        of_trade = tuple(replace(form, of_library=True) for form in _longer(options, f"by {object_.low}"))
+        yield from _argument(tree, (*of_trade, *options), head)  # "is a welder by profession"
+        return
     if preposition is not None and object_ is not None:
         words = [word for word in noun_phrase(tree, head) if word.place < preposition.place]
+        while len(words) > 1 and words[0].low in lexicon.DEGREES:
+            words = words[1:]
         cut = f"{tree.said(words)} {preposition.low}"
         longer = _longer(options, cut)
         adjective = head.tag.startswith(("JJ", "VB", "RB"))
@@ -244,6 +273,8 @@ def _argument(
 ) -> Iterator[Argument]:
     """Yields the object around `head` with the first of `options` that fits it; `words` are its words, if given."""
     words = words or _object_words(tree, head, whole=whole)
+    while len(words) > 2 and tree.said(words[-2:]).lower() in lexicon.HOW_MUCH:
+        words = words[:-2]
     object_ = tree.said(words).strip("\"'“”‘’«»")
     if not object_ or head.tag in ("WDT", "WP", "WRB"):
         return
@@ -252,6 +283,9 @@ def _argument(
         return
     bare = _ARTICLE.sub("", object_, count=1)
     timely = _is_time(head, object_)
+    if len(words) > 1 and words[0].tag == "JJ" and entry_of(f"{options[0].said} {words[0].low}", "") is not None:
+        options, words = _longer(options, words[0].low), words[1:]  # "speaks fluent"
+        object_ = bare = tree.said(words)
     for form in options:
         entry = entry_of(form.said, bare) or entry_of(form.said, object_)
         if timely and not _of_that_time(entry, form.said, object_):

@@ -55,7 +55,9 @@ def _subject(tree: Tree, verb: Word) -> Word | None:
     head = tree.head(verb)
     if subject is None:
         shared = verb.dep == "conj" and head is not None and (is_verb(head) or head.tag == "MD")
-        return _subject(tree, head) if shared and head is not None else None
+        bare = verb.tag == "VB" and not tree.children(verb, "aux")  # "She lives here, so keep quiet"
+        asked = bare and head is not None and head.tag in ("VBZ", "VBD")
+        return _subject(tree, head) if shared and head is not None and not asked else None
     if subject.tag in _RELATIVE and verb.dep == "relcl" and head is not None:
         being = tree.head(head)  # of "Robin is a nurse who lives in Oslo", Robin
         return _subject(tree, being) if head.dep == "attr" and being is not None and not is_name(head) else head

@@ -19,7 +19,7 @@ from core.extraction.kin import Apposition, appositions
 from core.extraction.language import is_english
 from core.extraction.mood import Mood, clause_mood, is_dated, is_over, is_timed, sentence_mood
 from core.extraction.names import Known, Party, is_name, noun_phrase, party
-from core.extraction.passages import Passages, passages
+from core.extraction.passages import Passages, passages, without_asides
 from core.extraction.repairs import repaired
 from core.extraction.words import Parser, Tree, Word
 from core.library import Entry, entry_of
@@ -47,7 +47,8 @@ def extract(text: str, parser: Parser) -> tuple[Candidate, ...]:
     quoted = {piece.start: piece.quoted for piece in parts.pieces}
     trees: list[tuple[Tree, bool]] = []
     for piece in parts.pieces:
-        parsed = parser.parse(_LONG.sub(lambda run: " " * len(run[0]), text[piece.start : piece.end]))
+        shown = without_asides(text[piece.start : piece.end])
+        parsed = parser.parse(_LONG.sub(lambda run: " " * len(run[0]), shown))
         read = (tree for tree in parsed if 0 < len(tree.words) <= MAX_WORDS)
         trees += ((_moved(tree, text, piece.start), quoted[piece.start]) for tree in read)
     whole = repaired([tree for tree, _ in trees])
@@ -55,7 +56,7 @@ def extract(text: str, parser: Parser) -> tuple[Candidate, ...]:
     english = [(tree, is_quoted) for tree, is_quoted in trees if is_english(tree)]
     turn = _Turn(text, parts, english)
     candidates = [candidate for index in range(len(english)) for candidate in turn.candidates(index)]
-    return _corrected(_once(candidates))
+    return _corrected(_once(candidates), text)
 
 
 class _Turn:
@@ -75,9 +76,34 @@ class _Turn:
             yield self._judged(tree, self._of_apposition(tree, stated, mood), stated.subject, stated.words[-1])
         for clause in clauses(tree):
             how = clause_mood(tree, clause, mood)
-            for argument in arguments(tree, clause, not how.positive):
+            both = list(self._of_both(tree, clause, how))
+            yield from both
+            for argument in arguments(tree, clause, not how.positive) if not both else ():
                 for subject in clause.subjects:
                     yield self._of_clause(tree, clause, argument, subject, how)
+
+    def _of_both(self, tree: Tree, clause: Clause, how: Mood) -> Iterator[Candidate]:
+        """Yields what "are married" says of two names, if the library has "is married to" of both alike."""
+        said = clause.verb if clause.verb.tag == "VBN" else tree.child(clause.verb, "acomp")
+        if len(clause.subjects) != 2 or said is None or tree.child(said, "prep"):
+            return
+        first, second = (party(tree, subject) for subject in clause.subjects)
+        entry = entry_of(f"is {said.low} to", second.name)
+        if entry is None or not entry.mutual:
+            return
+        candidate = Candidate(
+            subject="",
+            relation=f"is {said.low} to",
+            object=second.name,
+            meaning=entry.meaning,
+            about_user=False,
+            start=min(first.start, said.start),
+            end=max(second.end, said.end),
+            sentence=tree.span,
+            positive=how.positive,
+            modality=how.modality,
+        )
+        yield self._judged(tree, candidate, first, clause.subjects[1])
 
     def _joking_after(self, index: int) -> bool:
         """Whether a later sentence, of at most four words, says that it was a joke."""
@@ -101,7 +127,10 @@ class _Turn:
     def _of_clause(self, tree: Tree, clause: Clause, argument: Argument, subject: Word, how: Mood) -> Candidate:
         whom, relation, object_, head = party(tree, subject), argument.relation, argument.object, argument.head
         words, entry = argument.words, argument.entry
-        if relation == "is" and (turned := _turned(tree, subject, argument)) is not None:
+        turned = _turned(tree, subject, argument) if relation == "is" else None
+        if turned is not None and is_name(subject) and (mutual := _mutual(turned)) is not None:
+            relation, object_, entry = mutual.names[0][0], turned.name, mutual  # "Ann is Tom's wife"
+        elif turned is not None:
             whom, object_, head = turned, tree.said(noun_phrase(tree, subject)), subject
             entry = entry_of(f"{whom.owned} is", object_)
             object_ = object_[:1].lower() + object_[1:] if not is_name(head) and subject.place == 0 else object_
@@ -210,6 +239,12 @@ def _turned(tree: Tree, subject: Word, argument: Argument) -> Party | None:
     return whom if whom.owned and not party(tree, subject).owned else None
 
 
+def _mutual(whom: Party) -> Entry | None:
+    """Returns the library's relation of who is "the wife of" a name, if it holds of both alike."""
+    entry = entry_of(f"{whom.owned} is", whom.name) if whom.known is Known.NAMED else None
+    return entry if entry is not None and entry.mutual else None
+
+
 def _present(verb: Word, relation: str) -> str:
     """Returns `relation`, of a verb in the past, as it is said of the present: "lives in" of "lived in"."""
     return f"{third(verb.lemma)}{relation.removeprefix(verb.low)}"
@@ -237,8 +272,8 @@ def _once(candidates: list[Candidate]) -> list[Candidate]:
     return sorted(kept.values(), key=lambda candidate: (candidate.start, candidate.end))
 
 
-def _corrected(candidates: list[Candidate]) -> tuple[Candidate, ...]:
-    """Returns `candidates`, of which a later sentence rejects those that it contradicts."""
+def _corrected(candidates: list[Candidate], text: str) -> tuple[Candidate, ...]:
+    """Returns `candidates`, of which a later sentence, or a later part of it, rejects those that it contradicts."""
     last: dict[tuple[str, str], Candidate] = {}
     for candidate in candidates:
         if candidate.accepted and _has_one_object(candidate):
@@ -249,7 +284,10 @@ def _corrected(candidates: list[Candidate]) -> tuple[Candidate, ...]:
         replaced = (
             candidate.accepted
             and final is not None
-            and final.sentence != candidate.sentence
+            and (
+                final.sentence != candidate.sentence
+                or lexicon.CORRECTION.search(text, min(candidate.end, final.start), final.start) is not None
+            )
             and sentence(final.object) != sentence(candidate.object)
         )
         judged.append(replace(candidate, reason=Reason.CORRECTED) if replaced else candidate)

@@ -34,6 +34,7 @@ TRUE_OF = _words(
     "record write turn keep mean forget swear promise confirm glad happy sorry sad sure certain aware true clear "
     "obvious fact"
 )
+PRESUPPOSED_BY = _words("know remember note mention remind notice learn discover realize realise keep")
 DENIED_BY = _words("deny disprove refuse doubt false wrong untrue stop quit cease lie")
 WISHED_BY = _words("wish hope want would like love long desire wishful prefer")
 GUESSED_BY = _words("think believe guess suppose suspect assume feel wonder imagine bet reckon doubt fear seem")
@@ -57,10 +58,15 @@ VAGUE = _words(
     "it this that these those he she him her they them me you us people none what who which there here one thing "
     "things stuff lot bit way kind sort same such so mine"
 ) | {f"{which}{what}" for which in ("some", "any", "every", "no") for what in ("body", "one", "thing")}
+DEGREES = _words("very really quite rather extremely highly severely terribly so too pretty totally completely deeply")
+TRADES = _words("profession trade training occupation vocation")
+DONE_GLADLY = _words("like love enjoy hate prefer dislike adore detest fear practise practice")
+HOW_MUCH = frozenset({"a lot", "a bit", "a little", "very much", "so much", "any more", "any longer"})
 ROLES = _words("ceo cfo coo cto mc md vp president chancellor chairman chairwoman mayor boss king queen pope")
 SAME = _words("same such other another")
 ADVERBIAL = _words(  # nouns that, without an article, make an adverb of a preposition: "works at night"
-    "night day noon weekend weekends morning evening home school work once least last all first moment times hand"
+    "night day noon weekend weekends morning evening home school work once least last all first moment times hand case "
+    "fact general addition short turn particular"
 )
 PERSONAL = _words("live like love hate marry study meet know enjoy speak visit teach collect")  # what people do
 TIME_KINDS = _words("DATE TIME")
@@ -86,9 +92,13 @@ EARLIER = re.compile(
     r"\b(?:as a (?:child|kid|boy|girl|teenager|student|baby)|back then|in the past|\w+ ago|formerly|previously)\b",
     re.IGNORECASE,
 )
+CORRECTION = re.compile(r"\b(?:no|wait|sorry|I mean|rather|correction|actually)\b", re.IGNORECASE)
+BY_NO_MEANS = re.compile(r"\b(?:by no means|in no way|under no circumstances|at no time|no way)\b", re.IGNORECASE)
 DATED = re.compile(rf"\b(?:1\d|20)\d\d\b|{EARLIER.pattern}", re.IGNORECASE)
 ACCORDING = re.compile(
-    r"\b(?:according to|in the words of|rumou?r has it|word is|they say|people say)\b", re.IGNORECASE
+    r"\b(?:according to|in the words of|rumou?r has it|word is|they say|people say"
+    r"|in (?:the |his |her |their |[A-Z]\w+(?: [A-Z]\w+)?'s )?(?:opinion|view|eyes))\b",
+    re.IGNORECASE,
 )
 
 ENGLISH = _words(

@@ -39,6 +39,8 @@ def sentence_mood(tree: Tree, joking: bool) -> Modality:
 def clause_mood(tree: Tree, clause: Clause, sentence: Modality) -> Mood:
     """Returns in which way `clause` speaks, by its own words and those of the clauses above it."""
     positive = not is_negated(tree, clause.verb)
+    if sentence is Modality.ASKED and (_is_beside(tree, clause.verb) or _is_told(tree, clause.verb)):
+        sentence = Modality.ASSERTED  # "What could I give Ann, who lives in Oslo?", "Did I tell you that ...?"
     if sentence is not Modality.ASSERTED:
         return Mood(modality=sentence, positive=positive)
     for verb in (clause.verb, *_first_conjuncts(tree, clause.verb)):
@@ -58,10 +60,32 @@ def is_negated(tree: Tree, verb: Word) -> bool:
     if any(word.low in lexicon.NEGATIONS or word.low in lexicon.NO_LONGER for word in words):
         only = {word.low for word in tree.words if word.head == verb.place or word.dep == "advmod"}
         return not {"not", "only"} <= only
+    if lexicon.BY_NO_MEANS.search(tree.said(_nearest(tree, verb))):
+        return True
     head = tree.head(verb)
     if verb.dep != "conj" or head is None or tree.child(verb, "nsubj", "nsubjpass", "aux"):
         return False
     return verb.tag == "VB" and bool(auxiliaries(tree, head)) and is_negated(tree, head)
+
+
+def _is_beside(tree: Tree, verb: Word) -> bool:
+    """Whether `verb` is that of a relative clause after a name and a comma, which states something by itself."""
+    name = tree.head(verb)
+    if verb.dep != "relcl" or name is None or name.tag not in ("NNP", "NNPS"):
+        return False
+    first = tree.subtree(verb)[0]
+    return first.low == "who" and first.place > 0 and tree.words[first.place - 1].text == ","
+
+
+def _is_told(tree: Tree, verb: Word) -> bool:
+    """Whether the user asks whether they have said already what `verb` says."""
+    above = tree.head(verb)
+    if verb.dep != "ccomp" or above is None or above.lemma not in ("tell", "mention", "say"):
+        return False
+    subject, first = tree.child(above, "nsubj"), tree.child(above, "aux")
+    told = first is not None and first.lemma in ("do", "have")
+    marks = [mark.low for mark in tree.children(verb, "mark")]
+    return told and subject is not None and subject.low == "i" and not {"if", "whether"} & set(marks)
 
 
 def is_over(tree: Tree, verb: Word) -> bool:
@@ -170,6 +194,9 @@ def _above(tree: Tree, verb: Word) -> Iterator[Mood]:
             mood = _under(tree, head)
             if mood is not None:
                 yield mood
+                told = head.dep == "xcomp" and head.lemma in ("say", "tell")  # "I forgot to say that ..."
+                if mood == Mood() and (told or _lemma(tree, head) in lexicon.PRESUPPOSED_BY):
+                    return  # "you may want to know that ...", "I wish you knew that ..."
             elif word.dep != "ccomp" or word.place > head.place or tree.child(word, "mark"):
                 yield Mood(modality=Modality.HYPOTHETICAL)  # otherwise a sentence of its own: "I met Ann; she ..."
         if word.dep == "relcl":
@@ -181,14 +208,26 @@ def _above(tree: Tree, verb: Word) -> Iterator[Mood]:
         word, head = head, tree.head(head)
 
 
+def _controlling(tree: Tree, verb: Word) -> Word | None:
+    """Returns the subject that an infinitive shares with the verb above it: "I" of "I forgot to say"."""
+    head = tree.head(verb)
+    return tree.child(head, "nsubj") if verb.dep == "xcomp" and head is not None else None
+
+
+def _lemma(tree: Tree, verb: Word) -> str:
+    """Returns the base of a verb: of "find out", that of another verb that means the same."""
+    particles = {f"{verb.lemma} {word.low}" for word in tree.children(verb, "prt")}
+    return "discover" if particles & {"find out", "figure out", "turn out", "come up"} else verb.lemma
+
+
 def _under(tree: Tree, above: Word) -> Mood | None:
     """Returns what the word `above`, a verb, an adjective or a noun, makes of a clause below it; None if not known."""
     if above.lemma == "be" and (said := tree.child(above, "acomp", "attr")) is not None:
         lemma = said.lemma
     else:
-        lemma = above.lemma
+        lemma = _lemma(tree, above)
     denied = is_negated(tree, above)
-    subject = tree.child(above, "nsubj", "nsubjpass")
+    subject = tree.child(above, "nsubj", "nsubjpass") or _controlling(tree, above)
     by_user = subject is None or subject.low in lexicon.USER_WORDS or subject.low in ("it", "you", "that", "this")
     if lemma in lexicon.WISHED_BY:
         return Mood(modality=Modality.WISHED)

@@ -16,9 +16,9 @@ _OUTSIDE = frozenset(
 )
 MAX_DEPTH = 3
 _PARTICLES = frozenset("al bin da de del della der di du la le of ten the van von y".split())
-_MONTHS = re.compile(
-    r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|June|July|August|September|October|"
-    "November|December"
+DAYS = re.compile(
+    r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|January|February|March|April|May|June|July|August|September|October|"
+    "November|December|Spring|Summer|Autumn|Fall|Winter|Christmas|Easter|Thanksgiving|Ramadan|Diwali|Hanukkah|Passover"
 )
 
 
@@ -97,7 +97,7 @@ def _below(tree: Tree, word: Word, left_out: set[int]) -> list[Word]:
 
 def is_name(word: Word) -> bool:
     """Whether `word` is the head of a name, by its tag or its capital letter; dates are not names."""
-    if word.kind in TIME_KINDS or word.low in VAGUE | ROLES or _MONTHS.fullmatch(word.text):
+    if word.kind in TIME_KINDS or word.low in VAGUE | ROLES or DAYS.fullmatch(word.text):
         return False
     if word.kind in PERSON_KINDS:
         return word.tag.startswith("N")

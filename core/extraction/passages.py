@@ -33,6 +33,21 @@ _MARKS = (
     re.compile(r"(?<![\w])['‘](?=\w)[^'’\n]* [^'’\n]* [^'’\n]*['’](?!\w)"),
 )
 _CUT = re.compile(r"\n[ \t]*\n\s*|\n(?=[ \t]*(?:[-*•]|\d+[.)])[ \t])|(?<=[.!?:])[ \t]*\n")
+_INTRO = re.compile(  # "One more thing: ...", "So, Ann: ..."; what reports, asks, tells stories or lists is left alone
+    r"(?:^|(?<=[.!?]\s))(?![^:\n]*\b(?:said|says?|told|tells?|asks?|asked|answer\w*|repl\w+|claim\w*|wrote|writes?|stat\w+|"
+    r"reports?|reported|hears?|heard|read\w*|accord\w+|quot\w+|rumou?r\w*|gossip|headline|title|subject|lyrics|poem|"
+    r"story|novel|tale|plot|film|movie|play|dream\w*|joke|question|example|imagin\w+|suppos\w+|pretend\w*|assum\w+|"
+    r"scenario|hypothe\w+|if|wish\w*|hop\w+|plans?|idea|guess|maybe|perhaps|false|wrong|lies?|untrue|not|never)\b)"
+    r"[^.!?:\n]{1,40}:[ \t]+(?=[A-Za-z])",
+    re.MULTILINE | re.IGNORECASE,
+)
+_ASIDE = re.compile(  # what a sentence begins with and does not depend on
+    r"(?:^|(?<=[.!?]\s)|(?<=\n))(?:(?:oh|and|so|well|ok|okay|hey|hi|hello),?[ \t]+)*"
+    r"(?:guess what|you know what|fun fact|believe it or not|no kidding|before I forget|by the way|btw|as it happens|"
+    r"the (?:thing|point|truth|fact) is|for your information|fyi|for the record|oops|in case you (?:wonder|ask))"
+    r"(?:[,:!]|[ \t]?[-–—])[ \t]*(?=\w)",
+    re.IGNORECASE,
+)
 _BULLET = re.compile(r"\s*(?:(?:[-*•]|\d+[.)])[ \t]+)?")
 
 
@@ -84,6 +99,11 @@ def passages(text: str) -> Passages:
     return Passages(length=len(text), pieces=tuple(pieces), marked=marked)
 
 
+def without_asides(text: str) -> str:
+    """Returns `text` with spaces in the place of what its sentences begin with and do not depend on."""
+    return _ASIDE.sub(lambda aside: " " * len(aside[0]), text)
+
+
 def _blocks(text: str) -> Iterator[tuple[int, int]]:
     for pattern in (_FENCE, _LINE, _HEADERS, _FORWARDED, _LETTER):
         yield from (match.span() for match in pattern.finditer(text))
@@ -103,7 +123,8 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yields the paragraphs and list items between `start` and `end`, without the marks before list items."""
-    cuts = [start, *(match.end() for match in _CUT.finditer(text, start, end)), end]
+    within = [match.end() for pattern in (_CUT, _INTRO) for match in pattern.finditer(text, start, end)]
+    cuts = [start, *sorted({*within} - {start, end}), end]
     for first, last in pairwise(cuts):
         begin = _BULLET.match(text, first, last)
         assert begin is not None, "it matches nothing as well"
