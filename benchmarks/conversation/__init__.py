@@ -1,0 +1,1 @@
+"""Conversations: what is learned from generated dialogues whose truth is known."""
