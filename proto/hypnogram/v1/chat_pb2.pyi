@@ -73,6 +73,30 @@ REMEMBER_ON: Remember.ValueType  # 3
 """They are added."""
 Global___Remember: _TypeAlias = Remember  # noqa: Y015
 
+class _WaitsFor:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WaitsForEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitsFor.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WAITS_FOR_UNSPECIFIED: _WaitsFor.ValueType  # 0
+    """It is read."""
+    WAITS_FOR_EXECUTOR: _WaitsFor.ValueType  # 1
+    """An executor: none is alive."""
+    WAITS_FOR_PARSER: _WaitsFor.ValueType  # 2
+    """An executor with a parser: that of the memory has none. Install the extra `conversation` where it runs."""
+
+class WaitsFor(_WaitsFor, metaclass=_WaitsForEnumTypeWrapper):
+    """Why a turn is not read for facts yet. It will be, once what it waits for is there."""
+
+WAITS_FOR_UNSPECIFIED: WaitsFor.ValueType  # 0
+"""It is read."""
+WAITS_FOR_EXECUTOR: WaitsFor.ValueType  # 1
+"""An executor: none is alive."""
+WAITS_FOR_PARSER: WaitsFor.ValueType  # 2
+"""An executor with a parser: that of the memory has none. Install the extra `conversation` where it runs."""
+Global___WaitsFor: _TypeAlias = WaitsFor  # noqa: Y015
+
 @_typing.final
 class Message(_message.Message):
     """One turn of a conversation."""
@@ -249,12 +273,15 @@ class Remembered(_message.Message):
     RETRACTED_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    WAITS_FOR_FIELD_NUMBER: _builtins.int
     turn: _builtins.int
     """Number of the turn."""
     failure: _builtins.str
     """Reason why it could not be read; empty where it was."""
     version: _builtins.int
-    """The memory's version that recorded this."""
+    """The memory's version that recorded this; 0 where it is not read yet."""
+    waits_for: Global___WaitsFor.ValueType
+    """What has to be there before it is read; with it the other fields are empty, and the call does not wait."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_facts_pb2.Candidate]:
         """Everything that it may state, in order, with what has become of it."""
@@ -271,10 +298,11 @@ class Remembered(_message.Message):
         retracted: _abc.Iterable[_facts_pb2.Fact] | None = ...,
         failure: _builtins.str = ...,
         version: _builtins.int = ...,
+        waits_for: Global___WaitsFor.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "failure", b"failure", "retracted", b"retracted", "turn", b"turn", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "failure", b"failure", "retracted", b"retracted", "turn", b"turn", "version", b"version", "waits_for", b"waits_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,9 +10,16 @@ from core.wordings import in_words
 if TYPE_CHECKING:
     from hypnogram.v1 import chat_pb2, facts_pb2
 
+_WAITS = {  # by `WaitsFor`, which is imported late
+    1: "no executor is running; start one, as by `hypnogram serve`",
+    2: "the executor has no parser; where it runs, pip install 'hypnogram[conversation]'",
+}
+
 
 def remembered_lines(remembered: chat_pb2.Remembered) -> Iterator[str]:
     """Yields a line for each fact that a turn adds, says again, changes or ends, and for what a user may expect."""
+    if remembered.waits_for:
+        yield f"not read for facts yet: {_WAITS[remembered.waits_for]}"
     if remembered.failure:
         yield f"not read for facts: {remembered.failure}"
     for candidate in remembered.candidates:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from hypnogram.v1 import chat_pb2
 
 from core.decide.commands import CloseConversation, RecordReply, Say
-from core.errors.base import MemoryUnknown, Refused
+from core.errors.base import MemoryUnknown, ParserUnavailable, Refused
 from core.events import Cause
 from core.events.conversation import TurnRead
 from core.ids import ConversationKey, Digest, FactId, MemoryId
 from core.remember import Remember, for_turn
 from core.state.memory import Memory
+from core.state.work import Read
 from service.app.erasure import check_not_held
 from service.app.ports import Piece
 from service.guard.rights import Right
@@ -25,6 +26,8 @@ from service.rpc.interceptor import current_caller, current_cause
 from service.rpc.messages import requests
 from store.clock import next_uuid
 from store.database.executors import Executors
+
+LOOK_SECONDS = 0.25  # from one look at the executors to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +106,34 @@ class Recorder:
         await asyncio.shield(recording)
 
     async def remembered(self, memory: MemoryId, spoken: Spoken) -> chat_pb2.Remembered | None:
-        """Returns what was remembered of a turn once it is read; None where it is not read, or no executor is alive."""
+        """Returns what was remembered of a turn once it is read, or what it waits for; None of one that is not read."""
         if spoken.remember is Remember.OFF:
             return None
-        execution = await asyncio.to_thread(self._executors.at, memory)
 
         def is_read(state: Memory) -> bool:
             return all((turn.conversation, turn.turn) != (spoken.conversation, spoken.turn) for turn in state.unread)
 
-        if execution.alive:
-            state = await self._commands.wait_for(memory, is_read)
-        else:
-            state = await asyncio.to_thread(self._states.current, memory)
-        return await asyncio.to_thread(self._found, memory, state, spoken) if is_read(state) else None
+        reading = asyncio.create_task(self._commands.wait_for(memory, is_read))
+        hindrance = asyncio.create_task(self._hindrance(memory))
+        try:
+            await asyncio.wait((reading, hindrance), return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done() and not is_read(await asyncio.to_thread(self._states.current, memory)):
+                return chat_pb2.Remembered(turn=spoken.turn, waits_for=await hindrance)
+            return await asyncio.to_thread(self._found, memory, await reading, spoken)
+        finally:
+            for task in (reading, hindrance):
+                task.cancel()
+
+    async def _hindrance(self, memory: MemoryId) -> chat_pb2.WaitsFor.ValueType:
+        """Returns why turns of a memory cannot be read, as soon as that is so."""
+        while True:
+            execution = await asyncio.to_thread(self._executors.at, memory)
+            duty = execution.duty
+            if not execution.alive:
+                return chat_pb2.WAITS_FOR_EXECUTOR
+            if duty is not None and (duty.work, duty.reason) == (Read.name, ParserUnavailable.reason):
+                return chat_pb2.WAITS_FOR_PARSER
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def erase(self, request: chat_pb2.EraseConversationRequest) -> chat_pb2.EraseConversationResponse:
         """Closes a conversation, for an executor to erase. Raises MemoryUnknown, ConversationUnknown or FactHeld."""

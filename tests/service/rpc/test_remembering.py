@@ -7,9 +7,14 @@ from itertools import islice
 import pytest
 from hypnogram.v1 import chat_pb2, facts_pb2
 
+from core.errors.base import ParserUnavailable
 from core.ids import MemoryId
+from core.state.work import Read
 from hypnogram.client import CallFailed, new_fact
+from service.cli.facts.remembered import remembered_lines
 from service.parsing import spacy_parser
+from store.database.executors import Duty, Executors
+from store.database.leases import Leases
 from tests.patience import eventually
 from tests.service.conftest import DEMO, Running
 from tests.service.rpc.test_conversations import SLOW, reader, said
@@ -135,13 +140,28 @@ def test_a_client_that_leaves_loses_nothing_that_the_user_said(demo: Running) ->
 
 
 def test_without_an_executor_the_reply_ends_and_the_turn_waits(demo: Running) -> None:
-    pieces = list(demo.client.chat(DEMO, ROBIN, conversation="monday", remember="on"))
+    *_, last = demo.client.chat(DEMO, ROBIN, conversation="monday", remember="on")
 
-    assert not any(piece.HasField("remembered") for piece in pieces)
+    assert (last.remembered.turn, last.remembered.waits_for) == (1, chat_pb2.WAITS_FOR_EXECUTOR)
+    assert (len(last.remembered.candidates), last.remembered.version) == (0, 0)
     assert demo.client.memory(DEMO).memory.unread_turns == 1
     with reader(demo):
         eventually(lambda: facts(demo))
     assert demo.client.memory(DEMO).memory.unread_turns == 0
+
+
+def test_where_the_executor_has_no_parser_the_reply_ends_and_says_so(demo: Running) -> None:
+    leases = Leases(demo.store.log.engine)
+    Executors(demo.store.log.engine).beat("elsewhere")
+    lease = leases.claim(MemoryId(DEMO), "elsewhere", 60)
+    assert lease is not None
+    leases.release(lease, Duty(work=Read.name, attempt=1, reason=ParserUnavailable.reason, message="none"))
+
+    *_, last = demo.client.chat(DEMO, ROBIN, conversation="monday", remember="on")
+
+    assert last.remembered.waits_for == chat_pb2.WAITS_FOR_PARSER
+    assert "pip install 'hypnogram[conversation]'" in next(remembered_lines(last.remembered))
+    assert demo.client.memory(DEMO).memory.unread_turns == 1
 
 
 def test_two_users_at_once_are_told_each_of_their_own(demo: Running) -> None:
