@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -24,6 +25,7 @@ from service.rpc.server import Served
 from service.settings import Settings
 from store.database.executors import Executors
 
+READ_SECONDS = 2.0  # of a scrape for states, after which the other memories wait for the next one
 SECONDS = (0.001, 0.005, 0.02, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)  # buckets of latencies
 
 
@@ -94,12 +96,17 @@ class _Seen:
 
 
 class _Memories(Collector):
-    """Reads the states of memories when it is asked, and between two times of those alone that have changed."""
+    """Reads the states of memories when it is asked, and between two times of those alone that have changed.
+
+    It reads for `READ_SECONDS` each time and shows what it has read by then, so that the first times do not wait for
+    the logs of thousands of memories.
+    """
 
     def __init__(self, served: Served) -> None:
         self._log = served.parts.store.log
         self._states = served.parts.states
         self._seen: dict[MemoryId, _Seen] = {}
+        self._unread: dict[MemoryId, None] = {}  # those that have changed, in this order
         self._position = 0
         self._lock = threading.Lock()  # because two scrapers may ask at the same time
 
@@ -120,15 +127,25 @@ class _Memories(Collector):
             for work, number in seen.owed.items():
                 owed.add_metric([memory, work], number)
         yield from (version, occupancy, facts, owed)
+        unread = "Memories whose states are to be read by later scrapes."
+        yield _gauge("hypnogram_memories_unread", unread, len(self._unread))
 
     def _newest(self) -> dict[MemoryId, _Seen]:
         with self._lock:
             for listed in reversed(self._log.moved(self._position)):  # the most recent last, so that none is left out
                 if listed.deleted:
                     self._seen.pop(listed.memory, None)
+                    self._unread.pop(listed.memory, None)
                 else:
-                    self._seen[listed.memory] = _seen(self._states.current(listed.memory))
+                    self._unread[listed.memory] = None
                 self._position = listed.position
+            until = time.monotonic() + READ_SECONDS
+            while self._unread:
+                memory = next(iter(self._unread))
+                self._seen[memory] = _seen(self._states.current(memory))
+                del self._unread[memory]
+                if time.monotonic() >= until:
+                    break
             return dict(self._seen)
 
 

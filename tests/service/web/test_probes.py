@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from hypnogram.client import new_fact
 from service.rpc import health
+from service.web import metrics
 from store.database.executors import Executors
 from tests.patience import eventually
 from tests.service.conftest import DEMO, Running
@@ -93,6 +94,24 @@ def test_facts_and_owed_work_are_shown_for_each_memory(web: Running, http: httpx
 
     web.client.delete_memory("counted")
     assert not any(("memory", "counted") in labels for _, labels in samples(http))
+
+
+def test_a_scrape_takes_its_time_alone_and_later_ones_show_the_rest(
+    web: Running, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples(http)
+    monkeypatch.setattr(metrics, "READ_SECONDS", 0.0)
+    names = [f"late-{number}" for number in range(3)]
+    for name in names:
+        web.client.create_memory(name)
+
+    scrapes = [samples(http) for _ in names]
+
+    shown = [
+        sum(("hypnogram_memory_version", frozenset({("memory", it)})) in scrape for it in names) for scrape in scrapes
+    ]
+    assert shown == [1, 2, 3]
+    assert [of(scrape, "hypnogram_memories_unread") for scrape in scrapes] == [2, 1, 0]
 
 
 def test_disk_process_and_executors_are_shown(web: Running, http: httpx.Client) -> None:
