@@ -49,6 +49,16 @@ def from_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {field: headers[name] for field, name in HEADERS.items() if name in headers}
 
 
+async def read_body(request: Request, limit: int) -> bytes:
+    """Returns the body of a request. Raises HTTPException where it has over `limit` bytes."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > limit:
+            raise HTTPException(413, f"the request has over {limit} bytes (HYPNOGRAM_MAX_MESSAGE_BYTES)")
+    return bytes(body)
+
+
 async def read_json(request: Request, limit: int) -> dict[str, Any]:
     """Returns the JSON object in the body, of at most `limit` bytes.
 
@@ -58,13 +68,8 @@ async def read_json(request: Request, limit: int) -> dict[str, Any]:
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "send the request as JSON, with the header 'Content-Type: application/json'")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise HTTPException(413, f"the request has over {limit} bytes (HYPNOGRAM_MAX_MESSAGE_BYTES)")
     try:
-        given = json.loads(body)
+        given = json.loads(await read_body(request, limit))
         json.dumps(given, ensure_ascii=False).encode()  # refuses halves of surrogate pairs, which are not text
     except (ValueError, RecursionError):
         raise InvalidField("body", "is not JSON of valid text; send a JSON object") from None

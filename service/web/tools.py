@@ -16,9 +16,10 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import ToolAnnotations
 from pydantic import Field
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from core.errors.base import InvalidField
 from hypnogram.client.calls.facts import new_fact
@@ -27,7 +28,9 @@ from hypnogram.client.connections import Asyncio
 from service.rpc.interceptor import Attempt
 from service.rpc.server import Served
 from service.web import models
-from service.web.calls import begin, refused_call
+from service.web.bodies import read_body
+from service.web.calls import begin, refused_call, unless_gone
+from service.web.failures import response_to
 from service.web.inside import inside
 from service.web.tool_results import STATUS, STATUSES, Answer, Fact, Facts, Forgotten, Step, Told, Why
 from store.clock import next_uuid
@@ -58,6 +61,7 @@ class Tools:
 
     def __init__(self, served: Served, max_bytes: int) -> None:
         self._served = served
+        self._max_bytes = max_bytes
         with _log_as_it_was():
             server = MCPServer(
                 "hypnogram", version=version_of_package("hypnogram"), instructions=INSTRUCTIONS, log_level="WARNING"
@@ -84,12 +88,19 @@ class Tools:
         request, attempt = Request(scope, receive), Attempt(PATH, self._served.door)
         try:
             await begin(attempt, request)
+            body = await read_body(request, self._max_bytes)
+        except HTTPException as error:
+            attempt.end(InvalidField("body", error.detail))
+            await response_to(error)(scope, receive, send)
+            return
         except Exception as error:
             await refused_call(attempt, error)(scope, receive, send)
             return
         request.state.attempt = attempt
         try:
-            await self._manager.handle_request(scope, receive, send)
+            await unless_gone(request, self._manager.handle_request(scope, _once(body), send))
+        except ClientDisconnect:
+            attempt.end(asyncio.CancelledError())
         except BaseException as error:
             attempt.end(error)
             raise
@@ -221,6 +232,18 @@ class Tools:
         memory = models.memory_of(model)
         _attempt(context).allow(GET_MEMORY, memories_pb2.GetMemoryRequest(memory=memory))
         return memory, await asyncio.to_thread(models.version_of, self._served.parts, model)
+
+
+def _once(body: bytes) -> Receive:
+    """Returns what receives a request whose body has been read, and then nothing more."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        if not messages:
+            await asyncio.Event().wait()
+        return messages.pop()
+
+    return receive
 
 
 @contextmanager

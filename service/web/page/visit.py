@@ -18,6 +18,7 @@ from hypnogram.client.connections import Asyncio
 from service.guard.rights import Right
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import ACTOR_KEY, AUTHORIZATION, Attempt, current_caller
+from service.web.bodies import read_body
 from service.web.page.look import Look
 
 COOKIE = "hypnogram-token"
@@ -118,11 +119,7 @@ async def read_form(request: Request, limit: int) -> dict[str, str]:
     """Returns the fields of a form, each once. Raises HTTPException where it is not one, or too large."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise HTTPException(415, f"send a form, with the header 'Content-Type: {FORM}'")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise HTTPException(413, f"the form has over {limit} bytes (HYPNOGRAM_MAX_MESSAGE_BYTES)")
+    body = await read_body(request, limit)
     try:
         fields = parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:

@@ -189,6 +189,22 @@ async def test_a_token_reaches_its_memory_alone_and_names_who_acts(demo: Running
         assert "write" in await failure(client, "forget", fact=told["facts"][0]["fact"])
 
 
+@pytest.mark.parametrize("version", [{}, {"mcp-protocol-version": "2025-06-18"}])
+def test_an_agent_that_goes_ends_the_answer(demo: Running, version: dict[str, str]) -> None:
+    demo.parrot.slow = 0.05
+    asked = {"name": "recall", "arguments": {"memory": DEMO, "question": "word " * 500}}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{demo.http}/mcp",
+            json={**HELLO, "method": "tools/call", "params": asked},
+            headers={**ACCEPT, **version},
+            timeout=httpx.Timeout(PATIENCE, read=0.5),
+        )
+
+    assert demo.parrot.closed.wait(PATIENCE)
+    assert demo.parrot.generated < 100  # of 128
+
+
 def test_requests_that_are_not_of_the_protocol_are_refused(demo: Running) -> None:
     url = f"{demo.http}/mcp"
 
