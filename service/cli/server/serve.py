@@ -38,7 +38,10 @@ def serve(
     ] = None,
     http: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Address of the HTTP port, for OpenAI's clients (HYPNOGRAM_HTTP)."),
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Address of the HTTP port, for OpenAI's clients, agents and browsers (HYPNOGRAM_HTTP).",
+        ),
     ] = None,
     insecure_host: Annotated[
         bool | None,

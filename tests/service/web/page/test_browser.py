@@ -24,8 +24,9 @@ RULES = {  # of axe; what does not depend on the screen is looked at on one
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
+    path = program()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
 
