@@ -21,6 +21,7 @@ from core.errors.base import InvalidField
 from hypnogram.client import CallFailed, Client
 from service.cli.output import UsageProblem, channel_credentials
 from service.settings import Settings
+from store.database.tokens import Tokens
 from tests.service.conftest import Running, run_server
 from tests.service.web.conftest import FREE_PORT
 
@@ -94,6 +95,15 @@ def test_both_ports_speak_tls(secret: Running, files: Files) -> None:
     assert secret.http.startswith("https://")
     assert httpx.get(f"{secret.http}/v1/models", verify=trusting(files)).status_code == 200
     assert up(secret.address, channel_credentials(Settings(server_ca=files.authority)))
+
+
+def test_the_cookie_of_a_browser_is_sent_over_tls_alone(secret: Running, files: Files) -> None:
+    _, token = Tokens(secret.store.log.engine).create(actor="", memory="*", may="read")
+
+    signed_in = httpx.post(f"{secret.http}/sign-in", data={"token": token}, verify=trusting(files))
+
+    assert signed_in.status_code == 303
+    assert "secure" in signed_in.headers["set-cookie"].lower()
 
 
 def test_neither_port_speaks_anything_else(secret: Running, files: Files) -> None:
