@@ -33,6 +33,7 @@ class Entry:
         determiners: first words of an object that has no need of an article.
         many: whether a subject may have several objects, as of "likes".
         mutual: whether it holds of the object with the subject, too, as "is married to".
+        also: relations that say the same of the same object: who "is" a baker works as one.
         now: relation that holds since then, of what happens at one time: "lives in" of "moved to"; "" for none.
     """
 
@@ -44,6 +45,7 @@ class Entry:
     kinds: Mapping[str, re.Pattern[str]]
     many: bool
     mutual: bool = False
+    also: tuple[str, ...] = ()
     now: str = ""
 
     @property
@@ -104,6 +106,12 @@ def entry_of(relation: str, object_: str) -> Entry | None:
     return None
 
 
+def said_also(relation: str, object_: str) -> tuple[str, ...]:
+    """Returns relations that say the same of the same object: "works as" of "is", and the reverse."""
+    entry = entry_of(relation, object_)
+    return entry.also if entry is not None else _by_another_name().get(same_words(relation), ())
+
+
 def ending_of(relation: str) -> Ending | None:
     """Returns what `relation` ends: "has left", "resigned from"; None for one that ends nothing."""
     return _ending_by_name().get(same_words(relation).removeprefix("has "))
@@ -142,6 +150,13 @@ def endings() -> tuple[Ending, ...]:
         for file in sorted(WORDS.glob("*.toml"))
         for ending in _values(file).get("ending", ())
     )
+
+
+@cache
+def _by_another_name() -> Mapping[str, tuple[str, ...]]:
+    """Returns for each relation of `Entry.also` the entries that have it."""
+    names = {name for entry in library() for name in entry.also}
+    return {name: tuple(entry.names[0][0] for entry in library() if name in entry.also) for name in names}
 
 
 @cache
@@ -185,6 +200,7 @@ def _read(file: Path) -> Iterator[Entry]:
             kinds=kinds,
             many=relation.get("many", False),
             mutual=relation.get("mutual", False),
+            also=tuple(relation.get("also", ())),
             now=relation.get("now", ""),
         )
 

@@ -11,7 +11,7 @@ from core.decide.commands import NewFact
 from core.extraction.candidates import Candidate, Reason
 from core.facts import Fact, Origin, Phrasebook
 from core.ids import FactId
-from core.library import entry_of
+from core.library import entry_of, said_also
 from core.state.meaning import Meanings, live_facts_about
 from core.state.memory import Memory, statement_key
 from core.state.work import Read
@@ -51,9 +51,15 @@ class Held:
         object_ = _ARTICLE.sub("", candidate.object)
         for relation in relations if candidate.may_end else ():
             yield from self._with_object(candidate.subject, relation, None if candidate.whichever else object_)
+            yield from self.said_otherwise(candidate.subject, relation, object_)
             entry = entry_of(relation, object_)
             if entry is not None and entry.mutual:
                 yield from self._with_object(object_, relation, candidate.subject)
+
+    def said_otherwise(self, subject: str, relation: str, object_: str) -> Iterator[FactId]:
+        """Yields the live facts that say the same by another relation: "works as baker" of "is a baker"."""
+        for name in said_also(relation, object_):
+            yield from self._with_object(subject, name, object_)
 
     def _with_object(self, subject: str, relation: str, object_: str | None) -> Iterator[FactId]:
         """Yields the live facts of a subject with that object; with any for None."""

@@ -151,6 +151,7 @@ class _Reading:
         if any(says_the_same(earlier.fact, fact) for earlier in before):
             return Outcome(heard)
         same = [id_ for id_ in live if says_the_same(held.fact(id_), fact)]
+        same += held.said_otherwise(fact.subject, fact.relation, fact.object)
         if same:
             return Outcome(heard, known=same[0])
         if not held.meanings.has_one(fact):

@@ -157,6 +157,19 @@ def test_what_is_past_of_something_else_ends_and_teaches_nothing(said: Heard) ->
     assert live(memory) == {ACME.id}
 
 
+def test_who_is_a_baker_works_as_one() -> None:
+    works, is_ = (
+        fact(f"f-{one[:2]}", "Robin Smith", one, said) for one, said in (("works as", "baker"), ("is", "a baker"))
+    )
+    for known, said in ((works, is_), (is_, works)):
+        again, _ = read(told(known), stated(said))
+        over, memory = read(told(known), denied(said))
+
+        assert (again.facts, again.known) == ((), (known.id,))
+        assert (over.retracted, live(memory)) == ((known.id,), set())
+        assert read(told(known), denied(replace(said, object="a tailor")))[0].retracted == ()
+
+
 def test_where_a_job_may_be_any_of_several_none_is_ended() -> None:
     also = fact("f-also", "Robin Smith", "works for", "Bravo")
     _, memory = read(told(ACME, also), past(replace(LEFT, object="her job"), "works for", whichever=True))
