@@ -10,7 +10,7 @@ from core.decide.told import noted, stated
 from core.english.taking_back import corrects, taken_back
 from core.errors.base import NotReady
 from core.events import Cause
-from core.events.conversation import UserSpoke
+from core.events.conversation import TurnRead, UserSpoke
 from core.extraction.extract import extract
 from core.extraction.passages import passages
 from core.extraction.words import Parser
@@ -20,6 +20,7 @@ from core.state.memory import Memory
 from core.state.work import EraseTexts, Read
 from service.app.repository import EXECUTOR, MemoryRepository
 from store.clock import next_uuid
+from store.log.conversations import readings_of
 from store.log.event_log import EventLog
 from store.sealing.destroy_key import throw_key_away
 
@@ -56,6 +57,16 @@ def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, wo
 def cause_of(command: Command) -> Cause:
     """Returns the cause of what an executor records: of what a turn states, the turn."""
     return replace(EXECUTOR, causation=command.said) if isinstance(command, RecordReading) else EXECUTOR
+
+
+def turns_that_state(log: EventLog, memory: MemoryId, state: Memory, fact: FactId) -> dict[str, list[int]]:
+    """Returns the turns that taught or said `fact` and whose texts are there, by the names of their conversations."""
+    stating: dict[str, list[int]] = {}
+    for name, known in state.conversations.items():
+        for read in () if known.closed else readings_of(log, memory, known.key, known.began - 1, state.version):
+            if isinstance(read.event, TurnRead) and fact in (*read.event.facts, *read.event.known):
+                stating.setdefault(name, []).append(read.event.turn)
+    return stating
 
 
 def erase_texts(log: EventLog, states: MemoryRepository, memory: MemoryId, work: EraseTexts) -> RecordTextsErased:

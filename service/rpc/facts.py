@@ -19,6 +19,7 @@ from core.state.work import will_leave
 from core.texts import same_words
 from service.app.erasure import check_not_held
 from service.app.lineage import Link, lineage
+from service.app.reading import turns_that_state
 from service.rpc.dependencies import Dependencies
 from service.rpc.fact_commands import FactCommands, is_pending
 from service.rpc.interceptor import Context
@@ -168,11 +169,15 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         state = await self._commands.execute(memory, command, request_id, expected)
         if wait:
             state = await self._commands.wait_for(memory, lambda now: not will_leave(now, fact))
+        log, stating = self._store.log, dict[str, list[int]]()
+        if request.erase:
+            stating = await asyncio.to_thread(turns_that_state, log, memory, state, fact)
         return facts_pb2.RetractFactResponse(
             fact=responses.fact_message(state, fact),
             withdrawal=responses.WITHDRAWALS[state.facts[fact].withdrawal],
             adapters=[adapter.delta for adapter in state.adapters.values() if fact in adapter.facts],
             version=state.version,
+            stated_in=[facts_pb2.StatedIn(conversation=name, turns=turns) for name, turns in stating.items()],
         )
 
     async def RetryFact(  # noqa: N802

@@ -1386,6 +1386,34 @@ class RetractFactRequest(_message.Message):
 Global___RetractFactRequest: _TypeAlias = RetractFactRequest  # noqa: Y015
 
 @_typing.final
+class StatedIn(_message.Message):
+    """Turns of a conversation that state a fact."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONVERSATION_FIELD_NUMBER: _builtins.int
+    TURNS_FIELD_NUMBER: _builtins.int
+    conversation: _builtins.str
+    """Name of the conversation."""
+    @_builtins.property
+    def turns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of its turns."""
+
+    def __init__(
+        self,
+        *,
+        conversation: _builtins.str = ...,
+        turns: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conversation", b"conversation", "turns", b"turns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatedIn: _TypeAlias = StatedIn  # noqa: Y015
+
+@_typing.final
 class RetractFactResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1393,6 +1421,7 @@ class RetractFactResponse(_message.Message):
     WITHDRAWAL_FIELD_NUMBER: _builtins.int
     ADAPTERS_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    STATED_IN_FIELD_NUMBER: _builtins.int
     withdrawal: Global___Withdrawal.ValueType
     """How it left the weights."""
     version: _builtins.int
@@ -1405,6 +1434,10 @@ class RetractFactResponse(_message.Message):
     def adapters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Digests of the deltas of adapters in force that were trained on it."""
 
+    @_builtins.property
+    def stated_in(self) -> _containers.RepeatedCompositeFieldContainer[Global___StatedIn]:
+        """With `erase`: turns whose texts still state the fact. `EraseConversation` destroys the texts of their conversations."""
+
     def __init__(
         self,
         *,
@@ -1412,10 +1445,11 @@ class RetractFactResponse(_message.Message):
         withdrawal: Global___Withdrawal.ValueType = ...,
         adapters: _abc.Iterable[_builtins.str] | None = ...,
         version: _builtins.int = ...,
+        stated_in: _abc.Iterable[Global___StatedIn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "fact", b"fact", "version", b"version", "withdrawal", b"withdrawal"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "fact", b"fact", "stated_in", b"stated_in", "version", b"version", "withdrawal", b"withdrawal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

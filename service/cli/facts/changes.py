@@ -128,6 +128,12 @@ def retract(
         return
     for answer in answers:
         print_text(f"{answer.fact.fact}  {_words(answer.fact)}: {status_words(answer.fact)}; {_how(answer)}")
+        for stated in answer.stated_in:
+            turns = f"turn{'s' * (len(stated.turns) > 1)} {', '.join(map(str, stated.turns))}"
+            print_text(
+                f"still stated in {turns} of conversation {stated.conversation}; to destroy its texts: "
+                f"hypnogram conversation erase {stated.conversation}"
+            )
 
 
 def _retract(

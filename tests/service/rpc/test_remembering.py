@@ -175,6 +175,22 @@ def test_two_users_at_once_are_told_each_of_their_own(demo: Running) -> None:
     assert first.conversation != second.conversation
 
 
+def test_erasing_a_fact_names_the_turns_that_still_state_it(demo: Running) -> None:
+    with reader(demo):
+        fact = remembered(demo, ROBIN, conversation="monday").candidates[0].result.fact.fact
+        remembered(demo, ROBIN, conversation="tuesday")
+        remembered(demo, ROBIN, conversation="wednesday")
+        demo.client.erase_conversation(DEMO, "tuesday", wait=True)
+        kept = demo.client.retract_fact(DEMO, fact, wait=False)
+        gone = demo.client.retract_fact(DEMO, fact, erase=True, wait=False)
+
+    assert [(stated.conversation, list(stated.turns)) for stated in gone.stated_in] == [
+        ("monday", [1]),
+        ("wednesday", [1]),
+    ]
+    assert not kept.stated_in
+
+
 def test_erasing_a_conversation_with_its_facts_erases_both(demo: Running) -> None:
     with reader(demo):
         kept = remembered(demo, ROBIN, conversation="monday").candidates[0].result.fact.fact
