@@ -23,6 +23,13 @@ def checked_remember(value: object) -> Remember:
         raise InvalidField("remember", f"is {value!r}; it must be {', '.join(Remember)}") from None
 
 
+def checked_days(days: int) -> int:
+    """Returns for how many days texts are kept, 0 for ever. Raises InvalidField for a number that is negative."""
+    if days < 0:
+        raise InvalidField("keep_texts_days", "is negative; give a number of days, or 0 to keep texts")
+    return days
+
+
 def for_turn(asked: Remember | None, of_memory: Remember, *, in_the_past: bool) -> Remember:
     """Returns what happens with the facts of a turn: what its request asks, or else what its memory was created with.
 

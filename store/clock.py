@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from core.ids import EventId, uuid7
 
@@ -20,4 +20,9 @@ def next_event_id() -> EventId:
 
 def now() -> str:
     """Returns the time in UTC, as ISO 8601 with microseconds and `Z`."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return days_ago(0)
+
+
+def days_ago(days: int) -> str:
+    """Returns the time that many days ago in UTC, in the same form."""
+    return (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -265,11 +265,16 @@ class RecordReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseConversation:
-    """Erase the texts of a conversation and, with `facts`, the facts that were learned from it."""
+    """Erase the texts of a conversation and, with `facts`, the facts that were learned from it.
+
+    Attributes:
+        last: its last turn, where it is to be erased only if there is none after that and none to be read; None always.
+    """
 
     memory: MemoryId
     conversation: str
     facts: bool
+    last: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,9 @@ def close(memory: Memory, command: CloseConversation) -> tuple[Event, ...]:
     Raises MemoryUnknown or ConversationUnknown.
     """
     known = known_conversation(memory, command.memory, command.conversation)
+    unread = any(turn.conversation == command.conversation for turn in memory.unread)
+    if command.last is not None and (known.turns != command.last or unread):
+        return ()
     erased = _erased_with_it(memory, command.conversation) if command.facts else ()
     if known.closed and not erased:
         return ()

@@ -55,6 +55,7 @@ class MemoryCreated:
             profile does not say.
         method: how facts are written.
         remember: what happens with facts in turns of users whose requests do not say.
+        keep_texts: days after the last turn of a conversation after which its texts are erased; 0 keeps them.
     """
 
     base: BaseModel
@@ -70,6 +71,7 @@ class MemoryCreated:
     keys_per_fact: float = 0.0
     method: Method = Method.ANSWER_SITE
     remember: Remember = Remember.OFF
+    keep_texts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

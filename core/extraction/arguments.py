@@ -59,7 +59,10 @@ def arguments(tree: Tree, clause: Clause, negated: bool) -> Iterator[Argument]:
 
 
 def _of_clause(tree: Tree, verb: Word, options: tuple[Form, ...], negated: bool) -> Iterator[Argument]:
-    if verb.lemma == "be" and verb.dep not in ("aux", "auxpass"):
+    become = tree.child(verb, "acomp") if verb.lemma == "get" else None
+    if become is not None and become.tag == "VBN":  # "got engaged to"
+        yield from _of_being(tree, verb, (Form(said="is", of_library=True),))
+    elif verb.lemma == "be" and verb.dep not in ("aux", "auxpass"):
         yield from _of_being(tree, verb, options)
     else:
         yield from _of_verb(tree, verb, options, negated)

@@ -35,6 +35,8 @@ def _rehung(tree: Tree) -> Tree:
             _swap(tree, words, word, head)  # "Ann loves rowing"
         elif word.tag == "IN" and head is None and tree.child(word, "nsubj") and word.low in verbs().bases:
             words[word.place] = replace(word, tag="VBP")  # "I really like tea"
+        elif word.low == "more" and word.dep == "dobj" and [child.low for child in tree.children(word)] == ["any"]:
+            words[word.place] = replace(word, tag="RBR", dep="advmod")  # "doesn't enjoy sailing any more"
         elif word.tag == "VB" and word.dep in ("xcomp", "acl", "relcl") and not _is_verb(word) and head is not None:
             to = tree.child(word, "aux")
             if to is not None and to.low == "to":  # "allergic to gluten"

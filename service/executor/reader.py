@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import structlog
 
-from core.decide.commands import Command
+from core.decide.commands import CloseConversation, Command
 from core.extraction.words import Parser
 from core.ids import MemoryId
 from core.state.memory import Memory
 from core.state.work import EraseTexts, Read, work_of_conversations
 from service.app.reading import cause_of, erase_texts, read_turn
 from service.app.repository import MemoryRepository
-from store.log.conversations import spoken_in
+from store.clock import days_ago
+from store.log.conversations import last_turns, spoken_in
 from store.log.event_log import EventLog
 
 IDLE_SECONDS = 0.5
+EXPIRY_SECONDS = 3600.0  # from one look for texts that have been kept long enough to the next
 
 log = structlog.get_logger()
 
@@ -49,10 +52,25 @@ class Reader:
             return read_turn(self._events, self._parser, memory, state, work)
         return erase_texts(self._events, self._states, memory, work)
 
+    def expire(self) -> None:
+        """Closes the conversations whose texts have been kept as long as their memories say."""
+        for listed in self._events.listed():
+            state = self._states.current(listed.memory)
+            if state.created is None or not state.created.keep_texts or state.deleted:
+                continue
+            spoken, limit = last_turns(self._events, listed.memory), days_ago(state.created.keep_texts)
+            for name, known in state.conversations.items():
+                if not known.closed and spoken.get(known.key, limit) < limit:
+                    close = CloseConversation(memory=listed.memory, conversation=name, facts=False, last=known.turns)
+                    self._states.record(listed.memory, close)
+
     def _run(self) -> None:
-        seen = self._after
+        seen, expired = self._after, 0.0
         while not self._stop.is_set():
             try:
+                if time.monotonic() - expired > EXPIRY_SECONDS or not expired:
+                    self.expire()
+                    expired = time.monotonic()
                 if seen is None:
                     seen = self._events.position()
                 if (position := self._events.wait(seen, IDLE_SECONDS)) > seen:

@@ -12,7 +12,7 @@ from core.errors.base import InvalidField
 from core.events.deletion import MemoryPurged
 from core.ids import MemoryId
 from core.method import checked_method
-from core.remember import Remember, checked_remember
+from core.remember import Remember, checked_days, checked_remember
 from core.state.memory import Memory
 from service.app.forks import fork
 from service.app.progress import ProgressBoard
@@ -42,6 +42,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         sleep, capacity = policy.given(request.sleep), requests.capacity(request)
         method = checked_method(request.method) if request.method else None
         remember = checked_remember(request.remember or Remember.OFF)
+        keep = checked_days(request.keep_texts_days)
         caused_by = current_cause()
 
         def create() -> tuple[Memory, str]:
@@ -55,7 +56,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
                 capacity=capacity,
                 method=method,
             )
-            created = replace(created, remember=remember)
+            created = replace(created, remember=remember, keep_texts=keep)
             state = self._states.execute(
                 memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._parts.retries
             )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from core.events import Recorded
 from core.events.conversation import ConversationClosed, ModelReplied, TurnRead, UserSpoke
-from core.ids import ConversationKey, MemoryId
+from core.ids import ConversationKey, FactId, MemoryId
 from store.database.engine import reading
 from store.database.schema import events
 from store.log.ancestry import stitched
@@ -26,6 +26,14 @@ def turns_of(
 def readings_of(log: EventLog, memory: MemoryId, key: ConversationKey, after: int, until: int) -> list[Recorded]:
     """Returns the events that say what was learned from its turns, between the same versions."""
     return _under(log, memory, key, (TurnRead.__name__,), after, until, None)
+
+
+def last_turns(log: EventLog, memory: MemoryId) -> dict[ConversationKey, str]:
+    """Returns when the last turn of each conversation of a memory was recorded, as `store/clock.py` writes times."""
+    turns = events.c.type.in_((UserSpoke.__name__, ModelReplied.__name__))
+    query = select(events.c.fact, func.max(events.c.recorded_at)).where(events.c.memory == memory, turns)
+    with reading(log.engine).connect() as connection:
+        return {ConversationKey(FactId(key)): at for key, at in connection.execute(query.group_by(events.c.fact))}
 
 
 def spoken_in(log: EventLog, after: int, until: int) -> list[MemoryId]:

@@ -683,6 +683,7 @@ class Memory(_message.Message):
     FALSE_FIRES_FIELD_NUMBER: _builtins.int
     REMEMBER_FIELD_NUMBER: _builtins.int
     UNREAD_TURNS_FIELD_NUMBER: _builtins.int
+    KEEP_TEXTS_DAYS_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory."""
     pressure: _builtins.float
@@ -719,6 +720,8 @@ class Memory(_message.Message):
     """What happens with facts in chats whose requests do not say: "off", "ask" or "on"."""
     unread_turns: _builtins.int
     """Number of turns of users that are still to be read for facts."""
+    keep_texts_days: _builtins.int
+    """Days after the last turn of a conversation after which its texts are erased; 0 where they are kept."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """Its base model."""
@@ -790,10 +793,11 @@ class Memory(_message.Message):
         false_fires: _builtins.float = ...,
         remember: _builtins.str = ...,
         unread_turns: _builtins.int = ...,
+        keep_texts_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asleep", b"asleep", "base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "needs", b"needs", "sleep", b"sleep", "unchanged", b"unchanged"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "edits", b"edits", "facts", b"facts", "false_fires", b"false_fires", "hyperparameters", b"hyperparameters", "key_occupancy", b"key_occupancy", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "remember", b"remember", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "unread_turns", b"unread_turns", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "edits", b"edits", "facts", b"facts", "false_fires", b"false_fires", "hyperparameters", b"hyperparameters", "keep_texts_days", b"keep_texts_days", "key_occupancy", b"key_occupancy", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "remember", b"remember", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "unread_turns", b"unread_turns", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -810,6 +814,7 @@ class CreateMemoryRequest(_message.Message):
     CAPACITY_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
     REMEMBER_FIELD_NUMBER: _builtins.int
+    KEEP_TEXTS_DAYS_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
     capacity: _builtins.float
@@ -821,6 +826,10 @@ class CreateMemoryRequest(_message.Message):
     """
     remember: _builtins.str
     """What happens with facts in chats whose requests do not say: "off", "ask" or "on". Empty: "off"."""
+    keep_texts_days: _builtins.int
+    """Days after the last turn of a conversation after which an executor erases its texts, as EraseConversation does; facts
+    stay. 0 keeps them.
+    """
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """Its base model; left out, dormouse."""
@@ -843,10 +852,11 @@ class CreateMemoryRequest(_message.Message):
         capacity: _builtins.float | None = ...,
         method: _builtins.str = ...,
         remember: _builtins.str = ...,
+        keep_texts_days: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "sleep", b"sleep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "memory", b"memory", "method", b"method", "remember", b"remember", "sleep", b"sleep"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "keep_texts_days", b"keep_texts_days", "memory", b"memory", "method", b"method", "remember", b"remember", "sleep", b"sleep"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__capacity: _TypeAlias = _typing.Literal["capacity"]  # noqa: Y015
     _WhichOneofArgType__capacity: _TypeAlias = _typing.Literal["_capacity", b"_capacity"]  # noqa: Y015

@@ -56,6 +56,9 @@ def create(
     remember: Annotated[
         str, typer.Option(help="What happens with facts in chats that do not say: off, ask or on. Default: off.")
     ] = "",
+    keep_texts: Annotated[
+        int, typer.Option(min=0, help="Days after which the texts of a conversation are erased. Default: 0, never.")
+    ] = 0,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until an executor has prepared what facts need.")
     ] = True,
@@ -74,7 +77,7 @@ def create(
         policy = set_policy({}, {}, sleep or (), "--sleep")
         with waiting("the server to read and load the base model", quiet=json):
             answer = client.create_memory(
-                options.memory_name(name), base, hyperparameters, policy, capacity, method, remember
+                options.memory_name(name), base, hyperparameters, policy, capacity, method, remember, keep_texts
             )
         if wait:
             answer = _prepared(client, answer, timeout, json)

@@ -232,6 +232,7 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
         unchanged=unchanged_message(memory),
         false_fires=false_fires(memory),
         remember=created.remember.value,
+        keep_texts_days=created.keep_texts,
         unread_turns=len(memory.unread),
     )
 

@@ -156,3 +156,11 @@ def test_a_reply_names_what_it_replies_to() -> None:
 
     assert isinstance(replied, ModelReplied)
     assert (replied.turn, replied.to, replied.complete) == (2, 1, True)
+
+
+def test_what_is_kept_for_some_days_is_closed_unless_more_was_said_meanwhile() -> None:
+    memory = after(CREATE, PREPARE, say(remember=Remember.OFF), say(remember=Remember.OFF))
+
+    assert decide(memory, replace(close(), last=1)) == ()
+    assert len(decide(memory, replace(close(), last=2))) == 1
+    assert decide(after(CREATE, PREPARE, say(remember=Remember.ON)), replace(close(), last=1)) == ()

@@ -20,6 +20,7 @@ async def create_memory(
     capacity: float | None = None,
     method: str = "",
     remember: str = "",
+    keep_texts_days: int = 0,
     timeout: float | None = 600,
 ) -> memories_pb2.CreateMemoryResponse:
     """Creates a memory; what is None is the default of the base model or of the server."""
@@ -31,6 +32,7 @@ async def create_memory(
         capacity=capacity,
         method=method,
         remember=remember,
+        keep_texts_days=keep_texts_days,
     )
     return await connection.call(connection.stubs.memories.CreateMemory, request, timeout)
 
