@@ -10,17 +10,17 @@ from core.english.clauses import PREPOSITIONS
 from core.english.verbs import verbs
 from core.extraction import lexicon
 from core.extraction.antecedents import Mention, mentions, resolved
-from core.extraction.arguments import Argument, arguments, is_denied
+from core.extraction.arguments import arguments
 from core.extraction.candidates import USER, Candidate, Modality, Reason
 from core.extraction.clauses import Clause, clauses
 from core.extraction.forms import third
 from core.extraction.grounding import OwnWords, own_words
 from core.extraction.kin import Apposition, appositions
-from core.extraction.language import is_english
 from core.extraction.mood import Mood, clause_mood, is_dated, is_over, is_timed, sentence_mood
 from core.extraction.names import Known, Party, is_name, noun_phrase, party
+from core.extraction.objects import Argument, is_denied
 from core.extraction.passages import Passages, passages, without_asides
-from core.extraction.repairs import repaired
+from core.extraction.repairs import is_english, repaired
 from core.extraction.words import Parser, Tree, Word
 from core.library import Entry, entry_of
 from core.texts import same_words, sentence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.english.verbs import third_person, verbs
 from core.extraction.candidates import Modality
@@ -127,6 +127,11 @@ def _past(verb: Word, said: str, simple: str) -> tuple[Form, ...]:
     if verb.lemma in LASTING:
         return (Form(said=said),)
     return (Form(said=said, of_library=True), Form(said=said, modality=Modality.PAST))
+
+
+def longer(options: tuple[Form, ...], words: str) -> tuple[Form, ...]:
+    """Returns `options` with `words` after each of them: "has a job" of "has"."""
+    return tuple(replace(form, said=f"{form.said} {words}") for form in options)
 
 
 def third(lemma: str) -> str:

@@ -1,4 +1,4 @@
-"""Repairs what parsers often get wrong: names at the beginning of sentences, and the bases of verbs."""
+"""Repairs what parsers often get wrong, as names at the beginning of sentences, and tells what is not English."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from core.english.verbs import verbs
-from core.extraction.lexicon import PERSONAL, VAGUE
+from core.extraction.lexicon import ENGLISH, FOREIGN, PERSONAL, VAGUE
 from core.extraction.names import DAYS
 from core.extraction.words import Tree, Word
 
@@ -100,3 +100,10 @@ def _tagged(tree: Tree, word: Word, names: Mapping[str, Word]) -> Word:
     first = word.place == 0 and word.dep == "nsubj" and single and not tree.children(word)
     acts = head is not None and head.lemma in PERSONAL
     return replace(word, tag="NNP") if first and (acts or word.kind or word.tag == "NNS") else word
+
+
+def is_english(tree: Tree) -> bool:
+    """Whether the sentence has more little words of English than other languages, names aside."""
+    words = [word.low for word in tree.words if word.text.islower() and not word.kind]
+    foreign = sum(word in FOREIGN for word in words)
+    return not foreign or sum(word in ENGLISH for word in words) > foreign
