@@ -53,10 +53,8 @@ class Meanings:
     def has_one(self, fact: Fact) -> bool:
         """Whether a second object beside that of `fact` may contradict it: not where a subject may have several."""
         said = bare(noun_of(fact.relation) or fact.relation)
-        if said in self._names:
-            return self._names[said] not in self._many
         entry = entry_of(fact.relation, fact.each[0])
-        return entry is None or not entry.many
+        return self._names.get(said, said) not in self._many and (entry is None or not entry.many)
 
 
 def live_facts_about(memory: Memory, subjects: Sequence[str]) -> Mapping[tuple[str, str], list[FactId]]:

@@ -11,7 +11,7 @@ from core.facts import Fact, RelationWords
 from core.state.meaning import Meanings, may_contradict
 from core.state.memory import Memory
 from core.state.unanswered import unanswered_questions
-from tests.core.samples import CREATED, added, fact, retracted
+from tests.core.samples import CREATED, LIVES_IN, added, fact, retracted
 
 BOOK = {
     "lives in": RelationWords(
@@ -129,3 +129,10 @@ def test_what_was_told_in_other_words_is_not_unanswered() -> None:
     teal = fact("fact-3", "Ray Dunn", "'s favourite colour is", "teal")
 
     assert unanswered_questions(told(reno, teal), [reno]) == ("What is the job of Ray Dunn?",)
+
+
+def test_a_relation_of_a_phrasebook_has_several_objects_where_the_library_says_so() -> None:
+    meanings = Meanings({"plays": LIVES_IN, "lives in": LIVES_IN})
+
+    assert not meanings.has_one(fact("f-cello", "Ann Reed", "plays", "cello"))
+    assert meanings.has_one(fact("f-oslo", "Ann Reed", "lives in", "Oslo"))
