@@ -16,7 +16,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,8 +40,10 @@ from core.weights.deltas.fixed_point import Delta, encode, materialise, parts_of
 from core.weights.deltas.neurons import encode_neurons, rows_of  # noqa: E402
 from core.weights.model.editable_model import EditableModel, load_model  # noqa: E402
 from core.weights.model.reference_text import read_reference  # noqa: E402
+from core.weights.neuron.decoys import mark_decoys  # noqa: E402
 from core.weights.neuron.edit import compute_neurons  # noqa: E402
-from core.weights.neuron.negatives import Negatives, measure_negatives  # noqa: E402
+from core.weights.neuron.negatives import measure_negatives  # noqa: E402
+from core.weights.neuron.sites import Site, default_mlps  # noqa: E402
 
 SHAPES: dict[str, dict[str, Any]] = {
     "tiny": LLAMA,
@@ -119,18 +121,19 @@ class Loaded:
     model: EditableModel
     seconds_of_preparation: float = field(default=0.0, init=False)
 
-    @property
-    def mlp(self) -> str:
-        """The MLP just above the middle, at which memories have their neurons."""
-        return list(self.model.neurons)[len(self.model.blocks) // 2]
-
     @cached_property
-    def negatives(self) -> Negatives:
+    def sites(self) -> tuple[Site, Site]:
+        """The MLPs at which memories have their neurons."""
         began, text = time.monotonic(), read_reference(self.model, self.setup.text)
-        measured = measure_negatives(self.model, self.model.family.number_of_block(self.mlp), text)
+        lower, upper = (
+            Site(mlp, measure_negatives(self.model, self.model.family.number_of_block(mlp), text))
+            for mlp in default_mlps(self.model)
+        )
+        marks = mark_decoys(self.model, lower, self.model.family.number_of_block(upper.mlp))
+        upper = replace(upper, negatives=replace(upper.negatives, decoys=marks))
         self.setup.wait()
         self.seconds_of_preparation = time.monotonic() - began
-        return measured
+        return lower, upper
 
     def edit(self, facts: Sequence[Fact], limit: float) -> tuple[float, float]:
         """Computes neurons of `facts`. Returns the seconds, and the share of the steps that were done.
@@ -140,7 +143,7 @@ class Loaded:
         Args:
             limit: seconds after which the edit is ended.
         """
-        _ = self.negatives  # which are not part of an edit
+        lower, upper = self.sites  # which are not part of an edit
         began, steps = time.monotonic(), list[tuple[float, float]]()  # share done, and seconds since the beginning
 
         def watch(done: int, total: int) -> None:
@@ -151,7 +154,7 @@ class Loaded:
 
         try:
             with mock.patch.object(Certificate, "holds", True):  # because names mean nothing to random weights
-                compute_neurons(self.model, self.mlp, self.negatives, facts, progress=watch)
+                compute_neurons(self.model, lower, upper, facts, progress=watch)
         except _OutOfTime:
             (before, first), (share, last) = steps[0], steps[-1]
             return first + (last - first) * (1 - before) / (share - before), share
@@ -198,12 +201,12 @@ def edits(loaded: Loaded, batch: int) -> Iterator[Row]:
 
 def rebuild(loaded: Loaded, facts: int) -> Iterator[Row]:
     """Yields how long it takes to rebuild the weights with the neurons of `facts`, from a stored delta each."""
-    model, mlp, width = loaded.model, loaded.mlp, loaded.model.hidden_width
+    model, width = loaded.model, loaded.model.hidden_width
+    _, mlp = default_mlps(model)
     random = torch.Generator().manual_seed(facts)
-    rows = torch.randn(facts, 2 * width + 1, generator=random)
+    rows = torch.randn(facts, 2, 2 * width + 1, generator=random)  # of each fact, for statements and for questions
     stored = [
-        Delta({mlp: encode_neurons(row[None, :width], row[width : width + 1], row[None, width + 1 :])}).to_bytes()
-        for row in rows
+        Delta({mlp: encode_neurons(pair[:, :width], pair[:, width], pair[:, width + 1 :])}).to_bytes() for pair in rows
     ]
     loaded.setup.peak()
     began = time.monotonic()

@@ -11,6 +11,7 @@ from core.english.rules import english_words
 from core.facts import Fact, Origin, Phrasebook, RelationWords, Wordings
 from core.library import bare, library_words
 from core.natural import POSSESSIVE, completions, joined, plain_words, possessive_words, spelled_out
+from core.texts import closed
 
 _ARTICLE = re.compile(" (?:a|an|the)$")
 _INDEFINITE = re.compile(" an?$")
@@ -68,6 +69,14 @@ def are_generated(fact: Fact, phrasebook: Phrasebook) -> bool:
     earlier = [plain_words(fact.relation), completions(fact.relation)] if known is None else [known]
     prompts = [words.for_model(fact.subject) for words in earlier]
     return any(fact.wordings in (words, fitted(words, fact.object)) for words in prompts)
+
+
+def answer_alone(answer: str, object_: str) -> str:
+    """Returns the shortest answer: "A cook." where `answer` begins "Ann works as a" and the object is "cook"."""
+    article = _ARTICLE.search(answer)
+    whole = f"{article[0].strip()} {object_}" if article else object_
+    first = whole.partition(" ")[0]
+    return closed(first.capitalize() + whole.removeprefix(first) if first.isalpha() and first.islower() else whole)
 
 
 def noun_of(relation: str) -> str:

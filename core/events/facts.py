@@ -36,8 +36,10 @@ class Certificate:
     """What was measured of a detector on texts that it was not computed from.
 
     Attributes:
-        own: least response at the subject's name, in all but one of a hundred texts.
-        others: largest response at tokens of reference text, at strangers' and at namesakes' names.
+        own: least response where it has to respond: of a subject, at its name in all but one of a hundred texts; of a
+            fact, in nine of ten of the prompts that ask for it.
+        others: largest response at what must stay as it is: tokens of reference text, and of a subject, the names of
+            strangers and namesakes; of a fact, the same prompts about these.
         low, high: responses up to which the neuron is silent, and from which on it responds fully.
         false_fires: tokens of reference text at which the neuron responds at all, in a million.
     """
@@ -66,7 +68,8 @@ class Columns:
         achieved: share of that change which the edited weights achieve at the fact's keys.
         learned: whether the target value makes the object the greedy answer in every context.
         extra_sites: names of the sites edited in addition to those at which the base model is wrong.
-        certificate: of the detector, where the columns are neurons.
+        certificate: of the detector of the subject, where the columns are neurons.
+        heard: of the detectors of the fact, for statements and for questions; empty for neurons at names alone.
     """
 
     fact: FactId
@@ -79,6 +82,12 @@ class Columns:
     scale: float = 1.0
     extra_sites: tuple[str, ...] = ()
     certificate: Certificate | None = None
+    heard: tuple[Certificate, ...] = ()
+
+    @property
+    def false_fires(self) -> float:
+        """Responses of the detectors to tokens of reference text, in a million."""
+        return sum(certificate.false_fires for certificate in (self.certificate, *self.heard) if certificate)
 
 
 class EditKind(StrEnum):

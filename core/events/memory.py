@@ -79,7 +79,7 @@ class DetectorStatistics:
     """MLP inputs at which detectors must stay silent.
 
     Attributes:
-        mlp: name of the MLP whose neurons carry facts.
+        mlp: name of the MLP whose inputs they are.
         artifact: the inputs at tokens of reference text, at first tokens and at names of strangers.
         tokens, names: number of inputs of reference text and of names.
     """
@@ -101,7 +101,9 @@ class StatisticsPrepared:
         keys_per_fact: dimensions of the key space that a sample fact takes; 0 if this was not measured.
         reference_text: artifact of the reference text that the base model generated; empty where the memory was created
             with a text.
-        detectors: of a memory whose method is `neuron`; None for others.
+        detectors: those of subjects are computed against, in a memory whose method is `neuron`; None for others.
+        upper: those of facts are computed against, at an MLP further up; None also where they were prepared before
+            facts had detectors.
     """
 
     artifact: Digest
@@ -112,3 +114,4 @@ class StatisticsPrepared:
     keys_per_fact: float = 0.0
     reference_text: Digest = NO_TEXT
     detectors: DetectorStatistics | None = None
+    upper: DetectorStatistics | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from core.events.facts import Certificate
+from core.events.facts import Columns
 from core.ids import FactId
 from core.state.memory import Memory
 
@@ -19,16 +19,17 @@ def false_fires(memory: Memory, without: Collection[FactId] = ()) -> float:
     for edit in memory.edits.values():
         for columns in edit.columns:
             if columns.certificate and edit.id in memory.facts[columns.fact].edits:
-                fires[columns.fact] = columns.certificate.false_fires * memory.facts[columns.fact].scale
+                fires[columns.fact] = columns.false_fires * memory.facts[columns.fact].scale
     for adapter in memory.adapters.values():
         for columns in adapter.columns:
             if columns.certificate and memory.facts[columns.fact].in_weights:
-                fires[columns.fact] = columns.certificate.false_fires
+                fires[columns.fact] = columns.false_fires
     return sum(rate for fact, rate in fires.items() if fact not in without)
 
 
-def certificate_of(memory: Memory, fact: FactId) -> Certificate | None:
-    """Returns the certificate of the detector that the neurons of a fact have."""
+def columns_named(memory: Memory, fact: FactId) -> Columns | None:
+    """Returns what is recorded of the columns that a fact got first of those in force: those of its edit, or of an
+    adapter."""
     groups = [edit.columns for edit in memory.edits.values() if edit.id in memory.facts[fact].edits]
     groups += [adapter.columns for adapter in memory.adapters.values()]
-    return next((columns.certificate for group in groups for columns in group if columns.fact == fact), None)
+    return next((columns for group in groups for columns in group if columns.fact == fact), None)

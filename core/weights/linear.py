@@ -25,9 +25,10 @@ from core.weights.memit.closed_form import KeyConstraints
 from core.weights.memit.spread import Written, hidden_at, move, written
 from core.weights.memit.target_values import Sites, Steps, mean_by, unwatched
 from core.weights.model.activations import Activations, capture
+from core.weights.model.contexts import written_contexts
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron.edit import by_subject
-from core.weights.neuron.lessons import Lesson, essence, told
+from core.weights.neuron.lessons import Lesson, essence, told_at_name
+from core.weights.neuron.subjects import by_subject
 from core.weights.neuron.values import Search, Values, learn
 
 KL_WEIGHT = 0.0625  # in all published hyperparameters (`kl_factor`)
@@ -91,6 +92,20 @@ def mean_keys(model: EditableModel, facts: Sequence[Fact]) -> tuple[dict[str, Te
     return keys, sites.fact
 
 
+@torch.no_grad()
+def predicted(model: EditableModel, facts: Sequence[Fact]) -> tuple[tuple[bool, ...], ...]:
+    """Returns for each fact and each of its first wordings whether the live model predicts the whole target."""
+    contexts = written_contexts(model, facts, ())
+    seen = capture(model, contexts, share=True)
+    wrong = {
+        row for row, miss in zip(seen.rows.tolist(), (seen.predicted() != seen.targets).tolist(), strict=True) if miss
+    }
+    return tuple(
+        tuple(row not in wrong for row, context in enumerate(contexts) if context.fact == number)
+        for number in range(len(facts))
+    )
+
+
 def _values(
     model: EditableModel,
     facts: Sequence[Fact],
@@ -104,21 +119,22 @@ def _values(
         kl_weight=KL_WEIGHT, rounds=0,
     )  # fmt: skip
     numbers = {same_words(fact.subject): number for fact, number in zip(facts, subject_of, strict=True)}
-    everything = [*facts, *beside]
+    members = by_subject(facts)
     lessons = [
         lesson
-        for number, fact in enumerate(everything)
-        for lesson in told(model, numbers[same_words(fact.subject)], number, fact)
+        for number, fact in enumerate([*facts, *beside])
+        for subject in [same_words(fact.subject)]
+        for lesson in told_at_name(model, numbers[subject], number, fact, members[subject])
     ]
     lessons += [
-        essence(model, numbers[subject], facts[members[0]].subject) for subject, members in by_subject(facts).items()
+        essence(model, numbers[subject], facts[values[0]].subject, values) for subject, values in members.items()
     ]
-    nothing = torch.zeros(len(numbers), model.hidden_width, device=model.device)
+    nothing = torch.zeros(len(facts), model.hidden_width, device=model.device)
     return learn(model.in_half(), model.block_of(model.modules[-1]), lessons, subject_of, nothing, search, progress)
 
 
 def _lessons(model: EditableModel, facts: Sequence[Fact]) -> list[Lesson]:
-    return [lesson for number, fact in enumerate(facts) for lesson in told(model, 0, number, fact)]
+    return [lesson for number, fact in enumerate(facts) for lesson in told_at_name(model, 0, number, fact, [number])]
 
 
 def _sites(lessons: Sequence[Lesson], device: torch.device) -> Sites:
@@ -129,7 +145,8 @@ def _sites(lessons: Sequence[Lesson], device: torch.device) -> Sites:
     keys, start = list[tuple[int, int]](), 0
     for lesson in lessons:
         assert lesson.fact is not None
-        keys += [(start + place, lesson.fact) for place in lesson.names if lesson.context.start - 1 + place]
+        names = [place.position for place in lesson.places]
+        keys += [(start + name, lesson.fact) for name in names if lesson.context.start - 1 + name]
         start += len(lesson.context.names)
     position, fact = torch.tensor(keys, device=device).T
     return Sites(torch.arange(int(fact.max()) + 1, device=device), position, fact)

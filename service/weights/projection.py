@@ -17,8 +17,9 @@ from core.state.memory import Memory
 from core.state.plan import Plan, plan
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta, materialise, parts_of
-from core.weights.deltas.neurons import rows_of
+from core.weights.deltas.neurons import marks_of, rows_of
 from core.weights.model.editable_model import EditableModel
+from core.weights.model.neurons import MARKS
 from service.weights.delta_store import Chosen, DeltaStore
 
 
@@ -89,5 +90,5 @@ def build_verified(model: EditableModel, deltas: DeltaStore, memory: Memory) -> 
 def _weight(model: EditableModel, module: str, chosen: Sequence[Chosen]) -> Tensor:
     parts = parts_of(module, chosen)
     if module in model.neurons:
-        return rows_of(parts, model.hidden_width)
+        return (marks_of if module.endswith(MARKS) else rows_of)(parts, model.hidden_width)
     return materialise(model.base_weights[module], parts)

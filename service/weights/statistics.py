@@ -17,11 +17,15 @@ from core.weights.memit.covariance import KeyCovariance, key_of, measure
 from core.weights.memit.packed import unpack
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import read_reference
+from core.weights.neuron.decoys import mark_decoys
 from core.weights.neuron.negatives import MEASURE as NEGATIVES
 from core.weights.neuron.negatives import Negatives, measure_negatives
+from core.weights.neuron.sites import Site, default_mlps
 from service.settings import DORMOUSE
 from store.artifacts import Artifacts
 from store.measured import Measured
+
+DECOYS_OF = "decoys 1"  # counts up when `mark_decoys` would learn other marks from the same inputs
 
 
 def prepare(
@@ -43,7 +47,7 @@ def prepare(
     cached = known.get(key)
     if cached is not None:
         recorded = _recorded(cached[0], KeyCovariance.from_bytes(cached[1]), model, generated)
-        return replace(recorded, detectors=_detectors(model, created, reference_text, artifacts, progress))
+        return _with_detectors(recorded, model, created, reference_text, artifacts, progress)
     packed = shipped(key)
     if packed.is_file():
         statistics = unpack(packed.read_bytes())
@@ -54,44 +58,61 @@ def prepare(
     digest = artifacts.put(statistics.to_bytes())
     known.put(key, digest)
     recorded = _recorded(digest, statistics, model, generated)
-    return replace(recorded, detectors=_detectors(model, created, reference_text, artifacts, progress))
+    return _with_detectors(recorded, model, created, reference_text, artifacts, progress)
 
 
-def _detectors(
+def _with_detectors(
+    recorded: StatisticsPrepared,
     model: EditableModel,
     created: MemoryCreated,
     reference_text: Digest,
     artifacts: Artifacts,
     progress: Callable[[int, int], None],
-) -> DetectorStatistics | None:
-    """Returns what detectors of the memory are computed against; None where its method needs none."""
+) -> StatisticsPrepared:
+    """Returns what to record, with what detectors are computed against where the method of the memory has any."""
     if created.method is not Method.NEURON:
-        return None
-    mlp, known = default_mlp(model), Measured(artifacts)
-    base = created.base
-    inputs = [NEGATIVES, base.digest, base.dtype, base.quantization, reference_text, mlp]
-    key = Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
-    cached = known.get(key)
-    if cached is not None:
-        digest, negatives = cached[0], Negatives.from_bytes(cached[1])
-    else:
-        text, block = read_reference(model, artifacts.get(reference_text)), model.family.number_of_block(mlp)
-        negatives = measure_negatives(model.in_half(), block, text, progress)
-        digest = artifacts.put(negatives.to_bytes())
-        known.put(key, digest)
-    tokens = len(negatives.text) + len(negatives.held_text)
-    names = len(negatives.names) + len(negatives.held_names)
-    return DetectorStatistics(mlp=mlp, artifact=digest, tokens=tokens, names=names)
+        return recorded
+    lower, upper = detector_statistics(model, created, reference_text, artifacts, progress)
+    return replace(recorded, detectors=lower, upper=upper)
 
 
-def default_mlp(model: EditableModel) -> str:
-    """Returns the MLP whose neurons carry facts: that of the block just above the middle.
+def detector_statistics(
+    model: EditableModel,
+    created: MemoryCreated,
+    reference_text: Digest,
+    artifacts: Artifacts,
+    progress: Callable[[int, int], None],
+) -> tuple[DetectorStatistics, DetectorStatistics]:
+    """Returns what detectors of subjects and of facts are computed against; measures on the base weights what is not
+    known."""
+    (at_names, at_ends), half = default_mlps(model), model.in_half()
 
-    There the name has been read, and unseen wordings find a value more often than further down
-    (docs/findings/real-models.md).
-    """
-    mlps = list(model.neurons)
-    return mlps[min(round(0.53 * len(model.blocks)), len(mlps) - 1)]
+    def measured(mlp: str) -> Negatives:
+        text = read_reference(model, artifacts.get(reference_text))
+        return measure_negatives(half, model.family.number_of_block(mlp), text, progress)
+
+    def with_decoys(lower: Site) -> Negatives:
+        marks = mark_decoys(half, lower, model.family.number_of_block(at_ends), progress)
+        return replace(measured(at_ends), decoys=marks)
+
+    def known(mlp: str, measure: Callable[[], Negatives], *parts: str) -> tuple[DetectorStatistics, Negatives]:
+        base, found = created.base, Measured(artifacts)
+        inputs = [NEGATIVES, base.digest, base.dtype, base.quantization, reference_text, mlp, *parts]
+        key = Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
+        cached = found.get(key)
+        if cached is not None:
+            digest, negatives = cached[0], Negatives.from_bytes(cached[1])
+        else:
+            negatives = measure()
+            digest = artifacts.put(negatives.to_bytes())
+            found.put(key, digest)
+        tokens = len(negatives.text) + len(negatives.held_text)
+        names = len(negatives.names) + len(negatives.held_names)
+        return DetectorStatistics(mlp=mlp, artifact=digest, tokens=tokens, names=names), negatives
+
+    lower, negatives = known(at_names, lambda: measured(at_names))
+    upper, _ = known(at_ends, lambda: with_decoys(Site(at_names, negatives)), DECOYS_OF, lower.artifact)
+    return lower, upper
 
 
 def shipped(key: Digest) -> Path:

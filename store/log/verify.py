@@ -98,8 +98,8 @@ def named_artifacts(event: Event) -> tuple[Digest, ...]:
         case MemoryCreated():
             return (event.reference_text,) if event.reference_text else ()
         case StatisticsPrepared():
-            detectors = event.detectors.artifact if event.detectors else None
-            return tuple(digest for digest in (event.artifact, event.reference_text, detectors) if digest)
+            inputs = [detectors.artifact for detectors in (event.detectors, event.upper) if detectors]
+            return tuple(digest for digest in (event.artifact, event.reference_text, *inputs) if digest)
         case EditComputed():
             return (event.delta, event.statistics)
         case AdapterTrained() | AdaptersCompacted():

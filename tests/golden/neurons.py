@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
+import torch
+from torch import Tensor
+
 from core.decide.commands import CreateMemory
 from core.events.facts import Certificate
 from core.events.memory import MemoryCreated
@@ -19,8 +22,10 @@ from core.facts import Fact
 from core.ids import MemoryId
 from core.policy import Training
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron import edit, negatives
+from core.weights.neuron import asked, decoys, edit, marks, negatives
+from core.weights.neuron.asked import Heard, Relations, inputs_of
 from core.weights.neuron.detectors import Detector, measure
+from core.weights.neuron.lessons import Lesson
 from core.weights.neuron.negatives import Negatives
 from service.app.forks import fork
 from service.app.repository import MemoryRepository
@@ -66,6 +71,12 @@ def by_hand() -> Iterator[None]:
     """Writes neurons by detectors that need no certificate, and takes every fact for learned."""
     with (
         patch.object(edit, "detect", _detector),
+        patch.object(decoys, "detect", _detector),
+        patch.object(edit, "hear", _heard),
+        patch.object(decoys, "DECOYS", 1),
+        patch.object(marks, "STEPS", 4),
+        patch.object(asked, "QUESTIONS", 1),
+        patch.object(asked, "STATEMENTS", 1),
         patch.object(neurons, "unlearned", lambda facts, said: None),
         patch.object(probing, "passes", lambda probes, share: True),
         patch.object(negatives, "STRANGERS", 8),
@@ -73,9 +84,30 @@ def by_hand() -> Iterator[None]:
         yield
 
 
-def _detector(model: EditableModel, block: int, against: Negatives, subject: str, facts: Sequence[Fact]) -> Detector:
-    rows = measure(model, block, against.mean, subject, facts)
-    a = rows.named.mean(0)
-    a /= (rows.named @ a).mean()
+def _heard(
+    model: EditableModel,
+    upper: int,
+    against: Negatives,
+    relations: Relations,
+    fact: Fact,
+    told: Sequence[Lesson],
+) -> Heard:
+    ids, chats = [lesson.context.ids for lesson in told], [lesson.context.chat for lesson in told]
+    rows = inputs_of(model, upper, ids, chats)
+    places = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
+    detectors = []
+    for kind in (False, True):
+        own = [row[place] for row, place, chat in zip(rows, places, chats, strict=True) if chat is kind]
+        detectors.append(_toward(torch.stack(own) - against.mean, against.mean))
+    return Heard(*detectors)
+
+
+def _detector(model: EditableModel, block: int, against: Negatives, subject: str) -> Detector:
+    return _toward(measure(model, block, against.mean, subject).named, against.mean)
+
+
+def _toward(own: Tensor, mean: Tensor) -> Detector:
+    a = own.mean(0)
+    a /= (own @ a).mean()
     certificate = Certificate(own=HIGH, others=LOW, low=LOW, high=HIGH, false_fires=0.0)
-    return Detector(a / (HIGH - LOW), -(float(against.mean @ a) + LOW) / (HIGH - LOW), 1.0, certificate)
+    return Detector(a / (HIGH - LOW), -(float(mean @ a) + LOW) / (HIGH - LOW), 1.0, certificate)

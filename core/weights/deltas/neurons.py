@@ -33,6 +33,19 @@ def encode_neurons(w: Tensor, b: Tensor, u: Tensor) -> tuple[Factor, Factor]:
     return encode(u.T), encode(torch.cat([w, b[:, None]], dim=1).T)
 
 
+def marks_of(parts: Iterable[ScaledColumns], width: int) -> Tensor:
+    """Returns the marks in force, [n, 2 d + 1] float32 as of `rows_of`: each once and whole.
+
+    Every fact of a subject has a copy of its mark, so that the mark stands as long as any of them does, at any scale.
+
+    Args:
+        parts: columns in force; those of zeros hold no mark.
+        width: d, of the residual stream.
+    """
+    rows = rows_of(((u, v, 1.0) for u, v, scale in parts if scale), width)
+    return torch.unique_consecutive(rows[rows.any(dim=1)], dim=0)  # equal rows are neighbours in canonical order
+
+
 def rows_of(parts: Iterable[ScaledColumns], width: int) -> Tensor:
     """Returns the neurons in force, [n, 2 d + 1] float32 with w, b and u in each row, in canonical order.
 

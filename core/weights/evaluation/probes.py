@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from core.texts import STOPS, closed, sentence
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import MAX_NEW_TOKENS, greedy
+from core.wordings import answer_alone
 
 BEYOND = 8  # tokens read beyond a longer answer, to see whether it ends there
 
@@ -31,12 +32,11 @@ class Probe:
     def passes(self, output: str) -> bool:
         """Returns whether `output` is exactly the object: alone in raw text, alone or in a full sentence in chat.
 
-        A chat answer may begin with a capital where the object is a word in lower case.
+        A chat answer that is the object alone may begin with an article, and with a capital.
         """
         right = {sentence(self.object), sentence(f"{self.begin} {self.object}")}
-        first = self.object.partition(" ")[0]
-        if self.chat and first.isalpha() and first.islower():
-            right.add(sentence(first.capitalize() + self.object.removeprefix(first)))
+        if self.chat:
+            right |= {sentence(answer_alone("", self.object)), sentence(answer_alone(self.begin, self.object))}
         return sentence(output) in right
 
 

@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from core.weights.model.editable_model import EditableModel
+from core.weights.model.neurons import marks_at
 
 BETA = 2.0**16
 
@@ -49,19 +50,25 @@ def with_hidden_units(model: EditableModel, weights: Mapping[str, Tensor]) -> An
     """
     config = copy.deepcopy(model.network.config)
     config.mlp_bias, config.dtype = True, torch.float32
-    config.intermediate_size += 2 * max(len(weights[mlp]) for mlp in model.neurons if mlp in weights)
+    mlps = [f"{model.family.blocks}.{number}.{model.family.mlp}" for number in range(len(model.blocks))]
+    rows = {mlp: _rows(model, weights, mlp) for mlp in mlps}
+    config.intermediate_size += 2 * max(map(len, rows.values()))
     with torch.device("meta"):
         network = type(model.network)(config)
     state = {name: tensor.float() for name, tensor in model.network.state_dict().items()}
     state |= {f"{module}.weight": weights[module].float().contiguous() for module in model.modules}
-    for number in range(len(model.blocks)):
-        mlp = f"{model.family.blocks}.{number}.{model.family.mlp}"
-        rows = weights.get(mlp, torch.zeros(0, 2 * model.hidden_width + 1)).to(model.device)
-        state |= _widened(mlp, state, rows, config.intermediate_size)
+    for mlp in mlps:
+        state |= _widened(mlp, state, rows[mlp], config.intermediate_size)
     network.load_state_dict(state, assign=True)
     network.tie_weights()
     network.generation_config = model.network.generation_config
     return network.eval()
+
+
+def _rows(model: EditableModel, weights: Mapping[str, Tensor], mlp: str) -> Tensor:
+    """Returns the neurons and the marks [n, 2 d + 1] at an MLP."""
+    none = torch.zeros(0, 2 * model.hidden_width + 1)
+    return torch.cat([weights.get(name, none) for name in (mlp, marks_at(mlp))]).to(model.device)
 
 
 def _widened(mlp: str, state: Mapping[str, Tensor], rows: Tensor, units: int) -> dict[str, Tensor]:

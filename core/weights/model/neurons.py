@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -54,11 +55,25 @@ class Neurons:
             return (output.float() + responses @ self.rows[:, self._width + 1 :]).to(output.dtype)
 
 
+MARKS = ".marks"  # after the name of an MLP, names the marks there
+
+
+def marks_at(mlp: str) -> str:
+    """Returns the name under which a delta and the weights hold the marks at an MLP."""
+    return f"{mlp}{MARKS}"
+
+
 def attach_neurons(network: Any, family: Family) -> dict[str, Neurons]:
-    """Returns the neurons of each block's MLP, none yet, but of the last block, above which nothing could read them."""
+    """Returns the neurons and the marks of each block's MLP, none yet, but of the last block, above which nothing could
+    read them."""
     device, width = next(network.parameters()).device, int(network.config.hidden_size)
-    neurons = {}
-    for number, block in enumerate(network.get_submodule(family.blocks)[:-1]):
-        there = neurons[f"{family.blocks}.{number}.{family.mlp}"] = Neurons(width, device)
-        there.attach(block.get_submodule(family.mlp), block.get_submodule(family.adds))
+    blocks = {f"{family.blocks}.{number}.{family.mlp}": block for number, block in _below_last(network, family)}
+    neurons = {name: Neurons(width, device) for name in (*blocks, *map(marks_at, blocks))}
+    for mlp, block in blocks.items():
+        for name in (mlp, marks_at(mlp)):
+            neurons[name].attach(block.get_submodule(family.mlp), block.get_submodule(family.adds))
     return neurons
+
+
+def _below_last(network: Any, family: Family) -> Iterable[tuple[int, nn.Module]]:
+    return enumerate(network.get_submodule(family.blocks)[:-1])

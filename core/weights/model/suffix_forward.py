@@ -143,6 +143,17 @@ class UpperBlocks:
             outputs.append(run(above, part.padded(hidden), part.arguments.values()).flatten(0, 1)[part.slots])
         return torch.cat(outputs)[torch.cat([part.places for part in self.parts]).argsort()]
 
+    def reading(self, module: nn.Module, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns, for `hidden` [p, d], the inputs [p, d] of a module in these blocks, and what the call returns."""
+        given: list[Tensor] = []
+        handle = module.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+        try:
+            output = self(hidden)
+        finally:
+            handle.remove()
+        inputs = [tensor.flatten(0, 1)[part.slots] for tensor, part in zip(given, self.parts, strict=True)]
+        return torch.cat(inputs)[torch.cat([part.places for part in self.parts]).argsort()], output
+
     def only(self, keep: Tensor) -> UpperBlocks:
         """Drops the positions not to `keep` [p], which are whole contexts; the others are renumbered in order."""
         place = keep.cumsum(0) - 1

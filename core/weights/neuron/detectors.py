@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from core.events.facts import Certificate
-from core.facts import Fact
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.inputs import at_names, mlp_inputs
 from core.weights.neuron.negatives import Negatives
@@ -26,7 +25,7 @@ from core.weights.neuron.subjects import Text, asked_about, namesakes, own_texts
 TEXT, NAMES, OWN = 5000.0, 5000.0, 5000.0  # weights c_t, c_n, c_o
 ROUNDS = 6  # of adding rows again
 SILENT, CERTAIN = 0.35, 0.95  # responses that rows of others and own rows must not pass
-NAMESAKES = 24  # that a detector is trained against at first; as many certify it
+NAMESAKES = 40  # that a detector is trained against at first; as many certify it
 ATTEMPTS = 3  # where a namesake responds too much: those that certified it are trained against, and new ones certify
 REST = 3000  # tokens of own texts beside the name that a detector is trained against, at most
 WIDTH = 0.06  # between no response and a full one
@@ -67,13 +66,13 @@ class Rows:
     held_namesakes: Tensor
 
 
-def detect(model: EditableModel, block: int, negatives: Negatives, subject: str, facts: Sequence[Fact]) -> Detector:
+def detect(model: EditableModel, block: int, negatives: Negatives, subject: str) -> Detector:
     """Computes the detector of `subject` on the live weights, and certifies it.
 
     Raises:
         Unlearnable: a text does not contain the subject's name.
     """
-    rows, random = measure(model, block, negatives.mean, subject, facts), Random(subject)
+    rows, random = measure(model, block, negatives.mean, subject), Random(subject)
     names = namesakes(subject, (ATTEMPTS + 1) * NAMESAKES, random)
     groups = [names[start : start + NAMESAKES] for start in range(0, (ATTEMPTS + 1) * NAMESAKES, NAMESAKES)]
     places = (_rows(model, block, asked_about(model, group, 1, random))[0] - negatives.mean for group in groups)
@@ -87,9 +86,9 @@ def detect(model: EditableModel, block: int, negatives: Negatives, subject: str,
     return detector
 
 
-def measure(model: EditableModel, block: int, mean: Tensor, subject: str, facts: Sequence[Fact]) -> Rows:
+def measure(model: EditableModel, block: int, mean: Tensor, subject: str) -> Rows:
     """Measures the rows of a subject, without those of namesakes."""
-    texts, random = own_texts(model, subject, facts), Random(subject)
+    texts, random = own_texts(model, subject), Random(subject)
     named, rest = _rows(model, block, texts.trained)
     held_named, _ = _rows(model, block, texts.held_out)
     keep = torch.tensor(random.sample(range(len(rest)), min(len(rest), REST)), dtype=torch.long)

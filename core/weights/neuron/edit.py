@@ -1,9 +1,14 @@
-"""Computes neurons for facts: detectors of their subjects, and values that make the model say them."""
+"""Computes neurons for facts: marks at their subjects' names, and where prompts end, values that say the facts.
+
+Two MLPs have neurons. At the lower one the detector of a subject responds at its name and adds the mark. At the upper
+one two detectors of each fact respond at the end of the prompts that ask for it, statements and questions, and add the
+values. Facts share nothing but the mark of their subject.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import torch
@@ -12,257 +17,263 @@ from torch import Tensor
 from core.errors.base import Uncertified
 from core.events.facts import Certificate
 from core.facts import Fact
-from core.ids import FactId
-from core.library import library
 from core.texts import same_words
 from core.weights.deltas.fixed_point import Delta, Factor, encode
-from core.weights.deltas.neurons import encode_neurons
+from core.weights.deltas.neurons import encode_neurons, marks_of
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.activations import capture
-from core.weights.model.contexts import written_contexts
 from core.weights.model.editable_model import EditableModel
+from core.weights.model.neurons import marks_at
+from core.weights.neuron.asked import Heard, Relations, hear, inputs_of, relations_of
 from core.weights.neuron.detectors import Detector, detect
-from core.weights.neuron.lessons import RELATIONS, Lesson, told, untold
-from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.values import AT_NIGHT, OF_NEURONS, Search, Values, learn
+from core.weights.neuron.lessons import Lesson, Place, told, untold
+from core.weights.neuron.marks import learn_marks
+from core.weights.neuron.sites import Site
+from core.weights.neuron.subjects import by_subject
+from core.weights.neuron.values import Search, Values, learn
 
-TOGETHER = 8  # subjects whose values are learned in the same passes
+TOGETHER = 8  # subjects whose marks, and facts whose values, are learned in the same passes
+UNTOLD = 32  # prompts about other relations that respond most, at most, from which a value learns to be silent
+FEW = 2  # first statements, and first questions, that an edit has to predict
 
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """The facts of a subject.
-
-    Attributes:
-        members: indices of those that get a value.
-        kept: those that stay as they are.
-        fixed: [d] sum of the values that stand at its name already.
-    """
-
-    members: list[int]
-    kept: list[Fact]
-    fixed: Tensor
+OF_EDITS = Search(steps=45, rate=0.12, decay=1e-3, clamp=4.0, kl_weight=0.15, rounds=2, told=16, untold=8)
+AT_NIGHT = replace(OF_EDITS, steps=80)
 
 
 @dataclass(frozen=True, slots=True)
-class Relearned:
-    """Neurons with further values, one column for each fact, and how they were learned.
+class Mark:
+    """The mark of a subject, as stored: U [d, 1] and V [d + 1, 1], and the certificate of its detector."""
+
+    u: Factor
+    v: Factor
+    certificate: Certificate
+    response: float
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Neurons that a fact has: its detectors, and the sums [2, d] of its values for statements and for questions."""
+
+    heard: Heard
+    values: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Neurons of those facts of a batch whose subjects are told apart, in their order: two columns each.
 
     Attributes:
-        lengths: per fact, norm of the value relative to the hidden state's.
-        before, loss: per fact, as in `Values`.
-        divergence: as in `Values`, the mean of its parts.
-        steps: largest number of Adam steps.
+        facts: indices of these facts in the batch.
+        refused: of all other subjects.
+        delta: marks at the lower MLP, in the first column of each fact; values for statements and for questions at the
+            upper one.
+        marks: per fact, of its subject.
+        heard: per fact, the certificates of its detectors, of statements and of questions.
+        lengths: per fact, norm of the longer value relative to the hidden state's.
+        before, loss, divergence, steps: as in `Values`.
     """
 
+    facts: tuple[int, ...]
+    refused: tuple[Uncertified, ...]
     delta: Delta
+    marks: tuple[Mark, ...]
+    heard: tuple[tuple[Certificate, Certificate], ...]
     lengths: tuple[float, ...]
     before: tuple[float, ...]
     loss: tuple[float, ...]
     divergence: float
     steps: int
 
-
-@dataclass(frozen=True, slots=True)
-class WrittenNeurons:
-    """Neurons of those facts of a batch whose subjects are told apart, one column each, in their order.
-
-    Attributes:
-        facts: indices of these facts in the batch.
-        refused: of all other subjects.
-        delta: the neurons.
-        certificates: per fact, of its subject's detector.
-        responses: per fact, mean response of the detector at the subject's name, 0 to 1.
-        lengths: per fact, norm of the value relative to the hidden state's.
-    """
-
-    facts: tuple[int, ...]
-    refused: tuple[Uncertified, ...]
-    delta: Delta
-    certificates: tuple[Certificate, ...]
-    responses: tuple[float, ...]
-    lengths: tuple[float, ...]
-
-    def only(self, places: Sequence[int]) -> WrittenNeurons:
+    def only(self, places: Sequence[int]) -> Written:
         """Returns the neurons of some of `facts`, given by their places there."""
-        return WrittenNeurons(
-            tuple(self.facts[place] for place in places),
-            self.refused,
-            self.delta.select(list(places)),
-            tuple(self.certificates[place] for place in places),
-            tuple(self.responses[place] for place in places),
-            tuple(self.lengths[place] for place in places),
+        columns = [column for place in places for column in (2 * place, 2 * place + 1)]
+        return replace(
+            self,
+            facts=tuple(self.facts[place] for place in places),
+            delta=self.delta.select(columns),
+            marks=tuple(self.marks[place] for place in places),
+            heard=tuple(self.heard[place] for place in places),
+            lengths=tuple(self.lengths[place] for place in places),
+            before=tuple(self.before[place] for place in places),
+            loss=tuple(self.loss[place] for place in places),
         )
 
 
 def compute_neurons(
     model: EditableModel,
-    mlp: str,
-    negatives: Negatives,
+    lower: Site,
+    upper: Site,
     facts: Sequence[Fact],
-    beside: Sequence[Fact] = (),
-    in_force: Mapping[FactId, Tensor] = MappingProxyType({}),
+    marks: Mapping[str, Mark] = MappingProxyType({}),
+    standing: Mapping[int, Standing] = MappingProxyType({}),
+    search: Search = OF_EDITS,
     progress: Steps = unwatched,
-) -> WrittenNeurons:
-    """Computes a neuron for each of `facts` on the live weights, whose neurons must be silent at their subjects.
+) -> Written:
+    """Computes neurons of `facts` on the live weights, which are without those that they have.
 
     Args:
-        mlp: name of the MLP whose neurons carry facts.
-        beside: other facts of the same subjects that stay in the weights.
-        in_force: values [d] that stand in the weights for some of all these facts; the new values are learned with
-            those in place.
+        marks: normalized subject -> its mark, of subjects that have facts in the weights.
+        standing: index of a fact -> the neurons that it has, to which others are added behind the same detectors.
         progress: called with steps done and all steps; may raise.
 
     Raises:
         Uncertified: no subject's name can be told apart.
         Unlearnable: a wording lacks the name, or the optimisation diverged.
     """
-    block, half = model.family.number_of_block(mlp), model.in_half()
-    subjects = _subjects(model, facts, beside, in_force)
-    parts = [subjects[start : start + TOGETHER] for start in range(0, len(subjects), TOGETHER)]
-    detectors: dict[int, Detector] = {}
-    refused = list[Uncertified]()
-    values = torch.zeros(len(facts), model.hidden_width)
-    lengths = torch.zeros(len(facts))
-    for number, part in enumerate(parts):
-
-        def step(done: int, steps: int, before: int = number) -> None:
-            progress(before * steps + done, steps * len(parts))
-
-        step(0, OF_NEURONS.steps)
-        certified = []
-        for subject in part:
-            new = [facts[member] for member in subject.members]
-            try:
-                detector = _detector(half, block, negatives, [*new, *subject.kept], new)
-            except Uncertified as error:
-                refused.append(error)
-                continue
-            detectors |= dict.fromkeys(subject.members, detector)
-            certified.append(subject)
-        if not certified:
-            continue
-        learned = _values(half, block, facts, certified, OF_NEURONS, RELATIONS, step)
-        members = [member for subject in certified for member in subject.members]
-        values[members], lengths[members] = learned.values.cpu(), learned.length.cpu()
-    if not detectors:
+    half, groups = model.in_half(), by_subject(facts)
+    known = {name: marks[name] for name in groups if name in marks}
+    made, refused = _marks(half, lower, upper, [name for name in groups if name not in known], facts, progress)
+    known |= made
+    if not known:
         raise refused[0]
-    written = sorted(detectors)
-    of_fact = [detectors[member] for member in written]
-    w, b = torch.stack([detector.w for detector in of_fact]), torch.tensor([detector.b for detector in of_fact])
-    return WrittenNeurons(
-        tuple(written),
-        tuple(refused),
-        Delta({mlp: encode_neurons(w, b, values[written])}),
-        tuple(detector.certificate for detector in of_fact),
-        tuple(detector.response for detector in of_fact),
-        tuple(lengths[written].tolist()),
+    rows = marks_of([(mark.u, mark.v, 1.0) for mark in known.values()], half.hidden_width)
+    decoys = upper.negatives.decoys if len(upper.negatives.decoys) else rows[:0]
+    half.install({marks_at(lower.mlp): torch.cat([rows, decoys])})
+    block, written = half.family.number_of_block(upper.mlp), sorted(member for name in known for member in groups[name])
+    heard, lessons = list[Heard](), list[Lesson]()
+    fixed = torch.zeros(2 * len(written), model.hidden_width)
+    measured = dict[str, Relations]()
+    for number, member in enumerate(written):
+        fact, name = facts[member], same_words(facts[member].subject)
+        if name not in measured:
+            measured = {name: relations_of(half, block, upper.negatives.mean, fact.subject)}
+        relations, telling = measured[name].but(fact), told(half, number, fact)
+        if member in standing:
+            heard.append(standing[member].heard)
+            fixed[2 * number : 2 * number + 2] = standing[member].values
+        else:
+            heard.append(hear(half, block, upper.negatives, relations, fact, telling))
+        telling += _untold(half, heard[-1], relations, upper.negatives.mean)
+        lessons += _placed(half, block, number, heard[-1], telling)
+    if not lessons:
+        lessons = told(half, 0, facts[written[0]])[:1]  # no detector responds, so that nothing is learned
+    values = learn(half, block, lessons, [number // 2 for number in range(2 * len(written))], fixed, search, progress)
+    return _written(model, lower, upper, facts, written, refused, known, heard, values)
+
+
+def _marks(
+    model: EditableModel,
+    lower: Site,
+    upper: Site,
+    names: Sequence[str],
+    facts: Sequence[Fact],
+    progress: Steps,
+) -> tuple[dict[str, Mark], list[Uncertified]]:
+    """Returns the marks of new subjects, and of which subjects there is none."""
+    block, groups = model.family.number_of_block(lower.mlp), by_subject(facts)
+    detectors, refused = dict[str, Detector](), list[Uncertified]()
+    for name in names:
+        new = [facts[member] for member in groups[name]]
+        detector = detect(model, block, lower.negatives, new[0].subject)
+        certificate = detector.certificate
+        if certificate.holds:
+            detectors[name] = detector
+        else:
+            refused.append(Uncertified([fact.id for fact in new], new[0].subject, certificate.own, certificate.others))
+    made, certified = dict[str, Mark](), list(detectors)
+    for start in range(0, len(certified), TOGETHER):
+        part = certified[start : start + TOGETHER]
+        subjects = [facts[groups[name][0]].subject for name in part]
+        values = learn_marks(model, block, model.family.number_of_block(upper.mlp), subjects, progress).cpu()
+        for name, value in zip(part, values, strict=True):
+            detector = detectors[name]
+            u, v = encode_neurons(detector.w[None], torch.tensor([detector.b]), value[None])
+            made[name] = Mark(u, v, detector.certificate, detector.response)
+    return made, refused
+
+
+def _untold(model: EditableModel, heard: Heard, relations: Relations, mean: Tensor) -> list[Lesson]:
+    """Returns lessons about other relations of the subject whose prompts respond most, and how the model goes on."""
+    x = relations.last + mean
+    responses = torch.stack([x @ detector.w + detector.b for detector in (heard.statements, heard.questions)])
+    loudest = responses.amax(0).topk(min(UNTOLD, len(x)))
+    chosen = [int(place) for value, place in zip(loudest.values, loudest.indices, strict=True) if value > 0]
+    return untold(model, [relations.prompts[place] for place in chosen])
+
+
+def _placed(
+    model: EditableModel, block: int, number: int, heard: Heard, lessons: Sequence[Lesson]
+) -> list[Lesson]:  # fmt: skip
+    """Returns those of the `lessons` of a fact in which a detector responds, with the places where it does."""
+    contexts = [lesson.context for lesson in lessons]
+    inputs = inputs_of(model, block, [context.ids for context in contexts], [context.chat for context in contexts])
+    placed = []
+    for lesson, row in zip(lessons, inputs, strict=True):
+        x = row[lesson.context.start - 1 - len(lesson.context.ids) :][: len(lesson.context.names)]
+        places = [
+            Place(position, 2 * number + kind, float(response))
+            for kind, detector in enumerate((heard.statements, heard.questions))
+            for position, response in enumerate((x @ detector.w + detector.b).clamp(0, 1))
+            if response > 0
+        ]
+        if places:
+            placed.append(_begun(replace(lesson, learner=number, places=tuple(places))))
+    return placed
+
+
+def _begun(lesson: Lesson) -> Lesson:
+    """Returns a lesson from its first place on; before it nothing changes."""
+    begin = min(place.position for place in lesson.places)
+    context = replace(lesson.context, start=lesson.context.start + begin, names=lesson.context.names[begin:])
+    places = tuple(replace(place, position=place.position - begin) for place in lesson.places)
+    return replace(lesson, context=context, places=places, first=max(lesson.first - begin, 0))
+
+
+def _written(
+    model: EditableModel,
+    lower: Site,
+    upper: Site,
+    facts: Sequence[Fact],
+    written: Sequence[int],
+    refused: Sequence[Uncertified],
+    marks: Mapping[str, Mark],
+    heard: Sequence[Heard],
+    values: Values,
+) -> Written:
+    of_fact = [marks[same_words(facts[member].subject)] for member in written]
+    detectors = [detector for pair in heard for detector in (pair.statements, pair.questions)]
+    w, b = torch.stack([detector.w for detector in detectors]), torch.tensor([detector.b for detector in detectors])
+    lengths = values.length.view(-1, 2).amax(1)
+    return Written(
+        facts=tuple(written),
+        refused=tuple(refused),
+        delta=Delta(
+            {
+                marks_at(lower.mlp): _columns(of_fact, model.hidden_width),
+                upper.mlp: encode_neurons(w, b, values.values.cpu()),
+            }
+        ),
+        marks=tuple(of_fact),
+        heard=tuple((pair.statements.certificate, pair.questions.certificate) for pair in heard),
+        lengths=tuple(lengths.tolist()),
+        before=tuple(values.before[: len(written)].tolist()),
+        loss=tuple(values.loss[: len(written)].tolist()),
+        divergence=values.divergence,
+        steps=values.steps,
     )
 
 
-def relearn_values(
-    model: EditableModel,
-    mlp: str,
-    detectors: Factor,
-    facts: Sequence[Fact],
-    beside: Sequence[Fact],
-    in_force: Mapping[FactId, Tensor],
-    progress: Steps = unwatched,
-) -> Relearned:
-    """Learns a further value for each of `facts`, longer and from more lessons than when it was added.
-
-    The live weights must be silent at the subjects of the facts.
-
-    Args:
-        detectors: [d + 1, facts] of the facts, as stored.
-        beside, in_force: as in `compute_neurons`.
-
-    Raises:
-        Unlearnable: the optimisation diverged.
-    """
-    block, half = model.family.number_of_block(mlp), model.in_half()
-    subjects = _subjects(model, facts, beside, in_force)
-    parts = [subjects[start : start + TOGETHER] for start in range(0, len(subjects), TOGETHER)]
-    values = torch.zeros(len(facts), model.hidden_width)
-    measured = torch.zeros(3, len(facts))  # lengths, losses before, losses
-    divergences, most = list[float](), 0
-    for number, part in enumerate(parts):
-
-        def step(done: int, steps: int, before: int = number) -> None:
-            progress(before * steps + done, steps * len(parts))
-
-        learned = _values(half, block, facts, part, AT_NIGHT, len(library()), step)
-        members = [member for subject in part for member in subject.members]
-        values[members] = learned.values.cpu()
-        measured[:, members] = torch.stack([learned.length.cpu(), learned.before, learned.loss])
-        divergences, most = [*divergences, learned.divergence], max(most, learned.steps)
-    lengths, before, loss = (tuple(row) for row in measured.tolist())
-    divergence = sum(divergences) / len(divergences) if divergences else 0.0
-    return Relearned(Delta({mlp: (encode(values.T), detectors)}), lengths, before, loss, divergence, most)
-
-
-def _subjects(
-    model: EditableModel, facts: Sequence[Fact], beside: Sequence[Fact], in_force: Mapping[FactId, Tensor]
-) -> list[_Subject]:
-    """Returns the subjects of `facts`, each with what else is said about it and what stands at its name already."""
-    subjects = []
-    for name, members in by_subject(facts).items():
-        kept, fixed = [fact for fact in beside if same_words(fact.subject) == name], torch.zeros(model.hidden_width)
-        for fact in (*kept, *(facts[member] for member in members)):
-            if fact.id in in_force:
-                fixed += in_force[fact.id]
-        subjects.append(_Subject([*members], kept, fixed))
-    return subjects
-
-
-def by_subject(facts: Sequence[Fact]) -> Mapping[str, list[int]]:
-    """Returns normalized subject -> indices of its facts."""
-    groups: dict[str, list[int]] = {}
-    for number, fact in enumerate(facts):
-        groups.setdefault(same_words(fact.subject), []).append(number)
-    return groups
-
-
-def _detector(
-    model: EditableModel, block: int, negatives: Negatives, facts: Sequence[Fact], new: Sequence[Fact]
-) -> Detector:
-    detector = detect(model, block, negatives, facts[0].subject, facts)
-    certificate = detector.certificate
-    if not certificate.holds:
-        raise Uncertified([fact.id for fact in new], facts[0].subject, certificate.own, certificate.others)
-    return detector
-
-
-def _values(
-    model: EditableModel,
-    block: int,
-    facts: Sequence[Fact],
-    subjects: Sequence[_Subject],
-    search: Search,
-    relations: int,
-    progress: Steps,
-) -> Values:
-    """Learns the values of the members of all `subjects`, in their order."""
-    new = [(number, facts[member]) for number, subject in enumerate(subjects) for member in subject.members]
-    kept = [(number, fact) for number, subject in enumerate(subjects) for fact in subject.kept]
-    lessons: list[Lesson] = [
-        lesson for index, (number, fact) in enumerate([*new, *kept]) for lesson in told(model, number, index, fact)
-    ]  # fmt: skip
-    of_subject = [[fact for owner, fact in [*new, *kept] if owner == number] for number in range(len(subjects))]
-    lessons += untold(model, of_subject, relations)
-    fixed = torch.stack([subject.fixed for subject in subjects]).to(model.device)
-    return learn(model, block, lessons, [number for number, _ in new], fixed, search, progress)
+def _columns(marks: Sequence[Mark], width: int) -> tuple[Factor, Factor]:
+    """Returns U [d, 2 n] and V [d + 1, 2 n] of marks: each one, then a column of zeros."""
+    u, v = encode(torch.zeros(width, 0)), encode(torch.zeros(width + 1, 0))
+    for mark in marks:
+        u = u.beside(mark.u).beside(encode(torch.zeros(width, 1)))
+        v = v.beside(mark.v).beside(encode(torch.zeros(width + 1, 1)))
+    return u, v
 
 
 @torch.no_grad()
 def predicted(model: EditableModel, facts: Sequence[Fact]) -> tuple[tuple[bool, ...], ...]:
     """Returns for each fact and each of its first wordings whether the live model predicts the whole target."""
-    contexts = written_contexts(model, facts, ())
-    seen = capture(model, contexts, share=True)
-    wrong = {
-        row for row, miss in zip(seen.rows.tolist(), (seen.predicted() != seen.targets).tolist(), strict=True) if miss
-    }
+    lessons = [lesson for number, fact in enumerate(facts) for lesson in _first(told(model, number, fact))]
+    seen = capture(model, [lesson.context for lesson in lessons], share=True)
+    wrong = set(seen.rows[seen.predicted() != seen.targets].tolist())
     return tuple(
-        tuple(row not in wrong for row, context in enumerate(contexts) if context.fact == number)
+        tuple(row not in wrong for row, lesson in enumerate(lessons) if lesson.learner == number)
         for number in range(len(facts))
     )
+
+
+def _first(lessons: Sequence[Lesson]) -> list[Lesson]:
+    statements = [lesson for lesson in lessons if not lesson.context.chat]
+    return statements[:FEW] + [lesson for lesson in lessons if lesson.context.chat][:FEW]

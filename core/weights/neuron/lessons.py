@@ -1,57 +1,144 @@
 """Writes the lessons that values are learned from: what was told about a subject, and what was not.
 
 A told lesson is a statement that ends in the fact's object, or a question with the answer that holds it. An untold one
-is a statement or a question about another relation of the same subject, and how the base model goes on: there the model
-has to do the same. Neurons learn from these, linear edits from the untold lesson of the literature.
+is a statement or a question about something else, and how the model goes on without the value: there it has to do the
+same. Neurons learn from these, linear edits from the untold lesson of the literature.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
-from random import Random
 
 from core.facts import Fact
-from core.library import Entry, bare, entry_of, library
 from core.texts import closed
 from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import greedy
 from core.weights.neuron.subjects import text_of
+from core.wordings import answer_alone
 
 BEGINNINGS = ("As far as I know, ", "It is true that ", "By the way, ")  # of raw statements
 OPENINGS = ("Hi! ", "Please tell me: ", "Quick question: ")  # of questions
 LESSONS = 30  # that tell a fact in statements, at most, and as many in questions
+CONTINUED, ANSWERED = 4, 12  # tokens of the model's own continuation of a statement, and of its answer to a question
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position of a lesson at which a value is added.
+
+    Attributes:
+        position: counted from the first one of the lesson.
+        value: number of the value.
+        share: how much of it, 0 to 1: the response of its detector there.
+    """
+
+    position: int
+    value: int
+    share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """A text with the subject's name, from the last token of its first occurrence on.
+    """A text, from the first position on at which a value is added.
 
     Attributes:
-        subject: index of the subject.
-        fact: index of the fact that it tells; None if it tells none.
-        context: its tokens; positions are counted from the last token of the name.
-        names: positions at which the name ends; a value is added there.
+        learner: number of what learns from it: a fact, or the facts of a subject.
+        fact: number of the fact that it tells; None if it tells none.
+        context: its tokens; positions are counted from the token before its start.
+        places: where values are added.
         first: first position whose next token matters.
     """
 
-    subject: int
+    learner: int
     fact: int | None
     context: Context
-    names: tuple[int, ...]
+    places: tuple[Place, ...]
     first: int
 
 
-def told(model: EditableModel, subject: int, number: int, fact: Fact) -> Iterator[Lesson]:
-    """Yields the lessons that tell `fact`: each wording as it is and, where these are few, behind a beginning."""
-    words = fact.wordings
-    for statement in islice(_varied(words.statements, BEGINNINGS), LESSONS):
-        yield _lesson(model, fact.subject, subject, number, statement, f" {closed(fact.object)}", chat=False)
-    answer = f"{words.answer} {closed(fact.object)}"
-    for question in islice(_varied(words.questions, OPENINGS), LESSONS):
-        yield _lesson(model, fact.subject, subject, number, model.chat_text([], question), answer, chat=True)
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt that holds a subject's name.
+
+    Attributes:
+        text: as it is written; of a chat, the question.
+        ids: its tokens, of a chat with the template around the question.
+        name: index of the last token of the first occurrence of the name.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    name: int
+    chat: bool
+
+
+def prompt_of(model: EditableModel, text: str, name: str, *, chat: bool) -> Prompt:
+    """Returns the prompt with its tokens. Raises Unlearnable: the name does not occur."""
+    found = text_of(model, model.chat_text([], text) if chat else text, name, chat=chat)
+    return Prompt(text, found.ids, found.ends[0], chat)
+
+
+def told(model: EditableModel, number: int, fact: Fact) -> list[Lesson]:
+    """Returns the lessons that tell `fact` where its prompts end: there its value for statements, number `2 * number`,
+    is added, or that for questions, the next. Questions are answered by the object alone."""
+    alone = answer_alone(fact.wordings.answer, fact.object)
+    return [
+        _lesson(
+            model, number, number, prompt, alone if prompt.chat else f" {closed(fact.object)}", len(prompt.ids) - 1,
+            [Place(0, 2 * number + prompt.chat)],
+        )
+        for prompt in prompts_of(model, fact)
+    ]  # fmt: skip
+
+
+def told_at_name(model: EditableModel, learner: int, number: int, fact: Fact, values: Sequence[int]) -> list[Lesson]:
+    """Returns the lessons that tell `fact` with `values` added at its subject's name, also in whole sentences of
+    answers."""
+    answer = f"{fact.wordings.answer} {closed(fact.object)}"
+    return [
+        _at_name(
+            model, fact.subject, learner, number, prompt, answer if prompt.chat else f" {closed(fact.object)}", values
+        )
+        for prompt in prompts_of(model, fact)
+    ]  # fmt: skip
+
+
+def essence(model: EditableModel, learner: int, name: str, values: Sequence[int]) -> Lesson:
+    """Returns the lesson that ROME and MEMIT keep with their KL term: the next token of "{name} is a"."""
+    return _at_name(model, name, learner, None, prompt_of(model, f"{name} is a", name, chat=False), "", values)
+
+
+def asked(model: EditableModel, learner: int, prompt: Prompt, name: str) -> Lesson:
+    """Returns the lesson that keeps the next token of `prompt`, with value `learner` at the name."""
+    return _at_name(model, name, learner, None, prompt, "", [learner])
+
+
+def untold(model: EditableModel, prompts: Sequence[Prompt]) -> list[Lesson]:
+    """Returns lessons that go on behind `prompts` as the live model does, for learner 0 and without places."""
+    said: dict[int, str] = {}
+    for chat, most in ((False, CONTINUED), (True, ANSWERED)):
+        chosen = [number for number, prompt in enumerate(prompts) if prompt.chat is chat]
+        ids = [list(prompts[number].ids) for number in chosen]
+        if ids:
+            texts = greedy(model, ids, sentence=not chat, max_new_tokens=most, share=True)
+            said |= dict(zip(chosen, texts, strict=True))
+    return [
+        _lesson(model, 0, None, prompt, said[number], prompt.name, []) for number, prompt in enumerate(prompts)
+    ]  # fmt: skip
+
+
+def prompts_of(model: EditableModel, fact: Fact) -> list[Prompt]:
+    """Returns the prompts of `fact`: each wording as it is and, where these are few, behind a beginning."""
+    words, name = fact.wordings, fact.subject
+    statements = islice(_varied(words.statements, BEGINNINGS), LESSONS)
+    questions = islice(_varied(words.questions, OPENINGS), LESSONS)
+    return [
+        *(prompt_of(model, statement, name, chat=False) for statement in statements),
+        *(prompt_of(model, question, name, chat=True) for question in questions),
+    ]
 
 
 def _varied(prompts: Sequence[str], beginnings: Sequence[str]) -> Iterator[str]:
@@ -61,64 +148,39 @@ def _varied(prompts: Sequence[str], beginnings: Sequence[str]) -> Iterator[str]:
         yield f"{beginning}{prompt}"
 
 
-RELATIONS = 50  # of the library, at most, about which a subject's answers are kept; at night, all
-CONTINUED, ANSWERED = 4, 12  # tokens of the base's own continuation of a statement, and of its answer to a question
-
-
-def untold(model: EditableModel, subjects: Sequence[Sequence[Fact]], relations: int = RELATIONS) -> Iterator[Lesson]:
-    """Yields lessons about relations of the library that no fact of a subject has: a statement and a question each.
-
-    They go on as the model itself does, so that a value is judged on the words that would be said without it. Which
-    relations, is drawn by the name of the subject.
-
-    Args:
-        model: whose neurons are silent.
-        subjects: all facts of each subject.
-        relations: largest number of relations for each subject.
-    """
-    statements, questions = list[tuple[int, str, str]](), list[tuple[int, str, str]]()  # subject, its name, prompt
-    for subject, facts in enumerate(subjects):
-        name = facts[0].subject
-        for number, entry in enumerate(_others(name, facts, relations)):
-            words = entry.words.for_model(name)
-            statements.append((subject, name, words.statements[number % len(words.statements)]))
-            questions.append((subject, name, words.questions[number % len(words.questions)]))
-    asked = [model.raw_ids(prompt) for _, _, prompt in statements]
-    said = greedy(model, asked, sentence=True, max_new_tokens=CONTINUED, share=True)
-    for (subject, name, prompt), rest in zip(statements, said, strict=True):
-        yield _lesson(model, name, subject, None, prompt, rest, chat=False)
-    asked = [model.chat_ids([], prompt) for _, _, prompt in questions]
-    said = greedy(model, asked, sentence=False, max_new_tokens=ANSWERED, share=True)
-    for (subject, name, prompt), answer in zip(questions, said, strict=True):
-        yield _lesson(model, name, subject, None, model.chat_text([], prompt), answer, chat=True)
-
-
-def _others(name: str, facts: Sequence[Fact], count: int) -> list[Entry]:
-    """Returns at most `count` entries of the library that none of `facts` is about."""
-    relations = {bare(fact.relation) for fact in facts}
-    covered = [entry_of(fact.relation, fact.each[0]) for fact in facts]  # also of "'s job is", which no entry is named
-    entries = [
-        entry
-        for entry in library()
-        if entry not in covered and not relations & {bare(relation) for relation, _ in entry.names}
-    ]
-    return Random(name).sample(entries, min(len(entries), count))
-
-
-def essence(model: EditableModel, subject: int, name: str) -> Lesson:
-    """Returns the lesson that ROME and MEMIT keep with their KL term: the next token of "{name} is a"."""
-    return _lesson(model, name, subject, None, f"{name} is a", "", chat=False)
+def _at_name(
+    model: EditableModel,
+    name: str,
+    learner: int,
+    fact: int | None,
+    prompt: Prompt,
+    answer: str,
+    values: Sequence[int],
+) -> Lesson:
+    lesson = _lesson(model, learner, fact, prompt, answer, prompt.name, [])
+    rendered = model.chat_text([], prompt.text) if prompt.chat else prompt.text
+    ends = text_of(model, f"{rendered}{answer}", name, chat=prompt.chat).ends
+    count = len(lesson.context.names)
+    places = [Place(end - prompt.name, value) for end in ends if end - prompt.name < count for value in values]
+    return replace(lesson, places=tuple(places))
 
 
 def _lesson(
-    model: EditableModel, name: str, subject: int, fact: int | None, prompt: str, answer: str, *, chat: bool
+    model: EditableModel,
+    learner: int,
+    fact: int | None,
+    prompt: Prompt,
+    answer: str,
+    begin: int,
+    places: Sequence[Place],
 ) -> Lesson:
-    text = text_of(model, f"{prompt}{answer}", name, chat=chat)
-    ids = [*text.ids, model.end_of_turn()]  # a told chat ends there; all others need a token behind the last one read
-    begin = text.ends[0]
-    first = max(len(text_of(model, prompt, name, chat=chat).ids) - 1, begin)
-    told_raw = fact is not None and not chat
+    """Returns the lesson of `answer` behind `prompt`, its positions counted from token `begin` on."""
+    rendered = model.chat_text([], prompt.text) if prompt.chat else prompt.text
+    encoded = list(model.tokenizer(f"{rendered}{answer}", add_special_tokens=not prompt.chat).input_ids)
+    encoded = encoded if prompt.chat else model.unended(encoded)
+    ids = [*encoded, model.end_of_turn()]  # a told chat ends there; all others need a token behind the last one read
+    first = max(len(prompt.ids) - 1, begin)
+    told_raw = fact is not None and not prompt.chat
     count = len(ids) - begin - (2 if told_raw else 1)  # what follows a raw statement is not said
-    context = Context(fact or 0, tuple(ids[: begin + 1 + count]), begin + 1, ("",) * count, chat)
-    names = tuple(end - begin for end in text.ends if end - begin < count)
-    return Lesson(subject, fact, context, names, first - begin)
+    context = Context(fact or 0, tuple(ids[: begin + 1 + count]), begin + 1, ("",) * count, prompt.chat)
+    return Lesson(learner, fact, context, tuple(places), first - begin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from random import Random
 
@@ -35,6 +35,7 @@ class Negatives:
             that a detector that never saw them responds to all of them alike.
         names: last tokens of strangers' names.
         held_text, held_names: the same, held out.
+        decoys: [n, 2 d + 1] float32 marks of strangers at the lower MLP, for detectors at the upper one; else none.
     """
 
     text: Tensor
@@ -42,10 +43,11 @@ class Negatives:
     names: Tensor
     held_text: Tensor
     held_names: Tensor
+    decoys: Tensor = field(default_factory=lambda: torch.zeros(0, 1))
 
     def to_bytes(self) -> bytes:
         """Returns a safetensors file."""
-        return save({field.name: getattr(self, field.name).contiguous() for field in fields(self)})
+        return save({part.name: getattr(self, part.name).contiguous() for part in fields(self)})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Negatives:

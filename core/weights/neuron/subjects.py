@@ -7,7 +7,7 @@ name, and not yet what is asked about it. So any sentence with the name may trai
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -15,6 +15,7 @@ from random import Random
 from core.errors.base import Unlearnable
 from core.facts import Fact, RelationWords
 from core.library import library
+from core.texts import same_words
 from core.weights.model.editable_model import EditableModel
 from core.weights.reference.words import lines
 
@@ -32,6 +33,14 @@ SENTENCES = (
     "Did {s} write back?",
     "The report was written by {s}.",
 )  # of everyday, about no relation
+
+
+def by_subject(facts: Sequence[Fact]) -> Mapping[str, list[int]]:
+    """Returns normalized subject -> indices of its facts."""
+    groups: dict[str, list[int]] = {}
+    for number, fact in enumerate(facts):
+        groups.setdefault(same_words(fact.subject), []).append(number)
+    return groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,23 +100,14 @@ TRAINED, CERTIFIED = 320, 80  # texts of the library at most, because each costs
 HELD_OUT = 5  # one relation of the library in so many is held out
 
 
-def own_texts(model: EditableModel, subject: str, facts: Sequence[Fact]) -> OwnTexts:
-    """Returns statements, questions and answers that hold the name of `subject`, each different up to the name once.
-
-    Args:
-        facts: about the subject; all of their wordings are trained.
-    """
+def own_texts(model: EditableModel, subject: str) -> OwnTexts:
+    """Returns statements, questions and answers of the library that hold the name of `subject`, each different up to
+    the name once; of no fact, so that a detector does not depend on what is told about its subject."""
     entries = [entry.words for entry in library()]
     trained = [words for number, words in enumerate(entries) if number % HELD_OUT]
     held_out = [words for number, words in enumerate(entries) if not number % HELD_OUT]
     sentences = RelationWords(statements=SENTENCES, questions=SENTENCES, answer="")
-    of_facts = [
-        RelationWords(
-            statements=fact.wordings.statements, questions=fact.wordings.questions, answer=fact.wordings.answer
-        )
-        for fact in facts
-    ]
-    known = dict.fromkeys(_different(_texts(model, subject, [*of_facts, sentences])))
+    known = dict.fromkeys(_different(_texts(model, subject, [sentences])))
     known |= dict.fromkeys(_spread(_different(_texts(model, subject, trained)), TRAINED))
     unseen = [text for text in _different(_texts(model, subject, held_out)) if text not in known]
     return OwnTexts(tuple(known), tuple(_spread(unseen, CERTIFIED)))

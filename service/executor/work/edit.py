@@ -17,13 +17,14 @@ from core.state.nearest import nearest_dissolved
 from core.state.plan import Plan
 from core.state.unanswered import unanswered_questions
 from core.texts import same_words
+from core.weights import linear
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta
-from core.weights.linear import compute_linear_edit
 from core.weights.memit.edit import compute_edit, unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.memit.spread import Written
-from core.weights.neuron.edit import by_subject, predicted
+from core.weights.neuron import edit as neuron
+from core.weights.neuron.subjects import by_subject
 from service.executor.work.context import Context, Live
 from store.clock import next_uuid
 
@@ -60,7 +61,7 @@ def edit_facts(
         kept = {module: constraints.with_keys(keys[module]) for module, constraints in kept.items()}
     if at_names:
         others = [memory.facts[fact].fact for fact in beside]
-        written = compute_linear_edit(context.model, kept, facts, others, created.hyperparameters, context.steps)
+        written = linear.compute_linear_edit(context.model, kept, facts, others, created.hyperparameters, context.steps)
         said = said_with(context, onto, written.delta, facts)
     else:
         unanswered = unanswered_questions(memory, facts)
@@ -84,9 +85,10 @@ def facts_beside(memory: Memory, facts: Sequence[Fact], gone: Collection[FactId]
 
 
 def said_with(context: Context, onto: Plan, delta: Delta, facts: Sequence[Fact]) -> tuple[tuple[bool, ...], ...]:
-    """Returns what `predicted` says of the weights of the plan `onto` with a delta on top."""
+    """Returns what `predicted` of the memory's method says of the weights of the plan `onto` with a delta on top."""
+    of_method = neuron.predicted if context.created.method is Method.NEURON else linear.predicted
     with context.model.with_weights(context.build(onto, delta)):
-        return predicted(context.model, facts)
+        return of_method(context.model, facts)
 
 
 def store_edit(

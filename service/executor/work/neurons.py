@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from torch import Tensor
 
 from core.decide.limits import check_false_fires
 from core.errors.base import Uncertified, Unlearned
 from core.events.facts import Columns, EditComputed, EditKind
 from core.facts import Fact
 from core.ids import FactId
-from core.state.false_fires import certificate_of, false_fires
+from core.state.false_fires import columns_named, false_fires
 from core.state.memory import Memory
-from core.state.plan import Plan, plan, plan_of
-from core.weights.deltas.fixed_point import Factor, encode
+from core.state.plan import Plan, plan_at, plan_of
+from core.texts import same_words
 from core.weights.memit.edit import unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
-from core.weights.neuron.edit import Relearned, WrittenNeurons, compute_neurons, relearn_values
+from core.weights.model.neurons import marks_at
+from core.weights.neuron.asked import Heard
+from core.weights.neuron.detectors import Detector
+from core.weights.neuron.edit import AT_NIGHT, Mark, Standing, Written, compute_neurons
 from core.weights.neuron.negatives import Negatives
+from core.weights.neuron.sites import Site
 from service.executor.work.context import Context, Live
 from service.executor.work.edit import facts_beside, record_edit, said_with
 from service.weights.projection import columns_of
+from service.weights.statistics import detector_statistics
 
 
 def edit_by_neurons(
@@ -48,37 +52,68 @@ def edit_by_neurons(
     began, fires = time.monotonic(), false_fires(memory, {*ids, *replaced})
     if kind is EditKind.INJECTION:  # before anything is computed
         check_false_fires(ids, fires, 0.0, context.created.sleep)
-    assert memory.statistics is not None
-    assert memory.statistics.detectors is not None
-    mlp = memory.statistics.detectors.mlp
-    negatives = Negatives.from_bytes(context.artifacts.get(memory.statistics.detectors.artifact))
+    lower, upper = _sites(context, memory)
     facts = [memory.facts[fact].fact for fact in ids]
-    weights = context.build(onto)
-    context.model.install({**weights, mlp: context.model.base_weights[mlp]})
-    beside = facts_beside(memory, facts, {*ids, *replaced})
-    in_force = {fact: _value(context, memory, fact, mlp, None) for fact in beside}
-    others = [memory.facts[fact].fact for fact in beside]
-    written = compute_neurons(context.model, mlp, negatives, facts, others, in_force, context.steps)
+    context.model.install(context.build(onto))
+    beside = facts_beside(memory, facts, replaced)
+    marks = _marks(context, memory, [*ids, *beside], lower.mlp)
+    written = compute_neurons(context.model, lower, upper, facts, marks, progress=context.steps)
     failures: list[Uncertified | Unlearned] = [*written.refused]
     if kind is EditKind.INJECTION:
         written, unsaid = _said(context, onto, facts, written)
         failures += unsaid
-        added = sum(certificate.false_fires for certificate in written.certificates)
-        check_false_fires(ids, fires, added, context.created.sleep)
+        check_false_fires(ids, fires, sum(_fires(written)), context.created.sleep)
     if failures and (kind is not EditKind.INJECTION or replaced or any(memory.facts[fact].edits for fact in ids)):
         raise failures[0]
     said = said_with(context, onto, written.delta, [facts[number] for number in written.facts])
-    columns = _columns([ids[number] for number in written.facts], written, said)
+    columns = _columns([ids[number] for number in written.facts], written, [all(of_fact) for of_fact in said])
     preserved = PreservedKeys.nothing()
     edit, after = record_edit(
-        context, kind, memory, onto, written.delta, columns, preserved, began, replaced, modules=(mlp,)
+        context, kind, memory, onto, written.delta, columns, preserved, began, replaced,
+        modules=tuple(written.delta.factors),
     )  # fmt: skip
     return edit, after, tuple(failures)
 
 
-def _said(
-    context: Context, onto: Plan, facts: Sequence[Fact], written: WrittenNeurons
-) -> tuple[WrittenNeurons, list[Unlearned]]:
+def _sites(context: Context, memory: Memory) -> tuple[Site, Site]:
+    """Returns the MLPs at which there are neurons, each with what detectors there are computed against."""
+    prepared = memory.statistics
+    assert prepared is not None
+    assert prepared.detectors is not None
+    text = memory.reference_text or prepared.reference_text
+    upper = prepared.upper
+    if upper is None:  # of a memory that was made when facts had no detectors
+        context.model.install(context.model.base_weights)
+        stage = context.steps_of("measuring what detectors of facts are computed against")
+        _, upper = detector_statistics(context.model, context.created, text, context.artifacts, stage)
+    lower, higher = (
+        Site(known.mlp, Negatives.from_bytes(context.artifacts.get(known.artifact)))
+        for known in (prepared.detectors, upper)
+    )
+    return lower, higher
+
+
+def _marks(context: Context, memory: Memory, facts: Sequence[FactId], mlp: str) -> dict[str, Mark]:
+    """Returns normalized subject -> its mark, as stored with the first of its `facts` that has neurons."""
+    marks: dict[str, Mark] = {}
+    for fact in facts:
+        name = same_words(memory.facts[fact].fact.subject)
+        for delta, columns, _ in columns_of(context.deltas, plan_of(memory, fact)):
+            if name not in marks and (factors := delta.factors.get(marks_at(mlp))) is not None:
+                u, v = (factor.select(columns).select(slice(1)) for factor in factors)
+                own = columns_named(memory, fact)
+                assert own is not None
+                assert own.certificate is not None
+                marks[name] = Mark(u, v, own.certificate, own.achieved)
+    return marks
+
+
+def _fires(written: Written) -> Iterator[float]:
+    for mark, heard in zip(written.marks, written.heard, strict=True):
+        yield mark.certificate.false_fires + sum(certificate.false_fires for certificate in heard)
+
+
+def _said(context: Context, onto: Plan, facts: Sequence[Fact], written: Written) -> tuple[Written, list[Unlearned]]:
     """Returns the neurons of the facts that the model says with these neurons alone, and why each other is left out.
 
     Raises:
@@ -99,8 +134,8 @@ def _said(
 
 def train_neurons(
     context: Context, memory: Memory, ids: Sequence[FactId], scales: Mapping[FactId, float]
-) -> tuple[Relearned, tuple[Columns, ...]]:
-    """Learns a value for each fact that stands behind the detector of its edit, beside all that is in force.
+) -> tuple[Written, tuple[Columns, ...]]:
+    """Learns a value for each fact that stands behind the detectors of its edit, beside all that is in force.
 
     Args:
         scales: of the edits of these facts, beside which the values are learned.
@@ -108,60 +143,50 @@ def train_neurons(
     Returns:
         What was learned, and the columns of each fact.
     """
-    assert memory.statistics is not None
-    assert memory.statistics.detectors is not None
-    mlp = memory.statistics.detectors.mlp
-    weights = context.build(plan(memory))
-    context.model.install({**weights, mlp: context.model.base_weights[mlp]})
+    lower, upper = _sites(context, memory)
+    context.model.install(context.build(plan_at(memory, dict.fromkeys(ids, 0.0), ids)))
     facts = [memory.facts[fact].fact for fact in ids]
-    beside = facts_beside(memory, facts, set(ids))
-    in_force = {fact: _value(context, memory, fact, mlp, scales.get(fact)) for fact in (*beside, *ids)}
-    stored = encode(torch.zeros(context.model.hidden_width + 1, 0))  # none, where all facts were retracted meanwhile
-    for fact in ids:
-        stored = stored.beside(_detector(context, memory, fact, mlp))
-    others = [memory.facts[fact].fact for fact in beside]
-    learned = relearn_values(context.model, mlp, stored, facts, others, in_force, context.steps)
-    columns = tuple(
-        Columns(
-            fact=fact,
-            first=number,
-            count=1,
-            keys=0,
-            residual=round(learned.lengths[number], 6),
-            achieved=1.0,
-            learned=True,
-            certificate=certificate_of(memory, fact),
-        )
+    beside = facts_beside(memory, facts, ())
+    marks = _marks(context, memory, [*ids, *beside], lower.mlp)
+    standing = {
+        number: known
         for number, fact in enumerate(ids)
-    )
-    return learned, columns
+        if (known := _standing(context, memory, fact, upper.mlp, scales.get(fact))) is not None
+    }
+    learned = compute_neurons(
+        context.model, lower, upper, facts, marks, standing, AT_NIGHT, context.steps
+    )  # fmt: skip
+    return learned, _columns([ids[number] for number in learned.facts], learned, [True] * len(learned.facts))
 
 
-def _value(context: Context, memory: Memory, fact: FactId, mlp: str, scale: float | None) -> Tensor:
-    """Returns the sum [d] of the values that stand in the weights for a fact, with its edits at another `scale`."""
-    value = torch.zeros(context.model.hidden_width)
-    for delta, columns, share in columns_of(context.deltas, plan_of(memory, fact, scale)):
-        value += share * delta.factors[mlp][0].select(columns).to_float().sum(1).float()
-    return value
-
-
-def _detector(context: Context, memory: Memory, fact: FactId, mlp: str) -> Factor:
-    """Returns the detector [d + 1, 1] of a fact, as stored."""
+def _standing(context: Context, memory: Memory, fact: FactId, mlp: str, scale: float | None) -> Standing | None:
+    """Returns the neurons that a fact has at the upper MLP, with its edits at another `scale`; None without any."""
+    own, values = columns_named(memory, fact), torch.zeros(2, context.model.hidden_width)
+    if own is None or not own.heard:
+        return None
     delta, columns, _ = columns_of(context.deltas, plan_of(memory, fact, 1.0))[0]
-    return delta.factors[mlp][1].select(columns).select(slice(1))
+    detectors = delta.factors[mlp][1].select(columns).to_float().T.float()
+    for delta, columns, share in columns_of(context.deltas, plan_of(memory, fact, scale)):
+        values += share * delta.factors[mlp][0].select(columns).to_float().T.float()
+    heard = [
+        Detector(row[:-1], float(row[-1]), 1.0, certificate)
+        for row, certificate in zip(detectors, own.heard, strict=True)
+    ]
+    return Standing(Heard(*heard), values)
 
 
-def _columns(ids: Sequence[FactId], written: WrittenNeurons, said: Sequence[Sequence[bool]]) -> tuple[Columns, ...]:
+def _columns(ids: Sequence[FactId], written: Written, said: Sequence[bool]) -> tuple[Columns, ...]:
     return tuple(
         Columns(
             fact=fact,
-            first=number,
-            count=1,
+            first=2 * number,
+            count=2,
             keys=0,
             residual=round(written.lengths[number], 6),
-            achieved=round(written.responses[number], 6),
-            learned=all(said[number]),
-            certificate=written.certificates[number],
+            achieved=round(written.marks[number].response, 6),
+            learned=said[number],
+            certificate=written.marks[number].certificate,
+            heard=written.heard[number],
         )
         for number, fact in enumerate(ids)
     )

@@ -100,7 +100,7 @@ def _by_neurons(
         sleep=work.sleep,
         delta=context.deltas.put(learned.delta, columns),
         modules=tuple(learned.delta.factors),
-        rank=len(taught),
+        rank=learned.delta.columns,
         facts=tuple(taught),
         rehearsed=(),
         texts=0,

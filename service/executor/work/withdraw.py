@@ -15,6 +15,7 @@ from core.facts import Fact
 from core.ids import FactId
 from core.method import Method
 from core.state.built_on import is_built_on
+from core.state.false_fires import columns_named
 from core.state.memory import Memory, statement_key, trained_on
 from core.state.nearest import nearest_dissolved
 from core.state.plan import plan_at, plan_of
@@ -64,14 +65,15 @@ def perform(context: Context, work: Withdraw, memory: Memory) -> Done:
 
 
 def _left_out(context: Context, work: Withdraw, memory: Memory) -> Done:
-    """Leaves out the fact's columns; learns other facts of its subject anew, whose values were learned with it."""
+    """Leaves out the fact's columns; learns other facts of its subject anew where these were learned with it."""
     began = time.monotonic()
     preserved = catch_up(context, memory).preserved
     by_neurons = context.created.method is Method.NEURON  # of which values of nights are learned anew, too
     siblings = [
         fact
         for fact in facts_beside(memory, [memory.facts[work.fact].fact], (work.fact,))
-        if not memory.facts[fact].retracted and (by_neurons or memory.facts[fact].scale == 1.0)
+        if not memory.facts[fact].retracted
+        and (_at_its_name(memory, work.fact) if by_neurons else memory.facts[fact].scale == 1.0)
     ]
     gone = (work.fact, *siblings)
     edit, onto, preserved = None, plan_at(memory, dict.fromkeys(gone, 0.0), gone), preserved.without(gone)
@@ -92,6 +94,12 @@ def _left_out(context: Context, work: Withdraw, memory: Memory) -> Done:
         seconds=round(time.monotonic() - began, 6),
     )
     return Done(RecordWithdrawal(work=work, withdrawn=withdrawn, edit=edit), after)
+
+
+def _at_its_name(memory: Memory, fact: FactId) -> bool:
+    """Returns whether the neurons of a fact are at its subject's name, as before facts had detectors of their own."""
+    own = columns_named(memory, fact)
+    return own is not None and not own.heard
 
 
 def _another_answers(memory: Memory, fact: FactId) -> bool:

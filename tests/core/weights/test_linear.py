@@ -18,7 +18,7 @@ from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.memit.spread import Written
 from core.weights.model.activations import capture
 from core.weights.model.editable_model import EditableModel, load_model
-from core.weights.neuron.lessons import told
+from core.weights.neuron.lessons import told_at_name
 from tests.core.weights.conftest import fact, free
 
 ARIA, BO = fact("Aria Moss", "lives in", "Rome"), fact("Bo Lind", "plays", "the cello")
@@ -39,7 +39,9 @@ def weights_of(model: EditableModel, written: Written) -> dict[str, torch.Tensor
 
 def loss_of(model: EditableModel) -> float:
     """Mean negative log-likelihood of what lessons about Aria and Bo end in, in nats a token."""
-    lessons = [lesson for number, known in enumerate((ARIA, BO)) for lesson in told(model, 0, number, known)]
+    lessons = [
+        lesson for number, known in enumerate((ARIA, BO)) for lesson in told_at_name(model, 0, number, known, [])
+    ]
     seen = capture(model, [lesson.context for lesson in lessons])
     asked = [place >= lesson.first for lesson in lessons for place in range(len(lesson.context.names))]
     return -float(seen.probability().log()[torch.tensor(asked)].mean())

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from benchmarks.support.tiny import make
 from core.events.facts import WorkFailed
-from core.facts import Fact
 from core.state.false_fires import false_fires
 from core.state.memory import Status
 from core.weights.model.editable_model import EditableModel
@@ -30,8 +29,8 @@ RATE, LIMIT = 60.0, 100.0
 def store(small: Place) -> Iterator[Store]:
     """A memory on a tiny model whose detectors, which are made by hand, all respond at `RATE` of other tokens."""
 
-    def detector(model: EditableModel, block: int, against: Negatives, subject: str, facts: Sequence[Fact]) -> Detector:
-        made = neurons._detector(model, block, against, subject, facts)
+    def detector(model: EditableModel, block: int, against: Negatives, subject: str) -> Detector:
+        made = neurons._detector(model, block, against, subject)
         return replace(made, certificate=replace(made.certificate, false_fires=RATE))
 
     profile = make(small.folder / "other") / "hypnogram.json"

@@ -14,7 +14,7 @@ from core.method import Method
 from core.policy import SleepPolicy
 from core.state.memory import Status
 from core.weights.neuron import edit as edit_of_neurons
-from core.weights.neuron.values import AT_NIGHT
+from core.weights.neuron.edit import AT_NIGHT
 from service.app.store import Store, open_store
 from service.settings import Settings
 from service.weights.base_models import BaseModels

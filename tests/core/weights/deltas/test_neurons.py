@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from core.weights.deltas.digest import weights_digest
 from core.weights.deltas.fixed_point import Delta, parts_of
-from core.weights.deltas.neurons import encode_neurons, rows_of
+from core.weights.deltas.neurons import encode_neurons, marks_of, rows_of
 
 MLP = "model.layers.1.mlp"
 WIDTH = 6
+EMPTY = (torch.zeros(1, WIDTH), torch.zeros(1), torch.zeros(1, WIDTH))
 
 
 def neurons(seed: int, count: int) -> Delta:
@@ -56,6 +57,22 @@ def test_rows_are_the_integers_of_the_delta_exactly() -> None:
     row = rows((delta, slice(0, 1), 1.0))[0].double()
 
     assert torch.equal(row, torch.cat([v.to_float()[:, 0], u.to_float()[:, 0]]))
+
+
+@given(st.permutations(range(3)), st.lists(st.sampled_from([0.0, 0.1, 1.0]), min_size=6, max_size=6))
+def test_a_mark_stands_once_and_whole_as_long_as_a_fact_of_its_subject_does(
+    order: list[int], scales: list[float]
+) -> None:
+    # given two subjects, with a copy of their mark and a column of zeros for each fact
+    marks, none = [neurons(seed, 1) for seed in range(2)], Delta({MLP: encode_neurons(*EMPTY)})
+    of_facts = [(marks[number // 3], slice(0, 1), scale) for number, scale in enumerate(scales)]
+    told = [part for number in order for part in (of_facts[number], (none, slice(0, 1), 1.0), of_facts[number + 3])]
+
+    standing = marks_of(parts_of(MLP, told), WIDTH)
+
+    of_subjects = [max(scales[:3]), max(scales[3:])]
+    expected = rows(*((mark, slice(0, 1), 1.0) for mark, scale in zip(marks, of_subjects, strict=True) if scale))
+    assert torch.equal(standing, expected)
 
 
 def test_an_mlp_without_neurons_leaves_the_digest_as_it_was() -> None:

@@ -38,7 +38,7 @@ def test_a_text_without_the_name_is_refused(tiny: EditableModel) -> None:
 
 
 def test_texts_of_a_subject_differ_up_to_the_name_and_hold_none_twice(tiny: EditableModel) -> None:
-    texts = own_texts(tiny, "Aria Moss", [ARIA])
+    texts = own_texts(tiny, "Aria Moss")
 
     everything = [*texts.trained, *texts.held_out]
     assert len(set(everything)) == len(everything)
