@@ -39,7 +39,8 @@ class Certificate:
         own: least response where it has to respond: of a subject, at its name in all but one of a hundred texts; of a
             fact, in nine of ten of the prompts that ask for it.
         others: largest response at what must stay as it is: tokens of reference text, and of a subject, the names of
-            strangers and namesakes; of a fact, the same prompts about these.
+            strangers and all but two in a hundred of namesakes; of a fact, all but one in a hundred of the same prompts
+            about these.
         low, high: responses up to which the neuron is silent, and from which on it responds fully.
         false_fires: tokens of reference text at which the neuron responds at all, in a million.
     """

@@ -39,7 +39,7 @@ class EditableModel:
         network: the Hugging Face model; its weights are the live ones.
         modules: names of the edited modules, in the order of their blocks.
         base_weights: module -> W0 [d_out, d_in], never written to; MLP -> [0, 2 d + 1], no neurons.
-        neurons: MLP of each block but the last, above which nothing could read them -> the live neurons there.
+        neurons: MLP of each block -> the live neurons there; the same with `.marks` behind it -> the live marks.
     """
 
     network: Any

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -64,16 +63,12 @@ def marks_at(mlp: str) -> str:
 
 
 def attach_neurons(network: Any, family: Family) -> dict[str, Neurons]:
-    """Returns the neurons and the marks of each block's MLP, none yet, but of the last block, above which nothing could
-    read them."""
+    """Returns the neurons of each block's MLP, none yet, and then the marks of each."""
     device, width = next(network.parameters()).device, int(network.config.hidden_size)
-    blocks = {f"{family.blocks}.{number}.{family.mlp}": block for number, block in _below_last(network, family)}
+    numbered = enumerate(network.get_submodule(family.blocks))
+    blocks = {f"{family.blocks}.{number}.{family.mlp}": block for number, block in numbered}
     neurons = {name: Neurons(width, device) for name in (*blocks, *map(marks_at, blocks))}
     for mlp, block in blocks.items():
         for name in (mlp, marks_at(mlp)):
             neurons[name].attach(block.get_submodule(family.mlp), block.get_submodule(family.adds))
     return neurons
-
-
-def _below_last(network: Any, family: Family) -> Iterable[tuple[int, nn.Module]]:
-    return enumerate(network.get_submodule(family.blocks)[:-1])

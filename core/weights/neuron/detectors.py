@@ -29,6 +29,7 @@ NAMESAKES = 40  # that a detector is trained against at first; as many certify i
 ATTEMPTS = 3  # where a namesake responds too much: those that certified it are trained against, and new ones certify
 REST = 3000  # tokens of own texts beside the name that a detector is trained against, at most
 WIDTH = 0.06  # between no response and a full one
+RARE = 0.02  # share of the texts about namesakes that may respond, as "Agnes Nowak" does for Agnes Novak
 NEARER = 0.1  # share of the way from the least own response to the largest other at which a full response begins
 
 
@@ -152,8 +153,8 @@ def certified(a: Tensor, negatives: Negatives, rows: Rows) -> Detector:
     held = torch.cat([rows.named, rows.held_named]) @ a
     least = float(torch.quantile(held, 0.01))
     text = torch.cat([(negatives.held_text.float() - mean) @ a, (negatives.first.float() - mean) @ a])
-    names = torch.cat([(negatives.held_names.float() - mean) @ a, rows.held_namesakes @ a])
-    others = float(torch.cat([text, names]).max())
+    names, alike = (negatives.held_names.float() - mean) @ a, rows.held_namesakes @ a
+    others = max(float(torch.cat([text, names]).max()), float(torch.quantile(alike, 1 - RARE)) if len(alike) else 0.0)
     high = least - NEARER * (least - others)
     low = high - WIDTH
     fires = 1e6 * float((text > low).float().mean())

@@ -29,5 +29,5 @@ def default_mlps(model: EditableModel) -> tuple[str, str]:
     find the words of its answer (docs/findings/real-models.md).
     """
     mlps = [mlp for mlp in model.neurons if not mlp.endswith(MARKS)]
-    lower = min(round(0.53 * len(model.blocks)), max(len(mlps) - 2, 0))
-    return mlps[lower], mlps[min(max(round(0.8 * len(model.blocks)), lower + 1), len(mlps) - 1)]
+    lower = min(round(0.53 * len(mlps)), len(mlps) - 2)
+    return mlps[lower], mlps[max(round(0.8 * len(mlps)), lower + 1)]
