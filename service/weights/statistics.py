@@ -19,7 +19,7 @@ from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import read_reference
 from core.weights.neuron.decoys import mark_decoys
 from core.weights.neuron.negatives import MEASURE as NEGATIVES
-from core.weights.neuron.negatives import Negatives, measure_negatives
+from core.weights.neuron.negatives import PASSERS, STRANGERS, Negatives, measure_negatives
 from core.weights.neuron.sites import Site, default_mlps
 from service.settings import DORMOUSE
 from store.artifacts import Artifacts
@@ -87,13 +87,13 @@ def detector_statistics(
     known."""
     (at_names, at_ends), half = default_mlps(model), model.in_half()
 
-    def measured(mlp: str) -> Negatives:
+    def measured(mlp: str, people: int) -> Negatives:
         text = read_reference(model, artifacts.get(reference_text))
-        return measure_negatives(half, model.family.number_of_block(mlp), text, progress)
+        return measure_negatives(half, model.family.number_of_block(mlp), text, people, progress)
 
     def with_decoys(lower: Site) -> Negatives:
         marks = mark_decoys(half, lower, model.family.number_of_block(at_ends), progress)
-        return replace(measured(at_ends), decoys=marks)
+        return replace(measured(at_ends, PASSERS), decoys=marks)
 
     def known(mlp: str, measure: Callable[[], Negatives], *parts: str) -> tuple[DetectorStatistics, Negatives]:
         base, found = created.base, Measured(artifacts)
@@ -110,7 +110,7 @@ def detector_statistics(
         names = len(negatives.names) + len(negatives.held_names)
         return DetectorStatistics(mlp=mlp, artifact=digest, tokens=tokens, names=names), negatives
 
-    lower, negatives = known(at_names, lambda: measured(at_names))
+    lower, negatives = known(at_names, lambda: measured(at_names, STRANGERS))
     upper, _ = known(at_ends, lambda: with_decoys(Site(at_names, negatives)), DECOYS_OF, lower.artifact)
     return lower, upper
 

@@ -27,6 +27,7 @@ from core.weights.neuron.asked import Heard, Relations, inputs_of
 from core.weights.neuron.detectors import Detector, measure
 from core.weights.neuron.lessons import Lesson
 from core.weights.neuron.negatives import Negatives
+from core.weights.neuron.sites import Site
 from service.app.forks import fork
 from service.app.repository import MemoryRepository
 from service.app.store import Store
@@ -71,7 +72,7 @@ def by_hand() -> Iterator[None]:
     """Writes neurons by detectors that need no certificate, and takes every fact for learned."""
     with (
         patch.object(edit, "detect", _detector),
-        patch.object(decoys, "detect", _detector),
+        patch.object(decoys, "_detector", _decoy),
         patch.object(edit, "hear", _heard),
         patch.object(decoys, "DECOYS", 1),
         patch.object(marks, "STEPS", 4),
@@ -104,6 +105,10 @@ def _heard(
 
 def _detector(model: EditableModel, block: int, against: Negatives, subject: str) -> Detector:
     return _toward(measure(model, block, against.mean, subject).named, against.mean)
+
+
+def _decoy(model: EditableModel, block: int, lower: Site, name: str) -> Detector:
+    return _detector(model, block, lower.negatives, name)
 
 
 def _toward(own: Tensor, mean: Tensor) -> Detector:

@@ -20,7 +20,7 @@ from core.events.facts import Certificate
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.inputs import at_names, mlp_inputs
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.subjects import Text, asked_about, namesakes, own_texts
+from core.weights.neuron.subjects import TRAINED, Text, asked_about, namesakes, own_texts
 
 TEXT, NAMES, OWN = 5000.0, 5000.0, 5000.0  # weights c_t, c_n, c_o
 ROUNDS = 6  # of adding rows again
@@ -87,9 +87,9 @@ def detect(model: EditableModel, block: int, negatives: Negatives, subject: str)
     return detector
 
 
-def measure(model: EditableModel, block: int, mean: Tensor, subject: str) -> Rows:
-    """Measures the rows of a subject, without those of namesakes."""
-    texts, random = own_texts(model, subject), Random(subject)
+def measure(model: EditableModel, block: int, mean: Tensor, subject: str, most: int = TRAINED) -> Rows:
+    """Measures the rows of a subject in at most so many texts of the library, without those of namesakes."""
+    texts, random = own_texts(model, subject, most), Random(subject)
     named, rest = _rows(model, block, texts.trained)
     held_named, _ = _rows(model, block, texts.held_out)
     keep = torch.tensor(random.sample(range(len(rest)), min(len(rest), REST)), dtype=torch.long)

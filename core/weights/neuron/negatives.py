@@ -19,7 +19,8 @@ from core.weights.neuron.subjects import Text, asked_about
 from core.weights.reference.words import strangers
 
 MEASURE = 1  # counts up when `measure_negatives` would measure something else in the same text
-STRANGERS = 500  # people, each in a statement and a question
+STRANGERS = 500  # people, each in a statement and a question, where detectors of subjects are certified
+PASSERS = 60  # as many, where those of facts are: at a name nothing has been asked yet
 HELD_OUT = 4  # one row of each kind in so many certifies detectors and is not trained on
 SEED = 0
 AT_ONCE = 32  # texts between reports of progress
@@ -67,15 +68,17 @@ def measure_negatives(
     model: EditableModel,
     block: int,
     text: ReferenceText,
+    people: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Negatives:
     """Measures the MLP of a block on the live weights, which should be the base weights.
 
     Args:
+        people: number of strangers.
         progress: called with texts run and those in all; may raise.
     """
     random = Random(SEED)
-    about = asked_about(model, strangers(STRANGERS, SEED), 1, random)
+    about = asked_about(model, strangers(people, SEED), 1, random)
     words = [Text((token,), (0,)) for token in sorted({text.ids[0] for text in about})]
     mixed = random.sample(text.whole, len(text.whole))  # so that both halves hold all kinds
     total = len(mixed) + len(about)

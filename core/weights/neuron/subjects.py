@@ -100,17 +100,18 @@ TRAINED, CERTIFIED = 320, 80  # texts of the library at most, because each costs
 HELD_OUT = 5  # one relation of the library in so many is held out
 
 
-def own_texts(model: EditableModel, subject: str) -> OwnTexts:
+def own_texts(model: EditableModel, subject: str, most: int = TRAINED) -> OwnTexts:
     """Returns statements, questions and answers of the library that hold the name of `subject`, each different up to
-    the name once; of no fact, so that a detector does not depend on what is told about its subject."""
+    the name once; of no fact, so that a detector does not depend on what is told about its subject. At most `most` are
+    there to train on, besides a few of everyday."""
     entries = [entry.words for entry in library()]
     trained = [words for number, words in enumerate(entries) if number % HELD_OUT]
     held_out = [words for number, words in enumerate(entries) if not number % HELD_OUT]
     sentences = RelationWords(statements=SENTENCES, questions=SENTENCES, answer="")
     known = dict.fromkeys(_different(_texts(model, subject, [sentences])))
-    known |= dict.fromkeys(_spread(_different(_texts(model, subject, trained)), TRAINED))
+    known |= dict.fromkeys(_spread(_different(_texts(model, subject, trained)), most))
     unseen = [text for text in _different(_texts(model, subject, held_out)) if text not in known]
-    return OwnTexts(tuple(known), tuple(_spread(unseen, CERTIFIED)))
+    return OwnTexts(tuple(known), tuple(_spread(unseen, min(most, CERTIFIED))))
 
 
 def _texts(model: EditableModel, subject: str, relations: Sequence[RelationWords]) -> Iterator[Text]:

@@ -20,6 +20,7 @@ from core.weights.deltas.neurons import encode_neurons, rows_of
 from core.weights.export import NOTE, export_adapter, export_merged
 from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.generation import greedy
+from core.weights.model.neurons import marks_at
 from tests.core.weights import stock
 from tests.core.weights.model.test_neurons import TOKEN, neuron, passed
 from tests.core.weights.test_export import Columns, logits_of, origin_of
@@ -46,11 +47,11 @@ def test_an_adapter_of_neurons_is_refused(tiny: EditableModel, tmp_path: Path) -
 
 
 def weights_with_neurons(model: EditableModel) -> dict[str, torch.Tensor]:
-    """Two neurons at the first MLP that respond at TOKEN of TEXT, one in full and one by three fifths."""
+    """A neuron at the first MLP that responds at TOKEN of TEXT in full, and a mark that responds by three fifths."""
     x, _ = passed(model, 0)
     values = torch.randn(2, model.hidden_width, generator=torch.Generator().manual_seed(0))
-    rows = torch.cat([neuron(x, values[0], 1.5), neuron(x, values[1], 0.6)])
-    return model.live() | {next(iter(model.neurons)): rows}
+    mlp = next(iter(model.neurons))
+    return model.live() | {mlp: neuron(x, values[0], 1.5), marks_at(mlp): neuron(x, values[1], 0.6)}
 
 
 def test_a_merged_llama_says_in_stock_transformers_what_the_memory_says(tiny: EditableModel, tmp_path: Path) -> None:
