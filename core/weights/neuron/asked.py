@@ -27,7 +27,9 @@ from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.subjects import namesakes
 from core.weights.reference.words import strangers
 
-QUESTIONS, STATEMENTS = 3, 2  # of each other relation about the subject that a detector is trained against
+# Of each other relation about the subject a detector is trained against the first wordings, which facts are told in, and
+# others, in all:
+QUESTIONS, STATEMENTS = 4, 3
 STRANGERS, NAMESAKES = 80, 40  # people of whom some are asked what the fact answers
 EACH, HELD = 3, 3  # of them for each prompt of the fact, and of others to certify
 MARKED = 1  # decoys that are asked each prompt of the fact
@@ -38,6 +40,7 @@ ITERATIONS = 60  # of L-BFGS
 LEAKING = 0.06  # share of held-out prompts about other relations at which a detector may respond
 BETWEEN = 0.3  # share of the way from the largest response of others to the least own one at which a response begins
 RARE = 0.01  # share of held-out prompts about strangers and namesakes that may respond more
+FIRST, PREFERRED = 2, 4.0  # wordings of either kind that an edit has to say, and how often each counts
 WIDTH = 0.12  # between no response and a full one
 SEED = 1
 
@@ -95,7 +98,8 @@ def relations_of(model: EditableModel, upper: int, mean: Tensor, name: str) -> R
             (True, words.questions, words.probe_questions, QUESTIONS),
             (False, words.statements, words.probe_statements, STATEMENTS),
         ):
-            drawn = random.sample(wordings, min(count, len(wordings)))
+            later = wordings[FIRST:]
+            drawn = [*wordings[:FIRST], *random.sample(later, min(max(count - FIRST, 0), len(later)))]
             trained += [(entry, prompt_of(model, text, name, chat=chat)) for text in drawn]
             held += [(entry, prompt_of(model, text, name, chat=chat)) for text in probes[:1]]
     rows, held_rows = (
@@ -211,8 +215,13 @@ def inputs_of(model: EditableModel, block: int, texts: Sequence[Sequence[int]], 
 
 
 def classify(own: Tensor, groups: Sequence[Tensor]) -> tuple[Tensor, float]:
-    """Returns a [d] and b of the classifier `a . x + b`, which is to be 1 or more in `own` and -1 or less in others."""
+    """Returns a [d] and b of the classifier `a . x + b`, which is to be 1 or more in `own` and -1 or less in others.
+
+    The first `FIRST` rows of `own` count `PREFERRED` times.
+    """
     size = own.square().sum(1).mean().sqrt()
+    share = torch.ones(len(own)).index_fill(0, torch.arange(min(FIRST, len(own))), PREFERRED)
+    share /= 4 * share.sum()
     rows = [group / size for group in groups if len(group)]
     a = torch.zeros(own.shape[1], requires_grad=True)
     b = torch.full((1,), -1.0, requires_grad=True)
@@ -220,7 +229,7 @@ def classify(own: Tensor, groups: Sequence[Tensor]) -> tuple[Tensor, float]:
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        total = (1 - (own / size) @ a - b).clamp(min=0).square().mean() / 4 + DECAY / 2 * a.square().sum()
+        total = share @ (1 - (own / size) @ a - b).clamp(min=0).square() + DECAY / 2 * a.square().sum()
         for group in rows:
             total = total + WEIGHT / len(group) * (1 + group @ a + b).clamp(min=0).square().sum() / 4
         total.backward()  # type: ignore[no-untyped-call]
@@ -233,12 +242,16 @@ def classify(own: Tensor, groups: Sequence[Tensor]) -> tuple[Tensor, float]:
 def _certified(
     a: Tensor, b: float, mean: Tensor, own: Tensor, quiet: Tensor, away: Tensor, near: Tensor
 ) -> Detector:  # fmt: skip
-    """Returns the detector with thresholds above text, most other relations, and almost all prompts about others."""
+    """Returns the detector with thresholds above text, most other relations, and almost all prompts about others.
+
+    The first wordings are heard even where more of other relations are, too.
+    """
     y, text = own @ a + b, quiet @ a + b
     largest = max(float(text.max()), float(torch.quantile(away @ a + b, 1 - RARE)))
     least = float(torch.quantile(y, 0.1))
     above = largest + max(BETWEEN * (least - largest), WIDTH)
     low = max(above, float(torch.quantile(near @ a + b, 1 - LEAKING)))
+    low = max(min(low, float(y[:FIRST].min()) - WIDTH), largest + WIDTH / 4)
     high = low + WIDTH
     fires = 1e6 * float((text > low).float().mean())
     certificate = Certificate(own=least, others=largest, low=low, high=high, false_fires=fires)

@@ -24,7 +24,7 @@ from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.activations import capture
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.neurons import marks_at
-from core.weights.neuron.asked import Heard, Relations, hear, inputs_of, relations_of
+from core.weights.neuron.asked import FIRST, Heard, Relations, hear, inputs_of, relations_of
 from core.weights.neuron.detectors import Detector, detect
 from core.weights.neuron.lessons import Lesson, Place, told, untold
 from core.weights.neuron.marks import learn_marks
@@ -34,7 +34,6 @@ from core.weights.neuron.values import Search, Values, learn
 
 TOGETHER = 8  # subjects whose marks, and facts whose values, are learned in the same passes
 UNTOLD = 32  # prompts about other relations that respond most, at most, from which a value learns to be silent
-FEW = 2  # first statements, and first questions, that an edit has to predict
 
 OF_EDITS = Search(steps=45, rate=0.12, decay=1e-3, clamp=4.0, kl_weight=0.15, rounds=2, told=16, untold=8)
 AT_NIGHT = replace(OF_EDITS, steps=80)
@@ -276,4 +275,4 @@ def predicted(model: EditableModel, facts: Sequence[Fact]) -> tuple[tuple[bool, 
 
 def _first(lessons: Sequence[Lesson]) -> list[Lesson]:
     statements = [lesson for lesson in lessons if not lesson.context.chat]
-    return statements[:FEW] + [lesson for lesson in lessons if lesson.context.chat][:FEW]
+    return statements[:FIRST] + [lesson for lesson in lessons if lesson.context.chat][:FIRST]
