@@ -96,16 +96,16 @@ def detector_statistics(
         return replace(measured(at_ends, PASSERS), decoys=marks)
 
     def known(mlp: str, measure: Callable[[], Negatives], *parts: str) -> tuple[DetectorStatistics, Negatives]:
-        base, found = created.base, Measured(artifacts)
+        base, kept = created.base, Measured(artifacts)
         inputs = [NEGATIVES, base.digest, base.dtype, base.quantization, reference_text, mlp, *parts]
         key = Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
-        cached = found.get(key)
+        cached = kept.get(key)
         if cached is not None:
             digest, negatives = cached[0], Negatives.from_bytes(cached[1])
         else:
             negatives = measure()
             digest = artifacts.put(negatives.to_bytes())
-            found.put(key, digest)
+            kept.put(key, digest)
         tokens = len(negatives.text) + len(negatives.held_text)
         names = len(negatives.names) + len(negatives.held_names)
         return DetectorStatistics(mlp=mlp, artifact=digest, tokens=tokens, names=names), negatives

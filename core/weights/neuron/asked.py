@@ -24,11 +24,11 @@ from core.weights.neuron.detectors import Detector
 from core.weights.neuron.inputs import mlp_inputs
 from core.weights.neuron.lessons import Lesson, Prompt, prompt_of
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.subjects import namesakes
+from core.weights.neuron.subjects import namesakes, renamed
 from core.weights.reference.words import strangers
 
-# Of each other relation about the subject a detector is trained against the first wordings, which facts are told in, and
-# others, in all:
+# Of each other relation about the subject a detector is trained against the first wordings, in which facts are told,
+# and others; in all:
 QUESTIONS, STATEMENTS = 4, 3
 STRANGERS, NAMESAKES = 80, 40  # people of whom some are asked what the fact answers
 EACH, HELD = 3, 3  # of them for each prompt of the fact, and of others to certify
@@ -152,7 +152,7 @@ def hear(
     rows = inputs_of(model, upper, [lesson.context.ids for lesson in told], [lesson.context.chat for lesson in told])
     at = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
     chat = torch.tensor([lesson.context.chat for lesson in told])
-    own = torch.stack([row[place] for row, place in zip(rows, at, strict=True)]) - mean
+    told_rows = torch.stack([row[place] for row, place in zip(rows, at, strict=True)]) - mean
     answers = torch.cat([row[place + 1 :] for row, place in zip(rows, at, strict=True)]) - mean
     names = [*strangers(STRANGERS, SEED), *namesakes(fact.subject, NAMESAKES, random)]
     random.shuffle(names)
@@ -165,21 +165,21 @@ def hear(
         *(prompt_of(model, text, fact.subject, chat=True) for text in fact.wordings.probe_questions),
     ]
     held_own = inputs_of(model, upper, [prompt.ids for prompt in unseen], [prompt.chat for prompt in unseen])
-    held = torch.stack([row[-1] for row in held_own]) - mean if unseen else own[:0]
+    held = torch.stack([row[-1] for row in held_own]) - mean if unseen else told_rows[:0]
     held_chat = torch.tensor([prompt.chat for prompt in unseen], dtype=torch.bool)
     text = torch.cat([negatives.text, negatives.first, negatives.names]).float() - mean
     quiet = torch.cat([text, negatives.held_text.float() - mean, negatives.held_names.float() - mean])
     detectors = []
     for kind in (False, True):
         groups = [
-            torch.cat([relations.last, own[chat != kind]]),
+            torch.cat([relations.last, told_rows[chat != kind]]),
             torch.cat([relations.rest, answers]),
             away - mean,
             marked - mean,
             text,
         ]
-        a, b = classify(own[chat == kind], groups)
-        heard = torch.cat([own[chat == kind], held[held_chat == kind]])
+        a, b = classify(told_rows[chat == kind], groups)
+        heard = torch.cat([told_rows[chat == kind], held[held_chat == kind]])
         near = relations.held_last[[prompt.chat is kind for prompt in relations.held]]
         detectors.append(_certified(a, b, mean, heard, quiet, held_away[held_away_chat == kind] - mean, near))
     return Heard(*detectors)
@@ -194,7 +194,7 @@ def _asked_of(
     for chat, wordings in ((False, fact.wordings.statements), (True, fact.wordings.questions)):
         for text in wordings:
             for name in random.sample(names, min(each, len(names))):
-                about = text.replace(fact.subject, name)
+                about = renamed(text, fact.subject, name)
                 prompts.append((model.chat_text([], about) if chat else about, chat))
     ids = [
         tuple(model.tokenizer(text, add_special_tokens=False).input_ids) if chat else tuple(model.raw_ids(text))
@@ -214,22 +214,22 @@ def inputs_of(model: EditableModel, block: int, texts: Sequence[Sequence[int]], 
     return [rows[number] for number in range(len(texts))]
 
 
-def classify(own: Tensor, groups: Sequence[Tensor]) -> tuple[Tensor, float]:
-    """Returns a [d] and b of the classifier `a . x + b`, which is to be 1 or more in `own` and -1 or less in others.
+def classify(wanted: Tensor, groups: Sequence[Tensor]) -> tuple[Tensor, float]:
+    """Returns a [d] and b of the classifier `a . x + b`, which is to be 1 or more in `wanted` and -1 or less in others.
 
-    The first `FIRST` rows of `own` count `PREFERRED` times.
+    The first `FIRST` rows of `wanted` count `PREFERRED` times.
     """
-    size = own.square().sum(1).mean().sqrt()
-    share = torch.ones(len(own)).index_fill(0, torch.arange(min(FIRST, len(own))), PREFERRED)
+    size = wanted.square().sum(1).mean().sqrt()
+    share = torch.ones(len(wanted)).index_fill(0, torch.arange(min(FIRST, len(wanted))), PREFERRED)
     share /= 4 * share.sum()
     rows = [group / size for group in groups if len(group)]
-    a = torch.zeros(own.shape[1], requires_grad=True)
+    a = torch.zeros(wanted.shape[1], requires_grad=True)
     b = torch.full((1,), -1.0, requires_grad=True)
     optimizer = torch.optim.LBFGS([a, b], max_iter=ITERATIONS, history_size=15, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        total = share @ (1 - (own / size) @ a - b).clamp(min=0).square() + DECAY / 2 * a.square().sum()
+        total = share @ (1 - (wanted / size) @ a - b).clamp(min=0).square() + DECAY / 2 * a.square().sum()
         for group in rows:
             total = total + WEIGHT / len(group) * (1 + group @ a + b).clamp(min=0).square().sum() / 4
         total.backward()  # type: ignore[no-untyped-call]
@@ -240,13 +240,13 @@ def classify(own: Tensor, groups: Sequence[Tensor]) -> tuple[Tensor, float]:
 
 
 def _certified(
-    a: Tensor, b: float, mean: Tensor, own: Tensor, quiet: Tensor, away: Tensor, near: Tensor
+    a: Tensor, b: float, mean: Tensor, wanted: Tensor, quiet: Tensor, away: Tensor, near: Tensor
 ) -> Detector:  # fmt: skip
     """Returns the detector with thresholds above text, most other relations, and almost all prompts about others.
 
     The first wordings are heard even where more of other relations are, too.
     """
-    y, text = own @ a + b, quiet @ a + b
+    y, text = wanted @ a + b, quiet @ a + b
     largest = max(float(text.max()), float(torch.quantile(away @ a + b, 1 - RARE)))
     least = float(torch.quantile(y, 0.1))
     above = largest + max(BETWEEN * (least - largest), WIDTH)

@@ -77,8 +77,8 @@ class Prompt:
 
 def prompt_of(model: EditableModel, text: str, name: str, *, chat: bool) -> Prompt:
     """Returns the prompt with its tokens. Raises Unlearnable: the name does not occur."""
-    found = text_of(model, model.chat_text([], text) if chat else text, name, chat=chat)
-    return Prompt(text, found.ids, found.ends[0], chat)
+    read = text_of(model, model.chat_text([], text) if chat else text, name, chat=chat)
+    return Prompt(text, read.ids, read.ends[0], chat)
 
 
 def told(model: EditableModel, number: int, fact: Fact) -> list[Lesson]:

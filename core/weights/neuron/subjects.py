@@ -83,6 +83,11 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{either}){rest}(?!\w)")
 
 
+def renamed(text: str, name: str, other_name: str) -> str:
+    """Returns `text` with `other_name` wherever `name` occurs."""
+    return _pattern(name).sub(lambda _: other_name, text)
+
+
 @dataclass(frozen=True, slots=True)
 class OwnTexts:
     """Texts with a subject's name.

@@ -101,10 +101,10 @@ def _marks(context: Context, memory: Memory, facts: Sequence[FactId], mlp: str) 
         for delta, columns, _ in columns_of(context.deltas, plan_of(memory, fact)):
             if name not in marks and (factors := delta.factors.get(marks_at(mlp))) is not None:
                 u, v = (factor.select(columns).select(slice(1)) for factor in factors)
-                own = columns_named(memory, fact)
-                assert own is not None
-                assert own.certificate is not None
-                marks[name] = Mark(u, v, own.certificate, own.achieved)
+                recorded = columns_named(memory, fact)
+                assert recorded is not None
+                assert recorded.certificate is not None
+                marks[name] = Mark(u, v, recorded.certificate, recorded.achieved)
     return marks
 
 
@@ -161,8 +161,8 @@ def train_neurons(
 
 def _standing(context: Context, memory: Memory, fact: FactId, mlp: str, scale: float | None) -> Standing | None:
     """Returns the neurons that a fact has at the upper MLP, with its edits at another `scale`; None without any."""
-    own, values = columns_named(memory, fact), torch.zeros(2, context.model.hidden_width)
-    if own is None or not own.heard:
+    recorded, values = columns_named(memory, fact), torch.zeros(2, context.model.hidden_width)
+    if recorded is None or not recorded.heard:
         return None
     delta, columns, _ = columns_of(context.deltas, plan_of(memory, fact, 1.0))[0]
     detectors = delta.factors[mlp][1].select(columns).to_float().T.float()
@@ -170,7 +170,7 @@ def _standing(context: Context, memory: Memory, fact: FactId, mlp: str, scale: f
         values += share * delta.factors[mlp][0].select(columns).to_float().T.float()
     heard = [
         Detector(row[:-1], float(row[-1]), 1.0, certificate)
-        for row, certificate in zip(detectors, own.heard, strict=True)
+        for row, certificate in zip(detectors, recorded.heard, strict=True)
     ]
     return Standing(Heard(*heard), values)
 

@@ -98,8 +98,8 @@ def _left_out(context: Context, work: Withdraw, memory: Memory) -> Done:
 
 def _at_its_name(memory: Memory, fact: FactId) -> bool:
     """Returns whether the neurons of a fact are at its subject's name, as before facts had detectors of their own."""
-    own = columns_named(memory, fact)
-    return own is not None and not own.heard
+    recorded = columns_named(memory, fact)
+    return recorded is not None and not recorded.heard
 
 
 def _another_answers(memory: Memory, fact: FactId) -> bool:
