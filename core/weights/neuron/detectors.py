@@ -117,12 +117,12 @@ def solve(negatives: Negatives, rows: Rows) -> Tensor:
     mean = negatives.mean
     text = torch.cat([negatives.text.float() - mean, negatives.first.float() - mean, rows.rest])
     names = negatives.names.float() - mean
-    groups = (
+    groups = [
         (text, TEXT, 0.001 * TEXT),
         (names, NAMES, 0.01 * NAMES),
         (rows.namesakes, NAMES, 0.02 * NAMES),
-    )
-    width = text.shape[1]
+    ]
+    groups, width = [group for group in groups if len(group[0])], text.shape[1]
     h = 1e-3 * torch.eye(width)
     for group, weight, _ in groups:
         h = h + weight / len(group) * (group.T @ group)
