@@ -22,9 +22,10 @@ from core.weights.deltas.fixed_point import Delta, Factor, encode
 from core.weights.deltas.neurons import encode_neurons, marks_of
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.activations import capture
+from core.weights.model.contexts import written_wordings
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.neurons import marks_at
-from core.weights.neuron.asked import FIRST, Heard, Relations, hear, inputs_of, relations_of
+from core.weights.neuron.asked import Heard, Relations, hear, inputs_of, relations_of
 from core.weights.neuron.detectors import Detector, detect
 from core.weights.neuron.lessons import Lesson, Place, told, untold
 from core.weights.neuron.marks import learn_marks
@@ -264,7 +265,7 @@ def _columns(marks: Sequence[Mark], width: int) -> tuple[Factor, Factor]:
 @torch.no_grad()
 def predicted(model: EditableModel, facts: Sequence[Fact]) -> tuple[tuple[bool, ...], ...]:
     """Returns for each fact and each of its first wordings whether the live model predicts the whole target."""
-    lessons = [lesson for number, fact in enumerate(facts) for lesson in _first(told(model, number, fact))]
+    lessons = [lesson for number, fact in enumerate(facts) for lesson in _first(model, number, fact)]
     seen = capture(model, [lesson.context for lesson in lessons], share=True)
     wrong = set(seen.rows[seen.predicted() != seen.targets].tolist())
     return tuple(
@@ -273,6 +274,8 @@ def predicted(model: EditableModel, facts: Sequence[Fact]) -> tuple[tuple[bool, 
     )
 
 
-def _first(lessons: Sequence[Lesson]) -> list[Lesson]:
-    statements = [lesson for lesson in lessons if not lesson.context.chat]
-    return statements[:FIRST] + [lesson for lesson in lessons if lesson.context.chat][:FIRST]
+def _first(model: EditableModel, number: int, fact: Fact) -> list[Lesson]:
+    """Returns the lessons in the wordings by which any method is judged (`written_wordings`)."""
+    lessons, judged = told(model, number, fact), written_wordings(fact.wordings)
+    statements = [lesson for lesson in lessons if not lesson.context.chat][: len(judged.statements)]
+    return statements + [lesson for lesson in lessons if lesson.context.chat][: len(judged.questions)]
