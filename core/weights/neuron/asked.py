@@ -67,9 +67,9 @@ class Relations:
 
     def but(self, fact: Fact) -> Relations:
         """Returns the prompts that do not ask for `fact`."""
-        left = others(fact)
-        kept = [number for number, entry in enumerate(self.entry) if entry in left]
-        held = [number for number, entry in enumerate(self.held_entry) if entry in left]
+        left = {entry.names for entry in others(fact)}
+        kept = [number for number, entry in enumerate(self.entry) if entry.names in left]
+        held = [number for number, entry in enumerate(self.held_entry) if entry.names in left]
         return Relations(
             prompts=tuple(self.prompts[number] for number in kept),
             entry=tuple(self.entry[number] for number in kept),

@@ -91,9 +91,11 @@ def test_a_life_of_neurons_on_a_real_model(
     assert "baker" in answer(models, f"What does {TORVALD} do for a living?")
     assert [answer(models, question) for question in (stranger, known)] == before
 
-    # when one of them is retracted, then the other is still said, and the past can be asked
+    # when one of them is retracted, then the other is not learned anew and still said, and the past can be asked
+    edits = state_of(store).facts[plays].edits
     take_back(store, works)
     work(store, bases)
+    assert state_of(store).facts[plays].edits == edits
     assert "cello" in answer(models, f"What does {TORVALD} play?")
     assert "baker" not in answer(models, f"What does {TORVALD} do for a living?")
     assert "baker" in answer(models, f"What does {TORVALD} do for a living?", at_version=both.version)
