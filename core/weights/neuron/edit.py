@@ -128,27 +128,48 @@ def compute_neurons(
         raise refused[0]
     rows = marks_of([(mark.u, mark.v, 1.0) for mark in known.values()], half.hidden_width)
     decoys = upper.negatives.decoys if len(upper.negatives.decoys) else rows[:0]
-    half.install({marks_at(lower.mlp): torch.cat([rows, decoys])})
-    block, written = half.family.number_of_block(upper.mlp), sorted(member for name in known for member in groups[name])
-    heard, lessons = list[Heard](), list[Lesson]()
-    fixed = torch.zeros(2 * len(written), model.hidden_width)
+    written = sorted(member for name in known for member in groups[name])
+    parts = [written[start : start + TOGETHER] for start in range(0, len(written), TOGETHER)]
+    learned = list[tuple[list[Heard], Values]]()
+    with half.with_weights({marks_at(lower.mlp): torch.cat([rows, decoys])}):
+        for number, part in enumerate(parts):
+
+            def step(done: int, steps: int, before: int = number) -> None:
+                progress(before * steps + done, steps * len(parts))
+
+            learned.append(_at_ends(half, upper, facts, part, standing, search, step))
+    return _written(model, lower, upper, facts, written, refused, known, learned)
+
+
+def _at_ends(
+    model: EditableModel,
+    upper: Site,
+    facts: Sequence[Fact],
+    part: Sequence[int],
+    standing: Mapping[int, Standing],
+    search: Search,
+    progress: Steps,
+) -> tuple[list[Heard], Values]:
+    """Returns the detectors and the values of some of the facts, on the live weights, which hold their marks."""
+    block, heard, lessons = model.family.number_of_block(upper.mlp), list[Heard](), list[Lesson]()
+    fixed = torch.zeros(2 * len(part), model.hidden_width)
     measured = dict[str, Relations]()
-    for number, member in enumerate(written):
+    for number, member in enumerate(part):
         fact, name = facts[member], same_words(facts[member].subject)
         if name not in measured:
-            measured = {name: relations_of(half, block, upper.negatives.mean, fact.subject)}
-        relations, telling = measured[name].but(fact), told(half, number, fact)
+            measured[name] = relations_of(model, block, upper.negatives.mean, fact.subject)
+        relations, telling = measured[name].but(fact), told(model, number, fact)
         if member in standing:
             heard.append(standing[member].heard)
             fixed[2 * number : 2 * number + 2] = standing[member].values
         else:
-            heard.append(hear(half, block, upper.negatives, relations, fact, telling))
-        telling += _untold(half, heard[-1], relations, upper.negatives.mean)
-        lessons += _placed(half, block, number, heard[-1], telling)
+            heard.append(hear(model, block, upper.negatives, relations, fact, telling))
+        telling += _untold(model, heard[-1], relations, upper.negatives.mean)
+        lessons += _placed(model, block, number, heard[-1], telling)
     if not lessons:
-        lessons = told(half, 0, facts[written[0]])[:1]  # no detector responds, so that nothing is learned
-    values = learn(half, block, lessons, [number // 2 for number in range(2 * len(written))], fixed, search, progress)
-    return _written(model, lower, upper, facts, written, refused, known, heard, values)
+        lessons = told(model, 0, facts[part[0]])[:1]  # no detector responds, so that nothing is learned
+    learners = [number // 2 for number in range(2 * len(part))]
+    return heard, learn(model, block, lessons, learners, fixed, search, progress)
 
 
 def _marks(
@@ -227,29 +248,31 @@ def _written(
     written: Sequence[int],
     refused: Sequence[Uncertified],
     marks: Mapping[str, Mark],
-    heard: Sequence[Heard],
-    values: Values,
+    learned: Sequence[tuple[list[Heard], Values]],
 ) -> Written:
     of_fact = [marks[same_words(facts[member].subject)] for member in written]
+    heard = [pair for pairs, _ in learned for pair in pairs]
     detectors = [detector for pair in heard for detector in (pair.statements, pair.questions)]
     w, b = torch.stack([detector.w for detector in detectors]), torch.tensor([detector.b for detector in detectors])
-    lengths = values.length.view(-1, 2).amax(1)
+    values = torch.cat([values.values.cpu() for _, values in learned])
+    lengths = torch.cat([values.length.cpu() for _, values in learned]).view(-1, 2).amax(1)
+    measured = [(values.before[: len(pairs)], values.loss[: len(pairs)]) for pairs, values in learned]
     return Written(
         facts=tuple(written),
         refused=tuple(refused),
         delta=Delta(
             {
                 marks_at(lower.mlp): _columns(of_fact, model.hidden_width),
-                upper.mlp: encode_neurons(w, b, values.values.cpu()),
+                upper.mlp: encode_neurons(w, b, values),
             }
         ),
         marks=tuple(of_fact),
         heard=tuple((pair.statements.certificate, pair.questions.certificate) for pair in heard),
         lengths=tuple(lengths.tolist()),
-        before=tuple(values.before[: len(written)].tolist()),
-        loss=tuple(values.loss[: len(written)].tolist()),
-        divergence=values.divergence,
-        steps=values.steps,
+        before=tuple(loss for before, _ in measured for loss in before.tolist()),
+        loss=tuple(loss for _, last in measured for loss in last.tolist()),
+        divergence=sum(values.divergence for _, values in learned) / len(learned),
+        steps=max(values.steps for _, values in learned),
     )
 
 
