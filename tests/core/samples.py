@@ -115,9 +115,10 @@ CREATED = MemoryCreated(
     seed=1,
 )
 DETECTORS = DetectorStatistics(mlp="model.layers.2.mlp", artifact=digest("MLP inputs"), tokens=100, names=20)
+UPPER = DetectorStatistics(mlp="model.layers.3.mlp", artifact=digest("MLP inputs above"), tokens=100, names=5)
 PREPARED = StatisticsPrepared(
     **filled(StatisticsPrepared)
-    | {"artifact": STATISTICS, "weights": CLEAN, "reference_text": OWN_TEXT, "detectors": DETECTORS}
+    | {"artifact": STATISTICS, "weights": CLEAN, "reference_text": OWN_TEXT, "detectors": DETECTORS, "upper": UPPER}
 )
 CREATE = CreateMemory(memory=MemoryId("demo"), created=CREATED)
 PREPARE = RecordStatistics(prepared=PREPARED)

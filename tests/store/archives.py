@@ -22,9 +22,12 @@ NAMED = ("reference_text", "artifact", "statistics", "delta")  # fields of event
 
 def real(event: Event, artifacts: Artifacts) -> Event:
     """`event` with every artifact it names in the folder."""
-    if isinstance(event, StatisticsPrepared) and event.detectors:
-        made = artifacts.put(f"about {event.detectors.artifact}".encode() * 50)
-        event = replace(event, detectors=replace(event.detectors, artifact=made))
+    if isinstance(event, StatisticsPrepared) and event.detectors and event.upper:
+        lower, upper = (
+            replace(inputs, artifact=artifacts.put(f"about {inputs.artifact}".encode() * 50))
+            for inputs in (event.detectors, event.upper)
+        )
+        event = replace(event, detectors=lower, upper=upper)
     found = {name: getattr(event, name) for name in NAMED if isinstance(getattr(event, name, None), str)}
     return replace(event, **{name: artifacts.put(f"about {value}".encode() * 50) for name, value in found.items()})  # type: ignore[arg-type]
 

@@ -42,7 +42,8 @@ def lived(log: EventLog, artifacts: Artifacts) -> EventLog:
         names = {"artifact": "statistics", "statistics": "statistics", "delta": "delta", "reference_text": TEXT}
         if isinstance(event, StatisticsPrepared):
             assert event.detectors
-            event = replace(event, detectors=replace(event.detectors, artifact=made["MLP inputs"]))
+            inputs = replace(event.detectors, artifact=made["MLP inputs"])
+            event = replace(event, detectors=inputs, upper=inputs)
         return replace(event, **{field: made[name] for field, name in names.items() if hasattr(event, field)})  # type: ignore[arg-type]
 
     for memory in (DEMO, OTHER):
