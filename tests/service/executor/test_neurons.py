@@ -13,9 +13,9 @@ from core.ids import FactId
 from core.method import Method
 from core.policy import SleepPolicy
 from core.state.memory import Status
-from core.weights.neuron import edit as edit_of_neurons
 from core.weights.neuron.edit import AT_NIGHT
 from service.app.store import Store, open_store
+from service.executor.work import neurons as work_of_neurons
 from service.settings import Settings
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
@@ -56,7 +56,7 @@ def told(store: Store, bases: BaseModels, *triples: tuple[str, str, str]) -> lis
 def test_a_life_of_neurons_on_a_real_model(
     store: Store, bases: BaseModels, smollm2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edit_of_neurons, "AT_NIGHT", replace(AT_NIGHT, steps=20))  # to spare minutes
+    monkeypatch.setattr(work_of_neurons, "AT_NIGHT", replace(AT_NIGHT, steps=20))  # to spare minutes
     # given a memory on a model without any preparation
     create(store, str(smollm2))
     models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
