@@ -42,7 +42,7 @@ from core.weights.model.editable_model import EditableModel, load_model  # noqa:
 from core.weights.model.reference_text import read_reference  # noqa: E402
 from core.weights.neuron.decoys import mark_decoys  # noqa: E402
 from core.weights.neuron.edit import compute_neurons  # noqa: E402
-from core.weights.neuron.negatives import PASSERS, STRANGERS, measure_negatives  # noqa: E402
+from core.weights.neuron.negatives import STRANGERS, STRANGERS_AT_ENDS, measure_negatives  # noqa: E402
 from core.weights.neuron.sites import Site, default_mlps  # noqa: E402
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -127,7 +127,7 @@ class Loaded:
         began, text = time.monotonic(), read_reference(self.model, self.setup.text)
         lower, upper = (
             Site(mlp, measure_negatives(self.model, self.model.family.number_of_block(mlp), text, people))
-            for mlp, people in zip(default_mlps(self.model), (STRANGERS, PASSERS), strict=True)
+            for mlp, people in zip(default_mlps(self.model), (STRANGERS, STRANGERS_AT_ENDS), strict=True)
         )
         marks = mark_decoys(self.model, lower, self.model.family.number_of_block(upper.mlp))
         upper = replace(upper, negatives=replace(upper.negatives, decoys=marks))

@@ -27,9 +27,8 @@ def false_fires(memory: Memory, without: Collection[FactId] = ()) -> float:
     return sum(rate for fact, rate in fires.items() if fact not in without)
 
 
-def columns_named(memory: Memory, fact: FactId) -> Columns | None:
-    """Returns what is recorded of the columns that a fact got first of those in force: those of its edit, or of an
-    adapter."""
+def first_columns(memory: Memory, fact: FactId) -> Columns | None:
+    """Returns the first columns recorded for a fact, of an edit in force or else of an adapter; None without any."""
     groups = [edit.columns for edit in memory.edits.values() if edit.id in memory.facts[fact].edits]
     groups += [adapter.columns for adapter in memory.adapters.values()]
     return next((columns for group in groups for columns in group if columns.fact == fact), None)

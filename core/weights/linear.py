@@ -24,7 +24,7 @@ from core.texts import same_words
 from core.weights.memit.closed_form import KeyConstraints
 from core.weights.memit.spread import Written, hidden_at, move, written
 from core.weights.memit.target_values import Sites, Steps, mean_by, unwatched
-from core.weights.model.activations import Activations, capture
+from core.weights.model.activations import Activations, capture, targets_predicted
 from core.weights.model.contexts import written_contexts
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.lessons import Lesson, essence, told_at_name
@@ -92,18 +92,9 @@ def mean_keys(model: EditableModel, facts: Sequence[Fact]) -> tuple[dict[str, Te
     return keys, sites.fact
 
 
-@torch.no_grad()
 def predicted(model: EditableModel, facts: Sequence[Fact]) -> tuple[tuple[bool, ...], ...]:
     """Returns for each fact and each of its first wordings whether the live model predicts the whole target."""
-    contexts = written_contexts(model, facts, ())
-    seen = capture(model, contexts, share=True)
-    wrong = {
-        row for row, miss in zip(seen.rows.tolist(), (seen.predicted() != seen.targets).tolist(), strict=True) if miss
-    }
-    return tuple(
-        tuple(row not in wrong for row, context in enumerate(contexts) if context.fact == number)
-        for number in range(len(facts))
-    )
+    return targets_predicted(model, written_contexts(model, facts, ()), len(facts))
 
 
 def _values(

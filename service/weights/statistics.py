@@ -17,15 +17,14 @@ from core.weights.memit.covariance import KeyCovariance, key_of, measure
 from core.weights.memit.packed import unpack
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import read_reference
+from core.weights.neuron.decoys import MEASURE as DECOYS
 from core.weights.neuron.decoys import mark_decoys
 from core.weights.neuron.negatives import MEASURE as NEGATIVES
-from core.weights.neuron.negatives import PASSERS, STRANGERS, Negatives, measure_negatives
+from core.weights.neuron.negatives import STRANGERS, STRANGERS_AT_ENDS, Negatives, measure_negatives
 from core.weights.neuron.sites import Site, default_mlps
 from service.settings import DORMOUSE
 from store.artifacts import Artifacts
 from store.measured import Measured
-
-DECOYS_OF = "decoys 1"  # counts up when `mark_decoys` would learn other marks from the same inputs
 
 
 def prepare(
@@ -93,9 +92,9 @@ def detector_statistics(
 
     def with_decoys(lower: Site) -> Negatives:
         marks = mark_decoys(half, lower, model.family.number_of_block(at_ends), progress)
-        return replace(measured(at_ends, PASSERS), decoys=marks)
+        return replace(measured(at_ends, STRANGERS_AT_ENDS), decoys=marks)
 
-    def known(mlp: str, measure: Callable[[], Negatives], *parts: str) -> tuple[DetectorStatistics, Negatives]:
+    def known(mlp: str, measure: Callable[[], Negatives], *parts: str | int) -> tuple[DetectorStatistics, Negatives]:
         base, kept = created.base, Measured(artifacts)
         inputs = [NEGATIVES, base.digest, base.dtype, base.quantization, reference_text, mlp, *parts]
         key = Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
@@ -111,7 +110,7 @@ def detector_statistics(
         return DetectorStatistics(mlp=mlp, artifact=digest, tokens=tokens, names=names), negatives
 
     lower, negatives = known(at_names, lambda: measured(at_names, STRANGERS))
-    upper, _ = known(at_ends, lambda: with_decoys(Site(at_names, negatives)), DECOYS_OF, lower.artifact)
+    upper, _ = known(at_ends, lambda: with_decoys(Site(at_names, negatives)), DECOYS, lower.artifact)
     return lower, upper
 
 

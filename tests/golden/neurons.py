@@ -23,7 +23,7 @@ from core.ids import MemoryId
 from core.policy import Training
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron import asked, decoys, edit, marks, negatives
-from core.weights.neuron.asked import Heard, Relations, inputs_of
+from core.weights.neuron.asked import FactDetectors, Relations, inputs_of
 from core.weights.neuron.detectors import Detector, measure
 from core.weights.neuron.lessons import Lesson
 from core.weights.neuron.negatives import Negatives
@@ -92,7 +92,7 @@ def _heard(
     relations: Relations,
     fact: Fact,
     told: Sequence[Lesson],
-) -> Heard:
+) -> FactDetectors:
     ids, chats = [lesson.context.ids for lesson in told], [lesson.context.chat for lesson in told]
     rows = inputs_of(model, upper, ids, chats)
     places = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
@@ -100,7 +100,7 @@ def _heard(
     for kind in (False, True):
         own = [row[place] for row, place, chat in zip(rows, places, chats, strict=True) if chat is kind]
         detectors.append(_toward(torch.stack(own) - against.mean, against.mean))
-    return Heard(*detectors)
+    return FactDetectors(*detectors)
 
 
 def _detector(model: EditableModel, block: int, against: Negatives, subject: str) -> Detector:

@@ -115,6 +115,18 @@ def capture(model: EditableModel, contexts: Sequence[Context], *, share: bool = 
     return _assembled(model, torch.tensor(rows, device=device), torch.tensor(targets, device=device), tuple(groups))
 
 
+def targets_predicted(
+    model: EditableModel, contexts: Sequence[Context], facts: int
+) -> tuple[tuple[bool, ...], ...]:  # fmt: skip
+    """Returns for each of so many facts, and each of its contexts, whether the live model predicts the whole target."""
+    seen = capture(model, contexts, share=True)
+    wrong = set(seen.rows[seen.predicted() != seen.targets].tolist())
+    return tuple(
+        tuple(row not in wrong for row, context in enumerate(contexts) if context.fact == number)
+        for number in range(facts)
+    )
+
+
 def _together(contexts: Sequence[Context], counts: Sequence[int]) -> Iterator[list[int]]:
     """Yields the rows of each group; chats and raw texts are apart, because only chats begin alike."""
     for chat in (True, False):

@@ -42,47 +42,53 @@ BETWEEN = 0.3  # share of the way from the largest response of others to the lea
 RARE = 0.01  # share of held-out prompts about strangers and namesakes that may respond more
 FIRST, PREFERRED = 2, 4.0  # wordings of either kind that an edit has to say, and how often each counts
 WIDTH = 0.12  # between no response and a full one
-SEED = 1
+SEED = 1  # of the strangers
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Prompts about relations of the library, and what the MLP reads where they end.
+
+    Attributes:
+        prompts: each with the entry of the library that it is of.
+        last: [prompts, d] MLP inputs at their last tokens, less the mean in reference text.
+    """
+
+    prompts: tuple[tuple[Entry, Prompt], ...]
+    last: Tensor
+
+    def but(self, fact: Fact) -> Read:
+        """Returns the prompts that do not ask for `fact`."""
+        left = {entry.names for entry in others(fact)}
+        kept = [number for number, (entry, _) in enumerate(self.prompts) if entry.names in left]
+        return Read(tuple(self.prompts[number] for number in kept), self.last[kept])
+
+    def of_kind(self, chat: bool) -> Tensor:
+        """Returns the rows of `last` that belong to chats, or to statements."""
+        return self.last[[prompt.chat is chat for _, prompt in self.prompts]]
 
 
 @dataclass(frozen=True, slots=True)
 class Relations:
-    """Prompts about a subject, of all relations of the library, and what the MLP reads in them.
+    """Prompts about a subject, of all relations of the library.
 
     Attributes:
-        prompts: those that detectors are trained against.
-        entry: [prompts] which entry of the library each is of.
-        last: [prompts, d] MLP inputs at their last tokens, less the mean in reference text.
-        rest: [n, d] at other tokens from the name on.
-        held: held-out prompts; `held_entry` and `held_last` of these.
+        trained: those that detectors are trained against.
+        held_out: others, which certify them.
+        rest: [n, d] MLP inputs at other tokens of `trained` from the name on, less the mean in reference text.
     """
 
-    prompts: tuple[Prompt, ...]
-    entry: tuple[Entry, ...]
-    last: Tensor
+    trained: Read
+    held_out: Read
     rest: Tensor
-    held: tuple[Prompt, ...]
-    held_entry: tuple[Entry, ...]
-    held_last: Tensor
 
     def but(self, fact: Fact) -> Relations:
         """Returns the prompts that do not ask for `fact`."""
-        left = {entry.names for entry in others(fact)}
-        kept = [number for number, entry in enumerate(self.entry) if entry.names in left]
-        held = [number for number, entry in enumerate(self.held_entry) if entry.names in left]
-        return Relations(
-            prompts=tuple(self.prompts[number] for number in kept),
-            entry=tuple(self.entry[number] for number in kept),
-            last=self.last[kept],
-            rest=self.rest,
-            held=tuple(self.held[number] for number in held),
-            held_entry=tuple(self.held_entry[number] for number in held),
-            held_last=self.held_last[held],
-        )
+        return Relations(self.trained.but(fact), self.held_out.but(fact), self.rest)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class FactDetectors:
     """The detectors of a fact, for statements and for questions."""
 
     statements: Detector
@@ -109,13 +115,9 @@ def relations_of(model: EditableModel, upper: int, mean: Tensor, name: str) -> R
     rest = torch.cat([row[prompt.name - len(prompt.ids) : -1] for (_, prompt), row in zip(trained, rows, strict=True)])
     keep = torch.tensor(random.sample(range(len(rest)), min(len(rest), REST)), dtype=torch.long)
     return Relations(
-        prompts=tuple(prompt for _, prompt in trained),
-        entry=tuple(entry for entry, _ in trained),
-        last=torch.stack([row[-1] for row in rows]) - mean,
-        rest=rest[keep] - mean,
-        held=tuple(prompt for _, prompt in held),
-        held_entry=tuple(entry for entry, _ in held),
-        held_last=torch.stack([row[-1] for row in held_rows]) - mean,
+        Read(tuple(trained), torch.stack([row[-1] for row in rows]) - mean),
+        Read(tuple(held), torch.stack([row[-1] for row in held_rows]) - mean),
+        rest[keep] - mean,
     )
 
 
@@ -141,7 +143,7 @@ def hear(
     relations: Relations,
     fact: Fact,
     told: Sequence[Lesson],
-) -> Heard:
+) -> FactDetectors:
     """Computes the detectors of a fact on the live weights, which hold its subject's mark, and certifies them.
 
     Args:
@@ -172,7 +174,7 @@ def hear(
     detectors = []
     for kind in (False, True):
         groups = [
-            torch.cat([relations.last, told_rows[chat != kind]]),
+            torch.cat([relations.trained.last, told_rows[chat != kind]]),
             torch.cat([relations.rest, answers]),
             away - mean,
             marked - mean,
@@ -180,9 +182,9 @@ def hear(
         ]
         a, b = classify(told_rows[chat == kind], groups)
         heard = torch.cat([told_rows[chat == kind], held[held_chat == kind]])
-        near = relations.held_last[[prompt.chat is kind for prompt in relations.held]]
-        detectors.append(_certified(a, b, mean, heard, quiet, held_away[held_away_chat == kind] - mean, near))
-    return Heard(*detectors)
+        held_others = held_away[held_away_chat == kind] - mean
+        detectors.append(_certified(a, b, mean, heard, quiet, held_others, relations.held_out.of_kind(kind)))
+    return FactDetectors(*detectors)
 
 
 def _asked_of(
@@ -253,7 +255,6 @@ def _certified(
     low = max(above, float(torch.quantile(near @ a + b, 1 - LEAKING)))
     low = max(min(low, float(y[:FIRST].min()) - WIDTH), largest + WIDTH / 4)
     high = low + WIDTH
-    fires = 1e6 * float((text > low).float().mean())
-    certificate = Certificate(own=least, others=largest, low=low, high=high, false_fires=fires)
+    certificate = Certificate(own=least, others=largest, low=low, high=high, false_fires=0.0)  # `low` is above all text
     response = float(((y - low) / WIDTH).clamp(0, 1).mean())
     return Detector(a / WIDTH, (b - float(mean @ a) - low) / WIDTH, response, certificate)

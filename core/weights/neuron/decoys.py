@@ -13,6 +13,7 @@ from core.weights.neuron.marks import learn_marks
 from core.weights.neuron.sites import Site
 from core.weights.reference.words import strangers
 
+MEASURE = 1  # counts up when `mark_decoys` would learn other marks from the same inputs
 DECOYS = 6
 TEXTS = 48  # from which a detector of a decoy is computed: it need not be told from namesakes
 SEED = 7

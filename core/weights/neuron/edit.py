@@ -21,11 +21,11 @@ from core.texts import same_words
 from core.weights.deltas.fixed_point import Delta, Factor, encode
 from core.weights.deltas.neurons import encode_neurons, marks_of
 from core.weights.memit.target_values import Steps, unwatched
-from core.weights.model.activations import capture
+from core.weights.model.activations import targets_predicted
 from core.weights.model.contexts import written_wordings
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.neurons import marks_at
-from core.weights.neuron.asked import Heard, Relations, hear, inputs_of, relations_of
+from core.weights.neuron.asked import FactDetectors, Relations, hear, inputs_of, relations_of
 from core.weights.neuron.detectors import Detector, detect
 from core.weights.neuron.lessons import Lesson, Place, told, untold
 from core.weights.neuron.marks import learn_marks
@@ -54,7 +54,7 @@ class Mark:
 class Standing:
     """Neurons that a fact has: its detectors, and the sums [2, d] of its values for statements and for questions."""
 
-    heard: Heard
+    heard: FactDetectors
     values: Tensor
 
 
@@ -130,7 +130,7 @@ def compute_neurons(
     decoys = upper.negatives.decoys if len(upper.negatives.decoys) else rows[:0]
     written = sorted(member for name in known for member in groups[name])
     parts = [written[start : start + TOGETHER] for start in range(0, len(written), TOGETHER)]
-    learned = list[tuple[list[Heard], Values]]()
+    learned = list[tuple[list[FactDetectors], Values]]()
     with half.with_weights({marks_at(lower.mlp): torch.cat([rows, decoys])}):
         for number, part in enumerate(parts):
 
@@ -149,12 +149,13 @@ def _at_ends(
     standing: Mapping[int, Standing],
     search: Search,
     progress: Steps,
-) -> tuple[list[Heard], Values]:
+) -> tuple[list[FactDetectors], Values]:
     """Returns the detectors and the values of some of the facts, on the live weights, which hold their marks."""
-    block, heard, lessons = model.family.number_of_block(upper.mlp), list[Heard](), list[Lesson]()
+    block, heard, lessons = model.family.number_of_block(upper.mlp), list[FactDetectors](), list[Lesson]()
     fixed = torch.zeros(2 * len(part), model.hidden_width)
     measured = dict[str, Relations]()
     for number, member in enumerate(part):
+        progress(0, search.steps)
         fact, name = facts[member], same_words(facts[member].subject)
         if name not in measured:
             measured[name] = relations_of(model, block, upper.negatives.mean, fact.subject)
@@ -184,6 +185,7 @@ def _marks(
     block, groups = model.family.number_of_block(lower.mlp), by_subject(facts)
     detectors, refused = dict[str, Detector](), list[Uncertified]()
     for name in names:
+        progress(0, 1)  # because a detector takes seconds, and the work may have been given up
         new = [facts[member] for member in groups[name]]
         detector = detect(model, block, lower.negatives, new[0].subject)
         certificate = detector.certificate
@@ -203,17 +205,17 @@ def _marks(
     return made, refused
 
 
-def _untold(model: EditableModel, heard: Heard, relations: Relations, mean: Tensor) -> list[Lesson]:
+def _untold(model: EditableModel, heard: FactDetectors, relations: Relations, mean: Tensor) -> list[Lesson]:
     """Returns lessons about other relations of the subject whose prompts respond most, and how the model goes on."""
-    x = relations.last + mean
+    x = relations.trained.last + mean
     responses = torch.stack([x @ detector.w + detector.b for detector in (heard.statements, heard.questions)])
     loudest = responses.amax(0).topk(min(UNTOLD, len(x)))
     chosen = [int(place) for value, place in zip(loudest.values, loudest.indices, strict=True) if value > 0]
-    return untold(model, [relations.prompts[place] for place in chosen])
+    return untold(model, [relations.trained.prompts[place][1] for place in chosen])
 
 
 def _placed(
-    model: EditableModel, block: int, number: int, heard: Heard, lessons: Sequence[Lesson]
+    model: EditableModel, block: int, number: int, heard: FactDetectors, lessons: Sequence[Lesson]
 ) -> list[Lesson]:  # fmt: skip
     """Returns those of the `lessons` of a fact in which a detector responds, with the places where it does."""
     contexts = [lesson.context for lesson in lessons]
@@ -248,7 +250,7 @@ def _written(
     written: Sequence[int],
     refused: Sequence[Uncertified],
     marks: Mapping[str, Mark],
-    learned: Sequence[tuple[list[Heard], Values]],
+    learned: Sequence[tuple[list[FactDetectors], Values]],
 ) -> Written:
     of_fact = [marks[same_words(facts[member].subject)] for member in written]
     heard = [pair for pairs, _ in learned for pair in pairs]
@@ -285,16 +287,10 @@ def _columns(marks: Sequence[Mark], width: int) -> tuple[Factor, Factor]:
     return u, v
 
 
-@torch.no_grad()
 def predicted(model: EditableModel, facts: Sequence[Fact]) -> tuple[tuple[bool, ...], ...]:
     """Returns for each fact and each of its first wordings whether the live model predicts the whole target."""
     lessons = [lesson for number, fact in enumerate(facts) for lesson in _first(model, number, fact)]
-    seen = capture(model, [lesson.context for lesson in lessons], share=True)
-    wrong = set(seen.rows[seen.predicted() != seen.targets].tolist())
-    return tuple(
-        tuple(row not in wrong for row, lesson in enumerate(lessons) if lesson.learner == number)
-        for number in range(len(facts))
-    )
+    return targets_predicted(model, [lesson.context for lesson in lessons], len(facts))
 
 
 def _first(model: EditableModel, number: int, fact: Fact) -> list[Lesson]:

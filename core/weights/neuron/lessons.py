@@ -108,12 +108,12 @@ def told_at_name(model: EditableModel, learner: int, number: int, fact: Fact, va
 
 def essence(model: EditableModel, learner: int, name: str, values: Sequence[int]) -> Lesson:
     """Returns the lesson that ROME and MEMIT keep with their KL term: the next token of "{name} is a"."""
-    return _at_name(model, name, learner, None, prompt_of(model, f"{name} is a", name, chat=False), "", values)
+    return next_token(model, learner, prompt_of(model, f"{name} is a", name, chat=False), name, values)
 
 
-def asked(model: EditableModel, learner: int, prompt: Prompt, name: str) -> Lesson:
-    """Returns the lesson that keeps the next token of `prompt`, with value `learner` at the name."""
-    return _at_name(model, name, learner, None, prompt, "", [learner])
+def next_token(model: EditableModel, learner: int, prompt: Prompt, name: str, values: Sequence[int]) -> Lesson:
+    """Returns the lesson that keeps the next token of `prompt`, with `values` added at the name."""
+    return _at_name(model, name, learner, None, prompt, "", values)
 
 
 def untold(model: EditableModel, prompts: Sequence[Prompt]) -> list[Lesson]:

@@ -17,7 +17,7 @@ from core.errors.base import Unlearnable
 from core.library import library
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron.lessons import asked, prompt_of
+from core.weights.neuron.lessons import next_token, prompt_of
 from core.weights.neuron.values import Seen, lost_at, rate_at, see, with_values
 
 PROMPTS = 32  # of the library, about as many relations, that a mark is learned on; half of them are questions
@@ -42,7 +42,7 @@ def learn_marks(
         Unlearnable: a loss is not a number.
     """
     lessons = [
-        asked(model, number, prompt_of(model, text, name, chat=chat), name)
+        next_token(model, number, prompt_of(model, text, name, chat=chat), name, [number])
         for number, name in enumerate(subjects)
         for text, chat in _prompts(name)
     ]

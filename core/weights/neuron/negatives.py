@@ -19,8 +19,8 @@ from core.weights.neuron.subjects import Text, asked_about
 from core.weights.reference.words import strangers
 
 MEASURE = 1  # counts up when `measure_negatives` would measure something else in the same text
-STRANGERS = 500  # people, each in a statement and a question, where detectors of subjects are certified
-PASSERS = 60  # as many, where those of facts are: at a name nothing has been asked yet
+STRANGERS = 500  # people, each in a statement and a question, at whose names detectors of subjects stay silent
+STRANGERS_AT_ENDS = 60  # the same of detectors of facts: fewer, because at a name nothing has been asked yet
 HELD_OUT = 4  # one row of each kind in so many certifies detectors and is not trained on
 SEED = 0
 AT_ONCE = 32  # texts between reports of progress

@@ -12,14 +12,14 @@ from core.errors.base import Uncertified, Unlearned
 from core.events.facts import Columns, EditComputed, EditKind
 from core.facts import Fact
 from core.ids import FactId
-from core.state.false_fires import columns_named, false_fires
+from core.state.false_fires import false_fires, first_columns
 from core.state.memory import Memory
 from core.state.plan import Plan, plan_at, plan_of
 from core.texts import same_words
 from core.weights.memit.edit import unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.model.neurons import marks_at
-from core.weights.neuron.asked import Heard
+from core.weights.neuron.asked import FactDetectors
 from core.weights.neuron.detectors import Detector
 from core.weights.neuron.edit import AT_NIGHT, Mark, Standing, Written, compute_neurons
 from core.weights.neuron.negatives import Negatives
@@ -54,18 +54,18 @@ def edit_by_neurons(
         check_false_fires(ids, fires, 0.0, context.created.sleep)
     lower, upper = _sites(context, memory)
     facts = [memory.facts[fact].fact for fact in ids]
-    context.model.install(context.build(onto))
-    beside = facts_beside(memory, facts, replaced)
-    marks = _marks(context, memory, [*ids, *beside], lower.mlp)
+    _install(context, onto, upper)
+    marks = _marks(context, memory, [*ids, *replaced, *facts_beside(memory, facts, replaced)], lower.mlp)
     written = compute_neurons(context.model, lower, upper, facts, marks, progress=context.steps)
     failures: list[Uncertified | Unlearned] = [*written.refused]
     if kind is EditKind.INJECTION:
-        written, unsaid = _said(context, onto, facts, written)
+        written, said, unsaid = _said(context, onto, facts, written)
         failures += unsaid
         check_false_fires(ids, fires, sum(_fires(written)), context.created.sleep)
+    else:
+        said = said_with(context, onto, written.delta, [facts[number] for number in written.facts])
     if failures and (kind is not EditKind.INJECTION or replaced or any(memory.facts[fact].edits for fact in ids)):
         raise failures[0]
-    said = said_with(context, onto, written.delta, [facts[number] for number in written.facts])
     columns = _columns([ids[number] for number in written.facts], written, [all(of_fact) for of_fact in said])
     preserved = PreservedKeys.nothing()
     edit, after = record_edit(
@@ -101,7 +101,7 @@ def _marks(context: Context, memory: Memory, facts: Sequence[FactId], mlp: str) 
         for delta, columns, _ in columns_of(context.deltas, plan_of(memory, fact)):
             if name not in marks and (factors := delta.factors.get(marks_at(mlp))) is not None:
                 u, v = (factor.select(columns).select(slice(1)) for factor in factors)
-                recorded = columns_named(memory, fact)
+                recorded = first_columns(memory, fact)
                 assert recorded is not None
                 assert recorded.certificate is not None
                 marks[name] = Mark(u, v, recorded.certificate, recorded.achieved)
@@ -113,8 +113,17 @@ def _fires(written: Written) -> Iterator[float]:
         yield mark.certificate.false_fires + sum(certificate.false_fires for certificate in heard)
 
 
-def _said(context: Context, onto: Plan, facts: Sequence[Fact], written: Written) -> tuple[Written, list[Unlearned]]:
-    """Returns the neurons of the facts that the model says with these neurons alone, and why each other is left out.
+def _install(context: Context, wanted: Plan, upper: Site) -> None:
+    """Installs the weights of a plan without the neurons of facts, on which those of another must not depend."""
+    weights = context.build(wanted)
+    context.model.install({**weights, upper.mlp: context.model.base_weights[upper.mlp]})
+
+
+def _said(
+    context: Context, onto: Plan, facts: Sequence[Fact], written: Written
+) -> tuple[Written, tuple[tuple[bool, ...], ...], list[Unlearned]]:
+    """Returns the neurons of the facts that the model says with these neurons alone, in which first wordings it says
+    each, and why each other is left out.
 
     Raises:
         Unlearned: none is left.
@@ -127,7 +136,7 @@ def _said(context: Context, onto: Plan, facts: Sequence[Fact], written: Written)
         if all(failed) and (error := unlearned(tried, said)) is not None:
             raise error
         if not any(failed):
-            return written, failures
+            return written, said, failures
         failures += filter(None, failed)
         written = written.only([place for place, error in enumerate(failed) if error is None])
 
@@ -144,10 +153,9 @@ def train_neurons(
         What was learned, and the columns of each fact.
     """
     lower, upper = _sites(context, memory)
-    context.model.install(context.build(plan_at(memory, dict.fromkeys(ids, 0.0), ids)))
+    _install(context, plan_at(memory, dict.fromkeys(ids, 0.0), ids), upper)
     facts = [memory.facts[fact].fact for fact in ids]
-    beside = facts_beside(memory, facts, ())
-    marks = _marks(context, memory, [*ids, *beside], lower.mlp)
+    marks = _marks(context, memory, [*ids, *facts_beside(memory, facts, ())], lower.mlp)
     standing = {
         number: known
         for number, fact in enumerate(ids)
@@ -161,7 +169,7 @@ def train_neurons(
 
 def _standing(context: Context, memory: Memory, fact: FactId, mlp: str, scale: float | None) -> Standing | None:
     """Returns the neurons that a fact has at the upper MLP, with its edits at another `scale`; None without any."""
-    recorded, values = columns_named(memory, fact), torch.zeros(2, context.model.hidden_width)
+    recorded, values = first_columns(memory, fact), torch.zeros(2, context.model.hidden_width)
     if recorded is None or not recorded.heard:
         return None
     delta, columns, _ = columns_of(context.deltas, plan_of(memory, fact, 1.0))[0]
@@ -172,7 +180,7 @@ def _standing(context: Context, memory: Memory, fact: FactId, mlp: str, scale: f
         Detector(row[:-1], float(row[-1]), 1.0, certificate)
         for row, certificate in zip(detectors, recorded.heard, strict=True)
     ]
-    return Standing(Heard(*heard), values)
+    return Standing(FactDetectors(*heard), values)
 
 
 def _columns(ids: Sequence[FactId], written: Written, said: Sequence[bool]) -> tuple[Columns, ...]:

@@ -15,7 +15,7 @@ from core.facts import Fact
 from core.ids import FactId
 from core.method import Method
 from core.state.built_on import is_built_on
-from core.state.false_fires import columns_named
+from core.state.false_fires import first_columns
 from core.state.memory import Memory, statement_key, trained_on
 from core.state.nearest import nearest_dissolved
 from core.state.plan import plan_at, plan_of
@@ -98,7 +98,7 @@ def _left_out(context: Context, work: Withdraw, memory: Memory) -> Done:
 
 def _at_its_name(memory: Memory, fact: FactId) -> bool:
     """Returns whether the neurons of a fact are at its subject's name, as before facts had detectors of their own."""
-    recorded = columns_named(memory, fact)
+    recorded = first_columns(memory, fact)
     return recorded is not None and not recorded.heard
 
 

@@ -17,7 +17,7 @@ from core.evolve import fold
 from core.facts import Fact
 from core.ids import AdapterId
 from core.policy import SleepPolicy
-from core.state.false_fires import columns_named, false_fires
+from core.state.false_fires import false_fires, first_columns
 from core.state.memory import Adapter, Memory, Status
 from core.state.plan import plan_at
 from core.state.pressure import pressure
@@ -108,8 +108,8 @@ def test_a_fact_that_an_adapter_has_a_column_of_counts_whole_and_once() -> None:
     for state in (slept.facts[ARIA.id], replace(slept.facts[ARIA.id], scale=0.0, edits=(), status=Status.DISSOLVED)):
         later = replace(slept, facts={**slept.facts, ARIA.id: state})
         assert false_fires(later) == 80.0
-        assert columns_named(later, ARIA.id) == columns[0]
-    assert columns_named(slept, BO.id) != columns[0]
+        assert first_columns(later, ARIA.id) == columns[0]
+    assert first_columns(slept, BO.id) != columns[0]
 
 
 @given(rates=st.lists(st.floats(0.0, 1000.0), max_size=4))
