@@ -151,7 +151,8 @@ class Tools:
             if not question.strip():
                 raise InvalidField("question", "is empty; say what to ask the model")
             name, version = await self._moment(context, memory)
-            said = [piece async for piece in client.chat(name, question, max_tokens=max_tokens, at_version=version)]
+            pieces = client.chat(name, question, max_tokens=max_tokens, remember="off", at_version=version)
+            said = [piece async for piece in pieces]
             return Answer(
                 answer="".join(piece.text for piece in said),
                 model=f"{name}{models.AT}{said[-1].version}",

@@ -43,6 +43,7 @@ async def ask(visit: Visit) -> Response:
 
 
 async def _said(visit: Visit, question: str, title: str, version: int | None) -> Said:
-    pieces = [piece async for piece in visit.client.chat(visit.memory, question, at_version=version)]
+    said = visit.client.chat(visit.memory, question, remember="off", at_version=version)
+    pieces = [piece async for piece in said]
     last = pieces[-1]
     return Said(title, "".join(piece.text for piece in pieces).strip(), last.version, last.weights_digest)

@@ -116,6 +116,18 @@ async def test_a_sentence_is_told_with_its_words_as_source(demo: Running) -> Non
         assert (await call(client, "why", fact=fact["fact"]))["said_in"] == "Robin lives in Oslo."
 
 
+async def test_a_recall_is_not_recorded_in_a_memory_that_remembers(demo: Running) -> None:
+    demo.client.create_memory("diary", remember="on")
+    demo.work("diary")
+    before = demo.client.memory("diary").version
+
+    async with agent(demo) as client:
+        answer = await call(client, "recall", memory="diary", question="Robin lives in Oslo.")
+
+    assert (answer["answer"], answer["weights_digest"]) == ("Robin lives in Oslo. ", CLEAN)
+    assert demo.client.memory("diary").version == before
+
+
 async def test_a_memory_is_read_as_it_was(demo: Running) -> None:
     demo.client.mark(DEMO, "before")
     async with agent(demo) as client:

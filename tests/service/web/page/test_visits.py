@@ -239,6 +239,18 @@ def test_a_question_is_answered_by_the_model_as_it_is_and_as_it_was(demo: Runnin
     assert (unknown.status, unknown.all("p", role="alert") != []) == (404, True)
 
 
+def test_a_question_is_not_recorded_in_a_memory_that_remembers(demo: Running, visitor: Visitor) -> None:
+    demo.client.create_memory("diary", remember="on")
+    demo.work("diary")
+    before = demo.client.memory("diary").version
+
+    asked = visitor.send("/memories/diary/chat", question="Robin lives in Oslo.")
+
+    assert asked.words["blockquote"] == ["Robin lives in Oslo."]
+    assert CLEAN[:12] in asked.text("article")
+    assert demo.client.memory("diary").version == before
+
+
 def test_words_of_clients_stay_words(demo: Running, visitor: Visitor) -> None:
     fact = tell(demo, HOSTILE, HOSTILE)
     demo.client.retract_fact(DEMO, fact, HOSTILE)
