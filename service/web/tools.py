@@ -14,6 +14,7 @@ from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
 from pydantic import Field
 from starlette.exceptions import HTTPException
@@ -74,7 +75,12 @@ class Tools:
             (self.why, READS),
         ):
             server.add_tool(tool, description=inspect.getdoc(tool), annotations=hints)
-        server.streamable_http_app(json_response=True, stateless_http=True, max_request_body_size=max_bytes)
+        server.streamable_http_app(  # called because it makes the session manager; its routes are not used
+            json_response=True,
+            stateless_http=True,
+            transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),  # see server.py
+            max_request_body_size=max_bytes,
+        )
         self._manager: StreamableHTTPSessionManager = server.session_manager
 
     def routes(self) -> list[Route]:

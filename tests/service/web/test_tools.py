@@ -14,7 +14,6 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from service.settings import Settings
-from service.web.tools import Tools
 from store.database.tokens import Tokens
 from tests.core.samples import CLEAN
 from tests.patience import PATIENCE, eventually
@@ -228,5 +227,9 @@ def test_requests_that_are_not_of_the_protocol_are_refused(demo: Running) -> Non
     assert httpx.post(url, json=large, headers=ACCEPT).status_code == 413
 
 
-def test_the_tools_are_those_of_the_page() -> None:
-    assert all(hasattr(Tools, name) for name in NAMES)
+def test_tools_are_served_by_every_name_of_a_public_port(settings: Settings) -> None:
+    with run_server(settings.model_copy(update={"http": "0.0.0.0:0", "insecure_host": True})) as running:
+        url = f"http://127.0.0.1:{running.http.rpartition(':')[2]}/mcp"
+        answer = httpx.post(url, json=HELLO, headers={**ACCEPT, "host": "memory.example"})
+
+    assert {tool["name"] for tool in answer.json()["result"]["tools"]} == set(NAMES)
