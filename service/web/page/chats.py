@@ -35,10 +35,11 @@ async def ask(visit: Visit) -> Response:
     question, at = visit.form.get("question", "").strip(), visit.form.get("at", "").strip()
     if not question:
         raise InvalidField("question", "is empty; write what to ask the model")
-    answers = [await _said(visit, question, "As it is", None)]
-    if at:
-        version = await asyncio.to_thread(models.version_of, visit.parts, f"{visit.memory}{models.AT}{at}")
-        answers.append(await _said(visit, question, f"As it was at {at}", version))
+    versions: dict[str, int | None] = {"As it is": None}
+    if at:  # looked up first, because an answer takes long
+        name = f"{visit.memory}{models.AT}{at}"
+        versions[f"As it was at {at}"] = await asyncio.to_thread(models.version_of, visit.parts, name)
+    answers = [await _said(visit, question, title, version) for title, version in versions.items()]
     return await asking(visit, tuple(answers))
 
 

@@ -235,8 +235,10 @@ def test_a_question_is_answered_by_the_model_as_it_is_and_as_it_was(demo: Runnin
     alone = visitor.send("/memories/demo/chat", question="Where is she?")
     assert alone.words["h2"] == ["As it is"]
     assert visitor.send("/memories/demo/chat", question=" ").status == 400
+    generated = demo.parrot.generated
     unknown = visitor.send("/memories/demo/chat", question="hi", at="nosuch")
     assert (unknown.status, unknown.all("p", role="alert") != []) == (404, True)
+    assert demo.parrot.generated == generated
 
 
 def test_a_question_is_not_recorded_in_a_memory_that_remembers(demo: Running, visitor: Visitor) -> None:
