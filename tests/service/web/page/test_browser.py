@@ -127,6 +127,22 @@ def test_facts_are_searched_while_words_are_typed(demo: Running, page: Page) -> 
     expect(page.get_by_role("link", name="Bo Lind")).to_be_visible()
 
 
+def test_a_question_that_is_refused_says_why_until_the_next_answer(screen: BrowserContext) -> None:
+    page = screen.new_page()  # whose console tells of the refusal
+    page.goto("/memories/demo/chat")
+    page.get_by_label("Question").fill("Where is she?")
+
+    for at, answers, alerts in (("2", 2, 0), ("nosuch", 2, 1), ("99", 2, 1), ("", 1, 0)):
+        page.get_by_label("Beside it").fill(at)
+        with page.expect_response("**/chat"):
+            page.get_by_role("button", name="Ask").click()
+        expect(page.get_by_role("alert")).to_have_count(alerts)
+        expect(page.get_by_role("article")).to_have_count(answers)
+        if alerts:
+            expect(page.get_by_role("alert")).to_contain_text(at)
+            check(page)
+
+
 def test_a_page_is_used_by_keyboard_alone(demo: Running, page: Page) -> None:
     page.goto("/memories/demo/checkpoint")
 
