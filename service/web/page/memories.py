@@ -45,6 +45,7 @@ async def shown(visit: Visit) -> Response:
         ),
     )
     kept = {name: value for name, value in filters.items() if value}
+    here = kept | ({"after": after} if (after := visit.asked("after")) else {})
     return visit.page(
         "memory.html",
         known=known,
@@ -52,7 +53,7 @@ async def shown(visit: Visit) -> Response:
         changing=is_changing(known),
         facts=page.facts,
         filters=filters,
-        here=urlencode(kept),
+        here=urlencode(here),
         after=urlencode(kept | {"after": page.next_page_token}) if page.next_page_token else "",
     )
 

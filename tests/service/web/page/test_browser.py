@@ -127,6 +127,21 @@ def test_facts_are_searched_while_words_are_typed(demo: Running, page: Page) -> 
     expect(page.get_by_role("link", name="Bo Lind")).to_be_visible()
 
 
+def test_a_page_that_looks_again_keeps_the_search(demo: Running, page: Page) -> None:
+    for subject in ("Aria Voss", "Bo Lind"):
+        tell(demo, "Oslo", subject)
+    page.goto("/memories/demo")
+    page.get_by_label("Words").press_sequentially("lind")
+    expect(page.get_by_role("link", name="Aria Voss")).to_have_count(0)
+
+    demo.work()
+    expect(page.get_by_role("table")).to_contain_text("injected, stage 0")
+
+    expect(page.get_by_role("link", name="Aria Voss")).to_have_count(0)
+    expect(page.get_by_label("Words")).to_have_value("lind")
+    expect(page.get_by_text("An executor").or_(page.get_by_text("No executor"))).to_have_count(0)
+
+
 def test_a_question_that_is_refused_says_why_until_the_next_answer(screen: BrowserContext) -> None:
     page = screen.new_page()  # whose console tells of the refusal
     page.goto("/memories/demo/chat")

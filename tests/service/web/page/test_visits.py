@@ -153,6 +153,17 @@ def test_a_page_looks_again_while_executors_have_work(demo: Running, visitor: Vi
     assert visitor.get("/memories/demo").all("div", **{"hx-trigger": "every 3s"})
 
 
+def test_a_page_looks_again_at_the_facts_that_it_shows(demo: Running, visitor: Visitor) -> None:
+    demo.client.add_facts(DEMO, [new_fact(f"Person {number}", "lives in", "Oslo") for number in range(60)])
+    first = visitor.get("/memories/demo?search=person&status=pending")
+    (after,) = [link for link in first.links if "after=" in link]
+
+    (looks,) = visitor.get(after).all("div", **{"hx-trigger": "every 3s"})
+
+    assert (looks["id"], looks["hx-get"]) == ("facts", after)
+    assert len(visitor.get(looks["hx-get"]).words["tr"]) - 1 == 10
+
+
 def test_a_fact_shows_its_evidence_and_why_it_is_what_it_is(demo: Running, visitor: Visitor) -> None:
     demo.client.tell_text(DEMO, "Robin lives in Oslo.")
     demo.work()
