@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import urlencode
 
 from hypnogram.v1 import facts_pb2, memories_pb2
 from starlette.responses import Response
 
 from core.errors.base import InvalidField, MemoryGone, MemoryUnknown
+from core.ids import MemoryId
+from core.state.work import next_work
 from service.web.page.visit import Visit
 from service.web.tool_results import STATUS, STATUSES
 
@@ -50,7 +53,7 @@ async def shown(visit: Visit) -> Response:
         "memory.html",
         known=known,
         counts={name: getattr(known.memory.facts, name) for name in STATUSES},
-        changing=is_changing(known),
+        changing=await asyncio.to_thread(is_changing, visit, known.version),
         facts=page.facts,
         filters=filters,
         here=urlencode(here),
@@ -58,6 +61,6 @@ async def shown(visit: Visit) -> Response:
     )
 
 
-def is_changing(known: memories_pb2.GetMemoryResponse) -> bool:
-    """Whether executors have work to do for the memory, so that the page should look again."""
-    return bool(known.memory.facts.pending or known.execution.work or known.memory.HasField("asleep"))
+def is_changing(visit: Visit, version: int) -> bool:
+    """Whether executors have work to do for the memory, so that the page should look again. Blocking."""
+    return next_work(visit.parts.states.at(MemoryId(visit.memory), version)) is not None

@@ -149,7 +149,11 @@ def test_facts_are_searched_filtered_and_paged(demo: Running, visitor: Visitor) 
 
 def test_a_page_looks_again_while_executors_have_work(demo: Running, visitor: Visitor) -> None:
     assert not visitor.get("/memories/demo").all("div", **{"hx-trigger": "every 3s"})
-    tell(demo)
+    fact = tell(demo)
+    assert visitor.get("/memories/demo").all("div", **{"hx-trigger": "every 3s"})
+    demo.work()
+    assert not visitor.get("/memories/demo").all("div", **{"hx-trigger": "every 3s"})
+    demo.client.retract_fact(DEMO, fact)
     assert visitor.get("/memories/demo").all("div", **{"hx-trigger": "every 3s"})
 
 
