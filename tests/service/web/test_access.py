@@ -21,7 +21,6 @@ from tests.service.conftest import DEMO, Running, run_server
 from tests.service.web.conftest import FREE_PORT
 
 OTHER = "other"
-HTTP = httpx.Client(verify=False, timeout=PATIENCE)  # one, because making one takes long
 SAY = [{"role": "user", "content": "hello"}]
 ROUTES = {
     "/metrics": {},
@@ -35,14 +34,15 @@ ROUTES = {
 OF_NO_MEMORY = ("/v1/models", "/mcp")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _closed_at_the_end() -> Iterator[None]:
-    yield
-    HTTP.close()
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    """One for all tests, because making one takes long."""
+    with httpx.Client(verify=False, timeout=PATIENCE) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, dict[str, str]]]:
+def guarded(http: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, dict[str, str]]]:
     """A server with two memories, and texts of tokens by what they may."""
     folder = tmp_path_factory.mktemp("guarded")
     settings = Settings(
@@ -62,17 +62,19 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running,
         revoked, texts["revoked"] = tokens.create(actor="", memory="*", may="admin")
         tokens.revoke(revoked.id)
         texts["wrong"] = texts["*"][:-3] + "AAA"
-        eventually(lambda: HTTP.get(f"{running.http}/v1/models").status_code == 401)
+        eventually(lambda: http.get(f"{running.http}/v1/models").status_code == 401)
         yield running, texts
 
 
-def answer(http: str, route: str, headers: dict[str, str]) -> httpx.Response:
+def answer(http: httpx.Client, base: str, route: str, headers: dict[str, str]) -> httpx.Response:
     body = ROUTES[route]
-    return HTTP.post(http + route, json=body, headers=headers) if body else HTTP.get(http + route, headers=headers)
+    return http.post(base + route, json=body, headers=headers) if body else http.get(base + route, headers=headers)
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_no_route_is_open_without_a_valid_token(guarded: tuple[Running, dict[str, str]], route: str) -> None:
+def test_no_route_is_open_without_a_valid_token(
+    http: httpx.Client, guarded: tuple[Running, dict[str, str]], route: str
+) -> None:
     running, texts = guarded
     for headers in (
         {},
@@ -81,29 +83,32 @@ def test_no_route_is_open_without_a_valid_token(guarded: tuple[Running, dict[str
         {"authorization": f"Bearer {texts['wrong']}"},
         {"authorization": f"Bearer {texts['revoked']}"},
     ):
-        refused = answer(running.http, route, headers)
+        refused = answer(http, running.http, route, headers)
         assert refused.status_code == 401
         assert refused.json()["error"]["code"] == "invalid_api_key"
         assert refused.headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route not in OF_NO_MEMORY])
-def test_the_token_of_another_memory_reaches_nothing(guarded: tuple[Running, dict[str, str]], route: str) -> None:
+def test_the_token_of_another_memory_reaches_nothing(
+    http: httpx.Client, guarded: tuple[Running, dict[str, str]], route: str
+) -> None:
     running, texts = guarded
 
-    refused = answer(running.http, route, {"authorization": f"Bearer {texts[OTHER]}"})
+    refused = answer(http, running.http, route, {"authorization": f"Bearer {texts[OTHER]}"})
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_permitted")
 
 
 def test_metrics_are_for_those_who_may_read_all_memories_and_probes_are_open(
+    http: httpx.Client,
     guarded: tuple[Running, dict[str, str]],
 ) -> None:
     running, texts = guarded
 
-    assert answer(running.http, "/metrics", {"authorization": f"Bearer {texts['*']}"}).status_code == 200
-    assert HTTP.get(f"{running.http}/livez").status_code == 200
-    eventually(lambda: HTTP.get(f"{running.http}/readyz").status_code == 200)
+    assert answer(http, running.http, "/metrics", {"authorization": f"Bearer {texts['*']}"}).status_code == 200
+    assert http.get(f"{running.http}/livez").status_code == 200
+    eventually(lambda: http.get(f"{running.http}/readyz").status_code == 200)
 
 
 def test_the_openai_client_sends_the_token_as_its_key(guarded: tuple[Running, dict[str, str]]) -> None:
@@ -120,11 +125,11 @@ def test_the_openai_client_sends_the_token_as_its_key(guarded: tuple[Running, di
         stranger.models.list()
 
 
-def test_a_client_beyond_its_limits_is_told_when_to_call_again(settings: Settings) -> None:
+def test_a_client_beyond_its_limits_is_told_when_to_call_again(http: httpx.Client, settings: Settings) -> None:
     limited = settings.model_copy(update={"http": FREE_PORT, "client_requests": 2})
     with run_server(limited) as running:
-        assert [HTTP.get(f"{running.http}/v1/models").status_code for _ in range(3)] == [200, 200, 429]
-        refused = HTTP.get(f"{running.http}/v1/models")
+        assert [http.get(f"{running.http}/v1/models").status_code for _ in range(3)] == [200, 200, 429]
+        refused = http.get(f"{running.http}/v1/models")
 
     assert 1 <= int(refused.headers["retry-after"]) <= 30
     assert (refused.json()["error"]["type"], refused.json()["error"]["code"]) == (
@@ -134,14 +139,14 @@ def test_a_client_beyond_its_limits_is_told_when_to_call_again(settings: Setting
 
 
 def test_a_stream_ends_when_its_token_is_revoked(
-    guarded: tuple[Running, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+    http: httpx.Client, guarded: tuple[Running, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interceptor, "RECOGNIZED_SECONDS", 0.0)
     running, _ = guarded
     tokens = Tokens(running.store.log.engine)
     token, text = tokens.create(actor="", memory=DEMO, may="read")
     body = {"model": DEMO, "messages": [{"role": "user", "content": "word " * 200}], "stream": True}
-    with HTTP.stream(
+    with http.stream(
         "POST", f"{running.http}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {text}"}
     ) as answer:
         monkeypatch.setattr(running.parrot, "slow", 0.05)
@@ -153,16 +158,18 @@ def test_a_stream_ends_when_its_token_is_revoked(
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "invalid_api_key"
 
 
-def test_one_address_has_one_limit_over_both_ports(settings: Settings) -> None:
+def test_one_address_has_one_limit_over_both_ports(http: httpx.Client, settings: Settings) -> None:
     with run_server(settings.model_copy(update={"http": FREE_PORT, "client_requests": 1})) as running:
-        assert HTTP.get(f"{running.http}/v1/models").status_code == 200
+        assert http.get(f"{running.http}/v1/models").status_code == 200
         with pytest.raises(CallFailed) as refused:
             list(running.client.memories())
 
     assert refused.value.code == "RESOURCE_EXHAUSTED"
 
 
-def test_a_client_that_goes_before_the_first_chunk_leaves_its_place_to_another(settings: Settings) -> None:
+def test_a_client_that_goes_before_the_first_chunk_leaves_its_place_to_another(
+    http: httpx.Client, settings: Settings
+) -> None:
     limited = settings.model_copy(update={"http": FREE_PORT, "client_streams": 1})
     with run_server(limited) as running:
         running.client.create_memory(DEMO)
@@ -170,15 +177,15 @@ def test_a_client_that_goes_before_the_first_chunk_leaves_its_place_to_another(s
         enough = running.parrot.think_until = threading.Event()
         body = {"model": DEMO, "messages": SAY, "stream": True}
         with pytest.raises(httpx.ReadTimeout):
-            HTTP.post(f"{running.http}/v1/chat/completions", json=body, timeout=httpx.Timeout(PATIENCE, read=0.5))
+            http.post(f"{running.http}/v1/chat/completions", json=body, timeout=httpx.Timeout(PATIENCE, read=0.5))
         assert running.parrot.thinking
-        eventually(lambda: "hypnogram_answers_running 0.0" in HTTP.get(f"{running.http}/metrics").text)
+        eventually(lambda: "hypnogram_answers_running 0.0" in http.get(f"{running.http}/metrics").text)
         enough.set()
-        assert HTTP.post(f"{running.http}/v1/chat/completions", json=body).status_code == 200
+        assert http.post(f"{running.http}/v1/chat/completions", json=body).status_code == 200
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_gets_so_many_answers_at_the_same_time(settings: Settings, stream: bool) -> None:
+def test_a_client_gets_so_many_answers_at_the_same_time(http: httpx.Client, settings: Settings, stream: bool) -> None:
     limited = settings.model_copy(update={"http": FREE_PORT, "client_streams": 1})
     with run_server(limited) as running, ThreadPoolExecutor() as threads:
         running.client.create_memory(DEMO)
@@ -186,7 +193,7 @@ def test_a_client_gets_so_many_answers_at_the_same_time(settings: Settings, stre
         body = {"model": DEMO, "messages": SAY, "stream": stream}
 
         def ask() -> int:
-            return HTTP.post(f"{running.http}/v1/chat/completions", json=body).status_code
+            return http.post(f"{running.http}/v1/chat/completions", json=body).status_code
 
         enough = running.parrot.think_until = threading.Event()
         first = threads.submit(ask)
