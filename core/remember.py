@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from core.errors.base import InvalidField
 
+MAX_DAYS = 36_500  # for which texts are kept, if they are erased at all: a hundred years
+
 
 class Remember(StrEnum):
     """What happens with the facts in a turn of a user."""
@@ -24,9 +26,10 @@ def checked_remember(value: object) -> Remember:
 
 
 def checked_days(days: int) -> int:
-    """Returns for how many days texts are kept, 0 for ever. Raises InvalidField for a number that is negative."""
-    if days < 0:
-        raise InvalidField("keep_texts_days", "is negative; give a number of days, or 0 to keep texts")
+    """Returns for how many days texts are kept, 0 for ever. Raises InvalidField beyond 0 to `MAX_DAYS`."""
+    if not 0 <= days <= MAX_DAYS:
+        why = f"is {days}; give 1 to {MAX_DAYS} days, or 0 to keep texts"
+        raise InvalidField("keep_texts_days", why)
     return days
 
 

@@ -828,7 +828,7 @@ class CreateMemoryRequest(_message.Message):
     """What happens with facts in chats whose requests do not say: "off", "ask" or "on". Empty: "off"."""
     keep_texts_days: _builtins.int
     """Days after the last turn of a conversation after which an executor erases its texts, as EraseConversation does; facts
-    stay. 0 keeps them.
+    stay. 0 keeps them; at most 36500.
     """
     @_builtins.property
     def base(self) -> Global___BaseModel:

@@ -57,7 +57,10 @@ def create(
         str, typer.Option(help="What happens with facts in chats that do not say: off, ask or on. Default: off.")
     ] = "",
     keep_texts: Annotated[
-        int, typer.Option(min=0, help="Days after which the texts of a conversation are erased. Default: 0, never.")
+        int,
+        typer.Option(
+            min=0, help="Days after which the texts of a conversation are erased, at most 36500. Default: 0, never."
+        ),
     ] = 0,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until an executor has prepared what facts need.")
