@@ -268,7 +268,8 @@ class CloseConversation:
     """Erase the texts of a conversation and, with `facts`, the facts that were learned from it.
 
     Attributes:
-        last: its last turn, where it is to be erased only if there is none after that and none to be read; None always.
+        last: number of its last turn; nothing is done once there is a later one, or while one is to be read. None for a
+            conversation that is closed in any case.
     """
 
     memory: MemoryId

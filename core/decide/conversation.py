@@ -78,6 +78,8 @@ def record_reply(memory: Memory, command: RecordReply) -> tuple[Event, ...]:
 def close(memory: Memory, command: CloseConversation) -> tuple[Event, ...]:
     """Closes a conversation, whose texts an executor then erases; with `facts`, erases what was learned from it too.
 
+    Does nothing where it is closed and leaves no fact to erase, or where it has gone on since turn `command.last`.
+
     Raises MemoryUnknown or ConversationUnknown.
     """
     known = known_conversation(memory, command.memory, command.conversation)

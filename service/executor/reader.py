@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
+from collections.abc import Mapping
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from core.decide.commands import CloseConversation, Command
 from core.extraction.words import Parser
-from core.ids import MemoryId
+from core.ids import ConversationKey, MemoryId
 from core.state.memory import Memory
 from core.state.work import EraseTexts, Read, work_of_conversations
 from service.app.reading import cause_of, erase_texts, read_turn
 from service.app.repository import MemoryRepository
 from store.clock import days_ago
-from store.log.conversations import last_turns, spoken_in
+from store.log.conversations import days_kept, last_turns, spoken_in
 from store.log.event_log import EventLog
 
 IDLE_SECONDS = 0.5
@@ -53,32 +56,68 @@ class Reader:
         return erase_texts(self._events, self._states, memory, work)
 
     def expire(self) -> None:
-        """Closes the conversations whose texts have been kept as long as their memories say."""
-        for listed in self._events.listed():
-            state = self._states.current(listed.memory)
+        """Closes the conversations whose texts have been kept as long as their memories say.
+
+        The log is asked which these are, so that no other memory is folded. An error concerns its memory alone.
+
+        Raises:
+            SQLAlchemyError: the database is away, for this memory and for all.
+        """
+        days = days_kept(self._events)
+        spoken: dict[MemoryId, dict[ConversationKey, str]] = {}
+        for key, turn in last_turns(self._events).items() if days else ():
+            spoken.setdefault(turn.memory, {})[key] = turn.at
+        for memory, last in spoken.items():
+            try:
+                keep = days.get(self._events.ancestry(memory)[0].memory, 0)
+                limit = days_ago(keep) if keep else ""
+                if old := {key: at for key, at in last.items() if at < limit}:
+                    self._close(memory, old)
+            except SQLAlchemyError:
+                raise
+            except Exception as error:
+                log.warning("reader.expiry_failed", memory=memory, error=type(error).__name__)
+
+    def _close(self, memory: MemoryId, old: Mapping[ConversationKey, str]) -> None:
+        """Closes the `old` conversations, which `memory` and its relatives have, by when they last went on in any.
+
+        Each is closed in one memory; those that share it follow when its texts are erased. It stays open while one of
+        them has a turn of it to read.
+        """
+        closing: dict[ConversationKey, CloseConversation] = {}
+        unread: set[ConversationKey] = set()
+        for name in (memory, *self._events.relatives(memory)):
+            state = self._states.current(name)
             if state.created is None or not state.created.keep_texts or state.deleted:
                 continue
-            spoken, limit = last_turns(self._events, listed.memory), days_ago(state.created.keep_texts)
-            for name, known in state.conversations.items():
-                if not known.closed and spoken.get(known.key, limit) < limit:
-                    close = CloseConversation(memory=listed.memory, conversation=name, facts=False, last=known.turns)
-                    self._states.record(listed.memory, close)
+            limit = days_ago(state.created.keep_texts)
+            unread |= {state.conversations[turn.conversation].key for turn in state.unread}
+            for conversation, known in state.conversations.items():
+                if not known.closed and old.get(known.key, limit) < limit:
+                    close = CloseConversation(memory=name, conversation=conversation, facts=False, last=known.turns)
+                    closing[known.key] = close
+        for key, close in closing.items():
+            if key not in unread:
+                self._states.record(close.memory, close)
 
     def _run(self) -> None:
-        seen, expired = self._after, 0.0
+        seen, expired = self._after, -EXPIRY_SECONDS
         while not self._stop.is_set():
             try:
-                if time.monotonic() - expired > EXPIRY_SECONDS or not expired:
+                if seen is None:
+                    seen = self._events.position()  # before the first expiry, so that what it closes is seen
+                if time.monotonic() - expired >= EXPIRY_SECONDS:
                     self.expire()
                     expired = time.monotonic()
-                if seen is None:
-                    seen = self._events.position()
                 if (position := self._events.wait(seen, IDLE_SECONDS)) > seen:
                     for memory in spoken_in(self._events, seen, position):
                         self._serve(memory)
                     seen = position
-            except Exception as error:  # the database is away
+            except SQLAlchemyError as error:  # the database is away
                 log.debug("reader.waits", error=type(error).__name__)
+                self._stop.wait(1.0)
+            except Exception:  # an error that was not foreseen
+                log.error("reader.stumbles", error=traceback.format_exc(limit=3))
                 self._stop.wait(1.0)
 
     def _serve(self, memory: MemoryId) -> None:
