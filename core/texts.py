@@ -11,6 +11,7 @@ STOPS = ".!?…。！？"  # a sentence that ends in one of these needs no full 
 MARKS = 30  # combining marks on one letter: more than any script uses; limited because NFC sorts them in O(n^2)
 JOINERS = "\u200c\u200d"  # zero-width non-joiner and joiner
 
+_ARTICLE = re.compile("(?:a|an|the) ", re.IGNORECASE)
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _FLAGS = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]+\U000e007f")  # such as Scotland's
 _QUOTES = "\"'”’»"
@@ -51,6 +52,12 @@ def same_words(text: str) -> str:
     """
     plain = text.translate(dict.fromkeys(map(ord, JOINERS)))
     return " ".join(unicodedata.normalize("NFKC", plain).casefold().split()).rstrip(".!?,;: ")
+
+
+def without_article(text: str) -> str:
+    """Returns `text` without an English article at its beginning: "cello" of "the cello"."""
+    article = _ARTICLE.match(text)
+    return text[article.end() :] if article else text
 
 
 def closed(text: str) -> str:

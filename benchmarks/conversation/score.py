@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,9 +11,8 @@ from benchmarks.conversation.dialogues import Dialogue, Triple
 from core.extraction.candidates import Candidate, Reason
 from core.state.meaning import Meanings
 from core.state.memory import Memory
-from core.texts import same_words
+from core.texts import same_words, without_article
 
-_ARTICLE = re.compile(r"^(?:a|an|the) ", re.IGNORECASE)
 _MEANINGS = Meanings({})
 
 
@@ -23,7 +21,7 @@ def plain(subject: str, relation: str, object_: str) -> Triple:
 
     Who "is a dentist" works as one, and both sides of a marriage are the same fact.
     """
-    bare = _ARTICLE.sub("", object_, count=1)
+    bare = without_article(object_)
     meaning = _MEANINGS.of("works as" if relation == "is" else relation, bare)
     first, second = same_words(subject), same_words(bare)
     if meaning == "is married to":

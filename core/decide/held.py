@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,10 +14,9 @@ from core.library import entry_of, said_also
 from core.state.meaning import Meanings, live_facts_about
 from core.state.memory import Memory, statement_key
 from core.state.work import Read
-from core.texts import same_words, sentence
+from core.texts import same_words, sentence, without_article
 from core.wordings import generated_wordings, of_several, origin_of
 
-_ARTICLE = re.compile(r"^(?:a|an|the) ", re.IGNORECASE)
 LAST_TURNS = 2  # before a turn, one of them a reply: what "forget that" may mean
 
 
@@ -48,7 +46,7 @@ class Held:
     def ended_by(self, candidate: Candidate) -> Iterator[FactId]:
         """Yields the live facts that `candidate` says do not hold, or no longer."""
         relations = candidate.ends if candidate.reason is Reason.PAST else (candidate.relation,)
-        object_ = _ARTICLE.sub("", candidate.object)
+        object_ = without_article(candidate.object)
         for relation in relations if candidate.may_end else ():
             yield from self._with_object(candidate.subject, relation, None if candidate.whichever else object_)
             yield from self.said_otherwise(candidate.subject, relation, object_)
@@ -107,8 +105,7 @@ class Held:
 
 def same_thing(object_: str, said: str) -> bool:
     """Whether two objects are the same without their articles: "cello" and "the cello"."""
-    first, second = (_ARTICLE.sub("", sentence(words)) for words in (object_, said))
-    return first == second
+    return without_article(sentence(object_)) == without_article(sentence(said))
 
 
 def taught_before(memory: Memory, work: Read) -> list[FactId]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,8 +11,8 @@ from core.extraction.forms import Form, longer
 from core.extraction.names import is_name, is_pronoun, noun_phrase, split_name
 from core.extraction.words import Tree, Word
 from core.library import Entry, ending_of, entry_of, is_of_kind
+from core.texts import without_article
 
-_ARTICLE = re.compile(r"^(?:a|an|the) ", re.IGNORECASE)
 _TIMES = ("year", "date", "time", "month")
 _TIMELY = frozenset("on at every from until by".split())
 
@@ -60,7 +59,7 @@ def argument_of(
     denies = is_denied(tree, head)
     if len(words) == 1 and head.low in lexicon.ADVERBIAL and head.dep == "pobj":
         return
-    bare = _ARTICLE.sub("", object_, count=1)
+    bare = without_article(object_)
     timely = _is_time(head, object_)
     if len(words) > 1 and words[0].tag == "JJ" and entry_of(f"{options[0].said} {words[0].low}", "") is not None:
         options, words = longer(options, words[0].low), words[1:]  # "speaks fluent"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors.base import InvalidField
-from core.texts import MARKS, STOPS, check_text, closed, composed, same_words, tidy
+from core.texts import MARKS, STOPS, check_text, closed, composed, same_words, tidy, without_article
 
 JOSE, DECOMPOSED = "Jos\u00e9 Pe\u00f1a", "Jose\u0301 Pen\u0303a"
 
@@ -109,3 +109,11 @@ def test_every_sentence_is_closed_once(text: str) -> None:
 @pytest.mark.parametrize("text", ["Lisbon", "Acme (Inc.)", "St. Louis", "3.5", "Acme Inc.,"])
 def test_any_other_text_is_closed_by_a_full_stop(text: str) -> None:
     assert closed(text) == f"{text}."
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [("the cello", "cello"), ("A baker", "baker"), ("an apple", "apple"), ("theatre", "theatre"), ("the", "the")],
+)
+def test_an_article_at_the_beginning_is_taken_off(text: str, bare: str) -> None:
+    assert without_article(text) == bare
