@@ -1,8 +1,8 @@
-"""What a memory has of the subjects that a turn speaks of, by what relations mean."""
+"""Looks up what a memory has of the subjects that a turn speaks of, and words what takes its place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from core.extraction.candidates import Candidate, Reason
 from core.facts import Fact, Origin, Phrasebook
 from core.ids import FactId
 from core.library import entry_of, said_also
-from core.state.meaning import Meanings, live_facts_about
+from core.state.meaning import Meanings
 from core.state.memory import Memory, statement_key
 from core.state.work import Read
 from core.texts import same_words, sentence, without_article
@@ -22,7 +22,7 @@ LAST_TURNS = 2  # before a turn, one of them a reply: what "forget that" may mea
 
 @dataclass(frozen=True)
 class Held:
-    """The facts of a memory."""
+    """The facts of a memory as they are before a turn is read, each looked up in the facts of its subject alone."""
 
     memory: Memory
     phrasebook: Phrasebook
@@ -40,8 +40,17 @@ class Held:
 
     def live(self, subject: str, relation: str, object_: str) -> Sequence[FactId]:
         """Returns the live facts of that subject and meaning."""
-        by_meaning = live_facts_about(self.memory, [subject])
-        return by_meaning.get((same_words(subject), self.meanings.of(relation, object_)), [])
+        meaning = same_words(subject), self.meanings.of(relation, object_)
+        return [id_ for id_ in self._live_about.get(meaning[0], ()) if self.meaning(self.fact(id_)) == meaning]
+
+    @cached_property
+    def _live_about(self) -> Mapping[str, Sequence[FactId]]:
+        """The live facts by subject, in the form in which subjects are compared."""
+        about: dict[str, list[FactId]] = {}
+        for id_, state in self.memory.facts.items():
+            if not state.retracted:
+                about.setdefault(same_words(state.fact.subject), []).append(id_)
+        return about
 
     def ended_by(self, candidate: Candidate) -> Iterator[FactId]:
         """Yields the live facts that `candidate` says do not hold, or no longer."""
@@ -60,7 +69,7 @@ class Held:
             yield from self._with_object(subject, name, object_)
 
     def _with_object(self, subject: str, relation: str, object_: str | None) -> Iterator[FactId]:
-        """Yields the live facts of a subject with that object; with any for None."""
+        """Yields the live facts of a subject with that object, alone or in a list; with any for None."""
         for id_ in self.live(subject, relation, object_ or ""):
             if object_ is None or any(same_thing(one, object_) for one in self.fact(id_).each):
                 yield id_
@@ -74,9 +83,7 @@ class Held:
         return earlier
 
     def since(self, candidate: Candidate, new: NewFact) -> NewFact:
-        """Returns what `candidate` says to hold since: "lives in Bergen" of "moved to Bergen"; otherwise `new`."""
-        if not candidate.now:
-            return new
+        """Returns what `candidate` says to hold since `new`: "lives in Bergen" of "moved to Bergen"."""
         words = generated_wordings(new.fact.subject, candidate.now, new.fact.object, self.phrasebook)
         fact = replace(new.fact, relation=candidate.now, wordings=words)
         return replace(new, fact=fact, origin=origin_of(fact, self.phrasebook))

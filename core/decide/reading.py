@@ -229,6 +229,8 @@ class _Reading:
 
     def _since(self, candidate: Candidate, new: NewFact) -> NewFact:
         """Returns what holds since `new`, where the memory has, or the turn ended, what held before it."""
+        if not candidate.now:
+            return new
         now = self.held.since(candidate, new)
         ended = (self.held.fact(fact) for outcome in self.outcomes for fact in outcome.ended)
         changes = self._live(now.fact) or any(self.held.meaning(old) == self.held.meaning(now.fact) for old in ended)
