@@ -284,8 +284,8 @@ class Heard:
 
     Attributes:
         words: the words that state it.
-        new: the fact that it would be; of one that may end facts, what has the id and source of a successor. None of
-            any other that is rejected.
+        new: the fact that it is, if it is accepted; if it may end facts, what has the id and source of a successor.
+            Otherwise None.
     """
 
     candidate: Candidate

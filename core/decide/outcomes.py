@@ -20,9 +20,10 @@ class Outcome:
     """What becomes of one candidate.
 
     Attributes:
-        new: to be added.
+        new: to be added, or a fact of all objects of several outcomes once these are joined.
         joins: whether `new` has another object beside those that the memory has for its subject and relation.
         supersedes, retracts, known: facts of the memory.
+        absorbs: further facts of the memory whose objects `new` has: retracted if it is added.
         drops: a fact of the memory that has further objects, of which the candidate ends one.
         finding: why nothing comes of it.
     """
@@ -32,6 +33,7 @@ class Outcome:
     joins: bool = False
     supersedes: FactId | None = None
     retracts: FactId | None = None
+    absorbs: tuple[FactId, ...] = ()
     drops: FactId | None = None
     known: FactId | None = None
     finding: Finding | None = None
@@ -39,12 +41,13 @@ class Outcome:
     @property
     def ended(self) -> tuple[FactId, ...]:
         """Facts of the memory that are not live any more."""
-        return tuple(fact for fact in (self.supersedes, self.retracts) if fact is not None)
+        return tuple(fact for fact in (self.supersedes, self.retracts, *self.absorbs) if fact is not None)
 
     def reject(self, finding: Finding | None) -> None:
         """Leaves the memory as it is."""
         self.finding = finding
         self.new = self.supersedes = self.retracts = self.drops = None
+        self.absorbs = ()
 
 
 def added(new: NewFact) -> FactAdded:

@@ -31,6 +31,7 @@ from core.ids import FactId
 from core.remember import Remember
 from core.state.memory import Memory, statement_key
 from core.state.work import still_owed
+from core.texts import sentence
 from core.wordings import origin_of
 
 
@@ -47,7 +48,7 @@ def record_reading(memory: Memory, command: RecordReading) -> tuple[Event, ...]:
     if command.work.remember is not Remember.ON:
         reading.propose()
     try:
-        check_room(memory, len(reading.new))
+        check_room(memory, len(reading.added))
     except (CapacityReached, FalseFiresReached) as refusal:
         reading.give_up(NO_ROOM, str(refusal))
     return reading.events()
@@ -66,13 +67,21 @@ class _Reading:
     def new(self) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if outcome.new is not None]
 
+    @property
+    def added(self) -> list[tuple[NewFact, FactId | None]]:
+        """The facts that the turn adds, or makes hold again, each with the one that it supersedes."""
+        new = [(outcome.new, outcome.supersedes) for outcome in self.outcomes if outcome.new is not None]
+        return new + [(again, fact) for fact, again in self.taken_back.items() if again is not None]
+
     def hear(self, heard: Heard) -> None:
         """Decides on a candidate, in the light of those before it."""
         if not heard.candidate.accepted:
             self.outcomes += self._denied(heard)
-        elif heard.new is not None and (why := why_unusable(heard.new.fact)):
+        elif heard.new is None:
+            self.outcomes.append(Outcome(heard, finding=finding(heard, UNUSABLE, "no fact was made of it")))
+        elif why := why_unusable(heard.new.fact):
             self.outcomes.append(Outcome(heard, finding=finding(heard, UNUSABLE, why)))
-        elif heard.new is not None:
+        else:
             self.outcomes.append(self._stated(heard, heard.new))
 
     def take_back(self) -> None:
@@ -93,9 +102,12 @@ class _Reading:
                 self.taken_back[fact] = self._again(replace(earlier, id=new_id), self.held.memory.facts[fact].source)
 
     def join(self) -> None:
-        """Makes one fact of all objects that a subject has of a relation, in the place of the one that listed them."""
+        """Makes one fact of all objects that a subject has of a relation, in the place of those that listed them."""
         groups: dict[tuple[str, str], list[Outcome]] = {}
+        ended = {fact for outcome in self.outcomes for fact in outcome.ended}
         for outcome in self.outcomes:
+            if outcome.drops in ended:
+                outcome.drops = None  # none of its objects is left
             if outcome.new is not None and outcome.joins:
                 groups.setdefault(self.held.meaning(outcome.new.fact), []).append(outcome)
             elif outcome.drops is not None:
@@ -122,9 +134,11 @@ class _Reading:
     def events(self) -> tuple[Event, ...]:
         """Returns the events of the turn: that it was read, what it adds and what it ends."""
         work, words = self.command.work, self.command.taken_back
-        new = [(outcome.new, outcome.supersedes) for outcome in self.outcomes if outcome.new is not None]
-        new += [(again, fact) for fact, again in self.taken_back.items() if again is not None]
-        gone = {outcome.retracts: outcome.heard.words for outcome in self.outcomes if outcome.retracts is not None}
+        new = self.added
+        gone: dict[FactId, str] = {}
+        for outcome in self.outcomes:
+            for fact in filter(None, (outcome.retracts, *outcome.absorbs)):
+                gone.setdefault(fact, outcome.heard.words)
         gone |= {fact: words for fact, again in self.taken_back.items() if again is None}
         read = TurnRead(
             conversation=work.conversation,
@@ -188,27 +202,33 @@ class _Reading:
         return outcomes
 
     def _join(self, outcomes: list[Outcome]) -> None:
-        """Joins the outcomes on one subject and relation, of which the first then has the fact."""
+        """Joins the outcomes on one subject and relation, of which the first then has the fact.
+
+        It has what is left of every list that the outcomes change, and supersedes the first of these lists.
+        """
         stated = [outcome.new.fact for outcome in outcomes if outcome.new is not None]
-        known = next((outcome.drops for outcome in outcomes if outcome.drops is not None), None)
-        if known is None:
-            known = next(iter(self._live(stated[0])), None)
-        objects = [] if known is None else [*self._left(known, outcomes)]
-        objects += [fact.object for fact in stated]
+        lists = list(dict.fromkeys(outcome.drops for outcome in outcomes if outcome.drops is not None))
+        lists = lists or self._live(stated[0])[:1]
+        listed = [object_ for known in lists for object_ in self._left(known, outcomes)]
+        listed += [object_ for fact in stated for object_ in fact.each]
+        said = [sentence(object_) for object_ in listed]
+        objects = [object_ for place, object_ in enumerate(listed) if said[place] not in said[:place]]
         carrier = outcomes[0]
         new = carrier.new or carrier.heard.new
         assert new is not None, "a candidate that ends a fact has what may take its place"
         for outcome in outcomes:
+            outcome.retracts = None if objects else outcome.drops
             outcome.new = outcome.drops = None
         if not objects:
-            carrier.retracts = known
             return
+        known = next(iter(lists), None)
         new = self.held.listing(new, objects, known)
         if why := why_unusable(new.fact):
             for outcome in outcomes:
                 outcome.reject(finding(outcome.heard, UNUSABLE, why, known))
             return
         carrier.new, carrier.supersedes = replace(new, source=_of_all(outcomes, new.source)), known
+        carrier.absorbs = tuple(lists[1:])
 
     def _left(self, known: FactId, outcomes: Sequence[Outcome]) -> Iterator[str]:
         """Yields the objects of a fact that are left: not those that the turn ends, or takes back."""

@@ -303,6 +303,33 @@ def test_a_correction_supersedes_also_where_the_library_lacks_the_relation() -> 
     assert read_.superseded == (SINGS.id,)
 
 
+def with_room_for(facts: int, memory: Memory) -> Memory:
+    """The memory with a capacity of so many facts, those that are to be written included."""
+    assert memory.created is not None
+    assert memory.statistics is not None
+    each = memory.statistics.keys_per_fact / memory.created.key_width
+    return replace(memory, created=replace(memory.created, capacity=(facts + 0.5) * each))
+
+
+def test_what_would_hold_again_needs_room_too() -> None:
+    _, memory = read(told(OSLO), stated(BERGEN))  # which is to be written
+    memory = fold(decide(memory, say()), onto=memory)
+    spare = (FactId("spare"),)
+
+    _, roomy = take_back(with_room_for(2, memory), spare=spare)
+    full, without = take_back(with_room_for(1, memory), spare=spare)
+
+    assert live(roomy) == {"spare"}
+    assert (full.facts, full.retracted, live(without)) == ((), (BERGEN.id,), set())
+
+
+def test_an_accepted_candidate_without_a_fact_is_reported() -> None:
+    turn, memory = read(told(), replace(stated(OSLO), new=None), stated(BO))
+
+    assert reasons(turn) == [("unusable", None)]
+    assert live(memory) == {BO.id}
+
+
 def test_what_no_fact_can_be_is_not_added() -> None:
     turn, _ = read(told(), stated(replace(OSLO, object="O" * 201)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,8 +43,9 @@ def turn(memory: Memory, *candidates: Heard, remember: Remember = Remember.ON, b
         for one in candidates
     )
     spare = tuple(FactId(f"spare-{work.turn}-{number}") for number in range(3))
-    taken = {} if back is None else {"taken_back": "Forget that", "taken_back_at": back, "spare": spare}
-    command = RecordReading(work=work, said=EventId("event"), heard=placed, **taken)  # type: ignore[arg-type]
+    command = RecordReading(work=work, said=EventId("event"), heard=placed)
+    if back is not None:
+        command = replace(command, taken_back="Forget that", taken_back_at=back, spare=spare)
     return fold(decide(memory, command), onto=memory)
 
 
@@ -110,6 +112,50 @@ def test_an_end_leaves_the_others() -> None:
     assert (live(one_left), live(none_left), live(exchanged)) == (["harp"], [], ["harp and the oboe"])
     assert one_left.facts[FactId("after")].fact.objects == ()
     assert one_left.facts[FactId("after")].predecessor == "f-harp"
+
+
+def two_lists() -> Memory:
+    """A memory that has two lists of instruments, because a client gave one of them in other words."""
+    listed = of_several(fact("f-can", "Robin Smith", "can play", "oboe"), ["oboe", "cello"], {})
+    memory = turn(begun(plays("cello")), said("harp"))
+    return fold(decide(memory, add(listed, request="in other words")), onto=memory)
+
+
+@pytest.mark.parametrize(
+    ("ends", "left"),
+    [
+        ({"cello": True}, ["harp and the oboe"]),
+        ({"harp": True, "oboe": True}, ["cello"]),
+        ({"cello": True, "flute": False}, ["harp, the oboe and the flute"]),
+        ({"flute": False, "cello": True}, ["harp, the oboe and the flute"]),
+        ({"cello": True, "harp": True, "oboe": True}, []),
+        ({"flute": False}, ["oboe and the cello", "cello, the harp and the flute"]),
+    ],
+)
+def test_two_lists_that_a_turn_changes_become_one(ends: dict[str, bool], left: list[str]) -> None:
+    """Each object that the turn speaks of ends or is new."""
+    memory = two_lists()
+    assert live(memory) == ["cello and the harp", "oboe and the cello"]
+
+    assert live(turn(memory, *(said(name, f"new-{name}", denied=over) for name, over in ends.items()))) == left
+
+
+def test_a_memory_without_room_for_the_list_keeps_both() -> None:
+    memory = two_lists()
+    assert memory.created is not None
+    full = replace(memory, created=replace(memory.created, capacity=1e-6))
+
+    assert live(turn(full, said("cello", "new", denied=True))) == live(memory)
+
+
+def test_an_end_of_one_object_and_then_of_all_ends_all() -> None:
+    both = turn(begun(), said("Welsh", relation="speaks"), said("Thai", relation="speaks"))
+    welsh, any_ = (said("Welsh", id_, "speaks", denied=True) for id_ in ("welsh", "any"))
+    all_ = replace(any_, candidate=replace(any_.candidate, whichever=True))
+
+    assert live(both) == ["Welsh and Thai"]
+    assert live(turn(both, welsh)) == ["Thai"]
+    assert live(turn(both, welsh, all_)) == live(turn(both, all_, welsh)) == []
 
 
 def test_what_is_taken_back_is_as_before() -> None:

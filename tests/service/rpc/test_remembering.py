@@ -8,7 +8,7 @@ import pytest
 from hypnogram.v1 import chat_pb2, facts_pb2
 
 from core.errors.base import ParserUnavailable
-from core.ids import MemoryId
+from core.ids import FactId, MemoryId
 from core.state.work import Read
 from hypnogram.client import CallFailed, new_fact
 from service.cli.facts.remembered import remembered_lines
@@ -193,16 +193,18 @@ def test_erasing_a_fact_names_the_turns_that_still_state_it(demo: Running) -> No
 
 def test_erasing_a_conversation_with_its_facts_erases_both(demo: Running) -> None:
     with reader(demo):
-        kept = remembered(demo, ROBIN, conversation="monday").candidates[0].result.fact.fact
-        gone = remembered(demo, "Ann Lind plays the harp.", conversation="tuesday").candidates[0].result.fact.fact
+        kept, gone = (
+            FactId(remembered(demo, text, conversation=day).candidates[0].result.fact.fact)
+            for text, day in ((ROBIN, "monday"), ("Ann Lind plays the harp.", "tuesday"))
+        )
         demo.client.erase_conversation(DEMO, "monday", wait=True)
         erased = demo.client.erase_conversation(DEMO, "tuesday", facts=True, wait=True)
         demo.work()
 
     assert list(erased.facts) == [gone]
     state = demo.states.current(MemoryId(DEMO))
-    assert state.facts[kept].source.span == ROBIN  # type: ignore[index]
-    assert state.facts[gone].erased  # type: ignore[index]
+    assert state.facts[kept].source.span == ROBIN
+    assert state.facts[gone].erased
     assert [turn.remembered.candidates for turn in demo.client.turns(DEMO, "tuesday") if turn.role == "user"]
 
 
