@@ -20,7 +20,7 @@ from service.rpc.server import Served
 from service.web.calls import GONE, address_of, unless_gone
 from service.web.failures import status_code
 from service.web.inside import inside
-from service.web.page import chats, facts, memories, nights
+from service.web.page import chats, facts, memories, sleeps
 from service.web.page.look import Look
 from service.web.page.visit import COOKIE, Visit, check_origin, credentials, moved, read_form
 
@@ -44,9 +44,9 @@ class Site:
             self._shown("/", memories.listed),
             self._shown(MEMORY, memories.shown),
             *self._sent(MEMORY + "/tell", facts.telling, facts.tell),
-            *self._sent(MEMORY + "/sleep", nights.putting_to_sleep, nights.put_to_sleep),
-            *self._sent(MEMORY + "/checkpoint", nights.marking, nights.mark),
-            self._shown(MEMORY + "/nights", nights.shown),
+            *self._sent(MEMORY + "/sleep", sleeps.putting_to_sleep, sleeps.put_to_sleep),
+            *self._sent(MEMORY + "/checkpoint", sleeps.marking, sleeps.mark),
+            self._shown(MEMORY + "/sleeps", sleeps.shown),
             *self._sent(MEMORY + "/chat", chats.asking, chats.ask),
             self._shown(FACT, facts.shown),
             *self._sent(FACT + "/retract", facts.retracting, facts.retract),

@@ -92,8 +92,8 @@ def test_a_newcomer_tells_asks_looks_why_sleeps_and_retracts(demo: Running, page
     expect(page.get_by_role("article")).to_have_count(2)
     check(page)
 
-    page.get_by_role("link", name="Nights").click()
-    page.get_by_role("link", name="Sleep").click()
+    page.get_by_role("link", name="Sleeps").click()
+    page.get_by_role("link", name="Sleep", exact=True).click()
     check(page)
     page.get_by_role("button", name="Begin").click()
     expect(page.get_by_role("table")).to_contain_text("in progress")
@@ -169,7 +169,7 @@ def test_a_page_is_used_by_keyboard_alone(demo: Running, page: Page) -> None:
     page.keyboard.type("monday")
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("heading", name="Nights of demo")).to_be_visible()
+    expect(page.get_by_role("heading", name="Sleeps of demo")).to_be_visible()
     assert demo.client.find_version(DEMO, "monday").version
 
 

@@ -19,7 +19,7 @@ from tests.service.web.page.conftest import Seen, Visitor
 OTHER = "other"
 TELL = {"text": "Bo Lind lives in Oslo.", "do": "add"}
 PATHS = (
-    *(f"/memories/demo{path}" for path in ("", "/nights", "/chat", "/tell", "/sleep", "/checkpoint")),
+    *(f"/memories/demo{path}" for path in ("", "/sleeps", "/chat", "/tell", "/sleep", "/checkpoint")),
     "/memories/demo/facts/nosuch",
     "/memories/demo/facts/nosuch/retract",
     "/memories/demo/facts/nosuch/retry",
@@ -86,18 +86,18 @@ def test_a_token_is_sent_once_and_kept_in_a_cookie_that_scripts_cannot_read(
     guarded: tuple[Running, dict[str, str]], visit: dict[str, Visitor]
 ) -> None:
     visitor, (_, texts) = visit[""], guarded
-    assert visitor.send("/sign-in?next=/memories/demo/nights", token="hyp_wrong").status == 401
-    assert visitor.send("/sign-in?next=/memories/demo/nights", token="").status == 401
+    assert visitor.send("/sign-in?next=/memories/demo/sleeps", token="hyp_wrong").status == 401
+    assert visitor.send("/sign-in?next=/memories/demo/sleeps", token="").status == 401
     assert not visitor.client.cookies
 
     sent = visitor.client.post(
-        "/sign-in", data={"token": texts["read"], "next": "/memories/demo/nights"}, follow_redirects=False
+        "/sign-in", data={"token": texts["read"], "next": "/memories/demo/sleeps"}, follow_redirects=False
     )
 
     cookie = sent.headers["set-cookie"].lower()
     assert all(word in cookie for word in ("httponly", "samesite=strict", "path=/", "max-age"))
-    assert sent.headers["location"] == "/memories/demo/nights"
-    assert visitor.get("/memories/demo/nights").text("h1") == "Nights of demo"
+    assert sent.headers["location"] == "/memories/demo/sleeps"
+    assert visitor.get("/memories/demo/sleeps").text("h1") == "Sleeps of demo"
     visitor.client.post("/sign-out")
     assert visitor.get("/").text("h1") == "Sign in"
 
@@ -134,7 +134,7 @@ def test_a_reader_is_offered_no_verb_and_can_send_none(
     reader, writer = visit["read"], visit["write"]
     (fact,) = [link for link in reader.get("/memories/demo").links if "/facts/" in link]
 
-    for path in ("/memories/demo", "/memories/demo/nights", fact):
+    for path in ("/memories/demo", "/memories/demo/sleeps", fact):
         offered = set(writer.get(path).links) - set(reader.get(path).links)
         assert {link.rpartition("/")[2] for link in offered} & {"tell", "sleep", "retract"}
     for path in ("/memories/demo/tell", "/memories/demo/sleep", "/memories/demo/checkpoint", f"{fact}/retract"):

@@ -14,7 +14,7 @@ VERBS = ("tell", "sleep", "checkpoint")
 PAGES = (
     "/",
     "/memories/demo",
-    "/memories/demo/nights",
+    "/memories/demo/sleeps",
     "/memories/demo/chat",
     *(f"/memories/demo/{it}" for it in VERBS),
 )
@@ -78,7 +78,7 @@ def test_links_lead_somewhere(demo: Running, visitor: Visitor) -> None:
         seen = visitor.get(path)
         assert seen.status == 200, path
         rest += [link for link in seen.links if link.startswith("/") and link not in asked]
-    assert {path.rpartition("/")[2] for path in asked} >= {"", "demo", "nights", "chat", "tell", "retract"}
+    assert {path.rpartition("/")[2] for path in asked} >= {"", "demo", "sleeps", "chat", "tell", "retract"}
 
 
 def test_sentences_are_looked_at_before_they_are_recorded(demo: Running, visitor: Visitor) -> None:
@@ -208,7 +208,7 @@ def test_what_executors_gave_up_is_tried_again(demo: Running, visitor: Visitor) 
     assert "pending" in visitor.get(path).text("dl")
 
 
-def test_a_memory_sleeps_and_its_night_is_drawn(demo: Running, visitor: Visitor) -> None:
+def test_a_memory_sleeps_and_its_sleep_is_drawn(demo: Running, visitor: Visitor) -> None:
     tell(demo)
     demo.work()
     begun = visitor.send("/memories/demo/sleep", kind="sleep")
@@ -217,11 +217,11 @@ def test_a_memory_sleeps_and_its_night_is_drawn(demo: Running, visitor: Visitor)
     assert visitor.send("/memories/demo/sleep", kind="nap").status == 400
     demo.work()
 
-    night = visitor.get("/memories/demo/nights")
-    assert "completed" in night.text("table")
-    assert "sleep 1" in night.text("svg")
-    assert [words for words in night.words["figcaption"] if "Hypnogram" in words]
-    assert not night.all("div", **{"hx-trigger": "every 3s"})
+    slept = visitor.get("/memories/demo/sleeps")
+    assert "completed" in slept.text("table")
+    assert "sleep 1" in slept.text("svg")
+    assert [words for words in slept.words["figcaption"] if "Hypnogram" in words]
+    assert not slept.all("div", **{"hx-trigger": "every 3s"})
     assert visitor.send("/memories/demo/sleep", kind="coma").status == 400
 
 
@@ -231,7 +231,7 @@ def test_a_checkpoint_is_marked_at_the_version_that_was_shown(demo: Running, vis
     visitor.client.post("/memories/demo/checkpoint", data={**form, "name": "monday"})
 
     assert demo.client.find_version(DEMO, "monday").version == int(form["version"])
-    assert f"monday: version {form['version']}" in visitor.get("/memories/demo/nights").text("li")
+    assert f"monday: version {form['version']}" in visitor.get("/memories/demo/sleeps").text("li")
     taken = visitor.send("/memories/demo/checkpoint", name="monday")
     assert taken.status == 409
     assert taken.all("input", name="name")[0]["value"] == "monday"

@@ -1,4 +1,4 @@
-"""The nights of a memory, and what can be done with it as a whole: sleep, mark a checkpoint."""
+"""The sleeps of a memory, and what can be done with it as a whole: sleep, mark a checkpoint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def shown(visit: Visit) -> Response:
         return "".join(figures(fold_timeline(log.iterate(memory, until_version=known.version))))
 
     return visit.page(
-        "nights.html",
+        "sleeps.html",
         known=known,
         sleeps=sleeps[::-1],
         checkpoints=checkpoints[::-1],
@@ -46,7 +46,7 @@ async def put_to_sleep(visit: Visit) -> Response:
         raise InvalidField("kind", f"is not one of {', '.join(KINDS)}")
     begin = visit.client.begin_sleep if kind == "sleep" else visit.client.begin_nap
     await begin(visit.memory, request_id=visit.request_id)
-    return moved(f"/memories/{visit.memory}/nights?done=asleep")
+    return moved(f"/memories/{visit.memory}/sleeps?done=asleep")
 
 
 async def marking(visit: Visit) -> Response:
@@ -60,4 +60,4 @@ async def mark(visit: Visit) -> Response:
     if not version.isdecimal():
         raise InvalidField("version", "is not a version; open the form again")
     await visit.client.mark(visit.memory, visit.form.get("name", "").strip(), int(version))
-    return moved(f"/memories/{visit.memory}/nights?done=marked")
+    return moved(f"/memories/{visit.memory}/sleeps?done=marked")
