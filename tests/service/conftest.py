@@ -104,16 +104,21 @@ def _quiet() -> None:
     configure("json", "error")
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings_in(folder: Path) -> Settings:
+    """Those of a server on a free port that keeps everything in `folder`."""
     return Settings(
-        database_url=f"sqlite:///{tmp_path}/hypnogram.db",
-        artifact_folder=tmp_path / "artifacts",
-        snapshot_folder=tmp_path / "snapshots",
-        model_folder=tmp_path / "pulled",
+        database_url=f"sqlite:///{folder}/hypnogram.db",
+        artifact_folder=folder / "artifacts",
+        snapshot_folder=folder / "snapshots",
+        model_folder=folder / "pulled",
         port=0,
         stop_seconds=1,
     )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return settings_in(tmp_path)
 
 
 @pytest.fixture

@@ -71,7 +71,8 @@ class Parrot:
     missing: set[str] = field(default_factory=set)  # memories whose base is not to be had
     asked_to_be_ready: list[str] = field(default_factory=list)
     slow: float = 0.0  # seconds before each piece
-    think_until: threading.Event | None = None  # before the first piece of an answer
+    think_until: threading.Event | None = None  # before a piece of an answer, the first one by default
+    think_after: int = 0  # pieces of an answer
     thinking: list[str] = field(default_factory=list)  # about which memories answers wait for it
     generated: int = 0
     closed: threading.Event = field(default_factory=threading.Event)
@@ -125,11 +126,11 @@ class Parrot:
         if self.broken:
             raise self.broken
         words = (messages[-1]["content"] if messages else prompt or "").split()
-        if enough := self.think_until:
-            self.thinking.append(memory)
-            enough.wait()
         try:
             for index, word in enumerate(words[:max_tokens]):
+                if index == self.think_after and (enough := self.think_until):
+                    self.thinking.append(memory)
+                    enough.wait()
                 time.sleep(self.slow)
                 self.generated += 1
                 last = index + 1 == min(len(words), max_tokens)

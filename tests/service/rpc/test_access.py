@@ -28,7 +28,7 @@ from service.rpc.server import SERVICES
 from service.settings import Settings
 from store.database.tokens import Tokens
 from tests.patience import PATIENCE, eventually
-from tests.service.conftest import DEMO, Running, run_server
+from tests.service.conftest import DEMO, Running, run_server, settings_in
 
 OTHER = "other"
 POOL = descriptor_pool.Default()
@@ -50,15 +50,7 @@ class Guarded:
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
-    folder = tmp_path_factory.mktemp("guarded")
-    settings = Settings(
-        database_url=f"sqlite:///{folder}/hypnogram.db",
-        artifact_folder=folder / "artifacts",
-        snapshot_folder=folder / "snapshots",
-        port=0,
-        stop_seconds=1,
-    )
-    with run_server(settings) as running:
+    with run_server(settings_in(tmp_path_factory.mktemp("guarded"))) as running:
         for memory in (DEMO, OTHER):
             running.client.create_memory(memory)
             running.work(memory)

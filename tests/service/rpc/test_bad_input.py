@@ -256,18 +256,9 @@ def call(server: Running, method: str, request: Any) -> CallFailed:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One server for the whole table: refused requests leave it as it was, which is what is tested."""
-    from service.settings import Settings
-    from tests.service.conftest import run_server
+    from tests.service.conftest import run_server, settings_in
 
-    folder = tmp_path_factory.mktemp("bad-input")
-    settings = Settings(
-        database_url=f"sqlite:///{folder}/hypnogram.db",
-        artifact_folder=folder / "artifacts",
-        snapshot_folder=folder / "snapshots",
-        port=0,
-        stop_seconds=1,
-    )
-    with run_server(settings) as running:
+    with run_server(settings_in(tmp_path_factory.mktemp("bad-input"))) as running:
         running.client.create_memory(DEMO)
         running.work()
         yield running

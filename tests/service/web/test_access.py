@@ -18,9 +18,8 @@ from service.settings import Settings
 from store.database.tokens import Tokens
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
-from tests.service.web.conftest import FREE_PORT
+from tests.service.web.conftest import OTHER, goes_while_it_thinks, two_memories, with_http
 
-OTHER = "other"
 SAY = [{"role": "user", "content": "hello"}]
 ROUTES = {
     "/metrics": {},
@@ -44,19 +43,7 @@ def http() -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def guarded(http: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, dict[str, str]]]:
     """A server with two memories, and texts of tokens by what they may."""
-    folder = tmp_path_factory.mktemp("guarded")
-    settings = Settings(
-        database_url=f"sqlite:///{folder}/hypnogram.db",
-        artifact_folder=folder / "artifacts",
-        snapshot_folder=folder / "snapshots",
-        port=0,
-        http=FREE_PORT,
-        stop_seconds=1,
-    )
-    with run_server(settings) as running:
-        for memory in (DEMO, OTHER):
-            running.client.create_memory(memory)
-            running.work(memory)
+    with two_memories(tmp_path_factory.mktemp("guarded")) as running:
         tokens = Tokens(running.store.log.engine)
         texts = {memory: tokens.create(actor="ann", memory=memory, may="read")[1] for memory in (DEMO, OTHER, "*")}
         revoked, texts["revoked"] = tokens.create(actor="", memory="*", may="admin")
@@ -126,7 +113,7 @@ def test_the_openai_client_sends_the_token_as_its_key(guarded: tuple[Running, di
 
 
 def test_a_client_beyond_its_limits_is_told_when_to_call_again(http: httpx.Client, settings: Settings) -> None:
-    limited = settings.model_copy(update={"http": FREE_PORT, "client_requests": 2})
+    limited = with_http(settings, client_requests=2)
     with run_server(limited) as running:
         assert [http.get(f"{running.http}/v1/models").status_code for _ in range(3)] == [200, 200, 429]
         refused = http.get(f"{running.http}/v1/models")
@@ -146,20 +133,23 @@ def test_a_stream_ends_when_its_token_is_revoked(
     tokens = Tokens(running.store.log.engine)
     token, text = tokens.create(actor="", memory=DEMO, may="read")
     body = {"model": DEMO, "messages": [{"role": "user", "content": "word " * 200}], "stream": True}
+    enough = threading.Event()
+    monkeypatch.setattr(running.parrot, "think_after", 1)
+    monkeypatch.setattr(running.parrot, "think_until", enough)
     with http.stream(
         "POST", f"{running.http}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {text}"}
     ) as answer:
-        monkeypatch.setattr(running.parrot, "slow", 0.05)
         lines = answer.iter_lines()
         next(lines)
         tokens.revoke(token.id)
+        enough.set()
         *_, last = [line for line in lines if line]
 
     assert json.loads(last.removeprefix("data: "))["error"]["code"] == "invalid_api_key"
 
 
 def test_one_address_has_one_limit_over_both_ports(http: httpx.Client, settings: Settings) -> None:
-    with run_server(settings.model_copy(update={"http": FREE_PORT, "client_requests": 1})) as running:
+    with run_server(with_http(settings, client_requests=1)) as running:
         assert http.get(f"{running.http}/v1/models").status_code == 200
         with pytest.raises(CallFailed) as refused:
             list(running.client.memories())
@@ -170,23 +160,22 @@ def test_one_address_has_one_limit_over_both_ports(http: httpx.Client, settings:
 def test_a_client_that_goes_before_the_first_chunk_leaves_its_place_to_another(
     http: httpx.Client, settings: Settings
 ) -> None:
-    limited = settings.model_copy(update={"http": FREE_PORT, "client_streams": 1})
+    limited = with_http(settings, client_streams=1)
     with run_server(limited) as running:
         running.client.create_memory(DEMO)
         running.work()
-        enough = running.parrot.think_until = threading.Event()
         body = {"model": DEMO, "messages": SAY, "stream": True}
-        with pytest.raises(httpx.ReadTimeout):
-            http.post(f"{running.http}/v1/chat/completions", json=body, timeout=httpx.Timeout(PATIENCE, read=0.5))
-        assert running.parrot.thinking
-        eventually(lambda: "hypnogram_answers_running 0.0" in http.get(f"{running.http}/metrics").text)
-        enough.set()
+
+        goes_while_it_thinks(
+            running, "/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
+        )
+
         assert http.post(f"{running.http}/v1/chat/completions", json=body).status_code == 200
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_client_gets_so_many_answers_at_the_same_time(http: httpx.Client, settings: Settings, stream: bool) -> None:
-    limited = settings.model_copy(update={"http": FREE_PORT, "client_streams": 1})
+    limited = with_http(settings, client_streams=1)
     with run_server(limited) as running, ThreadPoolExecutor() as threads:
         running.client.create_memory(DEMO)
         running.work()

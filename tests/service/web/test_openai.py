@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import closing
-from http.client import HTTPConnection
 from typing import Any
 
 import openai as package
@@ -19,10 +17,10 @@ from tests.core.samples import CLEAN
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running
 from tests.service.rpc.test_conversations import reader
+from tests.service.web.conftest import goes_while_it_thinks, is_idle
 
 SAY = [{"role": "user", "content": "say it again"}]
 LONG = 1000
-SLOW = 0.05
 
 
 def ask(client: OpenAI, model: str = DEMO, **asked: Any) -> Any:
@@ -178,26 +176,26 @@ def test_an_error_amid_a_stream_ends_it(web: Running, openai: OpenAI, monkeypatc
 
 
 def test_the_model_stops_when_the_client_goes_amid_a_stream(web: Running, openai: OpenAI) -> None:
-    web.parrot.slow = SLOW
+    web.parrot.think_after = 1
+    enough = web.parrot.think_until = threading.Event()
     said = [{"role": "user", "content": "word " * LONG}]
     with ask(openai, messages=said, stream=True) as chunks:
         next(iter(chunks))
+    try:
+        eventually(lambda: is_idle(web))
+    finally:
+        enough.set()
 
     assert web.parrot.closed.wait(PATIENCE)
-    assert web.parrot.generated < LONG
+    assert web.parrot.generated == 2
 
 
 def test_the_model_stops_when_the_client_goes_before_the_answer(web: Running) -> None:
-    web.parrot.slow = SLOW
-    enough = web.parrot.think_until = threading.Event()
     body = {"model": DEMO, "messages": [{"role": "user", "content": "word " * LONG}]}
-    with closing(HTTPConnection(web.http.removeprefix("http://"), timeout=PATIENCE)) as connection:
-        connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
-        eventually(lambda: web.parrot.thinking)
-    enough.set()
 
-    assert web.parrot.closed.wait(PATIENCE)
-    assert web.parrot.generated < LONG
+    goes_while_it_thinks(web, "/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"})
+
+    assert web.parrot.generated == 1
 
 
 @pytest.mark.parametrize("how", ["body", "headers"])

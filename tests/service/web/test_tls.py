@@ -23,7 +23,7 @@ from service.cli.output import UsageProblem, channel_credentials
 from service.settings import Settings
 from store.database.tokens import Tokens
 from tests.service.conftest import Running, run_server
-from tests.service.web.conftest import FREE_PORT
+from tests.service.web.conftest import with_http
 
 HERE = ipaddress.ip_address("127.0.0.1")
 
@@ -70,8 +70,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 @pytest.fixture
 def secret(settings: Settings, files: Files) -> Iterator[Running]:
-    given = {"http": FREE_PORT, "tls_certificate": files.certificate, "tls_key": files.key}
-    with run_server(settings.model_copy(update=given)) as running:
+    with run_server(with_http(settings, tls_certificate=files.certificate, tls_key=files.key)) as running:
         yield running
 
 
@@ -115,15 +114,10 @@ def test_neither_port_speaks_anything_else(secret: Running, files: Files) -> Non
 
 
 def test_clients_show_a_certificate_where_they_have_to(settings: Settings, files: Files) -> None:
-    given = {
-        "http": FREE_PORT,
-        "tls_certificate": files.certificate,
-        "tls_key": files.key,
-        "tls_client_ca": files.authority,
-    }
+    given = {"tls_certificate": files.certificate, "tls_key": files.key, "tls_client_ca": files.authority}
     trusted = Settings(server_ca=files.authority)
     shown = {"client_certificate": files.client_certificate, "client_key": files.client_key}
-    with run_server(settings.model_copy(update=given)) as running:
+    with run_server(with_http(settings, **given)) as running:
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{running.http}/v1/models", verify=trusting(files))
         assert httpx.get(f"{running.http}/v1/models", verify=trusting(files, shown=True)).status_code == 200

@@ -9,10 +9,8 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
-from service.settings import Settings
 from tests.patience import PATIENCE
-from tests.service.conftest import DEMO, Running, run_server
-from tests.service.web.conftest import FREE_PORT
+from tests.service.conftest import Running
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 
@@ -84,15 +82,6 @@ class Visitor:
 def _seen(answer: httpx.Response) -> Seen:
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     return Seen(answer.status_code, answer.text)
-
-
-@pytest.fixture
-def demo(settings: Settings) -> Iterator[Running]:
-    """A server with an HTTP port and the memory `demo`."""
-    with run_server(settings.model_copy(update={"http": FREE_PORT})) as running:
-        running.client.create_memory(DEMO)
-        running.work()
-        yield running
 
 
 @pytest.fixture

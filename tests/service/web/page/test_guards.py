@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 
 from hypnogram.client import Client, new_fact
-from service.settings import Settings
 from store.database.tokens import Tokens
-from tests.patience import PATIENCE, eventually
-from tests.service.conftest import DEMO, Running, run_server
-from tests.service.web.conftest import FREE_PORT
+from tests.patience import eventually
+from tests.service.conftest import DEMO, Running
+from tests.service.web.conftest import OTHER, goes_while_it_thinks, two_memories
 from tests.service.web.page.conftest import Seen, Visitor
 
-OTHER = "other"
 TELL = {"text": "Bo Lind lives in Oslo.", "do": "add"}
 PATHS = (
     *(f"/memories/demo{path}" for path in ("", "/sleeps", "/chat", "/tell", "/sleep", "/checkpoint")),
@@ -30,19 +29,7 @@ FORMS = [path for path in PATHS if path.endswith(("chat", "tell", "sleep", "chec
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, dict[str, str]]]:
     """A server with two memories, and texts of tokens by what they may."""
-    folder = tmp_path_factory.mktemp("guarded")
-    settings = Settings(
-        database_url=f"sqlite:///{folder}/hypnogram.db",
-        artifact_folder=folder / "artifacts",
-        snapshot_folder=folder / "snapshots",
-        port=0,
-        http=FREE_PORT,
-        stop_seconds=1,
-    )
-    with run_server(settings) as running:
-        for memory in (DEMO, OTHER):
-            running.client.create_memory(memory)
-            running.work(memory)
+    with two_memories(tmp_path_factory.mktemp("guarded")) as running:
         running.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
         running.work()
         tokens = Tokens(running.store.log.engine)
@@ -204,12 +191,9 @@ def test_a_form_of_the_page_itself_names_its_origin(demo: Running, visitor: Visi
     assert sent.status_code == 303
 
 
-def test_a_visitor_that_goes_ends_the_answer(demo: Running, visitor: Visitor) -> None:
-    demo.parrot.slow = 0.05
-    with pytest.raises(httpx.ReadTimeout):
-        visitor.client.post(
-            "/memories/demo/chat", data={"question": "word " * 500}, timeout=httpx.Timeout(60, read=0.5)
-        )
+def test_a_visitor_that_goes_ends_the_answer(demo: Running) -> None:
+    form = urlencode({"question": "word " * 500}).encode()
 
-    assert demo.parrot.closed.wait(PATIENCE)
-    assert demo.parrot.generated < 100  # of 128
+    goes_while_it_thinks(demo, "/memories/demo/chat", form, {"content-type": "application/x-www-form-urlencoded"})
+
+    assert demo.parrot.generated == 1  # of 128
