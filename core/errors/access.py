@@ -3,6 +3,7 @@
 HypnogramError
 |-- Unauthenticated          a token is missing, or is not valid
 |-- NotPermitted             the token does not allow the call; names the right and the memory
+|-- ForeignForm              a page of another site sent a form of the page
 `-- TooManyCalls             a client calls more often than its limit; says when to call again
     `-- TooManyAnswers       as many answers are generated for a client as its limit allows
 """
@@ -26,6 +27,13 @@ class NotPermitted(HypnogramError):
             right=right,
             memory=memory,
         )
+
+
+class ForeignForm(HypnogramError):
+    reason = "FOREIGN_FORM"
+
+    def __init__(self) -> None:
+        super().__init__("this form was sent by a page of another site; open the page here and send it again")
 
 
 class TooManyCalls(HypnogramError):

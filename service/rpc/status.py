@@ -116,6 +116,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     base.DeviceUnavailable: grpc.StatusCode.UNAVAILABLE,
     access.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     access.NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
+    access.ForeignForm: grpc.StatusCode.PERMISSION_DENIED,
     access.TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
     access.TooManyAnswers: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }

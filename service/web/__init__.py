@@ -1,1 +1,1 @@
-"""The HTTP port: an OpenAI-compatible gateway to the servicers of `service/rpc`."""
+"""The HTTP port, on the servicers of `service/rpc`: OpenAI's API, tools for agents, a page for browsers, metrics."""

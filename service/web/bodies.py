@@ -49,6 +49,11 @@ def from_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {field: headers[name] for field, name in HEADERS.items() if name in headers}
 
 
+def media_type(request: Request) -> str:
+    """Returns the type of the body of a request, without its parameters; empty where none is sent."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """Returns the body of a request. Raises HTTPException where it has over `limit` bytes."""
     body = bytearray()
@@ -66,7 +71,7 @@ async def read_json(request: Request, limit: int) -> dict[str, Any]:
         HTTPException: the body is too large, or not sent as JSON, as a form on a page of another site would not be.
         InvalidField: it is not a JSON object.
     """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if media_type(request) != "application/json":
         raise HTTPException(415, "send the request as JSON, with the header 'Content-Type: application/json'")
     try:
         given = json.loads(await read_body(request, limit))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from google.rpc import status_pb2
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -28,17 +29,21 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
+def end_failed(attempt: Attempt, error: BaseException) -> status_pb2.Status | None:
+    """Ends a call that failed; returns the status that the client is to be told, None where it is gone."""
+    if isinstance(error, ClientDisconnect):
+        return attempt.end(asyncio.CancelledError())
+    if isinstance(error, HTTPException):  # of what is read of a request before it is parsed
+        return attempt.end(InvalidField("body", error.detail))
+    return attempt.end(error)
+
+
 def refused_call(attempt: Attempt, error: Exception) -> Response:
     """Returns the response to a call that failed, and ends it. Raises HTTPException where it was one."""
-    if isinstance(error, ClientDisconnect):
-        attempt.end(asyncio.CancelledError())
-        return Response(status_code=GONE)
+    status = end_failed(attempt, error)
     if isinstance(error, HTTPException):
-        attempt.end(InvalidField("body", error.detail))
         raise error
-    status = attempt.end(error)
-    assert status is not None
-    return failed(status, attempt.correlation)
+    return Response(status_code=GONE) if status is None else failed(status, attempt.correlation)
 
 
 async def unless_gone(request: Request, work: Awaitable[T]) -> T:

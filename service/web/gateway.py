@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar, cast
 
-from hypnogram.v1 import chat_pb2, memories_pb2
+from hypnogram.v1 import chat_pb2
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -19,12 +19,11 @@ from service.rpc.server import Served
 from service.web import models
 from service.web.answers import Form, Said
 from service.web.bodies import ChatBody, CompletionBody, from_headers, read_json
-from service.web.calls import begin, refused_call, unless_gone
+from service.web.calls import begin, end_failed, refused_call, unless_gone
 from service.web.failures import described
 from service.web.inside import NO_CONTEXT
 
 CHAT, COMPLETE = "/hypnogram.v1.Chat/Chat", "/hypnogram.v1.Chat/Complete"
-GET_MEMORY = "/hypnogram.v1.Memories/GetMemory"
 
 T = TypeVar("T")
 
@@ -65,7 +64,7 @@ class Gateway:
 
         async def answer() -> dict[str, Any]:
             await begin(attempt, request)
-            attempt.allow(GET_MEMORY, memories_pb2.GetMemoryRequest(memory=models.memory_of(name)))
+            models.readable(attempt, name)
             return await asyncio.to_thread(models.model, self._parts, name)
 
         return await _answered(request, attempt, answer())
@@ -135,7 +134,7 @@ async def _events(attempt: Attempt, chunks: AsyncIterator[dict[str, Any]]) -> As
             await attempt.still_allowed()
             yield _event(chunk)
     except Exception as error:
-        if (status := attempt.end(error)) is not None:
+        if (status := end_failed(attempt, error)) is not None:
             yield _event(described(status))
     else:
         attempt.end()

@@ -5,20 +5,31 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from hypnogram.v1 import memories_pb2
+
 from core.errors.base import InvalidField, MemoryGone
 from core.ids import MemoryId
 from core.moments import parsed_moment
 from core.state.memory import Memory
 from service.app.moments import state_at
 from service.rpc.dependencies import Dependencies
+from service.rpc.interceptor import Attempt
 from service.rpc.messages import requests
 
 AT = "@"
+GET_MEMORY = "/hypnogram.v1.Memories/GetMemory"
 
 
 def memory_of(model: str) -> MemoryId:
     """Returns the memory that a model is of. Raises InvalidField."""
     return requests.memory_id(model.partition(AT)[0], "model")
+
+
+def readable(attempt: Attempt, model: str) -> MemoryId:
+    """Returns the memory that a model is of, for a caller who may read it. Raises InvalidField and NotPermitted."""
+    memory = memory_of(model)
+    attempt.allow(GET_MEMORY, memories_pb2.GetMemoryRequest(memory=memory))
+    return memory
 
 
 def version_of(parts: Dependencies, model: str) -> int | None:

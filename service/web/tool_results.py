@@ -7,6 +7,8 @@ from typing import Annotated
 from hypnogram.v1 import facts_pb2
 from pydantic import BaseModel, Field
 
+from core.errors.base import InvalidField
+
 STATUS = "STATUS_"
 STATUSES = [name.removeprefix(STATUS).lower() for name, number in facts_pb2.Status.items() if number]
 
@@ -53,6 +55,10 @@ class Told(BaseModel):
         facts = [Fact.of(candidate.result.fact) for candidate in told.candidates if candidate.HasField("result")]
         rest = [candidate for candidate in told.candidates if not candidate.HasField("result")]
         return cls(version=told.version, facts=facts, not_facts=[_not_a_fact(candidate) for candidate in rest])
+
+    @classmethod
+    def of_facts(cls, added: facts_pb2.AddFactsResponse) -> Told:
+        return cls(version=added.version, facts=[Fact.of(result.fact) for result in added.results], not_facts=[])
 
 
 class Answer(BaseModel):
@@ -103,6 +109,13 @@ class Why(BaseModel):
     fact: Fact | None = None
     said_in: Annotated[str, Field(description="words that the fact was taken from; empty where not noted")] = ""
     events: Annotated[list[Step], Field(description="events about the fact and what caused them, oldest first")] = []
+
+
+def status_named(word: str) -> facts_pb2.Status.ValueType:
+    """Returns the status of a word; that of all facts for an empty one. Raises InvalidField."""
+    if word and word not in STATUSES:
+        raise InvalidField("status", f"{word!r} is not one of {', '.join(STATUSES)}")
+    return facts_pb2.Status.Value(f"{STATUS}{word.upper() or 'UNSPECIFIED'}")
 
 
 def status_word(status: facts_pb2.Status.ValueType) -> str:

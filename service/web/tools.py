@@ -10,14 +10,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from importlib.metadata import version as version_of_package
 from typing import Annotated, Any
 
-from hypnogram.v1 import chat_pb2, facts_pb2, memories_pb2
+from hypnogram.v1 import chat_pb2, facts_pb2
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import ToolAnnotations
 from pydantic import Field
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
@@ -30,14 +29,12 @@ from service.rpc.interceptor import Attempt
 from service.rpc.server import Served
 from service.web import models
 from service.web.bodies import read_body
-from service.web.calls import begin, refused_call, unless_gone
-from service.web.failures import response_to
+from service.web.calls import begin, end_failed, refused_call, unless_gone
 from service.web.inside import inside
-from service.web.tool_results import STATUS, STATUSES, Answer, Fact, Facts, Forgotten, Step, Told, Why
+from service.web.tool_results import STATUSES, Answer, Fact, Facts, Forgotten, Step, Told, Why, status_named
 from store.clock import next_uuid
 
 PATH = "/mcp"
-GET_MEMORY = "/hypnogram.v1.Memories/GetMemory"
 MOST_SECONDS = 300  # that a tool waits for the weights
 MOST_FACTS = 500  # in one answer
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
@@ -95,20 +92,16 @@ class Tools:
         try:
             await begin(attempt, request)
             body = await read_body(request, self._max_bytes)
-        except HTTPException as error:
-            attempt.end(InvalidField("body", error.detail))
-            await response_to(error)(scope, receive, send)
-            return
         except Exception as error:
             await refused_call(attempt, error)(scope, receive, send)
             return
         request.state.attempt = attempt
         try:
             await unless_gone(request, self._manager.handle_request(scope, _once(body), send))
-        except ClientDisconnect:
-            attempt.end(asyncio.CancelledError())
+        except ClientDisconnect as error:
+            end_failed(attempt, error)
         except BaseException as error:
-            attempt.end(error)
+            end_failed(attempt, error)
             raise
         if not attempt.ended:
             attempt.end()
@@ -143,7 +136,7 @@ class Tools:
             if wait_seconds:
                 with suppress(TimeoutError):
                     added = await client.add_facts(memory, facts, request_id=request, wait=True, timeout=wait_seconds)
-            return Told(version=added.version, facts=[Fact.of(new.fact) for new in added.results], not_facts=[])
+            return Told.of_facts(added)
 
     async def recall(
         self,
@@ -176,12 +169,11 @@ class Tools:
     ) -> Facts:
         """Lists the facts that a memory was told, in the order added."""
         async with _calling(context, self._served) as client:
-            if status and status not in STATUSES:
-                raise InvalidField("status", f"{status!r} is not one of {', '.join(STATUSES)}")
+            wanted = status_named(status)
             name, version = await self._moment(context, memory)
             request = facts_pb2.ListFactsRequest(
                 memory=name,
-                status=facts_pb2.Status.Value(f"{STATUS}{status.upper() or 'UNSPECIFIED'}"),
+                status=wanted,
                 search=search,
                 page_size=limit,
                 at_version=version,
@@ -236,8 +228,7 @@ class Tools:
 
     async def _moment(self, context: Context[Any, Any], model: str) -> tuple[str, int | None]:
         """Returns the memory and the version that `model` names, None for the newest; its readers alone learn them."""
-        memory = models.memory_of(model)
-        _attempt(context).allow(GET_MEMORY, memories_pb2.GetMemoryRequest(memory=memory))
+        memory = models.readable(_attempt(context), model)
         return memory, await asyncio.to_thread(models.version_of, self._served.parts, model)
 
 
@@ -278,5 +269,5 @@ async def _calling(context: Context[Any, Any], served: Served) -> AsyncIterator[
     try:
         yield inside(attempt, served.servicers)
     except Exception as error:
-        status = attempt.end(error)
+        status = end_failed(attempt, error)
         raise ToolError(status.message if status else "the call was cancelled") from None

@@ -13,7 +13,7 @@ from service.app.lineage import lineage
 from service.report.lineage_graph import life
 from service.report.timeline import fold_timeline
 from service.web.page.visit import Visit, moved
-from service.web.tool_results import Fact, Told
+from service.web.tool_results import Told
 
 
 async def shown(visit: Visit) -> Response:
@@ -49,7 +49,7 @@ async def tell(visit: Visit) -> Response:
     else:
         facts = [new_fact(*parts)]
         added = await visit.client.add_facts(visit.memory, facts, request_id=request, validate_only=not sure)
-        told = Told(version=added.version, facts=[Fact.of(new.fact) for new in added.results], not_facts=[])
+        told = Told.of_facts(added)
     if not sure:
         return await telling(visit, told)
     return moved(f"/memories/{visit.memory}?done=told")

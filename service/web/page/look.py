@@ -55,7 +55,7 @@ class Look:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"in_words": _in_words, "state": _state, "short": lambda digest: digest[:SHORT]}
+        self._templates.filters |= {"in_words": _in_words, "status": _status, "short": lambda digest: digest[:SHORT]}
         self._templates.globals["asset"] = self._address
 
     def routes(self) -> list[Route]:
@@ -67,9 +67,8 @@ class Look:
             raise HTTPException(404)
         return Response(asset.content, media_type=asset.kind, headers=FOREVER)
 
-    def page(self, template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Response:
-        text = self._templates.get_template(template).render(values)
-        return HTMLResponse(text, status, headers={**HEADERS, **(headers or {})})
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        return HTMLResponse(self._templates.get_template(template).render(values), status, headers=HEADERS)
 
     def _address(self, name: str) -> str:
         """Returns the address of a file; it changes with the content, so that browsers may keep it."""
@@ -80,7 +79,7 @@ def _in_words(fact: facts_pb2.Fact) -> str:
     return in_words(fact) or "an erased fact"
 
 
-def _state(fact: facts_pb2.Fact) -> str:
+def _status(fact: facts_pb2.Fact) -> str:
     """Returns status and stage of a fact, as in "injected, stage 1"."""
     word = status_word(fact.status)
     if fact.retracted_version and fact.status != facts_pb2.STATUS_WITHDRAWN:

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 from hypnogram.v1 import facts_pb2, memories_pb2
 from starlette.responses import Response
 
-from core.errors.base import InvalidField, MemoryGone, MemoryUnknown
+from core.errors.base import MemoryGone, MemoryUnknown
 from core.ids import MemoryId
 from core.state.work import next_work
 from service.web.page.visit import Visit
-from service.web.tool_results import STATUS, STATUSES
+from service.web.tool_results import STATUSES, status_named
 
 MEMORIES, FACTS = 25, 50  # on a page
 
@@ -35,14 +35,12 @@ async def shown(visit: Visit) -> Response:
     """Shows a memory and those of its facts that the visitor looks for."""
     known = await visit.client.memory(visit.memory)
     filters = {name: visit.asked(name).strip() for name in ("search", "status")}
-    if (status := filters["status"]) and status not in STATUSES:
-        raise InvalidField("status", f"{status!r} is not one of {', '.join(STATUSES)}")
     page = await visit.client.call(
         visit.client.stubs.facts.ListFacts,
         facts_pb2.ListFactsRequest(
             memory=visit.memory,
             search=filters["search"],
-            status=facts_pb2.Status.Value(f"{STATUS}{status.upper() or 'UNSPECIFIED'}"),
+            status=status_named(filters["status"]),
             page_size=FACTS,
             page_token=visit.asked("after"),
         ),

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from http.client import responses
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from core.errors.access import Unauthenticated
-from core.errors.base import HypnogramError, InvalidField
+from core.errors.access import ForeignForm, Unauthenticated
+from core.errors.base import HypnogramError
 from service.rpc.interceptor import Attempt
 from service.rpc.server import Served
-from service.web.calls import GONE, address_of, unless_gone
+from service.web.calls import GONE, address_of, end_failed, unless_gone
 from service.web.failures import status_code
 from service.web.inside import inside
 from service.web.page import chats, facts, memories, sleeps
@@ -27,7 +26,7 @@ from service.web.page.visit import COOKIE, Visit, check_origin, credentials, mov
 Answer = Callable[[Visit], Coroutine[Any, Any, Response]]
 MEMORY = "/memories/{memory}"
 FACT = MEMORY + "/facts/{fact}"
-SIGN_IN = "/sign-in"
+SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 COOKIE_SECONDS = 30 * 86_400  # for which a browser stays signed in, unless its token ends before
 
 
@@ -53,7 +52,7 @@ class Site:
             *self._sent(FACT + "/retry", facts.retrying, facts.retry),
             Route(SIGN_IN, self.signing_in, methods=["GET"]),
             Route(SIGN_IN, self.sign_in, methods=["POST"]),
-            Route("/sign-out", self.sign_out, methods=["POST"]),
+            Route(SIGN_OUT, self.sign_out, methods=["POST"]),
             *self._look.routes(),
         ]
 
@@ -61,7 +60,7 @@ class Site:
         return self._sign_in_page(request.query_params.get("next", "/"))
 
     async def sign_in(self, request: Request) -> Response:
-        """Keeps the token that was sent in a cookie, if it is valid."""
+        """Stores a valid token in a cookie of the browser."""
         attempt, follow = Attempt(SIGN_IN, self._served.door), "/"
         try:
             check_origin(request)
@@ -69,7 +68,7 @@ class Site:
             token, follow = form.get("token", "").strip(), form.get("next", "/")
             await attempt.begin({**request.headers, "authorization": f"Bearer {token}"}, address_of(request))
         except Unauthenticated as error:
-            attempt.end(error)
+            end_failed(attempt, error)
             return self._sign_in_page(follow, "The token is missing, unknown, expired or revoked.", 401)
         except Exception as error:
             return self._failed(attempt, error)
@@ -81,7 +80,12 @@ class Site:
         return response
 
     async def sign_out(self, request: Request) -> Response:
-        check_origin(request)
+        attempt = Attempt(SIGN_OUT, self._served.door)
+        try:
+            check_origin(request)
+        except ForeignForm as error:
+            return self._failed(attempt, error)
+        attempt.end()
         response = moved(SIGN_IN)
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return response
@@ -122,7 +126,7 @@ class Site:
             )
             response = await unless_gone(request, _answered(visit, answer, show if sent else None))
         except Unauthenticated as error:
-            attempt.end(error)
+            end_failed(attempt, error)
             return _to_sign_in(request)
         except Exception as error:
             return self._failed(attempt, error)
@@ -133,12 +137,10 @@ class Site:
     def _failed(self, attempt: Attempt, error: Exception) -> Response:
         """Returns the page that says why there is no other."""
         code, message = GONE, ""
+        status = end_failed(attempt, error)
         if isinstance(error, HTTPException):
             code, message = error.status_code, error.detail
-            attempt.end(InvalidField("body", message))
-        elif isinstance(error, ClientDisconnect):
-            attempt.end(asyncio.CancelledError())
-        elif (status := attempt.end(error)) is not None:
+        elif status is not None:
             code, message = status_code(status), status.message
         title = responses.get(code, "Cancelled")
         return self._look.page(
@@ -151,7 +153,7 @@ async def _answered(visit: Visit, answer: Answer, show: Answer | None) -> Respon
     try:
         return await answer(visit)
     except HypnogramError as error:
-        status = visit.attempt.end(error)
+        status = end_failed(visit.attempt, error)
         if show is None or status is None:
             raise
         visit.problem, visit.status = status.message, status_code(status)

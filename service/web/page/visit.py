@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from core.errors.access import ForeignForm
 from hypnogram.client.client import Calls
 from hypnogram.client.connections import Asyncio
 from service.guard.rights import Right
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import ACTOR_KEY, AUTHORIZATION, Attempt, current_caller
-from service.web.bodies import read_body
+from service.web.bodies import media_type, read_body
 from service.web.page.look import Look
 
 COOKIE = "hypnogram-token"
@@ -90,11 +91,11 @@ class Visit:
         return self.look.page(template, self.status, **shared | values)
 
 
-def credentials(request: Request, token: str = "") -> dict[str, str]:
-    """Returns the headers of a request with the token of the visitor: as given, as sent, or from the cookie."""
+def credentials(request: Request) -> dict[str, str]:
+    """Returns the headers of a request with the token of the visitor: as sent, or from the cookie."""
     headers = {ACTOR_KEY: ACTOR, **request.headers}
-    token = token or request.cookies.get(COOKIE, "")
-    if token and (AUTHORIZATION not in headers):
+    token = request.cookies.get(COOKIE, "")
+    if token and AUTHORIZATION not in headers:
         headers[AUTHORIZATION] = f"Bearer {token}"
     return headers
 
@@ -105,19 +106,19 @@ def moved(path: str) -> Response:
 
 
 def check_origin(request: Request) -> None:
-    """Raises HTTPException where a page of another site sends the request, as its browser says."""
+    """Raises ForeignForm where a page of another site sends the request, as its browser says."""
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
     if site is not None:
         foreign = site not in ("same-origin", "none")
     else:
         foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     if foreign:
-        raise HTTPException(403, "this form was sent by a page of another site; open the page here and send it again")
+        raise ForeignForm()
 
 
 async def read_form(request: Request, limit: int) -> dict[str, str]:
     """Returns the fields of a form, each once. Raises HTTPException where it is not one, or too large."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
+    if media_type(request) != FORM:
         raise HTTPException(415, f"send a form, with the header 'Content-Type: {FORM}'")
     body = await read_body(request, limit)
     try:

@@ -79,6 +79,7 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     base.ParserUnavailable("spaCy has no English model"),
     base.DeviceUnavailable("cuda", "there is no driver"),
     access.Unauthenticated("the token is unknown"),
+    access.ForeignForm(),
     access.NotPermitted("write", "demo"),
     access.TooManyCalls(60, 1.5),
     access.TooManyAnswers(2, 1.0),

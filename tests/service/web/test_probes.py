@@ -76,6 +76,28 @@ def test_calls_over_both_ports_are_counted_with_how_they_ended(web: Running, htt
     assert of(after, "hypnogram_call_seconds_bucket", call=call, le="+Inf") >= 1
 
 
+@pytest.mark.parametrize(
+    ("route", "headers", "code"),
+    [
+        ("/memories/{memory}/tell", {"sec-fetch-site": "cross-site"}, "PERMISSION_DENIED"),
+        ("/sign-in", {"sec-fetch-site": "cross-site"}, "PERMISSION_DENIED"),
+        ("/sign-out", {"sec-fetch-site": "cross-site"}, "PERMISSION_DENIED"),
+        ("/memories/{memory}/tell", {"content-type": "text/plain"}, "INVALID_ARGUMENT"),
+        ("/v1/completions", {"content-type": "text/plain"}, "INVALID_ARGUMENT"),
+        ("/mcp", {}, "OK"),
+    ],
+)
+def test_what_is_sent_wrongly_is_counted_with_why_it_is_refused(
+    http: httpx.Client, route: str, headers: dict[str, str], code: str
+) -> None:
+    key = ("hypnogram_calls_total", frozenset({("call", route), ("code", code)}))
+    before = samples(http).get(key, 0)
+
+    http.post(route.format(memory=DEMO), content=b"", headers=headers)
+
+    assert samples(http)[key] == before + 1
+
+
 def test_facts_and_owed_work_are_shown_for_each_memory(web: Running, http: httpx.Client) -> None:
     web.client.create_memory("counted")
     assert of(samples(http), "hypnogram_owed", memory="counted", work="statistics") == 1

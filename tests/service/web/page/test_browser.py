@@ -123,7 +123,7 @@ def test_facts_are_searched_while_words_are_typed(demo: Running, page: Page) -> 
     expect(page.get_by_role("link", name="Bo Lind")).to_be_visible()
     expect(page.get_by_label("Words")).to_be_focused()
     assert "search=lind" in page.url
-    page.get_by_label("State").select_option("parked")
+    page.get_by_label("Status").select_option("parked")
     expect(page.get_by_text("No fact matches.")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("link", name="Bo Lind")).to_be_visible()
