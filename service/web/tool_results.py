@@ -74,9 +74,24 @@ class Facts(BaseModel):
     complete: Annotated[bool, Field(description="false where there are more facts than were asked for")]
 
 
+class StatedIn(BaseModel):
+    """Turns of a conversation whose texts still state a fact."""
+
+    conversation: str
+    turns: list[int]
+
+
 class Forgotten(BaseModel):
     version: Annotated[int, Field(description="version of the memory after the call")]
     fact: Fact
+    stated_in: Annotated[
+        list[StatedIn], Field(description="with `erase`: turns whose texts still state it; they stay until erased, too")
+    ]
+
+    @classmethod
+    def of(cls, retracted: facts_pb2.RetractFactResponse) -> Forgotten:
+        stated_in = [StatedIn(conversation=it.conversation, turns=list(it.turns)) for it in retracted.stated_in]
+        return cls(version=retracted.version, fact=Fact.of(retracted.fact), stated_in=stated_in)
 
 
 class Step(BaseModel):

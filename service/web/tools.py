@@ -200,7 +200,7 @@ class Tools:
                     retracted = await client.retract_fact(
                         memory, fact, reason, erase=erase, request_id=request, wait=True, timeout=wait_seconds
                     )
-            return Forgotten(version=retracted.version, fact=Fact.of(retracted.fact))
+            return Forgotten.of(retracted)
 
     async def why(
         self,

@@ -10,6 +10,7 @@ from core.errors.base import InvalidField
 from core.ids import FactId, MemoryId
 from hypnogram.client.calls.facts import new_fact
 from service.app.lineage import lineage
+from service.app.reading import turns_that_state
 from service.report.lineage_graph import life
 from service.report.timeline import fold_timeline
 from service.web.page.visit import Visit, moved
@@ -19,13 +20,17 @@ from service.web.tool_results import Told
 async def shown(visit: Visit) -> Response:
     """Shows the status of a fact, what it was taken from, and the events that made it what it is."""
     known = await visit.client.lineage(visit.memory, visit.fact)  # which checks what the visitor may read
-    memory, log = MemoryId(visit.memory), visit.parts.store.log
+    memory, fact, log = MemoryId(visit.memory), FactId(visit.fact), visit.parts.store.log
 
-    def drawn() -> str:
+    def find() -> tuple[str, dict[str, list[int]]]:
         timeline = fold_timeline(log.iterate(memory, until_version=known.version))
-        return life(timeline, lineage(log, memory, FactId(visit.fact), known.version))
+        drawn = life(timeline, lineage(log, memory, fact, known.version))
+        if not known.fact.retracted_version:
+            return drawn, {}
+        return drawn, turns_that_state(log, memory, visit.parts.states.at(memory, known.version), fact)
 
-    return visit.page("fact.html", known=known, fact=known.fact, life=await asyncio.to_thread(drawn))
+    drawn, stated_in = await asyncio.to_thread(find)
+    return visit.page("fact.html", known=known, fact=known.fact, life=drawn, stated_in=stated_in)
 
 
 async def telling(visit: Visit, told: Told | None = None) -> Response:
@@ -62,14 +67,10 @@ async def retracting(visit: Visit) -> Response:
 
 
 async def retract(visit: Visit) -> Response:
-    await visit.client.retract_fact(
-        visit.memory,
-        visit.fact,
-        visit.form.get("reason", ""),
-        erase=visit.form.get("erase") == "yes",
-        request_id=visit.request_id,
-    )
-    return moved(f"/memories/{visit.memory}/facts/{visit.fact}?done=retracted")
+    reason, erase = visit.form.get("reason", ""), visit.form.get("erase") == "yes"
+    await visit.client.retract_fact(visit.memory, visit.fact, reason, erase=erase, request_id=visit.request_id)
+    done = "erased" if erase else "retracted"
+    return moved(f"/memories/{visit.memory}/facts/{visit.fact}?done={done}")
 
 
 async def retrying(visit: Visit) -> Response:

@@ -29,6 +29,7 @@ ACTOR = "page"  # who acts in the log where no token says it
 DONE = {
     "told": "The facts are recorded. Executors write them into the weights.",
     "retracted": "The fact is retracted. Executors take it out of the weights.",
+    "erased": "The fact is to be erased. Executors take it out of the weights and destroy its words.",
     "retried": "Executors try the fact again.",
     "asleep": "The sleep has begun.",
     "marked": "The checkpoint is marked.",

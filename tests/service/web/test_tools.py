@@ -20,6 +20,8 @@ from store.database.tokens import Tokens
 from tests.core.samples import CLEAN
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
+from tests.service.rpc.test_conversations import reader
+from tests.service.rpc.test_remembering import ROBIN, remembered
 from tests.service.web.conftest import goes_while_it_thinks
 from tests.service.web.test_page import PAGE
 
@@ -108,6 +110,16 @@ async def test_a_sentence_is_told_with_its_words_as_source(demo: Running) -> Non
         assert (fact["subject"], denied["object"]) == ("Robin", "Acme")
         assert denied["reason"]
         assert (await call(client, "why", fact=fact["fact"]))["said_in"] == "Robin lives in Oslo."
+
+
+async def test_forgetting_names_the_turns_that_still_state_an_erased_fact(demo: Running) -> None:
+    with reader(demo):
+        fact = remembered(demo, ROBIN, conversation="monday").candidates[0].result.fact.fact
+    async with agent(demo) as client:
+        assert (await call(client, "forget", fact=fact))["stated_in"] == []
+        forgotten = await call(client, "forget", fact=fact, erase=True)
+
+    assert forgotten["stated_in"] == [{"conversation": "monday", "turns": [1]}]
 
 
 async def test_a_recall_is_not_recorded_in_a_memory_that_remembers(demo: Running) -> None:

@@ -7,6 +7,8 @@ import pytest
 from hypnogram.client import new_fact
 from tests.core.samples import CLEAN
 from tests.service.conftest import DEMO, Running
+from tests.service.rpc.test_conversations import reader
+from tests.service.rpc.test_remembering import ROBIN, remembered
 from tests.service.web.page.conftest import Seen, Visitor
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" <svg onload=x>"
@@ -190,11 +192,26 @@ def test_a_fact_is_retracted_then_erased_and_asked_for_each(demo: Running, visit
     assert "is retracted" in visitor.send(f"{path}/retract", reason="moved").text()
     demo.work()
     assert "withdrawn" in visitor.get(path).text("dl")
-    assert visitor.get(f"{path}/retract").all("input", id="erase", checked="")
-    visitor.send(f"{path}/retract", erase="yes")
+    erasing = visitor.get(f"{path}/retract")
+    assert erasing.text("h1") == "Erase “Aria Voss lives in Lisbon”?"
+    assert "cannot be undone" in erasing.text()
+    assert "is to be erased" in visitor.send(f"{path}/retract").text()
     demo.work()
     assert visitor.get(path).text("h1") == "an erased fact"
     assert not [link for link in visitor.get(path).links if link.endswith("retract")]
+
+
+def test_a_retracted_fact_names_the_turns_that_still_state_it(demo: Running, visitor: Visitor) -> None:
+    with reader(demo):
+        fact = remembered(demo, ROBIN, conversation="monday").candidates[0].result.fact.fact
+        remembered(demo, ROBIN, conversation="tuesday")
+    path = f"/memories/demo/facts/{fact}"
+    assert "still state" not in visitor.get(path).text()
+
+    erased = visitor.send(f"{path}/retract", erase="yes")
+
+    assert "Texts that still state it" in erased.text()
+    assert {"monday, turn 1", "tuesday, turn 1"} <= set(erased.words["li"])
 
 
 def test_what_executors_gave_up_is_tried_again(demo: Running, visitor: Visitor) -> None:
