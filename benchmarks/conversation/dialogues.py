@@ -11,7 +11,8 @@ from random import Random
 from typing import Any
 
 DATA = Path(__file__).parent / "data"
-UNSEEN, DEVELOPED = "unseen", "developed"  # sentences; the grammar was mended with the second
+TEMPLATES = ("first", "second", "third")  # sets of names, relations and sentences
+UNSEEN = "third"  # the grammar was mended with the mistakes on the others
 PEOPLE = 4  # of whom a dialogue speaks
 EPISODES = 7  # of each dialogue; each is one to four turns of the user
 FULL_NAMES = 0.7  # share of people who are called by two names
@@ -64,7 +65,7 @@ def data(templates: str) -> Mapping[str, Any]:
 
 
 def dialogues(count: int, seed: int, templates: str) -> Iterator[Dialogue]:
-    """Yields `count` dialogues, which depend on `seed` and `templates` alone."""
+    """Yields `count` dialogues of a set of templates, which depend on `seed` and `templates` alone."""
     for number in range(count):
         yield _Writer(Random(f"{seed}/{number}"), data(templates)).write()
 

@@ -53,7 +53,7 @@ def run(
     Args:
         count: number of dialogues.
         seed: what they depend on.
-        templates: sentences that they are made of: `unseen`, or `developed`, with which the grammar was mended.
+        templates: which of `TEMPLATES` they are made of; the grammar was mended with all but `UNSEEN`.
         mistakes: whether the document lists each mistake.
         parser: of English; by default spaCy.
     """
@@ -140,7 +140,7 @@ class _Reader:
         return [heard.candidate for heard in reading.heard]
 
     def _do(self, memory: MemoryId, command: Command) -> Memory:
-        return self._states.execute(memory, lambda _: command, CAUSE)
+        return self._states.record(memory, command, CAUSE)
 
 
 def _created() -> MemoryCreated:

@@ -167,14 +167,15 @@ def conversation(
     dialogues: Annotated[int, typer.Option(min=1, help="Number of dialogues to generate.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed that the dialogues depend on.")] = 1,
     templates: Annotated[
-        str, typer.Option(help="Sentences: `developed`, with which the grammar was mended, or `unseen`, others.")
-    ] = "unseen",
+        str,
+        typer.Option(help="Sentences: `first` or `second`, which the grammar was mended with, or `third`."),
+    ] = "third",
     mistakes: Annotated[bool, typer.Option("--mistakes", help="List each mistake; with --json.")] = False,
     json: options.AsJson = False,
 ) -> None:
     """Measure what is learned from dialogues: precision, recall, and whether the last word holds; without weights."""
-    if templates not in ("developed", "unseen"):
-        raise typer.BadParameter(f"{templates!r} is not developed or unseen", param_hint="--templates")
+    if templates not in ("first", "second", "third"):
+        raise typer.BadParameter(f"{templates!r} is not first, second or third", param_hint="--templates")
     _run("conversation.run", json, count=dialogues, seed=seed, templates=templates, mistakes=mistakes)
 
 
