@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from core.decide.commands import CloseConversation, Say
-from core.events import Cause
 from core.events.conversation import UserSpoke
 from core.ids import ConversationKey, FactId, MemoryId
 from core.remember import Remember
@@ -41,15 +40,15 @@ def states(store: Store) -> MemoryRepository:
 def say(states: MemoryRepository, text: str, conversation: str) -> None:
     key = ConversationKey(FactId(next_uuid()))
     said = Say(memory=DEMO, conversation=conversation, key=key, text=text, remember=Remember.ON)
-    states.execute(DEMO, lambda _: said, CAUSE)
+    states.record(DEMO, said, CAUSE)
 
 
 def erase(store: Store, states: MemoryRepository, conversation: str) -> None:
     closing = CloseConversation(memory=DEMO, conversation=conversation, facts=False)
-    states.execute(DEMO, lambda _: closing, CAUSE)
+    states.record(DEMO, closing, CAUSE)
     key = states.current(DEMO).conversations[conversation].key
     done = erase_texts(store.log, states, DEMO, EraseTexts(conversation=conversation, key=key, attempt=1))
-    states.execute(DEMO, lambda _: done, Cause(actor="executor"))
+    states.record(DEMO, done)
 
 
 def texts(log: EventLog, memory: MemoryId = DEMO) -> list[str]:
