@@ -22,6 +22,7 @@ from service.web.bodies import ChatBody, CompletionBody, from_headers, read_json
 from service.web.calls import begin, end_failed, refused_call, unless_gone
 from service.web.failures import described
 from service.web.inside import NO_CONTEXT
+from store.log.named_versions import NamedVersions
 
 CHAT, COMPLETE = "/hypnogram.v1.Chat/Chat", "/hypnogram.v1.Chat/Complete"
 
@@ -33,6 +34,7 @@ class Gateway:
 
     def __init__(self, served: Served, max_bytes: int) -> None:
         self._parts = served.parts
+        self._names = NamedVersions(served.parts.store.log)
         self._chat = served.chat
         self._door = served.door
         self._max_bytes = max_bytes
@@ -49,9 +51,9 @@ class Gateway:
         attempt = Attempt(request.url.path, self._door)
 
         def find(caller: Caller) -> list[dict[str, Any]]:
-            memories = [listed.memory for listed in self._parts.store.log.listed() if not listed.deleted]
-            allowed = [memory for memory in memories if caller.may(Right.READ, memory)]
-            return [model for memory in allowed for model in models.models(self._parts, memory)]
+            memories = [listed for listed in self._parts.store.log.listed() if not listed.deleted]
+            allowed = [listed for listed in memories if caller.may(Right.READ, listed.memory)]
+            return [model for listed in allowed for model in models.models(self._names, listed)]
 
         async def answer() -> dict[str, Any]:
             await begin(attempt, request)

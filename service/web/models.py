@@ -7,14 +7,15 @@ from typing import Any
 
 from hypnogram.v1 import memories_pb2
 
-from core.errors.base import InvalidField, MemoryGone
+from core.errors.base import InvalidField
 from core.ids import MemoryId
 from core.moments import parsed_moment
-from core.state.memory import Memory
 from service.app.moments import state_at
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import Attempt
 from service.rpc.messages import requests
+from store.log.listing import Listed
+from store.log.named_versions import NamedVersions
 
 AT = "@"
 GET_MEMORY = "/hypnogram.v1.Memories/GetMemory"
@@ -52,27 +53,21 @@ def version_of(parts: Dependencies, model: str) -> int | None:
 def model(parts: Dependencies, name: str) -> dict[str, Any]:
     """Returns OpenAI's description of a model. Blocking. Raises what `version_of` raises."""
     memory, version = memory_of(name), version_of(parts, name)
-    at = _first(parts.states.at(memory, None)) if version is None else version
-    return _described(parts, name, memory, at)
-
-
-def models(parts: Dependencies, memory: MemoryId) -> list[dict[str, Any]]:
-    """Returns the models of a memory: itself, its newest version, its checkpoints; none once it is gone. Blocking."""
-    try:
+    if version is None:
         state = parts.states.at(memory, None)
-    except MemoryGone:  # since it was listed
-        return []
-    named = {f"{memory}": _first(state), f"{memory}{AT}{state.version}": state.version}
-    named |= {f"{memory}{AT}{name}": mark.version for name, mark in state.checkpoints.items()}
-    return [_described(parts, name, memory, version) for name, version in named.items()]
-
-
-def _first(state: Memory) -> int:
-    """Returns the version of the first event that is the memory's own, not its parent's."""
-    return max(state.forked.version if state.forked else 0, state.begun) + 1
-
-
-def _described(parts: Dependencies, name: str, memory: MemoryId, version: int) -> dict[str, Any]:
+        version = max(state.forked.version if state.forked else 0, state.begun) + 1  # of its first event of its own
     (recorded,) = parts.store.log.read(memory=memory, after_version=version - 1, limit=1)
-    created = int(datetime.fromisoformat(recorded.recorded_at).timestamp())
+    return _described(name, recorded.recorded_at)
+
+
+def models(names: NamedVersions, listed: Listed) -> list[dict[str, Any]]:
+    """Returns the models of a memory: itself, its newest version and its checkpoints. Blocking; no log is folded."""
+    memory, known = listed.memory, names.names(listed.memory, listed.version)
+    versions = {f"{memory}": known.first, f"{memory}{AT}{listed.version}": listed.version}
+    versions |= {f"{memory}{AT}{name}": version for name, version in known.checkpoints.items()}
+    return [_described(name, known.times[version]) for name, version in versions.items()]
+
+
+def _described(name: str, recorded_at: str) -> dict[str, Any]:
+    created = int(datetime.fromisoformat(recorded_at).timestamp())
     return {"id": name, "object": "model", "created": created, "owned_by": "hypnogram"}

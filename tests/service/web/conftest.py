@@ -13,6 +13,7 @@ import httpx
 import pytest
 from openai import OpenAI
 
+from service.app import forks
 from service.settings import Settings
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server, settings_in
@@ -39,6 +40,12 @@ def demo(settings: Settings) -> Iterator[Running]:
         running.client.create_memory(DEMO)
         running.work()
         yield running
+
+
+@pytest.fixture
+def forkable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets memories be forked although parrots store no artifacts."""
+    monkeypatch.setattr(forks, "check_whole", lambda store, command: None)
 
 
 @contextmanager

@@ -1,0 +1,92 @@
+"""Which versions of memories have names, without folding: the events that give or drop names are read, each once."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from core.events.history import CheckpointMarked, MemoryForked
+from core.events.memory import MemoryCreated
+from core.ids import MemoryId
+from store.database.engine import reading
+from store.database.schema import events
+from store.log.ancestry import stitched
+from store.log.event_log import EventLog
+
+BEGINS = (MemoryCreated.__name__, MemoryForked.__name__)
+READ = (*BEGINS, CheckpointMarked.__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What has a name in a memory.
+
+    Attributes:
+        first: version of the first event that is the memory's own, not its parent's.
+        checkpoints: versions by the names of their checkpoints.
+        times: when `first`, the newest and the named versions were recorded, as `store/clock.py` writes times.
+    """
+
+    first: int
+    checkpoints: dict[str, int]
+    times: dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    version: int
+    type: str
+    name: str = ""
+    named: int = 0
+
+
+class NamedVersions:
+    """Follows a log. Blocking, and safe for any thread."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._reading = reading(log.engine)
+        self._events: dict[MemoryId, list[_Event]] = {}
+        self._position = 0
+        self._lock = threading.Lock()
+
+    def names(self, memory: MemoryId, newest: int) -> Names:
+        """Returns the names of a memory whose newest version is known."""
+        with self._lock:
+            self._follow()
+        segments = self._log.ancestry(memory)
+        checkpoints: dict[str, int] = {}
+        first = 0
+        for segment in segments:
+            for event in tuple(self._events.get(segment.memory, ())):
+                if not segment.after < event.version == segment.last(event.version):
+                    continue
+                if event.type in BEGINS:
+                    first = event.version
+                if event.type == MemoryCreated.__name__:  # a deleted memory may have had its name
+                    checkpoints.clear()
+                if event.name:
+                    checkpoints[event.name] = event.named
+        wanted = events.c.version.in_({first, newest, *checkpoints.values()})
+        query = select(events.c.version, events.c.recorded_at).where(stitched(segments), wanted)
+        with self._reading.connect() as connection:
+            times = dict(row.tuple() for row in connection.execute(query))
+        return Names(first, checkpoints, times)
+
+    def _follow(self) -> None:
+        """Reads what was appended since the last time."""
+        end = self._log.position()
+        columns = select(events.c.memory, events.c.version, events.c.type, events.c.payload)
+        query = columns.where(events.c.position > self._position, events.c.position <= end, events.c.type.in_(READ))
+        with self._reading.connect() as connection:
+            rows = connection.execute(query.order_by(events.c.position)).all()
+        for row in rows:
+            event = _Event(row.version, row.type)
+            if row.type == CheckpointMarked.__name__:
+                marked = json.loads(row.payload)
+                event = _Event(row.version, row.type, marked["name"], marked["version"])
+            self._events.setdefault(MemoryId(row.memory), []).append(event)
+        self._position = end
