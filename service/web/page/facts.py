@@ -1,4 +1,4 @@
-"""One fact, and what can be done with facts: tell, retract, retry."""
+"""One fact, and what can be done with facts: tell, supersede, retract, retry."""
 
 from __future__ import annotations
 
@@ -58,6 +58,18 @@ async def tell(visit: Visit) -> Response:
     if not sure:
         return await telling(visit, told)
     return moved(f"/memories/{visit.memory}?done=told")
+
+
+async def superseding(visit: Visit) -> Response:
+    """Asks for the object that a fact has from now on."""
+    visit.check_write()
+    return visit.page("supersede.html", fact=(await visit.client.fact(visit.memory, visit.fact)).fact)
+
+
+async def supersede(visit: Visit) -> Response:
+    new = visit.form.get("object", "").strip()
+    answer = await visit.client.supersede_fact(visit.memory, visit.fact, new, request_id=visit.request_id)
+    return moved(f"/memories/{visit.memory}/facts/{answer.fact.fact}?done=superseded")
 
 
 async def retracting(visit: Visit) -> Response:

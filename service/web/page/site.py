@@ -48,6 +48,7 @@ class Site:
             self._shown(MEMORY + "/sleeps", sleeps.shown),
             *self._sent(MEMORY + "/chat", chats.asking, chats.ask),
             self._shown(FACT, facts.shown),
+            *self._sent(FACT + "/supersede", facts.superseding, facts.supersede),
             *self._sent(FACT + "/retract", facts.retracting, facts.retract),
             *self._sent(FACT + "/retry", facts.retrying, facts.retry),
             Route(SIGN_IN, self.signing_in, methods=["GET"]),

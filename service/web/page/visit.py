@@ -28,6 +28,7 @@ MAX_FIELDS = 50
 ACTOR = "page"  # who acts in the log where no token says it
 DONE = {
     "told": "The facts are recorded. Executors write them into the weights.",
+    "superseded": "This fact supersedes the other one. Executors write it into the weights in its place.",
     "retracted": "The fact is retracted. Executors take it out of the weights.",
     "erased": "The fact is to be erased. Executors take it out of the weights and destroy its words.",
     "retried": "Executors try the fact again.",

@@ -20,10 +20,12 @@ TELL = {"text": "Bo Lind lives in Oslo.", "do": "add"}
 PATHS = (
     *(f"/memories/demo{path}" for path in ("", "/sleeps", "/chat", "/tell", "/sleep", "/checkpoint")),
     "/memories/demo/facts/nosuch",
+    "/memories/demo/facts/nosuch/supersede",
     "/memories/demo/facts/nosuch/retract",
     "/memories/demo/facts/nosuch/retry",
 )
-FORMS = [path for path in PATHS if path.endswith(("chat", "tell", "sleep", "checkpoint", "retract", "retry"))]
+LAST = ("chat", "tell", "sleep", "checkpoint", "supersede", "retract", "retry")
+FORMS = [path for path in PATHS if path.endswith(LAST)]
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +126,15 @@ def test_a_reader_is_offered_no_verb_and_can_send_none(
     for path in ("/memories/demo", "/memories/demo/sleeps", fact):
         offered = set(writer.get(path).links) - set(reader.get(path).links)
         assert {link.rpartition("/")[2] for link in offered} & {"tell", "sleep", "retract"}
-    for path in ("/memories/demo/tell", "/memories/demo/sleep", "/memories/demo/checkpoint", f"{fact}/retract"):
+    for path in (
+        "/memories/demo/tell",
+        "/memories/demo/sleep",
+        "/memories/demo/checkpoint",
+        f"{fact}/supersede",
+        f"{fact}/retract",
+    ):
         assert reader.get(path).status == 403
-        fields = {**TELL, "kind": "sleep", "name": "x", "version": "1"}
+        fields = {**TELL, "kind": "sleep", "name": "x", "version": "1", "object": "Oslo"}
         assert reader.client.post(path, data=fields).status_code == 403
     assert reader.send("/memories/demo/chat", question="hi").status == 200
     assert version(running, texts["read"]) == before

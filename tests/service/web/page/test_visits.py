@@ -184,6 +184,24 @@ def test_a_fact_shows_its_evidence_and_why_it_is_what_it_is(demo: Running, visit
     assert "injected, stage 0" in seen.text("dl")
 
 
+def test_a_fact_is_superseded_by_one_with_another_object(demo: Running, visitor: Visitor) -> None:
+    path = f"/memories/demo/facts/{tell(demo)}"
+    demo.work()
+    assert "Supersede “Aria Voss lives in Lisbon”?" in visitor.get(f"{path}/supersede").text("h1")
+
+    new = visitor.send(f"{path}/supersede", object=" Porto ")
+
+    assert new.text("h1") == "Aria Voss lives in Porto"
+    assert "supersedes the other one" in new.text()
+    assert [link for link in new.links if link == path]
+    demo.work()
+    assert "superseded by" in visitor.get(path).text()
+    assert not [link for link in visitor.get(path).links if link.endswith("supersede")]
+    again = visitor.send(f"{path}/supersede", object="Faro")
+    assert (again.status, again.all("input", name="object")[0]["value"]) == (400, "Faro")
+    assert len(facts(demo)) == 2
+
+
 def test_a_fact_is_retracted_then_erased_and_asked_for_each(demo: Running, visitor: Visitor) -> None:
     path = f"/memories/demo/facts/{tell(demo)}"
     demo.work()
