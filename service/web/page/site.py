@@ -46,6 +46,7 @@ class Site:
             *self._sent(MEMORY + "/sleep", sleeps.putting_to_sleep, sleeps.put_to_sleep),
             *self._sent(MEMORY + "/checkpoint", sleeps.marking, sleeps.mark),
             self._shown(MEMORY + "/sleeps", sleeps.shown),
+            *self._sent(MEMORY + "/sleeps/{sleep}/cancel", sleeps.cancelling, sleeps.cancel),
             *self._sent(MEMORY + "/chat", chats.asking, chats.ask),
             self._shown(FACT, facts.shown),
             *self._sent(FACT + "/supersede", facts.superseding, facts.supersede),

@@ -1,4 +1,4 @@
-"""The sleeps of a memory, and what can be done with it as a whole: sleep, mark a checkpoint."""
+"""The sleeps of a memory, and what can be done with it as a whole: sleep, cancel a sleep, mark a checkpoint."""
 
 from __future__ import annotations
 
@@ -47,6 +47,18 @@ async def put_to_sleep(visit: Visit) -> Response:
     begin = visit.client.begin_sleep if kind == "sleep" else visit.client.begin_nap
     await begin(visit.memory, request_id=visit.request_id)
     return moved(f"/memories/{visit.memory}/sleeps?done=asleep")
+
+
+async def cancelling(visit: Visit) -> Response:
+    """Asks whether a sleep is to end before its work is done."""
+    visit.check_write()
+    sleep = (await visit.client.sleep_report(visit.memory, visit.sleep)).report
+    return visit.page("cancel.html", sleep=sleep)
+
+
+async def cancel(visit: Visit) -> Response:
+    await visit.client.cancel_sleep(visit.memory, visit.sleep)
+    return moved(f"/memories/{visit.memory}/sleeps?done=cancelled")
 
 
 async def marking(visit: Visit) -> Response:

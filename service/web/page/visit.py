@@ -33,6 +33,7 @@ DONE = {
     "erased": "The fact is to be erased. Executors take it out of the weights and destroy its words.",
     "retried": "Executors try the fact again.",
     "asleep": "The sleep has begun.",
+    "cancelled": "The sleep has ended. The table says how.",
     "marked": "The checkpoint is marked.",
 }  # what a page says after a form was sent, by the `done` of its address
 
@@ -65,6 +66,10 @@ class Visit:
     @property
     def fact(self) -> str:
         return str(self.request.path_params["fact"])
+
+    @property
+    def sleep(self) -> str:
+        return str(self.request.path_params["sleep"])
 
     @property
     def request_id(self) -> str:

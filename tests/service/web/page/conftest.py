@@ -12,6 +12,7 @@ import pytest
 from tests.patience import PATIENCE
 from tests.service.conftest import Running
 
+FORM = "application/x-www-form-urlencoded"
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 
 
@@ -76,7 +77,7 @@ class Visitor:
 
     def send(self, path: str, **fields: str) -> Seen:
         """Looks at the form of `path`, fills in `fields` and sends it."""
-        return _seen(self.client.post(path, data={**self.get(path).fields, **fields}))
+        return _seen(self.client.post(path, data={**self.get(path).fields, **fields}, headers={"content-type": FORM}))
 
 
 def _seen(answer: httpx.Response) -> Seen:

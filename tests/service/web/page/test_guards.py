@@ -20,11 +20,12 @@ TELL = {"text": "Bo Lind lives in Oslo.", "do": "add"}
 PATHS = (
     *(f"/memories/demo{path}" for path in ("", "/sleeps", "/chat", "/tell", "/sleep", "/checkpoint")),
     "/memories/demo/facts/nosuch",
+    "/memories/demo/sleeps/nosuch/cancel",
     "/memories/demo/facts/nosuch/supersede",
     "/memories/demo/facts/nosuch/retract",
     "/memories/demo/facts/nosuch/retry",
 )
-LAST = ("chat", "tell", "sleep", "checkpoint", "supersede", "retract", "retry")
+LAST = ("chat", "tell", "sleep", "cancel", "checkpoint", "supersede", "retract", "retry")
 FORMS = [path for path in PATHS if path.endswith(LAST)]
 
 

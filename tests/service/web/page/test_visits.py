@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from core.state.sleep import Step
 from hypnogram.client import new_fact
 from tests.core.samples import CLEAN
 from tests.service.conftest import DEMO, Running
@@ -258,6 +259,25 @@ def test_a_memory_sleeps_and_its_sleep_is_drawn(demo: Running, visitor: Visitor)
     assert [words for words in slept.words["figcaption"] if "Hypnogram" in words]
     assert not slept.all("div", **{"hx-trigger": "every 3s"})
     assert visitor.send("/memories/demo/sleep", kind="coma").status == 400
+
+
+def test_a_sleep_is_cancelled_and_rolled_back(demo: Running, visitor: Visitor) -> None:
+    tell(demo)
+    demo.work()
+    weights = demo.client.memory(DEMO).memory.weights_digest
+    demo.client.begin_sleep(DEMO)
+    demo.work(until=Step.GATE)
+    (link,) = [link for link in visitor.get("/memories/demo/sleeps").links if link.endswith("/cancel")]
+    assert visitor.get(link).text("h1") == "Cancel the sleep of demo?"
+
+    cancelled = visitor.send(link)
+
+    assert "The sleep has ended" in cancelled.text()
+    assert "rolled back" in cancelled.text("tbody")
+    assert not [link for link in cancelled.links if link.endswith("/cancel")]
+    assert demo.client.memory(DEMO).memory.weights_digest == weights
+    assert "ended already" in visitor.get(link).text()
+    assert visitor.get("/memories/demo/sleeps/nosuch/cancel").status == 404
 
 
 def test_a_checkpoint_is_marked_at_the_version_that_was_shown(demo: Running, visitor: Visitor) -> None:
