@@ -19,7 +19,7 @@ from service.rpc.server import Served
 from service.web.calls import GONE, address_of, end_failed, unless_gone
 from service.web.failures import status_code
 from service.web.inside import inside
-from service.web.page import chats, facts, memories, sleeps
+from service.web.page import chats, facts, memories, sleeps, versions
 from service.web.page.look import Look
 from service.web.page.visit import COOKIE, Visit, check_origin, credentials, moved, read_form
 
@@ -44,9 +44,11 @@ class Site:
             self._shown(MEMORY, memories.shown),
             *self._sent(MEMORY + "/tell", facts.telling, facts.tell),
             *self._sent(MEMORY + "/sleep", sleeps.putting_to_sleep, sleeps.put_to_sleep),
-            *self._sent(MEMORY + "/checkpoint", sleeps.marking, sleeps.mark),
+            *self._sent(MEMORY + "/checkpoint", versions.marking, versions.mark),
             self._shown(MEMORY + "/sleeps", sleeps.shown),
             *self._sent(MEMORY + "/sleeps/{sleep}/cancel", sleeps.cancelling, sleeps.cancel),
+            self._shown(MEMORY + "/versions", versions.shown),
+            self._shown(MEMORY + "/differences", versions.differences),
             *self._sent(MEMORY + "/chat", chats.asking, chats.ask),
             self._shown(FACT, facts.shown),
             *self._sent(FACT + "/supersede", facts.superseding, facts.supersede),

@@ -1,4 +1,4 @@
-"""The sleeps of a memory, and what can be done with it as a whole: sleep, cancel a sleep, mark a checkpoint."""
+"""The sleeps of a memory: how they went, how one begins and how one is cancelled."""
 
 from __future__ import annotations
 
@@ -19,19 +19,12 @@ async def shown(visit: Visit) -> Response:
     """Shows the hypnogram of a memory, its audits, and its sleeps, the last one first."""
     known = await visit.client.memory(visit.memory)  # which checks what the visitor may read
     sleeps = [sleep async for sleep in visit.client.sleeps(visit.memory, known.version)]
-    checkpoints = [mark async for mark in visit.client.checkpoints(visit.memory, known.version)]
     log, memory = visit.parts.store.log, MemoryId(visit.memory)
 
     def drawn() -> str:
         return "".join(figures(fold_timeline(log.iterate(memory, until_version=known.version))))
 
-    return visit.page(
-        "sleeps.html",
-        known=known,
-        sleeps=sleeps[::-1],
-        checkpoints=checkpoints[::-1],
-        figures=await asyncio.to_thread(drawn),
-    )
+    return visit.page("sleeps.html", known=known, sleeps=sleeps[::-1], figures=await asyncio.to_thread(drawn))
 
 
 async def putting_to_sleep(visit: Visit) -> Response:
@@ -59,17 +52,3 @@ async def cancelling(visit: Visit) -> Response:
 async def cancel(visit: Visit) -> Response:
     await visit.client.cancel_sleep(visit.memory, visit.sleep)
     return moved(f"/memories/{visit.memory}/sleeps?done=cancelled")
-
-
-async def marking(visit: Visit) -> Response:
-    """Asks for the name of a checkpoint."""
-    visit.check_write()
-    return visit.page("checkpoint.html", known=await visit.client.memory(visit.memory))
-
-
-async def mark(visit: Visit) -> Response:
-    version = visit.form.get("version", "")
-    if not version.isdecimal():
-        raise InvalidField("version", "is not a version; open the form again")
-    await visit.client.mark(visit.memory, visit.form.get("name", "").strip(), int(version))
-    return moved(f"/memories/{visit.memory}/sleeps?done=marked")

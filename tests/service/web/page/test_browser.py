@@ -172,7 +172,7 @@ def test_a_page_is_used_by_keyboard_alone(demo: Running, page: Page) -> None:
     page.keyboard.type("monday")
     page.keyboard.press("Enter")
 
-    expect(page.get_by_role("heading", name="Sleeps of demo")).to_be_visible()
+    expect(page.get_by_role("heading", name="Versions of demo")).to_be_visible()
     assert demo.client.find_version(DEMO, "monday").version
 
 

@@ -18,7 +18,10 @@ from tests.service.web.page.conftest import Seen, Visitor
 
 TELL = {"text": "Bo Lind lives in Oslo.", "do": "add"}
 PATHS = (
-    *(f"/memories/demo{path}" for path in ("", "/sleeps", "/chat", "/tell", "/sleep", "/checkpoint")),
+    *(
+        f"/memories/demo{path}"
+        for path in ("", "/sleeps", "/versions", "/differences", "/chat", "/tell", "/sleep", "/checkpoint")
+    ),
     "/memories/demo/facts/nosuch",
     "/memories/demo/sleeps/nosuch/cancel",
     "/memories/demo/facts/nosuch/supersede",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from core.ids import FactId
 from core.state.sleep import Step
 from hypnogram.client import new_fact
+from service.app.state_diff import AnswerChange, Compared, Distance, Question
 from tests.core.samples import CLEAN
 from tests.service.conftest import DEMO, Running
 from tests.service.rpc.test_conversations import reader
@@ -19,6 +21,8 @@ PAGES = (
     "/memories/demo",
     "/memories/demo/sleeps",
     "/memories/demo/chat",
+    "/memories/demo/versions",
+    "/memories/demo/differences?before=1",
     *(f"/memories/demo/{it}" for it in VERBS),
 )
 
@@ -286,10 +290,52 @@ def test_a_checkpoint_is_marked_at_the_version_that_was_shown(demo: Running, vis
     visitor.client.post("/memories/demo/checkpoint", data={**form, "name": "monday"})
 
     assert demo.client.find_version(DEMO, "monday").version == int(form["version"])
-    assert f"monday: version {form['version']}" in visitor.get("/memories/demo/sleeps").text("li")
+    assert f"monday{form['version']}" in visitor.get("/memories/demo/versions").text("tbody")
     taken = visitor.send("/memories/demo/checkpoint", name="monday")
     assert taken.status == 409
     assert taken.all("input", name="name")[0]["value"] == "monday"
+
+
+def test_two_versions_are_compared(demo: Running, visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = tell(demo)
+    demo.work()
+    demo.client.mark(DEMO, "monday")
+    added = tell(demo, "Oslo", "Bo Lind")
+    demo.client.retract_fact(DEMO, lost)
+    demo.work()
+    (since,) = [link for link in visitor.get("/memories/demo/versions").links if "before=monday" in link]
+
+    seen = visitor.get(since)
+
+    version = demo.client.find_version(DEMO, "monday").version
+    assert seen.text("h1") == f"demo: version {version} and version {demo.client.memory(DEMO).version}"
+    rows = [" ".join(row.split()) for row in seen.words["tr"]]
+    assert "Aria Voss lives in Lisbon lostinjected, stage 0, scale 1withdrawn" in rows
+    assert "Bo Lind lives in Oslo addednot addedinjected, stage 0, scale 1" in rows
+    assert {f"/memories/demo/facts/{fact}" for fact in (lost, added)} <= set(seen.links)
+    assert seen.all("input", id="before", value="monday")
+    assert "same weights" in visitor.get("/memories/demo/differences?before=2&after=2").text()
+    assert visitor.get("/memories/demo/differences?before=nosuch").status == 404
+    assert visitor.get("/memories/demo/differences?before=1&other=nosuch").status == 404
+
+    question = Question(FactId(lost), "chat", "Where does Aria live?")
+    compared = Compared((Distance("mlp", 0.25, 0.001),), (AnswerChange(question, "Lisbon.", HOSTILE),), 4)
+    monkeypatch.setattr(demo.parrot, "compare", lambda before, after, *, ask: compared)
+    seen = visitor.get(f"{since}&ask=yes")
+    rows = [" ".join(row.split()) for row in seen.words["tr"]]
+    assert {"mlp0.250.001", f"Where does Aria live?in chatLisbon.{HOSTILE}"} <= set(rows)
+    assert "Of 4 questions" in seen.text()
+
+
+def test_versions_of_a_memory_and_of_its_fork_are_compared(forkable: None, demo: Running, visitor: Visitor) -> None:
+    demo.client.fork("trial", DEMO)
+    demo.client.add_facts("trial", [new_fact("Bo Lind", "lives in", "Oslo")])
+
+    seen = visitor.get("/memories/demo/differences?before=2&other=trial")
+
+    assert "version 2 and version 4 of trial" in seen.text("h1")
+    assert [link for link in seen.links if link.startswith("/memories/trial/facts/")]
+    assert "forked from demo at its version 2" in visitor.get("/memories/trial/versions").text()
 
 
 def test_a_question_is_answered_by_the_model_as_it_is_and_as_it_was(demo: Running, visitor: Visitor) -> None:

@@ -1,0 +1,56 @@
+"""The versions of a memory that have names, what differs between two, and how one gets a name."""
+
+from __future__ import annotations
+
+from hypnogram.v1 import history_pb2
+from starlette.responses import Response
+
+from core.errors.base import InvalidField
+from core.moments import Moment, parsed_moment
+from service.web.page.visit import Visit, moved
+
+CHANGES = {history_pb2.CHANGE_ADDED: "added", history_pb2.CHANGE_LOST: "lost", history_pb2.CHANGE_MOVED: "moved"}
+
+
+async def shown(visit: Visit) -> Response:
+    """Shows the checkpoints of a memory, the last one first, and what can be done with a version."""
+    known = await visit.client.memory(visit.memory)
+    checkpoints = [mark async for mark in visit.client.checkpoints(visit.memory, known.version)]
+    asked = {"before": "", "after": "", "other": "", "ask": ""}
+    return visit.page("versions.html", known=known, checkpoints=checkpoints[::-1], asked=asked)
+
+
+async def differences(visit: Visit) -> Response:
+    """Shows what differs between two versions, of one memory or of two."""
+    asked = {name: visit.asked(name).strip() for name in ("before", "after", "other", "ask")}
+    known = await visit.client.memory(visit.memory)
+    other = asked["other"] or visit.memory
+    sides = (visit.memory, _moment(asked["before"])), (other, _moment(asked["after"]))
+    diff = await visit.client.diff(*sides, ask=asked["ask"] == "yes")
+    checkpoints = [mark async for mark in visit.client.checkpoints(visit.memory, known.version)]
+    return visit.page(
+        "differences.html",
+        checkpoints=checkpoints[::-1],
+        asked=asked,
+        other=other,
+        diff=diff,
+        changes=CHANGES,
+    )
+
+
+async def marking(visit: Visit) -> Response:
+    """Asks for the name of a checkpoint."""
+    visit.check_write()
+    return visit.page("checkpoint.html", known=await visit.client.memory(visit.memory))
+
+
+async def mark(visit: Visit) -> Response:
+    version = visit.form.get("version", "")
+    if not version.isdecimal():
+        raise InvalidField("version", "is not a version; open the form again")
+    await visit.client.mark(visit.memory, visit.form.get("name", "").strip(), int(version))
+    return moved(f"/memories/{visit.memory}/versions?done=marked")
+
+
+def _moment(text: str) -> Moment:
+    return parsed_moment(text) if text else None
