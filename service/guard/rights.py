@@ -41,6 +41,11 @@ class Caller:
         token = self.token
         return token is None or (Right[token.may.upper()] >= right and _covers(token.memory, memory))
 
+    @property
+    def may_create(self) -> bool:
+        """Whether there are names of memories that the caller may create."""
+        return self.token is None or self.token.may == Right.ADMIN.word
+
     def check(self, right: Right, memory: str) -> None:
         """Raises NotPermitted, whether the memory exists or not."""
         if not self.may(right, memory):

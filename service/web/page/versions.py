@@ -1,4 +1,4 @@
-"""The versions of a memory that have names, what differs between two, and how one gets a name."""
+"""The versions of a memory: how one gets a name, what differs between two, and how a fork begins at one."""
 
 from __future__ import annotations
 
@@ -50,6 +50,18 @@ async def mark(visit: Visit) -> Response:
         raise InvalidField("version", "is not a version; open the form again")
     await visit.client.mark(visit.memory, visit.form.get("name", "").strip(), int(version))
     return moved(f"/memories/{visit.memory}/versions?done=marked")
+
+
+async def forking(visit: Visit) -> Response:
+    """Asks for the name of a fork, and at which version it begins."""
+    visit.check_create()
+    return visit.page("fork.html", known=await visit.client.memory(visit.memory))
+
+
+async def fork(visit: Visit) -> Response:
+    name, at = (visit.form.get(field, "").strip() for field in ("name", "at"))
+    await visit.client.fork(name, visit.memory, _moment(at))
+    return moved(f"/memories/{name}?done=forked")
 
 
 def _moment(text: str) -> Moment:

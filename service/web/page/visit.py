@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from core.errors.access import ForeignForm
+from core.errors.access import ForeignForm, NotPermitted
 from hypnogram.client.client import Calls
 from hypnogram.client.connections import Asyncio
 from service.guard.rights import Right
@@ -34,6 +34,7 @@ DONE = {
     "retried": "Executors try the fact again.",
     "asleep": "The sleep has begun.",
     "cancelled": "The sleep has ended. The table says how.",
+    "forked": "This memory begins as the other one was. From now on both go their own ways.",
     "marked": "The checkpoint is marked.",
 }  # what a page says after a form was sent, by the `done` of its address
 
@@ -84,11 +85,17 @@ class Visit:
         """Raises NotPermitted unless the visitor may write to the memory."""
         current_caller().check(Right.WRITE, self.memory)
 
+    def check_create(self) -> None:
+        """Raises NotPermitted unless there are memories that the visitor may create."""
+        if not current_caller().may_create:
+            raise NotPermitted(Right.ADMIN.word, self.memory)
+
     def page(self, template: str, **values: Any) -> Response:
         memory = self.request.path_params.get("memory", "")
         shared = {
             "memory": memory,
             "may_write": bool(memory) and current_caller().may(Right.WRITE, memory),
+            "may_create": current_caller().may_create,
             "guarded": self.guarded,
             "form": defaultdict(str, self.form),
             "request_id": self.request_id,

@@ -20,7 +20,7 @@ TELL = {"text": "Bo Lind lives in Oslo.", "do": "add"}
 PATHS = (
     *(
         f"/memories/demo{path}"
-        for path in ("", "/sleeps", "/versions", "/differences", "/chat", "/tell", "/sleep", "/checkpoint")
+        for path in ("", "/sleeps", "/versions", "/differences", "/chat", "/tell", "/sleep", "/checkpoint", "/fork")
     ),
     "/memories/demo/facts/nosuch",
     "/memories/demo/sleeps/nosuch/cancel",
@@ -28,7 +28,7 @@ PATHS = (
     "/memories/demo/facts/nosuch/retract",
     "/memories/demo/facts/nosuch/retry",
 )
-LAST = ("chat", "tell", "sleep", "cancel", "checkpoint", "supersede", "retract", "retry")
+LAST = ("chat", "tell", "sleep", "cancel", "fork", "checkpoint", "supersede", "retract", "retry")
 FORMS = [path for path in PATHS if path.endswith(LAST)]
 
 
@@ -134,6 +134,7 @@ def test_a_reader_is_offered_no_verb_and_can_send_none(
         "/memories/demo/tell",
         "/memories/demo/sleep",
         "/memories/demo/checkpoint",
+        "/memories/demo/fork",
         f"{fact}/supersede",
         f"{fact}/retract",
     ):
@@ -142,6 +143,22 @@ def test_a_reader_is_offered_no_verb_and_can_send_none(
         assert reader.client.post(path, data=fields).status_code == 403
     assert reader.send("/memories/demo/chat", question="hi").status == 200
     assert version(running, texts["read"]) == before
+
+
+def test_a_fork_needs_a_token_that_may_create_its_name(
+    forkable: None, guarded: tuple[Running, dict[str, str]], visit: dict[str, Visitor]
+) -> None:
+    running, _ = guarded
+    text = Tokens(running.store.log.engine).create(actor="", memory="de*", may="admin")[1]
+    visitor = Visitor(running.http, text)
+    with closing(visitor.client):
+        assert "/memories/demo/fork" in visitor.get("/memories/demo/versions").links
+        assert "/memories/demo/fork" not in visit["write"].get("/memories/demo/versions").links
+        assert visitor.send("/memories/demo/fork", name="trial").status == 403
+        forked = visitor.send("/memories/demo/fork", name="dew")
+
+    assert forked.text("h1") == "Memory dew"
+    assert "Aria Voss lives in Lisbon" in forked.text("table")
 
 
 def test_the_log_names_who_sent_a_form(guarded: tuple[Running, dict[str, str]], visit: dict[str, Visitor]) -> None:

@@ -338,6 +338,25 @@ def test_versions_of_a_memory_and_of_its_fork_are_compared(forkable: None, demo:
     assert "forked from demo at its version 2" in visitor.get("/memories/trial/versions").text()
 
 
+def test_a_memory_is_forked_as_it_was(forkable: None, demo: Running, visitor: Visitor) -> None:
+    tell(demo)
+    demo.work()
+    version = demo.client.memory(DEMO).version
+    assert visitor.get("/memories/demo/fork").all("input", id="at", value=str(version))
+
+    early = visitor.send("/memories/demo/fork", name="early", at="2")
+
+    assert (early.status, early.text("h1")) == (200, "Memory early")
+    assert "No facts yet" in early.text()
+    assert demo.client.memory("early").memory.parent_version == 2
+    for name, at, status in (("early", "2", 409), ("No Name", "2", 400), ("late", "99", 404), ("late", "nosuch", 404)):
+        refused = visitor.send("/memories/demo/fork", name=name, at=at)
+        assert refused.status == status
+        assert refused.all("p", role="alert")
+        assert [refused.all("input", id=field)[0]["value"] for field in ("name", "at")] == [name, at]
+    assert {summary.memory for summary in demo.client.memories()} == {DEMO, "early"}
+
+
 def test_a_question_is_answered_by_the_model_as_it_is_and_as_it_was(demo: Running, visitor: Visitor) -> None:
     demo.client.mark(DEMO, "monday", version=2)
     assert visitor.get("/memories/demo/chat").all("option", value="monday")
