@@ -104,6 +104,7 @@ class Parrot:
             base=base,
             capacity=capacity or self.capacity,
             hyperparameters=hyperparameters,
+            method=method or CREATED.method,
             sleep=changed_policy(CREATED.sleep, sleep, "sleep"),
         )
 

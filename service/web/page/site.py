@@ -49,6 +49,7 @@ class Site:
             *self._sent(MEMORY + "/sleeps/{sleep}/cancel", sleeps.cancelling, sleeps.cancel),
             self._shown(MEMORY + "/versions", versions.shown),
             self._shown(MEMORY + "/differences", versions.differences),
+            self._shown(MEMORY + "/export", versions.exporting),
             *self._sent(MEMORY + "/fork", versions.forking, versions.fork),
             *self._sent(MEMORY + "/chat", chats.asking, chats.ask),
             self._shown(FACT, facts.shown),

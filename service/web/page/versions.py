@@ -6,6 +6,7 @@ from hypnogram.v1 import history_pb2
 from starlette.responses import Response
 
 from core.errors.base import InvalidField
+from core.method import Method
 from core.moments import Moment, parsed_moment
 from service.web.page.visit import Visit, moved
 
@@ -50,6 +51,15 @@ async def mark(visit: Visit) -> Response:
         raise InvalidField("version", "is not a version; open the form again")
     await visit.client.mark(visit.memory, visit.form.get("name", "").strip(), int(version))
     return moved(f"/memories/{visit.memory}/versions?done=marked")
+
+
+async def exporting(visit: Visit) -> Response:
+    """Shows the commands that write a version into files.
+
+    The page itself sends none: an archive holds the keys of every fact, which a token that reads must not get.
+    """
+    known = await visit.client.memory(visit.memory)
+    return visit.page("export.html", known=known, has_neurons=known.memory.method == Method.NEURON)
 
 
 async def forking(visit: Visit) -> Response:

@@ -20,7 +20,18 @@ TELL = {"text": "Bo Lind lives in Oslo.", "do": "add"}
 PATHS = (
     *(
         f"/memories/demo{path}"
-        for path in ("", "/sleeps", "/versions", "/differences", "/chat", "/tell", "/sleep", "/checkpoint", "/fork")
+        for path in (
+            "",
+            "/sleeps",
+            "/versions",
+            "/differences",
+            "/chat",
+            "/tell",
+            "/sleep",
+            "/checkpoint",
+            "/fork",
+            "/export",
+        )
     ),
     "/memories/demo/facts/nosuch",
     "/memories/demo/sleeps/nosuch/cancel",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from core.ids import FactId
+from core.method import Method
 from core.state.sleep import Step
 from hypnogram.client import new_fact
 from service.app.state_diff import AnswerChange, Compared, Distance, Question
@@ -12,6 +15,7 @@ from tests.core.samples import CLEAN
 from tests.service.conftest import DEMO, Running
 from tests.service.rpc.test_conversations import reader
 from tests.service.rpc.test_remembering import ROBIN, remembered
+from tests.service.test_documented import COMMANDS
 from tests.service.web.page.conftest import Seen, Visitor
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" <svg onload=x>"
@@ -23,6 +27,7 @@ PAGES = (
     "/memories/demo/chat",
     "/memories/demo/versions",
     "/memories/demo/differences?before=1",
+    "/memories/demo/export",
     *(f"/memories/demo/{it}" for it in VERBS),
 )
 
@@ -355,6 +360,20 @@ def test_a_memory_is_forked_as_it_was(forkable: None, demo: Running, visitor: Vi
         assert refused.all("p", role="alert")
         assert [refused.all("input", id=field)[0]["value"] for field in ("name", "at")] == [name, at]
     assert {summary.memory for summary in demo.client.memories()} == {DEMO, "early"}
+
+
+@pytest.mark.parametrize("method", Method)
+def test_commands_that_export_are_shown_as_commands_take_them(demo: Running, visitor: Visitor, method: Method) -> None:
+    demo.client.create_memory("written", method=method.value)
+
+    shown = [shlex.split(words) for words in visitor.get("/memories/written/export").words["pre"]]
+
+    kinds = ["archive", "merged", *(["adapter"] if method is not Method.NEURON else [])]
+    assert [words[words.index("--as") + 1] for words in shown if "--as" in words] == kinds
+    for _, name, *arguments in shown:
+        given = COMMANDS[(name,)].make_context(name, arguments).params
+        assert (given["memory"], given["at_version"]) == ("written", 1)
+        assert str(given.get("path") or given["file"]).startswith("written-1")
 
 
 def test_a_question_is_answered_by_the_model_as_it_is_and_as_it_was(demo: Running, visitor: Visitor) -> None:
