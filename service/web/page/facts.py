@@ -22,15 +22,17 @@ async def shown(visit: Visit) -> Response:
     known = await visit.client.lineage(visit.memory, visit.fact)  # which checks what the visitor may read
     memory, fact, log = MemoryId(visit.memory), FactId(visit.fact), visit.parts.store.log
 
-    def find() -> tuple[str, dict[str, list[int]]]:
+    def find() -> tuple[str, dict[str, list[int]], bool]:
         timeline = fold_timeline(log.iterate(memory, until_version=known.version))
         drawn = life(timeline, lineage(log, memory, fact, known.version))
-        if not known.fact.retracted_version:
-            return drawn, {}
-        return drawn, turns_that_state(log, memory, visit.parts.states.at(memory, known.version), fact)
+        state = visit.parts.states.at(memory, known.version)
+        stated_in = turns_that_state(log, memory, state, fact) if known.fact.retracted_version else {}
+        return drawn, stated_in, known.fact.source.conversation in state.conversations
 
-    drawn, stated_in = await asyncio.to_thread(find)
-    return visit.page("fact.html", known=known, fact=known.fact, life=drawn, stated_in=stated_in)
+    drawn, stated_in, is_recorded = await asyncio.to_thread(find)
+    return visit.page(
+        "fact.html", known=known, fact=known.fact, life=drawn, stated_in=stated_in, is_recorded=is_recorded
+    )
 
 
 async def telling(visit: Visit, told: Told | None = None) -> Response:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypnogram.v1 import facts_pb2
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
@@ -55,7 +56,7 @@ class Look:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"in_words": _in_words, "status": _status, "short": lambda digest: digest[:SHORT]}
+        self._templates.filters |= {"in_words": _in_words, "status": _status, "short": _short, "minute": _minute}
         self._templates.globals["asset"] = self._address
 
     def routes(self) -> list[Route]:
@@ -73,6 +74,14 @@ class Look:
     def _address(self, name: str) -> str:
         """Returns the address of a file; it changes with the content, so that browsers may keep it."""
         return f"/static/{name}?v={self._assets[name].digest}"
+
+
+def _short(digest: str) -> str:
+    return digest[:SHORT]
+
+
+def _minute(time: Timestamp) -> str:
+    return time.ToDatetime().strftime("%Y-%m-%d %H:%M")
 
 
 def _in_words(fact: facts_pb2.Fact) -> str:

@@ -19,7 +19,7 @@ from service.rpc.server import Served
 from service.web.calls import GONE, address_of, end_failed, unless_gone
 from service.web.failures import status_code
 from service.web.inside import inside
-from service.web.page import chats, facts, memories, sleeps, versions
+from service.web.page import chats, conversations, facts, memories, sleeps, versions
 from service.web.page.look import Look
 from service.web.page.visit import COOKIE, Visit, check_origin, credentials, moved, read_form
 
@@ -43,6 +43,9 @@ class Site:
             self._shown("/", memories.listed),
             self._shown(MEMORY, memories.shown),
             *self._sent(MEMORY + "/tell", facts.telling, facts.tell),
+            self._shown(MEMORY + "/conversations", conversations.listed),
+            self._shown(MEMORY + "/turns", conversations.shown),
+            *self._sent(MEMORY + "/turns/erase", conversations.erasing, conversations.erase),
             *self._sent(MEMORY + "/sleep", sleeps.putting_to_sleep, sleeps.put_to_sleep),
             *self._sent(MEMORY + "/checkpoint", versions.marking, versions.mark),
             self._shown(MEMORY + "/sleeps", sleeps.shown),

@@ -31,6 +31,7 @@ DONE = {
     "superseded": "This fact supersedes the other one. Executors write it into the weights in its place.",
     "retracted": "The fact is retracted. Executors take it out of the weights.",
     "erased": "The fact is to be erased. Executors take it out of the weights and destroy its words.",
+    "closed": "The texts are to be erased. Executors destroy them.",
     "retried": "Executors try the fact again.",
     "asleep": "The sleep has begun.",
     "cancelled": "The sleep has ended. The table says how.",

@@ -13,6 +13,8 @@ from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from tests.patience import PATIENCE
 from tests.service.browser import program
 from tests.service.conftest import DEMO, Running
+from tests.service.rpc.test_conversations import reader
+from tests.service.rpc.test_remembering import ROBIN, remembered
 from tests.service.web.page.conftest import Visitor
 from tests.service.web.page.test_visits import tell
 
@@ -110,6 +112,44 @@ def test_a_newcomer_tells_asks_looks_why_sleeps_and_retracts(demo: Running, page
     check(page)
     page.get_by_role("button", name="Retract the fact").click()
     expect(page.get_by_role("status")).to_contain_text("retracted")
+
+
+def test_what_was_said_is_looked_up_superseded_and_compared(demo: Running, page: Page) -> None:
+    with reader(demo):
+        remembered(demo, f"{ROBIN} She doesn't work for Acme.", conversation="monday")
+    demo.work()
+    demo.client.mark(DEMO, "monday")
+    page.goto("/memories/demo")
+
+    page.get_by_role("link", name="Conversations").click()
+    check(page)
+    page.get_by_role("link", name="monday").click()
+    expect(page.get_by_role("listitem").filter(has_text="Not learned")).to_contain_text("it is denied")
+    check(page)
+    page.get_by_role("link", name="Robin Smith lives in Oslo").click()
+    page.get_by_role("link", name="Supersede").click()
+    page.get_by_label("Robin Smith lives in").fill("Bergen")
+    check(page)
+    page.get_by_role("button", name="Supersede").click()
+    expect(page.get_by_role("heading", name="Robin Smith lives in Bergen")).to_be_visible()
+
+    page.get_by_role("link", name="Versions").click()
+    check(page)
+    page.get_by_role("link", name="what differs since monday").click()
+    expect(page.get_by_role("row").filter(has_text="Bergen")).to_contain_text("added")
+    check(page)
+
+
+def test_pages_that_ask_before_they_act_are_accessible(demo: Running, page: Page) -> None:
+    fact = tell(demo)
+    demo.work()
+    list(demo.client.chat(DEMO, "hello there", conversation="monday"))
+    sleep = demo.client.begin_sleep(DEMO)
+    asking = (f"facts/{fact}/supersede", "fork", "export", "turns/erase?conversation=monday", f"sleeps/{sleep}/cancel")
+    for path in asking:
+        page.goto(f"/memories/demo/{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        check(page)
 
 
 def test_facts_are_searched_while_words_are_typed(demo: Running, page: Page) -> None:

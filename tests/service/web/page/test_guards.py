@@ -23,6 +23,9 @@ PATHS = (
         for path in (
             "",
             "/sleeps",
+            "/conversations",
+            "/turns",
+            "/turns/erase",
             "/versions",
             "/differences",
             "/chat",
@@ -39,7 +42,7 @@ PATHS = (
     "/memories/demo/facts/nosuch/retract",
     "/memories/demo/facts/nosuch/retry",
 )
-LAST = ("chat", "tell", "sleep", "cancel", "fork", "checkpoint", "supersede", "retract", "retry")
+LAST = ("chat", "tell", "sleep", "erase", "cancel", "fork", "checkpoint", "supersede", "retract", "retry")
 FORMS = [path for path in PATHS if path.endswith(LAST)]
 
 

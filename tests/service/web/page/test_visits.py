@@ -11,7 +11,9 @@ from core.method import Method
 from core.state.sleep import Step
 from hypnogram.client import new_fact
 from service.app.state_diff import AnswerChange, Compared, Distance, Question
+from service.web.page import conversations
 from tests.core.samples import CLEAN
+from tests.patience import eventually
 from tests.service.conftest import DEMO, Running
 from tests.service.rpc.test_conversations import reader
 from tests.service.rpc.test_remembering import ROBIN, remembered
@@ -25,6 +27,7 @@ PAGES = (
     "/memories/demo",
     "/memories/demo/sleeps",
     "/memories/demo/chat",
+    "/memories/demo/conversations",
     "/memories/demo/versions",
     "/memories/demo/differences?before=1",
     "/memories/demo/export",
@@ -240,6 +243,85 @@ def test_a_retracted_fact_names_the_turns_that_still_state_it(demo: Running, vis
 
     assert "Texts that still state it" in erased.text()
     assert {"monday, turn 1", "tuesday, turn 1"} <= set(erased.words["li"])
+
+
+def test_a_conversation_shows_what_was_learned_from_each_turn(demo: Running, visitor: Visitor) -> None:
+    with reader(demo):
+        old = remembered(demo, f"{ROBIN} She doesn't work for Acme.", conversation="monday").candidates[0].result.fact
+        new = remembered(demo, "Robin Smith lives in Bergen.", conversation="monday").candidates[0].result.fact
+        remembered(demo, "Robin Smith lives in Bergen.", conversation="monday")
+        remembered(demo, "Forget that.", conversation="monday")
+    list(demo.client.chat(DEMO, "hello there", conversation="tuesday"))
+
+    listed = visitor.get("/memories/demo/conversations")
+    began = [str(conversation.began_version) for conversation in demo.client.conversations(DEMO)]
+    rows = ["".join(row.split()) for row in listed.words["tr"][1:]]
+    assert rows == [f"monday8kept{began[0]}", f"tuesday2kept{began[1]}"]
+    (link,) = [link for link in listed.links if link.endswith("conversation=monday")]
+    seen = visitor.get(link)
+
+    assert seen.words["h2"] == [f"Turn {it}, {'assistant' if it % 2 == 0 else 'user'}" for it in range(1, 9)]
+    assert seen.words["blockquote"][0] == f"{ROBIN} She doesn't work for Acme."
+    learned, denied, instead, again, *_ = seen.words["li"][5:]
+    assert learned == "Learned: Robin Smith lives in Oslo"
+    assert denied.startswith("Not learned: Robin Smith works for Acme: it is denied")
+    assert instead == "Learned: Robin Smith lives in Bergen, instead of Robin Smith lives in Oslo"
+    assert again == "Said again: Robin Smith lives in Bergen"
+    assert {f"/memories/demo/facts/{fact.fact}" for fact in (old, new)} <= set(seen.links)
+    assert not seen.all("div", **{"hx-trigger": "every 3s"})
+    assert "Nothing was learned" not in visitor.get("/memories/demo/turns?conversation=tuesday").text()
+    source = visitor.get(f"/memories/demo/facts/{old.fact}")
+    assert f"{link}#turn-1" in source.links
+
+
+def test_a_turn_that_waits_to_be_read_says_so_and_the_page_looks_again(demo: Running, visitor: Visitor) -> None:
+    list(demo.client.chat(DEMO, ROBIN, conversation=HOSTILE, remember="ask"))
+    (link,) = [link for link in visitor.get("/memories/demo/conversations").links if "turns?" in link]
+
+    waiting = visitor.get(link)
+    assert "waits to be read" in waiting.text()
+    assert HOSTILE in waiting.text("h1")
+    (looks,) = waiting.all("div", **{"hx-trigger": "every 3s"})
+    with reader(demo):
+        eventually(lambda: "waits to be read" not in visitor.get(looks["hx-get"]).text())
+    assert "Not learned: Robin Smith lives in Oslo" in visitor.get(link).text()
+
+
+def test_texts_of_a_conversation_are_erased_with_its_facts_or_without(demo: Running, visitor: Visitor) -> None:
+    with reader(demo):
+        for name, subject in (("monday", "Robin Smith"), ("tuesday", "Ann Lind")):
+            remembered(demo, f"{subject} lives in Oslo.", conversation=name)
+        path = "/memories/demo/turns/erase?conversation="
+        assert visitor.get(f"{path}monday").text("h1") == "Erase the texts of “monday”?"
+        assert "are to be erased" in visitor.send(f"{path}monday").text()
+        visitor.send(f"{path}tuesday", facts="yes")
+        demo.work()
+        eventually(lambda: visitor.get("/memories/demo/conversations").text("tbody").count("erased") == 2)
+
+    gone = visitor.get("/memories/demo/turns?conversation=tuesday")
+    assert "Its text is erased" in gone.text()
+    assert "Learned: an erased fact" in gone.words["li"]
+    assert not [link for link in gone.links if "erase" in link]
+    assert "Learned: Robin Smith lives in Oslo" in visitor.get("/memories/demo/turns?conversation=monday").words["li"]
+    assert visitor.get("/memories/demo/turns?conversation=nosuch").status == 404
+    assert visitor.send(f"{path}monday").status == 200
+
+
+def test_conversations_and_turns_come_in_pages(
+    demo: Running, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "CONVERSATIONS", 1)
+    monkeypatch.setattr(conversations, "TURNS", 1)
+    for name in ("monday", "tuesday"):
+        list(demo.client.chat(DEMO, "hello there", conversation=name))
+
+    first = visitor.get("/memories/demo/conversations")
+    (after,) = [link for link in first.links if "after=" in link]
+    assert "monday" in first.text("tbody")
+    assert "tuesday" in visitor.get(after).text("tbody")
+    first = visitor.get("/memories/demo/turns?conversation=monday")
+    (after,) = [link for link in first.links if "after=" in link]
+    assert visitor.get(after).words["h2"] == ["Turn 2, assistant"]
 
 
 def test_what_executors_gave_up_is_tried_again(demo: Running, visitor: Visitor) -> None:
