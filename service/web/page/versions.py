@@ -25,15 +25,15 @@ async def differences(visit: Visit) -> Response:
     """Shows what differs between two versions, of one memory or of two."""
     asked = {name: visit.asked(name).strip() for name in ("before", "after", "other", "ask")}
     known = await visit.client.memory(visit.memory)
-    other = asked["other"] or visit.memory
-    sides = (visit.memory, _moment(asked["before"])), (other, _moment(asked["after"]))
+    beside = asked["other"] or visit.memory
+    sides = (visit.memory, _moment(asked["before"])), (beside, _moment(asked["after"]))
     diff = await visit.client.diff(*sides, ask=asked["ask"] == "yes")
     checkpoints = [mark async for mark in visit.client.checkpoints(visit.memory, known.version)]
     return visit.page(
         "differences.html",
         checkpoints=checkpoints[::-1],
         asked=asked,
-        other=other,
+        beside=beside,
         diff=diff,
         changes=CHANGES,
     )

@@ -389,9 +389,10 @@ def test_two_versions_are_compared(demo: Running, visitor: Visitor, monkeypatch:
     demo.client.mark(DEMO, "monday")
     added = tell(demo, "Oslo", "Bo Lind")
     demo.client.retract_fact(DEMO, lost)
-    demo.work()
     (since,) = [link for link in visitor.get("/memories/demo/versions").links if "before=monday" in link]
 
+    assert "injected, stage 0, scale 1, to be withdrawn" in visitor.get(since).text("tbody")
+    demo.work()
     seen = visitor.get(since)
 
     version = demo.client.find_version(DEMO, "monday").version
