@@ -87,9 +87,8 @@ class _Server(Collector):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What is shown of a memory."""
+    """What is shown of the state of a memory."""
 
-    version: int
     occupancy: float
     facts: dict[tuple[str, str], int]  # number by status and stage
     owed: dict[str, int]
@@ -99,12 +98,13 @@ class _Memories(Collector):
     """Reads the states of memories when it is asked, and between two times of those alone that have changed.
 
     It reads for `READ_SECONDS` each time and shows what it has read by then, so that the first times do not wait for
-    the logs of thousands of memories.
+    the logs of thousands of memories. Versions need no state, and are shown at once.
     """
 
     def __init__(self, served: Served) -> None:
         self._log = served.parts.store.log
         self._states = served.parts.states
+        self._versions: dict[MemoryId, int] = {}
         self._seen: dict[MemoryId, _Seen] = {}
         self._unread: dict[MemoryId, None] = {}  # those that have changed, in this order
         self._position = 0
@@ -119,8 +119,10 @@ class _Memories(Collector):
         names = ["memory", "status", "stage"]
         facts = GaugeMetricFamily("hypnogram_facts", "Facts by status and stage.", labels=names)
         owed = GaugeMetricFamily("hypnogram_owed", "Work that executors owe, by kind.", labels=["memory", "work"])
-        for memory, seen in self._newest().items():
-            version.add_metric([memory], seen.version)
+        versions, newest = self._newest()
+        for memory, number in versions.items():
+            version.add_metric([memory], number)
+        for memory, seen in newest.items():
             occupancy.add_metric([memory], seen.occupancy)
             for (status, stage), number in seen.facts.items():
                 facts.add_metric([memory, status, stage], number)
@@ -130,13 +132,15 @@ class _Memories(Collector):
         unread = "Memories whose states are to be read by later scrapes."
         yield _gauge("hypnogram_memories_unread", unread, len(self._unread))
 
-    def _newest(self) -> dict[MemoryId, _Seen]:
+    def _newest(self) -> tuple[dict[MemoryId, int], dict[MemoryId, _Seen]]:
         with self._lock:
             for listed in reversed(self._log.moved(self._position)):  # the most recent last, so that none is left out
                 if listed.deleted:
+                    self._versions.pop(listed.memory, None)
                     self._seen.pop(listed.memory, None)
                     self._unread.pop(listed.memory, None)
                 else:
+                    self._versions[listed.memory] = listed.version
                     self._unread[listed.memory] = None
                 self._position = listed.position
             until = time.monotonic() + READ_SECONDS
@@ -146,12 +150,11 @@ class _Memories(Collector):
                 del self._unread[memory]
                 if time.monotonic() >= until:
                     break
-            return dict(self._seen)
+            return dict(self._versions), dict(self._seen)
 
 
 def _seen(state: Memory) -> _Seen:
     return _Seen(
-        version=state.version,
         occupancy=state.key_occupancy,
         facts=dict(Counts((fact.status.value, str(fact.stage)) for fact in state.facts.values())),
         owed={
