@@ -51,7 +51,7 @@ class Site:
             self._shown(MEMORY + "/sleeps", sleeps.shown),
             *self._sent(MEMORY + "/sleeps/{sleep}/cancel", sleeps.cancelling, sleeps.cancel),
             self._shown(MEMORY + "/versions", versions.shown),
-            self._shown(MEMORY + "/differences", versions.differences),
+            self._shown(MEMORY + "/differences", versions.differences, versions.shown),
             self._shown(MEMORY + "/export", versions.exporting),
             *self._sent(MEMORY + "/fork", versions.forking, versions.fork),
             *self._sent(MEMORY + "/chat", chats.asking, chats.ask),
@@ -102,11 +102,11 @@ class Site:
     def _sign_in_page(self, follow: str, problem: str = "", status: int = 200) -> Response:
         return self._look.page("sign_in.html", status, follow=follow, problem=problem, guarded=False, done="")
 
-    def _shown(self, path: str, answer: Answer) -> Route:
-        """Returns the route of a page that is only looked at."""
+    def _shown(self, path: str, answer: Answer, show: Answer | None = None) -> Route:
+        """Returns the route of a page that is only looked at; where it is refused, that of `show` says why."""
 
         async def endpoint(request: Request) -> Response:
-            return await self._visited(path, request, answer, answer)
+            return await self._visited(path, request, answer, show)
 
         return Route(path, endpoint, methods=["GET"])
 
@@ -118,7 +118,7 @@ class Site:
 
         return [self._shown(path, show), Route(path, endpoint, methods=["POST"])]
 
-    async def _visited(self, path: str, request: Request, answer: Answer, show: Answer) -> Response:
+    async def _visited(self, path: str, request: Request, answer: Answer, show: Answer | None) -> Response:
         attempt, sent = Attempt(path, self._served.door), request.method == "POST"
         try:
             if sent:
@@ -133,7 +133,7 @@ class Site:
                 guarded=await self._served.door.required(),
                 form=await read_form(request, self._max_bytes) if sent else {},
             )
-            response = await unless_gone(request, _answered(visit, answer, show if sent else None))
+            response = await unless_gone(request, _answered(visit, answer, show))
         except Unauthenticated as error:
             end_failed(attempt, error)
             return _to_sign_in(request)

@@ -17,13 +17,12 @@ async def shown(visit: Visit) -> Response:
     """Shows the checkpoints of a memory, the last one first, and what can be done with a version."""
     known = await visit.client.memory(visit.memory)
     checkpoints = [mark async for mark in visit.client.checkpoints(visit.memory, known.version)]
-    asked = {"before": "", "after": "", "other": "", "ask": ""}
-    return visit.page("versions.html", known=known, checkpoints=checkpoints[::-1], asked=asked)
+    return visit.page("versions.html", known=known, checkpoints=checkpoints[::-1], asked=_asked(visit))
 
 
 async def differences(visit: Visit) -> Response:
     """Shows what differs between two versions, of one memory or of two."""
-    asked = {name: visit.asked(name).strip() for name in ("before", "after", "other", "ask")}
+    asked = _asked(visit)
     known = await visit.client.memory(visit.memory)
     beside = asked["other"] or visit.memory
     sides = (visit.memory, _moment(asked["before"])), (beside, _moment(asked["after"]))
@@ -72,6 +71,11 @@ async def fork(visit: Visit) -> Response:
     name, at = (visit.form.get(field, "").strip() for field in ("name", "at"))
     await visit.client.fork(name, visit.memory, _moment(at))
     return moved(f"/memories/{name}?done=forked")
+
+
+def _asked(visit: Visit) -> dict[str, str]:
+    """Returns what is to be compared."""
+    return {name: visit.asked(name).strip() for name in ("before", "after", "other", "ask")}
 
 
 def _moment(text: str) -> Moment:

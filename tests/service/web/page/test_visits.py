@@ -403,8 +403,11 @@ def test_two_versions_are_compared(demo: Running, visitor: Visitor, monkeypatch:
     assert {f"/memories/demo/facts/{fact}" for fact in (lost, added)} <= set(seen.links)
     assert seen.all("input", id="before", value="monday")
     assert "same weights" in visitor.get("/memories/demo/differences?before=2&after=2").text()
-    assert visitor.get("/memories/demo/differences?before=nosuch").status == 404
-    assert visitor.get("/memories/demo/differences?before=1&other=nosuch").status == 404
+    for asked, status in (("before=1&after=nosuch", 404), ("before=1&other=nosuch", 404), ("before=1:1", 400)):
+        refused = visitor.get(f"/memories/demo/differences?{asked}")
+        assert (refused.status, refused.text("h1")) == (status, "Versions of demo")
+        assert refused.all("p", role="alert")
+        assert refused.all("input", id="before", value=asked.partition("&")[0].removeprefix("before="))
 
     question = Question(FactId(lost), "chat", "Where does Aria live?")
     compared = Compared((Distance("mlp", 0.25, 0.001),), (AnswerChange(question, "Lisbon.", HOSTILE),), 4)
