@@ -53,7 +53,7 @@ class Gateway:
         def find(caller: Caller) -> list[dict[str, Any]]:
             memories = [listed for listed in self._parts.store.log.listed() if not listed.deleted]
             allowed = [listed for listed in memories if caller.may(Right.READ, listed.memory)]
-            return [model for listed in allowed for model in models.models(self._names, listed)]
+            return models.models(self._names, allowed)
 
         async def answer() -> dict[str, Any]:
             await begin(attempt, request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -60,12 +61,15 @@ def model(parts: Dependencies, name: str) -> dict[str, Any]:
     return _described(name, recorded.recorded_at)
 
 
-def models(names: NamedVersions, listed: Listed) -> list[dict[str, Any]]:
-    """Returns the models of a memory: itself, its newest version and its checkpoints. Blocking; no log is folded."""
-    memory, known = listed.memory, names.names(listed.memory, listed.version)
-    versions = {f"{memory}": known.first, f"{memory}{AT}{listed.version}": listed.version}
-    versions |= {f"{memory}{AT}{name}": version for name, version in known.checkpoints.items()}
-    return [_described(name, known.times[version]) for name, version in versions.items()]
+def models(named: NamedVersions, memories: Sequence[Listed]) -> list[dict[str, Any]]:
+    """Returns the models of each memory: itself, its newest version, its checkpoints. Blocking; no log is folded."""
+    described = []
+    for listed, names in zip(memories, named.names(memories), strict=True):
+        memory = listed.memory
+        versions = {f"{memory}": names.first, f"{memory}{AT}{listed.version}": listed.version}
+        versions |= {f"{memory}{AT}{name}": version for name, version in names.checkpoints.items()}
+        described += [_described(name, names.times[version]) for name, version in versions.items()]
+    return described
 
 
 def _described(name: str, recorded_at: str) -> dict[str, Any]:

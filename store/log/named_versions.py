@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from core.events.history import CheckpointMarked, MemoryForked
 from core.events.memory import MemoryCreated
 from core.ids import MemoryId
 from store.database.engine import reading
 from store.database.schema import events
-from store.log.ancestry import stitched
+from store.log.ancestry import Ancestry, stitched
 from store.log.event_log import EventLog
+from store.log.listing import Listed
 
 BEGINS = (MemoryCreated.__name__, MemoryForked.__name__)
 READ = (*BEGINS, CheckpointMarked.__name__)
@@ -53,11 +55,18 @@ class NamedVersions:
         self._position = 0
         self._lock = threading.Lock()
 
-    def names(self, memory: MemoryId, newest: int) -> Names:
-        """Returns the names of a memory whose newest version is known."""
+    def names(self, memories: Sequence[Listed]) -> list[Names]:
+        """Returns the names of each memory that is listed."""
         with self._lock:
             self._follow()
-        segments = self._log.ancestry(memory)
+        ancestries = [self._log.ancestry(listed.memory) for listed in memories]
+        with self._reading.connect() as connection:
+            return [
+                self._names(connection, segments, listed.version)
+                for segments, listed in zip(ancestries, memories, strict=True)
+            ]
+
+    def _names(self, connection: Connection, segments: Ancestry, newest: int) -> Names:
         checkpoints: dict[str, int] = {}
         first = 0
         for segment in segments:
@@ -72,9 +81,7 @@ class NamedVersions:
                     checkpoints[event.name] = event.named
         wanted = events.c.version.in_({first, newest, *checkpoints.values()})
         query = select(events.c.version, events.c.recorded_at).where(stitched(segments), wanted)
-        with self._reading.connect() as connection:
-            times = dict(row.tuple() for row in connection.execute(query))
-        return Names(first, checkpoints, times)
+        return Names(first, checkpoints, dict(row.tuple() for row in connection.execute(query)))
 
     def _follow(self) -> None:
         """Reads what was appended since the last time."""
