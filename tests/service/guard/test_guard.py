@@ -44,6 +44,11 @@ def test_a_right_includes_the_lower_ones() -> None:
     Caller("anyone").check(Right.ADMIN, ALL)  # where no token is asked for
 
 
+def test_memories_are_created_by_those_with_every_right_on_a_name() -> None:
+    assert [caller("lab-*", word).may_create for word in ("read", "write", "admin")] == [False, False, True]
+    assert Caller("anyone").may_create
+
+
 @pytest.mark.parametrize("wrong", ["", "Demo", "a*b", "**", "-", "*a"])
 def test_what_is_not_the_name_of_a_memory_is_refused(wrong: str) -> None:
     with pytest.raises(InvalidField):
