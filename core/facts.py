@@ -94,12 +94,12 @@ class RelationWords:
         """Returns the prompts with `subject` filled in."""
 
         def fill(prompts: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(_filled(prompt, subject) for prompt in prompts)
+            return tuple(filled(prompt, subject) for prompt in prompts)
 
         return Wordings(
             statements=fill(self.statements),
             questions=fill(self.questions),
-            answer=_filled(self.answer, subject),
+            answer=filled(self.answer, subject),
             probe_statements=fill(self.probe_statements),
             probe_questions=fill(self.probe_questions),
         )
@@ -111,7 +111,7 @@ _DETERMINERS = frozenset("a an her his its my our that the their these this thos
 _PLURAL = re.compile(r".* \w*[^\Ws]s", re.IGNORECASE)
 
 
-def _filled(prompt: str, subject: str) -> str:
+def filled(prompt: str, subject: str) -> str:
     """Returns `prompt` with its subject: "My name" is "my name" inside a sentence, and "the Beatles" own with "'"."""
     first, _, rest = subject.partition(" ")
     if rest and first.lower() in _DETERMINERS:

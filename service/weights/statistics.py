@@ -18,9 +18,10 @@ from core.weights.memit.packed import unpack
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import read_reference
 from core.weights.neuron.decoys import MEASURE as DECOYS
-from core.weights.neuron.decoys import mark_decoys
+from core.weights.neuron.decoys import with_decoys
 from core.weights.neuron.negatives import MEASURE as NEGATIVES
 from core.weights.neuron.negatives import STRANGERS, STRANGERS_AT_ENDS, Negatives, measure_negatives
+from core.weights.neuron.relations import digest_of_templates
 from core.weights.neuron.sites import Site, default_mlps
 from service.settings import DORMOUSE
 from store.artifacts import Artifacts
@@ -90,9 +91,9 @@ def detector_statistics(
         text = read_reference(model, artifacts.get(reference_text))
         return measure_negatives(half, model.family.number_of_block(mlp), text, people, progress)
 
-    def with_decoys(lower: Site) -> Negatives:
-        marks = mark_decoys(half, lower, model.family.number_of_block(at_ends), progress)
-        return replace(measured(at_ends, STRANGERS_AT_ENDS), decoys=marks)
+    def with_strangers(lower: Site) -> Negatives:
+        negatives = measured(at_ends, STRANGERS_AT_ENDS)
+        return with_decoys(half, lower, model.family.number_of_block(at_ends), negatives, progress)
 
     def known(mlp: str, measure: Callable[[], Negatives], *parts: str | int) -> tuple[DetectorStatistics, Negatives]:
         base, kept = created.base, Measured(artifacts)
@@ -110,7 +111,8 @@ def detector_statistics(
         return DetectorStatistics(mlp=mlp, artifact=digest, tokens=tokens, names=names), negatives
 
     lower, negatives = known(at_names, lambda: measured(at_names, STRANGERS))
-    upper, _ = known(at_ends, lambda: with_decoys(Site(at_names, negatives)), DECOYS, lower.artifact)
+    of_upper: list[str | int] = [DECOYS, digest_of_templates(), lower.artifact]
+    upper, _ = known(at_ends, lambda: with_strangers(Site(at_names, negatives)), *of_upper)
     return lower, upper
 
 

@@ -170,7 +170,7 @@ class EditableModel:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._has_units())
 
     def _has_units(self) -> bool:
-        return self.device.type != "cpu" or bool(torch.cpu._is_amx_tile_supported())
+        return self.device.type != "cpu" or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
     def with_cache(self, cache: Cache) -> dict[str, Cache]:
         """Returns `cache` under the name by which the model takes it, which transformers changed in 5.24."""

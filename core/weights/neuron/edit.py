@@ -25,10 +25,12 @@ from core.weights.model.activations import targets_predicted
 from core.weights.model.contexts import written_wordings
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.neurons import marks_at
-from core.weights.neuron.asked import FactDetectors, Relations, hear, inputs_of, relations_of
+from core.weights.neuron.asked import FactDetectors, hear, relations_of
 from core.weights.neuron.detectors import Detector, detect
+from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import Lesson, Place, told, untold
 from core.weights.neuron.marks import learn_marks
+from core.weights.neuron.relations import Relations
 from core.weights.neuron.sites import Site
 from core.weights.neuron.subjects import by_subject
 from core.weights.neuron.values import Search, Values, learn
@@ -153,20 +155,17 @@ def _at_ends(
     """Returns the detectors and the values of some of the facts, on the live weights, which hold their marks."""
     block, heard, lessons = model.family.number_of_block(upper.mlp), list[FactDetectors](), list[Lesson]()
     fixed = torch.zeros(2 * len(part), model.hidden_width)
-    measured = dict[str, Relations]()
     for number, member in enumerate(part):
         progress(0, search.steps)
-        fact, name = facts[member], same_words(facts[member].subject)
-        if name not in measured:
-            measured[name] = relations_of(model, block, upper.negatives.mean, fact.subject)
-        relations, telling = measured[name].but(fact), told(model, number, fact)
+        fact, telling = facts[member], told(model, number, facts[member])
+        relations, rows = relations_of(model, block, upper.negatives, fact), _rows(model, block, telling)
         if member in standing:
             heard.append(standing[member].heard)
             fixed[2 * number : 2 * number + 2] = standing[member].values
         else:
-            heard.append(hear(model, block, upper.negatives, relations, fact, telling))
-        telling += _untold(model, heard[-1], relations, upper.negatives.mean)
-        lessons += _placed(model, block, number, heard[-1], telling)
+            heard.append(hear(model, block, upper.negatives, relations, fact, telling, rows))
+        silent = _untold(model, heard[-1], relations, upper.negatives.mean)
+        lessons += _placed(number, heard[-1], [*telling, *silent], [*rows, *_rows(model, block, silent)])
     if not lessons:
         lessons = told(model, 0, facts[part[0]])[:1]  # no detector responds, so that nothing is learned
     learners = [number // 2 for number in range(2 * len(part))]
@@ -207,21 +206,25 @@ def _marks(
 
 def _untold(model: EditableModel, heard: FactDetectors, relations: Relations, mean: Tensor) -> list[Lesson]:
     """Returns lessons about other relations of the subject whose prompts respond most, and how the model goes on."""
-    x = relations.trained.last + mean
+    x = relations.near_last + mean
     responses = torch.stack([x @ detector.w + detector.b for detector in (heard.statements, heard.questions)])
     loudest = responses.amax(0).topk(min(UNTOLD, len(x)))
     chosen = [int(place) for value, place in zip(loudest.values, loudest.indices, strict=True) if value > 0]
-    return untold(model, [relations.trained.prompts[place][1] for place in chosen])
+    return untold(model, [relations.near[place] for place in chosen])
+
+
+def _rows(model: EditableModel, block: int, lessons: Sequence[Lesson]) -> list[Tensor]:
+    """Returns what the MLP of a block reads in each of the lessons, from where they differ on."""
+    contexts = [lesson.context for lesson in lessons]
+    return inputs_of(model, block, [context.ids for context in contexts], [context.chat for context in contexts])
 
 
 def _placed(
-    model: EditableModel, block: int, number: int, heard: FactDetectors, lessons: Sequence[Lesson]
+    number: int, heard: FactDetectors, lessons: Sequence[Lesson], rows: Sequence[Tensor]
 ) -> list[Lesson]:  # fmt: skip
     """Returns those of the `lessons` of a fact in which a detector responds, with the places where it does."""
-    contexts = [lesson.context for lesson in lessons]
-    inputs = inputs_of(model, block, [context.ids for context in contexts], [context.chat for context in contexts])
     placed = []
-    for lesson, row in zip(lessons, inputs, strict=True):
+    for lesson, row in zip(lessons, rows, strict=True):
         x = row[lesson.context.start - 1 - len(lesson.context.ids) :][: len(lesson.context.names)]
         places = [
             Place(position, 2 * number + kind, float(response))

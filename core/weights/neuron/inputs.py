@@ -12,7 +12,7 @@ from core.weights.model.activations import alike_until, pad
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.suffix_forward import Filled, PrefixCache
 
-TOKENS = 4096  # in a batch, padding included
+TOKENS = 1024  # in a batch, padding included: texts of about the same length, of which little is padding
 
 
 class _Captured(Exception):
@@ -42,6 +42,16 @@ def mlp_inputs(model: EditableModel, block: int, texts: Sequence[Sequence[int]])
         batch = _run(model, block, [texts[row][shared:] for row in rows], cache, shared)
         captured |= {row: batch[place, : len(texts[row]) - shared] for place, row in enumerate(rows)}
     return [captured[number] for number in range(len(texts))]
+
+
+def inputs_of(model: EditableModel, block: int, texts: Sequence[Sequence[int]], chats: Sequence[bool]) -> list[Tensor]:
+    """Returns what `mlp_inputs` returns; chats and raw texts are run apart, each from its own common beginning."""
+    rows: dict[int, Tensor] = {}
+    for kind in (False, True):
+        chosen = [number for number, chat in enumerate(chats) if chat is kind]
+        inputs = mlp_inputs(model, block, [texts[number] for number in chosen])
+        rows |= {number: row.cpu() for number, row in zip(chosen, inputs, strict=True)}
+    return [rows[number] for number in range(len(texts))]
 
 
 def _run(model: EditableModel, block: int, texts: Sequence[Sequence[int]], cache: PrefixCache, shared: int) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from core.decide.limits import check_false_fires
 from core.errors.base import Uncertified, Unlearned
 from core.events.facts import Columns, EditComputed, EditKind
+from core.events.memory import DetectorStatistics
 from core.facts import Fact
 from core.ids import FactId
 from core.state.false_fires import false_fires, first_columns
@@ -23,6 +24,7 @@ from core.weights.neuron.asked import FactDetectors
 from core.weights.neuron.detectors import Detector
 from core.weights.neuron.edit import AT_NIGHT, Mark, Standing, Written, compute_neurons
 from core.weights.neuron.negatives import Negatives
+from core.weights.neuron.relations import digest_of_templates
 from core.weights.neuron.sites import Site
 from service.executor.work.context import Context, Live
 from service.executor.work.edit import facts_beside, record_edit, said_with
@@ -81,16 +83,18 @@ def _sites(context: Context, memory: Memory) -> tuple[Site, Site]:
     assert prepared is not None
     assert prepared.detectors is not None
     text = memory.reference_text or prepared.reference_text
-    upper = prepared.upper
-    if upper is None:  # of a memory that was made when facts had no detectors
+    lower = _site(context, prepared.detectors)
+    upper = _site(context, prepared.upper) if prepared.upper else None
+    if upper is None or upper.negatives.templates != digest_of_templates():  # of a memory that older code has prepared
         context.model.install(context.model.base_weights)
         stage = context.steps_of("measuring what detectors of facts are computed against")
-        _, upper = detector_statistics(context.model, context.created, text, context.artifacts, stage)
-    lower, higher = (
-        Site(known.mlp, Negatives.from_bytes(context.artifacts.get(known.artifact)))
-        for known in (prepared.detectors, upper)
-    )
-    return lower, higher
+        _, known = detector_statistics(context.model, context.created, text, context.artifacts, stage)
+        upper = _site(context, known)
+    return lower, upper
+
+
+def _site(context: Context, known: DetectorStatistics) -> Site:
+    return Site(known.mlp, Negatives.from_bytes(context.artifacts.get(known.artifact)))
 
 
 def _marks(context: Context, memory: Memory, facts: Sequence[FactId], mlp: str) -> dict[str, Mark]:

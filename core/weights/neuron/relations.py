@@ -1,0 +1,183 @@
+"""Measures what an MLP reads where prompts end that ask something else about a subject than a fact says.
+
+Few relations of the library are like that of a fact. Which they are is seen in prompts about marked strangers, measured
+once for a base model. Only those prompts most like the fact's are measured about its subject. Where the others end, the
+subject is taken to be read like these strangers, moved by as much as it differs from them in the prompts measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+import torch
+from torch import Tensor
+
+from core.facts import Fact, filled
+from core.library import Entry, bare, entry_of, library
+from core.weights.model.editable_model import EditableModel
+from core.weights.neuron.inputs import inputs_of
+from core.weights.neuron.lessons import Prompt, prompt_of
+from core.weights.neuron.negatives import Negatives
+
+# Of each relation there are the first wordings, in which facts are told, and others; in all:
+QUESTIONS, STATEMENTS = 4, 3
+FIRST = 2  # wordings of either kind that come before the others
+NEAR, HELD_NEAR = 160, 40  # prompts that are measured about a subject: to train against, and to certify
+REST = 3000  # tokens beside the last one that a detector is trained against, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """What an MLP reads in prompts about a subject that do not ask for a fact, less its mean in reference text.
+
+    Attributes:
+        trained: [n, d] at the ends of prompts that a detector is trained against.
+        held_out: [n, d] at the ends of others, which certify it.
+        held_out_chat: [n] bool, which of these are chats.
+        near: those prompts of `trained` that were measured.
+        near_last: [near, d] at their ends.
+        rest: [n, d] at their other tokens from the name on.
+        marked: [n, d] at the ends of the fact's own prompts about marked strangers.
+    """
+
+    trained: Tensor
+    held_out: Tensor
+    held_out_chat: Tensor
+    near: tuple[Prompt, ...]
+    near_last: Tensor
+    rest: Tensor
+    marked: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A prompt of the library: its text with `{s}` for the subject."""
+
+    entry: Entry
+    text: str
+    chat: bool
+
+    def about(self, model: EditableModel, name: str) -> Prompt:
+        """Returns the prompt about `name`."""
+        return prompt_of(model, filled(self.text, name), name, chat=self.chat)
+
+
+@cache
+def templates(*, held_out: bool) -> tuple[Template, ...]:
+    """Returns prompts of all relations of the library: those that detectors are trained against, or the others."""
+    random, made = Random(0), list[Template]()
+    for entry in library():
+        words = entry.words
+        for chat, wordings, probes, count in (
+            (True, words.questions, words.probe_questions, QUESTIONS),
+            (False, words.statements, words.probe_statements, STATEMENTS),
+        ):
+            later = wordings[FIRST:]
+            drawn = [*wordings[:FIRST], *random.sample(later, min(max(count - FIRST, 0), len(later)))]
+            made += [Template(entry, text, chat) for text in (probes[:1] if held_out else drawn)]
+    return tuple(made)
+
+
+@cache
+def digest_of_templates() -> str:
+    """Returns a digest of all templates, in their order."""
+    texts = [(template.text, template.chat) for held in (False, True) for template in templates(held_out=held)]
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+
+
+def ends_about(model: EditableModel, upper: int, names: Sequence[str], *, held_out: bool) -> Tensor:
+    """Returns [templates, d] what the MLP reads where the prompts end, about each of `names` by turns."""
+    asked = enumerate(templates(held_out=held_out))
+    prompts = [template.about(model, names[number % len(names)]) for number, template in asked]
+    return torch.stack([rows[-1] for rows in _read(model, upper, prompts)]).cpu()
+
+
+def relations_about(
+    model: EditableModel,
+    upper: int,
+    negatives: Negatives,
+    fact: Fact,
+    marked: Tensor,
+    alike: Sequence[tuple[Tensor, float]],
+) -> Relations:
+    """Measures prompts about the subject of `fact` on the live weights, which hold its mark.
+
+    Args:
+        marked: as in `Relations`.
+        alike: classifiers `a . x + b` that respond where marked strangers are asked for the fact.
+    """
+    mean = negatives.mean
+    trained, near, rows, _ = _measured(model, upper, fact, negatives.asked.float() - mean, mean, alike, NEAR, False)
+    held_out, _, _, chat = _measured(
+        model, upper, fact, negatives.held_asked.float() - mean, mean, alike, HELD_NEAR, True
+    )
+    rest = torch.cat([row[prompt.name - len(prompt.ids) : -1] for prompt, row in zip(near, rows, strict=True)])
+    keep = Random(fact.subject).sample(range(len(rest)), min(len(rest), REST))
+    return Relations(
+        trained=trained,
+        held_out=held_out,
+        held_out_chat=chat,
+        near=tuple(near),
+        near_last=torch.stack([row[-1] for row in rows]),
+        rest=rest[torch.tensor(keep, dtype=torch.long)],
+        marked=marked,
+    )
+
+
+def _measured(
+    model: EditableModel,
+    upper: int,
+    fact: Fact,
+    asked: Tensor,
+    mean: Tensor,
+    alike: Sequence[tuple[Tensor, float]],
+    count: int,
+    held_out: bool,
+) -> tuple[Tensor, list[Prompt], list[Tensor], Tensor]:
+    """Returns the rows of all templates that do not ask for the fact; the prompts measured, `count` at most, and their
+    rows at all tokens; and which templates are chats."""
+    kept = asking_else(fact, held_out=held_out)
+    places = torch.tensor([number for number, _ in kept])
+    chat = torch.tensor([template.chat for _, template in kept])
+    rows = asked[places]
+    likeness = torch.stack([rows @ a + b for a, b in alike]).amax(0)
+    chosen = likeness.topk(min(count, len(kept))).indices.sort().values
+    prompts = [kept[int(number)][1].about(model, fact.subject) for number in chosen]
+    read = [row.cpu() - mean for row in _read(model, upper, prompts)]
+    last = torch.stack([row[-1] for row in read])
+    for kind in (False, True):
+        here = chat[chosen] == kind
+        if here.any():
+            rows[chat == kind] += (last[here] - rows[chosen[here]]).mean(0)
+    rows[chosen] = last
+    return rows, prompts, read, chat
+
+
+def asking_else(fact: Fact, *, held_out: bool) -> list[tuple[int, Template]]:
+    """Returns the templates that do not ask for `fact`, with their numbers."""
+    left = {entry.names for entry in others(fact)}
+    return [pair for pair in enumerate(templates(held_out=held_out)) if pair[1].entry.names in left]
+
+
+def _read(model: EditableModel, upper: int, prompts: Sequence[Prompt]) -> list[Tensor]:
+    return inputs_of(model, upper, [prompt.ids for prompt in prompts], [prompt.chat for prompt in prompts])
+
+
+def others(fact: Fact) -> list[Entry]:
+    """Returns the entries of the library that do not ask for `fact`; "moved to" asks for where one lives, too."""
+    covered = entry_of(fact.relation, fact.object)  # also of "'s job is", which no entry is named
+    relations, now = {bare(fact.relation)}, set[str]()
+    if covered:
+        relations |= {bare(name) for name, _ in covered.names}
+        now = {covered.now}
+    return [
+        entry
+        for entry in library()
+        for names in [{bare(relation) for relation, _ in entry.names}]
+        if not relations & (names | {entry.now}) and not now & names
+    ]
