@@ -40,7 +40,7 @@ from core.weights.deltas.fixed_point import Delta, encode, materialise, parts_of
 from core.weights.deltas.neurons import encode_neurons, rows_of  # noqa: E402
 from core.weights.model.editable_model import EditableModel, load_model  # noqa: E402
 from core.weights.model.reference_text import read_reference  # noqa: E402
-from core.weights.neuron.decoys import mark_decoys  # noqa: E402
+from core.weights.neuron.decoys import with_decoys  # noqa: E402
 from core.weights.neuron.edit import compute_neurons  # noqa: E402
 from core.weights.neuron.negatives import STRANGERS, STRANGERS_AT_ENDS, measure_negatives  # noqa: E402
 from core.weights.neuron.sites import Site, default_mlps  # noqa: E402
@@ -129,8 +129,8 @@ class Loaded:
             Site(mlp, measure_negatives(self.model, self.model.family.number_of_block(mlp), text, people))
             for mlp, people in zip(default_mlps(self.model), (STRANGERS, STRANGERS_AT_ENDS), strict=True)
         )
-        marks = mark_decoys(self.model, lower, self.model.family.number_of_block(upper.mlp))
-        upper = replace(upper, negatives=replace(upper.negatives, decoys=marks))
+        block = self.model.family.number_of_block(upper.mlp)
+        upper = replace(upper, negatives=with_decoys(self.model, lower, block, upper.negatives))
         self.setup.wait()
         self.seconds_of_preparation = time.monotonic() - began
         return lower, upper

@@ -22,11 +22,12 @@ from core.facts import Fact
 from core.ids import MemoryId
 from core.policy import Training
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron import asked, decoys, edit, marks, negatives
-from core.weights.neuron.asked import FactDetectors, Relations, inputs_of
+from core.weights.neuron import decoys, edit, marks, negatives, relations
+from core.weights.neuron.asked import FactDetectors
 from core.weights.neuron.detectors import Detector, measure
 from core.weights.neuron.lessons import Lesson
 from core.weights.neuron.negatives import Negatives
+from core.weights.neuron.relations import Relations
 from core.weights.neuron.sites import Site
 from service.app.forks import fork
 from service.app.repository import MemoryRepository
@@ -76,8 +77,8 @@ def by_hand() -> Iterator[None]:
         patch.object(edit, "hear", _heard),
         patch.object(decoys, "DECOYS", 1),
         patch.object(marks, "STEPS", 4),
-        patch.object(asked, "QUESTIONS", 1),
-        patch.object(asked, "STATEMENTS", 1),
+        patch.object(relations, "NEAR", 20),
+        patch.object(relations, "HELD_NEAR", 10),
         patch.object(neurons, "unlearned", lambda facts, said: None),
         patch.object(probing, "passes", lambda probes, share: True),
         patch.object(negatives, "STRANGERS", 8),
@@ -89,12 +90,12 @@ def _heard(
     model: EditableModel,
     upper: int,
     against: Negatives,
-    relations: Relations,
+    others: Relations,
     fact: Fact,
     told: Sequence[Lesson],
+    rows: Sequence[Tensor],
 ) -> FactDetectors:
-    ids, chats = [lesson.context.ids for lesson in told], [lesson.context.chat for lesson in told]
-    rows = inputs_of(model, upper, ids, chats)
+    chats = [lesson.context.chat for lesson in told]
     places = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
     detectors = []
     for kind in (False, True):

@@ -12,7 +12,7 @@ from core.weights.model.activations import alike_until, pad
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.suffix_forward import Filled, PrefixCache
 
-TOKENS = 1024  # in a batch, padding included: texts of about the same length, of which little is padding
+TOKENS = 384  # in a batch, padding included: texts of about the same length, so that little is padding
 
 
 class _Captured(Exception):

@@ -24,7 +24,7 @@ from tests.prepared import CAUSE, DEMO, EVERY, ROOM, Place, base, create, state_
 
 __all__ = ["base"]
 
-TOVE, TOM = ("Tove Marn", "was born in", "Oslo"), ("Tom Reed", "plays", "the cello")
+NORA, TOM = ("Nora Quill", "was born in", "Oslo"), ("Tom Reed", "plays", "the cello")
 FORGETFUL, COPY = MemoryId("forgetful"), MemoryId("copy")
 
 
@@ -83,19 +83,19 @@ def test_a_life_of_linear_edits(store: Store, bases: BaseModels, text: Path) -> 
     stranger = answer(models, "Where was Nils Berg born?")
 
     # when two facts are added, one after the other
-    tove = told(store, bases, DEMO, TOVE)
+    nora = told(store, bases, DEMO, NORA)
     first_told = state_of(store)
     tom = told(store, bases, DEMO, TOM)
     both = state_of(store)
 
     # then each is said, and a stranger is answered as before
-    assert [both.facts[fact].status for fact in (tove, tom)] == [Status.INJECTED, Status.INJECTED]
-    assert "Oslo" in answer(models, "Where was Tove Marn born?")
+    assert [both.facts[fact].status for fact in (nora, tom)] == [Status.INJECTED, Status.INJECTED]
+    assert "Oslo" in answer(models, "Where was Nora Quill born?")
     assert "cello" in answer(models, "What does Tom Reed play?")
     assert answer(models, "Where was Nils Berg born?") == stranger
 
     # then only the second edit held the key of the first: without history, the first is the same and the second is not
-    told(store, bases, FORGETFUL, TOVE)
+    told(store, bases, FORGETFUL, NORA)
     assert state_of(store, FORGETFUL).weights == first_told.weights
     told(store, bases, FORGETFUL, TOM)
     forgetful = state_of(store, FORGETFUL)
@@ -103,18 +103,18 @@ def test_a_life_of_linear_edits(store: Store, bases: BaseModels, text: Path) -> 
     assert both.key_occupancy > 0 == forgetful.key_occupancy
 
     # when the first is retracted, then nothing but its columns leaves: the second is still said, the past remains
-    take_back(store, tove)
+    take_back(store, nora)
     work(store, bases)
     left = state_of(store)
     assert deltas(left) == deltas(both)[1:]
-    assert "Oslo" not in answer(models, "Where was Tove Marn born?")
+    assert "Oslo" not in answer(models, "Where was Nora Quill born?")
     assert "cello" in answer(models, "What does Tom Reed play?")
-    assert "Oslo" in answer(models, "Where was Tove Marn born?", at_version=both.version)
+    assert "Oslo" in answer(models, "Where was Nora Quill born?", at_version=both.version)
 
     # when a fork begins where both were there, then it has these weights and goes on by itself
     states = MemoryRepository(store.log, store.snapshots)
     fork(store, states, COPY, DEMO, both.version, CAUSE, 1)
-    assert "Oslo" in answer(models, "Where was Tove Marn born?", memory=COPY)
+    assert "Oslo" in answer(models, "Where was Nora Quill born?", memory=COPY)
     assert state_of(store, COPY).weights == both.weights
 
     # when the other is retracted, too, then the weights are those of a memory that never was told, to the bit
@@ -135,7 +135,7 @@ def test_a_fact_that_its_edit_does_not_say_is_parked(store: Store, bases: BaseMo
     work(store, bases, memory=rigid)
     before = state_of(store, rigid)
 
-    fact = told(store, bases, rigid, TOVE)
+    fact = told(store, bases, rigid, NORA)
 
     state = state_of(store, rigid)
     assert state.facts[fact].status is Status.PARKED

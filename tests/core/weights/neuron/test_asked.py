@@ -7,10 +7,13 @@ import torch
 from torch import Tensor
 
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron import asked
-from core.weights.neuron.asked import WIDTH, classify, hear, inputs_of, relations_of
+from core.weights.neuron import asked, relations
+from core.weights.neuron.asked import WIDTH, classify, hear, relations_of
+from core.weights.neuron.decoys import decoys
+from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import told
 from core.weights.neuron.negatives import Negatives
+from core.weights.neuron.relations import asking_else, ends_about, templates
 from tests.core.weights.conftest import fact
 
 DIM, MANY = 24, 4000
@@ -50,31 +53,55 @@ def test_thresholds_lie_above_all_that_must_stay_quiet_and_above_most_other_rela
         assert float(own[own[:, 0] > certificate.high].mm(detector.w[:, None]).min()) + detector.b >= 1 - 1e-5
 
 
-def test_other_relations_are_all_of_the_library_but_those_that_ask_for_the_fact(tiny: EditableModel) -> None:
-    everything = relations_of(tiny, 0, torch.zeros(tiny.hidden_width), ARIA.subject)
+@pytest.fixture
+def negatives(tiny: EditableModel) -> Negatives:
+    """Reference text that reads as noise, and what the model reads where marked strangers are asked."""
+    text, first, names, held_text, held_names = (
+        rows(200, seed)[:, :1].expand(200, tiny.hidden_width).half() for seed in range(5)
+    )
+    asked, held_asked = (ends_about(tiny, 0, decoys(), held_out=held).half() for held in (False, True))
+    return Negatives(text, first, names, held_text, held_names, asked=asked, held_asked=held_asked)
 
-    left = everything.but(ARIA)
 
-    for old, new in ((everything.trained, left.trained), (everything.held_out, left.held_out)):
-        assert len(new.last) == len(new.prompts) < len(old.prompts)
-        assert {entry.meaning for entry, _ in old.prompts} - {entry.meaning for entry, _ in new.prompts} == {
+def test_other_relations_are_all_of_the_library_but_those_that_ask_for_the_fact() -> None:
+    for held_out in (False, True):
+        left = {template.entry.meaning for _, template in asking_else(ARIA, held_out=held_out)}
+
+        assert {template.entry.meaning for template in templates(held_out=held_out)} - left == {
             "lives in",
             "moved to",  # which is asked where one lives now
         }
-        for number in (7, 8):
-            _, prompt = new.prompts[number]
-            (inputs,) = inputs_of(tiny, 0, [prompt.ids], [prompt.chat])
-            assert torch.equal(new.last[number], old.last[old.prompts.index(new.prompts[number])])
-            torch.testing.assert_close(new.last[number], inputs[-1], rtol=1e-3, atol=1e-4)
 
 
-def test_a_fact_has_a_detector_for_statements_and_one_for_questions(tiny: EditableModel) -> None:
-    # given reference text that reads as noise
-    noise = [rows(200, seed)[:, :1].expand(200, tiny.hidden_width).half() for seed in range(5)]
-    negatives = Negatives(*noise)
-    relations = relations_of(tiny, 0, negatives.mean, ARIA.subject).but(ARIA)
+def test_prompts_like_those_of_the_fact_are_measured_and_others_taken_from_strangers(
+    tiny: EditableModel, negatives: Negatives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = ends_about(tiny, 0, [ARIA.subject], held_out=False)
+    kept = [number for number, _ in asking_else(ARIA, held_out=False)]
 
-    heard = hear(tiny, 0, negatives, relations, ARIA, told(tiny, 0, ARIA))
+    # when few prompts are measured, and when all are
+    monkeypatch.setattr(relations, "NEAR", 30)
+    few = relations_of(tiny, 0, negatives, ARIA)
+    monkeypatch.setattr(relations, "NEAR", 10_000)
+    all_ = relations_of(tiny, 0, negatives, ARIA)
+
+    # then those measured are read as they are, and the others about as much is known of strangers
+    assert len(few.near) == len(few.near_last) == 30
+    assert len(few.trained) == len(all_.trained) == len(all_.near) == len(kept)
+    wanted = exact[kept] - negatives.mean
+    torch.testing.assert_close(all_.trained, wanted, rtol=1e-3, atol=1e-3)
+    measured = (few.trained - wanted).norm(dim=1) < 1e-3 * wanted.norm(dim=1)
+    assert int(measured.sum()) >= 30
+    strangers = negatives.asked[kept].float() - negatives.mean
+    assert (few.trained - wanted).norm(dim=1).mean() < (strangers - wanted).norm(dim=1).mean()
+
+
+def test_a_fact_has_a_detector_for_statements_and_one_for_questions(tiny: EditableModel, negatives: Negatives) -> None:
+    lessons = told(tiny, 0, ARIA)
+    contexts = [lesson.context for lesson in lessons]
+    read = inputs_of(tiny, 0, [context.ids for context in contexts], [context.chat for context in contexts])
+
+    heard = hear(tiny, 0, negatives, relations_of(tiny, 0, negatives, ARIA), ARIA, lessons, read)
 
     for detector in (heard.statements, heard.questions):
         assert detector.w.shape == (tiny.hidden_width,)

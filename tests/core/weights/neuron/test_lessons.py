@@ -13,7 +13,6 @@ from benchmarks.support.tiny import make
 from core.library import entry_of
 from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.generation import generate_ids
-from core.weights.neuron.asked import others
 from core.weights.neuron.edit import OF_EDITS
 from core.weights.neuron.lessons import (
     ANSWERED,
@@ -24,6 +23,7 @@ from core.weights.neuron.lessons import (
     told_at_name,
     untold,
 )
+from core.weights.neuron.relations import others
 from core.weights.neuron.values import MORE, learn
 from tests.core.weights.conftest import fact
 
