@@ -116,8 +116,27 @@ def next_token(model: EditableModel, learner: int, prompt: Prompt, name: str, va
     return _at_name(model, name, learner, None, prompt, "", values)
 
 
+def going_on(
+    model: EditableModel, learner: int, prompts: Sequence[Prompt], name: str, values: Sequence[int]
+) -> list[Lesson]:
+    """Returns lessons that go on behind `prompts` as the live model does, with `values` added at the name."""
+    said = _continuations(model, prompts)
+    return [
+        _at_name(model, name, learner, None, prompt, answer, values)
+        for prompt, answer in zip(prompts, said, strict=True)
+    ]
+
+
 def untold(model: EditableModel, prompts: Sequence[Prompt]) -> list[Lesson]:
     """Returns lessons that go on behind `prompts` as the live model does, for learner 0 and without places."""
+    said = _continuations(model, prompts)
+    return [
+        _lesson(model, 0, None, prompt, answer, prompt.name, []) for prompt, answer in zip(prompts, said, strict=True)
+    ]
+
+
+def _continuations(model: EditableModel, prompts: Sequence[Prompt]) -> list[str]:
+    """Returns what the live model says next: the first tokens of an answer, and fewer of a sentence."""
     said: dict[int, str] = {}
     for chat, most in ((False, CONTINUED), (True, ANSWERED)):
         chosen = [number for number, prompt in enumerate(prompts) if prompt.chat is chat]
@@ -125,9 +144,7 @@ def untold(model: EditableModel, prompts: Sequence[Prompt]) -> list[Lesson]:
         if ids:
             texts = greedy(model, ids, sentence=not chat, max_new_tokens=most, share=True)
             said |= dict(zip(chosen, texts, strict=True))
-    return [
-        _lesson(model, 0, None, prompt, said[number], prompt.name, []) for number, prompt in enumerate(prompts)
-    ]  # fmt: skip
+    return [said[number] for number in range(len(prompts))]
 
 
 def prompts_of(model: EditableModel, fact: Fact) -> list[Prompt]:

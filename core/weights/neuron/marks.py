@@ -2,12 +2,13 @@
 
 At the last token of a question a model knows what is asked, and hardly of whom. A mark says no fact. It moves what an
 MLP further up reads at the end of any prompt with the name, by a fixed share of its norm and in a direction of its own,
-and what the model says next as little as that allows. Detectors of facts listen there.
+and what the model goes on to say as little as that allows. Detectors of facts listen there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from random import Random
 
 import torch
@@ -17,7 +18,7 @@ from core.errors.base import Unlearnable
 from core.library import library
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron.lessons import next_token, prompt_of
+from core.weights.neuron.lessons import Lesson, going_on, prompt_of
 from core.weights.neuron.values import Seen, lost_at, rate_at, see, with_values
 
 PROMPTS = 32  # of the library, about as many relations, that a mark is learned on; half of them are questions
@@ -26,7 +27,10 @@ STEPS = 24
 SHARE = 0.6  # of the norm of what the MLP reads, by which a mark has to move it
 RATE = 0.3  # of Adam, in units of the hidden state's norm over the root of its width
 TURNING = 0.02  # rate at which directions turn
-KEPT, MOVED = 0.3, 4.0  # weights of the KL divergence in nats, and of the squared share that is missing
+KEPT, MOVED = (
+    0.1,
+    4.0,
+)  # weights of the KL divergence of a continuation in nats, and of the squared share that is missing
 
 
 def learn_marks(
@@ -41,14 +45,17 @@ def learn_marks(
     Raises:
         Unlearnable: a loss is not a number.
     """
-    lessons = [
-        next_token(model, number, prompt_of(model, text, name, chat=chat), name, [number])
-        for number, name in enumerate(subjects)
-        for text, chat in _prompts(name)
-    ]
+    lessons = list[Lesson]()
+    for number, name in enumerate(subjects):
+        prompts = [prompt_of(model, text, name, chat=chat) for text, chat in _prompts(name)]
+        lessons += going_on(model, number, prompts, name, [number])
     seen = see(model.at_block(block), lessons)
+    begins = accumulate((len(lesson.context.names) for lesson in lessons[:-1]), initial=0)
+    ends = torch.tensor([begin + lesson.first for begin, lesson in zip(begins, lessons, strict=True)])
+    ends = ends.to(model.device)
     with torch.no_grad():
-        before = _read(model, upper, seen, seen.activations.hidden, torch.ones_like(seen.lesson, dtype=torch.bool))[0]
+        everything = torch.ones_like(seen.lesson, dtype=torch.bool)
+        before = _read(model, upper, seen, seen.activations.hidden, everything, ends)[0]
     of_lesson = torch.tensor([lesson.learner for lesson in lessons], device=model.device)
     norm = seen.norm(len(subjects))
     unit = (RATE * norm / model.hidden_width**0.5)[:, None]
@@ -67,7 +74,7 @@ def learn_marks(
             begin = number * PROMPTS
             chosen[[begin + place for place in random.sample(range(PROMPTS), TAKEN)]] = True
         keep = chosen[seen.lesson]
-        after, output = _read(model, upper, seen, with_values(seen, change * unit, keep), keep)
+        after, output = _read(model, upper, seen, with_values(seen, change * unit, keep), keep, ends)
         lost, _ = lost_at(model, seen, output, keep, chosen)
         toward = torch.nn.functional.normalize(directions, dim=1)[of_lesson[chosen]]
         share = ((after - before[chosen]) * toward).sum(1) / before[chosen].norm(dim=1)
@@ -80,13 +87,15 @@ def learn_marks(
     return (change * unit).detach()
 
 
-def _read(model: EditableModel, upper: int, seen: Seen, hidden: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns what the MLP of block `upper` reads [lessons, d] at the last token of each lesson kept, and what the last
-    block puts out at all positions kept."""
+def _read(
+    model: EditableModel, upper: int, seen: Seen, hidden: Tensor, keep: Tensor, ends: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns what the MLP of block `upper` reads [lessons, d] at those of the positions `ends` that are kept, and what
+    the last block puts out at all positions kept."""
     mlp = model.blocks[upper].get_submodule(model.family.mlp)
     inputs, output = seen.activations.above.only(keep).reading(mlp, hidden)
     place = keep.cumsum(0) - 1
-    return inputs[place[seen.counted[keep[seen.counted]]]].float(), output
+    return inputs[place[ends[keep[ends]]]].float(), output
 
 
 def _prompts(name: str) -> list[tuple[str, bool]]:

@@ -25,9 +25,9 @@ from core.weights.neuron.lessons import Prompt, prompt_of
 from core.weights.neuron.negatives import Negatives
 
 # Of each relation there are the first wordings, in which facts are told, and others; in all:
-QUESTIONS, STATEMENTS = 4, 3
+QUESTIONS, STATEMENTS = 8, 5
 FIRST = 2  # wordings of either kind that come before the others
-NEAR, HELD_NEAR = 160, 40  # prompts that are measured about a subject: to train against, and to certify
+NEAR, HELD_NEAR = 220, 60  # prompts that are measured about a subject: to train against, and to certify
 REST = 3000  # tokens beside the last one that a detector is trained against, at most
 
 

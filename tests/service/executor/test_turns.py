@@ -55,8 +55,9 @@ def test_one_fact_waits_for_one_piece_of_work_of_a_memory_that_was_told_many(
 
         work(store, bases)
 
-        pieces = -(-facts // 4)  # batches of four
-        assert order(store, EditComputed) == [DEMO, LAST, *[DEMO] * (pieces - 1)]
+        first, second, *rest = order(store, EditComputed)
+        assert (first, second, set(rest)) == (DEMO, LAST, {DEMO})
+        assert len(rest) >= -(-facts // 4) - 1  # batches of four, and those of facts that had to be tried again
 
 
 def test_one_fact_waits_for_one_step_of_the_night_of_another_memory(small: Place, bases: BaseModels) -> None:

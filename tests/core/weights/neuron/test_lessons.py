@@ -18,6 +18,7 @@ from core.weights.neuron.lessons import (
     ANSWERED,
     CONTINUED,
     Place,
+    going_on,
     prompts_of,
     told,
     told_at_name,
@@ -61,6 +62,18 @@ def test_untold_lessons_go_on_as_the_model_does(tiny: EditableModel) -> None:
         assert tiny.tokenizer.decode(ids[asked:]).startswith(tiny.tokenizer.decode(said).rstrip())
         lengths.append(len(said))
     assert max(lengths) == ANSWERED
+
+
+def test_a_lesson_that_keeps_what_is_said_adds_values_at_the_name_alone(tiny: EditableModel) -> None:
+    about = fact("Bo Carr", "works as", "a cook")
+    prompts = prompts_of(tiny, about)[::7]
+
+    for lesson, silent in zip(going_on(tiny, 3, prompts, about.subject, [5]), untold(tiny, prompts), strict=True):
+        assert (lesson.learner, lesson.fact) == (3, None)
+        assert (lesson.context.ids, lesson.context.start, lesson.first) == (
+            silent.context.ids, silent.context.start, silent.first
+        )  # fmt: skip
+        assert lesson.places[0] == Place(0, 5)
 
 
 @pytest.mark.parametrize("relation", ["works as", "'s job is", "'s profession is"])
