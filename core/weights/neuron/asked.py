@@ -28,12 +28,12 @@ from core.weights.neuron.subjects import namesakes, renamed
 from core.weights.reference.words import strangers
 
 STRANGERS, NAMESAKES = 80, 40  # people of whom some are asked what the fact answers
-EACH, HELD = 2, 2  # of them for each prompt of the fact, and of others to certify
+EACH, HELD = 3, 3  # of them for each prompt of the fact, and of others to certify
 MARKED = 1  # decoys that are asked each prompt of the fact
 WEIGHT = 10.0  # of each kind of other rows, against own rows
 DECAY = 3e-4  # weight of the squared norm of a detector, in units of the rows' norm
 ITERATIONS = 60  # of L-BFGS
-LEAKING = 0.06  # share of held-out prompts about other relations at which a detector may respond
+LEAKING = 0.04  # share of held-out prompts about other relations at which a detector may respond
 BETWEEN = 0.3  # share of the way from the largest response of others to the least own one at which a response begins
 RARE = 0.01  # share of held-out prompts about strangers and namesakes that may respond more
 PREFERRED = 4.0  # how often the first wordings count, which an edit has to say

@@ -23,8 +23,8 @@ from core.weights.neuron.values import Seen, lost_at, rate_at, see, with_values
 
 PROMPTS = 32  # of the library, about as many relations, that a mark is learned on; half of them are questions
 TAKEN = 8  # of them in a step
-STEPS = 24
-SHARE = 0.6  # of the norm of what the MLP reads, by which a mark has to move it
+STEPS = 28
+SHARE = 0.8  # of the norm of what the MLP reads, by which a mark has to move it
 RATE = 0.3  # of Adam, in units of the hidden state's norm over the root of its width
 TURNING = 0.02  # rate at which directions turn
 KEPT, MOVED = (
