@@ -45,7 +45,7 @@ from service.log_setup import configure
 from service.settings import Settings
 from store.log.verify import verify_log
 from store.state import loading
-from tests.core.samples import ARIA, BO, CREATED, CY, DETECTORS, add, fact
+from tests.core.samples import ARIA, BO, CREATED, CY, DETECTORS, UPPER, add, fact
 from tests.core.sleep_samples import retract, start, supersede
 from tests.faults.shim import KINDS
 from tests.service.parrot import performed
@@ -81,8 +81,8 @@ class Life:
         statistics = state.statistics.artifact if state.statistics else made
         match command := performed(owed, state):
             case RecordStatistics():
-                detectors = replace(DETECTORS, artifact=made)
-                prepared = replace(command.prepared, artifact=made, reference_text=made, detectors=detectors)
+                lower, upper = replace(DETECTORS, artifact=made), replace(UPPER, artifact=made)
+                prepared = replace(command.prepared, artifact=made, reference_text=made, detectors=lower, upper=upper)
                 return replace(command, prepared=prepared)
             case RecordInjection() | RecordRefresh():
                 return replace(command, edit=replace(command.edit, delta=made, statistics=statistics))
