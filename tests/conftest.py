@@ -10,7 +10,7 @@ if os.environ.get("HYPNOGRAM_TEST_AMX") == "off":  # as on a processor without m
     os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE"  # before torch is imported; other processes inherit it
     import torch
 
-    torch.cpu._is_amx_tile_supported = lambda: False
+    torch.cpu._is_amx_tile_supported = torch.cpu._is_avx512_bf16_supported = lambda: False
 
 from hypothesis import settings
 
