@@ -128,8 +128,8 @@ class EditableModel:
         """Returns a copy with the live weights in which edits are computed fast; this model where none would be faster.
 
         The copy is in bfloat16 where the machine has units or instructions for it, because `reduced` converts every
-        weight each time it is used. On a CPU it is not quantized either: its weights are those that the quantized layers
-        stand for. And there its attention is not fused, because the gradient of that takes three times as long on short
+        weight each time it is used. On a CPU it is not quantized: its weights are those that the quantized layers stand
+        for. And there its attention is not fused, because the gradient of that takes three times as long on short
         texts.
         """
         on_cpu, kind = self.device.type == "cpu", self.network.dtype
