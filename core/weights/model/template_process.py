@@ -1,7 +1,8 @@
 """Renders chat templates in a process of its own, so that a template that never ends or takes all memory can be ended.
 
 `templates.py` starts it. It reads a JSON object per line and writes one for each: `text`; `refused`, where the template
-itself raises; or `failed`. A template that computes for too long ends the process by SIGPROF.
+itself raises; or `failed`; and the `name` of the request. A template that computes for too long ends the process by
+SIGPROF.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         answer = rendered(request)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(json.dumps(answer | {"name": request["name"]}) + "\n")
         answers.flush()
 
 

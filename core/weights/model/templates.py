@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -43,7 +44,7 @@ def fill_in(tokenizer: Any, messages: Sequence[Mapping[str, str]], add_generatio
         "tokens": tokenizer.special_tokens_map,
         "add_generation_prompt": add_generation_prompt,
     }
-    answer = _templates.ask(request["template"], json.dumps(request, default=str).encode() + b"\n")
+    answer = _templates.ask(request)
     if "refused" in answer:
         raise TemplateError(answer["refused"])
     if "failed" in answer:
@@ -69,13 +70,13 @@ class _Process:
         with self._lock:
             self._running()
 
-    def ask(self, line: bytes) -> dict[str, str] | None:
+    def ask(self, request: Mapping[str, Any]) -> dict[str, str] | None:
         """What it answers; None when it had computed for too long and was ended."""
         with self._lock:
             for _ in range(2):  # it may have been ended from outside meanwhile
-                answer = self._answer(line)
-                if answer.endswith(b"\n"):
-                    return dict(json.loads(answer))
+                answer = self._answer(request)
+                if answer is not None:
+                    return answer
                 status = self._end()
                 if status == -signal.SIGPROF:
                     return None
@@ -85,16 +86,24 @@ class _Process:
         with self._lock:
             self._end()
 
-    def _answer(self, line: bytes) -> bytes:
-        process = self._running()
+    def _answer(self, request: Mapping[str, Any]) -> dict[str, str] | None:
+        """Returns its answer; None when it has ended.
+
+        A fork of this process has the same pipes. One that was killed may have left an answer in them, which is passed
+        over because it names another request.
+        """
+        process, name = self._running(), os.urandom(8).hex()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(line)
+            process.stdin.write(json.dumps({**request, "name": name}, default=str).encode() + b"\n")
             process.stdin.flush()
-            return process.stdout.readline()
+            while (line := process.stdout.readline()).endswith(b"\n"):
+                if (answer := dict(json.loads(line))).pop("name") == name:
+                    return answer
         except OSError:  # it has ended
-            return b""
+            pass
+        return None
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -132,8 +141,9 @@ class _Templates:
     def start(self) -> None:
         self._good.start()
 
-    def ask(self, template: str, line: bytes) -> dict[str, str]:
-        answer = (self._bad if template in self._endless else self._good).ask(line)
+    def ask(self, request: Mapping[str, Any]) -> dict[str, str]:
+        template = request["template"]
+        answer = (self._bad if template in self._endless else self._good).ask(request)
         if answer is not None:
             return answer
         self._endless.add(template)

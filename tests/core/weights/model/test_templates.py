@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ TURNS = [
     {"role": "user", "content": "…"},
 ]
 LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+LAST = "{{ messages[-1].content }}"
 ENDLESS = {
     "loops in loops": LOOP,
     "a loop with output": "{% for a in range(99999) %}{% for b in range(99999) %}{{ a * b }}{% endfor %}{% endfor %}",
@@ -106,3 +108,19 @@ def test_a_process_that_somebody_ended_is_started_again(tokenizer: Any, processe
     os.kill(processes._good._process.pid, signal.SIGKILL)
 
     assert fill_in(tokenizer, TURNS) == before
+
+
+def test_an_answer_left_by_a_killed_fork_is_passed_over(processes: templates._Templates) -> None:
+    asked = {"template": LAST, "tokens": {}, "add_generation_prompt": True}
+    processes.start()
+    good = processes._good._process
+    assert good is not None
+    assert good.stdin is not None
+    left = asked | {"messages": [{"role": "user", "content": "of the fork"}], "name": "another"}
+    good.stdin.write(json.dumps(left).encode() + b"\n")
+    good.stdin.flush()
+
+    answer = processes.ask(asked | {"messages": [{"role": "user", "content": "mine"}]})
+
+    assert answer == {"text": "mine"}
+    assert processes._good._process is good
