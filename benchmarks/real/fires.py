@@ -17,6 +17,7 @@ from torch import Tensor
 from benchmarks.real.text import documentation
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
+from core.weights.model.neurons import MARKS
 
 PASS = 4096  # tokens in a pass, padding included
 ROWS = 16384  # inputs whose responses are computed at once
@@ -63,7 +64,7 @@ def false_fires(model: EditableModel, inputs: Inputs, progress: Callable[[int, i
     for mlp, neurons in model.neurons.items():
         if not len(neurons.rows):
             continue
-        read = inputs.of(mlp, progress)
+        read = inputs.of(mlp.removesuffix(MARKS), progress)
         for start in range(0, len(read), ROWS):
             x = torch.from_numpy(read[start : start + ROWS].astype(numpy.float32))
             fires += int((neurons.responses(x.to(model.device)) > 0).sum())

@@ -15,6 +15,7 @@ from benchmarks.real.text import documentation, passages
 from benchmarks.support.tiny import WIDTH, make
 from core.library import library
 from core.weights.model.editable_model import EditableModel, load_model
+from core.weights.model.neurons import marks_at
 
 MLP = "model.layers.1.mlp"
 
@@ -66,12 +67,12 @@ def test_false_fires_are_counted_per_million_tokens_and_neuron(tiny: EditableMod
     inputs = Inputs(tiny, tmp_path, "digest", 200)
     first = torch.from_numpy(inputs.of(MLP, lambda done, total: None)[:, 0].astype(numpy.float32)).sort().values
 
-    def fires(*thresholds: float) -> float | None:
+    def fires(*thresholds: float, at: str = MLP) -> float | None:
         """False fires of neurons that respond where the first number of an input is above a threshold."""
         model = tiny.clone()
         rows = torch.zeros(len(thresholds), 2 * WIDTH + 1)
         rows[:, 0], rows[:, WIDTH] = 1.0, -torch.tensor(thresholds)
-        model.install({MLP: rows})
+        model.install({at: rows})
         return false_fires(model, inputs, lambda done, total: None)
 
     never, at_three = float(first[-1]) + 1, float(first[-4] + first[-3]) / 2
@@ -79,6 +80,7 @@ def test_false_fires_are_counted_per_million_tokens_and_neuron(tiny: EditableMod
     assert fires(never) == 0
     assert fires(at_three) == 3 / 200 * 1e6
     assert fires(never, at_three) == 3 / 400 * 1e6
+    assert fires(at_three, at=marks_at(MLP)) == 3 / 200 * 1e6
 
 
 def test_no_wording_of_the_benchmark_is_one_that_facts_are_written_with() -> None:
