@@ -9,7 +9,7 @@ all other tokens of these, and reference text. So a detector answers who and wha
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 import torch
@@ -27,15 +27,15 @@ from core.weights.neuron.relations import FIRST, Relations, asking_else, relatio
 from core.weights.neuron.subjects import namesakes, renamed
 from core.weights.reference.words import strangers
 
-STRANGERS, NAMESAKES = 80, 40  # people of whom some are asked what the fact answers; half of them certify
-EACH, EACH_NAMESAKE = 3, 1  # of them for each prompt of the fact
+STRANGERS, NAMESAKES = 80, 40  # people of whom some are asked what the fact answers
+EACH, HELD = 3, 3  # of them for each prompt of the fact, and of others to certify
 MARKED = 1  # decoys that are asked each prompt of the fact
 WEIGHT = 10.0  # of each kind of other rows, against own rows
 DECAY = 3e-4  # weight of the squared norm of a detector, in units of the rows' norm
 ITERATIONS = 60  # of L-BFGS
 LEAKING = 0.04  # share of held-out prompts about other relations at which a detector may respond
 BETWEEN = 0.3  # share of the way from the largest response of others to the least own one at which a response begins
-RARE = 0.02  # share of held-out prompts about namesakes that may respond more: some bear the subject's mark
+RARE = 0.01  # share of held-out prompts about strangers and namesakes that may respond more
 PREFERRED = 4.0  # how often the first wordings count, which an edit has to say
 WIDTH = 0.12  # between no response and a full one
 SEED = 1  # of the strangers
@@ -78,22 +78,11 @@ def hear(
     chat = torch.tensor([lesson.context.chat for lesson in told])
     told_rows = torch.stack([row[place] for row, place in zip(rows, at, strict=True)]) - mean
     answers = torch.cat([row[place + 1 :] for row, place in zip(rows, at, strict=True)]) - mean
-    unknown, alike = strangers(STRANGERS, SEED), namesakes(fact.subject, NAMESAKES, random)
-    words, first = fact.wordings, slice(STRANGERS // 2)
-    asked = [
-        _asked_of(model, upper, fact, unknown[first], EACH, random),
-        _asked_of(model, upper, fact, alike[: NAMESAKES // 2], EACH_NAMESAKE, random),
-    ]
-    away = torch.cat([rows for rows, _ in asked])
-    later = replace(
-        words,
-        statements=(*words.statements, *words.probe_statements),
-        questions=(*words.questions, *words.probe_questions),
-    )
-    held_unknown, unknown_chat = _asked_of(
-        model, upper, replace(fact, wordings=later), unknown[STRANGERS // 2 :], EACH, random
-    )
-    held_alike, alike_chat = _asked_of(model, upper, fact, alike[NAMESAKES // 2 :], EACH_NAMESAKE, random)
+    names = [*strangers(STRANGERS, SEED), *namesakes(fact.subject, NAMESAKES, random)]
+    random.shuffle(names)
+    half = len(names) // 2
+    away, _ = _asked_of(model, upper, fact, names[:half], EACH, random)
+    held_away, held_away_chat = _asked_of(model, upper, fact, names[half:], HELD, random)
     unseen = [
         *(prompt_of(model, text, fact.subject, chat=False) for text in fact.wordings.probe_statements),
         *(prompt_of(model, text, fact.subject, chat=True) for text in fact.wordings.probe_questions),
@@ -114,10 +103,9 @@ def hear(
         ]
         a, b = classify(told_rows[chat == kind], groups)
         heard = torch.cat([told_rows[chat == kind], held[held_chat == kind]])
-        kept_quiet = torch.cat([quiet, held_unknown[unknown_chat == kind] - mean])
-        held_namesakes = held_alike[alike_chat == kind] - mean
+        held_others = held_away[held_away_chat == kind] - mean
         near = relations.held_out[relations.held_out_chat == kind]
-        detectors.append(_certified(a, b, mean, heard, kept_quiet, held_namesakes, near))
+        detectors.append(_certified(a, b, mean, heard, quiet, held_others, near))
     return FactDetectors(*detectors)
 
 
@@ -168,7 +156,7 @@ def classify(wanted: Tensor, groups: Sequence[Tensor]) -> tuple[Tensor, float]:
 def _certified(
     a: Tensor, b: float, mean: Tensor, wanted: Tensor, quiet: Tensor, away: Tensor, near: Tensor
 ) -> Detector:  # fmt: skip
-    """Returns the detector with thresholds above text and strangers, most other relations, and almost all namesakes.
+    """Returns the detector with thresholds above text, most other relations, and almost all prompts about others.
 
     The first wordings are heard even where more of other relations are, too.
     """
