@@ -27,10 +27,8 @@ STEPS = 28
 SHARE = 0.8  # of the norm of what the MLP reads, by which a mark has to move it
 RATE = 0.3  # of Adam, in units of the hidden state's norm over the root of its width
 TURNING = 0.02  # rate at which directions turn
-KEPT, MOVED = (
-    0.1,
-    4.0,
-)  # weights of the KL divergence of a continuation in nats, and of the squared share that is missing
+KEPT = 0.1  # weight of the KL divergence of a continuation, in nats
+MOVED = 4.0  # weight of the squared share that is missing
 
 
 def learn_marks(
