@@ -117,7 +117,7 @@ class Reader:
                 log.debug("reader.waits", error=type(error).__name__)
                 self._stop.wait(1.0)
             except Exception:  # an error that was not foreseen
-                log.error("reader.stumbles", error=traceback.format_exc(limit=3))
+                log.error("reader.failed", error=traceback.format_exc(limit=3))
                 self._stop.wait(1.0)
 
     def _serve(self, memory: MemoryId) -> None:

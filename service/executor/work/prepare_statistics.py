@@ -24,6 +24,6 @@ def perform(context: Context, work: PrepareStatistics, memory: Memory) -> Done:
         context.created,
         text,
         context.artifacts,
-        context.steps_of("measuring which keys reference text uses"),
+        context.steps_of("measuring what the base model reads in text and at names"),
     )
     return Done(RecordStatistics(prepared=prepared), None)

@@ -170,7 +170,7 @@ def test_its_stages_are_told(
     stages = list(dict.fromkeys(reading.stage for reading in readings))
     assert stages == [
         "generating text that edits must leave alone",
-        "measuring which keys reference text uses",
+        "measuring what the base model reads in text and at names",
     ]
     assert all(0 <= reading.done <= reading.total for reading in readings)
     assert any(reading.seconds_left is not None for reading in readings)
