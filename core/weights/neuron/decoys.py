@@ -40,7 +40,7 @@ def with_decoys(
     rows = rows_of([(*encode_neurons(w, b, marks), 1.0)], model.hidden_width)
     with model.with_weights({marks_at(lower.mlp): rows}):
         asked, held_asked = (ends_about(model, upper, names, held_out=held).half() for held in (False, True))
-    return replace(negatives, decoys=rows, asked=asked, held_asked=held_asked, templates=digest_of_templates())
+    return replace(negatives, decoys=rows, asked=asked, held_asked=held_asked, templates_digest=digest_of_templates())
 
 
 def _detector(model: EditableModel, block: int, lower: Site, name: str) -> Detector:

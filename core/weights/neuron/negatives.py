@@ -25,7 +25,7 @@ STRANGERS_AT_ENDS = 60  # the same of detectors of facts: fewer, because at a na
 HELD_OUT = 4  # one row of each kind in so many certifies detectors and is not trained on
 SEED = 0
 AT_ONCE = 32  # texts between reports of progress
-_TEMPLATES = "templates"
+_TEMPLATES = "templates_digest"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Negatives:
         held_text, held_names: the same, held out.
         decoys: [n, 2 d + 1] float32 marks of strangers at the lower MLP, for detectors at the upper one; else none.
         asked, held_asked: MLP inputs of marked strangers at the ends of prompts of the library (`ends_about`).
-        templates: digest of these prompts.
+        templates_digest: of these prompts (`digest_of_templates`).
     """
 
     text: Tensor
@@ -51,12 +51,12 @@ class Negatives:
     decoys: Tensor = field(default_factory=lambda: torch.zeros(0, 1))
     asked: Tensor = field(default_factory=lambda: torch.zeros(0, 1))
     held_asked: Tensor = field(default_factory=lambda: torch.zeros(0, 1))
-    templates: str = ""
+    templates_digest: str = ""
 
     def to_bytes(self) -> bytes:
         """Returns a safetensors file."""
         rows = {part.name: getattr(self, part.name) for part in fields(self) if part.name != _TEMPLATES}
-        return save({name: part.contiguous() for name, part in rows.items()}, {_TEMPLATES: self.templates})
+        return save({name: part.contiguous() for name, part in rows.items()}, {_TEMPLATES: self.templates_digest})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Negatives:
@@ -64,7 +64,7 @@ class Negatives:
         try:
             rows, size = load(data), int.from_bytes(data[:8], "little")
             about = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-            return cls(**rows, templates=about.get(_TEMPLATES, ""))
+            return cls(**rows, templates_digest=about.get(_TEMPLATES, ""))
         except Exception as error:
             raise Damaged(f"MLP inputs of reference text cannot be read: {error}") from error
 

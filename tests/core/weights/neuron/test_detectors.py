@@ -68,8 +68,8 @@ def test_a_rare_token_that_responds_is_silenced_by_the_rounds(monkeypatch: pytes
 def test_rows_survive_bytes() -> None:
     negatives, _ = world(apart=1.0)
 
-    again = Negatives.from_bytes(replace(negatives, templates="of prompts").to_bytes())
+    again = Negatives.from_bytes(replace(negatives, templates_digest="of prompts").to_bytes())
 
-    assert again.templates == "of prompts"
+    assert again.templates_digest == "of prompts"
     assert torch.equal(again.text, negatives.text)
     assert torch.equal(again.held_names, negatives.held_names)
