@@ -85,9 +85,7 @@ def _sites(context: Context, memory: Memory) -> tuple[Site, Site]:
     text = memory.reference_text or prepared.reference_text
     lower = _site(context, prepared.detectors)
     upper = _site(context, prepared.upper) if prepared.upper else None
-    if (
-        upper is None or upper.negatives.templates_digest != digest_of_templates()
-    ):  # of a memory that older code has prepared
+    if upper is None or upper.negatives.templates_digest != digest_of_templates():  # prepared by older code
         context.model.install(context.model.base_weights)
         stage = context.steps_of("measuring what detectors of facts are computed against")
         _, known = detector_statistics(context.model, context.created, text, context.artifacts, stage)
