@@ -1,4 +1,4 @@
-"""All settings in one typed object, read from `HYPNOGRAM_<NAME>` in the environment or from flags of the CLI.
+"""All settings in one typed object: flags of the CLI, else `HYPNOGRAM_<NAME>` in the environment, else a TOML file.
 
 `docs/settings.md` lists every field; a test compares the two.
 """
@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from service.settings_file import file_to_read, read_settings
 
 DEVICES = r"^(cpu|cuda|mps|xpu|npu|hpu|mtia)(:(0|[1-9][0-9]*))?$"  # torch decides whether the device exists
 MODELS = Path(__file__).resolve().parent.parent / "models"  # what ships with the project
@@ -32,7 +34,7 @@ def default_database() -> str:
 
 
 class Settings(BaseSettings):
-    """Settings of a process, read from the environment once at its start and passed on from there."""
+    """Settings of a process, read once at its start and passed on from there."""
 
     model_config = SettingsConfigDict(
         env_prefix="HYPNOGRAM_",
@@ -41,6 +43,24 @@ class Settings(BaseSettings):
         protected_namespaces=(),
         env_ignore_empty=True,
         validate_by_name=True,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Returns where settings come from, the first that has one wins. Raises ConfigurationInvalid of the file."""
+        file = file_to_read()
+        values = read_settings(file, settings_cls.model_fields) if file else {}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, values)
+
+    config: Path | None = Field(
+        default=None, description="TOML file of settings; by default the user's own, where there is one."
     )
 
     # storage

@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: two workers share two cores
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ["HYPNOGRAM_CONFIG"] = os.devnull  # not the settings of whoever runs the tests
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 if os.environ.get("HYPNOGRAM_TEST_AMX") == "off":  # as on a processor without matrix units

@@ -27,6 +27,7 @@
     |-- ModelUnavailable         the base model cannot be loaded, or is not the recorded one
     |-- ParserUnavailable        the parser that finds facts in sentences is not installed; says what to install
     |-- DeviceUnavailable        the torch device that is set cannot be used
+    |-- ConfigurationInvalid     a file of settings cannot be used; names the file, the key and the line
     `-- Unlearnable              a fact that cannot be written: its object has no tokens, its value diverged
         |-- Unlearned            an edit was computed, but the model does not say the object with it; names the facts
         `-- Uncertified          a neuron's detector does not tell the subject from others; names the facts

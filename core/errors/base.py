@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import ClassVar
 
 from core.ids import FactId
@@ -264,6 +265,16 @@ class DeviceUnavailable(HypnogramError):
             f"device {device!r} cannot be used ({why}); make it available, or set HYPNOGRAM_DEVICE to another one",
             device=device,
         )
+
+
+class ConfigurationInvalid(HypnogramError):
+    """A file of settings cannot be used; `metadata` has the file and, where they are known, the key and the line."""
+
+    reason = "CONFIGURATION_INVALID"
+
+    def __init__(self, file: PurePath, problem: str, key: str = "", line: int = 0) -> None:
+        where = f"{file}, line {line}" if line else str(file)
+        super().__init__(f"{where}: {f'{key}: ' if key else ''}{problem}", file=file, key=key, line=line or "")
 
 
 class Unlearnable(HypnogramError):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -70,8 +72,13 @@ def hypnogram(
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the version and exit.")
     ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file of settings (HYPNOGRAM_CONFIG).")
+    ] = None,
 ) -> None:
     """A language model with persistent memories in its weights, and the history of each."""
+    if config is not None:
+        os.environ["HYPNOGRAM_CONFIG"] = str(config.absolute())  # which processes that commands start read as well
 
 
 def main() -> None:

@@ -52,18 +52,21 @@ Threads = Annotated[
 
 
 def settings(**given: Any) -> Settings:
-    """Returns the settings of the environment, overridden by the flags that were given.
+    """Returns the settings of the environment and of the file, overridden by the flags that were given.
 
     Raises:
-        UsageProblem: a value is invalid; names it.
+        UsageProblem: a value is invalid; names it, and the line of the file where it is one of the file's.
     """
     from pydantic import ValidationError
 
+    from core.errors.base import ConfigurationInvalid
     from service.settings import Settings
 
     flags = {name: value for name, value in given.items() if value is not None}
     try:
         return Settings(**flags)
+    except ConfigurationInvalid as error:
+        raise UsageProblem(str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"

@@ -39,6 +39,7 @@ def environment_in(folder: Path) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HYPNOGRAM_")}
     return {
         **inherited,
+        "HYPNOGRAM_CONFIG": os.devnull,
         "HYPNOGRAM_DATABASE_URL": f"sqlite:///{folder / 'log.db'}",
         "HYPNOGRAM_ARTIFACT_FOLDER": str(folder / "artifacts"),
         "HYPNOGRAM_SNAPSHOT_FOLDER": str(folder / "snapshots"),

@@ -49,6 +49,7 @@ def environment(target: Path) -> dict[str, str]:
 def server(command: Sequence[str], folder: Path, surroundings: Mapping[str, str]) -> Iterator[str]:
     """Runs `command`, which serves on a free port with its data in `folder`; yields its address."""
     settings = {
+        "HYPNOGRAM_CONFIG": os.devnull,
         "HYPNOGRAM_DATABASE_URL": f"sqlite:///{folder}/hypnogram.db",
         "HYPNOGRAM_ARTIFACT_FOLDER": str(folder / "artifacts"),
         "HYPNOGRAM_SNAPSHOT_FOLDER": str(folder / "snapshots"),
