@@ -161,6 +161,36 @@ def real_speed(
     _run("real.speed", json, model=model, method=method, facts=facts)
 
 
+@app.command("serve")
+def serve(
+    *,
+    model: Annotated[str, typer.Option(help="Base model: a name, or a folder.")] = "smollm2",
+    streams: Annotated[
+        str, typer.Option(help="Numbers of answers that are asked for at the same time, separated by commas.")
+    ] = "1,8,32",
+    memories: Annotated[
+        str, typer.Option(help="Numbers of memories that chats and calls are spread over, separated by commas.")
+    ] = "1,32",
+    clients: Annotated[int, typer.Option(min=1, help="Number of clients that get and add facts.")] = 64,
+    sizes: Annotated[
+        str, typer.Option(help="Numbers of memories whose start and idle cost are measured, separated by commas.")
+    ] = "1,100",
+    tokens: Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")] = 64,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Seconds for which each rate is measured, at least.")] = 20.0,
+    threads: Annotated[int, typer.Option(min=1, help="Torch threads of the server and of plain generation.")] = 1,
+    json: options.AsJson = False,
+) -> None:
+    """Measure a server: chats beside plain generation, calls of many clients, what memories cost, seconds to SERVING.
+
+    Each bar is printed as PASS or MISS.
+    """
+    _run(
+        "serve.run", json, model=model, streams=_numbers(streams, "--streams"),
+        memories=_numbers(memories, "--memories"), clients=clients, sizes=_numbers(sizes, "--sizes"), tokens=tokens,
+        seconds=seconds, threads=threads,
+    )  # fmt: skip
+
+
 @app.command("conversation")
 def conversation(
     *,
@@ -226,7 +256,7 @@ def _numbers(text: str, option: str) -> list[int]:
     except ValueError:
         raise typer.BadParameter("give whole numbers separated by commas, as in 5,10,20", param_hint=option) from None
     if min(numbers) < 1:
-        raise typer.BadParameter("numbers of facts must be 1 or more", param_hint=option)
+        raise typer.BadParameter("numbers must be 1 or more", param_hint=option)
     return numbers
 
 
