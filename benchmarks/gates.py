@@ -6,87 +6,57 @@
 - `whole edit`: one verdict for all facts: all advance or all retreat, by the share of all probes that passed.
 - `ten steps a fact`: rank 16, one context a step, ten steps a fact, no rehearsal, and every fact advances. This is the
   budget of the predecessor's recipe, on this memory's modules and with all wordings of a fact.
+
+On a real model nights train values, which rehearse nothing. There `every fact advances` leaves out the gate, `one
+training` the second one and the repair, and `ten steps a fact` trains a LoRA.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from benchmarks.real import nights as real_nights
 from benchmarks.sleep import nights
-from benchmarks.support.bench_memory import Judge, fact_by_fact
+from benchmarks.support.arms import TEN_STEPS, Arm, one_verdict, shipped, training, trust, unguarded
+from benchmarks.support.bench_memory import On
 from benchmarks.support.people import held_out
 from benchmarks.support.summary import summary
-from core.decide.commands import RecordAudit
-from core.policy import SleepPolicy, Training
+from core.policy import SleepPolicy
 
 Progress = Callable[[int, int, str], None]
 
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """A variant.
-
-    Attributes:
-        change: makes its policy from the shipped one and the number of facts.
-        judge: may change the verdicts of its gates.
-    """
-
-    name: str
-    change: Callable[[SleepPolicy, int], SleepPolicy]
-    judge: Judge = fact_by_fact
-
-
-def _one_verdict(gate: RecordAudit) -> RecordAudit:
-    share = sum(fact.passed for fact in gate.audited) / sum(fact.asked for fact in gate.audited)
-    return _all(gate, healthy=share >= SleepPolicy().gate)
-
-
-def _trust(gate: RecordAudit) -> RecordAudit:
-    return _all(gate, healthy=True)
-
-
-def _all(gate: RecordAudit, *, healthy: bool) -> RecordAudit:
-    return replace(gate, audited=tuple(replace(fact, healthy=healthy) for fact in gate.audited))
-
-
-def _training(policy: SleepPolicy, **changes: Any) -> SleepPolicy:
-    return replace(policy, training=replace(policy.training, **changes))
-
-
-def _unguarded(policy: SleepPolicy) -> SleepPolicy:
-    """`policy` without limits on harm, so that no night is rolled back and the harm is measured."""
-    return replace(policy, perplexity_limit=1e9, neighbours_limit=0.0, strangers_limit=0.0, recall_limit=0.0)
-
-
 ARMS = (
-    Arm("shipped", lambda policy, _: policy),
-    Arm("no rehearsal", lambda p, _: _unguarded(replace(_training(p, rehearsal=0), rehearsed=0))),
-    Arm("no KL", lambda p, _: _unguarded(_training(p, divergence_weight=0.0))),
-    Arm("whole edit", lambda p, _: _unguarded(p), _one_verdict),
-    Arm(
-        "ten steps a fact",
-        lambda p, n: _unguarded(
-            replace(
-                p,
-                training=Training(
-                    rank=16, steps=10 * n, learning_rate=p.training.learning_rate, batch=1, rehearsal=0,
-                    divergence_weight=0.0, enough=0.0,
-                ),
-                rehearsed=0, trainings=1, refreshes=0,
-            )
-        ),
-        _trust,
-    ),
-)  # fmt: skip
+    Arm("shipped", shipped),
+    Arm("no rehearsal", lambda p, _: unguarded(replace(training(p, rehearsal=0), rehearsed=0))),
+    Arm("no KL", lambda p, _: unguarded(training(p, divergence_weight=0.0))),
+    Arm("whole edit", unguarded, one_verdict),
+    TEN_STEPS,
+)
+OF_VALUES = (
+    Arm("shipped", shipped),
+    Arm("whole edit", unguarded, one_verdict),
+    Arm("every fact advances", unguarded, trust),
+    Arm("one training", lambda p, _: unguarded(replace(p, trainings=1, repairs=0))),
+    TEN_STEPS,
+)
 
 
 def run(
-    *, facts: int = 20, cycles: int = 3, seeds: int = 1, progress: Progress = lambda done, total, what: None
+    *,
+    facts: int = 20,
+    cycles: int = 3,
+    seeds: int = 1,
+    model: str = "",
+    quick: bool = False,
+    progress: Progress = lambda done, total, what: None,
 ) -> Iterator[dict[str, Any]]:
     """Rows `arm, raw, chat, paraphrase, neighbours, strangers, unanswered, perplexity_drift, dissolved, seconds` after
-    the last cycle."""
+    the last cycle; on a `model` other than dormouse those of `benchmarks.real.nights`."""
+    if model:
+        yield from real_nights.run("gates", On(model), [facts], cycles, seeds, OF_VALUES, quick, progress)
+        return
     settings = {"facts": facts, "cycles": cycles, "seeds": seeds}
     measured: dict[str, list[dict[str, float]]] = {}
     done = 0

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from benchmarks.support.bench_memory import bench_memory
+from benchmarks.real import days
+from benchmarks.support.bench_memory import On, bench_memory
 from benchmarks.support.people import Examiner, held_out, told_facts
 from benchmarks.support.summary import summary
 from core.facts import Fact
@@ -20,10 +21,20 @@ Progress = Callable[[int, int, str], None]
 
 
 def run(
-    *, nights: int = 30, facts_per_night: int = 10, seeds: int = 1, progress: Progress = lambda done, total, what: None
+    *,
+    nights: int = 30,
+    facts_per_night: int = 10,
+    seeds: int = 1,
+    model: str = "",
+    quick: bool = False,
+    progress: Progress = lambda done, total, what: None,
 ) -> Iterator[dict[str, Any]]:
     """Rows `night, chat, oldest_minus_newest, strangers, perplexity_drift, active_edits, seconds`, neighbours and
-    unanswered questions; `oldest_minus_newest` is chat recall of the oldest tenth of facts minus that of the newest."""
+    unanswered questions; `oldest_minus_newest` is chat recall of the oldest tenth of facts minus that of the newest.
+    On a `model` other than dormouse they are those of `benchmarks.real.days`."""
+    if model:
+        yield from days.run(On(model), nights, facts_per_night, seeds, quick, progress)
+        return
     settings = {"nights": nights, "facts_per_night": facts_per_night, "seeds": seeds}
     measured: dict[int, list[dict[str, float]]] = {}
     for nth, seed in enumerate(held_out(seeds)):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from benchmarks.support.bench_memory import BenchMemory, Judge, bench_memory, fact_by_fact
+from benchmarks.real import nights as real_nights
+from benchmarks.support.arms import TEN_STEPS, Arm, shipped, training, unguarded
+from benchmarks.support.bench_memory import BenchMemory, Judge, On, bench_memory, fact_by_fact
 from benchmarks.support.people import Examiner, held_out, told_facts
 from benchmarks.support.summary import summary
 from core.events.sleep import AdapterTrained, FactsRescaled
@@ -21,17 +23,45 @@ from core.state.plan import plan
 
 Progress = Callable[[int, int, str], None]
 
+ARMS = (
+    Arm("values", shipped),
+    Arm(
+        "adapter",  # LoRA of small rank, which rehearses the base model's own texts
+        lambda policy, _: unguarded(
+            training(
+                replace(policy, trainings=1, repairs=0), rank=8, steps=60, learning_rate=4e-3, batch=12, rehearsal=12,
+                divergence_weight=4.0,
+            )
+        ),
+        lora=True,
+    ),
+    TEN_STEPS,
+)  # fmt: skip
+
 
 def run(
     *,
     facts: Sequence[int] = (5, 10, 20, 50),
     cycles: int = 3,
     seeds: int = 3,
+    model: str = "",
+    arms: Sequence[str] = ("values", "adapter", "ten steps a fact"),
+    quick: bool = False,
     progress: Progress = lambda done, total, what: None,
 ) -> Iterator[dict[str, Any]]:
     """Rows `facts, cycle, raw, chat, paraphrase, neighbours, strangers, unanswered, perplexity_drift, stages,
     dissolved, completed, repaired, seconds`; cycle 0 is before the first sleep. `undone` in the settings lists the
-    nights that were rolled back, with the reason."""
+    nights that were rolled back, with the reason.
+
+    Args:
+        model: a real model, whose rows are those of `benchmarks.real.nights`; empty for dormouse.
+        arms: what is trained on a real model.
+        quick: asks a real model few questions.
+    """
+    if model:
+        chosen = [arm for arm in ARMS if arm.name in arms]
+        yield from real_nights.run("sleep", On(model), facts, cycles, seeds, chosen, quick, progress)
+        return
     measured: dict[tuple[int, int], list[dict[str, float]]] = {}
     stages: dict[tuple[int, int], Counter[int]] = {}
     total = sum(facts) * seeds * (cycles + 1)

@@ -73,6 +73,10 @@ class Examiner:
         row["text_kl"], row["perplexity"] = drift(self._base.model, model, self._texts)
         return row
 
+    def recall(self, model: EditableModel, told: Sequence[Told], facts: Sequence[Fact]) -> dict[str, float]:
+        """Returns the columns of recall alone, of the live weights of `model`."""
+        return self._recall(LiveReplies(model, self._base), told, facts)
+
     def ask(self, replies: Replies, told: Sequence[Told], facts: Sequence[Fact]) -> dict[str, float]:
         """Returns the shares of a row."""
         self._done("recall")

@@ -31,10 +31,10 @@ from core.events.facts import FactInjected
 from core.evolve import fold
 from core.facts import Fact, Origin, Source
 from core.ids import Digest, FactId, MemoryId, SleepId
-from core.method import checked_method
+from core.method import Method, checked_method
 from core.policy import SleepPolicy
 from core.state.memory import Memory, Night
-from core.state.plan import plan_at
+from core.state.plan import plan, plan_at
 from core.state.sleep import Occasion, Step
 from core.state.work import Erase, EraseTexts, Inject, PrepareStatistics, Purge, Read, SleepStep, next_work
 from core.weights.model.editable_model import EditableModel
@@ -127,9 +127,11 @@ class BenchMemory:
         self.model: EditableModel = models.bases.clone(created)
         self.base: EditableModel = models.bases.clone(created)
         self._prepared = Artifacts(on.prepared or cache_home() / "bench" / "prepared")
+        by_lora = replace(created, method=Method.ANSWER_SITE)
+        self._trainer = Editor(self._editor.model, by_lora, self._artifacts, self._deltas)
         self._preparer = Editor(self.base.clone(), created, self._prepared, DeltaStore(self._prepared, log.keyring))
         self._work()
-        self._before = self._bytes()
+        self._before = self.bytes
 
     @property
     def state(self) -> Memory:
@@ -138,7 +140,17 @@ class BenchMemory:
     @property
     def bytes_per_fact(self) -> float:
         """Growth of database and artifacts since before the first fact, divided by the number of facts."""
-        return (self._bytes() - self._before) / max(len(self.state.facts), 1)
+        return (self.bytes - self._before) / max(len(self.state.facts), 1)
+
+    @property
+    def bytes(self) -> int:
+        """The size of database and artifacts."""
+        return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+
+    @property
+    def columns(self) -> int:
+        """The number of columns in the weights, of edits and of adapters."""
+        return sum(term.count for term in plan(self.state).terms)
 
     def would_refuse(self, fact: Fact) -> bool:
         """Whether the service would refuse `fact` now, with the default capacity."""
@@ -205,12 +217,20 @@ class BenchMemory:
         return time.monotonic() - began
 
     def sleep(
-        self, policy: SleepPolicy | None = None, *, kind: str = "sleep", seed: int = 0, judge: Judge = fact_by_fact
+        self,
+        policy: SleepPolicy | None = None,
+        *,
+        kind: str = "sleep",
+        seed: int = 0,
+        judge: Judge = fact_by_fact,
+        lora: bool = False,
     ) -> Slept:
         """Sleeps until the sleep ends; returns its outcome. Raises Refused.
 
         Args:
             judge: may change the gate's verdicts before they are recorded.
+            lora: whether a LoRA is trained in any case. The service does so where the method is not `neuron`, because
+                only columns of neurons leave with a retracted fact.
         """
         before, began = self.state, time.monotonic()
         assert before.created is not None
@@ -221,18 +241,20 @@ class BenchMemory:
                 request=sleep, request_digest=Digest(sleep),
             )
         )  # fmt: skip
-        self._work(judge)
+        self._work(judge, lora)
         return Slept(self.state.nights[sleep], time.monotonic() - began, self.events(before.version))
 
     def events(self, after: int = 0) -> tuple[Event, ...]:
         """The events after the version `after`."""
         return tuple(recorded.event for recorded in self._log.iterate(MEMORY, after_version=after))
 
-    def _work(self, judge: Judge = fact_by_fact) -> None:
+    def _work(self, judge: Judge = fact_by_fact, lora: bool = False) -> None:
         while (work := next_work(self.state)) is not None:
             assert not isinstance(work, Erase | EraseTexts | Purge | Read)
             prepares = isinstance(work, PrepareStatistics)
-            command = self._prepare() if prepares else self._editor.perform(work, self.state)
+            trains = lora and isinstance(work, SleepStep) and work.step is Step.TRAIN
+            editor = self._trainer if trains else self._editor
+            command = self._prepare() if prepares else editor.perform(work, self.state)
             if isinstance(command, RecordAudit) and command.controls is None:
                 command = judge(command)
             self._carry_out(command)
@@ -254,9 +276,6 @@ class BenchMemory:
 
     def _carry_out(self, command: Command) -> None:
         self._states.execute(MEMORY, lambda _: command, CAUSE)
-
-    def _bytes(self) -> int:
-        return sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
 
 
 def ids_of(state: Memory, facts: Sequence[Fact]) -> list[FactId]:

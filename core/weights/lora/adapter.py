@@ -38,7 +38,8 @@ def set_first_rows(model: EditableModel, rows: Mapping[str, Tensor]) -> None:
 
 
 def install_base(model: EditableModel, weights: Mapping[str, Tensor]) -> None:
-    """Makes `weights`, module -> [d_out, d_in], the ones below the adapter."""
+    """Makes `weights`, module -> [d_out, d_in] and MLP -> neurons, the ones below the adapter."""
+    model.install({mlp: weights[mlp] for mlp in model.neurons if mlp in weights})
     with torch.no_grad():
         for module in model.modules:
             base = model.network.get_submodule(module).base_layer.weight

@@ -20,6 +20,9 @@ app = typer.Typer(help="Run a benchmark; print a table, or one JSON document wit
 FAULTS = ("kills", "io", "second", "clock", "disk", "servers")  # `PARTS` of `benchmarks.faults.run`
 FEW = 10  # rows that are printed side by side
 Seeds = Annotated[int, typer.Option(min=1, help="Number of runs, each with its own random seed.")]
+RealModel = Annotated[str, typer.Option(help="Real base model: a name, or a folder. Default: dormouse.")]
+FewQuestions = Annotated[bool, typer.Option("--quick", help="Ask a real model few questions.")]
+ARMS = ("values", "adapter", "ten steps a fact")  # `ARMS` of `benchmarks.sleep`
 
 
 @app.command("capacity")
@@ -62,10 +65,23 @@ def sleep(
     ] = "5,10,20,50",
     cycles: Annotated[int, typer.Option(min=1, help="Number of sleeps.")] = 3,
     seeds: Seeds = 3,
+    model: RealModel = "",
+    arms: Annotated[str, typer.Option(help="What sleeps train on a real model, separated by commas.")] = ",".join(ARMS),
+    quick: FewQuestions = False,
     json: options.AsJson = False,
 ) -> None:
-    """Measure what sleeps do to facts: recall by pathway, locality, and stages."""
-    _run("sleep", json, facts=_numbers(facts, "--facts"), cycles=cycles, seeds=seeds)
+    """Measure what sleeps do to facts: recall by pathway, locality, and stages.
+
+    On a real model there are two facts for each person. A sleep that ships trains `values`; `adapter` and `ten steps a
+    fact` train a LoRA.
+    """
+    names = [name.strip() for name in arms.split(",")]
+    if unknown := [name for name in names if name not in ARMS]:
+        raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(ARMS)}", param_hint="--arms")
+    _run(
+        "sleep", json, facts=_numbers(facts, "--facts"), cycles=cycles, seeds=seeds, model=model, arms=names,
+        quick=quick,
+    )  # fmt: skip
 
 
 @app.command("lifelong")
@@ -74,10 +90,12 @@ def lifelong(
     nights: Annotated[int, typer.Option(min=1, help="Number of sleeps.")] = 30,
     facts_per_night: Annotated[int, typer.Option(min=1, help="Number of facts added before each sleep.")] = 10,
     seeds: Seeds = 1,
+    model: RealModel = "",
+    quick: FewQuestions = False,
     json: options.AsJson = False,
 ) -> None:
     """Measure recall by age while facts are added every day and a sleep follows every night."""
-    _run("lifelong", json, nights=nights, facts_per_night=facts_per_night, seeds=seeds)
+    _run("lifelong", json, nights=nights, facts_per_night=facts_per_night, seeds=seeds, model=model, quick=quick)
 
 
 @app.command("repair")
@@ -92,10 +110,12 @@ def gates(
     facts: Annotated[int, typer.Option(min=1, help="Number of facts to add.")] = 20,
     cycles: Annotated[int, typer.Option(min=1, help="Number of sleeps.")] = 3,
     seeds: Seeds = 1,
+    model: RealModel = "",
+    quick: FewQuestions = False,
     json: options.AsJson = False,
 ) -> None:
     """Measure the effect of each part of a sleep: the same sleeps with one part left out."""
-    _run("gates", json, facts=facts, cycles=cycles, seeds=seeds)
+    _run("gates", json, facts=facts, cycles=cycles, seeds=seeds, model=model, quick=quick)
 
 
 @app.command("retract")
@@ -104,7 +124,7 @@ def retract(
     facts: Annotated[int, typer.Option(min=2, help="Number of facts to add.")] = 100,
     retracted: Annotated[int, typer.Option(min=1, help="Number of them to retract, less than --facts.")] = 20,
     seeds: Seeds = 3,
-    model: Annotated[str, typer.Option(help="Real base model: a name, or a folder. Default: dormouse.")] = "",
+    model: RealModel = "",
     method: Annotated[str, typer.Option(help="How facts are written to a real model. Default: the model's.")] = "",
     json: options.AsJson = False,
 ) -> None:
