@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from core.decide import decide
 from core.decide.commands import (
@@ -37,7 +38,7 @@ from core.policy import SleepPolicy
 from core.state.memory import FactState, Memory, replaced_by
 from core.state.plan import plan, plan_at
 from core.state.sleep import Occasion, Step
-from core.state.work import Erase, SleepStep, Withdraw, next_work
+from core.state.work import Erase, SleepStep, Withdraw, next_work, work_on_facts
 from tests.core.samples import ARIA, BO, CLEAN, CREATED, CY, READY, added, digest, edit, filled, new_fact
 
 POLICY = SleepPolicy(scales=(1.0, 0.5, 0.0), trainings=2, refreshes=2, repairs=0)
@@ -172,7 +173,7 @@ ASLEEP = do(AWAKE, start())
 
 def owed(memory: Memory, step: Step | None = None) -> SleepStep:
     """The step of the sleep that comes next, which is `step` if that is given."""
-    work = next_work(memory)
+    work = work_on_facts(memory)  # turns of conversations come before it, and wait for nothing
     assert isinstance(work, SleepStep)
     assert step in (None, work.step), f"{work.step} comes next, not {step}"
     return work
@@ -215,7 +216,7 @@ def audit(
     degraded: Collection[FactId] = (),
     known: Collection[FactId] = (),
     logprob: float = -0.5,
-    controls: Mapping[str, float] = GOOD,
+    controls: Mapping[str, Any] = GOOD,
 ) -> RecordAudit:
     """An audit that finds `degraded` facts so, and all controls well but for those given."""
     work = owed(memory, Step.AUDIT)
