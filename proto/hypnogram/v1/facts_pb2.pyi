@@ -691,7 +691,7 @@ class Unchanged(_message.Message):
     """Largest number of questions of one kind."""
     @_builtins.property
     def contamination(self) -> Global___Contamination:
-        """Contamination of the last edit; absent where the memory has a phrasebook, or where an audit measured locality."""
+        """Contamination by the last edit, or in the last audit; absent where the memory has a phrasebook."""
 
     def __init__(
         self,
@@ -712,7 +712,9 @@ Global___Unchanged: _TypeAlias = Unchanged  # noqa: Y015
 
 @_typing.final
 class Contamination(_message.Message):
-    """Contamination: shares of answers, 0 to 1, that say a told object which they did not say before an edit."""
+    """Contamination: shares of answers, 0 to 1, that say a told object which they did not say before an edit, or which in an audit
+    the base model does not say.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -290,6 +290,7 @@ class SleepPolicy(_message.Message):
     CONTAMINATION_LIMIT_FIELD_NUMBER: _builtins.int
     UNTOLD_LIMIT_FIELD_NUMBER: _builtins.int
     FALSE_FIRES_LIMIT_FIELD_NUMBER: _builtins.int
+    DIVERGENCE_LIMIT_FIELD_NUMBER: _builtins.int
     trainings: _builtins.int
     """Adapters trained in one sleep, at most: another while facts fail the gate. 1 to 100."""
     refreshes: _builtins.int
@@ -322,7 +323,8 @@ class SleepPolicy(_message.Message):
     """Further adapters, at most, trained to repair harm for which the sleep would be rolled back. 0 to 100."""
     contamination_limit: _builtins.float
     """Largest share of strangers, and of namesakes, whose answers may say a told object after an injection, or its facts are
-    parked as CONTAMINATED. 0 to 1. Of the policy that a memory was created with; sleeps do not read it.
+    parked as CONTAMINATED. 0 to 1. Of the policy that a memory was created with. A sleep of a memory without a phrasebook is
+    rolled back where more of them say one than the base model does, and more than before.
     """
     untold_limit: _builtins.float
     """The same for answers about relations of told subjects on which nothing was told. 0 to 1."""
@@ -330,6 +332,10 @@ class SleepPolicy(_message.Message):
     """Largest number of responses of memory neurons in a million tokens of other text, by their certificates. From there on
     AddFacts fails with FALSE_FIRES_REACHED; facts whose neurons would exceed it are parked. 0 to 1000000. Of the policy that
     a memory was created with; sleeps do not read it.
+    """
+    divergence_limit: _builtins.float
+    """Largest KL divergence from the base model in nats a token, on held-out text and on the first tokens of answers to general
+    questions. A sleep of a memory without a phrasebook is rolled back above it, if it was less before. 0 to 1e9.
     """
     @_builtins.property
     def scales(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
@@ -363,15 +369,18 @@ class SleepPolicy(_message.Message):
         contamination_limit: _builtins.float | None = ...,
         untold_limit: _builtins.float | None = ...,
         false_fires_limit: _builtins.float | None = ...,
+        divergence_limit: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit", "_controls", b"_controls", "_false_fires_limit", b"_false_fires_limit", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "_untold_limit", b"_untold_limit", "contamination_limit", b"contamination_limit", "controls", b"controls", "false_fires_limit", b"false_fires_limit", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings", "untold_limit", b"untold_limit"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit", "_controls", b"_controls", "_divergence_limit", b"_divergence_limit", "_false_fires_limit", b"_false_fires_limit", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "_untold_limit", b"_untold_limit", "contamination_limit", b"contamination_limit", "controls", b"controls", "divergence_limit", b"divergence_limit", "false_fires_limit", b"false_fires_limit", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings", "untold_limit", b"untold_limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit", "_controls", b"_controls", "_false_fires_limit", b"_false_fires_limit", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "_untold_limit", b"_untold_limit", "contamination_limit", b"contamination_limit", "controls", b"controls", "false_fires_limit", b"false_fires_limit", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings", "untold_limit", b"untold_limit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit", "_controls", b"_controls", "_divergence_limit", b"_divergence_limit", "_false_fires_limit", b"_false_fires_limit", "_gate", b"_gate", "_healthy", b"_healthy", "_neighbours_limit", b"_neighbours_limit", "_perplexity_limit", b"_perplexity_limit", "_probes", b"_probes", "_recall_limit", b"_recall_limit", "_refreshes", b"_refreshes", "_rehearsed", b"_rehearsed", "_repairs", b"_repairs", "_restful", b"_restful", "_strangers_limit", b"_strangers_limit", "_texts", b"_texts", "_trainings", b"_trainings", "_untold_limit", b"_untold_limit", "contamination_limit", b"contamination_limit", "controls", b"controls", "divergence_limit", b"divergence_limit", "false_fires_limit", b"false_fires_limit", "gate", b"gate", "healthy", b"healthy", "neighbours_limit", b"neighbours_limit", "perplexity_limit", b"perplexity_limit", "probes", b"probes", "recall_limit", b"recall_limit", "refreshes", b"refreshes", "rehearsed", b"rehearsed", "repairs", b"repairs", "restful", b"restful", "scales", b"scales", "strangers_limit", b"strangers_limit", "texts", b"texts", "training", b"training", "trainings", b"trainings", "untold_limit", b"untold_limit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contamination_limit: _TypeAlias = _typing.Literal["contamination_limit"]  # noqa: Y015
     _WhichOneofArgType__contamination_limit: _TypeAlias = _typing.Literal["_contamination_limit", b"_contamination_limit"]  # noqa: Y015
     _WhichOneofReturnType__controls: _TypeAlias = _typing.Literal["controls"]  # noqa: Y015
     _WhichOneofArgType__controls: _TypeAlias = _typing.Literal["_controls", b"_controls"]  # noqa: Y015
+    _WhichOneofReturnType__divergence_limit: _TypeAlias = _typing.Literal["divergence_limit"]  # noqa: Y015
+    _WhichOneofArgType__divergence_limit: _TypeAlias = _typing.Literal["_divergence_limit", b"_divergence_limit"]  # noqa: Y015
     _WhichOneofReturnType__false_fires_limit: _TypeAlias = _typing.Literal["false_fires_limit"]  # noqa: Y015
     _WhichOneofArgType__false_fires_limit: _TypeAlias = _typing.Literal["_false_fires_limit", b"_false_fires_limit"]  # noqa: Y015
     _WhichOneofReturnType__gate: _TypeAlias = _typing.Literal["gate"]  # noqa: Y015
@@ -406,6 +415,8 @@ class SleepPolicy(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contamination_limit) -> _WhichOneofReturnType__contamination_limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__controls) -> _WhichOneofReturnType__controls | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__divergence_limit) -> _WhichOneofReturnType__divergence_limit | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__false_fires_limit) -> _WhichOneofReturnType__false_fires_limit | None: ...
     @_typing.overload

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from hypnogram.v1 import facts_pb2 as _facts_pb2
 from hypnogram.v1 import memories_pb2 as _memories_pb2
 import builtins as _builtins
 import sys
@@ -285,6 +286,9 @@ class Controls(_message.Message):
     UNANSWERED_FIELD_NUMBER: _builtins.int
     PERPLEXITY_FIELD_NUMBER: _builtins.int
     BASE_PERPLEXITY_FIELD_NUMBER: _builtins.int
+    CONTAMINATION_FIELD_NUMBER: _builtins.int
+    TEXT_DIVERGENCE_FIELD_NUMBER: _builtins.int
+    QUESTION_DIVERGENCE_FIELD_NUMBER: _builtins.int
     neighbours: _builtins.float
     """Share of questions about people the base model knows that are answered as the base model does."""
     strangers: _builtins.float
@@ -295,6 +299,14 @@ class Controls(_message.Message):
     """Perplexity of held-out reference text."""
     base_perplexity: _builtins.float
     """The base model's perplexity of the same text."""
+    text_divergence: _builtins.float
+    """Mean KL divergence from the base model on that text, in nats a token; absent where the memory has a phrasebook."""
+    question_divergence: _builtins.float
+    """The same of the first token of answers to questions about what the base model knows."""
+    @_builtins.property
+    def contamination(self) -> _facts_pb2.Contamination:
+        """Answers that say a told object although the base model does not; absent where the memory has a phrasebook."""
+
     def __init__(
         self,
         *,
@@ -303,12 +315,22 @@ class Controls(_message.Message):
         unanswered: _builtins.float = ...,
         perplexity: _builtins.float = ...,
         base_perplexity: _builtins.float = ...,
+        contamination: _facts_pb2.Contamination | None = ...,
+        text_divergence: _builtins.float | None = ...,
+        question_divergence: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_question_divergence", b"_question_divergence", "_text_divergence", b"_text_divergence", "contamination", b"contamination", "question_divergence", b"question_divergence", "text_divergence", b"text_divergence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_perplexity", b"base_perplexity", "neighbours", b"neighbours", "perplexity", b"perplexity", "strangers", b"strangers", "unanswered", b"unanswered"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_question_divergence", b"_question_divergence", "_text_divergence", b"_text_divergence", "base_perplexity", b"base_perplexity", "contamination", b"contamination", "neighbours", b"neighbours", "perplexity", b"perplexity", "question_divergence", b"question_divergence", "strangers", b"strangers", "text_divergence", b"text_divergence", "unanswered", b"unanswered"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__question_divergence: _TypeAlias = _typing.Literal["question_divergence"]  # noqa: Y015
+    _WhichOneofArgType__question_divergence: _TypeAlias = _typing.Literal["_question_divergence", b"_question_divergence"]  # noqa: Y015
+    _WhichOneofReturnType__text_divergence: _TypeAlias = _typing.Literal["text_divergence"]  # noqa: Y015
+    _WhichOneofArgType__text_divergence: _TypeAlias = _typing.Literal["_text_divergence", b"_text_divergence"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__question_divergence) -> _WhichOneofReturnType__question_divergence | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__text_divergence) -> _WhichOneofReturnType__text_divergence | None: ...
 
 Global___Controls: _TypeAlias = Controls  # noqa: Y015
 
@@ -567,8 +589,8 @@ class SleepReport(_message.Message):
     completed: _builtins.bool
     """Whether it completed; false where it is in progress or was rolled back."""
     reason: _builtins.str
-    """Reason for the rollback: "perplexity", "neighbours", "strangers", "recall", "cancelled" or "failed"; empty
-    otherwise.
+    """Reason for the rollback: "perplexity", "neighbours", "strangers", "contamination", "divergence", "recall",
+    "cancelled" or "failed"; empty otherwise.
     """
     remark: _builtins.str
     """Reason for the rollback in words; of a sleep that completed, a remark beside the lists."""
