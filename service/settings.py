@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     artifact_folder: Path = Field(
         default_factory=lambda: data_home() / "artifacts", description="Deltas and statistics, named by their digests."
     )
+    artifact_url: str = Field(
+        default="", description="S3-compatible storage of artifacts in place of the folder: s3://bucket/prefix."
+    )
     snapshot_folder: Path = Field(
         default_factory=lambda: cache_home() / "snapshots", description="A cache; deleting it loses nothing."
     )

@@ -1,6 +1,7 @@
-"""Artifacts: files named by the digest of their content, which are deltas, statistics and reference text.
+"""Artifacts: contents named by their digest, which are deltas, statistics and reference text.
 
-An artifact is durable before the event that names it. One that no event names is garbage; a missing one is damage.
+An artifact is durable before the event that names it. One that no event names is garbage; a missing one is damage. They
+are files in a folder, or objects on S3-compatible storage (`store/objects.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import re
 from pathlib import Path
 from tempfile import mkstemp
+from typing import Protocol
 
 from core.errors.base import ArtifactCorrupt, ArtifactMissing
 from core.ids import Digest
@@ -17,25 +19,55 @@ from core.ids import Digest
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-class Artifacts:
-    """A folder of artifacts, created when it is missing. Safe for several threads and processes."""
+class Storage(Protocol):
+    """Where artifacts are stored, by name. Safe for several threads and processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def write(self, name: str, data: bytes) -> None:
+        """Stores `data` in the place of what had that name; returns once it is durable."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Returns the content. Raises FileNotFoundError."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Removes it, durably; does nothing where it is not there."""
+        ...
+
+    def has(self, name: str) -> bool: ...
+
+    def names(self) -> list[str]: ...
+
+
+class Artifacts:
+    """The artifacts of one database. Safe for several threads and processes.
+
+    Attributes:
+        folder: created when it is missing; what lies beside artifacts is there wherever they are stored.
+    """
+
+    def __init__(self, folder: Path, storage: Storage | None = None) -> None:
+        """Stores artifacts in `storage`, by default in `folder`."""
         self.folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._storage = storage or FolderStorage(folder)
 
     def put(self, data: bytes) -> Digest:
         """Stores `data` and returns its digest once it is durable. Idempotent."""
         digest = Digest(hashlib.sha256(data).hexdigest())
-        if not self._holds(digest, data):
-            write_atomically(self.path(digest), data)
-        sync_folder(self.folder)  # also where it was there, because the process that wrote it may not have synced yet
+        self._storage.write(digest, data)
         return digest
 
     def get(self, digest: Digest) -> bytes:
-        """Returns the content. Raises ArtifactMissing, or ArtifactCorrupt where the content does not fit the name."""
+        """Returns the content.
+
+        Raises:
+            ArtifactMissing: it is not there.
+            ArtifactCorrupt: the content does not fit the name.
+            ArtifactsUnreachable: they are stored where nothing answers.
+        """
         try:
-            data = self.path(digest).read_bytes()
+            data = self._storage.read(_checked(digest))
         except FileNotFoundError:
             raise ArtifactMissing(digest) from None
         actual = hashlib.sha256(data).hexdigest()
@@ -45,26 +77,55 @@ class Artifacts:
 
     def remove(self, digest: Digest) -> None:
         """Removes the artifact, durably; does nothing where it is not there."""
-        self.path(digest).unlink(missing_ok=True)
-        sync_folder(self.folder)
+        self._storage.remove(_checked(digest))
 
     def path(self, digest: Digest) -> Path:
-        """Returns where the artifact is, or would be."""
-        if not _DIGEST.fullmatch(digest):
-            raise ArtifactMissing(digest)
-        return self.folder / digest
+        """Returns where the artifact is, or would be, in a folder."""
+        return self.folder / _checked(digest)
 
     def exists(self, digest: Digest) -> bool:
-        return self.path(digest).is_file()
+        return self._storage.has(_checked(digest))
 
     def list(self) -> list[Digest]:
-        return sorted(Digest(path.name) for path in self.folder.iterdir() if _DIGEST.fullmatch(path.name))
+        return sorted(Digest(name) for name in self._storage.names() if _DIGEST.fullmatch(name))
 
-    def _holds(self, digest: Digest, data: bytes) -> bool:
+
+class FolderStorage:
+    """Files in a folder that is there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, name: str, data: bytes) -> None:
+        if not self._holds(name, data):
+            write_atomically(self._folder / name, data)
+        sync_folder(self._folder)  # also where it was there, because the process that wrote it may not have synced yet
+
+    def read(self, name: str) -> bytes:
+        return (self._folder / name).read_bytes()
+
+    def remove(self, name: str) -> None:
+        (self._folder / name).unlink(missing_ok=True)
+        sync_folder(self._folder)
+
+    def has(self, name: str) -> bool:
+        return (self._folder / name).is_file()
+
+    def names(self) -> list[str]:
+        return [path.name for path in self._folder.iterdir()]
+
+    def _holds(self, name: str, data: bytes) -> bool:
         try:
-            return self.path(digest).read_bytes() == data
+            return self.read(name) == data
         except FileNotFoundError:
             return False
+
+
+def _checked(digest: Digest) -> Digest:
+    """Returns `digest`. Raises ArtifactMissing where it is not one, because nothing has such a name."""
+    if not _DIGEST.fullmatch(digest):
+        raise ArtifactMissing(digest)
+    return digest
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -210,6 +210,19 @@ class ArtifactCorrupt(Damaged):
         )
 
 
+class ArtifactsUnreachable(HypnogramError):
+    """Artifacts are stored where nothing answers at the moment, or where this process is not let in."""
+
+    reason = "ARTIFACTS_UNREACHABLE"
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(
+            f"the artifacts at {url} cannot be reached ({why}); check that the storage runs, "
+            "HYPNOGRAM_ARTIFACT_URL, AWS_ENDPOINT_URL and the credentials; what needs them waits and is tried again",
+            url=url,
+        )
+
+
 class DigestMismatch(HypnogramError):
     reason = "DIGEST_MISMATCH"
 

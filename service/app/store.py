@@ -10,6 +10,7 @@ from service.settings import Settings
 from store.artifacts import Artifacts
 from store.log.anchor import FOLDER
 from store.log.event_log import EventLog
+from store.objects import ObjectStorage
 from store.state.snapshots import Snapshots
 
 
@@ -31,7 +32,7 @@ def open_store(settings: Settings, *, cut_short: bool = False) -> Iterator[Store
 
     Raises:
         LogCutShort: the log lost acknowledged events.
-        InvalidField: the database URL is not valid.
+        InvalidField: the database URL, or that of artifacts, is not valid.
         SchemaMismatch: the database was written by a newer version.
     """
     with EventLog.open(settings.database_url, settings.artifact_folder / FOLDER) as log:
@@ -39,4 +40,10 @@ def open_store(settings: Settings, *, cut_short: bool = False) -> Iterator[Store
             raise log.cut_short
         snapshots = Snapshots(settings.snapshot_folder)
         snapshots.remove_unsealed()
-        yield Store(log, Artifacts(settings.artifact_folder), snapshots)
+        yield Store(log, artifacts_of(settings), snapshots)
+
+
+def artifacts_of(settings: Settings) -> Artifacts:
+    """Returns the artifacts that `settings` name. Raises InvalidField: their URL cannot be used."""
+    storage = ObjectStorage(settings.artifact_url) if settings.artifact_url else None
+    return Artifacts(settings.artifact_folder, storage)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors.base import (
     ArtifactMissing,
+    ArtifactsUnreachable,
     DeviceUnavailable,
     HypnogramError,
     ModelUnavailable,
@@ -27,7 +28,9 @@ CPU_ALLOCATOR = "can't allocate memory"  # in the message, because torch has a t
 def passing(error: Exception) -> str | None:
     """Returns the reason of an error that passes; None where the work itself, or what is stored, is at fault."""
     match error:
-        case ModelUnavailable() | ParserUnavailable() | DeviceUnavailable() | ArtifactMissing() | NotReady():
+        case ModelUnavailable() | ParserUnavailable() | DeviceUnavailable() | NotReady():
+            return error.reason
+        case ArtifactMissing() | ArtifactsUnreachable():
             return error.reason
         case SQLAlchemyError() | sqlite3.Error():
             return "DATABASE_UNAVAILABLE"

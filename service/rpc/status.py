@@ -114,6 +114,7 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     ShuttingDown: grpc.StatusCode.UNAVAILABLE,
     StoreUnavailable: grpc.StatusCode.UNAVAILABLE,
     base.DeviceUnavailable: grpc.StatusCode.UNAVAILABLE,
+    base.ArtifactsUnreachable: grpc.StatusCode.UNAVAILABLE,
     access.Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     access.NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
     access.ForeignForm: grpc.StatusCode.PERMISSION_DENIED,
@@ -143,7 +144,7 @@ def _retry_seconds(error: HypnogramError) -> float | None:
     """Returns after how many seconds a call should be repeated; None where that does not help by itself."""
     if isinstance(error, access.TooManyCalls):
         return error.seconds
-    return RETRY_SECONDS if isinstance(error, StoreUnavailable) else None
+    return RETRY_SECONDS if isinstance(error, StoreUnavailable | base.ArtifactsUnreachable) else None
 
 
 def status_of_failure(error: Exception, correlation: str) -> tuple[status_pb2.Status, str]:

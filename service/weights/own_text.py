@@ -15,6 +15,7 @@ from core.weights.model.editable_model import EditableModel
 from core.weights.model.profile import read_profile
 from core.weights.reference.own_text import VERSION, generate, joined, parts_for
 from core.weights.reference.words import words_digest
+from service.app.store import artifacts_of
 from service.settings import Settings
 from service.weights.base_models import BaseModels
 from service.weights.describe_base import base_of
@@ -79,7 +80,7 @@ def write_text(settings: Settings, name: str, to: Path | None, bar: Callable[[in
     if not path.parent.is_dir():
         raise InvalidField("to", f"{str(path.parent)!r} is not a folder; make it, or name another file")
     modules = read_profile(folder).modules or base_files.modules_in(folder)
-    model, artifacts = BaseModels(settings.device).load(base, modules, folder), Artifacts(settings.artifact_folder)
+    model, artifacts = BaseModels(settings.device).load(base, modules, folder), artifacts_of(settings)
     digest = generated_text(model, base, artifacts, lambda done, total: bar(done, total, "generating text"))
     try:
         write_atomically(path, artifacts.get(digest))

@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +27,7 @@ from core.errors.base import Damaged, InvalidField, NotReady
 from core.ids import Digest
 from store.archive.exporting import ARTIFACTS, new_file
 from store.archive.tar import BACKUP, CHUNK, Member, Unpacked, pack, unpack
-from store.artifacts import Artifacts, sync_folder
+from store.artifacts import Artifacts, Storage, sync_folder
 from store.database.engine import create_private, reading
 from store.database.schema import executors, head, leases
 from store.log.anchor import FOLDER, Anchor, begin_anew
@@ -80,15 +81,17 @@ def make_backup(path: Path, log: EventLog, artifacts: Artifacts) -> BackedUp:
             with reading(copied.engine).connect() as connection:
                 end = connection.execute(select(head.c.position, head.c.hash)).one()
         listed = [_member(DATABASE, database)]
-        listed += [_member(ARTIFACTS + digest, artifacts.path(digest)) for digest in needed]
-        contents = (_content(file) for file in (database, *map(artifacts.path, needed)))
+        listed += [Member(name=ARTIFACTS + digest, sha256=digest, size=len(artifacts.get(digest))) for digest in needed]
+        contents = chain((_content(database),), ((artifacts.get(digest),) for digest in needed))
         with new_file(path) as file:
             pack(file, {"kind": BACKUP, "position": end.position, "hash": end.hash}, listed, contents)
             return BackedUp(events=end.position, artifacts=len(needed), size=file.tell())
 
 
-def restore_backup(path: Path, url: str, artifact_folder: Path) -> BackedUp:
+def restore_backup(path: Path, url: str, artifact_folder: Path, storage: Storage | None = None) -> BackedUp:
     """Creates the database `url` and the artifacts that it needs from the backup `path`.
+
+    Artifacts go to `storage` where it is given, else to the folder.
 
     Every byte is verified first. The database appears last, and whole; artifacts without it do no harm. It is another
     log than the one that was backed up (`store/log/anchor.py`).
@@ -108,7 +111,7 @@ def restore_backup(path: Path, url: str, artifact_folder: Path) -> BackedUp:
         if unpacked.manifest.get("kind") != BACKUP:
             raise InvalidField("file", f"{str(path)!r} holds one memory; import it with `hypnogram import`")
         digests = _artifacts_of(unpacked.members)
-        artifacts = Artifacts(artifact_folder)
+        artifacts = Artifacts(artifact_folder, storage)
         database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with TemporaryDirectory(dir=database.parent, prefix=f".{database.name}-") as folder:
             made = Path(folder) / DATABASE

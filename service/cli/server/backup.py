@@ -48,9 +48,11 @@ def restore(
     """Restore a database and its artifacts from a backup, after every byte was verified: all of it, or nothing."""
     settings = options.settings(database_url=db, artifact_folder=artifacts)
     from store.archive.backup import restore_backup
+    from store.objects import ObjectStorage
 
     with writing(settings.artifact_folder), waiting("every byte to be verified", quiet=json):
-        _print(restore_backup(file, settings.database_url, settings.artifact_folder), json)
+        storage = ObjectStorage(settings.artifact_url) if settings.artifact_url else None
+        _print(restore_backup(file, settings.database_url, settings.artifact_folder, storage), json)
 
 
 def _print(backed_up: BackedUp, json: bool) -> None:

@@ -78,6 +78,7 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     service.rpc.status.StoreUnavailable(),
     base.ParserUnavailable("spaCy has no English model"),
     base.DeviceUnavailable("cuda", "there is no driver"),
+    base.ArtifactsUnreachable("s3://memories", "connection refused"),
     access.Unauthenticated("the token is unknown"),
     access.ForeignForm(),
     access.NotPermitted("write", "demo"),
