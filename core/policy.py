@@ -63,8 +63,10 @@ class SleepPolicy:
         repairs: largest number of repair trainings, each of one more adapter, before a sleep that did harm is rolled
             back.
         contamination_limit: largest share of strangers, and of namesakes, whose answers may say a told object after an
-            injection; beyond it the edit is undone. Of the memory's own policy.
+            injection or a sleep; beyond it that is undone. For an injection, of the memory's own policy.
         untold_limit: the same of answers about untold relations of subjects.
+        divergence_limit: largest KL divergence from the base model, in nats a token, on text and on answers to general
+            questions, after a sleep of a memory without a phrasebook.
         false_fires_limit: largest number of responses of neurons in force, in a million tokens of text that they have
             nothing to do with; facts are refused from there on, or parked. Of the memory's own policy.
     """
@@ -88,6 +90,7 @@ class SleepPolicy:
     contamination_limit: float = 0.2
     untold_limit: float = 0.75
     false_fires_limit: float = 180.0
+    divergence_limit: float = 0.01
 
     @property
     def dissolved(self) -> int:
@@ -154,6 +157,7 @@ def check_policy(policy: SleepPolicy, path: str = "policy") -> None:
         ("contamination_limit", policy.contamination_limit, 0.0, 1.0),
         ("untold_limit", policy.untold_limit, 0.0, 1.0),
         ("false_fires_limit", policy.false_fires_limit, 0.0, 1e6),
+        ("divergence_limit", policy.divergence_limit, 0.0, 1e9),
     ):
         if not low <= value <= high:
             raise InvalidField(f"{path}.{name}", f"is {value}; it must lie within {low} and {high}")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contamination:
-    """Shares, 0 to 1, of answers that say a told object which they did not say before an edit.
+    """Shares, 0 to 1, of answers that say a told object which they did not say before: without an edit, or in an audit
+    by the base model.
 
     It is measured where a base model invents answers instead of abstaining, because these change in their words without
     harm.
@@ -45,6 +46,21 @@ class Unchanged:
     unanswered: float
     asked: int
     contamination: Contamination | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distance:
+    """How far the live model is from its base model, where that invents answers instead of abstaining.
+
+    Attributes:
+        contamination: shares of answers that say a told object although the base model does not.
+        text: mean KL divergence from the base model, in nats a token, on held-out reference text.
+        questions: the same of the first token of answers to questions about what the base model knows.
+    """
+
+    contamination: Contamination
+    text: float
+    questions: float
 
 
 def says(text: str, object_: str) -> bool:

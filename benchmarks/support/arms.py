@@ -34,7 +34,10 @@ def shipped(policy: SleepPolicy, _: int) -> SleepPolicy:
 
 def unguarded(policy: SleepPolicy, _: int = 0) -> SleepPolicy:
     """Returns `policy` without limits on harm, so that no night is rolled back and the harm is measured."""
-    return replace(policy, perplexity_limit=1e9, neighbours_limit=0.0, strangers_limit=0.0, recall_limit=0.0)
+    return replace(
+        policy, perplexity_limit=1e9, neighbours_limit=0.0, strangers_limit=0.0, recall_limit=0.0,
+        contamination_limit=1.0, untold_limit=1.0, divergence_limit=1e9,
+    )  # fmt: skip
 
 
 def training(policy: SleepPolicy, **changes: Any) -> SleepPolicy:

@@ -114,6 +114,9 @@ QUICK = SleepPolicy(
     neighbours_limit=0.0,
     strangers_limit=0.0,
     recall_limit=0.0,
+    contamination_limit=1.0,
+    untold_limit=1.0,
+    divergence_limit=1e9,
 )  # a night of seconds on a model of random weights, which is never undone
 BRIEF = replace(QUICK, controls=2, texts=2, probes=1, trainings=1, training=replace(QUICK.training, steps=10))
 

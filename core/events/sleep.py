@@ -14,6 +14,7 @@ from typing import ClassVar
 from core.events.facts import Columns
 from core.ids import AdapterId, Digest, EditId, FactId, SleepId
 from core.policy import SleepPolicy
+from core.unchanged import Distance
 
 
 class SleepKind(StrEnum):
@@ -113,6 +114,7 @@ class ControlsMeasured:
         strangers: the same share for questions about invented people.
         unanswered: the same share for questions about subjects of facts, on relations that no fact covers.
         perplexity: perplexity on held-out reference text; `base_perplexity` is that of the base model.
+        distance: from the base model; None where the memory has a phrasebook, as its base model abstains.
     """
 
     sleep: SleepId
@@ -125,6 +127,7 @@ class ControlsMeasured:
     weights: Digest
     controls: tuple[Control, ...]
     seconds: float
+    distance: Distance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +255,8 @@ class SleepRolledBack:
     """A sleep was rolled back: plan, stages and keys are those of the version before the sleep again.
 
     Attributes:
-        reason: `perplexity`, `neighbours`, `strangers`, `recall`, `cancelled` or `failed`.
+        reason: `perplexity`, `neighbours`, `strangers`, `contamination`, `divergence`, `recall`, `cancelled` or
+            `failed`.
         version: version whose plan is in force again.
         weights: digest of its weights.
     """

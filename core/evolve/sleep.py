@@ -117,7 +117,11 @@ def _unchanged(measured: ControlsMeasured) -> Unchanged:
     """Returns the locality that an audit measured."""
     asked = sum(control.kind == "stranger" for control in measured.controls)
     return Unchanged(
-        neighbours=measured.neighbours, strangers=measured.strangers, unanswered=measured.unanswered, asked=asked
+        neighbours=measured.neighbours,
+        strangers=measured.strangers,
+        unanswered=measured.unanswered,
+        asked=asked,
+        contamination=measured.distance.contamination if measured.distance else None,
     )
 
 

@@ -10,7 +10,7 @@ folding the log gives the step at which to continue.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from typing import Any
 from core.events.sleep import ControlsMeasured, FactAudited, SleepKind, SleepStarted
 from core.ids import Digest, FactId, SleepId
 from core.policy import SleepPolicy
+from core.unchanged import Distance
 
 ROUNDING = 1e-9  # tolerance for rounding errors of shares
 _WEIGHTS_CHANGED: Mapping[str, Any] = {"audited": False, "refreshes": 0, "degraded_at_refresh": None, "failures": 0}
@@ -63,6 +64,7 @@ class Controls:
     unanswered: float
     perplexity: float
     base_perplexity: float
+    distance: Distance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +189,7 @@ class Sleep:
             unanswered=event.unanswered,
             perplexity=event.perplexity,
             base_perplexity=event.base_perplexity,
+            distance=event.distance,
         )
         now = replace(self, audited=True, controls_after=controls, failures=0)
         if self.controls_before is None:
@@ -239,8 +242,39 @@ class Sleep:
             least = was - (1 - limit)
             if not now >= least - ROUNDING:
                 return reason, f"{now:.1%} of {reason} are unchanged, {was:.1%} were, {least:.1%} must be"
+        for reason, evening, morning, most, what in _against_base(before, after, policy):
+            if not morning <= max(evening, most) + ROUNDING:
+                return reason, f"{what}: {morning:.3f}, {evening:.3f} before; at most {most:.3f} is allowed"
         were, are = len(self.healthy), sum(verdict.healthy for verdict in self.verdicts.values())
         allowed = math.ceil((1 - policy.recall_limit) * were - ROUNDING)
         if were - are > allowed:
             return "recall", f"{are} facts are healthy, {were} were; at most {allowed} may be lost"
         return None
+
+
+def _against_base(
+    before: Controls, after: Controls, policy: SleepPolicy
+) -> Iterator[tuple[str, float, float, float, str]]:
+    """Yields what two audits have measured against the base model: reason, before, after, limit, what it is.
+
+    The limits hold however many nights there are. Facts that were added may have exceeded one before the sleep, which
+    then must not add to that.
+    """
+    if before.distance is None or after.distance is None:
+        return
+    was, now = before.distance.contamination, after.distance.contamination
+    others = "share of strangers or namesakes who are given a told object that the base model does not give them"
+    untold = "share of untold relations that are answered by a told object, unlike by the base model"
+    yield (
+        "contamination", max(was.strangers, was.namesakes), max(now.strangers, now.namesakes),
+        policy.contamination_limit, others,
+    )  # fmt: skip
+    yield "contamination", was.untold, now.untold, policy.untold_limit, untold
+    known = "share of answers about what the base model knows that are not the base model's"
+    yield "neighbours", 1 - before.neighbours, 1 - after.neighbours, 1 - policy.neighbours_limit, known
+    for evening, morning, where in (
+        (before.distance.text, after.distance.text, "of text"),
+        (before.distance.questions, after.distance.questions, "of answers to general questions"),
+    ):
+        nats = f"KL divergence from the base model in nats a token, {where}"
+        yield "divergence", evening, morning, policy.divergence_limit, nats

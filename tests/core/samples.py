@@ -67,7 +67,7 @@ from core.policy import SleepPolicy
 from core.remember import Remember
 from core.state.memory import Memory
 from core.state.work import Inject, PrepareStatistics
-from core.unchanged import Unchanged
+from core.unchanged import Contamination, Distance, Unchanged
 from core.wordings import are_generated
 
 BATCH = 3
@@ -247,7 +247,9 @@ def probed(occasion: str, *, healthy: bool = True) -> FactAudited:
 
 def measured(occasion: str) -> ControlsMeasured:
     control = Control(kind="stranger", prompt="Zoe Bly lives in", before="Oslo", output="Oslo")
-    given = {"occasion": occasion, "weights": CLEAN, "controls": (control,)}
+    said = Contamination(strangers=0.0, namesakes=0.125, untold=0.25, asked=8)
+    distance = Distance(contamination=said, text=0.001, questions=0.002)
+    given = {"occasion": occasion, "weights": CLEAN, "controls": (control,), "distance": distance}
     return ControlsMeasured(**_at_night(ControlsMeasured) | given)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from core.wordings import in_words
-from service.cli.facts.harm import harm
+from service.cli.facts.harm import SPREAD, harm
 from service.cli.output import print_pairs, print_table, print_text
 
 if TYPE_CHECKING:
@@ -92,5 +92,11 @@ def _measures(report: sleep_pb2.SleepReport) -> Iterator[tuple[str, str, str]]:
     for name in ("neighbours", "strangers", "unanswered"):
         yield f"{name} unchanged", f"{getattr(before, name):.1%}", f"{getattr(after, name):.1%}"
     growth = after.perplexity / before.perplexity - 1 if before.perplexity else 0.0
+    if before.HasField("contamination"):
+        for name, words in SPREAD.items():
+            evening, morning = (f"{getattr(controls.contamination, name):.1%}" for controls in (before, after))
+            yield f"told objects said of {words}", evening, morning
+        for name, where in (("text_divergence", "text"), ("question_divergence", "general questions")):
+            yield f"KL from base, {where}", f"{getattr(before, name):.4f}", f"{getattr(after, name):.4f}"
     yield "perplexity", f"{before.perplexity:.3f}", f"{after.perplexity:.3f} ({growth:+.2%})"
     yield "pressure", f"{report.pressure_before.total:.2f}", f"{report.pressure_after.total:.2f}"

@@ -11,11 +11,14 @@ from core.state.memory import Memory
 from core.state.plan import plan
 from core.state.unanswered import unanswered_questions
 from core.state.work import SleepStep
+from core.unchanged import Distance
 from core.weights.evaluation.audit import UNANSWERED
+from core.weights.evaluation.divergence import divergence
 from core.weights.evaluation.perplexity import perplexity_of
-from core.weights.model.generation import greedy
 from service.executor.work.context import Context, Done
 from service.executor.work.probing import probe
+
+OTHERS = 24  # strangers, namesakes and untold relations, of each as many, in whose answers told objects are looked for
 
 
 def perform(context: Context, work: SleepStep, memory: Memory) -> Done:
@@ -56,10 +59,12 @@ def _controls(
 ) -> ControlsMeasured:
     """Measures how many answers about other things are the base model's, and the perplexity of reference text."""
     assert memory.sleep is not None
-    number, reference = memory.sleep.policy.controls, context.reference
+    number, reference, seed = memory.sleep.policy.controls, context.reference, memory.sleep.started.seed
+    neighbours, strangers = _drawn(reference.held_out.neighbours, number, seed), reference.held_out.strangers
+    texts = reference.documents[:number]
     controls = [
-        *_answered(context, "neighbour", reference.held_out.neighbours[:number]),
-        *_answered(context, "stranger", reference.held_out.strangers[:number]),
+        *_answered(context, "neighbour", neighbours),
+        *_answered(context, "stranger", _drawn(strangers, number, seed)),
     ]
     unanswered = [result.passed for fact in audited for result in fact.probes if result.pathway == UNANSWERED]
     base_perplexity = reference.perplexity(number)
@@ -69,22 +74,48 @@ def _controls(
         neighbours=_unchanged(controls, "neighbour"),
         strangers=_unchanged(controls, "stranger"),
         unanswered=sum(unanswered) / len(unanswered) if unanswered else 1.0,
-        perplexity=perplexity_of(context.model, reference.documents[:number]),
+        perplexity=perplexity_of(context.model, texts),
         base_perplexity=base_perplexity,
         weights=context.model.digest(),
         controls=tuple(controls),
+        distance=_distance(context, work, memory, texts, neighbours),
         seconds=round(time.monotonic() - began, 6),
+    )
+
+
+def _drawn(prompts: list[list[int]], number: int, seed: int) -> list[list[int]]:
+    """Draws controls from all that is held out; every audit of a sleep draws the same."""
+    return Random(seed).sample(prompts, min(len(prompts), number))
+
+
+def _distance(
+    context: Context, work: SleepStep, memory: Memory, texts: list[list[int]], questions: list[list[int]]
+) -> Distance | None:
+    """Measures how far the live model is from its base model, where that does not abstain."""
+    if context.created.phrasebook:
+        return None
+    assert memory.sleep is not None
+    states = [memory.facts[fact] for fact in work.facts]
+    facts = [state.fact for state in states if state.in_weights and not state.retracted]
+    return Distance(
+        contamination=context.locality.contamination(
+            memory,
+            facts,
+            lambda: context.model.base_weights,
+            min(memory.sleep.policy.controls, OTHERS),
+            memory.sleep.started.seed,
+        ),
+        text=divergence(context.model, texts),
+        questions=divergence(context.model, questions, last=True),
     )
 
 
 def _answered(context: Context, kind: str, prompts: list[list[int]]) -> list[Control]:
     """Returns the answers of the base model and of the live model to each prompt, given as token ids."""
-    before = context.reference.answers.continued(prompts)
-    now = greedy(context.model, prompts, sentence=True)
     words = [context.model.tokenizer.decode(prompt, skip_special_tokens=True) for prompt in prompts]
     return [
         Control(kind=kind, prompt=prompt, before=answer, output=output)
-        for prompt, answer, output in zip(words, before, now, strict=True)
+        for prompt, (answer, output) in zip(words, context.locality.answered(prompts), strict=True)
     ]
 
 

@@ -61,8 +61,26 @@ class LocalityCheck:
             strangers=strange,
             unanswered=unanswered,
             asked=max(map(len, kinds)),
-            contamination=None if memory.created.phrasebook else self._contamination(memory, facts, before),
+            contamination=None
+            if memory.created.phrasebook
+            else self.contamination(memory, facts, before, CONTROLS, memory.version),
         )
+
+    def answered(self, prompts: Sequence[Sequence[int]]) -> list[tuple[str, str]]:
+        """Returns how the base model and the live one continue each prompt, given as token ids, to the sentence's end.
+
+        Only what the live model does not continue as its base does is generated on it.
+        """
+        same = self._same(prompts)
+        moved = [tuple(prompt) for prompt, kept in zip(prompts, same, strict=True) if not kept]
+        now = dict(zip(moved, generate_ids(self._model, moved, sentence=True), strict=True)) if moved else {}
+        before = [self._answers[tuple(prompt)] for prompt in prompts]
+        after = [now.get(tuple(prompt), ids) for prompt, ids in zip(prompts, before, strict=True)]
+        decode = self._model.tokenizer.decode
+        return [
+            (decode(base, skip_special_tokens=True), decode(live, skip_special_tokens=True))
+            for base, live in zip(before, after, strict=True)
+        ]
 
     def _same(self, prompts: Sequence[Sequence[int]]) -> list[bool]:
         """Returns for each prompt, given as token ids, whether the answer is the base model's."""
@@ -78,14 +96,18 @@ class LocalityCheck:
         )
         return [predicted.get(key, True) for key in keys]
 
-    def _contamination(
-        self, memory: Memory, facts: Sequence[Fact], before: Callable[[], Mapping[str, Tensor]]
+    def contamination(
+        self, memory: Memory, facts: Sequence[Fact], before: Callable[[], Mapping[str, Tensor]], number: int, seed: int
     ) -> Contamination:
         """Returns the shares of answers that say a told object and did not say it on the weights of `before`.
 
         Only answers that say one are compared with those of before, so that as a rule each question is asked once.
+
+        Args:
+            number: of questions of each kind.
+            seed: of what is asked, and about whom.
         """
-        kinds = _controls(memory, facts)
+        kinds = _controls(memory, facts, number, seed) if facts else ([], [], [])
         asked = [question for questions in kinds for question in questions]
         objects = {fact.object for fact in facts}
         objects |= {state.fact.object for state in memory.facts.values() if state.in_weights and state.fact.object}
@@ -110,15 +132,15 @@ class LocalityCheck:
         return greedy(self._model, prompts, sentence=False, max_new_tokens=TOKENS)
 
 
-def _controls(memory: Memory, facts: Sequence[Fact]) -> tuple[list[str], list[str], list[str]]:
+def _controls(memory: Memory, facts: Sequence[Fact], number: int, seed: int) -> tuple[list[str], list[str], list[str]]:
     """Returns questions about strangers, namesakes and untold relations: of each as many, about the facts by turns.
 
     Strangers and namesakes are asked the facts' own questions, because these are what an edit is most likely to answer.
     """
-    random, known = Random(memory.version), {same_words(state.fact.subject) for state in memory.facts.values()}
-    turns = [facts[number % len(facts)] for number in range(CONTROLS)]
+    random, known = Random(seed), {same_words(state.fact.subject) for state in memory.facts.values()}
+    turns = [facts[turn % len(facts)] for turn in range(number)]
     alike = [random.choice(namesakes(fact.subject, CONTROLS, random)) for fact in turns]
-    groups = (strangers(CONTROLS, memory.version), alike)
+    groups = (strangers(number, seed), alike)
     strange, namesake = (
         [
             question.replace(fact.subject, name)

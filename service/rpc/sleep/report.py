@@ -7,9 +7,10 @@ share this code.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
-from hypnogram.v1 import sleep_pb2
+from hypnogram.v1 import facts_pb2, sleep_pb2
 
 from core.events import Event, Recorded
 from core.events.facts import EditComputed, WorkFailed
@@ -161,6 +162,9 @@ class SleepReportBuilder:
             perplexity=event.perplexity,
             base_perplexity=event.base_perplexity,
         )
+        if event.distance is not None:
+            controls.contamination.CopyFrom(facts_pb2.Contamination(**asdict(event.distance.contamination)))
+            controls.text_divergence, controls.question_divergence = event.distance.text, event.distance.questions
         if not self._report.HasField("controls_before"):
             self._report.controls_before.CopyFrom(controls)
             self._report.healthy_before = _healthy(self.state)

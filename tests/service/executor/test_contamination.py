@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.support.place import BRIEF, start_sleep
 from benchmarks.support.tiny import make
 from core.events.facts import EditComputed, WorkFailed
+from core.events.sleep import ControlsMeasured
 from core.evolve import fold
 from core.ids import FactId
 from core.state.memory import Memory, Status
@@ -39,7 +41,7 @@ def told(folder: Path, bases: BaseModels, limit: float) -> tuple[Memory, Memory,
 def contaminated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asks for the fact itself in the place of a stranger, which certainly is answered by the told object."""
     monkeypatch.setattr(locality, "TOKENS", 64)  # because a tiny vocabulary spells a name in many
-    monkeypatch.setattr(locality, "_controls", lambda memory, facts: ([facts[0].wordings.questions[0]], [], []))
+    monkeypatch.setattr(locality, "_controls", lambda memory, facts, *_: ([facts[0].wordings.questions[0]], [], []))
 
 
 @pytest.mark.usefixtures("contaminated")
@@ -68,12 +70,30 @@ def test_an_edit_within_the_limit_records_its_shares(tmp_path: Path, bases: Base
     assert memory.unchanged == edit.unchanged
 
 
+@pytest.mark.usefixtures("contaminated")
+def test_an_audit_measures_told_objects_and_distance_against_the_base_model(tmp_path: Path, bases: BaseModels) -> None:
+    told(tmp_path, bases, limit=1.0)
+    place = Place(tmp_path)
+    with open_store(place.settings()) as store:
+        # when a memory that already says the fact is audited
+        start_sleep(store, 1, BRIEF, kind="nap")
+        memory = work(store, bases)
+        (measured,) = [one.event for one in store.log.read(limit=100) if isinstance(one.event, ControlsMeasured)]
+
+    # then it is compared with the base model, not with the weights before the audit
+    assert measured.distance is not None
+    assert measured.distance.contamination == Contamination(strangers=1.0, namesakes=0.0, untold=0.0, asked=1)
+    assert min(measured.distance.text, measured.distance.questions) > 0
+    assert memory.unchanged is not None
+    assert memory.unchanged.contamination == measured.distance.contamination
+
+
 def test_strangers_and_namesakes_are_asked_what_the_facts_answer_and_subjects_all_else() -> None:
     memory = fold((replace(CREATED, phrasebook={}), PREPARED, added(ARIA), added(BO)))
 
-    strangers, namesakes, untold = locality._controls(memory, [ARIA, BO])
+    strangers, namesakes, untold = locality._controls(memory, [ARIA, BO], 8, seed=1)
 
-    assert [len(questions) for questions in (strangers, namesakes, untold)] == [locality.CONTROLS] * 3
+    assert [len(questions) for questions in (strangers, namesakes, untold)] == [8] * 3
     assert not any(name in question for question in (*strangers, *namesakes) for name in ("Aria Moss", "Bo Lind"))
     assert all(any(part in question for part in ("Aria", "Moss", "Bo", "Lind")) for question in namesakes)
     assert all(("Aria Moss" in question) != ("Bo Lind" in question) for question in untold)

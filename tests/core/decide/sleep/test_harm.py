@@ -1,6 +1,8 @@
 """What a night may cost: beyond it, or where it cannot be measured, the night is undone."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from core.evolve import fold
 from core.state.memory import Memory
 from core.state.plan import plan
 from core.state.sleep import Step
+from core.unchanged import Contamination, Distance
 from tests.core.samples import ARIA, CY
 from tests.core.sleep_samples import (
     ASLEEP,
@@ -37,7 +40,7 @@ def undone(memory: Memory) -> SleepRolledBack:
     return event
 
 
-def ending(before: dict[str, float], after: dict[str, float], lost: int = 0, recall_limit: float = 0.98) -> Memory:
+def ending(before: Mapping[str, Any], after: Mapping[str, Any], lost: int = 0, recall_limit: float = 0.98) -> Memory:
     """A night at its end: controls before and after it, and how many of twenty facts it cost."""
     people = [replace(ARIA, id=f"fact-{n:02}", subject=f"Person {n:02}") for n in range(20)]  # type: ignore[arg-type]
     memory = do(awake(*people), start(policy=replace(POLICY, refreshes=0, recall_limit=recall_limit)))
@@ -78,6 +81,54 @@ def test_a_night_that_did_harm_is_undone(before: dict[str, float], after: dict[s
         assert reason in event.message
         assert memory.undo
         assert (event.version, event.weights) == (memory.undo.version, memory.undo.weights)
+
+
+def spread(
+    *,
+    strangers: float = 0.0,
+    namesakes: float = 0.0,
+    untold: float = 0.0,
+    text: float = 0.0,
+    questions: float = 0.0,
+    neighbours: float = 1.0,
+) -> dict[str, object]:
+    """Controls of a memory without a phrasebook, whose answers are compared with the base model's."""
+    contamination = Contamination(strangers=strangers, namesakes=namesakes, untold=untold, asked=24)
+    moved = Distance(contamination=contamination, text=text, questions=questions)
+    return {"distance": moved, "neighbours": neighbours}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "reason"),
+    [
+        (spread(), spread(), ""),
+        (spread(), spread(strangers=0.2), ""),
+        (spread(), spread(strangers=0.25), "contamination"),
+        (spread(), spread(namesakes=0.25), "contamination"),
+        (spread(strangers=0.3), spread(strangers=0.3), ""),  # facts did that before the sleep
+        (spread(strangers=0.3), spread(strangers=0.35), "contamination"),
+        (spread(), spread(untold=0.75), ""),
+        (spread(), spread(untold=0.8), "contamination"),
+        (spread(), spread(text=0.01), ""),
+        (spread(text=0.009), spread(text=0.011), "divergence"),  # however little a night adds
+        (spread(text=0.02), spread(text=0.02), ""),
+        (spread(), spread(questions=0.02), "divergence"),
+        (spread(neighbours=0.985), spread(neighbours=0.975), "neighbours"),  # against the base model, too
+        (spread(neighbours=0.95), spread(neighbours=0.95), ""),
+    ],
+)
+def test_a_night_is_also_judged_against_the_base_model(
+    before: dict[str, object], after: dict[str, object], reason: str
+) -> None:
+    memory = ending(before, after)
+
+    event = last(memory, end(memory))
+
+    assert isinstance(event, SleepRolledBack if reason else SleepCompleted)
+    if isinstance(event, SleepRolledBack):
+        assert memory.undo
+        assert (event.reason, event.weights) == (reason, memory.undo.weights)
+        assert "before; at most" in event.message
 
 
 @pytest.mark.parametrize(

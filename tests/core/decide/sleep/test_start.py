@@ -129,6 +129,7 @@ BAD = {
     "contamination_limit": 1.5,
     "untold_limit": NAN,
     "false_fires_limit": -1.0,
+    "divergence_limit": NAN,
     "restful": 0,
 }
 
