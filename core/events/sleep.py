@@ -55,7 +55,7 @@ class ProbeResult:
             about the subject on a relation that no fact covers, which measures locality.
         expected: the object; for `unanswered`, and for a withdrawn fact, the base model's answer.
         logprob: mean log-probability, teacher-forced, of the expected answer and its full stop; in chat, of the whole
-            sentence. 0 for `unanswered`.
+            sentence, and in a memory of neurons of the object alone. 0 for `unanswered`.
         base: whether the base model passes; None if it was not asked.
     """
 

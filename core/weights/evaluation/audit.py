@@ -22,6 +22,7 @@ from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import greedy
 from core.weights.model.reference_text import ReferenceText
+from core.wordings import answer_alone
 
 HELD_OUT = 5  # one reference text in this many is a control and never rehearsed
 BATCH = 64
@@ -114,6 +115,7 @@ def audit(
     withdrawn: Sequence[bool],
     unanswered: Mapping[int, Sequence[str]],
     progress: Callable[[int, int], None],
+    alone: bool = False,
 ) -> list[tuple[ProbeResult, ...]]:
     """Returns the results of each fact's probes on the live weights.
 
@@ -123,6 +125,7 @@ def audit(
         withdrawn: per fact, whether the base model's answer passes instead of the object.
         unanswered: index of a fact -> questions about its subject that no fact answers.
         progress: called with the number of facts done and of all.
+        alone: whether questions are answered by the object alone, so that its likelihood is measured.
     """
     results: list[tuple[ProbeResult, ...]] = []
     at_once = max(1, BATCH // (4 * each))
@@ -132,7 +135,7 @@ def audit(
         open_ = [(index, Probe(question, True, "", "")) for index in batch for question in unanswered.get(index, ())]
         outputs = run_probes(model, [probe for *_, probe in asked] + [probe for _, probe in open_])
         by_fact: dict[int, list[ProbeResult]] = {index: [] for index in batch}
-        for index, result in _results_of_facts(model, base, asked, outputs[: len(asked)], new, withdrawn):
+        for index, result in _results_of_facts(model, base, asked, outputs[: len(asked)], new, withdrawn, alone):
             by_fact[index].append(result)
         for index, result in _results_of_unanswered(base, open_, outputs[len(asked) :]):
             by_fact[index].append(result)
@@ -148,10 +151,11 @@ def _results_of_facts(
     outputs: Sequence[str],
     new: Sequence[bool],
     withdrawn: Sequence[bool],
+    alone: bool,
 ) -> Iterator[tuple[int, ProbeResult]]:
     """Yields index of the fact and result for each of `asked` (index, pathway, probe)."""
     of_base = iter(base.answers([probe for index, _, probe in asked if new[index] or withdrawn[index]]))
-    logprobs = _logprobs(model, [probe for *_, probe in asked])
+    logprobs = logprobs_of(model, [probe for *_, probe in asked], alone=alone)
     for (index, pathway, probe), output, logprob in zip(asked, outputs, logprobs, strict=True):
         answer = next(of_base) if new[index] or withdrawn[index] else ""
         yield (
@@ -188,10 +192,14 @@ def _results_of_unanswered(
 
 
 @torch.inference_mode()
-def _logprobs(model: EditableModel, probes: Sequence[Probe]) -> list[float]:
-    """Returns the mean log-probability of each probe's answer and full stop, teacher-forced."""
-    heads = [_head(model, probe) for probe in probes]
-    whole = [_head(model, probe, probe.object) for probe in probes]
+def logprobs_of(model: EditableModel, probes: Sequence[Probe], *, alone: bool) -> list[float]:
+    """Returns the mean log-probability of each probe's answer and full stop, teacher-forced.
+
+    Args:
+        alone: whether the answer to a question is the object alone, instead of a whole sentence.
+    """
+    heads = [_ids(model, probe, "") for probe in probes]
+    whole = [_ids(model, probe, _answer(probe, alone=alone)) for probe in probes]
     ids, mask = pad(whole, model.pad_token, model.device)
     logits = model.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
     losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")  # [probes, tokens - 1]
@@ -203,8 +211,15 @@ def _logprobs(model: EditableModel, probes: Sequence[Probe]) -> list[float]:
     return [-mean if mean < LARGEST else -LARGEST for mean in means]  # because NaN cannot be recorded
 
 
-def _head(model: EditableModel, probe: Probe, object_: str = "") -> list[int]:
-    """Returns token ids of the prompt, and of the answer with `object_` where one is given."""
-    if probe.chat:
-        return model.chat_ids([], probe.prompt, f"{probe.begin} {closed(object_)}" if object_ else "")
-    return model.raw_ids(f"{probe.prompt} {closed(object_)}" if object_ else probe.prompt)
+def _answer(probe: Probe, *, alone: bool) -> str:
+    """Returns what follows the prompt of a probe; nothing where it has no object."""
+    if not probe.object:
+        return ""
+    if not probe.chat:
+        return f" {closed(probe.object)}"
+    return answer_alone(probe.begin, probe.object) if alone else f"{probe.begin} {closed(probe.object)}"
+
+
+def _ids(model: EditableModel, probe: Probe, answer: str) -> list[int]:
+    """Returns token ids of the prompt of a probe and of an answer."""
+    return model.chat_ids([], probe.prompt, answer) if probe.chat else model.raw_ids(f"{probe.prompt}{answer}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from core.events.sleep import FactAudited
 from core.ids import FactId
+from core.method import Method
 from core.state.gate import known, passes
 from core.state.memory import Memory, Status
 from core.state.sleep import Occasion
@@ -40,6 +41,7 @@ def probe(
         [state.status is Status.WITHDRAWN for state in states],
         unanswered,
         context.steps,
+        alone=context.created.method is Method.NEURON,
     )
     weights = context.model.digest()
     return tuple(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from core.facts import Wordings
-from core.weights.evaluation.audit import UNANSWERED, BaseAnswers, audit, documents, probes_of, split
+from core.weights.evaluation.audit import UNANSWERED, BaseAnswers, audit, documents, logprobs_of, probes_of, split
 from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import ReferenceText
@@ -49,6 +49,31 @@ def test_what_the_model_knows_passes_and_what_it_does_not_fails(dormouse: Editab
     assert all(probe.base is None for probe in wrong)
     assert min(probe.logprob for probe in right) > max(probe.logprob for probe in wrong)
     assert right[1].output == f" {answer(words, person)}".strip()
+
+
+def test_the_likelihood_of_a_chat_answer_is_that_of_the_sentence_or_of_the_object_alone(
+    dormouse: EditableModel,
+) -> None:
+    person = known_people()[0]
+    relation = next(iter(person.profile))
+    words, object_ = BY_NAME[relation], person.profile[relation]
+    question, begin = words.trained_questions[0].format(s=person.name), words.answer.format(s=person.name)
+    probe = Probe(question, True, begin, object_)
+
+    (sentence,), (alone,) = (logprobs_of(dormouse, [probe], alone=alone) for alone in (False, True))
+
+    # dormouse answers in sentences, so that each token of one is expected, and the object alone is not
+    assert sentence > -0.1
+    assert alone == pytest.approx(_mean_logprob(dormouse, dormouse.chat_ids([], question), object_), abs=1e-4)
+    assert alone < sentence
+
+
+def _mean_logprob(model: EditableModel, prompt: list[int], object_: str) -> float:
+    ids = [*prompt, *model.tokenizer(f"{object_}.", add_special_tokens=False).input_ids]
+    with torch.inference_mode():
+        expected = model.network(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+    told = range(len(prompt), len(ids))
+    return sum(float(expected[place - 1, ids[place]]) for place in told) / len(told)
 
 
 def test_questions_on_what_was_not_told_pass_while_they_are_answered_as_the_pristine_model_does(
