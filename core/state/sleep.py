@@ -66,6 +66,14 @@ class Controls:
     base_perplexity: float
     distance: Distance | None = None
 
+    @property
+    def spared(self) -> float:
+        """Share of strangers who are answered without harm: as by the base model, or, where that invents its answers,
+        without a told object that it does not say."""
+        if self.distance is None:
+            return self.strangers
+        return 1 - max(self.distance.contamination.strangers, self.distance.contamination.namesakes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sleep:
@@ -237,11 +245,12 @@ class Sleep:
             )
         for reason, was, now, limit in (
             ("neighbours", before.neighbours, after.neighbours, policy.neighbours_limit),
-            ("strangers", before.strangers, after.strangers, policy.strangers_limit),
+            ("strangers", before.spared, after.spared, policy.strangers_limit),
         ):
             least = was - (1 - limit)
             if not now >= least - ROUNDING:
-                return reason, f"{now:.1%} of {reason} are unchanged, {was:.1%} were, {least:.1%} must be"
+                what = "unchanged" if reason == "neighbours" or after.distance is None else "not given a told object"
+                return reason, f"{now:.1%} of {reason} are {what}, {was:.1%} were, {least:.1%} must be"
         for reason, evening, morning, most, what in _against_base(before, after, policy):
             if not morning <= max(evening, most) + ROUNDING:
                 return reason, f"{what}: {morning:.3f}, {evening:.3f} before; at most {most:.3f} is allowed"
