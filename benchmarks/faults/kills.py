@@ -152,7 +152,7 @@ class Killing:
 
     def _losses(self, store: Store, activity: str) -> Iterator[str]:
         self._position = store.log.position()
-        yield from _unsound(store, self._bases)
+        yield from unsound(store, self._bases)
         there = _acknowledged(store, activity)
         yield from (f"{name} was acknowledged and is lost" for name in sorted(self._acknowledged - there))
 
@@ -176,7 +176,7 @@ def _acknowledged(store: Store, activity: str) -> set[str]:
     return {fact for fact, entry in state.facts.items() if entry.erase or activity != "erasing"}
 
 
-def _unsound(store: Store, bases: BaseModels) -> Iterator[str]:
+def unsound(store: Store, bases: BaseModels) -> Iterator[str]:
     """Faults of what is stored, whatever was acknowledged."""
     if (fault := verify_log(store.log, store.artifacts).fault) is not None:
         yield fault.message

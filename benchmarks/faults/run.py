@@ -1,7 +1,7 @@
 """Measures losses under faults: kill -9, failing disks, a second process, clocks that jump, two servers and executors.
 
 The base model has random weights: the log, the artifacts, servers and executors are tested, and with a small model
-faults hit more of their steps.
+faults hit more of their steps. On a real model, processes are killed in nights.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.faults.kills import clocks, kills_, second_
+from benchmarks.faults.nights import killed_nights
 from benchmarks.faults.servers import servers
 from benchmarks.faults.tally import Tally
 from service.log_setup import configure
@@ -31,6 +32,7 @@ def run(
     events: int = 5000,
     stride: int = 1,
     only: Sequence[str] = PARTS,
+    model: str = "",
     progress: Progress = lambda done, total, what: None,
 ) -> Iterator[dict[str, Any]]:
     """Rows `what, tried, survived, lost, why`; `why` only where something was lost, or nothing tried.
@@ -40,6 +42,7 @@ def run(
         second: erasures after which a second process opens and closes the database.
         events: number of events that each writer appends.
         stride: calls from one failing call to the next.
+        model: a real model, on which processes are killed in nights alone, whatever `only` says.
     """
     parts: dict[str, Callable[[Path], Iterator[Tally]]] = {
         "kills": lambda folder: kills_(folder, kills),
@@ -49,7 +52,11 @@ def run(
         "disk": lambda _: full_disk(stride),
         "servers": lambda folder: servers(folder, events),
     }
-    settings = {"kills": kills, "second": second, "events": events, "stride": stride, "only": list(only)}
+    if model:
+        parts, only = {"kills": lambda folder: killed_nights(folder, kills, model)}, ("kills",)
+    settings = {
+        "kills": kills, "second": second, "events": events, "stride": stride, "only": list(only), "model": model,
+    }  # fmt: skip
     rows: dict[str, dict[str, Any]] = {}
     configure("json", "error")  # failures are intended here
     prepare_torch(Settings())

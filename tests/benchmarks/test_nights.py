@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 
 from benchmarks import gates, lifelong, sleep
+from benchmarks.faults import nights as killed
 from benchmarks.real import nights
 from benchmarks.support.arms import Arm, shipped
 from benchmarks.support.bench_memory import BenchMemory, On
+from benchmarks.support.place import BRIEF
 from benchmarks.support.tiny import make
 from core.events.sleep import AdapterTrained
+from core.evolve import fold
 from core.policy import SleepPolicy, Training
+from tests.core.samples import ARIA, CREATED, PREPARED, added
 
-SHORT = SleepPolicy(
-    controls=4, texts=4, trainings=1, perplexity_limit=1e9, neighbours_limit=0.0, strangers_limit=0.0, recall_limit=0.0,
-    training=Training(rank=4, steps=4, batch=4, rehearsal=2),
-)  # fmt: skip
+SHORT = replace(BRIEF, training=Training(rank=4, steps=4, batch=4, rehearsal=2))
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +70,32 @@ def test_finished_arms_of_a_killed_run_are_kept(folder: Path, monkeypatch: pytes
     def measuring() -> Iterator[dict[str, Any]]:
         return nights.run("sleep", On(str(folder)), [2], 1, 1, [arm("a"), arm("b")], True, lambda *_: None)
 
-    killed = measuring()
-    first = [next(killed) for _ in range(3)][-1]["rows"]  # told, `a`, and the night of `b` that is not kept
+    stopped = measuring()
+    first = [next(stopped) for _ in range(3)][-1]["rows"]  # told, `a`, and the night of `b` that is not kept
     monkeypatch.setattr(nights, "_told", lambda *_: pytest.fail("told again"))
 
     *_, document = measuring()
 
     assert document["rows"][:2] == first[:2]
     assert [row["method"] for row in document["rows"]] == ["told", "a", "b"]
+
+
+def test_a_killed_night_ends_as_an_unkilled_one(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(killed, "LONGEST_LIFE", 1.0)
+
+    *_, tally = killed.killed_nights(tmp_path / "faults", 4, str(folder))
+
+    assert (tally.tried, tally.survived, tally.lost, tally.why) == (4, 4, 0, "")
+    assert tally.extra
+    assert tally.extra["nights"] >= 1
+
+
+def test_a_night_that_ends_otherwise_than_an_unkilled_one_is_a_loss() -> None:
+    state = fold((CREATED, PREPARED, added(ARIA)))
+
+    assert killed._differences(state, killed._stages(state)) == []
+    (loss,) = killed._differences(state, {ARIA.id: ("dissolved", 3, 0.0, True)})
+    assert ARIA.id in loss
 
 
 def test_days_are_measured_one_by_one(folder: Path) -> None:

@@ -260,13 +260,14 @@ def faults(
     only: Annotated[
         str, typer.Option(help="Parts to run, separated by commas: kills, io, second, clock, disk, servers.")
     ] = ",".join(FAULTS),
+    model: Annotated[str, typer.Option(help="Real base model to kill nights on, and nothing else.")] = "",
     json: options.AsJson = False,
 ) -> None:
     """Measure what is lost under faults: kill -9, failing disks, a second process, jumping clocks, two servers."""
     parts = [part.strip() for part in only.split(",")]
     if unknown := [part for part in parts if part not in FAULTS]:
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(FAULTS)}", param_hint="--only")
-    _run("faults.run", json, kills=kills, second=second, events=events, stride=stride, only=parts)
+    _run("faults.run", json, kills=kills, second=second, events=events, stride=stride, only=parts, model=model)
 
 
 def _numbers(text: str, option: str) -> list[int]:
