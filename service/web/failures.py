@@ -80,6 +80,13 @@ def described(status: status_pb2.Status) -> dict[str, Any]:
 async def refused(request: Request, error: Exception) -> Response:
     """Returns the response where no route takes the request, or its body cannot be read."""
     assert isinstance(error, HTTPException)
+    if (error.status_code, error.detail) == (404, "Not Found"):
+        raised = HTTPException(404, f"there is nothing at {request.url.path!r}; docs/http.md lists what there is")
+        return response_to(raised)
+    if (error.status_code, error.detail) == (405, "Method Not Allowed"):
+        allowed = (error.headers or {}).get("Allow", "")
+        detail = f"{request.url.path!r} does not take {request.method}; it takes {allowed}"
+        return response_to(HTTPException(405, detail, error.headers))
     return response_to(error)
 
 

@@ -48,6 +48,7 @@ class Look:
         self._assets = {
             "page.css": _Asset(f"{CSS}\n{(HERE / 'static' / 'page.css').read_text()}".encode(), "text/css"),
             "htmx.min.js": _Asset((HERE / "static" / "htmx.min.js").read_bytes(), "text/javascript"),
+            "page.js": _Asset((HERE / "static" / "page.js").read_bytes(), "text/javascript"),
         }
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),

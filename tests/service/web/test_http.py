@@ -50,7 +50,9 @@ def test_a_body_that_is_not_a_request_is_refused(http: httpx.Client, content: by
 def test_routes_that_do_not_exist_are_refused_in_openai_s_form(http: httpx.Client) -> None:
     assert http.get("/v1/nothing").status_code == 404
     assert http.get(CHAT).status_code == 405
-    assert http.get("/v1/nothing").json()["error"]["message"] == "Not Found"
+    assert http.get("/v1/nothing").json()["error"]["message"] == (
+        "there is nothing at '/v1/nothing'; docs/http.md lists what there is"
+    )
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", ""])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Literal
 
 import pytest
@@ -10,9 +12,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
+from service.settings import Settings
 from tests.patience import PATIENCE
 from tests.service.browser import program
-from tests.service.conftest import DEMO, Running
+from tests.service.conftest import DEMO, Running, run_server
 from tests.service.rpc.test_conversations import reader
 from tests.service.rpc.test_remembering import ROBIN, remembered
 from tests.service.web.page.conftest import Visitor
@@ -226,6 +229,30 @@ def test_a_page_that_stays_open_while_the_server_is_away_goes_on(
         screen.set_offline(True)
     demo.work()
     expect(page.get_by_role("table")).to_contain_text("pending")
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+    check(page)
     screen.set_offline(False)
 
     expect(page.get_by_role("table")).to_contain_text("injected")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_question_that_met_no_server_is_asked_again_once_there_is_one(settings: Settings, chromium: Chromium) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    with closing(chromium.new_page(base_url=f"http://{address}")) as page:
+        page.set_default_timeout(PATIENCE * 1000)
+        expect.set_options(timeout=PATIENCE * 1000)
+        with run_server(settings.model_copy(update={"http": address})) as before:
+            before.client.create_memory(DEMO)
+            before.work()
+            page.goto("/memories/demo/chat")
+        page.get_by_label("Question").fill("Where is she?")
+        page.get_by_role("button", name="Ask").click()
+        expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+
+        with run_server(settings.model_copy(update={"http": address})):
+            expect(page.get_by_role("alert")).to_contain_text("The server is back.")
+            page.get_by_role("button", name="Ask").click()
+            expect(page.get_by_role("article")).to_have_count(1)
+            expect(page.get_by_role("alert")).to_have_count(0)

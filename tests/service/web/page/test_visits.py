@@ -62,13 +62,14 @@ def test_a_page_has_landmarks_one_heading_and_labels(visitor: Visitor, path: str
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_runs_no_script_but_the_vendored_one_and_allows_no_other(visitor: Visitor, path: str) -> None:
+def test_a_page_runs_no_script_but_its_own_two_and_allows_no_other(visitor: Visitor, path: str) -> None:
     answer = visitor.client.get(path)
     seen, policy = Seen(answer.status_code, answer.text), answer.headers["content-security-policy"]
 
     assert "unsafe" not in policy
     assert policy.startswith("default-src 'none'")
-    assert [has["src"].partition("?")[0] for has in seen.all("script")] == ["/static/htmx.min.js"]
+    scripts = [has["src"].partition("?")[0] for has in seen.all("script")]
+    assert scripts == ["/static/htmx.min.js", "/static/page.js"]
     assert not seen.all("style")
     assert not [name for _, has in seen.tags for name in has if name == "style" or name.startswith("on")]
     assert answer.headers["cache-control"] == "no-store"
