@@ -16,7 +16,7 @@ from service.cli.history import checkpoint, export_import, fork, lineage, log, r
 from service.cli.memories import memory, model, prepare, sleep, status
 from service.cli.output import UsageProblem, fail, print_text
 from service.cli.sections import LOOK, MAINTAIN, SERVE, TALK, Sections
-from service.cli.server import backup, bench, serve, token
+from service.cli.server import backup, bench, serve, token, up
 
 
 def _version(asked: bool) -> None:
@@ -34,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("up", rich_help_panel=SERVE)(up.up)
 app.command("serve", rich_help_panel=SERVE)(serve.serve)
 app.add_typer(token.app, name="token", rich_help_panel=SERVE)
 app.command("executor", rich_help_panel=SERVE)(serve.executor)

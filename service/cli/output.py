@@ -83,17 +83,22 @@ def raise_if_parked(facts: Sequence[facts_pb2.Fact]) -> None:
 @contextmanager
 def connected(address: str | None) -> Iterator[Client]:
     """A client of the server at `address`, or of the settings' server; waits while the server starts."""
-    from hypnogram.client import Client
     from service.cli.options import settings
     from service.terminal.spinner import waiting
 
     chosen = settings()
-    credentials = channel_credentials(chosen)
-    token = chosen.token.get_secret_value()
-    with Client(address or chosen.address, actor="cli", token=token, credentials=credentials) as client:
+    with new_client(chosen, address) as client:
         with waiting(f"the server at {client.address} to start"):
             client.up(chosen.server_seconds)
         yield client
+
+
+def new_client(settings: Settings, address: str | None = None) -> Client:
+    """Returns a client of the server at `address`, or of the settings' server, with the settings' token and TLS."""
+    from hypnogram.client import Client
+
+    token, credentials = settings.token.get_secret_value(), channel_credentials(settings)
+    return Client(address or settings.address, actor="cli", token=token, credentials=credentials)
 
 
 def channel_credentials(settings: Settings) -> ChannelCredentials | None:

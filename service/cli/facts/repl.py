@@ -38,7 +38,7 @@ HELP = (
     ("/status", "show what the memory holds and does"),
     ("/at [MOMENT]", "chat with an earlier version: a version, a checkpoint or a time; without one, with the newest"),
     ("/help", "show these commands"),
-    ("/quit", "leave; so does Ctrl-D"),
+    ("/quit", "leave; so do Ctrl-D, and Ctrl-C where nothing is typed"),
 )
 
 
@@ -80,7 +80,9 @@ class Repl:
                 with patch_stdout():  # so that what was remembered is printed above the prompt
                     line = session.prompt(PROMPT)
             except KeyboardInterrupt:
-                continue
+                if session.default_buffer.text:
+                    continue
+                return
             except EOFError:
                 return
             if line.strip() in ("/quit", "/exit"):
