@@ -92,6 +92,14 @@ def test_the_tour_of_the_readme_can_be_typed(shell: Shell) -> None:
             assert "Lisbon" in out
 
 
+def test_what_the_page_on_operations_types_works(shell: Shell) -> None:
+    session = list(typed("docs/operations.md"))
+    assert len(session) > 8
+
+    for step in session:
+        shell.out(*step.arguments)
+
+
 def _as_meant(step: Typed, facts: list[str]) -> Iterator[str]:
     """The arguments of `step`, FACT and NEW being the first and the last fact told."""
     named = {"FACT": facts[:1], "NEW": facts[-1:]}
