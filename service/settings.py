@@ -168,6 +168,10 @@ class Settings(BaseSettings):
     client_requests: int = Field(
         default=0, ge=0, description="Requests of one client a minute, a minute's at once at most; 0 for no limit."
     )
+    client_bytes: int = Field(
+        default=0, ge=0, description="Bytes of the requests of one client a minute; 0 for no limit."
+    )
+    client_facts: int = Field(default=0, ge=0, description="Facts that one client tells a minute; 0 for no limit.")
     client_streams: int = Field(
         default=0, ge=0, description="Answers generated for one client at the same time; 0 for no limit."
     )

@@ -5,6 +5,8 @@ HypnogramError
 |-- NotPermitted             the token does not allow the call; names the right and the memory
 |-- ForeignForm              a page of another site sent a form of the page
 `-- TooManyCalls             a client calls more often than its limit; says when to call again
+    |-- TooManyBytes         its requests have more bytes
+    |-- TooManyFacts         it tells more facts
     `-- TooManyAnswers       as many answers are generated for a client as its limit allows
 """
 
@@ -49,6 +51,20 @@ class TooManyCalls(HypnogramError):
             **metadata,
         )
         self.seconds = seconds
+
+
+class TooManyBytes(TooManyCalls):
+    reason = "TOO_MANY_BYTES"
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        super().__init__(limit, seconds, "bytes of requests a minute")
+
+
+class TooManyFacts(TooManyCalls):
+    reason = "TOO_MANY_FACTS"
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        super().__init__(limit, seconds, "facts a minute")
 
 
 class TooManyAnswers(TooManyCalls):

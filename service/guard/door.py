@@ -53,14 +53,14 @@ class Door:
             TooManyCalls: it calls too often.
         """
         if not await self.required():
-            self.limits.call(address)
+            self.limits.calls.use(address, 1)
             return Caller(address)
         try:
             caller = await self.recognized(authorization)
         except Unauthenticated:
-            self.limits.call(address)
+            self.limits.calls.use(address, 1)
             raise
-        self.limits.call(caller.client)
+        self.limits.calls.use(caller.client, 1)
         return caller
 
     async def recognized(self, authorization: str) -> Caller:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import grpc
@@ -19,7 +19,7 @@ from core.errors.base import HypnogramError, InvalidField
 from core.events import Cause
 from service.guard.door import Door
 from service.guard.rights import Caller, Right
-from service.rpc.rights import GENERATES, needs
+from service.rpc.rights import GENERATES, TELL_TEXT, facts_found, facts_told, needs
 from service.rpc.status import DETAILS_KEY, status_of, status_of_failure
 
 ACTOR_KEY = "hypnogram-actor"
@@ -41,6 +41,7 @@ _cause: ContextVar[Cause] = ContextVar("cause")
 _caller: ContextVar[Caller] = ContextVar("caller")
 
 Context = aio.ServicerContext[Any, Any]
+T = TypeVar("T")
 
 
 def current_cause(request: str = "") -> Cause:
@@ -82,8 +83,8 @@ class CallInterceptor(aio.ServerInterceptor):
 
     def _single(self, behaviour: Any, method: str) -> Callable[[Any, Context], Awaitable[Any]]:
         async def call(request: Any, context: Context) -> Any:
-            async with _Attempted(method, self._door, request, context):
-                return await behaviour(request, context)
+            async with _Attempted(method, self._door, request, context) as attempt:
+                return attempt.responded(method, request, await behaviour(request, context))
 
         return call
 
@@ -129,6 +130,9 @@ class Attempt:
         self._authorization = ""
         self._caller = NOT_ADMITTED
         self._generating = 0
+        self._told: set[str] = (
+            set()
+        )  # ids of the requests whose facts are counted, because a call inside may repeat one
 
     async def begin(self, headers: Mapping[str, Any], address: str) -> None:
         """Lets the caller in, and notes who it is for the log, `current_caller` and `current_cause`.
@@ -146,16 +150,27 @@ class Attempt:
         _cause.set(Cause(actor=self._caller.token.actor if self._caller.token else actor, correlation=correlation))
 
     def allow(self, method: str, request: Any) -> None:
-        """Checks that the caller may make this call of the contract, and counts the answer that it generates.
+        """Checks that the caller may make this call of the contract, and counts what it asks for.
 
         Raises:
-            NotPermitted, TooManyAnswers: it may not, or not now.
+            NotPermitted, TooManyBytes, TooManyFacts, TooManyAnswers: it may not, or not now.
         """
         for right, memory in needs(method, request):
             self._caller.check(right, memory)
+        self._door.limits.bytes.use(self._caller.client, request.ByteSize())
+        if (facts := facts_told(method, request)) and request.request_id not in self._told:
+            self._door.limits.facts.use(self._caller.client, facts)
         if method in GENERATES:
             self._door.limits.begin_answer(self._caller.client)
             self._generating += 1
+
+    def responded(self, method: str, request: Any, response: T) -> T:
+        """Returns the response, and counts the facts that were found in what it responds to."""
+        if facts_told(method, request) and request.request_id not in self._told:
+            self._told |= {request.request_id} - {""}
+            if method == TELL_TEXT:
+                self._door.limits.facts.add(self._caller.client, facts_found(response))
+        return response
 
     def answered(self) -> None:
         """Notes that an answer which this call generates is complete."""

@@ -1,4 +1,4 @@
-"""Which right on which memory each call needs."""
+"""Which right on which memory each call needs, and what of it limits count."""
 
 from __future__ import annotations
 
@@ -63,6 +63,24 @@ NEEDS: dict[str, Callable[[Any], list[Need]]] = {
     "/google.longrunning.Operations/WaitOperation": _KNOWN,
 }
 GENERATES = frozenset({"/hypnogram.v1.Chat/Chat", "/hypnogram.v1.Chat/Complete"})  # answers, which limits count
+TELL_TEXT = "/hypnogram.v1.Facts/TellText"
+FACTS: dict[str, Callable[[Any], int]] = {
+    "/hypnogram.v1.Facts/AddFacts": lambda request: len(request.facts),
+    "/hypnogram.v1.Facts/SupersedeFact": lambda request: 1,
+    TELL_TEXT: lambda request: 1,  # how many more it is shows its response
+}
+
+
+def facts_told(method: str, request: Any) -> int:
+    """Returns how many facts a call tells, as far as its request shows."""
+    count = FACTS.get(method)
+    return 0 if count is None or getattr(request, "validate_only", False) else count(request)
+
+
+def facts_found(response: Any) -> int:
+    """Returns how many facts a call has added beyond those that its request showed."""
+    added = sum(bool(candidate.result.added) for candidate in response.candidates)
+    return max(added - 1, 0)
 
 
 def needs(method: str, request: Any) -> list[Need]:

@@ -115,7 +115,7 @@ async def serving(
     feed = SleepFeed(store.log, states, tail, board)
 
     tokens = Tokens(store.log.engine)
-    limits = Limits(settings.client_requests, settings.client_streams)
+    limits = Limits(settings.client_requests, settings.client_streams, settings.client_bytes, settings.client_facts)
     door = Door(tokens, limits, required=settings.require_tokens)
     guarded = settings.require_tokens or await asyncio.to_thread(tokens.any)
     server = aio.server(interceptors=[CallInterceptor(door)], options=_options(settings))

@@ -119,6 +119,8 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     access.NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
     access.ForeignForm: grpc.StatusCode.PERMISSION_DENIED,
     access.TooManyCalls: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    access.TooManyBytes: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    access.TooManyFacts: grpc.StatusCode.RESOURCE_EXHAUSTED,
     access.TooManyAnswers: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 

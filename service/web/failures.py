@@ -39,6 +39,8 @@ _NO_MODEL = (
 CODES = {
     access.Unauthenticated.reason: "invalid_api_key",
     access.TooManyCalls.reason: "rate_limit_exceeded",
+    access.TooManyBytes.reason: "rate_limit_exceeded",
+    access.TooManyFacts.reason: "rate_limit_exceeded",
     access.TooManyAnswers.reason: "rate_limit_exceeded",
 }  # by reason, where OpenAI has a word of its own
 MODEL_NOT_FOUND = {error.reason for error in _NO_MODEL}

@@ -43,7 +43,7 @@ class _Inside(Asyncio):
     async def call(self, call: Any, request: Any, timeout: float | None, *, wait_for_ready: bool = False) -> Any:
         self._attempt.allow(call, request)
         async with asyncio.timeout(timeout):
-            return await self._behaviour(call)(request, NO_CONTEXT)
+            return self._attempt.responded(call, request, await self._behaviour(call)(request, NO_CONTEXT))
 
     async def stream(self, call: Any, request: Any, timeout: float | None) -> AsyncGenerator[Any, None]:
         self._attempt.allow(call, request)

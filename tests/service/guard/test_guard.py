@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from core.errors.access import NotPermitted, TooManyAnswers, TooManyCalls
+from core.errors.access import NotPermitted, TooManyAnswers, TooManyBytes, TooManyCalls, TooManyFacts
 from core.errors.base import InvalidField
 from service.guard import limits
 from service.guard.limits import Limits
@@ -60,29 +60,65 @@ def test_a_client_gets_a_minute_s_calls_at_once_and_then_one_at_a_time(monkeypat
     monkeypatch.setattr(time, "monotonic", lambda: now)
     counted = Limits(calls=6, answers=0)
     for _ in range(6):
-        counted.call("ann")
+        counted.calls.use("ann", 1)
     with pytest.raises(TooManyCalls) as refused:
-        counted.call("ann")
+        counted.calls.use("ann", 1)
     assert refused.value.seconds == pytest.approx(10)
-    counted.call("bo")
+    counted.calls.use("bo", 1)
 
     now += 9.9
     with pytest.raises(TooManyCalls):
-        counted.call("ann")
+        counted.calls.use("ann", 1)
     now += 0.1
-    counted.call("ann")
+    counted.calls.use("ann", 1)
     now += 60
     for _ in range(6):
-        counted.call("ann")
+        counted.calls.use("ann", 1)
+
+
+def test_bytes_and_facts_are_counted_by_how_many_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    counted = Limits(calls=0, answers=0, bytes=600, facts=6)
+    counted.bytes.use("ann", 500)
+    counted.facts.use("ann", 5)
+
+    with pytest.raises(TooManyBytes, match="has its 600 bytes of requests a minute") as bytes_refused:
+        counted.bytes.use("ann", 200)
+    with pytest.raises(TooManyFacts, match="has its 6 facts a minute") as facts_refused:
+        counted.facts.use("ann", 3)
+    assert bytes_refused.value.seconds == pytest.approx(10)
+    assert facts_refused.value.seconds == pytest.approx(20)
+    counted.bytes.use("ann", 100)
+    counted.facts.use("bo", 6)
+    now += 20
+    counted.facts.use("ann", 3)
+
+
+def test_what_is_more_than_a_minutes_takes_the_minutes_that_it_is_worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    counted = Limits(calls=0, answers=0, facts=6)
+    counted.facts.use("ann", 18)
+    now += 60
+    with pytest.raises(TooManyFacts) as refused:
+        counted.facts.use("ann", 1)
+    assert refused.value.seconds == pytest.approx(70)
+
+    counted.facts.add("bo", 12)  # used before it was counted
+    with pytest.raises(TooManyFacts):
+        counted.facts.use("bo", 1)
+    now += 70
+    counted.facts.use("ann", 1)
 
 
 def test_clients_that_left_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "CLIENTS", 3)
     counted = Limits(calls=1, answers=0)
     for number in range(10):
-        counted.call(f"client-{number}")
+        counted.calls.use(f"client-{number}", 1)
 
-    assert len(counted._due) == 3
+    assert len(counted.calls.due) == 3
 
 
 def test_answers_are_counted_while_they_are_generated() -> None:
@@ -99,7 +135,9 @@ def test_answers_are_counted_while_they_are_generated() -> None:
 def test_no_limit_is_none() -> None:
     counted = Limits(calls=0, answers=0)
     for _ in range(1000):
-        counted.call("ann")
+        counted.calls.use("ann", 1)
+        counted.bytes.use("ann", 10**9)
+        counted.facts.use("ann", 10**9)
         counted.begin_answer("ann")
 
     assert counted.running == 1000

@@ -18,9 +18,10 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from hypnogram.v1 import memories_pb2
+from hypnogram.v1 import facts_pb2, memories_pb2
 
 from hypnogram.client import CallFailed, Client, new_fact
+from service.guard import limits
 from service.rpc import interceptor
 from service.rpc.health import health_name
 from service.rpc.rights import NEEDS, needs
@@ -314,6 +315,25 @@ def test_a_client_gets_so_many_answers_at_the_same_time(settings: Settings) -> N
         assert list(running.client.chat(DEMO, "hello"))
 
     assert (refused.value.code, refused.value.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_ANSWERS")
+
+
+def test_facts_are_limited_by_how_many_are_told_and_found(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MINUTE", 6000.0)  # so that no time passes
+    with run_server(settings.model_copy(update={"client_facts": 3})) as running:
+        running.client.create_memory(DEMO)
+        running.work()
+        looked = [new_fact(name, "lives in", "Lima") for name in ("Di Lind", "Ed Lind", "Flo Lind", "Gus Lind")]
+        running.client.add_facts(DEMO, looked, validate_only=True)
+        told = running.client.tell_text(DEMO, "Ann Lind lives in Oslo. Robin Smith lives in Bergen.")
+        assert sum(candidate.result.added for candidate in told.candidates) == 2
+        running.client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Lima")])
+        request = facts_pb2.AddFactsRequest(memory=DEMO, facts=[new_fact("Cy Lind", "lives in", "Lima")])
+        with pytest.raises(grpc.RpcError, match="has its 3 facts a minute") as refused:
+            running.client.stubs.facts.AddFacts(request)
+        assert len(list(running.client.facts(DEMO))) == 3
+
+    assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert 0 < retry_seconds(refused.value) <= 2000
 
 
 def retry_seconds(error: Any) -> float:

@@ -83,6 +83,8 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     access.ForeignForm(),
     access.NotPermitted("write", "demo"),
     access.TooManyCalls(60, 1.5),
+    access.TooManyBytes(1000, 1.5),
+    access.TooManyFacts(6, 1.5),
     access.TooManyAnswers(2, 1.0),
 )
 

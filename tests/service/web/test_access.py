@@ -13,6 +13,7 @@ import pytest
 from openai import OpenAI
 
 from hypnogram.client import CallFailed
+from service.guard import limits
 from service.rpc import interceptor
 from service.settings import Settings
 from store.database.tokens import Tokens
@@ -123,6 +124,22 @@ def test_a_client_beyond_its_limits_is_told_when_to_call_again(http: httpx.Clien
         "rate_limit_error",
         "rate_limit_exceeded",
     )
+
+
+def test_a_client_beyond_its_bytes_is_told_when_to_call_again(
+    http: httpx.Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MINUTE", 6000.0)  # so that no time passes
+    body = {"model": DEMO, "messages": [{"role": "user", "content": "word " * 100}]}
+    with run_server(with_http(settings, client_bytes=700)) as running:
+        running.client.create_memory(DEMO)
+        running.work()
+        answers = [http.post(f"{running.http}/v1/chat/completions", json=body) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert 1 <= int(answers[1].headers["retry-after"]) <= 6000
+    assert answers[1].json()["error"]["code"] == "rate_limit_exceeded"
+    assert "700 bytes of requests a minute" in answers[1].json()["error"]["message"]
 
 
 def test_a_stream_ends_when_its_token_is_revoked(
