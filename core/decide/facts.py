@@ -7,6 +7,7 @@ from collections.abc import Collection
 from core.decide import history, retry, sleep
 from core.decide.commands import AddFacts, NewFact, RecordFailure, RecordInjection, RetryFacts, SupersedeFact
 from core.decide.conversation import failed as conversation_failed
+from core.decide.held import Held
 from core.decide.idempotency import is_new, known_facts
 from core.decide.limits import MAX_BATCH, check_fact
 from core.decide.told import says_the_same
@@ -14,7 +15,7 @@ from core.errors.base import CapacityReached, Contradiction, InvalidField, Stale
 from core.errors.harm import FalseFiresReached
 from core.events import Event
 from core.events.facts import EditComputed, FactAdded, FactInjected, WorkFailed
-from core.events.history import FactsRepeated, FactWithdrawn
+from core.events.history import FactsRepeated, FactSuperseded, FactWithdrawn
 from core.facts import Origin
 from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
@@ -49,8 +50,8 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
         raise InvalidField(
             "facts", f"has {len(command.facts)} facts, at most {MAX_BATCH} are allowed; send several requests"
         )
-    new = _new_facts(memory, command.facts)
-    known = known_facts(memory, command.facts)
+    new, superseded = _new_facts(memory, command.facts)
+    known = tuple(fact for fact in known_facts(memory, command.facts) if fact not in superseded.values())
     retried = retry.retry_parked(memory, known)
     check_room(memory, len(new) + len(retried))
     if not new:
@@ -66,7 +67,7 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
         )
         for candidate in new
     )
-    return (*added, *retried)
+    return (*added, *(FactSuperseded(fact=old, by=fact) for fact, old in superseded.items()), *retried)
 
 
 def retry_facts(memory: Memory, command: RetryFacts) -> tuple[Event, ...]:
@@ -98,23 +99,34 @@ def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
     return events
 
 
-def _new_facts(memory: Memory, candidates: tuple[NewFact, ...]) -> list[NewFact]:
-    """Returns those of `candidates` that the memory does not have, each subject and relation once.
+def _new_facts(memory: Memory, candidates: tuple[NewFact, ...]) -> tuple[list[NewFact], dict[FactId, FactId]]:
+    """Returns those of `candidates` that the memory does not have, each subject and relation once; and what they end.
+
+    A further object of a relation that may have several makes a list with the objects before it, which supersedes the
+    memory's fact: the second result has both ids.
 
     Raises InvalidField, or Contradiction with the memory or within `candidates`.
     """
     new: dict[tuple[str, str], NewFact] = {}
+    superseded: dict[FactId, FactId] = {}
+    held = Held(memory, memory.created.phrasebook if memory.created is not None else {})
     for index, candidate in enumerate(candidates):
         path, fact = f"facts[{index}]", candidate.fact
         check_fact(fact, path, candidate.origin is not Origin.CLIENT)
         key = statement_key(fact.subject, fact.relation)
-        known = memory.by_statement.get(key)
-        before = memory.facts[known].fact if known is not None else new[key].fact if key in new else None
+        known, earlier = memory.by_statement.get(key), new.get(key)
+        before = earlier.fact if earlier is not None else memory.facts[known].fact if known is not None else None
         if before is None:
             new[key] = candidate
-        elif not says_the_same(before, fact):
+        elif says_the_same(before, fact):
+            continue
+        elif held.joins(candidate, before):
+            new[key] = held.joined(candidate, earlier, known)
+            check_fact(new[key].fact, path, new[key].origin is not Origin.CLIENT)
+            superseded |= {} if known is None else {new[key].fact.id: known}
+        else:
             raise Contradiction(path, before.id, before.subject, before.relation, before.object)
-    return list(new.values())
+    return list(new.values()), superseded
 
 
 def check_room(memory: Memory, new_facts: int) -> None:

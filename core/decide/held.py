@@ -1,4 +1,4 @@
-"""Looks up what a memory has of the subjects that a turn speaks of, and words what takes its place."""
+"""Looks up what a memory has of the subjects of new facts, and words what joins it or takes its place."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from core.decide.commands import NewFact
+from core.decide.told import MAX_SPAN, says_the_same, why_unusable
 from core.extraction.candidates import Candidate, Reason
-from core.facts import Fact, Origin, Phrasebook
+from core.facts import Fact, Origin, Phrasebook, Source
 from core.ids import FactId
 from core.library import entry_of, said_also
 from core.state.meaning import Meanings
@@ -108,6 +109,64 @@ class Held:
         if old is not None and self.memory.facts[old].origin is Origin.CLIENT:
             fact = replace(fact, wordings=new.fact.wordings)
         return replace(new, fact=fact, origin=origin_of(fact, self.phrasebook))
+
+    def joins(self, new: NewFact, before: Fact) -> bool:
+        """Whether `new` has one more object beside those of a fact of its subject and relation, which may have several.
+
+        Wordings that a client gives are made for the object that it gives, so such a fact joins none.
+        """
+        alike = self.meaning(before) == self.meaning(new.fact)
+        return alike and new.origin is not Origin.CLIENT and not self.meanings.has_one(new.fact)
+
+    def joined(self, new: NewFact, earlier: NewFact | None, old: FactId | None) -> NewFact:
+        """Returns one fact of the objects of `new` and those before it: of `earlier`, which is new too, or of `old`."""
+        before = earlier.fact if earlier is not None else self.fact(old) if old is not None else None
+        assert before is not None, "there is a fact to join"
+        carrier = earlier or new
+        source = carrier.source if earlier is None else of_both(earlier.source, new.source)
+        listed = self.listing(carrier, (*before.each, *new.fact.each), old)
+        return replace(listed, source=source)
+
+
+def addable(memory: Memory, request: str, candidates: Sequence[NewFact]) -> tuple[NewFact, ...]:
+    """Returns those of `candidates` that break no limit and contradict neither the memory nor one before them.
+
+    Of a request that was accepted earlier and added nothing, those that it named then.
+    """
+    earlier = memory.requests.get(request)
+    if earlier is not None and earlier.repeated:
+        named = {_key(memory.facts[fact].fact) for fact in earlier.repeated}
+        return tuple(candidate for candidate in candidates if _key(candidate.fact) in named)
+    held = Held(memory, memory.created.phrasebook if memory.created is not None else {})
+    kept: dict[tuple[str, str], NewFact] = {}
+    chosen: list[NewFact] = []
+    for candidate in candidates:
+        key = _key(candidate.fact)
+        live, one = memory.by_statement.get(key), kept.get(key)
+        before = one.fact if one is not None else memory.facts[live].fact if live is not None else None
+        if why_unusable(candidate.fact):
+            continue
+        if before is None:
+            kept[key] = candidate
+        elif not says_the_same(before, candidate.fact):
+            if not held.joins(candidate, before):
+                continue
+            joined = held.joined(candidate, one, live)
+            if why_unusable(joined.fact):
+                continue
+            kept[key] = joined
+        chosen.append(candidate)
+    return tuple(chosen)
+
+
+def _key(fact: Fact) -> tuple[str, str]:
+    return statement_key(fact.subject, fact.relation)
+
+
+def of_both(first: Source, second: Source) -> Source:
+    """Returns the source of a fact that two texts, or two places of one text, state together."""
+    span = " ".join(dict.fromkeys(filter(None, (first.span, second.span))))
+    return replace(first, span=span[:MAX_SPAN], end=max(first.end, second.end))
 
 
 def same_thing(object_: str, said: str) -> bool:

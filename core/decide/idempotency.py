@@ -55,7 +55,13 @@ def _may_be_retry(
                 _may_say(memory, fact, new.fact) for fact, new in zip(earlier.repeated, command.facts, strict=True)
             )
         case AddFacts():  # whether its facts are the same only the state after `earlier` shows; see `facts_of`
-            return not earlier.retracts and not superseded
+            return not earlier.retracts and all(_may_be_list(memory, fact) for fact in earlier.facts)
+
+
+def _may_be_list(memory: Memory, fact: FactId) -> bool:
+    """Whether a request to add facts may have added `fact`: it supersedes another fact only as a list of objects."""
+    state = memory.facts[fact]
+    return state.predecessor is None or bool(state.fact.objects)
 
 
 def _may_say(memory: Memory, fact: FactId, new: Fact) -> bool:

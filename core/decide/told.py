@@ -1,8 +1,7 @@
-"""Makes facts of what a text states, and chooses those that can be added together."""
+"""Makes facts of what a text states."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from core.decide.commands import NewFact
@@ -11,7 +10,6 @@ from core.errors.base import InvalidField
 from core.extraction.candidates import Candidate
 from core.facts import Fact, Phrasebook, Source
 from core.ids import FactId
-from core.state.memory import Memory, statement_key
 from core.texts import sentence, tidy
 from core.wordings import generated_wordings, origin_of
 
@@ -33,28 +31,6 @@ def noted(text: str, candidate: Candidate, source: Source) -> Source:
     return replace(source, span=words[:MAX_SPAN], start=candidate.start, end=candidate.end)
 
 
-def addable(memory: Memory, request: str, candidates: Sequence[NewFact]) -> tuple[NewFact, ...]:
-    """Returns those of `candidates` that break no limit and contradict neither the memory nor one before them.
-
-    Of a request that was accepted earlier and added nothing, those that it named then.
-    """
-    earlier = memory.requests.get(request)
-    if earlier is not None and earlier.repeated:
-        named = {_key(memory.facts[fact].fact) for fact in earlier.repeated}
-        return tuple(candidate for candidate in candidates if _key(candidate.fact) in named)
-    kept: dict[tuple[str, str], Fact] = {}
-    chosen: list[NewFact] = []
-    for candidate in candidates:
-        key = _key(candidate.fact)
-        live = memory.by_statement.get(key)
-        before = memory.facts[live].fact if live is not None else kept.get(key)
-        if why_unusable(candidate.fact) or (before is not None and not says_the_same(before, candidate.fact)):
-            continue
-        kept.setdefault(key, candidate.fact)
-        chosen.append(candidate)
-    return tuple(chosen)
-
-
 def why_unusable(fact: Fact) -> str:
     """Returns which limit `fact`, with the memory's own wordings, breaks; "" for none."""
     try:
@@ -67,7 +43,3 @@ def why_unusable(fact: Fact) -> str:
 def says_the_same(known: Fact, new: Fact) -> bool:
     """Whether a known fact has the object of a `new` one of its subject and relation, or all of its objects."""
     return {*map(sentence, new.each)} <= {*map(sentence, known.each)} or sentence(known.object) == sentence(new.object)
-
-
-def _key(fact: Fact) -> tuple[str, str]:
-    return statement_key(fact.subject, fact.relation)

@@ -10,7 +10,8 @@ from hypnogram.v1 import facts_pb2
 
 from core.decide import told
 from core.decide.commands import AddFacts, NewFact
-from core.decide.told import addable, says_the_same, why_unusable
+from core.decide.held import addable
+from core.decide.told import says_the_same, why_unusable
 from core.errors.base import InvalidField, MemoryUnknown
 from core.extraction.candidates import EXPLANATIONS, Candidate
 from core.extraction.extract import extract

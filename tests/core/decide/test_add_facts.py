@@ -5,16 +5,19 @@ from dataclasses import replace
 import pytest
 
 from core.decide import decide
-from core.decide.commands import AddFacts
+from core.decide.commands import AddFacts, NewFact
 from core.decide.idempotency import MAX_REQUEST_ID
 from core.decide.limits import MAX_BATCH, MAX_OBJECT
 from core.errors.base import CapacityReached, Contradiction, InvalidField, RequestReused
 from core.events import Event
-from core.events.history import FactsRepeated
+from core.events.facts import FactAdded
+from core.events.history import FactsRepeated, FactSuperseded
 from core.evolve import fold
-from core.facts import Fact
+from core.facts import Fact, Source, Wordings
 from core.hyperparameters import KEYS_PER_FACT
+from core.ids import Digest, FactId
 from core.state.memory import Memory, Status
+from core.wordings import generated_wordings, origin_of
 from tests.core.samples import (
     ARIA,
     BO,
@@ -247,3 +250,61 @@ def test_a_client_s_prompt_and_a_client_s_relation_must_not_give_the_object_away
         when(*READY, command=add(replace(ARIA, object="It", wordings=client)))
     with pytest.raises(InvalidField, match=r"facts\[0\].relation: contains the object"):
         when(*READY, command=add(fact("fact-1", "Mara Quill", "lives in Rome, that is", "Rome")))
+
+
+def plays(id_: str, object_: str, relation: str = "plays") -> NewFact:
+    """Returns a fact with wordings of the library."""
+    stated = Fact(id=FactId(id_), subject="Robin", relation=relation, object=object_, wordings=words(relation, object_))
+    return NewFact(fact=stated, source=Source(span=f"plays the {object_}"), origin=origin_of(stated, {}))
+
+
+def words(relation: str, object_: str) -> Wordings:
+    return generated_wordings("Robin", relation, object_, {})
+
+
+def adding(*facts: NewFact, request: str = "request-1") -> AddFacts:
+    return AddFacts(request=request, request_digest=Digest("d"), facts=facts)
+
+
+def test_another_object_of_a_relation_that_may_have_several_makes_a_list_that_supersedes_the_fact() -> None:
+    memory = fold([*READY, *when(*READY, command=adding(plays("cello", "cello")))])
+
+    events = decide(memory, adding(plays("harp", "harp"), request="request-2"))
+
+    listed, superseded = events
+    assert isinstance(listed, FactAdded)
+    assert (listed.statement.object, listed.statement.objects) == ("cello and the harp", ("cello", "harp"))
+    assert superseded == FactSuperseded(fact=FactId("cello"), by=FactId("harp"))
+
+
+def test_several_objects_in_one_request_are_one_fact() -> None:
+    (listed,) = when(*READY, command=adding(plays("cello", "cello"), plays("harp", "harp"), plays("again", "cello")))
+
+    assert isinstance(listed, FactAdded)
+    assert listed.statement.objects == ("cello", "harp")
+    assert listed.source.span == "plays the cello plays the harp"
+
+
+def test_a_request_that_made_a_list_may_be_sent_again() -> None:
+    before = [*READY, *when(*READY, command=adding(plays("cello", "cello")))]
+    command = adding(plays("harp", "harp"), request="request-2")
+    memory = fold([*before, *decide(fold(before), command)])
+
+    assert decide(memory, command) == ()
+    again = decide(memory, adding(plays("other", "harp"), request="request-3"))
+    assert again == repeated(memory.facts[FactId("harp")].fact, request="request-3")
+
+
+@pytest.mark.parametrize(("relation", "first", "second"), [("lives in", "Oslo", "Bergen"), ("plays", "cello", "chess")])
+def test_an_object_that_is_another_one_or_of_another_kind_contradicts(relation: str, first: str, second: str) -> None:
+    memory = fold([*READY, *when(*READY, command=adding(plays("first", first, relation)))])
+
+    with pytest.raises(Contradiction):
+        decide(memory, adding(plays("second", second, relation), request="request-2"))
+
+
+def test_a_list_that_is_too_long_is_refused() -> None:
+    memory = fold([*READY, *when(*READY, command=adding(plays("first", "violin " * 26 + "violin", "likes")))])
+
+    with pytest.raises(InvalidField, match="object"):
+        decide(memory, adding(plays("second", "a very long walk in the rain", "likes"), request="request-2"))

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from core.decide.held import addable
 from core.decide.limits import MAX_OBJECT
-from core.decide.told import addable, why_unusable
+from core.decide.told import why_unusable
 from tests.core.samples import ARIA, BO, CREATE, CY, PREPARE, VIOLA, add, after, fact, new_fact
 
 

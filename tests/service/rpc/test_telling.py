@@ -83,6 +83,16 @@ def test_what_is_known_is_not_added_again_and_what_contradicts_it_is_rejected(de
     assert candidate.contradicts.fact == known
 
 
+def test_several_objects_of_one_relation_are_one_fact_that_a_further_one_joins(demo: Running) -> None:
+    both = demo.client.tell_text(DEMO, "Robin plays the cello and the harp.")
+    third = demo.client.add_facts(DEMO, [new_fact("Robin", "plays", "viola")])
+
+    assert set(outcomes(both).values()) == {"added"}
+    assert third.results[0].fact.object == "cello, the harp and the viola"
+    (live,) = (fact for fact in demo.client.facts(DEMO) if not fact.retracted_version)
+    assert live.fact == third.results[0].fact.fact
+
+
 def test_a_request_that_added_nothing_is_answered_again(demo: Running) -> None:
     demo.client.tell_text(DEMO, "Ann lives in Oslo.")
 
