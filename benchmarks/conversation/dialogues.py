@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 DATA = Path(__file__).parent / "data"
-TEMPLATES = ("first", "second", "third")  # sets of names, relations and sentences
+TEMPLATES = ("first", "second", "third", "fourth")  # sets of names, relations and sentences
 UNSEEN = "third"  # the grammar was mended with the mistakes on the others
 PEOPLE = 4  # of whom a dialogue speaks
 EPISODES = 7  # of each dialogue; each is one to four turns of the user

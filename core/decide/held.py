@@ -142,8 +142,8 @@ def addable(memory: Memory, request: str, candidates: Sequence[NewFact]) -> tupl
     chosen: list[NewFact] = []
     for candidate in candidates:
         key = _key(candidate.fact)
-        live, one = memory.by_statement.get(key), kept.get(key)
-        before = one.fact if one is not None else memory.facts[live].fact if live is not None else None
+        live, earlier_new = memory.by_statement.get(key), kept.get(key)
+        before = earlier_new.fact if earlier_new is not None else memory.facts[live].fact if live is not None else None
         if why_unusable(candidate.fact):
             continue
         if before is None:
@@ -151,7 +151,7 @@ def addable(memory: Memory, request: str, candidates: Sequence[NewFact]) -> tupl
         elif not says_the_same(before, candidate.fact):
             if not held.joins(candidate, before):
                 continue
-            joined = held.joined(candidate, one, live)
+            joined = held.joined(candidate, earlier_new, live)
             if why_unusable(joined.fact):
                 continue
             kept[key] = joined

@@ -20,6 +20,8 @@ from core.extraction.mood import Mood, clause_mood, is_dated, is_over, is_timed,
 from core.extraction.names import Known, Party, is_name, noun_phrase, party
 from core.extraction.objects import Argument, is_denied
 from core.extraction.passages import Passages, passages, without_asides
+from core.extraction.phrases.choice import Understood, beside, understood
+from core.extraction.phrases.meant import Understanding
 from core.extraction.repairs import is_english, repaired
 from core.extraction.words import Parser, Tree, Word
 from core.library import Entry, entry_of
@@ -54,7 +56,7 @@ def extract(text: str, parser: Parser) -> tuple[Candidate, ...]:
     whole = repaired([tree for tree, _ in trees])
     trees = [(tree, is_quoted) for tree, (_, is_quoted) in zip(whole, trees, strict=True)]
     english = [(tree, is_quoted) for tree, is_quoted in trees if is_english(tree)]
-    turn = _Turn(text, parts, english)
+    turn = _Turn(text, parts, english, parser)
     candidates = [candidate for index in range(len(english)) for candidate in turn.candidates(index)]
     return _corrected(_once(candidates), text)
 
@@ -62,7 +64,8 @@ def extract(text: str, parser: Parser) -> tuple[Candidate, ...]:
 class _Turn:
     """The sentences of one turn, with what its pronouns may stand for."""
 
-    def __init__(self, text: str, parts: Passages, trees: Sequence[tuple[Tree, bool]]) -> None:
+    def __init__(self, text: str, parts: Passages, trees: Sequence[tuple[Tree, bool]], model: Understanding) -> None:
+        self._model = model
         self._parts = parts
         self._trees = trees
         self._own: OwnWords = own_words(text, parts)
@@ -78,9 +81,40 @@ class _Turn:
             how = clause_mood(tree, clause, mood)
             both = list(self._of_both(tree, clause, how))
             yield from both
-            for argument in arguments(tree, clause, not how.positive) if not both else ():
-                for subject in clause.subjects:
-                    yield self._of_clause(tree, clause, argument, subject, how)
+            parsed = [
+                (argument.head, self._of_clause(tree, clause, argument, subject, how))
+                for argument in (arguments(tree, clause, not how.positive) if not both else ())
+                for subject in clause.subjects
+            ]
+            yield from self._understood(tree, clause, how, parsed) if not both else ()
+
+    def _understood(
+        self, tree: Tree, clause: Clause, how: Mood, parsed: Sequence[tuple[Word, Candidate]]
+    ) -> Iterator[Candidate]:
+        """Yields what the grammar found in a clause, and in the place of what the library lacks what it means."""
+        stated, left = beside(tree, clause, parsed, understood(tree, clause, self._model))
+        yield from (self._of_meaning(tree, clause, sense, how) for sense in stated)
+        yield from left
+
+    def _of_meaning(self, tree: Tree, clause: Clause, sense: Understood, how: Mood) -> Candidate:
+        """Returns the candidate of what a clause means."""
+        whom, words = party(tree, sense.pair.subject), sense.pair.words
+        modality = how.modality if how.modality is not Modality.ASSERTED else sense.modality
+        over = bool(sense.ends) or (modality is Modality.PAST and is_over(tree, clause.verb))
+        candidate = Candidate(
+            subject="",
+            relation=sense.relation,
+            object=sense.object,
+            meaning=sense.entry.meaning,
+            about_user=False,
+            start=min(whom.start, clause.verb.start, words[0].start),
+            end=max(whom.end, clause.verb.end, words[-1].end),
+            sentence=tree.span,
+            positive=how.positive,
+            modality=Modality.QUOTED if self._parts.is_quoted(clause.verb.start) else modality,
+            ends=(sense.ends or (sense.relation,)) if over and how.positive else (),
+        )
+        return self._judged(tree, candidate, whom, sense.pair.head)
 
     def _of_both(self, tree: Tree, clause: Clause, how: Mood) -> Iterator[Candidate]:
         """Yields what "are married" says of two names, if the library has "is married to" of both alike."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+from core.extraction.phrases.meant import Understanding
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
@@ -88,8 +90,8 @@ class Tree:
         return self.words[0].start, self.words[-1].end
 
 
-class Parser(Protocol):
-    """Anything that parses English."""
+class Parser(Understanding, Protocol):
+    """Anything that parses English, and tells what its phrases mean."""
 
     def parse(self, text: str) -> Sequence[Tree]:
         """Returns the sentences of `text` in its order; their `text` is `text`. Raises ParserUnavailable."""

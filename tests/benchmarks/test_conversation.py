@@ -10,6 +10,7 @@ import pytest
 from benchmarks.conversation.dialogues import TEMPLATES, UNSEEN, Dialogue, data, dialogues
 from benchmarks.conversation.run import run
 from benchmarks.conversation.score import Score, plain
+from core.extraction.phrases.meant import Meant, Phrase
 from core.extraction.words import Tree
 from core.facts import Fact
 from tests.core.samples import CREATE, PREPARE, add, after, fact
@@ -91,6 +92,9 @@ class Deaf:
     """A parser that understands nothing."""
 
     def parse(self, text: str) -> Sequence[Tree]:
+        return ()
+
+    def meant(self, phrases: Sequence[Phrase]) -> Sequence[Meant]:
         return ()
 
     def check(self) -> None:

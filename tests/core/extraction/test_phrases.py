@@ -1,0 +1,101 @@
+"""Clauses in words that the library lacks are understood as relations of the library, by what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from core.extraction.candidates import Reason
+from core.extraction.clauses import clauses
+from core.extraction.extract import extract
+from core.extraction.phrases.meant import Meant, Phrase
+from core.extraction.phrases.pairs import pairs
+from core.extraction.words import Tree
+from service.parsing.phrase_model import PhraseModel
+from service.parsing.spacy_parser import SpacyParser
+
+PARSER = SpacyParser()
+
+
+class WithoutModel(SpacyParser):
+    """A parser beside which no model of phrases is installed."""
+
+    def meant(self, phrases: Sequence[Phrase]) -> Sequence[Meant]:
+        return ()
+
+
+def learned(text: str, parser: SpacyParser = PARSER) -> set[tuple[str, str, str]]:
+    return {(one.subject, one.relation, one.object) for one in extract(text, parser) if one.accepted}
+
+
+def phrases(text: str) -> set[tuple[str, str]]:
+    trees: Sequence[Tree] = PARSER.parse(text)
+    found = [pair.phrase for tree in trees for clause in clauses(tree) for pair in pairs(tree, clause)]
+    return {(phrase.said, phrase.object) for phrase in found}
+
+
+def test_a_phrase_has_the_words_of_one_object_and_none_of_the_others() -> None:
+    assert phrases("Ann Smith lives in a small flat in Riga with her sister.") >= {
+        ("Alex lives in a something", "small flat"),
+        ("Alex lives in a small flat in something", "Riga"),
+        ("Alex lives with their something", "sister"),
+    }
+
+
+def test_what_describes_a_name_is_a_clause_of_its_own() -> None:
+    said = phrases("I met Ann Smith, who speaks Dutch.")
+
+    assert ("Alex speaks something", "Dutch") in said
+    assert not any(" met " in phrase and "Dutch" in object_ for phrase, object_ in said)
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("Ann Smith has a career as a biologist.", ("Ann Smith", "works as", "biologist")),
+        ("Tom Baker can hold a conversation in Swedish.", ("Tom Baker", "speaks", "Swedish")),
+        ("Ann Smith lives in a small flat in Riga.", ("Ann Smith", "lives in", "Riga")),
+        ("I ran into Tom Baker, who can hold a conversation in Swedish.", ("Tom Baker", "speaks", "Swedish")),
+    ],
+)
+def test_other_words_are_the_relation_of_the_library(text: str, fact: tuple[str, str, str]) -> None:
+    assert learned(text) == {fact}
+    assert fact not in learned(text, WithoutModel())
+
+
+def test_what_is_denied_in_other_words_ends_the_relation_of_the_library() -> None:
+    found = extract("Tom Baker can't hold a conversation in Swedish.", PARSER)
+    (denied,) = (one for one in found if one.relation == "speaks")
+
+    assert (denied.reason, denied.may_end) == (Reason.NEGATED, True)
+
+
+def test_what_ends_something_in_any_words_ends_what_the_object_fits() -> None:
+    (ended,) = (one for one in extract("Tom Baker has said goodbye to his Volvo.", PARSER) if one.ends)
+
+    assert (ended.object, ended.reason) == ("Volvo", Reason.PAST)
+    assert "drives" in ended.ends
+
+
+def test_the_grammar_keeps_what_the_library_has() -> None:
+    assert learned("Tom is the father of Mia Brandt.") == {("Tom", "is the father of", "Mia Brandt")}
+    assert learned("Robin sings in the opera.") == {("Robin", "sings in", "the opera")}
+
+
+def test_without_its_model_no_phrase_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.parsing.phrase_model.PACKAGE", "no_such_package")
+
+    assert PhraseModel().meant([Phrase(said="Alex lives in something", object="Riga")]) == ()
+
+
+def test_a_model_says_what_a_phrase_means_and_how_sure_it_is() -> None:
+    lives, none = PhraseModel().meant(
+        [
+            Phrase(said="Alex has a home in something", object="Riga"),
+            Phrase(said="Alex bought a something", object="sandwich"),
+        ]
+    )
+
+    assert (lives.relation, lives.sure > 0.5) == ("lives in", True)
+    assert none.sure < 0.2
