@@ -43,8 +43,8 @@ def pairs(tree: Tree, clause: Clause) -> Iterator[Pair]:
     owners = {word.place: top for word in inside if (top := _owned(tree, word, clause)) is not None}
     for subject in (*clause.subjects, *(word for word in inside if word.place in owners)):
         top = owners.get(subject.place)
-        own = {word.place for word in (tree.subtree(subject) if top else noun_phrase(tree, subject))}
-        barred = own | {clause.verb.place, top.place if top else subject.place}
+        owner_places = {word.place for word in (tree.subtree(subject) if top else noun_phrase(tree, subject))}
+        barred = owner_places | {clause.verb.place, top.place if top else subject.place}
         if top is None:
             within = {word.place for word in inside}
             below = {word.place for word in tree.subtree(subject)} if subject.place in within else set()
@@ -53,7 +53,7 @@ def pairs(tree: Tree, clause: Clause) -> Iterator[Pair]:
             if head.place in barred or not _may_be_object(head):
                 continue
             for words in _spans(tree, head):
-                if not own & {word.place for word in words}:
+                if not owner_places & {word.place for word in words}:
                     phrase = Phrase(
                         said=_between(tree, clause, subject, head, words),
                         object=without_article(tree.said(words)),
