@@ -17,7 +17,7 @@ from core.weights.neuron.relations import digest_of_templates, ends_about
 from core.weights.neuron.sites import Site
 from core.weights.reference.words import strangers
 
-MEASURE = 2  # counts up when `with_decoys` would measure something else
+MEASURE = 3  # counts up when `with_decoys` would measure something else
 DECOYS = 6
 TEXTS = 48  # from which a detector of a decoy is computed: it need not be told from namesakes
 SEED = 7

@@ -2,7 +2,8 @@
 
 At the last token of a question a model knows what is asked, and hardly of whom. A mark says no fact. It moves what an
 MLP further up reads at the end of any prompt with the name, by a fixed share of its norm and in a direction of its own,
-and what the model goes on to say as little as that allows. Detectors of facts listen there.
+in other directions as little as that allows, so that what is asked can be read as before, and what the model goes on to
+say hardly. Detectors of facts listen there.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ TAKEN = 8  # of them in a step
 STEPS = 28
 SHARE = 0.8  # of the norm of what the MLP reads, by which a mark has to move it
 RATE = 0.3  # of Adam, in units of the hidden state's norm over the root of its width
-TURNING = 0.02  # rate at which directions turn
+TURNING = 0.15  # rate at which directions turn
 KEPT = 0.1  # weight of the KL divergence of a continuation, in nats
 MOVED = 4.0  # weight of the squared share that is missing
+ASIDE = 2.0  # weight of the squared share by which what the MLP reads moves in other directions
 
 
 def learn_marks(
@@ -75,8 +77,10 @@ def learn_marks(
         after, output = _read(model, upper, seen, with_values(seen, change * unit, keep), keep, ends)
         lost, _ = lost_at(model, seen, output, keep, chosen)
         toward = torch.nn.functional.normalize(directions, dim=1)[of_lesson[chosen]]
-        share = ((after - before[chosen]) * toward).sum(1) / before[chosen].norm(dim=1)
-        total = KEPT * lost[chosen].mean() + MOVED * (SHARE - share).clamp(min=0).square().mean()
+        moved = (after - before[chosen]) / before[chosen].norm(dim=1, keepdim=True)
+        share = (moved * toward).sum(1)
+        aside = (moved - share[:, None] * toward).square().sum(1).mean()
+        total = KEPT * lost[chosen].mean() + MOVED * (SHARE - share).clamp(min=0).square().mean() + ASIDE * aside
         if not torch.isfinite(total):
             raise Unlearnable("the mark of a subject diverged: its loss is not a number")
         optimizer.zero_grad(set_to_none=True)

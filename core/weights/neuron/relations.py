@@ -3,6 +3,7 @@
 Few relations of the library are like that of a fact. Which they are is seen in prompts about marked strangers, measured
 once for a base model. Only those prompts most like the fact's are measured about its subject. Where the others end, the
 subject is taken to be read like these strangers, moved by as much as it differs from them in the prompts measured.
+Marks move all ends in about one direction, so that this is close.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from core.weights.neuron.negatives import Negatives
 # Of each relation there are the first wordings, in which facts are told, and others; in all:
 QUESTIONS, STATEMENTS = 8, 5
 FIRST = 2  # wordings of either kind that come before the others
-NEAR, HELD_NEAR = 220, 60  # prompts that are measured about a subject: to train against, and to certify
+NEAR, HELD_NEAR = 60, 30  # prompts of either kind measured about a subject: to train against, and to certify
 REST = 3000  # tokens beside the last one that a detector is trained against, at most
 
 
@@ -139,14 +140,15 @@ def _measured(
     count: int,
     held_out: bool,
 ) -> tuple[Tensor, list[Prompt], list[Tensor], Tensor]:
-    """Returns the rows of all templates that do not ask for the fact; the prompts measured, `count` at most, and their
-    rows at all tokens; and which templates are chats."""
+    """Returns the rows of all templates that do not ask for the fact; the prompts measured, `count` at most of either
+    kind, and their rows at all tokens; and which templates are chats."""
     kept = asking_else(fact, held_out=held_out)
     places = torch.tensor([number for number, _ in kept])
     chat = torch.tensor([template.chat for _, template in kept])
     rows = asked[places]
     likeness = torch.stack([rows @ a + b for a, b in alike]).amax(0)
-    chosen = likeness.topk(min(count, len(kept))).indices.sort().values
+    of_kind = [(chat == kind).nonzero()[:, 0] for kind in (False, True)]
+    chosen = torch.cat([of[likeness[of].topk(min(count, len(of))).indices] for of in of_kind])
     prompts = [kept[int(number)][1].about(model, fact.subject) for number in chosen]
     read = [row.cpu() - mean for row in _read(model, upper, prompts)]
     last = torch.stack([row[-1] for row in read])

@@ -80,13 +80,14 @@ def test_prompts_like_those_of_the_fact_are_measured_and_others_taken_from_stran
     kept = [number for number, _ in asking_else(ARIA, held_out=False)]
 
     # when few prompts are measured, and when all are
-    monkeypatch.setattr(relations, "NEAR", 30)
+    monkeypatch.setattr(relations, "NEAR", 15)
     few = relations_of(tiny, 0, negatives, ARIA)
     monkeypatch.setattr(relations, "NEAR", 10_000)
     all_ = relations_of(tiny, 0, negatives, ARIA)
 
     # then those measured are read as they are, and the others about as much is known of strangers
-    assert len(few.near) == len(few.near_last) == 30
+    assert [prompt.chat for prompt in few.near] == [False] * 15 + [True] * 15
+    assert len(few.near_last) == 30
     assert len(few.trained) == len(all_.trained) == len(all_.near) == len(kept)
     wanted = exact[kept] - negatives.mean
     torch.testing.assert_close(all_.trained, wanted, rtol=1e-3, atol=1e-3)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
+from torch import Tensor, nn
 
 from benchmarks.support.tiny import make
-from core.weights.model.editable_model import load_model
+from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.neurons import marks_at
+from core.weights.neuron import marks as of_marks
 from core.weights.neuron.inputs import mlp_inputs
 from core.weights.neuron.marks import SHARE, learn_marks
 
@@ -34,3 +37,45 @@ def test_a_mark_moves_what_the_upper_mlp_reads_where_a_prompt_ends(tmp_path: Pat
     model.install({marks_at(next(iter(model.neurons))): everywhere})  # at all tokens, the name among them
     (after,) = mlp_inputs(model, upper, [prompt])
     assert float((after[-1] - before[-1]).norm() / before[-1].norm()) > SHARE / 2
+
+
+def test_a_mark_moves_all_ends_in_about_the_same_direction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given two marks of one person, learned with and without heed to other directions
+    model = load_model(make(tmp_path / "base", scale=0.3))
+    upper = len(model.blocks) - 1
+    (heeding,) = learn_marks(model, 0, upper, [ARIA])
+    monkeypatch.setattr(of_marks, "ASIDE", 0.0)
+    (heedless,) = learn_marks(model, 0, upper, [ARIA])
+
+    # then the first moves the ends of prompts more alike: less of what it moves is left beside the mean
+    assert spread(model, upper, heeding) < spread(model, upper, heedless)
+
+
+def spread(model: EditableModel, upper: int, mark: Tensor) -> float:
+    """Returns how much of the squared change of what the MLP reads at ends is not common to all of them."""
+    ends = ("lives in", "plays the", "was born in", "works for", "likes", "'s car is a")
+    prompts = [model.raw_ids(f"{ARIA} {end}") for end in ends]
+    name = len(model.raw_ids(ARIA)) - 1
+    moved = torch.stack(
+        [read(model, upper, ids, name, mark) - read(model, upper, ids, name, 0 * mark) for ids in prompts]
+    )
+    return float((moved - moved.mean(0)).square().sum() / moved.square().sum())
+
+
+def read(model: EditableModel, upper: int, ids: list[int], name: int, mark: Tensor) -> Tensor:
+    """Returns what the MLP reads at the end of a prompt with `mark` behind block 0 at its token `name`."""
+    seen: list[Tensor] = []
+
+    def add(_: nn.Module, __: object, output: Tensor) -> Tensor:
+        return output.index_add(1, torch.tensor([name]), mark[None, None].to(output.dtype))
+
+    mlp = model.blocks[upper].get_submodule(model.family.mlp)
+    handles = [
+        model.blocks[0].register_forward_hook(add),
+        mlp.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])),
+    ]
+    with torch.no_grad():
+        model.network(input_ids=torch.tensor([list(ids)]), use_cache=False)
+    for handle in handles:
+        handle.remove()
+    return seen[0][0, -1].float()
