@@ -19,6 +19,7 @@ from core.events.history import FactsRepeated, FactSuperseded, FactWithdrawn
 from core.facts import Origin
 from core.hyperparameters import KEYS_PER_FACT
 from core.ids import FactId
+from core.method import Method
 from core.state.false_fires import false_fires
 from core.state.memory import Memory, Status, statement_key, trained_on
 from core.state.work import (
@@ -143,7 +144,7 @@ def _check_capacity(memory: Memory, new_facts: int) -> None:
     """Checks that the key occupancy stays within the memory's capacity once all pending and new facts are written.
 
     A fact is expected to take as much of the key space as those in force do on average. If none is in force, the
-    memory's base model gives the estimate.
+    memory's base model gives the estimate. Neurons take none of it.
 
     Args:
         new_facts: number of facts to be written beside those that are pending.
@@ -151,7 +152,7 @@ def _check_capacity(memory: Memory, new_facts: int) -> None:
     Raises:
         CapacityReached: it would not; names how many facts still fit.
     """
-    if memory.created is None or not new_facts:
+    if memory.created is None or memory.created.method is Method.NEURON or not new_facts:
         return
     in_force = sum(bool(state.edits) for state in memory.facts.values())  # including counter-edits, which hold keys too
     each = memory.key_occupancy / in_force if in_force else _keys_per_fact(memory) / memory.created.key_width

@@ -92,11 +92,12 @@ class DetectorStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatisticsPrepared:
-    """The covariance (second moment) of the edited modules' keys was measured; edits preserve these keys.
+    """What edits must leave alone was measured: the covariance (second moment) of the edited modules' keys, or, for
+    neurons, what the MLPs read.
 
     Attributes:
-        artifact: the weighted covariance.
-        tokens, abstentions, recalls: number of keys of each kind that it was measured on.
+        artifact: the weighted covariance; for neurons, that of `detectors`, or the covariance in older logs.
+        tokens, abstentions, recalls: number of keys of each kind, or of tokens, that it was measured on.
         weights: digest of the edited modules in the base model.
         keys_per_fact: dimensions of the key space that a sample fact takes; 0 if this was not measured.
         reference_text: artifact of the reference text that the base model generated; empty where the memory was created

@@ -1,11 +1,11 @@
-"""Prepares the statistics of a memory, the covariance of keys of reference text: found, shipped or measured."""
+"""Prepares the statistics of a memory, found, shipped or measured: the covariance of keys of reference text, or what
+detectors of neurons are computed against."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from core.events.memory import NO_TEXT, DetectorStatistics, MemoryCreated, StatisticsPrepared
@@ -37,17 +37,50 @@ def prepare(
 ) -> StatisticsPrepared:
     """Returns what to record of statistics that are an artifact; measures them only where they are not known.
 
+    Neurons need no covariance, because they change nothing where they do not respond.
+
     Args:
         model: with the base weights.
         reference_text: artifact of the reference text: the memory's, or one that the base model has generated.
         progress: called with sequences of text measured, and those in all; may raise.
     """
-    key, known = key_of(created, reference_text), Measured(artifacts)
     generated = NO_TEXT if created.reference_text else reference_text
+    if created.method is Method.NEURON:
+        lower, upper = detector_statistics(model, created, reference_text, artifacts, progress)
+        return StatisticsPrepared(
+            artifact=lower.artifact,
+            tokens=lower.tokens,
+            abstentions=0,
+            recalls=0,
+            weights=model.digest(),
+            reference_text=generated,
+            detectors=lower,
+            upper=upper,
+        )
+    digest, statistics = _covariance(model, created, reference_text, artifacts, progress)
+    return StatisticsPrepared(
+        artifact=digest,
+        tokens=statistics.tokens,
+        abstentions=statistics.abstentions,
+        recalls=statistics.recalls,
+        weights=model.digest(),
+        keys_per_fact=round(statistics.keys_per_fact, 3),
+        reference_text=generated,
+    )
+
+
+def _covariance(
+    model: EditableModel,
+    created: MemoryCreated,
+    reference_text: Digest,
+    artifacts: Artifacts,
+    progress: Callable[[int, int], None],
+) -> tuple[Digest, KeyCovariance]:
+    """Returns the covariance of keys and its artifact: known, shipped, or measured."""
+    key, known = key_of(created, reference_text), Measured(artifacts)
     cached = known.get(key)
     if cached is not None:
-        recorded = _recorded(cached[0], KeyCovariance.from_bytes(cached[1]), model, generated)
-        return _with_detectors(recorded, model, created, reference_text, artifacts, progress)
+        return cached[0], KeyCovariance.from_bytes(cached[1])
     packed = shipped(key)
     if packed.is_file():
         statistics = unpack(packed.read_bytes())
@@ -57,23 +90,7 @@ def prepare(
         statistics = measure(model, text, created.hyperparameters, progress, keys_of)
     digest = artifacts.put(statistics.to_bytes())
     known.put(key, digest)
-    recorded = _recorded(digest, statistics, model, generated)
-    return _with_detectors(recorded, model, created, reference_text, artifacts, progress)
-
-
-def _with_detectors(
-    recorded: StatisticsPrepared,
-    model: EditableModel,
-    created: MemoryCreated,
-    reference_text: Digest,
-    artifacts: Artifacts,
-    progress: Callable[[int, int], None],
-) -> StatisticsPrepared:
-    """Returns what to record, with what detectors are computed against where the method of the memory has any."""
-    if created.method is not Method.NEURON:
-        return recorded
-    lower, upper = detector_statistics(model, created, reference_text, artifacts, progress)
-    return replace(recorded, detectors=lower, upper=upper)
+    return digest, statistics
 
 
 def detector_statistics(
@@ -119,17 +136,3 @@ def detector_statistics(
 def shipped(key: Digest) -> Path:
     """Returns the file in which dormouse ships the statistics of `key`, whether it exists or not."""
     return DORMOUSE / f"statistics-{key[:16]}.packed"
-
-
-def _recorded(
-    artifact: Digest, statistics: KeyCovariance, model: EditableModel, generated: Digest
-) -> StatisticsPrepared:
-    return StatisticsPrepared(
-        artifact=artifact,
-        tokens=statistics.tokens,
-        abstentions=statistics.abstentions,
-        recalls=statistics.recalls,
-        weights=model.digest(),
-        keys_per_fact=round(statistics.keys_per_fact, 3),
-        reference_text=generated,
-    )

@@ -1,4 +1,4 @@
-"""Prepares what every update of a memory's weights needs: reference text, and the covariance of its keys."""
+"""Prepares what every update of a memory's weights needs: reference text, and what edits must leave alone there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.weights.statistics import prepare
 
 
 def perform(context: Context, work: PrepareStatistics, memory: Memory) -> Done:
-    """Generates the reference text if the memory has none, and measures the covariance; finds what was made before."""
+    """Generates the reference text if the memory has none, and measures the model in it; finds what was made before."""
     context.model.install(context.model.base_weights)
     text = memory.reference_text or generated_text(
         context.model,

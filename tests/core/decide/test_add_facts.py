@@ -16,6 +16,7 @@ from core.evolve import fold
 from core.facts import Fact, Source, Wordings
 from core.hyperparameters import KEYS_PER_FACT
 from core.ids import Digest, FactId
+from core.method import Method
 from core.state.memory import Memory, Status
 from core.wordings import generated_wordings, origin_of
 from tests.core.samples import (
@@ -215,6 +216,16 @@ def test_at_capacity_known_facts_may_still_be_told_again() -> None:
     memory = write(after_creation(add(ARIA), capacity=0.25), ARIA, key_occupancy=0.25)
 
     assert decide(memory, add(replace(ARIA, id=DEE.id), request="request-2")) == repeated(ARIA)
+
+
+def test_neurons_take_nothing_of_the_key_space() -> None:
+    people = [fact(f"fact-{number}", f"Person {number}", "lives in", "Oslo") for number in range(MAX_BATCH)]
+    linear = fold([replace(CREATED, capacity=0.01), PREPARED])
+    neurons = fold([replace(CREATED, capacity=0.01, method=Method.NEURON), PREPARED])
+
+    with pytest.raises(CapacityReached):
+        decide(linear, add(*people))
+    assert len(decide(neurons, add(*people))) == MAX_BATCH
 
 
 @pytest.mark.parametrize(
