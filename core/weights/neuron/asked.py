@@ -21,7 +21,7 @@ from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.decoys import decoys
 from core.weights.neuron.detectors import Detector
 from core.weights.neuron.inputs import inputs_of
-from core.weights.neuron.lessons import Lesson, prompt_of
+from core.weights.neuron.lessons import ANSWERED, Lesson, Prompt, prompt_of, untold
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.relations import FIRST, Relations, asking_else, relations_about
 from core.weights.neuron.subjects import namesakes, renamed
@@ -30,6 +30,9 @@ from core.weights.reference.words import strangers
 STRANGERS, NAMESAKES = 80, 40  # people of whom some are asked what the fact answers
 EACH, HELD = 3, 3  # of them for each prompt of the fact, and of others to certify
 MARKED = 1  # decoys that are asked each prompt of the fact
+SAID = (
+    8  # prompts of either kind about strangers, about decoys and about other relations, behind which the model goes on
+)
 WEIGHT = 10.0  # of each kind of other rows, against own rows
 DECAY = 3e-4  # weight of the squared norm of a detector, in units of the rows' norm
 ITERATIONS = 60  # of L-BFGS
@@ -83,6 +86,11 @@ def hear(
     half = len(names) // 2
     away, _ = _asked_of(model, upper, fact, names[:half], EACH, random)
     held_away, held_away_chat = _asked_of(model, upper, fact, names[half:], HELD, random)
+    silent = [*_some_about(model, fact, names[:half], random), *_some_about(model, fact, decoys(), random)]
+    silent += _alike(relations)
+    certifying = _some_about(model, fact, names[half:], random)
+    said = [row - mean for row in _said(model, upper, [*silent, *certifying])]
+    held_said = torch.cat(said[len(silent) :])
     unseen = [
         *(prompt_of(model, text, fact.subject, chat=False) for text in fact.wordings.probe_statements),
         *(prompt_of(model, text, fact.subject, chat=True) for text in fact.wordings.probe_questions),
@@ -99,11 +107,12 @@ def hear(
             torch.cat([relations.rest, answers]),
             away - mean,
             relations.marked,
+            torch.cat(said[: len(silent)]),
             text,
         ]
         a, b = classify(told_rows[chat == kind], groups)
         heard = torch.cat([told_rows[chat == kind], held[held_chat == kind]])
-        held_others = held_away[held_away_chat == kind] - mean
+        held_others = torch.cat([held_away[held_away_chat == kind] - mean, held_said])
         near = relations.held_out[relations.held_out_chat == kind]
         detectors.append(_certified(a, b, mean, heard, quiet, held_others, near))
     return FactDetectors(*detectors)
@@ -126,6 +135,32 @@ def _asked_of(
     ]
     kinds = [chat for _, chat in prompts]
     return torch.stack([row[-1] for row in inputs_of(model, upper, ids, kinds)]), torch.tensor(kinds)
+
+
+def _some_about(model: EditableModel, fact: Fact, names: Sequence[str], random: Random) -> list[Prompt]:
+    """Returns some prompts of the fact of either kind, each about one of `names`."""
+    prompts = []
+    for chat, wordings in ((False, fact.wordings.statements), (True, fact.wordings.questions)):
+        for text in random.sample(wordings, min(SAID, len(wordings))):
+            name = random.choice(names)
+            prompts.append(prompt_of(model, renamed(text, fact.subject, name), name, chat=chat))
+    return prompts
+
+
+def _said(model: EditableModel, upper: int, prompts: Sequence[Prompt]) -> list[Tensor]:
+    """Returns what the MLP reads [tokens, d] at the tokens that the model goes on to say behind each of `prompts`.
+
+    Nothing is asked there any more, but a sentence in a fact's words often begins.
+    """
+    contexts = [lesson.context for lesson in untold(model, prompts, ANSWERED)]
+    rows = inputs_of(model, upper, [context.ids for context in contexts], [context.chat for context in contexts])
+    behind = [len(prompt.ids) - len(context.ids) for prompt, context in zip(prompts, contexts, strict=True)]
+    return [row[place:] for row, place in zip(rows, behind, strict=True)]
+
+
+def _alike(relations: Relations) -> list[Prompt]:
+    """Returns the prompts about other relations that are most like the fact's, of either kind."""
+    return [prompt for kind in (False, True) for prompt in [p for p in relations.near if p.chat is kind][:SAID]]
 
 
 def classify(wanted: Tensor, groups: Sequence[Tensor]) -> tuple[Tensor, float]:

@@ -127,18 +127,19 @@ def going_on(
     ]
 
 
-def untold(model: EditableModel, prompts: Sequence[Prompt]) -> list[Lesson]:
-    """Returns lessons that go on behind `prompts` as the live model does, for learner 0 and without places."""
-    said = _continuations(model, prompts)
+def untold(model: EditableModel, prompts: Sequence[Prompt], continued: int = CONTINUED) -> list[Lesson]:
+    """Returns lessons that go on behind `prompts` as the live model does, for learner 0 and without places; behind a
+    statement `continued` tokens."""
+    said = _continuations(model, prompts, continued)
     return [
         _lesson(model, 0, None, prompt, answer, prompt.name, []) for prompt, answer in zip(prompts, said, strict=True)
     ]
 
 
-def _continuations(model: EditableModel, prompts: Sequence[Prompt]) -> list[str]:
-    """Returns what the live model says next: the first tokens of an answer, and fewer of a sentence."""
+def _continuations(model: EditableModel, prompts: Sequence[Prompt], continued: int = CONTINUED) -> list[str]:
+    """Returns what the live model says next: the first tokens of an answer, and `continued` of a sentence."""
     said: dict[int, str] = {}
-    for chat, most in ((False, CONTINUED), (True, ANSWERED)):
+    for chat, most in ((False, continued), (True, ANSWERED)):
         chosen = [number for number, prompt in enumerate(prompts) if prompt.chat is chat]
         ids = [list(prompts[number].ids) for number in chosen]
         if ids:

@@ -10,8 +10,9 @@ from core.weights.model.editable_model import EditableModel
 from core.weights.neuron import asked, relations
 from core.weights.neuron.asked import WIDTH, classify, hear, relations_of
 from core.weights.neuron.decoys import decoys
+from core.weights.neuron.detectors import Detector
 from core.weights.neuron.inputs import inputs_of
-from core.weights.neuron.lessons import told
+from core.weights.neuron.lessons import Lesson, told
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.relations import asking_else, ends_about, templates
 from tests.core.weights.conftest import fact
@@ -97,13 +98,42 @@ def test_prompts_like_those_of_the_fact_are_measured_and_others_taken_from_stran
     assert (few.trained - wanted).norm(dim=1).mean() < (strangers - wanted).norm(dim=1).mean()
 
 
-def test_a_fact_has_a_detector_for_statements_and_one_for_questions(tiny: EditableModel, negatives: Negatives) -> None:
-    lessons = told(tiny, 0, ARIA)
+def told_and_read(model: EditableModel) -> tuple[list[Lesson], list[Tensor]]:
+    """Returns the lessons of the fact, and what the MLP reads in each."""
+    lessons = told(model, 0, ARIA)
     contexts = [lesson.context for lesson in lessons]
-    read = inputs_of(tiny, 0, [context.ids for context in contexts], [context.chat for context in contexts])
+    return lessons, inputs_of(model, 0, [context.ids for context in contexts], [context.chat for context in contexts])
+
+
+def test_a_fact_has_a_detector_for_statements_and_one_for_questions(tiny: EditableModel, negatives: Negatives) -> None:
+    lessons, read = told_and_read(tiny)
 
     heard = hear(tiny, 0, negatives, relations_of(tiny, 0, negatives, ARIA), ARIA, lessons, read)
 
     for detector in (heard.statements, heard.questions):
         assert detector.w.shape == (tiny.hidden_width,)
         assert detector.certificate.others < detector.certificate.low < detector.certificate.high
+
+
+def test_a_detector_is_silent_in_what_the_model_goes_on_to_say(
+    tiny: EditableModel, negatives: Negatives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given tokens behind prompts about strangers that are read much like the fact's own prompts
+    lessons, read = told_and_read(tiny)
+    others = relations_of(tiny, 0, negatives, ARIA)
+    ends = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in lessons]
+    alike = torch.stack([row[end] for row, end in zip(read, ends, strict=True)]) + 0.01
+
+    # when detectors are computed with heed to them, and without
+    monkeypatch.setattr(asked, "_said", lambda _, __, prompts: [alike] * len(prompts))
+    heeding = hear(tiny, 0, negatives, others, ARIA, lessons, read)
+    monkeypatch.setattr(asked, "_said", lambda _, __, prompts: [alike[:0]] * len(prompts))
+    heedless = hear(tiny, 0, negatives, others, ARIA, lessons, read)
+
+    # then they respond there only in the latter case
+    def responses(detector: Detector) -> float:
+        return float((alike @ detector.w + detector.b).clamp(0, 1).sum())
+
+    assert responses(heeding.questions) + responses(heeding.statements) == 0
+    assert responses(heedless.questions) >= 1
+    assert responses(heedless.statements) >= 1
