@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -105,7 +105,7 @@ def _ready(client: Client, name: str, model: str, settings: Settings, timeout: f
     except CallFailed as error:
         if error.reason not in ("MEMORY_UNKNOWN", "MEMORY_DELETED"):
             raise
-        chosen = model or _asked(name, settings)
+        chosen = _whole(model, _pulled(settings)) if model else _asked(name, settings)
         memories.create(name=name, model=chosen, wait=True, timeout=timeout, address=client.address)
     else:
         if model:
@@ -114,11 +114,9 @@ def _ready(client: Client, name: str, model: str, settings: Settings, timeout: f
 
 def _asked(name: str, settings: Settings) -> str:
     """Returns the base model that the user names on a terminal; elsewhere an empty text, for the server's default."""
-    from service.pulled.folder import ModelFolder
-
-    names = [record.name for record in ModelFolder(settings.model_folder).listed()]
     if not sys.stdin.isatty():
         return ""
+    names = _pulled(settings)
     proposed = USUAL if USUAL in names else EMBEDDED
     rows = "".join(f"  {known}\n" for known in names)
     rows += f"  {EMBEDDED} (included; a small model for experiments, and not an assistant)\n"
@@ -130,13 +128,24 @@ def _asked(name: str, settings: Settings) -> str:
         if not (line := sys.stdin.readline()):
             raise UsageProblem("no memory was created; name its base model with --model")
         given = line.strip() or proposed
-        if given == EMBEDDED and EMBEDDED not in names:
-            from service.settings import DORMOUSE
-
-            return str(DORMOUSE)
-        if given in names or Path(given).expanduser().exists():
-            return given
+        whole = _whole(given, names)
+        if whole in names or Path(whole).expanduser().exists():
+            return whole
         sys.stderr.write(f"{given} is not one of them, nor the path of one.\n")
+
+
+def _pulled(settings: Settings) -> list[str]:
+    """Returns the names of pulled models."""
+    from service.pulled.folder import ModelFolder
+
+    return [record.name for record in ModelFolder(settings.model_folder).listed()]
+
+
+def _whole(given: str, names: Sequence[str]) -> str:
+    """Returns the path of dormouse, which is included, where `given` is its name; else `given`."""
+    from service.settings import DORMOUSE
+
+    return str(DORMOUSE) if given == EMBEDDED and EMBEDDED not in names else given
 
 
 def _is_taken(settings: Settings) -> bool:

@@ -172,6 +172,13 @@ def test_a_signal_stops_what_it_started_and_leaves_the_terminal_as_it_was(
     assert not is_there(address)
 
 
+def test_dormouse_is_included_under_its_name(tmp_path: Path) -> None:
+    run = piped("up", "--model", "dormouse", environment=environment_in(tmp_path))
+
+    assert run.returncode == 0, run.stderr
+    assert "dormouse" in run.stdout
+
+
 def test_the_memory_is_there_the_next_time(tmp_path: Path, tiny: str) -> None:
     environment = environment_in(tmp_path)
     first = piped("up", "--model", tiny, "--memory", "lab", environment=environment)
