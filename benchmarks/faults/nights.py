@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from subprocess import Popen
-from typing import Any
 
 from benchmarks.faults.kills import nursery, unsound
 from benchmarks.faults.tally import Tally
@@ -31,14 +30,14 @@ def killed_nights(folder: Path, number: int, model: str) -> Iterator[Tally]:
     unkilled = killed.copy(folder / "unkilled")
     tally = Tally(f"kill -9 in nights on {model}", number, extra={"nights": 0, "fruitful": 0, "midway": 0})
     assert tally.extra is not None
-    random, longest, expected = Random(number), LONGEST_LIFE, dict[FactId, Any]()
+    random, longest, expected = Random(number), LONGEST_LIFE, dict[FactId, tuple[object, ...]]()
     with nursery(killed) as process:
         while tally.tried < number:
             with open_store(killed.settings()) as store:
                 before = state_of(store)
                 if before.sleep is None:
                     tally.lose(_differences(before, expected))
-                    expected = _unkilled(unkilled, process, tally.extra["nights"])
+                    expected = unkilled_night(unkilled, process, tally.extra["nights"])
                     start_sleep(store, tally.extra["nights"], BRIEF)
                     tally.extra["nights"] += 1
                     before = state_of(store)
@@ -52,7 +51,7 @@ def killed_nights(folder: Path, number: int, model: str) -> Iterator[Tally]:
             tally.extra["midway"] += fruitful and after.sleep is not None
             longest *= 0.8 if fruitful else 1.3
             yield tally
-        _finish(killed, process)
+        finish(killed, process)
     with open_store(killed.settings()) as store:
         tally.lose([*unsound(store, bases), *_differences(state_of(store), expected)])
     yield tally
@@ -72,31 +71,32 @@ def _told(folder: Path, bases: BaseModels, model: str) -> Place:
     return place
 
 
-def _unkilled(place: Place, process: Popen[str], seed: int) -> dict[FactId, Any]:
+def unkilled_night(place: Place, process: Popen[str], seed: int) -> dict[FactId, tuple[object, ...]]:
     """Returns how a night ends in which nothing is killed."""
     with open_store(place.settings()) as store:
         start_sleep(store, seed, BRIEF)
-    _finish(place, process)
+    finish(place, process)
     with open_store(place.settings()) as store:
-        return _stages(state_of(store))
+        return stages(state_of(store))
 
 
-def _finish(place: Place, process: Popen[str]) -> None:
+def finish(place: Place, process: Popen[str]) -> None:
     """Goes on with a night until it has ended, in the same kind of process as those that are killed."""
     ask(process, f"finishing {place.folder} 0 {LONGEST_NIGHT} 0 0")
     assert line_of(process) == "ended 0"  # by itself
     assert line_of(process) == "killed"
 
 
-def _stages(state: Memory) -> dict[FactId, Any]:
+def stages(state: Memory) -> dict[FactId, tuple[object, ...]]:
+    """Returns how far each fact has come. Edits are left out: a refresh that is done again names its edit anew."""
     return {fact: (told.status, told.stage, told.scale, told.healthy) for fact, told in state.facts.items()}
 
 
-def _differences(state: Memory, expected: dict[FactId, Any]) -> list[str]:
+def _differences(state: Memory, expected: dict[FactId, tuple[object, ...]]) -> list[str]:
     """Returns which facts are at other stages than after the unkilled night; of no night, none are."""
-    stages = _stages(state)
+    reached = stages(state)
     return [
-        f"fact {fact} is {stages.get(fact)} after the night and {end} without kills"
+        f"fact {fact} is {reached.get(fact)} after the night and {end} without kills"
         for fact, end in expected.items()
-        if stages.get(fact) != end
+        if reached.get(fact) != end
     ]

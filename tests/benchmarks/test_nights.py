@@ -93,7 +93,7 @@ def test_a_killed_night_ends_as_an_unkilled_one(folder: Path, tmp_path: Path, mo
 def test_a_night_that_ends_otherwise_than_an_unkilled_one_is_a_loss() -> None:
     state = fold((CREATED, PREPARED, added(ARIA)))
 
-    assert killed._differences(state, killed._stages(state)) == []
+    assert killed._differences(state, killed.stages(state)) == []
     (loss,) = killed._differences(state, {ARIA.id: ("dissolved", 3, 0.0, True)})
     assert ARIA.id in loss
 

@@ -12,43 +12,21 @@ import sys
 import time
 from pathlib import Path
 from random import Random
-from subprocess import Popen
 
 import pytest
 
+from benchmarks.faults.nights import finish, stages, unkilled_night
 from benchmarks.support.place import BRIEF
 from benchmarks.support.processes import ask, line_of, process
 from benchmarks.support.tiny import make
 from core.ids import FactId
-from core.state.memory import Memory
 from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from tests.prepared import Place, create, start_sleep, state_of, tell, work
 from tests.service.executor.test_crash import check
 
 KILLS = 50
-UNKILLED = 300  # seconds that a night may take
 LONGEST_LIFE = 0.4  # seconds; adapts, so that about half the lives reach another event
-
-
-def verdicts(state: Memory) -> dict[FactId, tuple[object, ...]]:
-    """How far each fact has come. Edits are left out: a refresh that is done again names its edit anew."""
-    return {fact: (one.status, one.stage, one.scale, one.healthy) for fact, one in state.facts.items()}
-
-
-def unkilled_night(place: Place, nursery: Popen[str], seed: int) -> dict[FactId, tuple[object, ...]]:
-    with open_store(place.settings()) as store:
-        start_sleep(store, seed, BRIEF)
-    finish(place, nursery)
-    with open_store(place.settings()) as store:
-        return verdicts(state_of(store))
-
-
-def finish(place: Place, nursery: Popen[str]) -> None:
-    """Goes on with the night of a memory, in the same kind of process as those that are killed, until it has ended."""
-    ask(nursery, f"finishing {place.folder} 0 {UNKILLED} 0 0")
-    assert line_of(nursery) == "ended 0"  # by itself
-    assert line_of(nursery) == "killed"
 
 
 @pytest.fixture
@@ -77,7 +55,7 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, bases:
             with open_store(killed.settings()) as store:
                 before = state_of(store)
                 if before.sleep is None:
-                    assert not nights or verdicts(before) == expected
+                    assert not nights or stages(before) == expected
                     expected = unkilled_night(unkilled, nursery, nights)
                     start_sleep(store, nights, BRIEF)
                     nights += 1
@@ -94,7 +72,7 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, bases:
             after = check(store, bases, told)
 
     sys.stdout.write(f"{nights} nights, {fruitful} lives that added an event, {midway} kills with a sleep half done\n")
-    assert verdicts(after) == expected
+    assert stages(after) == expected
     assert all(night.completed for night in after.nights.values())
     assert midway > KILLS // 10  # or the kills came too early, or too late, to mean anything
 
@@ -112,4 +90,4 @@ def test_an_unkilled_sleep_of_the_same_seed_is_the_same_night(small: Place, base
             found.append(work(store, bases))
 
     assert found[0].weights == found[1].weights
-    assert verdicts(found[0]) == verdicts(found[1])
+    assert stages(found[0]) == stages(found[1])
