@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from benchmarks.support.processes import line_of, process
 from core.decide.commands import Command, CreateMemory, RecordStatistics
 from core.events.memory import StatisticsPrepared
 from core.ids import MemoryId
+from core.state.memory import Memory
 from hypnogram.client import Client
 from service.app.repository import MemoryRepository
 from service.app.store import open_store
@@ -79,11 +80,16 @@ def make(folder: Path, model: str, memories: int, *, prepared: bool) -> Place:
             commands: list[Command] = [CreateMemory(memory=memory, created=created)]
             commands += [RecordStatistics(prepared=event) for event in measured]
             for command in commands:
-                states.execute(memory, lambda _, command=command: command, CAUSE)  # type: ignore[misc]
+                states.execute(memory, _always(command), CAUSE)
 
         with ThreadPoolExecutor(MAKERS) as pool:
             list(pool.map(another, range(1, memories)))
     return place
+
+
+def _always(command: Command) -> Callable[[Memory], Command]:
+    """Returns what decides on `command` whatever the memory holds."""
+    return lambda _: command
 
 
 @contextmanager

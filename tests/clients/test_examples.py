@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.serve.hosts import hosting
 from benchmarks.support.place import Place
-from benchmarks.support.processes import line_of, process
 from tests.prepared import bases, prepared
 
 __all__ = ["bases", "prepared"]
@@ -42,19 +42,8 @@ def told(prepared: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """Where a server is whose memory the first example has told, and what that printed."""
     pytest.importorskip("uvicorn", reason="the HTTP port needs the extra `web`")
     place = prepared.copy(tmp_path_factory.mktemp("examples") / "place")
-    settings = place.settings()
-    with process(
-        "service.cli.main",
-        "serve",
-        HYPNOGRAM_DATABASE_URL=settings.database_url,
-        HYPNOGRAM_ARTIFACT_FOLDER=str(settings.artifact_folder),
-        HYPNOGRAM_SNAPSHOT_FOLDER=str(settings.snapshot_folder),
-        HYPNOGRAM_PORT="0",
-        HYPNOGRAM_HTTP="127.0.0.1:0",
-        HYPNOGRAM_LOG_LEVEL="error",
-    ) as server:
-        address, url = (line_of(server).removeprefix("listening on ") for _ in range(2))
-        environment = {"HYPNOGRAM_ADDRESS": address, "HYPNOGRAM_URL": url}
+    with hosting(place, threads=1, executor=True) as host:
+        environment = {"HYPNOGRAM_ADDRESS": host.address, "HYPNOGRAM_URL": host.http}
         yield environment, ran("python_client", environment)
 
 
