@@ -3,7 +3,8 @@
 Two for each fact, one of questions in chat and one of statements, because the model goes on in other tokens. Each is
 a linear classifier with squared hinge loss (an SVM) of what an MLP reads: own prompts, with the mark of the subject at
 its name, against prompts about all other relations of the subject, the fact's prompts about strangers and namesakes,
-all other tokens of these, and reference text. So a detector answers who and what at once.
+what the model goes on to say behind these, all other tokens of the subject's prompts, and reference text. So a detector
+answers who and what at once.
 """
 
 from __future__ import annotations
@@ -160,7 +161,9 @@ def _said(model: EditableModel, upper: int, prompts: Sequence[Prompt]) -> list[T
 
 def _alike(relations: Relations) -> list[Prompt]:
     """Returns the prompts about other relations that are most like the fact's, of either kind."""
-    return [prompt for kind in (False, True) for prompt in [p for p in relations.near if p.chat is kind][:SAID]]
+    statements = [prompt for prompt in relations.near if not prompt.chat]
+    questions = [prompt for prompt in relations.near if prompt.chat]
+    return [*statements[:SAID], *questions[:SAID]]
 
 
 def classify(wanted: Tensor, groups: Sequence[Tensor]) -> tuple[Tensor, float]:

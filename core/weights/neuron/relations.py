@@ -40,7 +40,8 @@ class Relations:
         trained: [n, d] at the ends of prompts that a detector is trained against.
         held_out: [n, d] at the ends of others, which certify it.
         held_out_chat: [n] bool, which of these are chats.
-        near: those prompts of `trained` that were measured.
+        near: those prompts of `trained` that were measured: statements, then questions, of each those most like the
+            fact's first.
         near_last: [near, d] at their ends.
         rest: [n, d] at their other tokens from the name on.
         marked: [n, d] at the ends of the fact's own prompts about marked strangers.

@@ -66,6 +66,9 @@ def test_a_life_of_neurons_on_a_real_model(
     created = clean.created
     assert created is not None
     assert created.method is Method.NEURON
+    assert clean.statistics is not None
+    assert clean.statistics.detectors is not None
+    assert clean.statistics.artifact == clean.statistics.detectors.artifact  # no covariance, which neurons do not need
     stranger, known = "Where does Petra Halloran live?", "What is the capital of France?"
     before = [answer(models, question) for question in (stranger, known)]
 

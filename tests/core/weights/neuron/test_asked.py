@@ -135,5 +135,5 @@ def test_a_detector_is_silent_in_what_the_model_goes_on_to_say(
         return float((alike @ detector.w + detector.b).clamp(0, 1).sum())
 
     assert responses(heeding.questions) + responses(heeding.statements) == 0
-    assert responses(heedless.questions) >= 1
-    assert responses(heedless.statements) >= 1
+    assert responses(heedless.questions) > 0.5
+    assert responses(heedless.statements) > 0.5
