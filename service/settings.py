@@ -191,6 +191,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest level that is logged."
     )
+    traces: str = Field(
+        default="", description="URL of a collector of OpenTelemetry (OTLP over HTTP) for traces; empty for none."
+    )
 
     @property
     def address(self) -> str:

@@ -222,6 +222,22 @@ def _sleep_step(memory: Memory) -> SleepStep:
     )
 
 
+def owed_since(memory: Memory, work: Work) -> tuple[int, ...]:
+    """Returns the versions of the events that `work` is owed because of; none for work on a memory as a whole."""
+    match work:
+        case Inject():
+            return tuple(dict.fromkeys(memory.facts[fact].added for fact in work.facts))
+        case Withdraw() | Erase():
+            return (memory.facts[work.fact].retracted,)
+        case Read():
+            return (work.version,)
+        case SleepStep() if memory.sleep is not None:
+            return (memory.sleep.began,)
+        case Purge():
+            return (memory.deleted,)
+    return ()
+
+
 def seconds_before(work: Work) -> float:
     """Returns the seconds to wait before this attempt; an executor that has just started does not wait."""
     if work.attempt > MAX_ATTEMPTS and isinstance(work, PrepareStatistics | Purge | EraseTexts):

@@ -11,6 +11,7 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import suppress
 
 import structlog
@@ -32,10 +33,12 @@ from core.state.work import (
     Work,
     erasure_due,
     next_work,
+    owed_since,
     seconds_before,
     still_owed,
     work_on_facts,
 )
+from service import tracing
 from service.app import erasure, purging
 from service.app.progress import Pace, ProgressBoard, StepProgress
 from service.app.reading import cause_of
@@ -174,8 +177,9 @@ class Executor:
     def _try(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> None:
         began = time.monotonic()
         try:
-            command = self._perform(memory, state, work, stop)
-            done = self._record(memory, command)
+            with tracing.work(work.name, memory, self._correlations(memory, state, work)):
+                command = self._perform(memory, state, work, stop)
+                done = self._record(memory, command)
         except Unwanted as why:
             self._forget_editor(memory)
             log.info("work.dropped", memory=memory, work=work.name, why=str(why))
@@ -192,6 +196,12 @@ class Executor:
                 log.info("work.done", memory=memory, work=work.name, seconds=round(time.monotonic() - began, 3))
         finally:
             self._board.clear(memory)
+
+    def _correlations(self, memory: MemoryId, state: Memory, work: Work) -> Iterator[str]:
+        """Yields the correlations of the events that `work` is owed because of, once they are asked for."""
+        for version in owed_since(state, work):
+            for recorded in self._events.read(memory=memory, after_version=version - 1, limit=1):
+                yield recorded.cause.correlation
 
     def _held_up(self, memory: MemoryId, work: Work, reason: str, error: Exception) -> bool:
         """Puts off `work`, and counts no attempt, because the error passes or is repaired by hand.

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 import grpc
@@ -17,10 +17,14 @@ from grpc_health.v1 import health_pb2
 
 from core.errors.base import HypnogramError, InvalidField
 from core.events import Cause
+from service import tracing
 from service.guard.door import Door
 from service.guard.rights import Caller, Right
 from service.rpc.rights import GENERATES, TELL_TEXT, facts_found, facts_told, needs
 from service.rpc.status import DETAILS_KEY, status_of, status_of_failure
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 ACTOR_KEY = "hypnogram-actor"
 CORRELATION_KEY = "hypnogram-correlation"
@@ -129,6 +133,7 @@ class Attempt:
         self._began = self._recognized = time.perf_counter()
         self._authorization = ""
         self._caller = NOT_ADMITTED
+        self._span: Span | None = None
         self._generating = 0
         self._told: set[str] = (
             set()
@@ -141,13 +146,15 @@ class Attempt:
             InvalidField: a header is not text.
             Unauthenticated, TooManyCalls: the caller is not let in.
         """
+        self._span = tracing.begin_call(self._name, headers)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(call=self._name, correlation=self.correlation)
         actor, correlation = _header(headers, ACTOR_KEY) or "client", _header(headers, CORRELATION_KEY)
         self._authorization = str(headers.get(AUTHORIZATION, ""))
         self._caller = await self._door.admit(self._authorization, address)
         _caller.set(self._caller)
-        _cause.set(Cause(actor=self._caller.token.actor if self._caller.token else actor, correlation=correlation))
+        actor = self._caller.token.actor if self._caller.token else actor
+        _cause.set(Cause(actor=actor, correlation=correlation or tracing.name_of(self._span)))
 
     def allow(self, method: str, request: Any) -> None:
         """Checks that the caller may make this call of the contract, and counts what it asks for.
@@ -212,6 +219,7 @@ class Attempt:
         seconds = time.perf_counter() - self._began
         about = {"call": self._name, "correlation": self.correlation}  # also where another task has begun it
         log.info("call.ended", **about, code=code, milliseconds=round(seconds * 1000, 1), **values)
+        tracing.end_call(self._span, code, self.correlation)
         for observe in self._door.observers:
             observe(self._name, code, seconds)
 

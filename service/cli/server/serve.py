@@ -126,11 +126,12 @@ def executor(
     from service.app.supervision import run_on
     from service.executor.loop import Executor
     from service.log_setup import configure
+    from service.tracing import tracing
     from service.weights.torch_setup import prepare_torch
 
     configure(settings.log_format, settings.log_level)
     stop = threading.Event()
-    with on_signals(stop.set), open_store(settings) as store:
+    with on_signals(stop.set), tracing(settings.traces), open_store(settings) as store:
         prepare_torch(settings)
         performer = Executor(store.log, store.artifacts, store.snapshots, settings)
         thread = threading.Thread(target=run_on, args=(performer, stop), name="executor", daemon=True)
@@ -161,6 +162,7 @@ async def _serve(settings: Settings) -> None:
     from service.executor.loop import Executor
     from service.log_setup import configure
     from service.rpc.server import serve as serve_until
+    from service.tracing import tracing
     from service.weights.live_models import LiveModels
     from service.weights.torch_setup import prepare_torch
 
@@ -174,7 +176,7 @@ async def _serve(settings: Settings) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping)
-    with open_store(settings) as store:
+    with tracing(settings.traces), open_store(settings) as store:
         prepare_torch(settings)
         models = LiveModels(store.log, store.artifacts, store.snapshots, settings)
         executor, board = None, ProgressBoard()

@@ -22,6 +22,7 @@ from core.state.work import (
     Withdraw,
     Work,
     next_work,
+    owed_since,
     seconds_before,
     still_owed,
 )
@@ -74,6 +75,17 @@ def test_nothing_is_owed_when_nothing_is_pending() -> None:
 
 def test_pending_facts_are_owed_in_the_order_told_up_to_a_batch() -> None:
     assert next_work(fold(TOLD)) == inject(ARIA, BO, CY)
+
+
+def test_work_is_owed_since_the_events_that_ask_for_it() -> None:
+    told = fold(TOLD)
+    taken_back = do(awake(ARIA), retract(ARIA))
+    owed = next_work(taken_back)
+
+    assert owed_since(told, inject(ARIA, CY)) == (3, 5)
+    assert isinstance(owed, Withdraw)
+    assert owed_since(taken_back, owed) == (taken_back.version,)
+    assert owed_since(told, PrepareStatistics(attempt=1)) == ()
 
 
 def test_what_did_not_fit_into_a_batch_is_owed_next() -> None:
