@@ -9,7 +9,7 @@ import time
 from collections import Counter as Counts
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -19,7 +19,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import text
 
+from core.events.facts import EditComputed
 from core.ids import MemoryId
+from core.state.false_fires import false_fires
 from core.state.memory import Memory
 from service.rpc.server import Served
 from service.settings import Settings
@@ -92,6 +94,11 @@ class _Seen:
     occupancy: float
     facts: dict[tuple[str, str], int]  # number by status and stage
     owed: dict[str, int]
+    recall: float | None  # None before the first audit
+    contamination: dict[str, float]  # by whom answers are about
+    false_fires: float
+    edit: int  # version of the newest edit; 0 for none
+    fact_seconds: float | None = None  # of that edit
 
 
 class _Memories(Collector):
@@ -119,6 +126,13 @@ class _Memories(Collector):
         names = ["memory", "status", "stage"]
         facts = GaugeMetricFamily("hypnogram_facts", "Facts by status and stage.", labels=names)
         owed = GaugeMetricFamily("hypnogram_owed", "Work that executors owe, by kind.", labels=["memory", "work"])
+        recall = GaugeMetricFamily("hypnogram_recall", "Share of audited facts that were healthy.", labels=["memory"])
+        said = "Share of other answers that say a told object, measured on the newest weights."
+        contamination = GaugeMetricFamily("hypnogram_contamination", said, labels=["memory", "about"])
+        fires = "Responses of neurons to other text, in a million tokens, by their certificates."
+        false = GaugeMetricFamily("hypnogram_false_fires", fires, labels=["memory"])
+        took = "Seconds a fact that the newest edit took."
+        seconds = GaugeMetricFamily("hypnogram_fact_seconds", took, labels=["memory"])
         versions, newest = self._newest()
         for memory, number in versions.items():
             version.add_metric([memory], number)
@@ -128,7 +142,14 @@ class _Memories(Collector):
                 facts.add_metric([memory, status, stage], number)
             for work, number in seen.owed.items():
                 owed.add_metric([memory, work], number)
-        yield from (version, occupancy, facts, owed)
+            if seen.recall is not None:
+                recall.add_metric([memory], seen.recall)
+            for about, share in seen.contamination.items():
+                contamination.add_metric([memory, about], share)
+            false.add_metric([memory], seen.false_fires)
+            if seen.fact_seconds is not None:
+                seconds.add_metric([memory], seen.fact_seconds)
+        yield from (version, occupancy, facts, owed, recall, contamination, false, seconds)
         unread = "Memories whose states are to be read by later scrapes."
         yield _gauge("hypnogram_memories_unread", unread, len(self._unread))
 
@@ -146,14 +167,27 @@ class _Memories(Collector):
             until = time.monotonic() + READ_SECONDS
             while self._unread:
                 memory = next(iter(self._unread))
-                self._seen[memory] = _seen(self._states.current(memory))
+                self._seen[memory] = self._read(memory)
                 del self._unread[memory]
                 if time.monotonic() >= until:
                     break
             return dict(self._versions), dict(self._seen)
 
+    def _read(self, memory: MemoryId) -> _Seen:
+        seen, before = _seen(self._states.current(memory)), self._seen.get(memory)
+        if not seen.edit:
+            return seen
+        if before is not None and before.edit == seen.edit:
+            return replace(seen, fact_seconds=before.fact_seconds)
+        (recorded,) = self._log.read(memory=memory, after_version=seen.edit - 1, limit=1)
+        computed = recorded.event
+        assert isinstance(computed, EditComputed)
+        return replace(seen, fact_seconds=computed.seconds / len(computed.columns))
+
 
 def _seen(state: Memory) -> _Seen:
+    audited = [fact.healthy for fact in state.facts.values() if fact.in_weights and fact.healthy is not None]
+    measured = state.unchanged.contamination if state.unchanged else None
     return _Seen(
         occupancy=state.key_occupancy,
         facts=dict(Counts((fact.status.value, str(fact.stage)) for fact in state.facts.values())),
@@ -165,6 +199,16 @@ def _seen(state: Memory) -> _Seen:
             "read": len(state.unread),
             "sleep": int(state.sleep is not None),
         },
+        recall=sum(audited) / len(audited) if audited else None,
+        contamination={
+            "strangers": measured.strangers,
+            "namesakes": measured.namesakes,
+            "untold": measured.untold,
+        }
+        if measured
+        else {},
+        false_fires=false_fires(state),
+        edit=max((edit.version for edit in state.edits.values()), default=0),
     )
 
 

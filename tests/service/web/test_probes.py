@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy.exc import OperationalError
 
+from core.decide.commands import RecordInjection
+from core.events.facts import Certificate
+from core.ids import MemoryId
+from core.state.memory import Memory
+from core.state.work import Inject, next_work
+from core.unchanged import Contamination, Unchanged
 from hypnogram.client import new_fact
 from service.rpc import health
 from service.web import metrics
 from store.database.executors import Executors
+from tests.core.samples import edit
 from tests.patience import eventually
 from tests.service.conftest import DEMO, Running
+from tests.service.dream import Dream
+from tests.service.parrot import EXECUTOR
 from tests.service.web.test_page import PAGE
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -116,6 +126,40 @@ def test_facts_and_owed_work_are_shown_for_each_memory(web: Running, http: httpx
 
     web.client.delete_memory("counted")
     assert not any(("memory", "counted") in labels for _, labels in samples(http))
+
+
+def test_what_was_measured_of_a_memory_is_shown(web: Running, http: httpx.Client) -> None:
+    memory = MemoryId("measured")
+    web.client.create_memory(memory)
+    web.work(memory)
+    web.client.add_facts(memory, [new_fact(name, "lives in", "Lisbon") for name in ("Aria Voss", "Bo Lind")])
+    before = samples(http)
+    web.states.execute(memory, injected_with_measurements, EXECUTOR)
+    told = samples(http)
+    _, degraded = web.states.current(memory).facts
+    web.client.begin_nap(memory)
+    web.work(memory, dream=Dream(degraded=[degraded]))
+    audited = samples(http)
+
+    assert of(before, "hypnogram_false_fires", memory=memory) == 0
+    for name in ("hypnogram_recall", "hypnogram_fact_seconds"):
+        assert (name, frozenset({("memory", memory)})) not in before
+    assert of(told, "hypnogram_fact_seconds", memory=memory) == 0.75
+    assert of(told, "hypnogram_false_fires", memory=memory) == 30
+    assert of(told, "hypnogram_contamination", memory=memory, about="namesakes") == 0.125
+    assert of(audited, "hypnogram_recall", memory=memory) == 0.5
+
+
+def injected_with_measurements(state: Memory) -> RecordInjection:
+    """An edit of 1.5 seconds whose detectors respond in other text, and which has changed other answers."""
+    owed = next_work(state)
+    assert isinstance(owed, Inject)
+    computed = edit(*owed.facts, before=owed.weights)
+    fires = Certificate(own=0.9, others=0.2, low=0.3, high=0.8, false_fires=15)
+    said = Contamination(strangers=0.0, namesakes=0.125, untold=0.25, asked=8)
+    measured = Unchanged(neighbours=1.0, strangers=1.0, unanswered=1.0, asked=8, contamination=said)
+    columns = tuple(replace(column, certificate=fires) for column in computed.columns)
+    return RecordInjection(edit=replace(computed, columns=columns, unchanged=measured))
 
 
 def test_a_scrape_takes_its_time_alone_and_later_ones_show_the_rest(
