@@ -160,7 +160,7 @@ class Settings(BaseSettings):
         default=4 * 1024 * 1024, ge=64 * 1024, le=1024**3, description="Largest message, either way."
     )
     max_streams: int = Field(
-        default=4,
+        default=8,
         ge=1,
         le=1024,
         description="Answers generated at the same time, for the newest and for past versions each; others queue.",
@@ -174,6 +174,11 @@ class Settings(BaseSettings):
     client_facts: int = Field(default=0, ge=0, description="Facts that one client tells a minute; 0 for no limit.")
     client_streams: int = Field(
         default=0, ge=0, description="Answers generated for one client at the same time; 0 for no limit."
+    )
+    live_bytes: int = Field(
+        default=1024**3,
+        ge=0,
+        description="Cache for the newest weights of memories beside their base models, in bytes.",
     )
     past_bytes: int = Field(default=1024**3, ge=0, description="Cache for weights of past versions, in bytes.")
     max_operations: int = Field(

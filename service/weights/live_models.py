@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,15 +19,17 @@ from core.method import Method
 from core.state.answering import answering
 from core.state.memory import Memory
 from core.state.plan import plan
+from core.weights.batching.mixed import RowWeights, row_weights
 from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import decode, most_likely
+from core.weights.model.generation import most_likely
 from core.weights.model.nucleus import Nucleus
 from service.app.ports import Piece, Sampling
 from service.app.repository import MemoryRepository
 from service.app.state_diff import Compared, questions
 from service.settings import Settings
-from service.weights.base_models import BaseModels
+from service.weights.base_models import Base, BaseModels
+from service.weights.batched import Batched
 from service.weights.compaction import compaction
 from service.weights.comparison import compare_weights
 from service.weights.delta_store import DeltaStore
@@ -41,20 +42,19 @@ from store.artifacts import Artifacts
 from store.log.event_log import EventLog
 from store.state.snapshots import Snapshots
 
-KEPT_MODELS = 8
 CANARY = "Hello"
 
 
 @dataclass(slots=True)
 class _Live:
-    """A clone of the base model, and which version, plan and digest its weights have; used under its lock."""
+    """The newest weights of a memory, and which plan and digest they have; used under its lock."""
 
-    model: EditableModel
     created: MemoryCreated
-    lock: threading.Lock
-    version: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
     plan: Digest | None = None
-    weights: str = ""
+    digest: str = ""
+    weights: RowWeights | None = None
+    nbytes: int = 0
 
 
 class LiveModels:
@@ -67,6 +67,7 @@ class LiveModels:
         self._states = MemoryRepository(events, snapshots)
         self._deltas = DeltaStore(artifacts, events.keyring)
         self._live: OrderedDict[MemoryId, _Live] = OrderedDict()
+        self._batched: dict[Base, Batched] = {}
         self._lock = threading.Lock()
         self.bases = BaseModels(settings.device)
         self._past = PastModels(self.bases, self._deltas, events.keyring, settings.past_bytes)
@@ -105,8 +106,8 @@ class LiveModels:
     ) -> Generator[Piece, None, None]:
         """Generates the answer to `messages`, or the continuation of `prompt`; greedily without `sampling`.
 
-        It comes from the weights that answer at the newest version, or at `at_version` (see `answering`). New weights
-        are not installed before its end, so that a whole answer comes from the same weights.
+        It comes from the weights that answer at the newest version, or at `at_version` (see `answering`), and from
+        these to its end, whatever is written meanwhile. Answers of one base model are generated together.
 
         Raises:
             VersionUnknown: the memory never had that version.
@@ -120,23 +121,30 @@ class LiveModels:
         base = self.bases.base(created)
         ids = tokens_of(base, messages, prompt)
         room = window(base) - len(ids)
-        with self._at(memory, at_version) as (model, version, weights):
-            choose = _choice(sampling, model.device)
-            for text, finish, tokens in _decoded(model, ids, min(max_tokens, room), choose):
-                yield Piece(text, finish, version, weights, len(ids), tokens)
+        weights, version, digest = self._weights(memory, created, base, at_version)
+        tokens = self._batch(created, base).tokens(ids, min(max_tokens, room), weights, _choice(sampling, base.device))
+        try:
+            for text, finish, count in _decoded(base, tokens):
+                yield Piece(text, finish, version, digest, len(ids), count)
+        finally:
+            tokens.close()
 
-    @contextmanager
-    def _at(self, memory: MemoryId, at_version: int | None) -> Iterator[tuple[EditableModel, int, str]]:
-        """Lends a model with the newest weights, or those of a version, and says which version and digest they have."""
+    def _weights(
+        self, memory: MemoryId, created: MemoryCreated, base: EditableModel, at_version: int | None
+    ) -> tuple[RowWeights, int, Digest | str]:
+        """Returns the newest weights, or those of a version, and their version and digest."""
         if at_version is not None:
             state = answering(self._states.at(memory, at_version))
-            with self._past.at(state) as (model, weights):
-                yield model, state.version, weights
-            return
-        live = self._model(memory)
-        with live.lock:
-            self._advance(memory, live)
-            yield live.model, live.version, live.weights
+            built, digest = self._past.at(state)
+            return row_weights(base, built), state.version, digest
+        return self._newest(memory, created, base)
+
+    def _batch(self, created: MemoryCreated, base: EditableModel) -> Batched:
+        key = Base.of(created)
+        with self._lock:
+            if key not in self._batched:
+                self._batched[key] = Batched(base)
+            return self._batched[key]
 
     def ready(self, memory: MemoryId) -> None:
         """Returns once the weights have the recorded digest and the model has answered a canary.
@@ -175,30 +183,39 @@ class LiveModels:
         model = self.bases.clone(state.created)
         return compaction(memory, state, model, self._deltas, bound)
 
-    def _model(self, memory: MemoryId) -> _Live:
-        created = self._states.at(memory, None).created
-        assert created is not None
+    def _newest(self, memory: MemoryId, created: MemoryCreated, base: EditableModel) -> tuple[RowWeights, int, str]:
+        """Returns the newest weights that answer, built where the plan has changed, and their version and digest.
+
+        Raises:
+            DigestMismatch: they are not the recorded ones.
+        """
+        live = self._kept(memory, created)
+        with live.lock:
+            state: Memory = answering(self._states.at(memory, None))
+            wanted = plan(state)
+            if live.weights is None or live.plan != wanted.digest or state.weights not in (None, live.digest):
+                built = build_verified(base, self._deltas, state)
+                live.weights, live.plan, live.digest = row_weights(base, built), wanted.digest, weights_digest(built)
+                live.nbytes = live.weights.nbytes(base)
+                self._make_room(memory)
+            return live.weights, state.version, live.digest
+
+    def _kept(self, memory: MemoryId, created: MemoryCreated) -> _Live:
         with self._lock:
             live = self._live.pop(memory, None)
-            if live is not None and live.created == created:  # or a new memory has the name of a deleted one
-                self._live[memory] = live  # used last
-                return live
-        made = _Live(self.bases.clone(created), created, threading.Lock())  # without the lock, because it may take long
-        with self._lock:
-            live = self._live[memory] = self._live.pop(memory, made)
-            if len(self._live) > KEPT_MODELS:
-                self._live.popitem(last=False)
-        return live
+            if live is None or live.created != created:  # or a new memory has the name of a deleted one
+                live = _Live(created)
+            self._live[memory] = live  # used last
+            return live
 
-    def _advance(self, memory: MemoryId, live: _Live) -> None:
-        """Installs the newest weights that answer, and checks their digest, where the plan has changed."""
-        state: Memory = answering(self._states.at(memory, None))
-        wanted = plan(state)
-        if live.plan != wanted.digest or state.weights not in (None, live.weights):
-            weights = build_verified(live.model, self._deltas, state)
-            live.model.install(weights)
-            live.plan, live.weights = wanted.digest, weights_digest(weights)
-        live.version = state.version
+    def _make_room(self, memory: MemoryId) -> None:
+        """Forgets the weights that were used longest ago, those of `memory` last; a batch keeps what it uses."""
+        with self._lock:
+            held = sum(live.nbytes for live in self._live.values())
+            for least_used in list(self._live):
+                if held <= self._settings.live_bytes or least_used == memory:
+                    break
+                held -= self._live.pop(least_used).nbytes
 
 
 def _choice(sampling: Sampling | None, device: torch.device) -> Callable[[Tensor], Tensor]:
@@ -208,23 +225,16 @@ def _choice(sampling: Sampling | None, device: torch.device) -> Callable[[Tensor
     return Nucleus(sampling.seed, device, sampling.temperature, sampling.top_p)
 
 
-def _decoded(
-    model: EditableModel, ids: list[int], max_tokens: int, choose: Callable[[Tensor], Tensor]
-) -> Iterator[tuple[str, str | None, int]]:
-    """Yields the continuation of the token ids, piece by piece: text, on the last piece why it ends, tokens so far."""
+def _decoded(model: EditableModel, tokens: Iterator[int]) -> Iterator[tuple[str, str | None, int]]:
+    """Yields a continuation piece by piece: text, on the last piece why it ends, tokens so far."""
     generated, given = list[int](), ""  # tokens so far, and their text as far as it was yielded
     ends = set(model.end_tokens())
-    steps = decode(model, [ids], max_tokens, choose)
     finish = "length"
-    while True:
-        with torch.inference_mode():
-            tokens = next(steps, None)
-        if tokens is None:
-            break
-        if tokens[0] in ends:
+    for token in tokens:
+        if token in ends:
             finish = "stop"
             break
-        generated.append(tokens[0])
+        generated.append(token)
         text = str(model.tokenizer.decode(generated, skip_special_tokens=True))
         if text.endswith("\ufffd"):  # half a character
             continue

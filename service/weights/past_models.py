@@ -1,12 +1,10 @@
-"""Models of past versions: their weights are built beside the live ones and kept while there is room."""
+"""Weights of past versions, which are built beside the live ones and kept while there is room."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -14,6 +12,7 @@ from core.errors.base import DigestMismatch
 from core.ids import Digest
 from core.state.memory import Memory
 from core.state.plan import Plan, plan
+from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import EditableModel
 from service.weights.base_models import Base, BaseModels
 from service.weights.delta_store import DeltaStore
@@ -36,29 +35,19 @@ class _Key:
     erased: int
 
 
-@dataclass(slots=True, eq=False)
-class _Clone:
-    """A clone of a base model that is lent to one caller at a time; `keys` are those of the weights on it."""
-
-    model: EditableModel
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    keys: dict[str, _Key] = field(default_factory=dict)
-
-
 class PastModels:
-    """Lends models with the weights of past versions.
+    """Builds the weights of past versions.
 
     Weights are kept by base, module and the plan of that module alone, so that versions share what did not change.
     Every method blocks, and is safe for any thread.
     """
 
     def __init__(self, bases: BaseModels, deltas: DeltaStore, keyring: Keyring, room: int) -> None:
-        """Keeps at most `room` bytes of weights beside those on the clones; the least recently used go first."""
+        """Keeps at most `room` bytes of weights; the least recently used go first."""
         self._bases = bases
         self._deltas = deltas
         self._keyring = keyring
         self._room = room
-        self._clones: dict[Base, _Clone] = {}
         self._kept: OrderedDict[_Key, Tensor] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -68,11 +57,10 @@ class PastModels:
         with self._lock:
             return sum(weight.nbytes for weight in self._kept.values())
 
-    @contextmanager
-    def at(self, memory: Memory) -> Iterator[tuple[EditableModel, Digest]]:
-        """Lends a model with the weights of `memory`, and their digest, for the time of the block.
+    def at(self, memory: Memory) -> tuple[dict[str, Tensor], Digest]:
+        """Returns the weights of `memory`, not to be written to, and their digest.
 
-        Modules that have the right weights are not touched; each other module costs one sum, or none if it is kept.
+        Each module costs one sum, or none if it is kept.
 
         Raises:
             ModelUnavailable: the base model cannot be loaded.
@@ -80,33 +68,16 @@ class PastModels:
             DigestMismatch, ArtifactMissing, ArtifactCorrupt: the weights are not the recorded ones.
         """
         assert memory.created is not None
-        base = Base.of(memory.created)
-        with self._lock:
-            if base not in self._clones:
-                self._clones[base] = _Clone(self._bases.clone(memory.created))
-            clone = self._clones[base]
-        with clone.lock:
-            yield clone.model, self._installed(base, clone, memory)
-
-    def _installed(self, base: Base, clone: _Clone, memory: Memory) -> Digest:
-        """Installs the weights of `memory` on `clone`; returns their digest, which is the recorded one."""
-        erased, module_plans = self._keyring.thrown_away(), _plans(memory)
-        keys = {module: _Key(base, module, wanted.digest, erased) for module, wanted in module_plans.items()}
-        before, clone.keys = clone.keys, {}  # in case the next lines fail and leave any weights
-        clone.model.install(
-            {
-                module: self._weight(key, clone.model, module_plans[module])
-                for module, key in keys.items()
-                if before.get(module) != key
-            }
-        )
-        silenced = [mlp for mlp, neurons in clone.model.neurons.items() if mlp not in keys and len(neurons.rows)]
-        clone.model.install({mlp: clone.model.base_weights[mlp] for mlp in silenced})
-        rebuilt = clone.model.digest()
+        base, model = Base.of(memory.created), self._bases.base(memory.created)
+        erased = self._keyring.thrown_away()
+        weights = {
+            module: self._weight(_Key(base, module, wanted.digest, erased), model, wanted)
+            for module, wanted in _plans(memory).items()
+        }
+        rebuilt = weights_digest(weights)
         if memory.weights is not None and rebuilt != memory.weights:
             raise DigestMismatch(memory.version, memory.weights, rebuilt)
-        clone.keys = keys
-        return rebuilt
+        return weights, rebuilt
 
     def _weight(self, key: _Key, model: EditableModel, wanted: Plan) -> Tensor:
         with self._lock:

@@ -47,7 +47,12 @@ class Neurons:
     def _add(self, _: nn.Module, __: tuple[Any, ...], output: Tensor) -> Tensor | None:
         if self._input is None:
             return None
-        responses, self._input = self.responses(self._input), None
+        x, self._input = self._input, None
+        return self.added(x, output)
+
+    def added(self, x: Tensor, output: Tensor) -> Tensor | None:
+        """Returns `output` [..., d] and what the neurons add to it at MLP inputs `x` [..., d]; None where none does."""
+        responses = self.responses(x)
         if not responses.any():
             return None
         with torch.autocast(output.device.type, enabled=False):

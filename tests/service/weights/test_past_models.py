@@ -14,6 +14,7 @@ from core.errors.history import WordsErased
 from core.ids import Digest
 from core.state.memory import Memory
 from core.state.plan import Plan
+from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import EditableModel
 from service.app.repository import MemoryRepository
 from service.app.store import Store, open_store
@@ -70,9 +71,9 @@ def test_every_version_has_the_weights_that_were_recorded(store: Store, bases: B
     past = remembered(store, bases)
 
     for memory in reversed(states(store)):
-        with past.at(memory) as (subject, digest):
-            assert subject.digest() == digest
-            assert memory.weights in (None, digest)
+        weights, digest = past.at(memory)
+        assert weights_digest(weights) == digest
+        assert memory.weights in (None, digest)
 
 
 def test_a_version_with_the_same_plan_costs_nothing(
@@ -82,8 +83,7 @@ def test_a_version_with_the_same_plan_costs_nothing(
     assert before.version + 1 == now.version
 
     for memory in (now, before, now):
-        with past.at(memory):
-            pass
+        past.at(memory)
 
     assert now.created is not None
     assert [module for module, _ in sums] == list(now.created.modules)
@@ -99,11 +99,9 @@ def test_a_module_whose_columns_are_the_same_is_left_alone(
     without = replace(now, edits={id_: edit for id_, edit in now.edits.items() if id_ != last.id}, weights=None)
     assert others
 
-    with past.at(partial):
-        pass
+    past.at(partial)
     sums.clear()
-    with past.at(without):
-        pass
+    past.at(without)
 
     assert [module for module, _ in sums] == [one]
 
@@ -111,13 +109,12 @@ def test_a_module_whose_columns_are_the_same_is_left_alone(
 def test_weights_are_kept_for_the_next_question(store: Store, bases: BaseModels, sums: list[tuple[str, int]]) -> None:
     past, known = remembered(store, bases), states(store)
     for memory in known:
-        with past.at(memory):
-            pass
+        past.at(memory)
     made = len(sums)
 
     for memory in reversed(known):
-        with past.at(memory) as (subject, digest):
-            assert subject.digest() == digest
+        weights, digest = past.at(memory)
+        assert weights_digest(weights) == digest
 
     assert len(sums) == made
 
@@ -131,8 +128,8 @@ def test_no_more_is_kept_than_there_is_room_for(
     past = remembered(store, bases, room)
 
     for memory in (*known, *reversed(known)):
-        with past.at(memory) as (_, digest):
-            assert memory.weights in (None, digest)
+        _, digest = past.at(memory)
+        assert memory.weights in (None, digest)
         assert past.kept <= room
 
     assert past.kept == room
@@ -144,25 +141,22 @@ def test_the_least_recently_used_weights_go_first(store: Store, bases: BaseModel
     first, second, third, *_ = known.values()
     past = remembered(store, bases, 2 * weights_bytes(first, bases))
     for memory in (first, second, first, third):
-        with past.at(memory):
-            pass
+        past.at(memory)
     sums.clear()
 
-    with past.at(first):
-        pass
+    past.at(first)
     assert not sums
-    with past.at(second):
-        pass
+    past.at(second)
     assert sums
 
 
 def test_weights_that_are_not_the_recorded_ones_are_refused_and_forgotten(store: Store, bases: BaseModels) -> None:
     past, now = remembered(store, bases), state_of(store)
 
-    with pytest.raises(DigestMismatch), past.at(replace(now, weights=Digest("0" * 64))):
-        pass
-    with past.at(now) as (_, digest):
-        assert digest == now.weights
+    with pytest.raises(DigestMismatch):
+        past.at(replace(now, weights=Digest("0" * 64)))
+    _, digest = past.at(now)
+    assert digest == now.weights
 
 
 def test_now_is_asked_while_the_past_is(store: Store, small: Place) -> None:
@@ -195,14 +189,13 @@ def test_a_version_that_was_never_reached_is_refused(store: Store, small: Place)
 def test_what_is_kept_of_an_erased_fact_is_void(store: Store, bases: BaseModels) -> None:
     past, known = remembered(store, bases), states(store)
     for memory in known:
-        with past.at(memory):
-            pass
+        past.at(memory)
     last = list(known[-1].facts)[-1]
 
     throw_key_away(store.log, last)
 
-    with pytest.raises(WordsErased), past.at(known[-1]):
-        pass
+    with pytest.raises(WordsErased):
+        past.at(known[-1])
     before = next(memory for memory in known if last in memory.facts)
-    with past.at(before) as (_, digest):
-        assert digest == before.weights
+    _, digest = past.at(before)
+    assert digest == before.weights
