@@ -140,8 +140,12 @@ class Readiness:
             self._news.clear()
             now = time.monotonic()
             due = [memory for memory, unproven in self._unproven.items() if unproven.due <= now]
+            for memory in sorted(due, key=lambda memory: -self._unproven[memory].position):
+                if memory in self._unproven:  # not deleted meanwhile
+                    await self._try(memory)
+                if self._news.is_set():  # of a memory that has changed more recently
+                    break
             if due:
-                await self._try(max(due, key=lambda memory: self._unproven[memory].position))
                 continue
             next_due = min((unproven.due for unproven in self._unproven.values()), default=inf)
             try:

@@ -68,6 +68,7 @@ class LiveModels:
         self._deltas = DeltaStore(artifacts, events.keyring)
         self._live: OrderedDict[MemoryId, _Live] = OrderedDict()
         self._batched: dict[Base, Batched] = {}
+        self._answered: set[tuple[Base, str]] = set()  # weights, by their digest, that have answered a canary
         self._lock = threading.Lock()
         self.bases = BaseModels(settings.device)
         self._past = PastModels(self.bases, self._deltas, events.keyring, settings.past_bytes)
@@ -147,15 +148,21 @@ class LiveModels:
             return self._batched[key]
 
     def ready(self, memory: MemoryId) -> None:
-        """Returns once the weights have the recorded digest and the model has answered a canary.
+        """Returns once the weights have the recorded digest and a model with such weights has answered a canary.
 
         Raises:
             DigestMismatch: the weights are not the recorded ones.
             ModelUnavailable: the model cannot be loaded, or its answer is empty.
         """
-        pieces = self.generate(memory, messages=None, prompt=CANARY, max_tokens=4)
+        created = self._states.at(memory, None).created
+        assert created is not None
+        _, _, digest = self._newest(memory, created, self.bases.base(created))
+        if (Base.of(created), digest) in self._answered:
+            return
+        pieces = list(self.generate(memory, messages=None, prompt=CANARY, max_tokens=4))
         if not "".join(piece.text for piece in pieces):
             raise ModelUnavailable(f"the model of memory {memory!r} answered the canary with nothing", memory=memory)
+        self._answered.add((Base.of(created), pieces[-1].weights))
 
     def replay(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, select, text
@@ -14,12 +14,13 @@ from store.database.schema import events
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A memory and the version and position of its newest event; a deleted one was purged, or is about to be."""
+    """A memory and the version, position and time of its newest event; a deleted one was purged, or is about to be."""
 
     memory: MemoryId
     version: int
     position: int
     deleted: bool
+    recorded_at: str = field(default="", compare=False)
 
 
 def list_memories(connection: Connection) -> list[Listed]:
@@ -30,7 +31,9 @@ def list_memories(connection: Connection) -> list[Listed]:
 
 def list_moved(connection: Connection, after_position: int) -> list[Listed]:
     """Returns the memories with events after `after_position`, the most recent first, deleted ones included."""
-    query = select(events.c.memory.label("name"), events.c.version, events.c.position, events.c.type)
+    query = select(
+        events.c.memory.label("name"), events.c.version, events.c.position, events.c.recorded_at, events.c.type
+    )
     query = query.where(events.c.position > after_position).order_by(events.c.position)
     rows = connection.execute(query if after_position else _MEMORIES).all()
     newest = {row.name: _listed(row) for row in rows}
@@ -39,7 +42,7 @@ def list_moved(connection: Connection, after_position: int) -> list[Listed]:
 
 def _listed(row: Any) -> Listed:
     gone = row.type in (MemoryDeleted.__name__, MemoryPurged.__name__)
-    return Listed(MemoryId(row.name), row.version, row.position, deleted=gone)
+    return Listed(MemoryId(row.name), row.version, row.position, gone, row.recorded_at)
 
 
 # One step of the index per memory; a plain DISTINCT would walk over every event.
@@ -51,7 +54,7 @@ _NAMES = """
     """
 _MEMORIES = text(
     f"""{_NAMES}
-    SELECT name, version, position, type FROM names JOIN events ON memory = name
+    SELECT name, version, position, recorded_at, type FROM names JOIN events ON memory = name
     WHERE version = (SELECT max(version) FROM events WHERE memory = name)
     ORDER BY name
     """

@@ -41,6 +41,7 @@ class Names:
 class _Event:
     version: int
     type: str
+    recorded_at: str
     name: str = ""
     named: int = 0
 
@@ -62,38 +63,39 @@ class NamedVersions:
         ancestries = [self._log.ancestry(listed.memory) for listed in memories]
         with self._reading.connect() as connection:
             return [
-                self._names(connection, segments, listed.version)
-                for segments, listed in zip(ancestries, memories, strict=True)
+                self._names(connection, segments, listed) for segments, listed in zip(ancestries, memories, strict=True)
             ]
 
-    def _names(self, connection: Connection, segments: Ancestry, newest: int) -> Names:
+    def _names(self, connection: Connection, segments: Ancestry, listed: Listed) -> Names:
         checkpoints: dict[str, int] = {}
-        first = 0
+        first, times = 0, {listed.version: listed.recorded_at}
         for segment in segments:
             for event in tuple(self._events.get(segment.memory, ())):
                 if not segment.after < event.version == segment.last(event.version):
                     continue
                 if event.type in BEGINS:
-                    first = event.version
+                    first, times[event.version] = event.version, event.recorded_at
                 if event.type == MemoryCreated.__name__:  # a deleted memory may have had its name
                     checkpoints.clear()
                 if event.name:
                     checkpoints[event.name] = event.named
-        wanted = events.c.version.in_({first, newest, *checkpoints.values()})
-        query = select(events.c.version, events.c.recorded_at).where(stitched(segments), wanted)
-        return Names(first, checkpoints, dict(row.tuple() for row in connection.execute(query)))
+        if unknown := set(checkpoints.values()) - times.keys():
+            query = select(events.c.version, events.c.recorded_at)
+            rows = connection.execute(query.where(stitched(segments), events.c.version.in_(unknown)))
+            times |= dict(row.tuple() for row in rows)
+        return Names(first, checkpoints, times)
 
     def _follow(self) -> None:
         """Reads what was appended since the last time."""
         end = self._log.position()
-        columns = select(events.c.memory, events.c.version, events.c.type, events.c.payload)
+        columns = select(events.c.memory, events.c.version, events.c.type, events.c.recorded_at, events.c.payload)
         query = columns.where(events.c.position > self._position, events.c.position <= end, events.c.type.in_(READ))
         with self._reading.connect() as connection:
             rows = connection.execute(query.order_by(events.c.position)).all()
         for row in rows:
-            event = _Event(row.version, row.type)
+            event = _Event(row.version, row.type, row.recorded_at)
             if row.type == CheckpointMarked.__name__:
                 marked = json.loads(row.payload)
-                event = _Event(row.version, row.type, marked["name"], marked["version"])
+                event = _Event(row.version, row.type, row.recorded_at, marked["name"], marked["version"])
             self._events.setdefault(MemoryId(row.memory), []).append(event)
         self._position = end

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.ids import MemoryId
 from service.app.ports import Piece, Sampling
 from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
-from tests.prepared import DEMO, Place, state_of, work
+from tests.prepared import DEMO, Place, create, state_of, tell, work
 
 
 def test_a_seed_repeats_an_answer_and_another_changes_it(small: Place, bases: BaseModels) -> None:
@@ -29,3 +36,28 @@ def test_a_seed_repeats_an_answer_and_another_changes_it(small: Place, bases: Ba
         assert answer(None) == greedy
         assert {piece.prompt_tokens for piece in first} == {len(base.raw_ids("Aria"))}
         assert first[-1].tokens <= 12
+
+
+def test_weights_that_have_answered_a_canary_are_not_asked_again_for_another_memory(
+    small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(small.settings()) as store:
+        work(store, bases)
+        for name in ("same", "told"):
+            create(store, str(small.folder / "base"), memory=MemoryId(name))
+            work(store, bases, memory=MemoryId(name))
+        tell(store, ("Aria Moss", "lives in", "Rome"), memory=MemoryId("told"))
+        work(store, bases, memory=MemoryId("told"))
+        models, asked = LiveModels(store.log, store.artifacts, store.snapshots, small.settings()), list[str]()
+        generate = models.generate
+
+        def counted(memory: MemoryId, **given: Any) -> Generator[Piece, None, None]:
+            asked.append(memory)
+            for piece in generate(memory, **given):
+                yield replace(piece, text="a word")  # because a model of random weights may say nothing
+
+        monkeypatch.setattr(models, "generate", counted)
+        for name in (DEMO, "same", "told", DEMO, "told"):
+            models.ready(MemoryId(name))
+
+    assert asked == [DEMO, "told"]
