@@ -44,6 +44,7 @@ from core.weights.neuron.decoys import with_decoys  # noqa: E402
 from core.weights.neuron.edit import compute_neurons  # noqa: E402
 from core.weights.neuron.negatives import STRANGERS, STRANGERS_AT_ENDS, measure_negatives  # noqa: E402
 from core.weights.neuron.sites import Site, default_mlps  # noqa: E402
+from core.weights.neuron.strangers import Measured  # noqa: E402
 
 SHAPES: dict[str, dict[str, Any]] = {
     "tiny": LLAMA,
@@ -154,7 +155,7 @@ class Loaded:
 
         try:
             with mock.patch.object(Certificate, "holds", True):  # because names mean nothing to random weights
-                compute_neurons(self.model, lower, upper, facts, progress=watch)
+                compute_neurons(self.model, lower, upper, facts, Measured(), progress=watch)
         except _OutOfTime:
             (before, first), (share, last) = steps[0], steps[-1]
             return first + (last - first) * (1 - before) / (share - before), share

@@ -10,6 +10,7 @@ from core.state.memory import Memory
 from core.state.sleep import Step
 from core.state.work import Inject, OnWeights, PrepareStatistics, SleepStep, Withdraw
 from core.weights.model.editable_model import EditableModel
+from core.weights.neuron.strangers import Measured
 from service.executor.work import audit, gate, inject, prepare_statistics, refresh, rescale, train, withdraw
 from service.executor.work.context import Context, Done, Live, Progress
 from service.executor.work.locality import LocalityCheck
@@ -32,7 +33,7 @@ class Editor:
         reference = Reference(model, artifacts, created.reference_text)
         self._context = Context(
             model=model, created=created, artifacts=artifacts, deltas=deltas, reference=reference,
-            locality=LocalityCheck(model, reference), live=None, progress=_unwatched,
+            locality=LocalityCheck(model, reference), live=None, measured=Measured(), progress=_unwatched,
         )  # fmt: skip
         self._live: Live | None = None  # what the last work left, for the next one
 

@@ -24,11 +24,13 @@ from core.policy import Training
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron import decoys, edit, marks, negatives, relations
 from core.weights.neuron.asked import FactDetectors
+from core.weights.neuron.beginnings import Beginnings
 from core.weights.neuron.detectors import Detector, measure
 from core.weights.neuron.lessons import Lesson
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.relations import Relations
 from core.weights.neuron.sites import Site
+from core.weights.neuron.strangers import Strangers
 from service.app.forks import fork
 from service.app.repository import MemoryRepository
 from service.app.store import Store
@@ -90,10 +92,12 @@ def _heard(
     model: EditableModel,
     upper: int,
     against: Negatives,
+    strangers: Strangers,
     others: Relations,
     fact: Fact,
     told: Sequence[Lesson],
     rows: Sequence[Tensor],
+    elsewhere: Sequence[Tensor],
 ) -> FactDetectors:
     chats = [lesson.context.chat for lesson in told]
     places = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
@@ -104,12 +108,14 @@ def _heard(
     return FactDetectors(*detectors)
 
 
-def _detector(model: EditableModel, block: int, against: Negatives, subject: str) -> Detector:
-    return _toward(measure(model, block, against.mean, subject).named, against.mean)
+def _detector(
+    model: EditableModel, block: int, against: Negatives, subject: str, beginnings: Beginnings
+) -> Detector:  # fmt: skip
+    return _toward(measure(model, block, against.mean, subject, beginnings).named, against.mean)
 
 
-def _decoy(model: EditableModel, block: int, lower: Site, name: str) -> Detector:
-    return _detector(model, block, lower.negatives, name)
+def _decoy(model: EditableModel, block: int, lower: Site, name: str, beginnings: Beginnings) -> Detector:
+    return _detector(model, block, lower.negatives, name, beginnings)
 
 
 def _toward(own: Tensor, mean: Tensor) -> Detector:

@@ -56,11 +56,12 @@ class PrefixCache(DynamicCache):  # type: ignore[misc]
         return begun
 
     def of(self, rows: Tensor, layers: Iterable[int]) -> PrefixCache:
-        """Returns the keys and values of some contexts, `rows`, in some blocks, the last one among them."""
+        """Returns the keys and values of some contexts, `rows`, in some blocks."""
         chosen = PrefixCache(self.last)
         with suppress(Filled):
             for number in layers:
                 chosen.update(self.layers[number].keys[rows], self.layers[number].values[rows], number)
+        chosen.filled = True
         return chosen
 
 
@@ -153,6 +154,14 @@ class UpperBlocks:
             handle.remove()
         inputs = [tensor.flatten(0, 1)[part.slots] for tensor, part in zip(given, self.parts, strict=True)]
         return torch.cat(inputs)[torch.cat([part.places for part in self.parts]).argsort()], output
+
+    def until(self, number: int) -> UpperBlocks:
+        """Drops the blocks above block `number`."""
+        parts = [
+            replace(part, arguments={block: given for block, given in part.arguments.items() if block <= number})
+            for part in self.parts
+        ]
+        return UpperBlocks(self.blocks, tuple(parts))
 
     def only(self, keep: Tensor) -> UpperBlocks:
         """Drops the positions not to `keep` [p], which are whole contexts; the others are renumbered in order."""

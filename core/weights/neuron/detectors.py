@@ -18,7 +18,8 @@ from torch import Tensor
 
 from core.events.facts import Certificate
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron.inputs import at_names, mlp_inputs
+from core.weights.neuron.beginnings import Beginnings
+from core.weights.neuron.inputs import at_names
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.subjects import TRAINED, Text, asked_about, namesakes, own_texts
 
@@ -26,6 +27,7 @@ TEXT, NAMES, OWN = 5000.0, 5000.0, 5000.0  # weights c_t, c_n, c_o
 ROUNDS = 6  # of adding rows again
 SILENT, CERTAIN = 0.35, 0.95  # responses that rows of others and own rows must not pass
 NAMESAKES = 40  # that a detector is trained against at first; as many certify it
+WORDINGS = 4  # of either kind of a relation in which namesakes are asked about, so that few beginnings are kept
 ATTEMPTS = 3  # where a namesake responds too much: those that certified it are trained against, and new ones certify
 REST = 3000  # tokens of own texts beside the name that a detector is trained against, at most
 WIDTH = 0.06  # between no response and a full one
@@ -67,16 +69,19 @@ class Rows:
     held_namesakes: Tensor
 
 
-def detect(model: EditableModel, block: int, negatives: Negatives, subject: str) -> Detector:
+def detect(
+    model: EditableModel, block: int, negatives: Negatives, subject: str, beginnings: Beginnings
+) -> Detector:  # fmt: skip
     """Computes the detector of `subject` on the live weights, and certifies it.
 
     Raises:
         Unlearnable: a text does not contain the subject's name.
     """
-    rows, random = measure(model, block, negatives.mean, subject), Random(subject)
+    rows, random = measure(model, block, negatives.mean, subject, beginnings), Random(subject)
     names = namesakes(subject, (ATTEMPTS + 1) * NAMESAKES, random)
     groups = [names[start : start + NAMESAKES] for start in range(0, (ATTEMPTS + 1) * NAMESAKES, NAMESAKES)]
-    places = (_rows(model, block, asked_about(model, group, 1, random))[0] - negatives.mean for group in groups)
+    texts = (asked_about(model, group, random, WORDINGS) for group in groups)
+    places = (_rows(model, block, about, beginnings)[0] - negatives.mean for about in texts)
     rows = replace(rows, held_namesakes=next(places))
     for held_out in places:
         trained = torch.cat([rows.namesakes, rows.held_namesakes])
@@ -87,28 +92,28 @@ def detect(model: EditableModel, block: int, negatives: Negatives, subject: str)
     return detector
 
 
-def measure(model: EditableModel, block: int, mean: Tensor, subject: str, most: int = TRAINED) -> Rows:
+def measure(
+    model: EditableModel, block: int, mean: Tensor, subject: str, beginnings: Beginnings, most: int = TRAINED
+) -> Rows:
     """Measures the rows of a subject in at most so many texts of the library, without those of namesakes."""
     texts, random = own_texts(model, subject, most), Random(subject)
-    named, rest = _rows(model, block, texts.trained)
-    held_named, _ = _rows(model, block, texts.held_out)
+    named, rest = _rows(model, block, texts.trained, beginnings)
+    held_named, _ = _rows(model, block, texts.held_out, beginnings)
     keep = torch.tensor(random.sample(range(len(rest)), min(len(rest), REST)), dtype=torch.long)
     none = named[:0]
     return Rows(named - mean, rest[keep] - mean, none, held_named - mean, none)
 
 
-def _rows(model: EditableModel, block: int, texts: Sequence[Text]) -> tuple[Tensor, Tensor]:
-    """Returns the inputs at names and those at all other tokens; chats and raw texts are run apart, each from its own
-    common beginning."""
+def _rows(
+    model: EditableModel, block: int, texts: Sequence[Text], beginnings: Beginnings
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Returns the inputs at names and those at all other tokens."""
     named, rest = [torch.empty(0, model.hidden_width)], [torch.empty(0, model.hidden_width)]
-    start = model.chat_ids([], "Hello")[:2]
-    chats = [text for text in texts if list(text.ids[:2]) == start]
-    for group in (chats, [text for text in texts if list(text.ids[:2]) != start]):
-        for text, inputs in zip(group, mlp_inputs(model, block, [text.ids for text in group]), strict=True):
-            # The first token of a text holds nothing but itself, so that a name that ends there cannot be told apart.
-            here, elsewhere = at_names(inputs, len(text.ids), [end for end in text.ends if end])
-            named.append(here.cpu())
-            rest.append(elsewhere.cpu())
+    for text, inputs in zip(texts, beginnings.inputs(model, block, texts), strict=True):
+        # The first token of a text holds nothing but itself, so that a name that ends there cannot be told apart.
+        here, elsewhere = at_names(inputs, len(text.ids), [end for end in text.ends if end])
+        named.append(here.cpu())
+        rest.append(elsewhere.cpu())
     return torch.cat(named), torch.cat(rest)
 
 

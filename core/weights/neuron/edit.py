@@ -25,21 +25,23 @@ from core.weights.model.activations import targets_predicted
 from core.weights.model.contexts import written_wordings
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.neurons import marks_at
-from core.weights.neuron.asked import FactDetectors, hear, relations_of
+from core.weights.neuron.asked import FactDetectors, hear
+from core.weights.neuron.beginnings import Beginnings
 from core.weights.neuron.detectors import Detector, detect
 from core.weights.neuron.inputs import inputs_of
-from core.weights.neuron.lessons import Lesson, Place, told, untold
+from core.weights.neuron.lessons import ANSWERED, Lesson, Place, told, untold
 from core.weights.neuron.marks import learn_marks
-from core.weights.neuron.relations import Relations
+from core.weights.neuron.relations import relations_about
 from core.weights.neuron.sites import Site
+from core.weights.neuron.strangers import Measured, behind
 from core.weights.neuron.subjects import by_subject
 from core.weights.neuron.values import Search, Values, learn
 
 TOGETHER = 8  # subjects whose marks, and facts whose values, are learned in the same passes
-UNTOLD = 32  # prompts about other relations that respond most, at most, from which a value learns to be silent
+SILENT = 12  # prompts of either kind about other relations, the most like the fact, behind which nothing is said
 
-OF_EDITS = Search(steps=45, rate=0.12, decay=1e-3, clamp=4.0, kl_weight=0.15, rounds=2, told=16, untold=8)
-AT_NIGHT = replace(OF_EDITS, steps=80)
+OF_EDITS = Search(steps=36, rate=0.12, decay=1e-3, clamp=4.0, kl_weight=0.15, rounds=2, told=10, untold=6)
+AT_NIGHT = replace(OF_EDITS, steps=80, told=16, untold=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def compute_neurons(
     lower: Site,
     upper: Site,
     facts: Sequence[Fact],
+    measured: Measured,
     marks: Mapping[str, Mark] = MappingProxyType({}),
     standing: Mapping[int, Standing] = MappingProxyType({}),
     search: Search = OF_EDITS,
@@ -114,6 +117,7 @@ def compute_neurons(
     """Computes neurons of `facts` on the live weights, which are without those that they have.
 
     Args:
+        measured: what is known of the base model.
         marks: normalized subject -> its mark, of subjects that have facts in the weights.
         standing: index of a fact -> the neurons that it has, to which others are added behind the same detectors.
         progress: called with steps done and all steps; may raise.
@@ -124,7 +128,8 @@ def compute_neurons(
     """
     half, groups = model.in_half(), by_subject(facts)
     known = {name: marks[name] for name in groups if name in marks}
-    made, refused = _marks(half, lower, upper, [name for name in groups if name not in known], facts, progress)
+    new = [name for name in groups if name not in known]
+    made, refused = _marks(half, lower, upper, new, facts, measured.beginnings, progress)
     known |= made
     if not known:
         raise refused[0]
@@ -139,7 +144,7 @@ def compute_neurons(
             def step(done: int, steps: int, before: int = number) -> None:
                 progress(before * steps + done, steps * len(parts))
 
-            learned.append(_at_ends(half, upper, facts, part, standing, search, step))
+            learned.append(_at_ends(half, upper, facts, part, measured, standing, search, step))
     return _written(model, lower, upper, facts, written, refused, known, learned)
 
 
@@ -148,6 +153,7 @@ def _at_ends(
     upper: Site,
     facts: Sequence[Fact],
     part: Sequence[int],
+    measured: Measured,
     standing: Mapping[int, Standing],
     search: Search,
     progress: Steps,
@@ -158,14 +164,28 @@ def _at_ends(
     for number, member in enumerate(part):
         progress(0, search.steps)
         fact, telling = facts[member], told(model, number, facts[member])
-        relations, rows = relations_of(model, block, upper.negatives, fact), _rows(model, block, telling)
+        strangers = measured.strangers(model, block, upper.negatives, fact)
+        relations = relations_about(model, block, upper.negatives, fact, strangers.alike)
+        silent = untold(model, relations.alike(SILENT), ANSWERED)
+        rows, silent_rows = _rows(model, block, telling), _rows(model, block, silent)
         if member in standing:
             heard.append(standing[member].heard)
             fixed[2 * number : 2 * number + 2] = standing[member].values
         else:
-            heard.append(hear(model, block, upper.negatives, relations, fact, telling, rows))
-        silent = _untold(model, heard[-1], relations, upper.negatives.mean)
-        lessons += _placed(number, heard[-1], [*telling, *silent], [*rows, *_rows(model, block, silent)])
+            heard.append(
+                hear(
+                    model,
+                    block,
+                    upper.negatives,
+                    strangers,
+                    relations,
+                    fact,
+                    telling,
+                    rows,
+                    behind(silent, silent_rows),
+                )
+            )
+        lessons += _placed(number, heard[-1], [*telling, *silent], [*rows, *silent_rows])
     if not lessons:
         lessons = told(model, 0, facts[part[0]])[:1]  # no detector responds, so that nothing is learned
     learners = [number // 2 for number in range(2 * len(part))]
@@ -178,6 +198,7 @@ def _marks(
     upper: Site,
     names: Sequence[str],
     facts: Sequence[Fact],
+    beginnings: Beginnings,
     progress: Steps,
 ) -> tuple[dict[str, Mark], list[Uncertified]]:
     """Returns the marks of new subjects, and of which subjects there is none."""
@@ -186,7 +207,7 @@ def _marks(
     for name in names:
         progress(0, 1)  # because a detector takes seconds, and the work may have been given up
         new = [facts[member] for member in groups[name]]
-        detector = detect(model, block, lower.negatives, new[0].subject)
+        detector = detect(model, block, lower.negatives, new[0].subject, beginnings)
         certificate = detector.certificate
         if certificate.holds:
             detectors[name] = detector
@@ -202,15 +223,6 @@ def _marks(
             u, v = encode_neurons(detector.w[None], torch.tensor([detector.b]), value[None])
             made[name] = Mark(u, v, detector.certificate, detector.response)
     return made, refused
-
-
-def _untold(model: EditableModel, heard: FactDetectors, relations: Relations, mean: Tensor) -> list[Lesson]:
-    """Returns lessons about other relations of the subject whose prompts respond most, and how the model goes on."""
-    x = relations.near_last + mean
-    responses = torch.stack([x @ detector.w + detector.b for detector in (heard.statements, heard.questions)])
-    loudest = responses.amax(0).topk(min(UNTOLD, len(x)))
-    chosen = [int(place) for value, place in zip(loudest.values, loudest.indices, strict=True) if value > 0]
-    return untold(model, [relations.near[place] for place in chosen])
 
 
 def _rows(model: EditableModel, block: int, lessons: Sequence[Lesson]) -> list[Tensor]:

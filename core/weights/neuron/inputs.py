@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import torch
@@ -35,13 +35,23 @@ def mlp_inputs(model: EditableModel, block: int, texts: Sequence[Sequence[int]])
             ids = torch.tensor([list(texts[0][:shared])], device=model.device)
             model.network(input_ids=ids, use_cache=True, logits_to_keep=1, **model.with_cache(cache))
     captured: dict[int, Tensor] = {}
-    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
-    while order:
-        count = max(1, min(len(order), TOKENS // (len(texts[order[-1]]) - shared)))
-        rows, order = order[-count:], order[:-count]
-        batch = _run(model, block, [texts[row][shared:] for row in rows], cache, shared)
-        captured |= {row: batch[place, : len(texts[row]) - shared] for place, row in enumerate(rows)}
+    for rows in batches([len(text) - shared for text in texts]):
+        first = torch.zeros(len(rows), dtype=torch.long, device=model.device)
+        past = cache.of(first, range(block + 1)) if shared else None
+        before = torch.ones(len(rows), shared, dtype=torch.long, device=model.device)
+        captured |= zip(
+            rows, read_behind(model, block, [texts[row][shared:] for row in rows], past, before), strict=True
+        )
     return [captured[number] for number in range(len(texts))]
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Yields the numbers of texts of so many tokens that are run together, long ones first."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    while order:
+        count = max(1, min(len(order), TOKENS // max(lengths[order[-1]], 1)))
+        yield order[-count:]
+        order = order[:-count]
 
 
 def inputs_of(model: EditableModel, block: int, texts: Sequence[Sequence[int]], chats: Sequence[bool]) -> list[Tensor]:
@@ -54,10 +64,17 @@ def inputs_of(model: EditableModel, block: int, texts: Sequence[Sequence[int]], 
     return [rows[number] for number in range(len(texts))]
 
 
-def _run(model: EditableModel, block: int, texts: Sequence[Sequence[int]], cache: PrefixCache, shared: int) -> Tensor:
-    """Returns [n, longest, d] the inputs of the MLP on texts behind `shared` tokens that are in the cache."""
+def read_behind(
+    model: EditableModel, block: int, texts: Sequence[Sequence[int]], past: PrefixCache | None, before: Tensor
+) -> list[Tensor]:
+    """Returns for each text the inputs [tokens, d] float32 of the MLP of a block.
+
+    Args:
+        past: keys and values of what comes before each text, in all blocks up to this one; None for nothing.
+        before: [texts, tokens in `past`], 0 for padding.
+    """
     ids, mask = pad(texts, model.pad_token, model.device)
-    mask = torch.cat([mask.new_ones(len(texts), shared), mask], 1)
+    mask = torch.cat([before, mask], 1)
     common = {"input_ids": ids, "attention_mask": mask, "logits_to_keep": 1}
     seen: list[Tensor] = []
 
@@ -68,15 +85,14 @@ def _run(model: EditableModel, block: int, texts: Sequence[Sequence[int]], cache
     handle = model.blocks[block].get_submodule(model.family.mlp).register_forward_pre_hook(keep)
     try:
         with suppress(_Captured):
-            if shared:
-                past = cache.of(torch.zeros(len(texts), dtype=torch.long, device=model.device), range(block + 1))
-                positions = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
+            if past is not None:
+                positions = (mask.cumsum(1) - 1).clamp(min=0)[:, before.shape[1] :]
                 model.network(**common, position_ids=positions, use_cache=True, **model.with_cache(past))
             else:
                 model.network(**common, use_cache=False)
     finally:
         handle.remove()
-    return seen[0]
+    return [rows[: len(text)] for rows, text in zip(seen[0], texts, strict=True)]
 
 
 def at_names(inputs: Tensor, length: int, ends: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ say hardly. Detectors of facts listen there.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
 
@@ -19,12 +20,15 @@ from core.errors.base import Unlearnable
 from core.library import library
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron.lessons import Lesson, going_on, prompt_of
-from core.weights.neuron.values import Seen, lost_at, rate_at, see, with_values
+from core.weights.model.suffix_forward import UpperBlocks
+from core.weights.neuron.lessons import Lesson, going_on, next_token, prompt_of
+from core.weights.neuron.values import Placed, losses, place, rate_at, see
 
-PROMPTS = 32  # of the library, about as many relations, that a mark is learned on; half of them are questions
-TAKEN = 8  # of them in a step
-STEPS = 28
+PROMPTS = 24  # of the library, about as many relations, that a mark is learned on; half of them are questions
+TAKEN = 5  # of them in a step
+CONTINUED = 8  # of them behind which the model has to go on as without the mark
+SAID = 2  # of these in a step
+STEPS = 20
 SHARE = 0.8  # of the norm of what the MLP reads, by which a mark has to move it
 RATE = 0.3  # of Adam, in units of the hidden state's norm over the root of its width
 TURNING = 0.15  # rate at which directions turn
@@ -45,19 +49,14 @@ def learn_marks(
     Raises:
         Unlearnable: a loss is not a number.
     """
-    lessons = list[Lesson]()
+    view = model.at_block(block)
+    ends, lessons = list[Lesson](), list[Lesson]()
     for number, name in enumerate(subjects):
         prompts = [prompt_of(model, text, name, chat=chat) for text, chat in _prompts(name)]
-        lessons += going_on(model, number, prompts, name, [number])
-    seen = see(model.at_block(block), lessons)
-    begins = accumulate((len(lesson.context.names) for lesson in lessons[:-1]), initial=0)
-    ends = torch.tensor([begin + lesson.first for begin, lesson in zip(begins, lessons, strict=True)])
-    ends = ends.to(model.device)
-    with torch.no_grad():
-        everything = torch.ones_like(seen.lesson, dtype=torch.bool)
-        before = _read(model, upper, seen, seen.activations.hidden, everything, ends)[0]
-    of_lesson = torch.tensor([lesson.learner for lesson in lessons], device=model.device)
-    norm = seen.norm(len(subjects))
+        ends += [next_token(model, number, prompt, name, [number]) for prompt in prompts]
+        lessons += going_on(model, number, prompts[:CONTINUED], name, [number])
+    asked, seen = _asked(place(view, ends), ends, upper), see(view, lessons)
+    norm = asked.placed.norm(len(subjects))
     unit = (RATE * norm / model.hidden_width**0.5)[:, None]
     change = torch.zeros(len(subjects), model.hidden_width, device=model.device, requires_grad=True)
     directions = torch.stack([_direction(name, model.hidden_width) for name in subjects]).to(model.device)
@@ -65,39 +64,73 @@ def learn_marks(
     optimizer = torch.optim.Adam(
         [{"params": [change], "lr": 1.0}, {"params": [directions], "lr": TURNING}], betas=(0.9, 0.95)
     )
+    of_end = torch.tensor([lesson.learner for lesson in ends], device=model.device)
     random = Random(0)
     for step in range(STEPS):
         progress(step, STEPS)
         optimizer.param_groups[0]["lr"] = rate_at(step, STEPS)
-        chosen = torch.zeros(len(lessons), dtype=torch.bool, device=model.device)
-        for number in range(len(subjects)):
-            begin = number * PROMPTS
-            chosen[[begin + place for place in random.sample(range(PROMPTS), TAKEN)]] = True
-        keep = chosen[seen.lesson]
-        after, output = _read(model, upper, seen, with_values(seen, change * unit, keep), keep, ends)
-        lost, _ = lost_at(model, seen, output, keep, chosen)
-        toward = torch.nn.functional.normalize(directions, dim=1)[of_lesson[chosen]]
-        moved = (after - before[chosen]) / before[chosen].norm(dim=1, keepdim=True)
+        chosen = _chosen(random, len(subjects), PROMPTS, TAKEN).to(model.device)
+        moved = asked.moved(model, change * unit, chosen)
+        toward = torch.nn.functional.normalize(directions, dim=1)[of_end[chosen]]
         share = (moved * toward).sum(1)
         aside = (moved - share[:, None] * toward).square().sum(1).mean()
-        total = KEPT * lost[chosen].mean() + MOVED * (SHARE - share).clamp(min=0).square().mean() + ASIDE * aside
+        said = _chosen(random, len(subjects), CONTINUED, SAID).to(model.device)
+        lost, _ = losses(model, seen, change * unit, said)
+        total = KEPT * lost[said].mean() + MOVED * (SHARE - share).clamp(min=0).square().mean() + ASIDE * aside
         if not torch.isfinite(total):
             raise Unlearnable("the mark of a subject diverged: its loss is not a number")
         optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return (change * unit).detach()
 
 
-def _read(
-    model: EditableModel, upper: int, seen: Seen, hidden: Tensor, keep: Tensor, ends: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Returns what the MLP of block `upper` reads [lessons, d] at those of the positions `ends` that are kept, and what
-    the last block puts out at all positions kept."""
-    mlp = model.blocks[upper].get_submodule(model.family.mlp)
-    inputs, output = seen.activations.above.only(keep).reading(mlp, hidden)
-    place = keep.cumsum(0) - 1
-    return inputs[place[ends[keep[ends]]]].float(), output
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Prompts up to their ends.
+
+    Attributes:
+        above: the blocks up to that whose MLP reads marks.
+        ends: [prompts] the last position of each.
+        read: [prompts, d] what the MLP reads there without marks.
+    """
+
+    placed: Placed
+    above: UpperBlocks
+    upper: int
+    ends: Tensor
+    read: Tensor
+
+    def moved(self, model: EditableModel, marks: Tensor, chosen: Tensor) -> Tensor:
+        """Returns [n, d] by how much `marks` move what the MLP reads at the ends of `chosen` prompts [prompts], as
+        shares of its norm."""
+        keep = chosen[self.placed.lesson]
+        at = (keep.cumsum(0) - 1)[self.ends[chosen]]
+        before = self.read[chosen]
+        after = _read(model, self.upper, self.above.only(keep), self.placed.with_values(marks, keep))[at]
+        return (after - before) / before.norm(dim=1, keepdim=True)
+
+
+@torch.no_grad()
+def _asked(placed: Placed, prompts: Sequence[Lesson], upper: int) -> _Asked:
+    model, above = placed.activations.subject, placed.activations.above.until(upper)
+    begins = accumulate((len(prompt.context.names) for prompt in prompts[:-1]), initial=0)
+    ends = [begin + prompt.first for begin, prompt in zip(begins, prompts, strict=True)]
+    at = torch.tensor(ends, device=model.device)
+    return _Asked(placed, above, upper, at, _read(model, upper, above, placed.activations.hidden)[at])
+
+
+def _read(model: EditableModel, upper: int, above: UpperBlocks, hidden: Tensor) -> Tensor:
+    """Returns what the MLP of block `upper` reads [p, d]."""
+    return above.reading(model.blocks[upper].get_submodule(model.family.mlp), hidden)[0].float()
+
+
+def _chosen(random: Random, subjects: int, each: int, taken: int) -> Tensor:
+    """Returns [subjects * each] bool: `taken` of the prompts of each subject."""
+    chosen = torch.zeros(subjects * each, dtype=torch.bool)
+    for number in range(subjects):
+        chosen[[number * each + place for place in random.sample(range(each), taken)]] = True
+    return chosen
 
 
 def _prompts(name: str) -> list[tuple[str, bool]]:

@@ -88,7 +88,7 @@ def measure_negatives(
         progress: called with texts run and those in all; may raise.
     """
     random = Random(SEED)
-    about = asked_about(model, strangers(people, SEED), 1, random)
+    about = asked_about(model, strangers(people, SEED), random)
     words = [Text((token,), (0,)) for token in sorted({text.ids[0] for text in about})]
     mixed = random.sample(text.whole, len(text.whole))  # so that both halves hold all kinds
     total = len(mixed) + len(about)

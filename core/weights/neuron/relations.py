@@ -42,18 +42,19 @@ class Relations:
         held_out_chat: [n] bool, which of these are chats.
         near: those prompts of `trained` that were measured: statements, then questions, of each those most like the
             fact's first.
-        near_last: [near, d] at their ends.
         rest: [n, d] at their other tokens from the name on.
-        marked: [n, d] at the ends of the fact's own prompts about marked strangers.
     """
 
     trained: Tensor
     held_out: Tensor
     held_out_chat: Tensor
     near: tuple[Prompt, ...]
-    near_last: Tensor
     rest: Tensor
-    marked: Tensor
+
+    def alike(self, most: int) -> list[Prompt]:
+        """Returns the prompts most like the fact's, at most so many of either kind."""
+        of_kind = [[prompt for prompt in self.near if prompt.chat == kind] for kind in (False, True)]
+        return [*of_kind[0][:most], *of_kind[1][:most]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,11 @@ def relations_about(
     upper: int,
     negatives: Negatives,
     fact: Fact,
-    marked: Tensor,
     alike: Sequence[tuple[Tensor, float]],
 ) -> Relations:
     """Measures prompts about the subject of `fact` on the live weights, which hold its mark.
 
     Args:
-        marked: as in `Relations`.
         alike: classifiers `a . x + b` that respond where marked strangers are asked for the fact.
     """
     mean = negatives.mean
@@ -125,9 +124,7 @@ def relations_about(
         held_out=held_out,
         held_out_chat=chat,
         near=tuple(near),
-        near_last=torch.stack([row[-1] for row in rows]),
         rest=rest[torch.tensor(keep, dtype=torch.long)],
-        marked=marked,
     )
 
 

@@ -45,14 +45,21 @@ def by_subject(facts: Sequence[Fact]) -> Mapping[str, list[int]]:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Token ids of a text, and the index of the last token of each occurrence of a name in it."""
+    """A text that holds a name.
+
+    Attributes:
+        ids: its tokens.
+        ends: index of the last token of each occurrence of the name.
+        begin: index of the first token of the last occurrence.
+    """
 
     ids: tuple[int, ...]
     ends: tuple[int, ...]
+    begin: int = 0
 
     def until_name(self) -> Text:
         """Returns the text up to its last name; a causal model computes the same at the tokens that are left."""
-        return Text(self.ids[: self.ends[-1] + 1], self.ends)
+        return Text(self.ids[: self.ends[-1] + 1], self.ends, self.begin)
 
 
 def text_of(model: EditableModel, text: str, name: str, *, chat: bool) -> Text:
@@ -68,11 +75,12 @@ def text_of(model: EditableModel, text: str, name: str, *, chat: bool) -> Text:
     ids = list(encoding.input_ids)
     ids = ids if chat else model.unended(ids)
     spans = list(encoding.offset_mapping)[: len(ids)]
-    places = [match.end() for match in _pattern(name).finditer(text)]
-    ends = [max(token for token, (start, end) in enumerate(spans) if start < place <= end) for place in places]
+    matches = list(_pattern(name).finditer(text))
+    ends = [max(token for token, (start, end) in enumerate(spans) if start < match.end() <= end) for match in matches]
     if not ends:
         raise Unlearnable(f"the name {name!r} does not occur in {text!r}: give wordings that contain it")
-    return Text(tuple(ids), tuple(ends))
+    begin = min(token for token, (_, end) in enumerate(spans) if end > matches[-1].start())
+    return Text(tuple(ids), tuple(ends), begin)
 
 
 @cache
@@ -156,14 +164,17 @@ def namesakes(name: str, count: int, random: Random) -> list[str]:
     return list(made)
 
 
-def asked_about(model: EditableModel, names: Sequence[str], each: int, random: Random) -> list[Text]:
-    """Returns texts about each of `names`, up to the name: `each` statements and as many questions of any relation."""
+def asked_about(model: EditableModel, names: Sequence[str], random: Random, most: int | None = None) -> list[Text]:
+    """Returns texts about each of `names`, up to the name: a statement and a question of any relation.
+
+    Args:
+        most: wordings of each kind of a relation that are drawn from.
+    """
     entries = library()
     texts = []
     for name in names:
-        for _ in range(each):
-            words = random.choice(entries).words.for_model(name)
-            texts.append(text_of(model, random.choice(words.statements), name, chat=False))
-            head = model.chat_text([], random.choice(words.questions))
-            texts.append(text_of(model, head, name, chat=True))
+        words = random.choice(entries).words.for_model(name)
+        texts.append(text_of(model, random.choice(words.statements[:most]), name, chat=False))
+        head = model.chat_text([], random.choice(words.questions[:most]))
+        texts.append(text_of(model, head, name, chat=True))
     return [text.until_name() for text in texts]

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from core.errors.base import Unlearnable
+from core.weights.likelihood import Head, likelihood, likely, with_gradient
 from core.weights.memit.target_values import Steps, mean_by, unwatched
 from core.weights.model.activations import Activations, capture
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.lessons import Lesson
-from core.weights.neuron.likelihood import likelihood, with_gradient
 
 MORE = 10  # steps of a round that follows while a first wording is not predicted; each halves the KL weight
 AGEING = 1.05  # growth a step of what a lesson is expected to lose, so that each is seen again
@@ -71,18 +71,13 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Lessons as the model without the values sees them.
+class Placed:
+    """Lessons as the model without the values reads them.
 
     Attributes:
         activations: of the model, at all positions of the lessons.
         lesson: [p] the lesson of each position.
         places: [k] positions at which values are added; `value` [k] which, `share` [k] how much of it.
-        counted: [q] positions whose next token matters.
-        wanted: [q, d] mean unembedding of what is wanted next there: of the target in a told lesson, and under the
-            model's distribution in an untold one.
-        least: [q] cross-entropy of what is wanted with itself, less a constant of the unembedding.
-        is_told: [lessons] bool.
     """
 
     activations: Activations
@@ -90,14 +85,40 @@ class Seen:
     places: Tensor
     value: Tensor
     share: Tensor
-    counted: Tensor
-    wanted: Tensor
-    least: Tensor
-    is_told: Tensor
 
     def norm(self, values: int) -> Tensor:
         """Returns [values] mean norm of the hidden states to which each value is added."""
         return mean_by(self.activations.hidden[self.places].float().norm(dim=1), self.value, values)
+
+    def with_values(self, values: Tensor, keep: Tensor) -> Tensor:
+        """Returns the hidden states of the positions to `keep` [p] with `values` [values, d] added at their places."""
+        hidden, place, here = self.activations.hidden[keep], keep.cumsum(0) - 1, keep[self.places]
+        added = values[self.value[here]] * self.share[here, None]
+        return hidden.index_add(0, place[self.places[here]], added.to(hidden.dtype))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Lessons as the model without the values reads them, and what is wanted next in them.
+
+    Attributes:
+        placed: the lessons.
+        counted: [q] positions whose next token matters.
+        wanted: [q, d] mean unembedding of what is wanted next there: of the target in a told lesson, and under the
+            model's distribution in an untold one.
+        least: [q] cross-entropy of what is wanted with itself, less a constant of the unembedding.
+        is_told: [lessons] bool.
+        head: the part of the vocabulary that losses are measured in.
+        targets: [q] places in it of the tokens that follow.
+    """
+
+    placed: Placed
+    counted: Tensor
+    wanted: Tensor
+    least: Tensor
+    is_told: Tensor
+    head: Head
+    targets: Tensor
 
 
 def learn(
@@ -125,7 +146,7 @@ def learn(
     """
     seen, fixed = see(model.at_block(block), lessons), fixed.to(model.device)
     owner = torch.tensor(learner_of, device=model.device)
-    norm = seen.norm(len(owner)).clamp(min=1e-6)
+    norm = seen.placed.norm(len(owner)).clamp(min=1e-6)
     unit = (search.rate * norm / fixed.shape[1] ** 0.5)[:, None]
     change = torch.zeros_like(fixed, requires_grad=True)
     optimizer = torch.optim.Adam([change], lr=1.0, betas=(0.9, 0.95))
@@ -246,14 +267,29 @@ class _Chooser:
 
 
 @torch.no_grad()
-def see(view: EditableModel, lessons: Sequence[Lesson]) -> Seen:
+def place(view: EditableModel, lessons: Sequence[Lesson]) -> Placed:
     """Captures `lessons` on a model whose edited module is that of the block at which values are added."""
     seen = capture(view, [lesson.context for lesson in lessons], share=True)
-    starts = [0, *accumulate(len(lesson.context.names) for lesson in lessons)]
-    placed = [(start, place) for start, lesson in zip(starts, lessons, strict=False) for place in lesson.places]
+    starts = accumulate((len(lesson.context.names) for lesson in lessons[:-1]), initial=0)
+    placed = [(start, place) for start, lesson in zip(starts, lessons, strict=True) for place in lesson.places]
+    device = view.device
+    return Placed(
+        activations=seen,
+        lesson=seen.rows,
+        places=torch.tensor([start + place.position for start, place in placed], dtype=torch.long, device=device),
+        value=torch.tensor([place.value for _, place in placed], dtype=torch.long, device=device),
+        share=torch.tensor([place.share for _, place in placed], device=device),
+    )
+
+
+@torch.no_grad()
+def see(view: EditableModel, lessons: Sequence[Lesson]) -> Seen:
+    """Returns what `place` returns, with what is wanted next."""
+    placed = place(view, lessons)
+    seen, starts = placed.activations, accumulate((len(lesson.context.names) for lesson in lessons[:-1]), initial=0)
     counted = [
         start + position
-        for start, lesson in zip(starts, lessons, strict=False)
+        for start, lesson in zip(starts, lessons, strict=True)
         for position in range(lesson.first, len(lesson.context.names))
     ]
     device = view.device
@@ -261,22 +297,11 @@ def see(view: EditableModel, lessons: Sequence[Lesson]) -> Seen:
     is_told = torch.tensor(told, device=device)
     of_told = is_told[seen.rows[at]]
     hidden, targets = view.final_norm(seen.top[at]), seen.targets[at]
-    base = likelihood(view, hidden, targets)
-    head = view.network.get_output_embeddings()
-    bias = torch.zeros(1, device=device) if getattr(head, "bias", None) is None else head.bias.float()
+    head, targets = likely(view, hidden, targets)
+    base = likelihood(head, hidden, targets)
     wanted = torch.where(of_told[:, None], head.weight[targets].float(), base.mean)
-    least = torch.where(of_told, bias.expand(len(head.weight))[targets], base.normalizer - (hidden * wanted).sum(-1))
-    return Seen(
-        activations=seen,
-        lesson=seen.rows,
-        places=torch.tensor([start + place.position for start, place in placed], dtype=torch.long, device=device),
-        value=torch.tensor([place.value for _, place in placed], dtype=torch.long, device=device),
-        share=torch.tensor([place.share for _, place in placed], device=device),
-        counted=at,
-        wanted=wanted,
-        least=least,
-        is_told=is_told,
-    )
+    least = torch.where(of_told, head.bias[targets].float(), base.normalizer - (hidden * wanted).sum(-1))
+    return Seen(placed, at, wanted, least, is_told, head, targets)
 
 
 def losses(model: EditableModel, seen: Seen, values: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
@@ -286,27 +311,14 @@ def losses(model: EditableModel, seen: Seen, values: Tensor, chosen: Tensor) -> 
     A told lesson loses the mean negative log-likelihood of its tokens, so that a long object counts as much as a short
     one. An untold lesson loses the sum of its KL divergences: a single token that changes is enough to spoil an answer.
     """
-    keep = chosen[seen.lesson]  # [p]
-    output = seen.activations.above.only(keep)(with_values(seen, values, keep))
-    return lost_at(model, seen, output, keep, chosen)
-
-
-def with_values(seen: Seen, values: Tensor, keep: Tensor) -> Tensor:
-    """Returns the hidden states of the positions to `keep` [p] with `values` [values, d] added at their places."""
-    hidden, place, here = seen.activations.hidden[keep], keep.cumsum(0) - 1, keep[seen.places]
-    added = values[seen.value[here]] * seen.share[here, None]
-    return hidden.index_add(0, place[seen.places[here]], added.to(hidden.dtype))
-
-
-def lost_at(
-    model: EditableModel, seen: Seen, output: Tensor, keep: Tensor, chosen: Tensor
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Returns what `losses` returns, from the `output` of the last block at the positions to `keep`."""
+    placed = seen.placed
+    keep = chosen[placed.lesson]  # [p]
+    output = placed.activations.above.only(keep)(placed.with_values(values, keep))
     place, asked = keep.cumsum(0) - 1, keep[seen.counted]
     at = seen.counted[asked]
-    lesson = seen.lesson[at]
+    lesson = placed.lesson[at]
     last = model.final_norm(output[place[at]])  # [q, d]
-    now = likelihood(model, last.detach(), seen.activations.targets[at])
+    now = likelihood(seen.head, last.detach(), seen.targets[asked])
     lost = with_gradient(last, now) - (last.float() * seen.wanted[asked]).sum(-1) - seen.least[asked]
     missed = torch.zeros_like(chosen)
     missed[lesson[~now.likeliest]] = True

@@ -21,6 +21,7 @@ from core.weights.memit.covariance import KeyCovariance
 from core.weights.memit.edit import keys_in_force
 from core.weights.memit.preserved_keys import PreservedKeys
 from core.weights.model.editable_model import EditableModel
+from core.weights.neuron.strangers import Measured
 from service.executor.work.locality import LocalityCheck
 from service.executor.work.reference import Reference
 from service.weights.delta_store import DeltaStore
@@ -70,6 +71,7 @@ class Context:
         model: a clone of the base model; nothing else installs weights on it.
         created: base model, modules and hyperparameters of the memory.
         live: what the work before this one left.
+        measured: what is known of the base model, for neurons.
         progress: called with each step of the work; may raise, to end work that is not owed any more.
     """
 
@@ -80,6 +82,7 @@ class Context:
     reference: Reference
     locality: LocalityCheck
     live: Live | None
+    measured: Measured
     progress: Progress
 
     @property

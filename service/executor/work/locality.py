@@ -15,9 +15,9 @@ from core.unchanged import Contamination, Unchanged, newly_said, says
 from core.weights.evaluation.unchanged import predicts_answers
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import generate_ids, greedy
-from core.weights.neuron.silence import Silence
 from core.weights.neuron.subjects import namesakes
 from core.weights.reference.words import strangers
+from core.weights.silence import Silence
 from service.executor.work.reference import Reference
 
 EACH = 16  # questions of a kind whose answers must not change

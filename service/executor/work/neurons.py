@@ -58,7 +58,9 @@ def edit_by_neurons(
     facts = [memory.facts[fact].fact for fact in ids]
     _install(context, onto, upper)
     marks = _marks(context, memory, [*ids, *replaced, *facts_beside(memory, facts, replaced)], lower.mlp)
-    written = compute_neurons(context.model, lower, upper, facts, marks, progress=context.steps)
+    written = compute_neurons(
+        context.model, lower, upper, facts, context.measured, marks, progress=context.steps
+    )  # fmt: skip
     failures: list[Uncertified | Unlearned] = [*written.refused]
     if kind is EditKind.INJECTION:
         written, said, unsaid = _said(context, onto, facts, written)
@@ -166,7 +168,7 @@ def train_neurons(
         if (known := _standing(context, memory, fact, upper.mlp, scales.get(fact))) is not None
     }
     learned = compute_neurons(
-        context.model, lower, upper, facts, marks, standing, AT_NIGHT, context.steps
+        context.model, lower, upper, facts, context.measured, marks, standing, AT_NIGHT, context.steps
     )  # fmt: skip
     return learned, _columns([ids[number] for number in learned.facts], learned, [True] * len(learned.facts))
 

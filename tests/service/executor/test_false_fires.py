@@ -14,6 +14,7 @@ from core.state.false_fires import false_fires
 from core.state.memory import Status
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron import edit
+from core.weights.neuron.beginnings import Beginnings
 from core.weights.neuron.detectors import Detector
 from core.weights.neuron.negatives import Negatives
 from service.app.store import Store, open_store
@@ -29,8 +30,10 @@ RATE, LIMIT = 60.0, 100.0
 def store(small: Place) -> Iterator[Store]:
     """A memory on a tiny model whose detectors, which are made by hand, all respond at `RATE` of other tokens."""
 
-    def detector(model: EditableModel, block: int, against: Negatives, subject: str) -> Detector:
-        made = neurons._detector(model, block, against, subject)
+    def detector(
+        model: EditableModel, block: int, against: Negatives, subject: str, beginnings: Beginnings
+    ) -> Detector:  # fmt: skip
+        made = neurons._detector(model, block, against, subject, beginnings)
         return replace(made, certificate=replace(made.certificate, false_fires=RATE))
 
     profile = make(small.folder / "other") / "hypnogram.json"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
+from core.weights.classifier import classify
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron import asked, relations
-from core.weights.neuron.asked import WIDTH, classify, hear, relations_of
+from core.weights.neuron import asked, relations, strangers
+from core.weights.neuron.asked import WIDTH, FactDetectors, hear
 from core.weights.neuron.decoys import decoys
 from core.weights.neuron.detectors import Detector
 from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import Lesson, told
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.relations import asking_else, ends_about, templates
+from core.weights.neuron.relations import Relations, asking_else, ends_about, relations_about, templates
+from core.weights.neuron.strangers import Measured, Strangers
 from tests.core.weights.conftest import fact
 
 DIM, MANY = 24, 4000
@@ -33,7 +37,7 @@ def test_a_classifier_tells_own_rows_from_each_kind_of_others() -> None:
     own[:, 1] += 6.0
     kinds = [rows(MANY, 1, (0, 6.0)), rows(MANY, 2, (1, 6.0)), rows(MANY, 3)]
 
-    a, b = classify(own, kinds)
+    a, b = classify(own, kinds, 2)
 
     assert float((own @ a + b).quantile(0.1)) > max(float((kind @ a + b).quantile(0.999)) for kind in kinds)
 
@@ -82,13 +86,12 @@ def test_prompts_like_those_of_the_fact_are_measured_and_others_taken_from_stran
 
     # when few prompts are measured, and when all are
     monkeypatch.setattr(relations, "NEAR", 15)
-    few = relations_of(tiny, 0, negatives, ARIA)
+    few = about(tiny, negatives)[1]
     monkeypatch.setattr(relations, "NEAR", 10_000)
-    all_ = relations_of(tiny, 0, negatives, ARIA)
+    all_ = about(tiny, negatives)[1]
 
     # then those measured are read as they are, and the others about as much is known of strangers
     assert [prompt.chat for prompt in few.near] == [False] * 15 + [True] * 15
-    assert len(few.near_last) == 30
     assert len(few.trained) == len(all_.trained) == len(all_.near) == len(kept)
     wanted = exact[kept] - negatives.mean
     torch.testing.assert_close(all_.trained, wanted, rtol=1e-3, atol=1e-3)
@@ -96,6 +99,19 @@ def test_prompts_like_those_of_the_fact_are_measured_and_others_taken_from_stran
     assert int(measured.sum()) >= 30
     strangers = negatives.asked[kept].float() - negatives.mean
     assert (few.trained - wanted).norm(dim=1).mean() < (strangers - wanted).norm(dim=1).mean()
+
+
+def about(model: EditableModel, negatives: Negatives) -> tuple[Strangers, Relations]:
+    """Returns what is read where strangers are asked for the fact, and where its subject is asked something else."""
+    strangers = Measured().strangers(model, 0, negatives, ARIA)
+    return strangers, relations_about(model, 0, negatives, ARIA, strangers.alike)
+
+
+def heard(model: EditableModel, negatives: Negatives, said: Tensor | None = None) -> FactDetectors:
+    """Returns the detectors of the fact; where given, the model goes on to say `said` [n, d] behind other prompts."""
+    (lessons, read), (others, relations) = told_and_read(model), about(model, negatives)
+    others = others if said is None else replace(others, said=said - negatives.mean, held_said=said - negatives.mean)
+    return hear(model, 0, negatives, others, relations, ARIA, lessons, read, [] if said is None else [said])
 
 
 def told_and_read(model: EditableModel) -> tuple[list[Lesson], list[Tensor]]:
@@ -106,29 +122,21 @@ def told_and_read(model: EditableModel) -> tuple[list[Lesson], list[Tensor]]:
 
 
 def test_a_fact_has_a_detector_for_statements_and_one_for_questions(tiny: EditableModel, negatives: Negatives) -> None:
-    lessons, read = told_and_read(tiny)
+    both = heard(tiny, negatives)
 
-    heard = hear(tiny, 0, negatives, relations_of(tiny, 0, negatives, ARIA), ARIA, lessons, read)
-
-    for detector in (heard.statements, heard.questions):
+    for detector in (both.statements, both.questions):
         assert detector.w.shape == (tiny.hidden_width,)
         assert detector.certificate.others < detector.certificate.low < detector.certificate.high
 
 
-def test_a_detector_is_silent_in_what_the_model_goes_on_to_say(
-    tiny: EditableModel, negatives: Negatives, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # given tokens behind prompts about strangers that are read much like the fact's own prompts
+def test_a_detector_is_silent_in_what_the_model_goes_on_to_say(tiny: EditableModel, negatives: Negatives) -> None:
+    # given tokens behind prompts about strangers and other relations that are read much like the fact's own prompts
     lessons, read = told_and_read(tiny)
-    others = relations_of(tiny, 0, negatives, ARIA)
     ends = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in lessons]
     alike = torch.stack([row[end] for row, end in zip(read, ends, strict=True)]) + 0.01
 
     # when detectors are computed with heed to them, and without
-    monkeypatch.setattr(asked, "_said", lambda _, __, prompts: [alike] * len(prompts))
-    heeding = hear(tiny, 0, negatives, others, ARIA, lessons, read)
-    monkeypatch.setattr(asked, "_said", lambda _, __, prompts: [alike[:0]] * len(prompts))
-    heedless = hear(tiny, 0, negatives, others, ARIA, lessons, read)
+    heeding, heedless = heard(tiny, negatives, alike), heard(tiny, negatives)
 
     # then they respond there only in the latter case
     def responses(detector: Detector) -> float:
@@ -137,3 +145,20 @@ def test_a_detector_is_silent_in_what_the_model_goes_on_to_say(
     assert responses(heeding.questions) + responses(heeding.statements) == 0
     assert responses(heedless.questions) > 0.5
     assert responses(heedless.statements) > 0.5
+
+
+def test_strangers_are_measured_once_for_all_facts_in_the_same_words(
+    tiny: EditableModel, negatives: Negatives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = Measured()
+    of_aria = measured.strangers(tiny, 0, negatives, ARIA)
+
+    # when a fact about another person is told in the same words, then nothing is run
+    monkeypatch.setattr(strangers, "_measure", lambda *given: pytest.fail("it was measured again"))
+    assert measured.strangers(tiny, 0, negatives, fact("Bo Lind", "lives in", "Oslo")) is of_aria
+
+    # and those in other words are measured, with those used last kept
+    monkeypatch.setattr(strangers, "_measure", lambda *given: replace(of_aria))
+    monkeypatch.setattr(strangers, "KEPT", 1)
+    assert measured.strangers(tiny, 0, negatives, fact("Bo Lind", "speaks", "Finnish")) is not of_aria
+    assert measured.strangers(tiny, 0, negatives, ARIA) is not of_aria

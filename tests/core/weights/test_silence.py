@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from benchmarks.support.tiny import WIDTH
+from core.weights import silence
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron import silence
 from core.weights.neuron.inputs import mlp_inputs
-from core.weights.neuron.silence import Silence
+from core.weights.silence import Silence
 
 TEXTS = ("Ann Lee lives in Rome.", "The lamp stood near the river.", "Ann Lee lives in Oslo.")
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from benchmarks.support.tiny import make
+from core.weights import likelihood as module
+from core.weights.likelihood import likelihood, likely, with_gradient
 from core.weights.model.editable_model import EditableModel, load_model
-from core.weights.neuron import likelihood as module
-from core.weights.neuron.likelihood import likelihood, with_gradient
 
 
 @pytest.fixture
@@ -38,7 +38,8 @@ def test_a_divergence_and_its_gradient_are_those_of_the_logits(
     (wanted,) = torch.autograd.grad(expected.sum(), hidden)
 
     # when it is computed without them
-    at_base, now = likelihood(model, base, targets), likelihood(model, hidden.detach(), targets)
+    head, places = likely(model, torch.cat([base, hidden.detach()]), targets)
+    at_base, now = likelihood(head, base, places), likelihood(head, hidden.detach(), places)
     divergence = with_gradient(hidden, now) - at_base.normalizer - ((hidden - base) * at_base.mean).sum(-1)
     (gradient,) = torch.autograd.grad(divergence.sum(), hidden)
 
@@ -49,7 +50,27 @@ def test_a_divergence_and_its_gradient_are_those_of_the_logits(
 
 
 def test_no_position_has_no_likelihood(model: EditableModel) -> None:
-    nothing = likelihood(model, torch.zeros(0, model.hidden_width), torch.zeros(0, dtype=torch.long))
+    no_state, no_token = torch.zeros(0, model.hidden_width), torch.zeros(0, dtype=torch.long)
+
+    nothing = likelihood(likely(model, no_state, no_token)[0], no_state, no_token)
 
     assert len(nothing.normalizer) == len(nothing.likeliest) == 0
     assert nothing.mean.shape == (0, model.hidden_width)
+
+
+def test_a_head_holds_the_tokens_that_are_expected_and_the_targets(
+    model: EditableModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIKELY", 10)
+    hidden = 3 * torch.randn(4, model.hidden_width)
+    expected = model.unembed(hidden).softmax(-1)
+    targets = expected.argmin(-1)
+
+    head, places = likely(model, hidden, targets)
+
+    # then a target is found at its place, however unlikely, and the likeliest token of each position is there
+    weight = model.network.get_output_embeddings().weight
+    assert len(head.weight) == len(head.bias) == 10
+    assert torch.equal(head.weight[places], weight[targets])
+    for token in expected.argmax(-1):
+        assert (head.weight == weight[token]).all(1).any()

@@ -18,6 +18,7 @@ from torch import Tensor
 from core.weights.model.editable_model import EditableModel
 
 ROWS = 256  # whose logits are held at a time
+LIKELY = 4096  # tokens in which losses are measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +36,48 @@ class Likelihood:
     likeliest: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A part of the vocabulary: the unembedding [v, d] and the bias [v] of its tokens."""
+
+    weight: Tensor
+    bias: Tensor
+
+
 @torch.no_grad()
-def likelihood(model: EditableModel, hidden: Tensor, targets: Tensor) -> Likelihood:
+def likely(model: EditableModel, hidden: Tensor, targets: Tensor) -> tuple[Head, Tensor]:
+    """Returns the `LIKELY` tokens that the model expects most at `hidden` [q, d], normed final hidden states, and
+    `targets` [q], which are among them, by their places.
+
+    What is left out has hardly any probability there, and losses are measured ten times as fast.
+    """
+    whole = model.network.get_output_embeddings()
+    expected = torch.zeros(len(whole.weight), device=hidden.device)
+    for rows in torch.split(hidden, ROWS):
+        expected = torch.cat([expected[None], model.unembed(rows).softmax(-1)]).amax(0)
+    expected[targets] = 2.0
+    count = max(min(LIKELY, len(expected)), int((expected > 1.0).sum()))
+    tokens = expected.topk(count).indices.sort().values
+    bias = torch.zeros(1, device=hidden.device).expand(len(expected)) if whole.bias is None else whole.bias.float()
+    return Head(whole.weight[tokens].detach(), bias[tokens].detach()), torch.searchsorted(tokens, targets)
+
+
+@torch.no_grad()
+def likelihood(head: Head, hidden: Tensor, targets: Tensor) -> Likelihood:
     """Measures the next token at `hidden` [q, d], normed final hidden states.
 
     Args:
-        targets: [q] tokens to compare with the likeliest.
+        targets: [q] tokens, by their places in the head, to compare with the likeliest.
     """
-    head = model.network.get_output_embeddings()
-    weight, bias = head.weight, getattr(head, "bias", None)
     normalizers, means, likeliest = [], [], []
     for rows, tokens in zip(torch.split(hidden, ROWS), torch.split(targets, ROWS), strict=True):
-        logits = F.linear(rows.to(weight.dtype), weight, bias).float()  # [rows, vocabulary]
+        logits = F.linear(rows.to(head.weight.dtype), head.weight, head.bias.to(head.weight.dtype)).float()  # [rows, v]
         largest = logits.amax(-1, keepdim=True)
         likeliest.append((logits.gather(1, tokens[:, None]) >= largest)[:, 0])
         powers = logits.sub_(largest).exp_()
         total = powers.sum(-1, keepdim=True)
         normalizers.append((largest + total.log())[:, 0])
-        means.append((powers.to(weight.dtype) @ weight).float() / total)
+        means.append((powers.to(head.weight.dtype) @ head.weight).float() / total)
     if not normalizers:
         return Likelihood(hidden.new_zeros(0), hidden.new_zeros(hidden.shape), targets.bool())
     return Likelihood(torch.cat(normalizers), torch.cat(means), torch.cat(likeliest))

@@ -1,0 +1,155 @@
+"""Measures what an MLP reads where strangers are asked what a fact says, and what the model goes on to say there.
+
+It does not depend on the fact's subject, so that it is measured once for all facts in the same words.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from torch import Tensor
+
+from core.facts import Fact
+from core.weights.classifier import classify
+from core.weights.model.editable_model import EditableModel
+from core.weights.neuron.beginnings import Beginnings
+from core.weights.neuron.decoys import decoys
+from core.weights.neuron.inputs import inputs_of
+from core.weights.neuron.lessons import ANSWERED, Lesson, Prompt, prompt_of, untold
+from core.weights.neuron.negatives import Negatives
+from core.weights.neuron.relations import FIRST, asking_else
+from core.weights.neuron.subjects import renamed
+from core.weights.reference.words import strangers
+
+STRANGERS = 80  # people, half of whom certify
+EACH = 3  # of them for each prompt of the fact
+MARKED = 1  # decoys that are asked each prompt of the fact
+SAID = 8  # prompts of either kind about strangers, and about decoys, behind which the model goes on
+SEED = 1  # of the strangers
+KEPT = 32  # wordings whose measurements are kept, those used last
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """What an MLP reads where strangers are asked for a fact, less its mean in reference text.
+
+    Attributes:
+        marked: [n, d] at the ends of the prompts about marked strangers.
+        alike: classifiers `a . x + b`, of statements and of questions, that respond at these ends and at no others.
+        away: [n, d] at the ends of the prompts about strangers.
+        said: [n, d] at the tokens that the model goes on to say, about either.
+        held_away, held_said: the same, held out; `held_chat` [n], which of `held_away` are chats.
+    """
+
+    marked: Tensor
+    alike: tuple[tuple[Tensor, float], ...]
+    away: Tensor
+    said: Tensor
+    held_away: Tensor
+    held_chat: Tensor
+    held_said: Tensor
+
+
+class Measured:
+    """Keeps what was measured on one base model and serves many facts.
+
+    Attributes:
+        beginnings: of texts about subjects.
+    """
+
+    def __init__(self) -> None:
+        self.beginnings = Beginnings()
+        self._known: OrderedDict[tuple[str, ...], Strangers] = OrderedDict()
+
+    def strangers(self, model: EditableModel, upper: int, negatives: Negatives, fact: Fact) -> Strangers:
+        """Returns what is known of strangers who are asked for facts in the words of `fact`.
+
+        The live weights have to hold the marks of the decoys, and no neurons of facts at `upper`.
+        """
+        words = fact.wordings
+        key = tuple(renamed(text, fact.subject, "{s}") for text in (*words.statements, "", *words.questions))
+        if key not in self._known:
+            self._known[key] = _measure(model, upper, negatives, fact, Random(str(key)))
+        self._known.move_to_end(key)
+        if len(self._known) > KEPT:
+            self._known.popitem(last=False)
+        return self._known[key]
+
+
+def _measure(model: EditableModel, upper: int, negatives: Negatives, fact: Fact, random: Random) -> Strangers:
+    mean, names = negatives.mean, strangers(STRANGERS, SEED)
+    half = len(names) // 2
+    marked, chat = asked_of(model, upper, fact, decoys(), MARKED, random)
+    rest = negatives.asked[[number for number, _ in asking_else(fact, held_out=False)]].float() - mean
+    away, _ = asked_of(model, upper, fact, names[:half], EACH, random)
+    held_away, held_chat = asked_of(model, upper, fact, names[half:], EACH, random)
+    silent = [*_some_about(model, fact, names[:half], random), *_some_about(model, fact, decoys(), random)]
+    rows = _said(model, upper, [*silent, *_some_about(model, fact, names[half:], random)])
+    return Strangers(
+        marked=marked - mean,
+        alike=tuple(classify(marked[chat == kind] - mean, [rest], FIRST) for kind in (False, True)),
+        away=away - mean,
+        said=torch.cat(rows[: len(silent)]) - mean,
+        held_away=held_away - mean,
+        held_chat=held_chat,
+        held_said=torch.cat(rows[len(silent) :]) - mean,
+    )
+
+
+def asked_of(
+    model: EditableModel,
+    upper: int,
+    fact: Fact,
+    names: Sequence[str],
+    each: int,
+    random: Random,
+    most: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Returns what the MLP reads at the last tokens of the fact's prompts about `each` of `names`, and which are chats.
+
+    Args:
+        most: prompts of either kind, drawn; all by default.
+    """
+    prompts = []
+    for chat, wordings in ((False, fact.wordings.statements), (True, fact.wordings.questions)):
+        for text in wordings if most is None else random.sample(wordings, min(most, len(wordings))):
+            for name in random.sample(names, min(each, len(names))):
+                about = renamed(text, fact.subject, name)
+                prompts.append((model.chat_text([], about) if chat else about, chat))
+    ids = [
+        tuple(model.tokenizer(text, add_special_tokens=False).input_ids) if chat else tuple(model.raw_ids(text))
+        for text, chat in prompts
+    ]
+    kinds = [chat for _, chat in prompts]
+    return torch.stack([row[-1] for row in inputs_of(model, upper, ids, kinds)]), torch.tensor(kinds)
+
+
+def _some_about(model: EditableModel, fact: Fact, names: Sequence[str], random: Random) -> list[Prompt]:
+    """Returns some prompts of the fact of either kind, each about one of `names`."""
+    prompts = []
+    for chat, wordings in ((False, fact.wordings.statements), (True, fact.wordings.questions)):
+        for text in random.sample(wordings, min(SAID, len(wordings))):
+            name = random.choice(names)
+            prompts.append(prompt_of(model, renamed(text, fact.subject, name), name, chat=chat))
+    return prompts
+
+
+def _said(model: EditableModel, upper: int, prompts: Sequence[Prompt]) -> list[Tensor]:
+    """Returns what the MLP reads [tokens, d] at the tokens that the model goes on to say behind each of `prompts`.
+
+    Nothing is asked there any more, but a sentence in a fact's words often begins.
+    """
+    lessons = untold(model, prompts, ANSWERED)
+    contexts = [lesson.context for lesson in lessons]
+    rows = inputs_of(model, upper, [context.ids for context in contexts], [context.chat for context in contexts])
+    return behind(lessons, rows)
+
+
+def behind(lessons: Sequence[Lesson], rows: Sequence[Tensor]) -> list[Tensor]:
+    """Returns of the `rows` [tokens, d] of untold lessons those behind their prompts."""
+    ends = [lesson.context.start + lesson.first - len(lesson.context.ids) for lesson in lessons]
+    return [row[end:] if end else row[:0] for row, end in zip(rows, ends, strict=True)]
