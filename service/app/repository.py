@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -26,6 +26,41 @@ RACES = 100  # with clients, that recording what an executor did may lose
 EXECUTOR = Cause(actor="executor")
 
 
+class Turns:
+    """A lock that threads get in the order in which they ask for it, so that none waits while others come again."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()  # of the next two
+        self._taken = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return
+            called = threading.Lock()
+            called.acquire()
+            self._waiting.append(called)
+        try:
+            called.acquire()
+        except BaseException:  # this thread was interrupted
+            with self._guard:
+                still_waits = called in self._waiting
+                if still_waits:
+                    self._waiting.remove(called)
+            if not still_waits:
+                self.__exit__()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+
 class MemoryRepository:
     """Keeps folded states, advances them by new events, and executes commands. Blocking, and safe for any thread."""
 
@@ -34,7 +69,7 @@ class MemoryRepository:
         self._snapshots = snapshots
         self._kept: OrderedDict[MemoryId, Memory] = OrderedDict()  # least recently used first
         self._lock = threading.Lock()
-        self._turns = tuple(threading.Lock() for _ in range(TURNS))
+        self._turns = tuple(Turns() for _ in range(TURNS))
 
     def current(self, memory: MemoryId) -> Memory:
         """Returns the newest state, also that of a deleted memory. Raises MemoryUnknown."""

@@ -41,7 +41,10 @@ class FactCommands:
     def accepted(self, memory: MemoryId, state: Memory, request_id: str) -> Memory:
         """Returns the state right after the request was accepted, without words that have been erased since."""
         earlier = state.requests[request_id]
-        return state if earlier.repeated else self._states.at(memory, state.facts[earlier.facts[-1]].added)
+        if earlier.repeated:
+            return state
+        version = state.facts[earlier.facts[-1]].added
+        return state if version == state.version else self._states.at(memory, version)
 
     def facts_of_request(
         self, memory: MemoryId, state: Memory, request_id: str, keys: Sequence[tuple[str, str]]

@@ -12,6 +12,7 @@ from hypnogram.v1 import facts_pb2
 
 from core.ids import FactId, MemoryId
 from hypnogram.client import CallFailed, new_fact
+from service.app.repository import MemoryRepository
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running
 from tests.store.given import throw_key_away
@@ -440,3 +441,16 @@ def test_a_search_is_paged_and_goes_with_other_filters(demo: Running) -> None:
 
     assert len(page.facts) == 2
     assert [one.subject for one in demo.client.facts(DEMO, search="lisbon", subject="aria 3")] == ["Aria 3"]
+
+
+def test_facts_are_acknowledged_without_a_look_at_the_log_before_them(
+    demo: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Because clients that tell one memory at the same time would wait for each other's."""
+
+    def fold(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(MemoryRepository, "at", fold)
+
+    assert [result.fact.subject for result in demo.client.add_facts(DEMO, [ARIA]).results] == [ARIA.subject]
