@@ -195,7 +195,7 @@ class _RejectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejection.V
     REJECTION_MOMENTARY: _Rejection.ValueType  # 9
     """It holds for a moment only."""
     REJECTION_ABOUT_USER: _Rejection.ValueType  # 10
-    """It is about the user, who is not a subject yet."""
+    """It is about the user, and the memory does not learn about its user."""
     REJECTION_SUBJECT_NOT_NAMED: _Rejection.ValueType  # 11
     """Its subject has no name."""
     REJECTION_OBJECT_NOT_NAMED: _Rejection.ValueType  # 12
@@ -214,6 +214,8 @@ class _RejectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejection.V
     """It was found in a conversation that asks before it adds: add it with AddFacts, or supersede `contradicts` with it."""
     REJECTION_NO_ROOM: _Rejection.ValueType  # 19
     """The memory cannot take another fact now; `explanation` says why."""
+    REJECTION_ANOTHER_USER: _Rejection.ValueType  # 20
+    """It is about the user, and the memory has facts about another one."""
 
 class Rejection(_Rejection, metaclass=_RejectionEnumTypeWrapper):
     """Why a candidate is not added as a fact."""
@@ -239,7 +241,7 @@ REJECTION_JOKING: Rejection.ValueType  # 8
 REJECTION_MOMENTARY: Rejection.ValueType  # 9
 """It holds for a moment only."""
 REJECTION_ABOUT_USER: Rejection.ValueType  # 10
-"""It is about the user, who is not a subject yet."""
+"""It is about the user, and the memory does not learn about its user."""
 REJECTION_SUBJECT_NOT_NAMED: Rejection.ValueType  # 11
 """Its subject has no name."""
 REJECTION_OBJECT_NOT_NAMED: Rejection.ValueType  # 12
@@ -258,6 +260,8 @@ REJECTION_PROPOSED: Rejection.ValueType  # 18
 """It was found in a conversation that asks before it adds: add it with AddFacts, or supersede `contradicts` with it."""
 REJECTION_NO_ROOM: Rejection.ValueType  # 19
 """The memory cannot take another fact now; `explanation` says why."""
+REJECTION_ANOTHER_USER: Rejection.ValueType  # 20
+"""It is about the user, and the memory has facts about another one."""
 Global___Rejection: _TypeAlias = Rejection  # noqa: Y015
 
 class _Withdrawal:

@@ -695,6 +695,7 @@ class Memory(_message.Message):
     REMEMBER_FIELD_NUMBER: _builtins.int
     UNREAD_TURNS_FIELD_NUMBER: _builtins.int
     KEEP_TEXTS_DAYS_FIELD_NUMBER: _builtins.int
+    ABOUT_USER_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory."""
     pressure: _builtins.float
@@ -733,6 +734,8 @@ class Memory(_message.Message):
     """Number of turns of users that are still to be read for facts."""
     keep_texts_days: _builtins.int
     """Days after the last turn of a conversation after which its texts are erased; 0 where they are kept."""
+    about_user: _builtins.bool
+    """Whether it learns what a user says about themselves."""
     @_builtins.property
     def base(self) -> Global___BaseModel:
         """Its base model."""
@@ -805,10 +808,11 @@ class Memory(_message.Message):
         remember: _builtins.str = ...,
         unread_turns: _builtins.int = ...,
         keep_texts_days: _builtins.int = ...,
+        about_user: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["asleep", b"asleep", "base", b"base", "created_at", b"created_at", "facts", b"facts", "hyperparameters", b"hyperparameters", "needs", b"needs", "sleep", b"sleep", "unchanged", b"unchanged"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "edits", b"edits", "facts", b"facts", "false_fires", b"false_fires", "hyperparameters", b"hyperparameters", "keep_texts_days", b"keep_texts_days", "key_occupancy", b"key_occupancy", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "remember", b"remember", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "unread_turns", b"unread_turns", "weights_digest", b"weights_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["about_user", b"about_user", "adapters", b"adapters", "asleep", b"asleep", "base", b"base", "capacity", b"capacity", "checkpoints", b"checkpoints", "created_at", b"created_at", "edits", b"edits", "facts", b"facts", "false_fires", b"false_fires", "hyperparameters", b"hyperparameters", "keep_texts_days", b"keep_texts_days", "key_occupancy", b"key_occupancy", "memory", b"memory", "method", b"method", "modules", b"modules", "needs", b"needs", "nights", b"nights", "parent", b"parent", "parent_version", b"parent_version", "pressure", b"pressure", "relations", b"relations", "remember", b"remember", "sleep", b"sleep", "slept_version", b"slept_version", "statistics_failure", b"statistics_failure", "statistics_prepared", b"statistics_prepared", "unchanged", b"unchanged", "unread_turns", b"unread_turns", "weights_digest", b"weights_digest"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -826,6 +830,7 @@ class CreateMemoryRequest(_message.Message):
     METHOD_FIELD_NUMBER: _builtins.int
     REMEMBER_FIELD_NUMBER: _builtins.int
     KEEP_TEXTS_DAYS_FIELD_NUMBER: _builtins.int
+    ABOUT_USER_FIELD_NUMBER: _builtins.int
     memory: _builtins.str
     """Name of the memory: a lower-case letter, then up to 62 lower-case letters, digits or hyphens."""
     capacity: _builtins.float
@@ -840,6 +845,10 @@ class CreateMemoryRequest(_message.Message):
     keep_texts_days: _builtins.int
     """Days after the last turn of a conversation after which an executor erases its texts, as EraseConversation does; facts
     stay. 0 keeps them; at most 36500.
+    """
+    about_user: _builtins.bool
+    """Whether it learns what a user says about themselves ("I live in Lisbon"), of one user: the first who does. Of the method
+    "neuron" alone; changes some other answers to that user, too.
     """
     @_builtins.property
     def base(self) -> Global___BaseModel:
@@ -864,10 +873,11 @@ class CreateMemoryRequest(_message.Message):
         method: _builtins.str = ...,
         remember: _builtins.str = ...,
         keep_texts_days: _builtins.int = ...,
+        about_user: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "sleep", b"sleep"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "keep_texts_days", b"keep_texts_days", "memory", b"memory", "method", b"method", "remember", b"remember", "sleep", b"sleep"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_capacity", b"_capacity", "about_user", b"about_user", "base", b"base", "capacity", b"capacity", "hyperparameters", b"hyperparameters", "keep_texts_days", b"keep_texts_days", "memory", b"memory", "method", b"method", "remember", b"remember", "sleep", b"sleep"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__capacity: _TypeAlias = _typing.Literal["capacity"]  # noqa: Y015
     _WhichOneofArgType__capacity: _TypeAlias = _typing.Literal["_capacity", b"_capacity"]  # noqa: Y015
