@@ -91,7 +91,7 @@ def test_what_is_not_read_any_more_is_not_generated_any_more(model: EditableMode
     gone.set()
 
     eventually(lambda: not batched._working)
-    assert len(chosen) == 2
+    assert len(chosen) <= 2
     assert list(said(batched, model, TEXTS[1], most_likely)) == alone(model, TEXTS[1])
 
 
