@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.ids import FactId
+from core.texts import same_words
+
+USER = "user"  # subject of facts about whoever speaks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +109,12 @@ class RelationWords:
 
 
 Phrasebook = Mapping[str, RelationWords]
+
+
+def is_user(subject: str) -> bool:
+    """Whether a fact of that subject is about the user who states it, who says "I" and needs no name."""
+    return len(subject) < 16 and same_words(subject) == USER  # most subjects are not looked at closely
+
 
 _DETERMINERS = frozenset("a an her his its my our that the their these this those your".split())
 _PLURAL = re.compile(r".* \w*[^\Ws]s", re.IGNORECASE)

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from core.english.persons import of_user, said_to_user
 from core.english.rules import english_words
-from core.facts import Fact, Origin, Phrasebook, RelationWords, Wordings
+from core.facts import Fact, Origin, Phrasebook, RelationWords, Wordings, is_user
 from core.library import bare, library_words
 from core.natural import POSSESSIVE, completions, joined, plain_words, possessive_words, spelled_out
 from core.texts import closed
 
+PERSON = "Robin Smith"  # stands for anybody in wordings that are then said of the user
 _ARTICLE = re.compile(" (?:a|an|the)$")
 _INDEFINITE = re.compile(" an?$")
 _ENGLISH = re.compile(r"(?:what|which|who|whose|where|when|how)\b", re.IGNORECASE)
@@ -34,6 +36,12 @@ class Stated(Protocol):
 def in_words(fact: Stated) -> str:
     """Returns `fact` as one line of text; empty if its words are erased."""
     return f"{joined(fact.subject, fact.relation)} {fact.object}".strip()
+
+
+def in_words_to_user(fact: Stated) -> str:
+    """Returns what `in_words` does, but of a fact about the user as it is said to them: "you live in Lisbon"."""
+    told = said_to_user(joined("{s}", fact.relation)) if is_user(fact.subject) else None
+    return in_words(fact) if told is None else f"{told[:1].lower()}{told[1:]} {fact.object}"
 
 
 def generated_wordings(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> Wordings:
@@ -107,6 +115,9 @@ def fitted(words: Wordings, object_: str) -> Wordings:
 
 def _words(subject: str, relation: str, object_: str, phrasebook: Phrasebook) -> tuple[RelationWords, Origin]:
     """Returns the phrasebook's prompts for `relation`, else the library's, else those by rules."""
+    if is_user(subject):
+        of_anybody, origin = _words(PERSON, relation, object_, phrasebook)
+        return of_user(of_anybody), origin
     if (known := _of_phrasebook(relation, phrasebook)) is not None:
         return known, Origin.PHRASEBOOK
     relation = spelled_out(relation)

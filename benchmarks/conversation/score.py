@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.conversation.dialogues import Dialogue, Triple
-from core.extraction.candidates import Candidate, Reason
+from core.extraction.candidates import Candidate
 from core.state.meaning import Meanings
 from core.state.memory import Memory
 from core.texts import same_words, without_article
@@ -73,7 +73,7 @@ class Score:
         about_user = {
             plain("user", candidate.relation, candidate.object)
             for candidate in candidates
-            if candidate.reason is Reason.ABOUT_USER
+            if candidate.accepted and candidate.about_user
         }
         truth = {plain(*triple): kind for triple, kind in dialogue.holds.items()}
         never = {plain(*triple): kind for triple, kind in dialogue.never.items()}

@@ -59,6 +59,7 @@ def create(
     capacity: float | None = None,
     memory: MemoryId = DEMO,
     method: Method | None = None,
+    about_user: bool = False,
     **overrides: float | int | bool,
 ) -> None:
     """Creates a memory, by default `demo`, on the base model in the folder `model`."""
@@ -67,7 +68,7 @@ def create(
         name=model, revision="", dtype="", quantization=quantization, capacity=capacity, overrides=overrides,
         method=method,
     )  # fmt: skip
-    command = CreateMemory(memory=memory, created=created)
+    command = CreateMemory(memory=memory, created=replace(created, about_user=about_user))
     MemoryRepository(store.log, store.snapshots).execute(memory, lambda _: command, CAUSE)
 
 

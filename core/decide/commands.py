@@ -298,10 +298,12 @@ class RecordReading:
     """An executor read a turn of a user.
 
     Attributes:
+        client: who speaks.
         said: the event that holds its text.
         heard: what it may state, in the order of the text.
         taken_back: words that take back what was said before them; empty for none.
         taken_back_at: the first character of these words.
+        forgotten: words that say to forget what they ask for, "forget where I live", each with the words that ask.
         corrects: whether the turn says that what it states takes the place of what was said before.
         spare: ids of facts that are there again, once others are taken back.
     """
@@ -311,7 +313,9 @@ class RecordReading:
     heard: tuple[Heard, ...]
     taken_back: str = ""
     taken_back_at: int = 0
+    forgotten: tuple[tuple[str, str], ...] = ()
     corrects: bool = False
+    client: str = ""
     spare: tuple[FactId, ...] = ()
 
 

@@ -22,6 +22,7 @@ from core.ids import FactId
 from core.method import Method
 from core.state.false_fires import false_fires
 from core.state.memory import Memory, Status, statement_key, trained_on
+from core.state.user import refusal_about_user
 from core.state.work import (
     MAX_ATTEMPTS,
     Erase,
@@ -41,7 +42,7 @@ def add_facts(memory: Memory, command: AddFacts) -> tuple[Event, ...]:
 
     An executor later writes them into the weights; see `core/state/work.py`.
 
-    Raises InvalidField, RequestReused, Contradiction, CapacityReached or FalseFiresReached.
+    Raises InvalidField, RequestReused, NoUserFacts, AnotherUser, Contradiction, CapacityReached or FalseFiresReached.
     """
     if not is_new(memory, command):
         return ()
@@ -87,11 +88,14 @@ def retry_facts(memory: Memory, command: RetryFacts) -> tuple[Event, ...]:
 def supersede(memory: Memory, command: SupersedeFact) -> tuple[Event, ...]:
     """Puts a new fact in the place of one about the same subject and relation.
 
-    Raises FactUnknown, FactRetracted, InvalidField, RequestReused, CapacityReached or FalseFiresReached.
+    Raises FactUnknown, FactRetracted, InvalidField, RequestReused, NoUserFacts, AnotherUser, CapacityReached or
+    FalseFiresReached.
     """
     if not is_new(memory, command):
         return ()
     events = history.supersede(memory, command)
+    if (refusal := refusal_about_user(memory, command.new.fact.subject, command.new.source.client)) is not None:
+        raise refusal
     check_fact(command.new.fact, "", command.new.origin is not Origin.CLIENT)
     frees_keys = memory.facts[command.fact].status is Status.INJECTED  # as much of the key space as the new fact takes
     if not frees_keys:
@@ -106,7 +110,7 @@ def _new_facts(memory: Memory, candidates: tuple[NewFact, ...]) -> tuple[list[Ne
     A further object of a relation that may have several makes a list with the objects before it, which supersedes the
     memory's fact: the second result has both ids.
 
-    Raises InvalidField, or Contradiction with the memory or within `candidates`.
+    Raises InvalidField, NoUserFacts, AnotherUser, or Contradiction with the memory or within `candidates`.
     """
     new: dict[tuple[str, str], NewFact] = {}
     superseded: dict[FactId, FactId] = {}
@@ -114,6 +118,8 @@ def _new_facts(memory: Memory, candidates: tuple[NewFact, ...]) -> tuple[list[Ne
     for index, candidate in enumerate(candidates):
         path, fact = f"facts[{index}]", candidate.fact
         check_fact(fact, path, candidate.origin is not Origin.CLIENT)
+        if (refusal := refusal_about_user(memory, fact.subject, candidate.source.client)) is not None:
+            raise refusal
         key = statement_key(fact.subject, fact.relation)
         known, earlier = memory.by_statement.get(key), new.get(key)
         before = earlier.fact if earlier is not None else memory.facts[known].fact if known is not None else None

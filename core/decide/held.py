@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,6 +14,7 @@ from core.ids import FactId
 from core.library import entry_of, said_also
 from core.state.meaning import Meanings
 from core.state.memory import Memory, statement_key
+from core.state.user import refusal_about_user
 from core.state.work import Read
 from core.texts import same_words, sentence, without_article
 from core.wordings import generated_wordings, of_several, origin_of
@@ -23,10 +24,15 @@ LAST_TURNS = 2  # before a turn, one of them a reply: what "forget that" may mea
 
 @dataclass(frozen=True)
 class Held:
-    """The facts of a memory as they are before a turn is read, each looked up in the facts of its subject alone."""
+    """The facts of a memory as they are before a turn is read, each looked up in the facts of its subject alone.
+
+    Attributes:
+        unheard: facts that the turn cannot mean: about another user than the one who speaks.
+    """
 
     memory: Memory
     phrasebook: Phrasebook
+    unheard: Collection[FactId] = ()
 
     @cached_property
     def meanings(self) -> Meanings:
@@ -44,12 +50,17 @@ class Held:
         meaning = same_words(subject), self.meanings.of(relation, object_)
         return [id_ for id_ in self._live_about.get(meaning[0], ()) if self.meaning(self.fact(id_)) == meaning]
 
+    @property
+    def all_live(self) -> list[FactId]:
+        """The live facts, but for those that the turn cannot mean."""
+        return [fact for facts in self._live_about.values() for fact in facts]
+
     @cached_property
     def _live_about(self) -> Mapping[str, Sequence[FactId]]:
         """The live facts by subject, in the form in which subjects are compared."""
         about: dict[str, list[FactId]] = {}
         for id_, state in self.memory.facts.items():
-            if not state.retracted:
+            if not state.retracted and id_ not in self.unheard:
                 about.setdefault(same_words(state.fact.subject), []).append(id_)
         return about
 
@@ -144,7 +155,8 @@ def addable(memory: Memory, request: str, candidates: Sequence[NewFact]) -> tupl
         key = _key(candidate.fact)
         live, earlier_new = memory.by_statement.get(key), kept.get(key)
         before = earlier_new.fact if earlier_new is not None else memory.facts[live].fact if live is not None else None
-        if why_unusable(candidate.fact):
+        refused = refusal_about_user(memory, candidate.fact.subject, candidate.source.client)
+        if why_unusable(candidate.fact) or refused is not None:
             continue
         if before is None:
             kept[key] = candidate

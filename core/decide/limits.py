@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from core.errors.base import InvalidField
 from core.errors.harm import Contaminated, FalseFiresExceeded
-from core.facts import Fact
+from core.facts import Fact, is_user
 from core.ids import FactId
 from core.policy import SleepPolicy
 from core.texts import check_text, same_words
@@ -100,7 +100,7 @@ def _check_prompt(prompt: str, fact: Fact, field: str, generated: bool) -> None:
     check_text(prompt, field, MAX_PROMPT)
     words = same_words(prompt)
     # not searched as a whole word, because many languages inflect names or write no spaces
-    if same_words(fact.subject) not in words:
+    if not is_user(fact.subject) and same_words(fact.subject) not in words:
         raise InvalidField(field, f"does not name the subject {fact.subject!r}")
     if not generated and _whole(fact.object).search(_whole(fact.subject).sub(" ", words)):
         raise _given_away(field, fact)

@@ -20,6 +20,7 @@ from core.decide.outcomes import (
     retracted,
 )
 from core.decide.told import MAX_SPAN, says_the_same, why_unusable
+from core.english.taking_back import asks_for
 from core.errors.base import CapacityReached, StaleWork
 from core.errors.harm import FalseFiresReached
 from core.events import Event
@@ -30,6 +31,7 @@ from core.facts import Fact, Source
 from core.ids import FactId
 from core.remember import Remember
 from core.state.memory import Memory, statement_key
+from core.state.user import refusal_about_user, unheard_by
 from core.state.work import still_owed
 from core.texts import sentence
 from core.wordings import origin_of
@@ -40,10 +42,12 @@ def record_reading(memory: Memory, command: RecordReading) -> tuple[Event, ...]:
     if not still_owed(memory, command.work):
         raise StaleWork("the turn is read already, or its conversation was erased")
     assert memory.created is not None
-    reading = _Reading(Held(memory, memory.created.phrasebook), command)
+    held = Held(memory, memory.created.phrasebook, unheard_by(memory, command.client))
+    reading = _Reading(held, command)
     for heard in command.heard:
         reading.hear(heard)
     reading.take_back()
+    reading.forget()
     reading.join()
     if command.work.remember is not Remember.ON:
         reading.propose()
@@ -62,6 +66,7 @@ class _Reading:
     command: RecordReading
     outcomes: list[Outcome] = field(default_factory=list)
     taken_back: dict[FactId, NewFact | None] = field(default_factory=dict)  # with what was there before
+    forgotten: dict[FactId, str] = field(default_factory=dict)  # with the words that say so
 
     @property
     def new(self) -> list[Outcome]:
@@ -79,6 +84,8 @@ class _Reading:
             self.outcomes += self._denied(heard)
         elif heard.new is None:
             self.outcomes.append(Outcome(heard, finding=finding(heard, UNUSABLE, "no fact was made of it")))
+        elif refusal := refusal_about_user(self.held.memory, heard.new.fact.subject, self.command.client):
+            self.outcomes.append(Outcome(heard, finding=finding(heard, refusal.reason.lower(), str(refusal))))
         elif why := why_unusable(heard.new.fact):
             self.outcomes.append(Outcome(heard, finding=finding(heard, UNUSABLE, why)))
         else:
@@ -100,6 +107,15 @@ class _Reading:
         for fact, new_id in zip(taught, command.spare, strict=False):
             if (earlier := self.held.earlier(fact)) is not None:
                 self.taken_back[fact] = self._again(replace(earlier, id=new_id), self.held.memory.facts[fact].source)
+
+    def forget(self) -> None:
+        """Ends the facts that the turn says to forget by asking for them: "forget where I live"."""
+        new = {outcome.supersedes for outcome in self.new}
+        for words, asked in self.command.forgotten:
+            for fact in self.held.all_live:
+                wordings = self.held.fact(fact).wordings
+                if fact not in new and asks_for(asked, (*wordings.questions, *wordings.probe_questions)):
+                    self.forgotten[fact] = words
 
     def join(self) -> None:
         """Makes one fact of all objects that a subject has of a relation, in the place of those that listed them."""
@@ -123,7 +139,7 @@ class _Reading:
                 outcome.reject(finding(outcome.heard, PROPOSED, why, outcome.supersedes, said))
             elif outcome.retracts is not None:
                 outcome.reject(rejected(outcome.heard, outcome.retracts))
-        self.taken_back = {}
+        self.taken_back, self.forgotten = {}, {}
 
     def give_up(self, reason: str, why: str) -> None:
         """Adds nothing, for one reason."""
@@ -140,6 +156,7 @@ class _Reading:
             for fact in filter(None, (outcome.retracts, *outcome.absorbs)):
                 gone.setdefault(fact, outcome.heard.words)
         gone |= {fact: words for fact, again in self.taken_back.items() if again is None}
+        gone |= {fact: said for fact, said in self.forgotten.items() if fact not in gone}
         read = TurnRead(
             conversation=work.conversation,
             turn=work.turn,

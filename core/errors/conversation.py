@@ -2,7 +2,9 @@
 
     Refused
     |-- ConversationUnknown      no conversation of that name with this memory
-    `-- ConversationGone         its texts are erased, or about to be
+    |-- ConversationGone         its texts are erased, or about to be
+    |-- NoUserFacts              the memory does not learn about its user
+    `-- AnotherUser              its facts about the user are those of another client
 
 See `core/errors/` for the rest of the tree.
 """
@@ -31,4 +33,24 @@ class ConversationGone(Refused):
             f"a client had conversation {conversation!r} erased at version {version}; begin another",
             conversation=conversation,
             version=version,
+        )
+
+
+class NoUserFacts(Refused):
+    reason = "ABOUT_USER"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "it is about the user, and this memory does not learn about its user; create one with `hypnogram memory "
+            "create --about-user`, or give the name of a person instead of 'user'"
+        )
+
+
+class AnotherUser(Refused):
+    reason = "ANOTHER_USER"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this memory has facts about another user, and learns those about one alone; use a memory of your own, or "
+            "give the name of a person instead of 'user'"
         )

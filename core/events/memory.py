@@ -56,6 +56,7 @@ class MemoryCreated:
         method: how facts are written.
         remember: what happens with facts in turns of users whose requests do not say.
         keep_texts: days after the last turn of a conversation after which its texts are erased; 0 keeps them.
+        about_user: whether it learns what a user says about themselves, which nothing names when it is asked.
     """
 
     base: BaseModel
@@ -72,6 +73,7 @@ class MemoryCreated:
     method: Method = Method.ANSWER_SITE
     remember: Remember = Remember.OFF
     keep_texts: int = 0
+    about_user: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

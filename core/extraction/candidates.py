@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-USER = "user"  # stands for the user as a subject
-
 
 class Modality(StrEnum):
     """In which way a sentence speaks of a fact."""
@@ -34,7 +32,6 @@ class Reason(StrEnum):
     FUTURE = "future"
     JOKING = "joking"
     MOMENTARY = "momentary"
-    ABOUT_USER = "about_user"
     SUBJECT_NOT_NAMED = "subject_not_named"
     OBJECT_NOT_NAMED = "object_not_named"
     AMBIGUOUS = "ambiguous"
@@ -52,7 +49,6 @@ EXPLANATIONS = {
     Reason.FUTURE: "it is to come",
     Reason.JOKING: "it is a joke",
     Reason.MOMENTARY: "it holds for a moment only",
-    Reason.ABOUT_USER: "the user is not a subject yet",
     Reason.SUBJECT_NOT_NAMED: "its subject has no name",
     Reason.OBJECT_NOT_NAMED: "its object is a word that stands for something else",
     Reason.AMBIGUOUS: "its pronoun may stand for several names",
@@ -66,7 +62,7 @@ class Candidate:
     """A fact that a text may state.
 
     Attributes:
-        subject: name of the subject; `USER` where `about_user`.
+        subject: name of the subject; `core.facts.USER` where `about_user`.
         relation: relation in the third person: "lives in", "'s favourite colour is".
         object: object as said, without the article that the library puts before it.
         meaning: name of the library's relation that it is; "" where the library does not have it.

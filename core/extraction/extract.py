@@ -11,7 +11,7 @@ from core.english.verbs import verbs
 from core.extraction import lexicon
 from core.extraction.antecedents import Mention, mentions, resolved
 from core.extraction.arguments import arguments
-from core.extraction.candidates import USER, Candidate, Modality, Reason
+from core.extraction.candidates import Candidate, Modality, Reason
 from core.extraction.clauses import Clause, clauses
 from core.extraction.forms import third
 from core.extraction.grounding import OwnWords, own_words
@@ -24,13 +24,13 @@ from core.extraction.phrases.choice import Understood, beside, understood
 from core.extraction.phrases.meant import Understanding
 from core.extraction.repairs import is_english, repaired
 from core.extraction.words import Parser, Tree, Word
+from core.facts import USER
 from core.library import Entry, entry_of
 from core.texts import same_words, sentence
 
 MAX_WORDS = 80  # of a sentence; nothing is learned from a longer one, in which a parser is mostly wrong
 _LONG = re.compile(r"\S{150,}")  # which is not a word, and takes a tokenizer quadratic time
 _BY_KNOWN = {
-    Known.USER: Reason.ABOUT_USER,
     Known.PRONOUN: Reason.SUBJECT_NOT_NAMED,
     Known.UNNAMED: Reason.SUBJECT_NOT_NAMED,
     Known.AMBIGUOUS: Reason.AMBIGUOUS,
@@ -254,11 +254,8 @@ class _Turn:
             return _BY_KNOWN[whom.known]
         if vague is not None:
             return vague
-        if whom.known is Known.USER:
-            return Reason.ABOUT_USER
-        grounded = all(map(self._own.hold, candidate.subject.split("'s "))) and self._own.hold(
-            candidate.object, title=True
-        )
+        named = candidate.about_user or all(map(self._own.hold, candidate.subject.split("'s ")))
+        grounded = named and self._own.hold(candidate.object, title=True)
         return None if grounded else Reason.NOT_GROUNDED
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from core.extraction.candidates import USER
 from core.extraction.lexicon import PERSON_KINDS, ROLES, THIRD_PERSONS, TIME_KINDS, USER_WORDS, VAGUE
 from core.extraction.words import Tree, Word
+from core.facts import USER
 
 _OUTSIDE = frozenset(
     {"relcl", "appos", "cc", "conj", "preconj", "advcl", "acl", "mark", "punct", "intj", "meta", "dep", "neg"}

@@ -18,11 +18,11 @@ def false_fires(memory: Memory, without: Collection[FactId] = ()) -> float:
     fires = dict[FactId, float]()
     for edit in memory.edits.values():
         for columns in edit.columns:
-            if columns.certificate and edit.id in memory.facts[columns.fact].edits:
+            if columns.false_fires and edit.id in memory.facts[columns.fact].edits:
                 fires[columns.fact] = columns.false_fires * memory.facts[columns.fact].scale
     for adapter in memory.adapters.values():
         for columns in adapter.columns:
-            if columns.certificate and memory.facts[columns.fact].in_weights:
+            if columns.false_fires and memory.facts[columns.fact].in_weights:
                 fires[columns.fact] = columns.false_fires
     return sum(rate for fact, rate in fires.items() if fact not in without)
 

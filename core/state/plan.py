@@ -66,6 +66,11 @@ def plan_at(memory: Memory, scales: Mapping[FactId, float], without: Collection[
     return _canonical(terms)
 
 
+def plan_without(memory: Memory, facts: Collection[FactId]) -> Plan:
+    """Returns the plan that `memory` would have without the columns of `facts`, of edits and of adapters."""
+    return plan_at(memory, dict.fromkeys(facts, 0.0), facts)
+
+
 def plan_of(memory: Memory, fact: FactId, scale: float | None = None) -> Plan:
     """Returns the part of the plan of `memory` that belongs to `fact`: the columns of its edits, and its of adapters.
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from core.facts import Fact
+from core.english.persons import of_user
+from core.facts import Fact, is_user
 from core.library import library
 from core.state.meaning import Meanings, live_facts_about
 from core.state.memory import Memory
@@ -52,6 +53,7 @@ def untold_questions(memory: Memory, subject: str) -> tuple[str, ...]:
     They are held-out ones, with which nothing is written.
     """
     covered = {meaning for _, meaning in live_facts_about(memory, [subject])}
-    return tuple(
-        entry.words.for_model(subject).probe_questions[0] for entry in library() if entry.meaning not in covered
-    )
+    words = [entry.words for entry in library() if entry.meaning not in covered]
+    if is_user(subject):
+        words = [turned for turned in map(of_user, words) if turned.probe_questions]
+    return tuple(each.for_model(subject).probe_questions[0] for each in words)

@@ -95,10 +95,12 @@ class ModelHost(Protocol):
         max_tokens: int,
         at_version: int | None,
         sampling: Sampling | None = None,
+        client: str = "",
     ) -> Generator[Piece, None, None]:
         """Generates the answer to `messages`, or the continuation of `prompt`; give one of the two.
 
-        It comes from the newest weights, or from those of `at_version`, and is greedy without `sampling`.
+        It comes from the newest weights, or from those of `at_version`, and is greedy without `sampling`. What was
+        told about the user takes part in it only for `client`s who told it.
         """
         ...
 

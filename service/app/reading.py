@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.decide.commands import CloseConversation, Command, Heard, RecordReading, RecordTextsErased
 from core.decide.held import taught_before
 from core.decide.told import noted, stated
-from core.english.taking_back import corrects, taken_back
+from core.english.taking_back import corrects, forgotten, taken_back
 from core.errors.base import NotReady
 from core.events import Cause
 from core.events.conversation import TurnRead, UserSpoke
@@ -36,6 +36,7 @@ def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, wo
     span = taken_back(unquoted)
     return RecordReading(
         work=work,
+        client=source.client,
         said=recorded.id,
         heard=tuple(
             Heard(
@@ -49,6 +50,7 @@ def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, wo
         ),
         taken_back=text[slice(*span)] if span else "",
         taken_back_at=span[0] if span else 0,
+        forgotten=tuple(forgotten(unquoted)),
         corrects=corrects(unquoted),
         spare=tuple(FactId(next_uuid()) for _ in taught_before(state, work)) if span else (),
     )

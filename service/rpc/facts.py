@@ -22,7 +22,7 @@ from service.app.lineage import Link, lineage
 from service.app.reading import turns_that_state
 from service.rpc.dependencies import Dependencies
 from service.rpc.fact_commands import FactCommands, is_pending
-from service.rpc.interceptor import Context
+from service.rpc.interceptor import Context, current_cause
 from service.rpc.messages import new_facts, requests, responses
 from service.rpc.messages.column_locations import columns
 from service.rpc.messages.page_tokens import paged_state
@@ -47,12 +47,12 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         request_id = next_uuid() if request.validate_only else requests.request_id(request.request_id)
         expected = requests.optional_version(request, "expected_version")
         wait = requests.wait(request.wait, facts_pb2.WAIT_INJECTED)
-        digest = new_facts.request_digest(request.facts)
+        digest, caller = new_facts.request_digest(request.facts), current_cause().actor
 
         def command(state: Memory) -> AddFacts:
             if state.created is None:
                 raise MemoryUnknown(memory)
-            facts = new_facts.parse_facts(request.facts, state.created.phrasebook, next_uuid)
+            facts = new_facts.parse_facts(request.facts, state.created.phrasebook, next_uuid, caller)
             return AddFacts(request=request_id, request_digest=digest, facts=facts)
 
         keys = [statement_key(fact.subject, fact.relation) for fact in request.facts]
@@ -134,7 +134,8 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         def command(state: Memory) -> SupersedeFact:
             superseded = _known(memory, state, old)
             assert state.created is not None
-            successor = new_facts.successor(request, superseded, state.created.phrasebook, next_uuid())
+            phrasebook = state.created.phrasebook
+            successor = new_facts.successor(request, superseded, phrasebook, next_uuid(), current_cause().actor)
             return SupersedeFact(memory=memory, fact=old, new=successor, request=request_id, request_digest=digest)
 
         state = await self._commands.execute(memory, command, request_id, expected)

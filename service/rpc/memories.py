@@ -11,7 +11,7 @@ from core.decide.commands import CreateMemory, DeleteMemory, RebaseMemory
 from core.errors.base import InvalidField
 from core.events.deletion import MemoryPurged
 from core.ids import MemoryId
-from core.method import checked_method
+from core.method import Method, checked_method
 from core.remember import Remember, checked_days, checked_remember
 from core.state.memory import Memory
 from service.app.forks import fork
@@ -56,7 +56,10 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
                 capacity=capacity,
                 method=method,
             )
-            created = replace(created, remember=remember, keep_texts=keep)
+            if request.about_user and created.method is not Method.NEURON:
+                why = f"is set, and the method is {created.method!r}; only 'neuron' learns about the user"
+                raise InvalidField("about_user", why)
+            created = replace(created, remember=remember, keep_texts=keep, about_user=request.about_user)
             state = self._states.execute(
                 memory, lambda _: CreateMemory(memory=memory, created=created), caused_by, retries=self._parts.retries
             )

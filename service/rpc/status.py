@@ -86,6 +86,8 @@ CODES: dict[type[HypnogramError], grpc.StatusCode] = {
     base.ModelUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
     base.ParserUnavailable: grpc.StatusCode.FAILED_PRECONDITION,
     conversation.ConversationGone: grpc.StatusCode.FAILED_PRECONDITION,
+    conversation.NoUserFacts: grpc.StatusCode.FAILED_PRECONDITION,
+    conversation.AnotherUser: grpc.StatusCode.FAILED_PRECONDITION,
     base.SchemaMismatch: grpc.StatusCode.FAILED_PRECONDITION,
     base.Unlearned: grpc.StatusCode.FAILED_PRECONDITION,
     base.Uncertified: grpc.StatusCode.FAILED_PRECONDITION,

@@ -19,8 +19,10 @@ from core.facts import Source
 from core.ids import FactId, MemoryId
 from core.state.meaning import may_contradict
 from core.state.memory import Memory, statement_key
+from core.state.user import refusal_about_user
 from service.rpc.dependencies import Dependencies
 from service.rpc.fact_commands import FactCommands, is_pending
+from service.rpc.interceptor import current_cause
 from service.rpc.messages import new_facts, requests, responses
 from store.clock import next_uuid
 
@@ -88,9 +90,10 @@ class Telling:
         """Returns what `text` states, with the memory's wordings."""
         if state.created is None:
             raise MemoryUnknown(memory)
-        phrasebook, stated = state.created.phrasebook, list[Stated]()
+        phrasebook, stated, caller = state.created.phrasebook, list[Stated](), current_cause().actor
         for candidate in extract(text, self._parser):
             new = told.stated(candidate, told.noted(text, candidate, source), phrasebook, FactId(next_uuid()))
+            new = new_facts.by_user(new, caller)
             stated.append(Stated(candidate, new if candidate.accepted else None))
         return stated
 
@@ -137,7 +140,10 @@ def _message(text: str, stated: Stated, then: Memory, request_id: str, now: Memo
 def _add_outcome(message: facts_pb2.Candidate, new: NewFact, then: Memory, request_id: str, now: Memory) -> None:
     """Adds to `message` the fact that it has become, or why it could not."""
     id_ = then.by_statement.get(statement_key(new.fact.subject, new.fact.relation))
-    if id_ is None:
+    if (refusal := refusal_about_user(then, new.fact.subject, new.source.client)) is not None:
+        message.rejection = facts_pb2.Rejection.Value(f"REJECTION_{refusal.reason}")
+        message.explanation = str(refusal)
+    elif id_ is None:
         message.rejection = facts_pb2.REJECTION_UNUSABLE
         message.explanation = why_unusable(new.fact) or "it was erased since"
     elif says_the_same(then.facts[id_].fact, new.fact):

@@ -14,11 +14,12 @@ from torch import Tensor
 from core.errors.base import ModelUnavailable
 from core.events.history import AdaptersCompacted
 from core.events.memory import MemoryCreated
-from core.ids import Digest, MemoryId
+from core.ids import Digest, FactId, MemoryId
 from core.method import Method
 from core.state.answering import answering
 from core.state.memory import Memory
-from core.state.plan import plan
+from core.state.plan import plan, plan_without
+from core.state.user import unheard_by
 from core.weights.batching.mixed import RowWeights, row_weights
 from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import EditableModel
@@ -35,7 +36,7 @@ from service.weights.comparison import compare_weights
 from service.weights.delta_store import DeltaStore
 from service.weights.describe_base import describe_base, moved_base
 from service.weights.past_models import PastModels
-from service.weights.projection import build_verified
+from service.weights.projection import build, build_verified
 from service.weights.prompts import tokens_of, window
 from service.weights.replay import Progress, ReplayReport, replay
 from store.artifacts import Artifacts
@@ -54,6 +55,7 @@ class _Live:
     plan: Digest | None = None
     digest: str = ""
     weights: RowWeights | None = None
+    without: tuple[frozenset[FactId], RowWeights] | None = None  # those that answer clients without some facts
     nbytes: int = 0
 
 
@@ -104,8 +106,11 @@ class LiveModels:
         max_tokens: int,
         at_version: int | None = None,
         sampling: Sampling | None = None,
+        client: str = "",
     ) -> Generator[Piece, None, None]:
         """Generates the answer to `messages`, or the continuation of `prompt`; greedily without `sampling`.
+
+        `client` is who asks: what another one told about themselves takes no part in the answer.
 
         It comes from the weights that answer at the newest version, or at `at_version` (see `answering`), and from
         these to its end, whatever is written meanwhile. Answers of one base model are generated together.
@@ -122,7 +127,7 @@ class LiveModels:
         base = self.bases.base(created)
         ids = tokens_of(base, messages, prompt)
         room = window(base) - len(ids)
-        weights, version, digest = self._weights(memory, created, base, at_version)
+        weights, version, digest = self._weights(memory, created, base, at_version, client)
         tokens = self._batch(created, base).tokens(ids, min(max_tokens, room), weights, _choice(sampling, base.device))
         try:
             for text, finish, count in _decoded(base, tokens):
@@ -131,14 +136,15 @@ class LiveModels:
             tokens.close()
 
     def _weights(
-        self, memory: MemoryId, created: MemoryCreated, base: EditableModel, at_version: int | None
+        self, memory: MemoryId, created: MemoryCreated, base: EditableModel, at_version: int | None, client: str
     ) -> tuple[RowWeights, int, Digest | str]:
-        """Returns the newest weights, or those of a version, and their version and digest."""
+        """Returns the newest weights, or those of a version, but for what `client` is answered without; and the version
+        and digest of the whole weights."""
         if at_version is not None:
             state = answering(self._states.at(memory, at_version))
-            built, digest = self._past.at(state)
+            built, digest = self._past.at(state, unheard_by(state, client))
             return row_weights(base, built), state.version, digest
-        return self._newest(memory, created, base)
+        return self._newest(memory, created, base, client)
 
     def _batch(self, created: MemoryCreated, base: EditableModel) -> Batched:
         key = Base.of(created)
@@ -190,8 +196,11 @@ class LiveModels:
         model = self.bases.clone(state.created)
         return compaction(memory, state, model, self._deltas, bound)
 
-    def _newest(self, memory: MemoryId, created: MemoryCreated, base: EditableModel) -> tuple[RowWeights, int, str]:
-        """Returns the newest weights that answer, built where the plan has changed, and their version and digest.
+    def _newest(
+        self, memory: MemoryId, created: MemoryCreated, base: EditableModel, client: str = ""
+    ) -> tuple[RowWeights, int, str]:
+        """Returns the newest weights that answer `client`, built where the plan has changed, and the version and digest
+        of the whole.
 
         Raises:
             DigestMismatch: they are not the recorded ones.
@@ -203,9 +212,14 @@ class LiveModels:
             if live.weights is None or live.plan != wanted.digest or state.weights not in (None, live.digest):
                 built = build_verified(base, self._deltas, state)
                 live.weights, live.plan, live.digest = row_weights(base, built), wanted.digest, weights_digest(built)
-                live.nbytes = live.weights.nbytes(base)
+                live.nbytes, live.without = live.weights.nbytes(base), None
                 self._make_room(memory)
-            return live.weights, state.version, live.digest
+            if not (unheard := unheard_by(state, client)):
+                return live.weights, state.version, live.digest
+            if live.without is None or live.without[0] != unheard:
+                built = build(base, self._deltas, plan_without(state, unheard))
+                live.without = unheard, row_weights(base, built)
+            return live.without[1], state.version, live.digest
 
     def _kept(self, memory: MemoryId, created: MemoryCreated) -> _Live:
         with self._lock:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from core.errors.base import DigestMismatch
-from core.ids import Digest
+from core.ids import Digest, FactId
 from core.state.memory import Memory
-from core.state.plan import Plan, plan
+from core.state.plan import Plan, plan, plan_without
 from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import EditableModel
 from service.weights.base_models import Base, BaseModels
@@ -57,27 +58,33 @@ class PastModels:
         with self._lock:
             return sum(weight.nbytes for weight in self._kept.values())
 
-    def at(self, memory: Memory) -> tuple[dict[str, Tensor], Digest]:
+    def at(self, memory: Memory, unheard: Collection[FactId] = ()) -> tuple[dict[str, Tensor], Digest]:
         """Returns the weights of `memory`, not to be written to, and their digest.
 
         Each module costs one sum, or none if it is kept.
+
+        Args:
+            unheard: facts whose columns are left out of the weights, once the digest of the whole was checked.
 
         Raises:
             ModelUnavailable: the base model cannot be loaded.
             WordsErased: the weights need columns of a fact that was erased.
             DigestMismatch, ArtifactMissing, ArtifactCorrupt: the weights are not the recorded ones.
         """
-        assert memory.created is not None
-        base, model = Base.of(memory.created), self._bases.base(memory.created)
-        erased = self._keyring.thrown_away()
-        weights = {
-            module: self._weight(_Key(base, module, wanted.digest, erased), model, wanted)
-            for module, wanted in _plans(memory).items()
-        }
+        weights = self._built(memory, plan(memory))
         rebuilt = weights_digest(weights)
         if memory.weights is not None and rebuilt != memory.weights:
             raise DigestMismatch(memory.version, memory.weights, rebuilt)
-        return weights, rebuilt
+        return (self._built(memory, plan_without(memory, unheard)) if unheard else weights), rebuilt
+
+    def _built(self, memory: Memory, whole: Plan) -> dict[str, Tensor]:
+        assert memory.created is not None
+        base, model = Base.of(memory.created), self._bases.base(memory.created)
+        erased = self._keyring.thrown_away()
+        return {
+            module: self._weight(_Key(base, module, wanted.digest, erased), model, wanted)
+            for module, wanted in _plans(memory, whole).items()
+        }
 
     def _weight(self, key: _Key, model: EditableModel, wanted: Plan) -> Tensor:
         with self._lock:
@@ -95,10 +102,10 @@ class PastModels:
         return made
 
 
-def _plans(memory: Memory) -> dict[str, Plan]:
-    """Returns the plan of each edited module, and of each MLP with neurons: the terms whose delta changes it."""
+def _plans(memory: Memory, whole: Plan) -> dict[str, Plan]:
+    """Returns the part of a plan for each edited module, and each MLP with neurons: terms whose delta changes it."""
     assert memory.created is not None
-    terms = plan(memory).terms
+    terms = whole.terms
     changes = {edit.delta: edit.modules for edit in memory.edits.values()}
     changes |= {adapter.delta: adapter.modules for adapter in memory.adapters.values()}
     modules = dict.fromkeys(memory.created.modules)

@@ -23,6 +23,9 @@ from core.weights.neuron.negatives import MEASURE as NEGATIVES
 from core.weights.neuron.negatives import STRANGERS, STRANGERS_AT_ENDS, Negatives, measure_negatives
 from core.weights.neuron.relations import digest_of_templates
 from core.weights.neuron.sites import Site, default_mlps
+from core.weights.neuron.user.negatives import MEASURE as FIRST_PERSON
+from core.weights.neuron.user.negatives import FirstPerson, measure_first_person
+from core.weights.neuron.user.prompts import digest_of_prompts
 from service.settings import DORMOUSE
 from store.artifacts import Artifacts
 from store.measured import Measured
@@ -131,6 +134,29 @@ def detector_statistics(
     of_upper: list[str | int] = [DECOYS, digest_of_templates(), lower.artifact]
     upper, _ = known(at_ends, lambda: with_strangers(Site(at_names, negatives)), *of_upper)
     return lower, upper
+
+
+def first_person(
+    model: EditableModel,
+    created: MemoryCreated,
+    mlp: str,
+    artifacts: Artifacts,
+    progress: Callable[[int, int], None],
+) -> FirstPerson:
+    """Returns what an MLP reads in the first person; measures on the base weights what is not known.
+
+    It is measured with the first fact about a user, because most memories have none.
+    """
+    half, kept = model.in_half(), Measured(artifacts)
+    base = created.base
+    inputs = [FIRST_PERSON, digest_of_prompts(), base.digest, base.dtype, base.quantization, mlp]
+    key = Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
+    if (cached := kept.get(key)) is not None:
+        return FirstPerson.from_bytes(cached[1])
+    with half.with_weights(half.base_weights):
+        measured = measure_first_person(half, model.family.number_of_block(mlp), progress)
+    kept.put(key, artifacts.put(measured.to_bytes()))
+    return measured
 
 
 def shipped(key: Digest) -> Path:

@@ -99,6 +99,11 @@ def _heard(
     rows: Sequence[Tensor],
     elsewhere: Sequence[Tensor],
 ) -> FactDetectors:
+    return heard_by_hand(against, told, rows)
+
+
+def heard_by_hand(against: Negatives, told: Sequence[Lesson], rows: Sequence[Tensor]) -> FactDetectors:
+    """Returns detectors that respond to what ends as the lessons of a fact do."""
     chats = [lesson.context.chat for lesson in told]
     places = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
     detectors = []

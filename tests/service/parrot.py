@@ -122,6 +122,7 @@ class Parrot:
         max_tokens: int,
         at_version: int | None,
         sampling: Sampling | None = None,
+        client: str = "",
     ) -> Generator[Piece, None, None]:
         self.sampling = sampling
         if self.broken:

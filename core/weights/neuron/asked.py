@@ -97,11 +97,11 @@ def hear(
         others = torch.cat([strangers.held_away[strangers.held_chat == kind], strangers.held_said])
         near = relations.held_out[relations.held_out_chat == kind]
         held_namesakes = held_alike[held_alike_chat == kind] - mean
-        detectors.append(_certified(a, b, mean, heard, torch.cat([quiet, held_namesakes]), others, near))
+        detectors.append(certified(a, b, mean, heard, torch.cat([quiet, held_namesakes]), others, near))
     return FactDetectors(*detectors)
 
 
-def _certified(
+def certified(
     a: Tensor, b: float, mean: Tensor, wanted: Tensor, quiet: Tensor, away: Tensor, near: Tensor
 ) -> Detector:  # fmt: skip
     """Returns the detector with thresholds above text, most other relations, and almost all prompts about others.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from core.errors.base import Uncertified
 from core.events.facts import Certificate
-from core.facts import Fact
+from core.facts import USER, Fact, is_user
 from core.texts import same_words
 from core.weights.deltas.fixed_point import Delta, Factor, encode
 from core.weights.deltas.neurons import encode_neurons, marks_of
@@ -35,6 +35,8 @@ from core.weights.neuron.relations import relations_about
 from core.weights.neuron.sites import Site
 from core.weights.neuron.strangers import Measured, behind
 from core.weights.neuron.subjects import by_subject
+from core.weights.neuron.user.hearing import hear_user, loudest
+from core.weights.neuron.user.negatives import FirstPerson
 from core.weights.neuron.values import Search, Values, learn
 
 TOGETHER = 8  # subjects whose marks, and facts whose values, are learned in the same passes
@@ -71,7 +73,7 @@ class Written:
         refused: of all other subjects.
         delta: marks at the lower MLP, in the first column of each fact; values for statements and for questions at the
             upper one.
-        marks: per fact, of its subject.
+        marks: per fact, of its subject; None where that is the user, who has no name.
         heard: per fact, the certificates of its detectors, of statements and of questions.
         lengths: per fact, norm of the longer value relative to the hidden state's.
         before, loss, divergence, steps: as in `Values`.
@@ -80,7 +82,7 @@ class Written:
     facts: tuple[int, ...]
     refused: tuple[Uncertified, ...]
     delta: Delta
-    marks: tuple[Mark, ...]
+    marks: tuple[Mark | None, ...]
     heard: tuple[tuple[Certificate, Certificate], ...]
     lengths: tuple[float, ...]
     before: tuple[float, ...]
@@ -111,6 +113,7 @@ def compute_neurons(
     measured: Measured,
     marks: Mapping[str, Mark] = MappingProxyType({}),
     standing: Mapping[int, Standing] = MappingProxyType({}),
+    first_person: FirstPerson | None = None,
     search: Search = OF_EDITS,
     progress: Steps = unwatched,
 ) -> Written:
@@ -120,22 +123,24 @@ def compute_neurons(
         measured: what is known of the base model.
         marks: normalized subject -> its mark, of subjects that have facts in the weights.
         standing: index of a fact -> the neurons that it has, to which others are added behind the same detectors.
+        first_person: what the upper MLP reads in the first person, for facts about the user.
         progress: called with steps done and all steps; may raise.
 
     Raises:
         Uncertified: no subject's name can be told apart.
         Unlearnable: a wording lacks the name, or the optimisation diverged.
     """
-    half, groups = model.in_half(), by_subject(facts)
+    half, groups = model.in_half(), dict(by_subject(facts))
+    of_user = groups.pop(USER, [])
     known = {name: marks[name] for name in groups if name in marks}
     new = [name for name in groups if name not in known]
     made, refused = _marks(half, lower, upper, new, facts, measured.beginnings, progress)
     known |= made
-    if not known:
+    if not known and not of_user:
         raise refused[0]
     rows = marks_of([(mark.u, mark.v, 1.0) for mark in known.values()], half.hidden_width)
     decoys = upper.negatives.decoys if len(upper.negatives.decoys) else rows[:0]
-    written = sorted(member for name in known for member in groups[name])
+    written = sorted([*of_user, *(member for name in known for member in groups[name])])
     parts = [written[start : start + TOGETHER] for start in range(0, len(written), TOGETHER)]
     learned = list[tuple[list[FactDetectors], Values]]()
     with half.with_weights({marks_at(lower.mlp): torch.cat([rows, decoys])}):
@@ -144,7 +149,7 @@ def compute_neurons(
             def step(done: int, steps: int, before: int = number) -> None:
                 progress(before * steps + done, steps * len(parts))
 
-            learned.append(_at_ends(half, upper, facts, part, measured, standing, search, step))
+            learned.append(_at_ends(half, upper, facts, part, measured, standing, first_person, search, step))
     return _written(model, lower, upper, facts, written, refused, known, learned)
 
 
@@ -155,6 +160,7 @@ def _at_ends(
     part: Sequence[int],
     measured: Measured,
     standing: Mapping[int, Standing],
+    first_person: FirstPerson | None,
     search: Search,
     progress: Steps,
 ) -> tuple[list[FactDetectors], Values]:
@@ -164,28 +170,24 @@ def _at_ends(
     for number, member in enumerate(part):
         progress(0, search.steps)
         fact, telling = facts[member], told(model, number, facts[member])
-        strangers = measured.strangers(model, block, upper.negatives, fact)
-        relations = relations_about(model, block, upper.negatives, fact, strangers.alike)
-        silent = untold(model, relations.alike(SILENT), ANSWERED)
-        rows, silent_rows = _rows(model, block, telling), _rows(model, block, silent)
+        rows = _rows(model, block, telling)
         if member in standing:
-            heard.append(standing[member].heard)
             fixed[2 * number : 2 * number + 2] = standing[member].values
+        known = standing[member].heard if member in standing else None
+        if is_user(fact.subject):
+            assert first_person is not None, "it is measured where a fact is about the user"
+            pair = known or hear_user(model, block, upper.negatives, first_person, fact, telling, rows)
+            silent = untold(model, loudest(model, first_person, fact, pair))
+            silent_rows = _rows(model, block, silent)
         else:
-            heard.append(
-                hear(
-                    model,
-                    block,
-                    upper.negatives,
-                    strangers,
-                    relations,
-                    fact,
-                    telling,
-                    rows,
-                    behind(silent, silent_rows),
-                )
-            )
-        lessons += _placed(number, heard[-1], [*telling, *silent], [*rows, *silent_rows])
+            strangers = measured.strangers(model, block, upper.negatives, fact)
+            relations = relations_about(model, block, upper.negatives, fact, strangers.alike)
+            silent = untold(model, relations.alike(SILENT), ANSWERED)
+            silent_rows = _rows(model, block, silent)
+            said = behind(silent, silent_rows)
+            pair = known or hear(model, block, upper.negatives, strangers, relations, fact, telling, rows, said)
+        heard.append(pair)
+        lessons += _placed(number, pair, [*telling, *silent], [*rows, *silent_rows])
     if not lessons:
         lessons = told(model, 0, facts[part[0]])[:1]  # no detector responds, so that nothing is learned
     learners = [number // 2 for number in range(2 * len(part))]
@@ -267,7 +269,7 @@ def _written(
     marks: Mapping[str, Mark],
     learned: Sequence[tuple[list[FactDetectors], Values]],
 ) -> Written:
-    of_fact = [marks[same_words(facts[member].subject)] for member in written]
+    of_fact = [marks.get(same_words(facts[member].subject)) for member in written]
     heard = [pair for pairs, _ in learned for pair in pairs]
     detectors = [detector for pair in heard for detector in (pair.statements, pair.questions)]
     w, b = torch.stack([detector.w for detector in detectors]), torch.tensor([detector.b for detector in detectors])
@@ -293,12 +295,13 @@ def _written(
     )
 
 
-def _columns(marks: Sequence[Mark], width: int) -> tuple[Factor, Factor]:
-    """Returns U [d, 2 n] and V [d + 1, 2 n] of marks: each one, then a column of zeros."""
+def _columns(marks: Sequence[Mark | None], width: int) -> tuple[Factor, Factor]:
+    """Returns U [d, 2 n] and V [d + 1, 2 n] of marks: each, then a column of zeros; both zeros without a mark."""
     u, v = encode(torch.zeros(width, 0)), encode(torch.zeros(width + 1, 0))
     for mark in marks:
-        u = u.beside(mark.u).beside(encode(torch.zeros(width, 1)))
-        v = v.beside(mark.v).beside(encode(torch.zeros(width + 1, 1)))
+        no_u, no_v = encode(torch.zeros(width, 1)), encode(torch.zeros(width + 1, 1))
+        u = u.beside(no_u if mark is None else mark.u).beside(no_u)
+        v = v.beside(no_v if mark is None else mark.v).beside(no_v)
     return u, v
 
 

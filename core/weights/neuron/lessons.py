@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 
-from core.facts import Fact
+from core.facts import Fact, is_user
 from core.texts import closed
 from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
@@ -76,7 +76,13 @@ class Prompt:
 
 
 def prompt_of(model: EditableModel, text: str, name: str, *, chat: bool) -> Prompt:
-    """Returns the prompt with its tokens. Raises Unlearnable: the name does not occur."""
+    """Returns the prompt with its tokens; that of the user, who has no name, is read at its end alone.
+
+    Raises Unlearnable: the name does not occur.
+    """
+    if is_user(name):
+        ids = tuple(model.chat_ids([], text) if chat else model.raw_ids(text))
+        return Prompt(text, ids, len(ids) - 1, chat)
     read = text_of(model, model.chat_text([], text) if chat else text, name, chat=chat)
     return Prompt(text, read.ids, read.ends[0], chat)
 
@@ -127,19 +133,23 @@ def going_on(
     ]
 
 
-def untold(model: EditableModel, prompts: Sequence[Prompt], continued: int = CONTINUED) -> list[Lesson]:
+def untold(
+    model: EditableModel, prompts: Sequence[Prompt], continued: int = CONTINUED, answered: int = ANSWERED
+) -> list[Lesson]:
     """Returns lessons that go on behind `prompts` as the live model does, for learner 0 and without places; behind a
-    statement `continued` tokens."""
-    said = _continuations(model, prompts, continued)
+    statement `continued` tokens, behind a question `answered`."""
+    said = _continuations(model, prompts, continued, answered)
     return [
         _lesson(model, 0, None, prompt, answer, prompt.name, []) for prompt, answer in zip(prompts, said, strict=True)
     ]
 
 
-def _continuations(model: EditableModel, prompts: Sequence[Prompt], continued: int = CONTINUED) -> list[str]:
-    """Returns what the live model says next: the first tokens of an answer, and `continued` of a sentence."""
+def _continuations(
+    model: EditableModel, prompts: Sequence[Prompt], continued: int = CONTINUED, answered: int = ANSWERED
+) -> list[str]:
+    """Returns what the live model says next: `answered` tokens of an answer, and `continued` of a sentence."""
     said: dict[int, str] = {}
-    for chat, most in ((False, continued), (True, ANSWERED)):
+    for chat, most in ((False, continued), (True, answered)):
         chosen = [number for number, prompt in enumerate(prompts) if prompt.chat is chat]
         ids = [list(prompts[number].ids) for number in chosen]
         if ids:

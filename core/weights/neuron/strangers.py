@@ -88,7 +88,7 @@ def _measure(model: EditableModel, upper: int, negatives: Negatives, fact: Fact,
     away, _ = asked_of(model, upper, fact, names[:half], EACH, random)
     held_away, held_chat = asked_of(model, upper, fact, names[half:], EACH, random)
     silent = [*_some_about(model, fact, names[:half], random), *_some_about(model, fact, decoys(), random)]
-    rows = _said(model, upper, [*silent, *_some_about(model, fact, names[half:], random)])
+    rows = said_behind(model, upper, [*silent, *_some_about(model, fact, names[half:], random)])
     return Strangers(
         marked=marked - mean,
         alike=tuple(classify(marked[chat == kind] - mean, [rest], FIRST) for kind in (False, True)),
@@ -138,12 +138,14 @@ def _some_about(model: EditableModel, fact: Fact, names: Sequence[str], random: 
     return prompts
 
 
-def _said(model: EditableModel, upper: int, prompts: Sequence[Prompt]) -> list[Tensor]:
+def said_behind(
+    model: EditableModel, upper: int, prompts: Sequence[Prompt], answered: int = ANSWERED
+) -> list[Tensor]:  # fmt: skip
     """Returns what the MLP reads [tokens, d] at the tokens that the model goes on to say behind each of `prompts`.
 
     Nothing is asked there any more, but a sentence in a fact's words often begins.
     """
-    lessons = untold(model, prompts, ANSWERED)
+    lessons = untold(model, prompts, answered, answered)
     contexts = [lesson.context for lesson in lessons]
     rows = inputs_of(model, upper, [context.ids for context in contexts], [context.chat for context in contexts])
     return behind(lessons, rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from core.wordings import in_words
+from core.wordings import in_words_to_user
 
 if TYPE_CHECKING:
     from hypnogram.v1 import chat_pb2, facts_pb2
@@ -26,33 +26,36 @@ def remembered_lines(remembered: chat_pb2.Remembered) -> Iterator[str]:
         if line := _line(candidate):
             yield line
     for fact in remembered.retracted:
-        yield f"no longer: {in_words(fact)} (fact {fact.fact})"
+        yield f"no longer: {in_words_to_user(fact)} (fact {fact.fact})"
 
 
 def _line(candidate: facts_pb2.Candidate) -> str:
     from hypnogram.v1 import facts_pb2
 
-    words = in_words(candidate)
+    words = in_words_to_user(candidate)
     if candidate.HasField("result"):
         fact = candidate.result.fact
         if not candidate.result.added:
             return f"known already: {words}"
-        before = f", in place of: {in_words(candidate.superseded)}" if candidate.HasField("superseded") else ""
+        before = f", in place of: {in_words_to_user(candidate.superseded)}" if candidate.HasField("superseded") else ""
         return f"remembered: {words} (fact {fact.fact}){before}"
     if candidate.rejection == facts_pb2.REJECTION_PROPOSED:
-        instead = f", in place of: {in_words(candidate.contradicts)}" if candidate.HasField("contradicts") else ""
+        instead = (
+            f", in place of: {in_words_to_user(candidate.contradicts)}" if candidate.HasField("contradicts") else ""
+        )
         return f"found: {words}{instead}"
     if candidate.rejection in (facts_pb2.REJECTION_NEGATED, facts_pb2.REJECTION_PAST) and candidate.HasField(
         "contradicts"
     ):
-        return f"found: no longer {in_words(candidate.contradicts)} (fact {candidate.contradicts.fact})"
+        return f"found: no longer {in_words_to_user(candidate.contradicts)} (fact {candidate.contradicts.fact})"
     expected = (
         facts_pb2.REJECTION_CONTRADICTS,
         facts_pb2.REJECTION_UNUSABLE,
         facts_pb2.REJECTION_NO_ROOM,
         facts_pb2.REJECTION_ABOUT_USER,
+        facts_pb2.REJECTION_ANOTHER_USER,
     )
     if candidate.rejection not in expected:  # such as questions
         return ""
-    known = f": {in_words(candidate.contradicts)}" if candidate.HasField("contradicts") else ""
+    known = f": {in_words_to_user(candidate.contradicts)}" if candidate.HasField("contradicts") else ""
     return f"not remembered: {words}: {candidate.explanation}{known}"

@@ -62,6 +62,10 @@ def create(
             min=0, help="Days after which the texts of a conversation are erased, at most 36500. Default: 0, never."
         ),
     ] = 0,
+    about_user: Annotated[
+        bool,
+        typer.Option("--about-user", help="Learn what a user says about themselves, too. Of the method neuron alone."),
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Wait until an executor has prepared what facts need.")
     ] = True,
@@ -80,7 +84,15 @@ def create(
         policy = set_policy({}, {}, sleep or (), "--sleep")
         with waiting("the server to read and load the base model", quiet=json):
             answer = client.create_memory(
-                options.memory_name(name), base, hyperparameters, policy, capacity, method, remember, keep_texts
+                options.memory_name(name),
+                base,
+                hyperparameters,
+                policy,
+                capacity,
+                method,
+                remember,
+                keep_texts,
+                about_user,
             )
         if wait:
             answer = _prepared(client, answer, timeout, json)

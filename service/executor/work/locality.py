@@ -7,7 +7,7 @@ from random import Random
 
 from torch import Tensor
 
-from core.facts import Fact
+from core.facts import Fact, filled, is_user
 from core.state.memory import Memory
 from core.state.unanswered import unanswered_questions, untold_questions
 from core.texts import same_words
@@ -16,8 +16,10 @@ from core.weights.evaluation.unchanged import predicts_answers
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import generate_ids, greedy
 from core.weights.neuron.subjects import namesakes
+from core.weights.neuron.user.prompts import KIN
 from core.weights.reference.words import strangers
 from core.weights.silence import Silence
+from core.wordings import PERSON, generated_wordings
 from service.executor.work.reference import Reference
 
 EACH = 16  # questions of a kind whose answers must not change
@@ -136,19 +138,33 @@ def _controls(memory: Memory, facts: Sequence[Fact], number: int, seed: int) -> 
     """Returns questions about strangers, namesakes and untold relations: of each as many, about the facts by turns.
 
     Strangers and namesakes are asked the facts' own questions, because these are what an edit is most likely to answer.
+    A user has relatives instead of namesakes.
     """
     random, known = Random(seed), {same_words(state.fact.subject) for state in memory.facts.values()}
     turns = [facts[turn % len(facts)] for turn in range(number)]
-    alike = [random.choice(namesakes(fact.subject, CONTROLS, random)) for fact in turns]
+    alike = [random.choice(_alike(fact.subject, random)) for fact in turns]
     groups = (strangers(number, seed), alike)
     strange, namesake = (
         [
-            question.replace(fact.subject, name)
+            filled(question.replace(subject, "{s}"), name)
             for fact, name in zip(turns, names, strict=True)
-            for question in [random.choice(fact.wordings.questions)]
-            if fact.subject in question and same_words(name) not in known
+            for subject, questions in [_asked(fact)]
+            for question in [random.choice(questions)]
+            if subject in question and same_words(name) not in known
         ]
         for names in groups
     )
     untold = [random.choice(questions) for fact in turns if (questions := untold_questions(memory, fact.subject))]
     return strange, namesake, list(dict.fromkeys(untold))
+
+
+def _alike(subject: str, random: Random) -> Sequence[str]:
+    """Returns namesakes; of the user, who has none, relatives and belongings."""
+    return KIN if is_user(subject) else namesakes(subject, CONTROLS, random)
+
+
+def _asked(fact: Fact) -> tuple[str, Sequence[str]]:
+    """Returns the questions of a fact and the name that they hold; of one about the user, those about a person."""
+    if not is_user(fact.subject):
+        return fact.subject, fact.wordings.questions
+    return PERSON, generated_wordings(PERSON, fact.relation, fact.each[0], {}).questions

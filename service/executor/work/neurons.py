@@ -11,11 +11,11 @@ from core.decide.limits import check_false_fires
 from core.errors.base import Uncertified, Unlearned
 from core.events.facts import Columns, EditComputed, EditKind
 from core.events.memory import DetectorStatistics
-from core.facts import Fact
+from core.facts import USER, Fact, is_user
 from core.ids import FactId
 from core.state.false_fires import false_fires, first_columns
 from core.state.memory import Memory
-from core.state.plan import Plan, plan_at, plan_of
+from core.state.plan import Plan, plan_of, plan_without
 from core.texts import same_words
 from core.weights.memit.edit import unlearned
 from core.weights.memit.preserved_keys import PreservedKeys
@@ -26,10 +26,11 @@ from core.weights.neuron.edit import AT_NIGHT, Mark, Standing, Written, compute_
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.relations import digest_of_templates
 from core.weights.neuron.sites import Site
+from core.weights.neuron.user.negatives import FirstPerson
 from service.executor.work.context import Context, Live
 from service.executor.work.edit import facts_beside, record_edit, said_with
 from service.weights.projection import columns_of
-from service.weights.statistics import detector_statistics
+from service.weights.statistics import detector_statistics, first_person
 
 
 def edit_by_neurons(
@@ -56,10 +57,11 @@ def edit_by_neurons(
         check_false_fires(ids, fires, 0.0, context.created.sleep)
     lower, upper = _sites(context, memory)
     facts = [memory.facts[fact].fact for fact in ids]
+    first_person = _first_person(context, facts, upper)
     _install(context, onto, upper)
     marks = _marks(context, memory, [*ids, *replaced, *facts_beside(memory, facts, replaced)], lower.mlp)
     written = compute_neurons(
-        context.model, lower, upper, facts, context.measured, marks, progress=context.steps
+        context.model, lower, upper, facts, context.measured, marks, first_person=first_person, progress=context.steps
     )  # fmt: skip
     failures: list[Uncertified | Unlearned] = [*written.refused]
     if kind is EditKind.INJECTION:
@@ -95,6 +97,15 @@ def _sites(context: Context, memory: Memory) -> tuple[Site, Site]:
     return lower, upper
 
 
+def _first_person(context: Context, facts: Sequence[Fact], upper: Site) -> FirstPerson | None:
+    """Returns what the upper MLP reads in the first person, if one of the facts is about the user; measures it on the
+    base weights where it is not known."""
+    if not any(is_user(fact.subject) for fact in facts):
+        return None
+    stage = context.steps_of("measuring what else is said in the first person")
+    return first_person(context.model, context.created, upper.mlp, context.artifacts, stage)
+
+
 def _site(context: Context, known: DetectorStatistics) -> Site:
     return Site(known.mlp, Negatives.from_bytes(context.artifacts.get(known.artifact)))
 
@@ -104,7 +115,7 @@ def _marks(context: Context, memory: Memory, facts: Sequence[FactId], mlp: str) 
     marks: dict[str, Mark] = {}
     for fact in facts:
         name = same_words(memory.facts[fact].fact.subject)
-        for delta, columns, _ in columns_of(context.deltas, plan_of(memory, fact)):
+        for delta, columns, _ in columns_of(context.deltas, plan_of(memory, fact)) if name != USER else ():
             if name not in marks and (factors := delta.factors.get(marks_at(mlp))) is not None:
                 u, v = (factor.select(columns).select(slice(1)) for factor in factors)
                 recorded = first_columns(memory, fact)
@@ -116,7 +127,8 @@ def _marks(context: Context, memory: Memory, facts: Sequence[FactId], mlp: str) 
 
 def _fires(written: Written) -> Iterator[float]:
     for mark, heard in zip(written.marks, written.heard, strict=True):
-        yield mark.certificate.false_fires + sum(certificate.false_fires for certificate in heard)
+        of_mark = 0.0 if mark is None else mark.certificate.false_fires
+        yield of_mark + sum(certificate.false_fires for certificate in heard)
 
 
 def _install(context: Context, wanted: Plan, upper: Site) -> None:
@@ -159,8 +171,9 @@ def train_neurons(
         What was learned, and the columns of each fact.
     """
     lower, upper = _sites(context, memory)
-    _install(context, plan_at(memory, dict.fromkeys(ids, 0.0), ids), upper)
     facts = [memory.facts[fact].fact for fact in ids]
+    first_person = _first_person(context, facts, upper)
+    _install(context, plan_without(memory, ids), upper)
     marks = _marks(context, memory, [*ids, *facts_beside(memory, facts, ())], lower.mlp)
     standing = {
         number: known
@@ -168,7 +181,7 @@ def train_neurons(
         if (known := _standing(context, memory, fact, upper.mlp, scales.get(fact))) is not None
     }
     learned = compute_neurons(
-        context.model, lower, upper, facts, context.measured, marks, standing, AT_NIGHT, context.steps
+        context.model, lower, upper, facts, context.measured, marks, standing, first_person, AT_NIGHT, context.steps
     )  # fmt: skip
     return learned, _columns([ids[number] for number in learned.facts], learned, [True] * len(learned.facts))
 
@@ -197,10 +210,10 @@ def _columns(ids: Sequence[FactId], written: Written, said: Sequence[bool]) -> t
             count=2,
             keys=0,
             residual=round(written.lengths[number], 6),
-            achieved=round(written.marks[number].response, 6),
+            achieved=round(1.0 if mark is None else mark.response, 6),
             learned=said[number],
-            certificate=written.marks[number].certificate,
+            certificate=None if mark is None else mark.certificate,
             heard=written.heard[number],
         )
-        for number, fact in enumerate(ids)
+        for number, (fact, mark) in enumerate(zip(ids, written.marks, strict=True))
     )

@@ -18,7 +18,7 @@ from service.app.stop_texts import until
 from service.rpc.conversation.listing import Listing
 from service.rpc.conversation.recording import Recorder
 from service.rpc.dependencies import Dependencies
-from service.rpc.interceptor import Context
+from service.rpc.interceptor import Context, current_cause
 from service.rpc.messages import requests
 
 FINISHES = {None: chat_pb2.FINISH_UNSPECIFIED, "stop": chat_pb2.FINISH_STOP, "length": chat_pb2.FINISH_LENGTH}
@@ -139,6 +139,7 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
             max_tokens=asked.tokens,
             at_version=asked.at_version,
             sampling=asked.sampling,
+            client=current_cause().actor,
         )
         threads = self._threads if asked.at_version is None else self._past_threads
         async for piece in drained(until(pieces, asked.stops), threads):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypnogram.v1 import facts_pb2
@@ -12,7 +13,7 @@ from core.decide.commands import NewFact
 from core.decide.limits import MAX_BATCH
 from core.errors.base import InvalidField
 from core.events.codec import canonical
-from core.facts import Fact, Origin, Phrasebook, Source, Wordings
+from core.facts import Fact, Origin, Phrasebook, Source, Wordings, is_user
 from core.ids import Digest, FactId
 from core.state.memory import FactState
 from core.texts import tidy
@@ -43,7 +44,9 @@ def retry_digest(request: facts_pb2.RetryFactRequest) -> Digest:
     return _digest(["retry", request.fact, request.all])
 
 
-def successor(request: facts_pb2.SupersedeFactRequest, state: FactState, phrasebook: Phrasebook, id_: str) -> NewFact:
+def successor(
+    request: facts_pb2.SupersedeFactRequest, state: FactState, phrasebook: Phrasebook, id_: str, caller: str
+) -> NewFact:
     """Returns the successor of a fact, with the wordings of the request or, without any, the client's earlier ones.
 
     Where the memory made the wordings of the old fact, it makes new ones, which fit the new object.
@@ -56,7 +59,8 @@ def successor(request: facts_pb2.SupersedeFactRequest, state: FactState, phraseb
     else:
         wordings = generated_wordings(old.subject, old.relation, object_, phrasebook)
     new = Fact(id=FactId(id_), subject=old.subject, relation=old.relation, object=object_, wordings=wordings)
-    return NewFact(fact=new, source=source(request.source, "source"), origin=origin_of(new, phrasebook))
+    made = NewFact(fact=new, source=source(request.source, "source"), origin=origin_of(new, phrasebook))
+    return by_user(made, caller)
 
 
 def _are_of_client(state: FactState, phrasebook: Phrasebook) -> bool:
@@ -72,12 +76,22 @@ def told_digest(request: facts_pb2.TellTextRequest) -> Digest:
 
 
 def parse_facts(
-    facts: Sequence[facts_pb2.NewFact], phrasebook: Phrasebook, next_id: Callable[[], str]
+    facts: Sequence[facts_pb2.NewFact], phrasebook: Phrasebook, next_id: Callable[[], str], caller: str
 ) -> tuple[NewFact, ...]:
-    """Returns the facts of a request, with the client's wordings or, without any, made from `phrasebook`."""
+    """Returns the facts of a request, with the client's wordings or, without any, made from `phrasebook`.
+
+    Args:
+        caller: who sends it; see `by_user`.
+    """
     if len(facts) > MAX_BATCH:
         raise InvalidField("facts", f"has {len(facts)} facts, at most {MAX_BATCH} are allowed; send several requests")
-    return tuple(_new(fact, f"facts[{index}].source", phrasebook, next_id()) for index, fact in enumerate(facts))
+    new = (_new(fact, f"facts[{index}].source", phrasebook, next_id()) for index, fact in enumerate(facts))
+    return tuple(by_user(fact, caller) for fact in new)
+
+
+def by_user(new: NewFact, caller: str) -> NewFact:
+    """Returns `new` with `caller` as its client if it is about the user, because that is whose it is."""
+    return replace(new, source=replace(new.source, client=caller)) if is_user(new.fact.subject) else new
 
 
 def _new(new: facts_pb2.NewFact, path: str, phrasebook: Phrasebook, id_: str) -> NewFact:

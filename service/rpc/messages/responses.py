@@ -233,6 +233,7 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
         false_fires=false_fires(memory),
         remember=created.remember.value,
         keep_texts_days=created.keep_texts,
+        about_user=created.about_user,
         unread_turns=len(memory.unread),
     )
 

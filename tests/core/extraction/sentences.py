@@ -12,7 +12,6 @@ from core.extraction.words import Parser
 
 HERE = Path(__file__).parent
 REASONS = {
-    "user": Reason.ABOUT_USER,
     "subject": Reason.SUBJECT_NOT_NAMED,
     "object": Reason.OBJECT_NOT_NAMED,
     "moment": Reason.MOMENTARY,
@@ -72,7 +71,7 @@ class Extracted:
 def extracted(text: str, parser: Parser) -> Extracted:
     candidates = extract(text, parser)
     return Extracted(
-        learned=frozenset(triple(c) for c in candidates if c.accepted),
-        user=frozenset(triple(c) for c in candidates if c.reason is Reason.ABOUT_USER),
+        learned=frozenset(triple(c) for c in candidates if c.accepted and not c.about_user),
+        user=frozenset(triple(c) for c in candidates if c.accepted and c.about_user),
         reasons=frozenset(c.reason for c in candidates if c.reason is not None),
     )

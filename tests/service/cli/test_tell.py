@@ -20,7 +20,7 @@ def test_it_shows_what_was_added_and_why_the_rest_was_not(terminal: Terminal) ->
 
     (line,) = [line for line in shown.splitlines() if line.rstrip().endswith("Ann lives in Oslo (10-27)")]
     assert "added, pending" in line
-    assert "not added: the user is not a subject yet" in shown
+    assert "not added: it is about the user" in shown
     assert "not added: it is asked and not said" in shown
     (fact, _) = terminal.json("fact", "list")
     assert fact["source"]["client"] == "cli"

@@ -62,6 +62,8 @@ EXAMPLES: tuple[HypnogramError, ...] = (
     archive.ArchiveDamaged("events.jsonl", "its content is not as it was written"),
     conversation.ConversationUnknown("demo", "monday"),
     conversation.ConversationGone("monday", 9),
+    conversation.NoUserFacts(),
+    conversation.AnotherUser(),
     history.CheckpointUnknown("demo", "monday"),
     history.MomentUnknown("demo", "2026-11-24T10:00:00Z", "2026-11-25T10:00:00Z"),
     history.CheckpointTaken("demo", "monday", 3),

@@ -147,3 +147,10 @@ def test_a_server_without_a_parser_says_what_to_install(demo: Running, monkeypat
 
     assert failure.reason == ParserUnavailable.reason
     assert "pip install 'hypnogram[conversation]'" in failure.message
+
+
+def test_only_a_memory_of_neurons_is_created_to_learn_about_its_user(demo: Running) -> None:
+    refused = refusal(demo.client.create_memory, "other", method="answer_site", about_user=True)
+
+    assert list(refused.fields) == ["about_user"]
+    assert not demo.client.memory(DEMO).memory.about_user

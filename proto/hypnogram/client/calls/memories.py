@@ -21,6 +21,7 @@ async def create_memory(
     method: str = "",
     remember: str = "",
     keep_texts_days: int = 0,
+    about_user: bool = False,
     timeout: float | None = 600,
 ) -> memories_pb2.CreateMemoryResponse:
     """Creates a memory; what is None is the default of the base model or of the server."""
@@ -33,6 +34,7 @@ async def create_memory(
         method=method,
         remember=remember,
         keep_texts_days=keep_texts_days,
+        about_user=about_user,
     )
     return await connection.call(connection.stubs.memories.CreateMemory, request, timeout)
 

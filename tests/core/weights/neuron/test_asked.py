@@ -46,7 +46,7 @@ def test_thresholds_lie_above_all_that_must_stay_quiet_and_above_most_other_rela
     a, mean = torch.eye(DIM)[0], torch.zeros(DIM)
     own, near, text = rows(50, 0, (0, 5.0)), rows(MANY, 1), rows(MANY, 2)
     for quiet in (rows(MANY, 3), rows(MANY, 3, (0, 3.0))):
-        detector = asked._certified(a, 0.0, mean, own, quiet, text, near)
+        detector = asked.certified(a, 0.0, mean, own, quiet, text, near)
 
         certificate = detector.certificate
         assert certificate.others == pytest.approx(float(quiet[:, 0].max()))
