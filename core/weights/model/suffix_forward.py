@@ -8,7 +8,7 @@ of this file they are a flat list of positions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache
+
+PACKED = 24  # contexts, at most, whose suffixes are put into one tensor
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]  # of a call of a block, without hidden states
 
@@ -163,7 +165,116 @@ class UpperBlocks:
         ]
         return UpperBlocks(self.blocks, tuple(parts))
 
+    def packed(self) -> UpperBlocks:
+        """Puts suffixes of few contexts into one tensor without padding; no context can be dropped any more.
+
+        A product of fifty rows takes less than three products of thirty. Attention then has masks that keep contexts
+        apart, and heeds keys of all of them in vain, so that many contexts stay as they are.
+        """
+        if sum(part.count for part in self.parts) > PACKED:
+            return self
+        try:
+            return UpperBlocks(self.blocks, (_packed(self.parts),))
+        except _Unpackable:
+            return self
+
     def only(self, keep: Tensor) -> UpperBlocks:
         """Drops the positions not to `keep` [p], which are whole contexts; the others are renumbered in order."""
         place = keep.cumsum(0) - 1
         return UpperBlocks(self.blocks, tuple(part.only(keep, place) for part in self.parts if keep[part.places].any()))
+
+
+class _Unpackable(Exception):
+    """Says that blocks are given something that is not known to be per token or per context."""
+
+
+def _packed(parts: Sequence[PaddedSuffixes]) -> PaddedSuffixes:
+    """Returns the suffixes of `parts` as those of one context [1, q, d] whose tokens heed their own prefixes alone.
+
+    Raises:
+        _Unpackable: an argument of a block is unknown, or attention has no mask.
+    """
+    if not all(_has_mask(arguments) for part in parts for arguments in part.arguments.values()):
+        raise _Unpackable
+    numbers = list(parts[0].arguments)
+    past = PrefixCache(parts[0].past.last)
+    with suppress(Filled):
+        for number in numbers:
+            layers = [part.past.layers[number] for part in parts]
+            keys, values = (
+                torch.cat([tensor.transpose(0, 1).flatten(1, 2) for tensor in tensors], 1)[None]
+                for tensors in ([layer.keys for layer in layers], [layer.values for layer in layers])
+            )
+            past.update(keys, values, number)
+    past.filled = True
+    known: dict[tuple[int, ...], Tensor] = {}  # most blocks are given the same tensors
+
+    def joined(given: Sequence[Any]) -> Any:
+        first = given[0]
+        match first:
+            case Cache():
+                return past
+            case Tensor() if all(isinstance(tensor, Tensor) for tensor in given):
+                key = tuple(map(id, given))
+                if key not in known:
+                    known[key] = _joined_tensors(given, parts)
+                return known[key]
+            case tuple() | list():
+                return type(first)(joined(items) for items in zip(*given, strict=True))
+            case dict():
+                return {name: joined([arguments[name] for arguments in given]) for name in first}
+        if any(item is not first and item != first for item in given):
+            raise _Unpackable
+        return first
+
+    places = torch.cat([part.places for part in parts])
+    return PaddedSuffixes(
+        places=places,
+        slots=torch.arange(len(places), device=places.device),
+        count=1,
+        width=len(places),
+        past=past,
+        arguments={number: joined([part.arguments[number] for part in parts]) for number in numbers},
+    )
+
+
+def _has_mask(arguments: Arguments) -> bool:
+    positional, named = arguments
+    return any(isinstance(value, Tensor) and value.ndim == 4 for value in (*positional, *named.values()))
+
+
+def _joined_tensors(given: Sequence[Tensor], parts: Sequence[PaddedSuffixes]) -> Tensor:
+    """Returns for masks of attention [contexts or 1, 1, width, keys] that of all tokens [1, 1, q, all keys], and for
+    tensors [contexts or 1, width, ...] of tokens those of all [1, q, ...]."""
+    if all(mask.ndim == 4 and mask.shape[1:3] == (1, part.width) for mask, part in zip(given, parts, strict=True)):
+        return _joined_masks(given, parts)
+    if not all(
+        tensor.ndim > 1 and len(tensor) in (1, part.count) and tensor.shape[1] == part.width
+        for tensor, part in zip(given, parts, strict=True)
+    ):
+        raise _Unpackable
+    rows = [
+        tensor.expand(part.count, *tensor.shape[1:]).flatten(0, 1)[part.slots]
+        for tensor, part in zip(given, parts, strict=True)
+    ]
+    return torch.cat(rows)[None]
+
+
+def _joined_masks(masks: Sequence[Tensor], parts: Sequence[PaddedSuffixes]) -> Tensor:
+    before = [part.count * (mask.shape[3] - part.width) for mask, part in zip(masks, parts, strict=True)]
+    tokens = [len(part.slots) for part in parts]
+    apart = False if masks[0].dtype is torch.bool else torch.finfo(masks[0].dtype).min
+    whole = masks[0].new_full((sum(tokens), sum(before) + sum(tokens)), apart)
+    row = column = 0
+    for mask, part, keys, count in zip(masks, parts, before, tokens, strict=True):
+        context, width = part.slots // part.width, part.width
+        heeded = mask.expand(part.count, -1, -1, -1)[:, 0].flatten(0, 1)[part.slots]  # [tokens, keys of a context]
+        prefixes = heeded.new_full((count, part.count, keys // part.count), apart)
+        prefixes[torch.arange(count, device=heeded.device), context] = heeded[:, : keys // part.count]
+        suffixes = heeded.new_full((count, part.count, width), apart)
+        suffixes[torch.arange(count, device=heeded.device), context] = heeded[:, keys // part.count :]
+        whole[row : row + count, column : column + keys] = prefixes.flatten(1)
+        behind = sum(before) + row
+        whole[row : row + count, behind : behind + count] = suffixes.flatten(1)[:, part.slots]
+        row, column = row + count, column + keys
+    return whole[None, None]

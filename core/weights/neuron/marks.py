@@ -107,7 +107,7 @@ class _Asked:
         keep = chosen[self.placed.lesson]
         at = (keep.cumsum(0) - 1)[self.ends[chosen]]
         before = self.read[chosen]
-        after = _read(model, self.upper, self.above.only(keep), self.placed.with_values(marks, keep))[at]
+        after = _read(model, self.upper, self.above.only(keep).packed(), self.placed.with_values(marks, keep))[at]
         return (after - before) / before.norm(dim=1, keepdim=True)
 
 

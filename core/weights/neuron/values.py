@@ -313,7 +313,7 @@ def losses(model: EditableModel, seen: Seen, values: Tensor, chosen: Tensor) -> 
     """
     placed = seen.placed
     keep = chosen[placed.lesson]  # [p]
-    output = placed.activations.above.only(keep)(placed.with_values(values, keep))
+    output = placed.activations.above.only(keep).packed()(placed.with_values(values, keep))
     place, asked = keep.cumsum(0) - 1, keep[seen.counted]
     at = seen.counted[asked]
     lesson = placed.lesson[at]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 
+from benchmarks.support.tiny import make
+from core.weights.model import suffix_forward
 from core.weights.model.activations import SPARE, alike, capture, last_keys, pad
 from core.weights.model.contexts import Context, contexts_of
-from core.weights.model.editable_model import EditableModel
+from core.weights.model.editable_model import EditableModel, load_model
 from tests.core.weights.conftest import fact
 
 FACTS = (fact("Aria Moss", "lives in", "Rome"), fact("Bo", "plays", "the violoncello at night"))
@@ -171,3 +176,35 @@ def test_prefixes_that_begin_alike_are_run_once_and_give_the_same(tiny: Editable
     assert any(group.part.past.get_seq_length() for group in shared.groups)
     torch.testing.assert_close(shared.hidden, alone.hidden, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(shared.logits(), alone.logits(), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_packed_suffixes_are_computed_as_padded_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attention: str
+) -> None:
+    # given contexts of several lengths, in several padded tensors, of a model whose tokens heed earlier ones
+    model = load_model(make(tmp_path / "base", scale=0.3))
+    model.network.set_attn_implementation(attention)
+    contexts = [context for index, item in enumerate(FACTS) for context in contexts_of(model, index, item, ("Once. ",))]
+    seen = capture(model.at_block(0), contexts, share=True)
+    above = seen.above.only(seen.rows % 3 != 1)
+    hidden = seen.hidden[seen.rows % 3 != 1].requires_grad_()
+    assert len(above.parts) > 1
+
+    # when they are packed into one
+    packed = above.packed()
+
+    # then outputs and gradients are the same, and a change of one context moves no other
+    assert [(part.count, part.width) for part in packed.parts] == [(1, len(hidden))]
+    weight = torch.randn(len(hidden), model.hidden_width)
+    gradients = [torch.autograd.grad((way(hidden) * weight).sum(), hidden)[0] for way in (above, packed)]
+    torch.testing.assert_close(packed(hidden), above(hidden), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-3)
+    first = seen.rows[seen.rows % 3 != 1] == 0
+    with torch.no_grad():
+        moved = packed(hidden + first[:, None]) - packed(hidden)
+    assert float(moved[~first].abs().max()) < 1e-5 < float(moved[first].abs().min())
+
+    # and many contexts are not
+    monkeypatch.setattr(suffix_forward, "PACKED", 1)
+    assert above.packed() is above
