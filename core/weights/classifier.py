@@ -8,17 +8,20 @@ import torch
 from torch import Tensor
 
 WEIGHT = 10.0  # of each kind of other rows, against own rows
-DECAY = 3e-4  # weight of the squared norm of a classifier, in units of the rows' norm
+DECAY = 3e-4
 ITERATIONS = 60  # of L-BFGS
 PREFERRED = 4.0  # how often the preferred rows count
 
 
-def classify(wanted: Tensor, groups: Sequence[Tensor], preferred: int) -> tuple[Tensor, float]:
+def classify(
+    wanted: Tensor, groups: Sequence[Tensor], preferred: int, decay: float = DECAY
+) -> tuple[Tensor, float]:  # fmt: skip
     """Returns a [d] and b of the classifier `a . x + b`, which is to be 1 or more in `wanted` and -1 or less in others.
 
     Args:
         wanted: [n, d], of which the first `preferred` rows count `PREFERRED` times.
         groups: [m, d] kinds of other rows, each of which counts as much as the next.
+        decay: weight of the squared norm of a, in units of the rows' norm.
     """
     size = wanted.square().sum(1).mean().sqrt()
     share = torch.ones(len(wanted)).index_fill(0, torch.arange(min(preferred, len(wanted))), PREFERRED)
@@ -30,7 +33,7 @@ def classify(wanted: Tensor, groups: Sequence[Tensor], preferred: int) -> tuple[
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        total = share @ (1 - (wanted / size) @ a - b).clamp(min=0).square() + DECAY / 2 * a.square().sum()
+        total = share @ (1 - (wanted / size) @ a - b).clamp(min=0).square() + decay / 2 * a.square().sum()
         for group in rows:
             total = total + WEIGHT / len(group) * (1 + group @ a + b).clamp(min=0).square().sum() / 4
         total.backward()  # type: ignore[no-untyped-call]

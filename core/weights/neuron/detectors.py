@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from core.events.facts import Certificate
+from core.weights.classifier import classify
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.beginnings import Beginnings
 from core.weights.neuron.inputs import at_names
@@ -30,6 +31,9 @@ NAMESAKES = 40  # that a detector is trained against at first; as many certify i
 WORDINGS = 4  # of either kind of a relation in which namesakes are asked about, so that few beginnings are kept
 ATTEMPTS = 3  # where a namesake responds too much: those that certified it are trained against, and new ones certify
 REST = 3000  # tokens of own texts beside the name that a detector is trained against, at most
+BEGINNING = 24  # times that the name at the beginning of a text is added to own rows
+ROUNDING = 0.04  # by which a response may be less than in the copy of the model that edits are computed with
+DECAY = 3e-5  # of the classifier
 WIDTH = 0.06  # between no response and a full one
 RARE = 0.02  # share of the texts about namesakes that may respond, as "Agnes Nowak" does for Agnes Novak
 NEARER = 0.1  # share of the way from the least own response to the largest other at which a full response begins
@@ -56,7 +60,7 @@ class Rows:
     """MLP inputs [n, d], less their mean in reference text, of one subject.
 
     Attributes:
-        named: at the last token of its name.
+        named: at the last token of its name; first where a text begins with it, as most statements do.
         rest: at all other tokens of the same texts.
         namesakes: at the names of namesakes.
         held_named, held_namesakes: the same, held out.
@@ -83,10 +87,11 @@ def detect(
     texts = (asked_about(model, group, random, WORDINGS) for group in groups)
     places = (_rows(model, block, about, beginnings)[0] - negatives.mean for about in texts)
     rows = replace(rows, held_namesakes=next(places))
-    for held_out in places:
+    for attempt, held_out in enumerate(places):
         trained = torch.cat([rows.namesakes, rows.held_namesakes])
         rows = replace(rows, namesakes=trained, held_namesakes=held_out)
-        detector = certified(solve(negatives, rows), negatives, rows)
+        direction = separated(negatives, rows) if attempt else solve(negatives, rows)
+        detector = certified(direction, negatives, rows)
         if detector.certificate.holds:
             break
     return detector
@@ -122,6 +127,7 @@ def solve(negatives: Negatives, rows: Rows) -> Tensor:
     mean = negatives.mean
     text = torch.cat([negatives.text.float() - mean, negatives.first.float() - mean, rows.rest])
     names = negatives.names.float() - mean
+    rows = replace(rows, named=_weighted(rows.named))
     groups = [
         (text, TEXT, 0.001 * TEXT),
         (names, NAMES, 0.01 * NAMES),
@@ -147,6 +153,21 @@ def solve(negatives: Negatives, rows: Rows) -> Tensor:
     return a
 
 
+def separated(negatives: Negatives, rows: Rows) -> Tensor:
+    """Returns what `solve` does, of a classifier with squared hinge loss: it heeds none but the rows that are close to
+    the other kind, so that it tells more names apart, and lets a few more namesakes through."""
+    mean = negatives.mean
+    text = torch.cat([negatives.text, negatives.first]).float() - mean
+    others = [text, rows.rest, negatives.names.float() - mean, rows.namesakes]
+    a, _ = classify(_weighted(rows.named), others, 0, DECAY)
+    return a / (rows.named @ a).mean()
+
+
+def _weighted(named: Tensor) -> Tensor:
+    """Returns the own rows, the first one `BEGINNING` times more."""
+    return torch.cat([named, named[:1].expand(BEGINNING, -1)])
+
+
 def _regression(h: Tensor, target: Tensor, named: Tensor) -> Tensor:
     a = torch.linalg.solve(h.double(), target.double()).float()
     return a / (named @ a).mean()
@@ -156,7 +177,7 @@ def certified(a: Tensor, negatives: Negatives, rows: Rows) -> Detector:
     """Returns the detector of direction `a`, with thresholds between the held-out responses of both kinds."""
     mean = negatives.mean
     held = torch.cat([rows.named, rows.held_named]) @ a
-    least = float(torch.quantile(held, 0.01))
+    least = min(float(torch.quantile(held, 0.01)), float(rows.named[0] @ a) - ROUNDING)
     text = torch.cat([(negatives.held_text.float() - mean) @ a, (negatives.first.float() - mean) @ a])
     names, alike = (negatives.held_names.float() - mean) @ a, rows.held_namesakes @ a
     others = max(float(torch.cat([text, names]).max()), float(torch.quantile(alike, 1 - RARE)) if len(alike) else 0.0)

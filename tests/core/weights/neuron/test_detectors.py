@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from core.weights.neuron import detectors
-from core.weights.neuron.detectors import Rows, certified, solve
+from core.weights.neuron.detectors import Rows, certified, separated, solve
 from core.weights.neuron.negatives import Negatives
 
 WIDTH = 48
@@ -50,19 +50,50 @@ def test_a_subject_like_all_else_is_not_certified() -> None:
     assert not certified(solve(negatives, rows), negatives, rows).certificate.holds
 
 
-def test_a_rare_token_that_responds_is_silenced_by_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+def with_a_rare_token() -> tuple[Negatives, Rows, torch.Tensor]:
+    """A world in which a token of reference text is much like the name, and the row [d] of that token."""
     negatives, rows = world(apart=2.0)
     for row in (negatives.text, negatives.names, rows.named, rows.rest, rows.namesakes):
         row[:, 0] = 0  # reference text says nothing about the direction by which the token can be told from the name
-    beside = torch.eye(WIDTH)[0]
-    loud = rows.named.mean(0) * 0.8 + beside + negatives.mean
-    seldom = replace(negatives, text=torch.cat([negatives.text[:-1], loud[None].half()]))
+    loud = rows.named.mean(0) * 0.8 + torch.eye(WIDTH)[0] + negatives.mean
+    return replace(negatives, text=torch.cat([negatives.text[:-1], loud[None].half()])), rows, loud
 
-    mined = float((loud - seldom.mean) @ solve(seldom, rows))
+
+def test_a_rare_token_that_responds_is_silenced_by_the_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    negatives, rows, loud = with_a_rare_token()
+
+    mined = float((loud - negatives.mean) @ solve(negatives, rows))
     monkeypatch.setattr(detectors, "ROUNDS", 0)
-    unmined = float((loud - seldom.mean) @ solve(seldom, rows))
+    unmined = float((loud - negatives.mean) @ solve(negatives, rows))
 
     assert mined < 0.8 * unmined
+
+
+def test_a_classifier_tells_a_name_apart_too() -> None:
+    negatives, rows = world(apart=2.0)
+
+    detector = certified(separated(negatives, rows), negatives, rows)
+
+    assert detector.certificate.holds
+    assert float((rows.named @ separated(negatives, rows)).mean()) == pytest.approx(1)
+    assert not certified(separated(*world(apart=0.1)), *world(apart=0.1)).certificate.holds
+
+
+def test_a_name_responds_fully_where_a_text_begins_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a name that reads differently there
+    negatives, rows = world(apart=3.0)
+    rows.named[0] *= 0.7
+
+    # when it counts as much as others, and more
+    heeded = certified(solve(negatives, rows), negatives, rows)
+    monkeypatch.setattr(detectors, "BEGINNING", 0)
+    unheeded = certified(solve(negatives, rows), negatives, rows)
+
+    # then the threshold lies below it in both cases, by what rounding may take, and higher in the first
+    for detector in (heeded, unheeded):
+        response = float((rows.named[0] + negatives.mean) @ detector.w) + detector.b
+        assert response >= 1 + detectors.ROUNDING
+    assert heeded.certificate.own > unheeded.certificate.own
 
 
 def test_rows_survive_bytes() -> None:
