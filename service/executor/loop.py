@@ -43,7 +43,7 @@ from service.app import erasure, purging
 from service.app.progress import Pace, ProgressBoard, StepProgress
 from service.app.reading import cause_of
 from service.app.repository import MemoryRepository
-from service.executor.auto_sleep import AutoSleep
+from service.executor.auto_sleep import LOOK_SECONDS, AutoSleep
 from service.executor.editor import Editor
 from service.executor.passing import OUT_OF_MEMORY, passing, without_words
 from service.executor.pulse import Pulse
@@ -110,11 +110,18 @@ class Executor:
         log.info("executor.stopped", owner=self._owner)
 
     def _work(self, stop: threading.Event) -> None:
-        """Does one piece of work for every memory, and again, until `stop` is set."""
+        """Does one piece of work for every memory, and again, until `stop` is set.
+
+        While the log does not grow, memories that were found idle are looked at by the clock alone.
+        """
+        due, listed_at, looked = list[Listed](), -1, 0.0
         while not stop.is_set():
             try:
                 position = self._events.position()
-                worked = [self._turn(listed, stop) for listed in self._events.listed() if not stop.is_set()]
+                if position != listed_at or time.monotonic() - looked >= LOOK_SECONDS:
+                    due, listed_at, looked = self._events.listed(), position, time.monotonic()
+                worked = [self._turn(listed, stop) for listed in due if not stop.is_set()]
+                due = [listed for listed in due if not self._auto_sleep.is_idle(listed.memory, listed.version)]
                 if not any(worked) and not stop.is_set():
                     self._events.wait(position, IDLE_SECONDS)
             except Exception:  # the database is away, or an error that was not foreseen

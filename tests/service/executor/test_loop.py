@@ -30,6 +30,7 @@ from service.weights.delta_store import DeltaStore
 from service.weights.live_models import LiveModels
 from service.weights.projection import build
 from store.database.executors import Executors
+from store.log.listing import Listed
 from tests.core.samples import CREATED, PREPARED
 from tests.prepared import CAUSE, DEMO, Place, state_of, tell, work
 from tests.store.given import new
@@ -339,3 +340,29 @@ def test_a_wrong_digest_in_the_log_stops_all_writing_after_it(small: Place, base
 
         assert [one.reason for one in failures(store)] == ["DIGEST_MISMATCH"]
         assert after.facts[facts[0]].status is Status.PENDING
+
+
+def test_memories_are_listed_once_while_the_log_does_not_grow(
+    small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(small.settings()) as store:
+        work(store, bases)
+        executor = Executor(store.log, store.artifacts, store.snapshots, small.settings(), bases)
+        stop, listings, waits, whole = threading.Event(), list[int](), list[int](), store.log.listed
+
+        def listed() -> list[Listed]:
+            listings.append(1)
+            return whole()
+
+        def wait(position: int, _: float) -> int:
+            if threading.current_thread() is threading.main_thread():  # and not one that reads turns
+                waits.append(1)
+            if len(waits) == 3:
+                stop.set()
+            return position
+
+        monkeypatch.setattr(store.log, "listed", listed)
+        monkeypatch.setattr(store.log, "wait", wait)
+        executor.run(stop)
+
+    assert (len(listings), len(waits)) == (1, 3)
