@@ -42,7 +42,9 @@ from core.weights.neuron.values import Search, Values, learn
 TOGETHER = 8  # subjects whose marks, and facts whose values, are learned in the same passes
 SILENT = 12  # prompts of either kind about other relations, the most like the fact, behind which nothing is said
 
-OF_EDITS = Search(steps=36, rate=0.12, decay=1e-3, clamp=4.0, kl_weight=0.15, rounds=2, told=10, untold=6)
+OF_EDITS = Search(
+    steps=36, rate=0.12, decay=1e-3, clamp=4.0, kl_weight=0.15, rounds=2, told=10, untold=6, packed=True
+)  # fmt: skip
 AT_NIGHT = replace(OF_EDITS, steps=80, told=16, untold=8)
 
 

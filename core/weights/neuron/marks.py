@@ -75,7 +75,7 @@ def learn_marks(
         share = (moved * toward).sum(1)
         aside = (moved - share[:, None] * toward).square().sum(1).mean()
         said = _chosen(random, len(subjects), CONTINUED, SAID).to(model.device)
-        lost, _ = losses(model, seen, change * unit, said)
+        lost, _ = losses(model, seen, change * unit, said, packed=True)
         total = KEPT * lost[said].mean() + MOVED * (SHARE - share).clamp(min=0).square().mean() + ASIDE * aside
         if not torch.isfinite(total):
             raise Unlearnable("the mark of a subject diverged: its loss is not a number")

@@ -37,6 +37,8 @@ class Search:
         kl_weight: weight of the KL divergence on an untold lesson, summed over its tokens; "KL factor" in ROME.
         rounds: largest number of rounds of `MORE` steps each.
         told, untold: lessons of a learner in a step, at most.
+        packed: whether the lessons of a step are put into one tensor where they are few. It is faster, and rounds in
+            another way.
     """
 
     steps: int
@@ -47,6 +49,7 @@ class Search:
     rounds: int
     told: int = 6
     untold: int = 8
+    packed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ def learn(
         progress(min(step, search.steps - 1), search.steps)
         optimizer.param_groups[0]["lr"] = rate_at(step, search.steps)
         chosen = chooser.choose(kl_weight, working)
-        lost, predicted = losses(model, seen, fixed + change * unit, chosen)
+        lost, predicted = losses(model, seen, fixed + change * unit, chosen, packed=search.packed)
         decay = search.decay * ((change * unit).norm(dim=1) / norm).square().sum()
         total = chooser.weighted(lost, predicted, chosen) + decay
         if not torch.isfinite(total):
@@ -304,7 +307,9 @@ def see(view: EditableModel, lessons: Sequence[Lesson]) -> Seen:
     return Seen(placed, at, wanted, least, is_told, head, targets)
 
 
-def losses(model: EditableModel, seen: Seen, values: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+def losses(
+    model: EditableModel, seen: Seen, values: Tensor, chosen: Tensor, *, packed: bool
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Returns what each of the `chosen` loses with `values` [values, d] added, and whether all of its tokens are
     predicted, [lessons] both; 0 and true for the others.
 
@@ -313,7 +318,8 @@ def losses(model: EditableModel, seen: Seen, values: Tensor, chosen: Tensor) -> 
     """
     placed = seen.placed
     keep = chosen[placed.lesson]  # [p]
-    output = placed.activations.above.only(keep).packed()(placed.with_values(values, keep))
+    above = placed.activations.above.only(keep)
+    output = (above.packed() if packed else above)(placed.with_values(values, keep))
     place, asked = keep.cumsum(0) - 1, keep[seen.counted]
     at = seen.counted[asked]
     lesson = placed.lesson[at]
