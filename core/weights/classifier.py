@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 WEIGHT = 10.0  # of each kind of other rows, against own rows
-DECAY = 3e-4
+DECAY = 3e-4  # of the squared norm of a classifier, unless another one is given
 ITERATIONS = 60  # of L-BFGS
 PREFERRED = 4.0  # how often the preferred rows count
 
