@@ -62,7 +62,7 @@ def test_a_head_holds_the_tokens_that_are_expected_and_the_targets(
     model: EditableModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIKELY", 10)
-    hidden = 3 * torch.randn(4, model.hidden_width)
+    hidden = 3 * torch.randn(4, model.hidden_width, generator=torch.Generator().manual_seed(0))
     expected = model.unembed(hidden).softmax(-1)
     targets = expected.argmin(-1)
 
