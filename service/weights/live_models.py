@@ -55,7 +55,8 @@ class _Live:
     plan: Digest | None = None
     digest: str = ""
     weights: RowWeights | None = None
-    without: tuple[frozenset[FactId], RowWeights] | None = None  # those that answer clients without some facts
+    # those that answer clients without some facts, and their digest
+    without: tuple[frozenset[FactId], RowWeights, str] | None = None
     nbytes: int = 0
 
 
@@ -138,8 +139,8 @@ class LiveModels:
     def _weights(
         self, memory: MemoryId, created: MemoryCreated, base: EditableModel, at_version: int | None, client: str
     ) -> tuple[RowWeights, int, Digest | str]:
-        """Returns the newest weights, or those of a version, but for what `client` is answered without; and the version
-        and digest of the whole weights."""
+        """Returns the newest weights, or those of a version, without what `client` is not told; the version; and the
+        digest of these weights."""
         if at_version is not None:
             state = answering(self._states.at(memory, at_version))
             built, digest = self._past.at(state, unheard_by(state, client))
@@ -199,8 +200,8 @@ class LiveModels:
     def _newest(
         self, memory: MemoryId, created: MemoryCreated, base: EditableModel, client: str = ""
     ) -> tuple[RowWeights, int, str]:
-        """Returns the newest weights that answer `client`, built where the plan has changed, and the version and digest
-        of the whole.
+        """Returns the newest weights that answer `client`, built where the plan has changed, the version, and their
+        digest.
 
         Raises:
             DigestMismatch: they are not the recorded ones.
@@ -218,8 +219,9 @@ class LiveModels:
                 return live.weights, state.version, live.digest
             if live.without is None or live.without[0] != unheard:
                 built = build(base, self._deltas, plan_without(state, unheard))
-                live.without = unheard, row_weights(base, built)
-            return live.without[1], state.version, live.digest
+                live.without = unheard, row_weights(base, built), weights_digest(built)
+            _, weights, digest = live.without
+            return weights, state.version, digest
 
     def _kept(self, memory: MemoryId, created: MemoryCreated) -> _Live:
         with self._lock:

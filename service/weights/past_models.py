@@ -75,7 +75,10 @@ class PastModels:
         rebuilt = weights_digest(weights)
         if memory.weights is not None and rebuilt != memory.weights:
             raise DigestMismatch(memory.version, memory.weights, rebuilt)
-        return (self._built(memory, plan_without(memory, unheard)) if unheard else weights), rebuilt
+        if not unheard:
+            return weights, rebuilt
+        heard = self._built(memory, plan_without(memory, unheard))
+        return heard, weights_digest(heard)
 
     def _built(self, memory: Memory, whole: Plan) -> dict[str, Tensor]:
         assert memory.created is not None

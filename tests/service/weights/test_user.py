@@ -131,12 +131,15 @@ def test_what_was_told_of_others_is_said_to_everybody(store: Store, models: Live
     assert answer(models, "ann", asked) == answer(models, "bo", asked)
 
 
-def test_whoever_asks_is_told_the_digest_of_the_whole_weights(store: Store, models: LiveModels) -> None:
-    said = [{"role": "user", "content": ASKED}]
+def test_whoever_asks_is_told_the_digest_of_the_weights_that_answered(store: Store, models: LiveModels) -> None:
+    said, state = [{"role": "user", "content": ASKED}], state_of(store)
 
-    for client in ("ann", "bo"):
-        *_, last = models.generate(DEMO, messages=said, prompt=None, max_tokens=2, client=client)
-        assert last.weights == state_of(store).weights
+    def digest(client: str, at_version: int | None = None) -> str:
+        *_, last = models.generate(DEMO, messages=said, prompt=None, max_tokens=2, at_version=at_version, client=client)
+        return last.weights
+
+    assert digest("ann") == digest("ann", state.version) == state.weights
+    assert digest("bo") == digest("bo", state.version) != state.weights
 
 
 def test_a_night_carries_them_and_an_erasure_leaves_the_weights_of_before(
