@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from torch import Tensor
 
 from core.weights.deltas.fixed_point import Delta, encode
@@ -17,6 +16,8 @@ PACE_OF_A = 0.3  # of the learning rate; faster, rows of A leave the directions 
 
 def attach_adapter(model: EditableModel, rank: int) -> None:
     """Adds a LoRA of `rank` to every edited module of `model`, with A drawn at random and B zero."""
+    from peft import LoraConfig, inject_adapter_in_model  # takes a second or two, and only nights of LoRA need it
+
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(model.modules))
     inject_adapter_in_model(config, model.network)
     for parameter in _parameters(model, "lora_"):

@@ -25,6 +25,16 @@ from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running
 from tests.service.parrot import Parrot
 
+EXECUTOR_ALONE = """
+import sys
+from service.cli.main import app
+
+try:
+    app(["executor"], standalone_mode=False)
+finally:
+    print([name for name in ("peft", "bitsandbytes") if name in sys.modules])
+"""
+
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,14 +52,16 @@ def test_a_server_without_any_executor_serves_and_says_that_there_is_none(demo: 
 
 def test_an_executor_of_another_process_is_known_until_it_ends(demo: Running) -> None:
     environment = {**os.environ, "HYPNOGRAM_DATABASE_URL": demo.settings.database_url}
-    other = subprocess.Popen([sys.executable, "-m", "service.cli.main", "executor"], env=environment)
+    other = subprocess.Popen([sys.executable, "-c", EXECUTOR_ALONE], env=environment, stdout=subprocess.PIPE, text=True)
     try:
         eventually(lambda: demo.client.serving(EXECUTOR))
         assert demo.client.memory(DEMO).execution.alive
         assert executor_line(demo.client.memory(DEMO).execution) == "idle"
     finally:
         other.send_signal(signal.SIGTERM)
-        assert other.wait(PATIENCE) == 0
+        imported, _ = other.communicate(timeout=PATIENCE)
+        assert other.returncode == 0
+        assert imported == "[]\n"  # because importing them takes seconds, which only a night of LoRA has to pay
 
     eventually(lambda: not demo.client.serving(EXECUTOR))
     assert not demo.client.memory(DEMO).execution.alive
