@@ -126,10 +126,11 @@ class Loaded:
     def sites(self) -> tuple[Site, Site]:
         """The MLPs at which memories have their neurons."""
         began, text = time.monotonic(), read_reference(self.model, self.setup.text)
-        lower, upper = (
-            Site(mlp, measure_negatives(self.model, self.model.family.number_of_block(mlp), text, people))
-            for mlp, people in zip(default_mlps(self.model), (STRANGERS, STRANGERS_AT_ENDS), strict=True)
-        )
+        mlps = default_mlps(self.model)
+        blocks = [self.model.family.number_of_block(mlp) for mlp in mlps]
+        people = dict(zip(blocks, (STRANGERS, STRANGERS_AT_ENDS), strict=True))
+        measured = measure_negatives(self.model, people, text)
+        lower, upper = (Site(mlp, measured[block]) for mlp, block in zip(mlps, blocks, strict=True))
         block = self.model.family.number_of_block(upper.mlp)
         upper = replace(upper, negatives=with_decoys(self.model, lower, block, upper.negatives))
         self.setup.wait()

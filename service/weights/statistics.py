@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 from core.events.memory import NO_TEXT, DetectorStatistics, MemoryCreated, StatisticsPrepared
@@ -107,13 +108,16 @@ def detector_statistics(
     known."""
     (at_names, at_ends), half = default_mlps(model), model.in_half()
 
-    def measured(mlp: str, people: int) -> Negatives:
+    blocks = tuple(model.family.number_of_block(mlp) for mlp in (at_names, at_ends))
+
+    @cache
+    def measured() -> Mapping[int, Negatives]:
         text = read_reference(model, artifacts.get(reference_text))
-        return measure_negatives(half, model.family.number_of_block(mlp), text, people, progress)
+        people = dict(zip(blocks, (STRANGERS, STRANGERS_AT_ENDS), strict=True))
+        return measure_negatives(half, people, text, progress)
 
     def with_strangers(lower: Site) -> Negatives:
-        negatives = measured(at_ends, STRANGERS_AT_ENDS)
-        return with_decoys(half, lower, model.family.number_of_block(at_ends), negatives, progress)
+        return with_decoys(half, lower, blocks[1], measured()[blocks[1]], progress)
 
     def known(mlp: str, measure: Callable[[], Negatives], *parts: str | int) -> tuple[DetectorStatistics, Negatives]:
         base, kept = created.base, Measured(artifacts)
@@ -130,7 +134,7 @@ def detector_statistics(
         names = len(negatives.names) + len(negatives.held_names)
         return DetectorStatistics(mlp=mlp, artifact=digest, tokens=tokens, names=names), negatives
 
-    lower, negatives = known(at_names, lambda: measured(at_names, STRANGERS))
+    lower, negatives = known(at_names, lambda: measured()[blocks[0]])
     of_upper: list[str | int] = [DECOYS, digest_of_templates(), lower.artifact]
     upper, _ = known(at_ends, lambda: with_strangers(Site(at_names, negatives)), *of_upper)
     return lower, upper

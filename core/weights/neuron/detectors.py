@@ -24,9 +24,9 @@ from core.weights.neuron.inputs import at_names
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.subjects import TRAINED, Text, asked_about, namesakes, own_texts
 
-TEXT, NAMES, OWN = 5000.0, 5000.0, 5000.0  # weights c_t, c_n, c_o
+TEXT, NAMES, OWN = 20000.0, 5000.0, 5000.0  # weights c_t, c_n, c_o
 ROUNDS = 6  # of adding rows again
-SILENT, CERTAIN = 0.35, 0.95  # responses that rows of others and own rows must not pass
+SILENT, CERTAIN = 0.25, 0.95  # responses that rows of others and own rows must not pass
 NAMESAKES = 40  # that a detector is trained against at first; as many certify it
 WORDINGS = 4  # of either kind of a relation in which namesakes are asked about, so that few beginnings are kept
 ATTEMPTS = 3  # where a namesake responds too much: those that certified it are trained against, and new ones certify
@@ -34,7 +34,7 @@ REST = 3000  # tokens of own texts beside the name that a detector is trained ag
 BEGINNING = 24  # times that the name at the beginning of a text is added to own rows
 ROUNDING = 0.04  # by which a response may be less than in the copy of the model that edits are computed with
 DECAY = 3e-5  # of the classifier
-WIDTH = 0.06  # between no response and a full one
+WIDTH = 0.04  # between no response and a full one
 RARE = 0.02  # share of the texts about namesakes that may respond, as "Agnes Nowak" does for Agnes Novak
 NEARER = 0.1  # share of the way from the least own response to the largest other at which a full response begins
 
@@ -81,6 +81,7 @@ def detect(
     Raises:
         Unlearnable: a text does not contain the subject's name.
     """
+    negatives = negatives.without([model.raw_ids(name) for name in (subject, f" {subject}")])
     rows, random = measure(model, block, negatives.mean, subject, beginnings), Random(subject)
     names = namesakes(subject, (ATTEMPTS + 1) * NAMESAKES, random)
     groups = [names[start : start + NAMESAKES] for start in range(0, (ATTEMPTS + 1) * NAMESAKES, NAMESAKES)]

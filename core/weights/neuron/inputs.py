@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from core.weights.model.activations import alike_until, pad
 from core.weights.model.editable_model import EditableModel
@@ -26,22 +26,29 @@ def mlp_inputs(model: EditableModel, block: int, texts: Sequence[Sequence[int]])
     Those of the beginning that all texts share are left out, at most all tokens but one of each text: so the last rows
     are those of the last tokens.
     """
+    return [rows for (rows,) in inputs_at(model, (block,), texts)]
+
+
+@torch.no_grad()
+def inputs_at(
+    model: EditableModel, blocks: Sequence[int], texts: Sequence[Sequence[int]]
+) -> list[tuple[Tensor, ...]]:  # fmt: skip
+    """Returns for each text what `mlp_inputs` returns, of each of `blocks`, by one pass."""
     if not texts:
         return []
+    last = max(blocks)
     shared = min(alike_until(texts), min(map(len, texts)) - 1)
-    cache = PrefixCache(block)
+    cache = PrefixCache(last)
     if shared:
         with suppress(Filled):
             ids = torch.tensor([list(texts[0][:shared])], device=model.device)
             model.network(input_ids=ids, use_cache=True, logits_to_keep=1, **model.with_cache(cache))
-    captured: dict[int, Tensor] = {}
+    captured: dict[int, tuple[Tensor, ...]] = {}
     for rows in batches([len(text) - shared for text in texts]):
         first = torch.zeros(len(rows), dtype=torch.long, device=model.device)
-        past = cache.of(first, range(block + 1)) if shared else None
+        past = cache.of(first, range(last + 1)) if shared else None
         before = torch.ones(len(rows), shared, dtype=torch.long, device=model.device)
-        captured |= zip(
-            rows, read_behind(model, block, [texts[row][shared:] for row in rows], past, before), strict=True
-        )
+        captured |= zip(rows, _read(model, blocks, [texts[row][shared:] for row in rows], past, before), strict=True)
     return [captured[number] for number in range(len(texts))]
 
 
@@ -73,16 +80,33 @@ def read_behind(
         past: keys and values of what comes before each text, in all blocks up to this one; None for nothing.
         before: [texts, tokens in `past`], 0 for padding.
     """
+    return [rows for (rows,) in _read(model, (block,), texts, past, before)]
+
+
+def _read(
+    model: EditableModel,
+    blocks: Sequence[int],
+    texts: Sequence[Sequence[int]],
+    past: PrefixCache | None,
+    before: Tensor,
+) -> list[tuple[Tensor, ...]]:
+    """Returns for each text what `read_behind` returns, of each of `blocks`."""
     ids, mask = pad(texts, model.pad_token, model.device)
     mask = torch.cat([before, mask], 1)
     common = {"input_ids": ids, "attention_mask": mask, "logits_to_keep": 1}
-    seen: list[Tensor] = []
+    seen: dict[int, Tensor] = {}
 
-    def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen.append(inputs[0].float())
-        raise _Captured
+    def keep(block: int, inputs: Tensor) -> None:
+        seen[block] = inputs.float()
+        if block == max(blocks):
+            raise _Captured
 
-    handle = model.blocks[block].get_submodule(model.family.mlp).register_forward_pre_hook(keep)
+    handles = [
+        model.blocks[block]
+        .get_submodule(model.family.mlp)
+        .register_forward_pre_hook(lambda _, inputs, block=block: keep(block, inputs[0]))
+        for block in blocks
+    ]
     try:
         with suppress(_Captured):
             if past is not None:
@@ -91,8 +115,9 @@ def read_behind(
             else:
                 model.network(**common, use_cache=False)
     finally:
-        handle.remove()
-    return [rows[: len(text)] for rows, text in zip(seen[0], texts, strict=True)]
+        for handle in handles:
+            handle.remove()
+    return [tuple(seen[block][row, : len(text)] for block in blocks) for row, text in enumerate(texts)]
 
 
 def at_names(inputs: Tensor, length: int, ends: Sequence[int]) -> tuple[Tensor, Tensor]:

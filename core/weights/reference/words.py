@@ -11,6 +11,7 @@ from random import Random
 from core.ids import Digest
 
 DATA = Path(__file__).with_name("data")
+TECHNICAL = Path(__file__).with_name("technical.txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,12 @@ def plain_facts() -> tuple[PlainFact, ...]:
     """Returns general knowledge that many models have: capitals, authors, sums, opposites, ..."""
     rows = (line.split("\t") for line in lines("facts.tsv"))
     return tuple(PlainFact(prompt, question, tuple(answers.split("|"))) for prompt, question, answers in rows)
+
+
+@cache
+def technical() -> tuple[str, ...]:
+    """Returns paragraphs of code, and of documentation of software, which few models write of their own accord."""
+    return tuple(TECHNICAL.read_text(encoding="utf-8").rstrip("\n").split("\n\n"))
 
 
 def strangers(number: int, seed: int) -> list[str]:
