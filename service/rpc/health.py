@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import structlog
 from grpc_health.v1 import health_pb2
@@ -25,6 +26,7 @@ LOOK_SECONDS = 5.0  # between looks at an idle log, and so until an unreachable 
 RETRY_SECONDS = 5.0  # before a memory that failed is tried again; doubled after each further failure
 LONGEST_RETRY_SECONDS = 300.0
 NEVER_REACHED = 2**63  # position of a log
+AT_START = 100  # memories, those that changed last, that a server proves before anyone asks for them
 CHAT = "hypnogram.v1.Chat"
 
 log = structlog.get_logger()
@@ -38,7 +40,8 @@ def health_name(memory: MemoryId) -> str:
 @dataclass(slots=True)
 class _Unproven:
     position: int  # of its newest event
-    due: float  # time of the next attempt, by the monotonic clock
+    due: float  # time of the next attempt, by the monotonic clock; infinite until something happens
+    waits: bool = False  # until it is asked for or changes
     failures: int = 0
     failure: str = ""
 
@@ -48,7 +51,9 @@ class Readiness:
 
     Services, and the server as a whole (the empty name), are SERVING while the log can be read. A memory is SERVING
     once it has answered a canary question with weights of the recorded digest, which is checked once. Memories are
-    proven one at a time, the most recently changed first, and one that fails does not hold up the next.
+    proven one at a time, the most recently changed first, and one that fails does not hold up the next. Of those that
+    are there at the start only the `AT_START` that changed last are proven at once; the others wait until they change
+    or a call asks for one.
 
     Attributes:
         serving: whether the log could be read when it was last looked at.
@@ -57,7 +62,7 @@ class Readiness:
     def __init__(
         self, events: EventLog, states: MemoryRepository, tail: LogTail, models: ModelHost, services: Sequence[str]
     ) -> None:
-        self.servicer = health.HealthServicer()
+        self.servicer = _Servicer(self)
         self.serving = False
         self._events = events
         self._states = states
@@ -88,6 +93,18 @@ class Readiness:
         """Whether `memory` has answered a canary with the recorded weights in this process."""
         return memory in self._proven
 
+    @property
+    def waiting(self) -> int:
+        """Number of memories that are not proven before they change or are asked for."""
+        return sum(unproven.waits for unproven in self._unproven.values())
+
+    def ask(self, memory: str) -> None:
+        """Notes that a call asks for `memory`, so that it is proven now if it waits for that."""
+        unproven = self._unproven.get(MemoryId(memory))
+        if unproven is not None and unproven.waits:
+            unproven.waits, unproven.due = False, 0.0
+            self._news.set()
+
     def failure(self, memory: MemoryId) -> str:
         """Returns why the last attempt to prove `memory` failed; empty where it succeeded or there was none."""
         unproven = self._unproven.get(memory)
@@ -101,9 +118,13 @@ class Readiness:
             try:
                 moved = await asyncio.to_thread(self._events.moved, seen)
                 await self._serve(True)
+                there = [] if seen else [listed for listed in moved if not listed.deleted]  # at the start
+                old = {listed.memory for listed in sorted(there, key=lambda listed: -listed.position)[AT_START:]}
                 for listed in moved:
                     seen = max(seen, listed.position)
-                    await self._look_at(listed)
+                    await self._look_at(listed, waits=listed.memory in old)
+                if old:
+                    log.info("readiness.waiting", memories=len(old))
             except Exception as error:  # any error, so that the health of the server is still kept
                 log.warning("readiness.cannot_look", error=str(error), kind=type(error).__name__)
                 await self._serve(False)
@@ -114,7 +135,7 @@ class Readiness:
             except TimeoutError:
                 pass
 
-    async def _look_at(self, listed: Listed) -> None:
+    async def _look_at(self, listed: Listed, waits: bool) -> None:
         memory = listed.memory
         if listed.deleted:
             await self._forget(memory)
@@ -124,8 +145,10 @@ class Readiness:
         unproven = self._unproven.get(memory)
         if unproven is None:
             await self._set(health_name(memory), False)
-            unproven = self._unproven[memory] = _Unproven(listed.position, 0.0)
-        unproven.position = listed.position
+            unproven = self._unproven[memory] = _Unproven(listed.position, inf)
+        unproven.position, unproven.waits = listed.position, waits
+        if waits:
+            return
         unproven.due = min(unproven.due, time.monotonic() + RETRY_SECONDS if unproven.failures else 0.0)
         self._news.set()
 
@@ -184,3 +207,21 @@ class Readiness:
     async def _set(self, name: str, serving: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         await self.servicer.set(name, status)
+
+
+class _Servicer(health.HealthServicer):  # type: ignore[misc]
+    """Health as gRPC knows it, in which asking for the health of a memory asks for the memory."""
+
+    def __init__(self, readiness: Readiness) -> None:
+        super().__init__()
+        self._readiness = readiness
+
+    async def Check(  # noqa: N802
+        self, request: health_pb2.HealthCheckRequest, context: Any
+    ) -> health_pb2.HealthCheckResponse:
+        self._readiness.ask(request.service.partition("/")[2])
+        return await super().Check(request, context)
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:  # noqa: N802
+        self._readiness.ask(request.service.partition("/")[2])
+        await super().Watch(request, context)

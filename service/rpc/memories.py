@@ -76,6 +76,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
         memory = requests.memory_id(request.memory)
         at_version, min_version = requests.as_of(request)
         caller = current_caller()
+        self._parts.readiness.ask(memory)
 
         def find() -> tuple[Memory, str, Execution]:
             state = self._states.at(memory, at_version, min_version)

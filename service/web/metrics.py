@@ -64,12 +64,15 @@ class _Server(Collector):
         self._engine = served.parts.store.log.engine
         self._executors = Executors(self._engine)
         self._limits = served.door.limits
+        self._readiness = served.parts.readiness
 
     def describe(self) -> Iterable[Metric]:
         return []
 
     def collect(self) -> Iterator[Metric]:
         yield _gauge("hypnogram_answers_running", "Answers that are being generated.", self._limits.running)
+        waiting = "Memories whose weights are proven once they change or are asked for."
+        yield _gauge("hypnogram_memories_waiting", waiting, self._readiness.waiting)
         alive = float(self._executors.any_alive())
         yield _gauge("hypnogram_executor_alive", "1 where an executor works on the database, in any process.", alive)
         disk = GaugeMetricFamily("hypnogram_disk_bytes", "Bytes that are stored.", labels=["part"])

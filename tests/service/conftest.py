@@ -18,6 +18,7 @@ from service.app.progress import ProgressBoard
 from service.app.repository import MemoryRepository
 from service.app.store import Store, open_store
 from service.log_setup import configure
+from service.rpc.health import Readiness
 from service.rpc.server import serving
 from service.settings import Settings
 from service.web.server import listening
@@ -43,6 +44,7 @@ class Running:
     stop: Callable[[], None]
 
     board: ProgressBoard
+    readiness: Readiness
     http: str = ""
 
     def work(
@@ -56,6 +58,7 @@ def run_server(settings: Settings, models: Callable[[Store], ModelHost] | None =
     """Stops the server when left, and waits until it has stopped. Without `models` it has parrots."""
     stop, parrot, board = asyncio.Event(), Parrot(), ProgressBoard()
     up: list[str] = []
+    readiness: list[Readiness] = []
     loops: list[asyncio.AbstractEventLoop] = []
     started = threading.Event()
     failure: list[BaseException] = []
@@ -67,6 +70,7 @@ def run_server(settings: Settings, models: Callable[[Store], ModelHost] | None =
         ):
             loops.append(asyncio.get_running_loop())
             up.extend((served.address, url))
+            readiness.append(served.parts.readiness)
             started.set()
             await stop.wait()
 
@@ -94,7 +98,7 @@ def run_server(settings: Settings, models: Callable[[Store], ModelHost] | None =
 
         try:
             with Client(up[0], actor="tester") as client:
-                yield Running(up[0], client, store, parrot.states, parrot, settings, end, board, up[1])
+                yield Running(up[0], client, store, parrot.states, parrot, settings, end, board, readiness[0], up[1])
         finally:
             end()
 

@@ -55,6 +55,7 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
         self._states = parts.states
         self._tail = parts.tail
         self._models = parts.models
+        self._readiness = parts.readiness
         self._recorder = Recorder(parts)
         self._listing = Listing(parts)
         self._threads = ThreadPoolExecutor(max_streams, thread_name_prefix="generate")
@@ -131,6 +132,7 @@ class ChatServicer(chat_pb2_grpc.ChatServicer):
         self, asked: _Asked, messages: list[dict[str, str]] | None, prompt: str | None
     ) -> AsyncGenerator[Piece, None]:
         if asked.at_version is None:
+            self._readiness.ask(asked.memory)
             await self._wait_until_written(asked.memory, asked.min_version)
         pieces = self._models.generate(
             asked.memory,

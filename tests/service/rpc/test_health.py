@@ -10,6 +10,7 @@ from hypnogram.v1 import memories_pb2
 from sqlalchemy.exc import OperationalError
 
 from core.ids import MemoryId
+from hypnogram.client import new_fact
 from service.rpc import health
 from service.rpc.health import CHAT, health_name
 from service.settings import Settings
@@ -78,6 +79,34 @@ def test_the_memory_to_which_something_happened_last_is_proven_first(settings: S
     with run_server(settings) as server:
         eventually(lambda: len(server.parrot.asked_to_be_ready) == 3)
         assert server.parrot.asked_to_be_ready == ["amy", "zoe", "mia"]
+
+
+def test_memories_that_did_not_change_lately_wait_until_they_are_asked_for(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given five memories of a server that proves the last one at its start
+    monkeypatch.setattr(health, "AT_START", 1)
+    names = ["amy", "bob", "cleo", "dan", "eve"]
+    with run_server(settings) as server:
+        for name in names:
+            server.client.create_memory(name)
+            server.work(name)
+
+    with run_server(settings) as server:
+        asked, readiness = server.parrot.asked_to_be_ready, server.readiness
+        eventually(lambda: asked == ["eve"])
+        assert readiness.waiting == 4
+
+        # when a chat, a look at the memory, its health or an event asks for one, then that one is proven
+        list(server.client.chat("cleo", "hello"))
+        eventually(lambda: serving(server, "cleo"))
+        eventually(lambda: said(server, "amy").proven)
+        eventually(lambda: serving(server, "dan"))
+        assert readiness.waiting == 1
+        server.client.add_facts("bob", [new_fact("Ann Lind", "lives in", "Oslo")])
+        eventually(lambda: len(asked) == 5)
+
+    assert asked == ["eve", "cleo", "amy", "dan", "bob"]
 
 
 def test_a_deleted_memory_is_not_serving_and_a_new_one_of_its_name_is_proven_anew(demo: Running) -> None:
