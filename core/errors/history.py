@@ -81,12 +81,14 @@ class FactRetracted(Refused):
 class FactHeld(Refused):
     reason = "FACT_HELD"
 
-    def __init__(self, fact: str, memory: str) -> None:
+    def __init__(self, fact: str, memory: str = "") -> None:
+        """`memory` is empty where whoever is told may not read it."""
+        holder = f"memory {memory!r}" if memory else "another memory"
         super().__init__(
-            f"fact {fact} cannot be erased while memory {memory!r}, which shares it, has not retracted it: retract it "
-            "there first",
+            f"fact {fact} cannot be erased while {holder}, which shares it, has not retracted it: retract it there "
+            "first",
             fact=fact,
-            memory=memory,
+            **({"memory": memory} if memory else {}),
         )
 
 

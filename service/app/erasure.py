@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from core.decide.commands import RecordErasure, RetractFact
 from core.errors.base import ArtifactMissing, NotReady
 from core.errors.history import FactHeld
@@ -26,6 +28,8 @@ def erase_fact(
 
     The memories that share the fact lose its words too; each of them owes an erasure of its own from then on.
 
+    Errors do not name the other memories, because they are recorded, for whoever may read this one alone.
+
     Raises:
         FactHeld: another memory that shares the fact has it in its weights, or is about to write it.
         NotReady: the key could not be wiped from the database yet, or a fork was made meanwhile.
@@ -35,14 +39,14 @@ def erase_fact(
     unaware: list[tuple[MemoryId, Memory]] = []
     for relative in log.relatives(memory):  # each is read once, because there may be thousands
         state = states.current(relative)
-        _check_not_held(relative, state, fact)
+        _check_not_held(state, fact)
         seen[relative] = state.version
         if fact in state.facts and not _owes(state, fact):
             unaware.append((relative, state))
     remains = _remains(log, artifacts, memory, fact)
     for relative, state in unaware:  # while the key exists, because nothing is recorded of a fact without one
         after = _retract(states, relative, state, fact)
-        _check_not_held(relative, after, fact)
+        _check_not_held(after, fact)
         seen[relative] = after.version
     throw_key_away(log.engine, fact, lambda: _check_since(log, states, memory, fact, begun, seen))
     for holder in (memory, *log.relatives(memory)):
@@ -50,16 +54,22 @@ def erase_fact(
     return RecordErasure(work=work, remains=remains)
 
 
-def check_not_held(log: EventLog, states: MemoryRepository, memory: MemoryId, fact: FactId) -> None:
-    """Raises FactHeld while another memory has `fact` in its weights, or is about to write it. Blocking."""
+def check_not_held(
+    log: EventLog, states: MemoryRepository, memory: MemoryId, fact: FactId, may_read: Callable[[MemoryId], bool]
+) -> None:
+    """Raises FactHeld while another memory has `fact` in its weights, or is about to write it. Blocking.
+
+    Args:
+        may_read: whether the caller may read a memory, and so be told its name.
+    """
     for relative in log.relatives(memory):
-        _check_not_held(relative, states.current(relative), fact)
+        _check_not_held(states.current(relative), fact, relative if may_read(relative) else "")
 
 
-def _check_not_held(relative: MemoryId, state: Memory, fact: FactId) -> None:
+def _check_not_held(state: Memory, fact: FactId, name: str = "") -> None:
     held = state.facts.get(fact)
     if held is not None and (held.in_weights or held.status is Status.PENDING):
-        raise FactHeld(fact, relative)
+        raise FactHeld(fact, name)
 
 
 def _check_since(
@@ -78,9 +88,9 @@ def _check_since(
     for relative in log.relatives(memory) if moved.keys() - {memory} else ():
         if relative in moved and moved[relative] != seen.get(relative):
             state = states.current(relative)
-            _check_not_held(relative, state, fact)
+            _check_not_held(state, fact)
             if fact in state.facts and not _owes(state, fact):
-                raise NotReady(f"memory {relative!r} was forked while fact {fact} was being erased; it is tried again")
+                raise NotReady(f"the memory was forked while fact {fact} was being erased; it is tried again")
 
 
 def _owes(memory: Memory, fact: FactId) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from hypnogram.v1 import facts_pb2, facts_pb2_grpc
 
@@ -20,9 +21,10 @@ from core.texts import same_words
 from service.app.erasure import check_not_held
 from service.app.lineage import Link, lineage
 from service.app.reading import turns_that_state
+from service.guard.rights import Right
 from service.rpc.dependencies import Dependencies
 from service.rpc.fact_commands import FactCommands, is_pending
-from service.rpc.interceptor import Context, current_cause
+from service.rpc.interceptor import Context, current_caller, current_cause
 from service.rpc.messages import new_facts, requests, responses
 from service.rpc.messages.column_locations import columns
 from service.rpc.messages.page_tokens import paged_state
@@ -157,12 +159,12 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         reason = requests.text(request.reason, "reason", MAX_REASON)
         expected = requests.optional_version(request, "expected_version")
         wait = requests.wait(request.wait, facts_pb2.WAIT_WITHDRAWN)
-        digest = new_facts.retract_digest(request)
+        digest, caller = new_facts.retract_digest(request), current_caller()
 
         def command(state: Memory) -> RetractFact:
             _known(memory, state, fact)
             if request.erase and request_id not in state.requests:
-                check_not_held(self._store.log, self._states, memory, fact)
+                check_not_held(self._store.log, self._states, memory, fact, partial(caller.may, Right.READ))
             return RetractFact(
                 memory=memory, fact=fact, reason=reason, erase=request.erase, request=request_id, request_digest=digest
             )

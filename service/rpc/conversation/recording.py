@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from hypnogram.v1 import chat_pb2
 
@@ -138,12 +139,13 @@ class Recorder:
     async def erase(self, request: chat_pb2.EraseConversationRequest) -> chat_pb2.EraseConversationResponse:
         """Closes a conversation, for an executor to erase. Raises MemoryUnknown, ConversationUnknown or FactHeld."""
         memory, name = requests.memory_id(request.memory), requests.conversation_name(request.conversation)
+        may_read = partial(current_caller().may, Right.READ)
 
         def command(state: Memory) -> CloseConversation:
             if state.created is None:
                 raise MemoryUnknown(memory)
             for fact in _learned_from(state, name) if request.facts else ():
-                check_not_held(self._log, self._states, memory, fact)
+                check_not_held(self._log, self._states, memory, fact, may_read)
             return CloseConversation(memory=memory, conversation=name, facts=request.facts)
 
         before = await asyncio.to_thread(self._states.current, memory)

@@ -21,6 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hypnogram.v1 import facts_pb2, memories_pb2
 
 from hypnogram.client import CallFailed, Client, new_fact
+from service.app import forks
 from service.guard import limits
 from service.rpc import interceptor
 from service.rpc.health import health_name
@@ -334,6 +335,30 @@ def test_facts_are_limited_by_how_many_are_told_and_found(settings: Settings, mo
 
     assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     assert 0 < retry_seconds(refused.value) <= 2000
+
+
+def test_a_memory_that_shares_a_fact_is_named_to_its_readers_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forks, "check_whole", lambda store, command: None)  # because parrots store no artifacts
+    with run_server(settings) as running:
+        running.client.create_memory(DEMO)
+        running.work()
+        fact = running.client.add_facts(DEMO, [new_fact("Ann Lind", "lives in", "Oslo")]).results[0].fact.fact
+        running.work()
+        running.client.fork("secret", DEMO)
+        tokens = Tokens(running.store.log.engine)
+        refused = dict[str, str]()
+        for memory in (DEMO, "*"):
+            text = tokens.create(actor="ann", memory=memory, may="write")[1]
+            eventually(lambda: not _open(running))
+            with Client(running.address, token=text) as client, pytest.raises(CallFailed) as failure:
+                client.retract_fact(DEMO, fact, erase=True)
+            assert failure.value.reason == "FACT_HELD"
+            refused[memory] = f"{failure.value} {failure.value.metadata}"
+
+    assert "secret" not in refused[DEMO]
+    assert "secret" in refused["*"]
 
 
 def retry_seconds(error: Any) -> float:
