@@ -25,6 +25,10 @@ class _Rate:
         self._limit = limit
         self._refusal = refusal
 
+    @property
+    def limited(self) -> bool:
+        return self._limit > 0
+
     def use(self, client: str, amount: int) -> None:
         """Counts `amount`. Raises the refusal, and counts nothing, where a minute's does not hold it."""
         if not self._limit or not amount:
@@ -34,6 +38,12 @@ class _Rate:
         if (wait := due + min(seconds, MINUTE) - now - MINUTE) > 1e-6:
             raise self._refusal(self._limit, wait)
         self._count(client, due + seconds)
+
+    def check(self, client: str) -> None:
+        """Raises the refusal, and counts nothing, where nothing of a minute's is left."""
+        now = time.monotonic()
+        if self._limit and (wait := self.due.get(client, now) + MINUTE / self._limit - now - MINUTE) > 1e-6:
+            raise self._refusal(self._limit, wait)
 
     def add(self, client: str, amount: int) -> None:
         """Counts `amount` that was used already."""
@@ -54,7 +64,7 @@ class Limits:
     Attributes:
         calls: requests.
         bytes: of requests.
-        facts: that are told.
+        facts: that are told, or remembered of what is said in chats.
     """
 
     def __init__(self, calls: int, answers: int, bytes: int = 0, facts: int = 0) -> None:

@@ -8,6 +8,7 @@ from core.extraction.words import Parser
 from service.app.ports import ModelHost
 from service.app.repository import MemoryRepository
 from service.app.store import Store
+from service.guard.limits import Limits
 from service.rpc.health import Readiness
 from service.rpc.log_tail import LogTail
 from service.rpc.operations import Operations
@@ -21,6 +22,7 @@ class Dependencies:
         retries: number of retries of an append that lost a race, where no version was expected.
         page_bytes: size of the items of one page, at most.
         parser: parser of what users say, loaded on its first use.
+        limits: what clients have used; the door counts most of it.
     """
 
     store: Store
@@ -32,3 +34,4 @@ class Dependencies:
     retries: int
     page_bytes: int
     parser: Parser
+    limits: Limits

@@ -107,15 +107,24 @@ async def serving(
     operations = Operations(settings.max_operations)
     readiness = Readiness(store.log, states, tail, models, SERVICES)
     page_bytes = settings.max_message_bytes // 2
+    limits = Limits(settings.client_requests, settings.client_streams, settings.client_bytes, settings.client_facts)
     parts = Dependencies(
-        store, states, tail, models, operations, readiness, settings.conflict_retries, page_bytes, shared_parser()
+        store,
+        states,
+        tail,
+        models,
+        operations,
+        readiness,
+        settings.conflict_retries,
+        page_bytes,
+        shared_parser(),
+        limits,
     )
     chat = ChatServicer(parts, settings.max_streams)
     board = board or ProgressBoard()
     feed = SleepFeed(store.log, states, tail, board)
 
     tokens = Tokens(store.log.engine)
-    limits = Limits(settings.client_requests, settings.client_streams, settings.client_bytes, settings.client_facts)
     door = Door(tokens, limits, required=settings.require_tokens)
     guarded = settings.require_tokens or await asyncio.to_thread(tokens.any)
     server = aio.server(interceptors=[CallInterceptor(door)], options=_options(settings))

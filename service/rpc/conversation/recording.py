@@ -25,6 +25,7 @@ from service.rpc.dependencies import Dependencies
 from service.rpc.fact_commands import FactCommands
 from service.rpc.interceptor import current_caller, current_cause
 from service.rpc.messages import requests
+from service.rpc.status import ShuttingDown
 from store.clock import next_uuid
 from store.database.executors import Executors
 
@@ -53,6 +54,7 @@ class Recorder:
         self._commands = FactCommands(parts)
         self._executors = Executors(parts.store.log.engine)
         self._replies: set[asyncio.Task[None]] = set()
+        self._counts: set[asyncio.Task[None]] = set()  # of facts that turns add, once they are read
 
     async def said(self, memory: MemoryId, request: chat_pb2.ChatRequest) -> Spoken | None:
         """Records the last message of `request`, if its conversation is recorded.
@@ -60,13 +62,17 @@ class Recorder:
         Raises:
             InvalidField, MemoryUnknown, ConversationGone, ParserUnavailable.
             NotPermitted: the caller may only read the memory.
+            TooManyFacts: facts would be learned, and the caller has added as many as it may for now.
         """
         state = await asyncio.to_thread(self._states.at, memory, None)
         asked, past = requests.remember(request.remember), request.HasField("at_version")
         remember = for_turn(asked, state.created.remember if state.created else Remember.OFF, in_the_past=past)
         if remember is Remember.OFF and not request.conversation:
             return None
-        current_caller().check(Right.WRITE, memory)
+        caller = current_caller()
+        caller.check(Right.WRITE, memory)
+        if remember is Remember.ON:
+            self._parts.limits.facts.check(caller.client)
         conversation = requests.conversation_name(request.conversation or next_uuid())
         if remember is not Remember.OFF:
             self._parts.parser.check()
@@ -79,7 +85,12 @@ class Recorder:
             remember=remember,
         )
         state = await self._commands.execute(memory, lambda _: say, "", None)
-        return Spoken(conversation, state.conversations[conversation].turns, text, state.version, remember, cause)
+        spoken = Spoken(conversation, state.conversations[conversation].turns, text, state.version, remember, cause)
+        if remember is Remember.ON and self._parts.limits.facts.limited:
+            counting = asyncio.create_task(self._count(memory, spoken, caller.client))
+            self._counts.add(counting)
+            counting.add_done_callback(self._counts.discard)
+        return spoken
 
     async def replied(self, memory: MemoryId, to: Spoken, pieces: Sequence[Piece]) -> None:
         """Records the reply that `pieces` make, also where the call that asks for it is cancelled meanwhile."""
@@ -111,9 +122,7 @@ class Recorder:
         if spoken.remember is Remember.OFF:
             return None
 
-        def is_read(state: Memory) -> bool:
-            return all((turn.conversation, turn.turn) != (spoken.conversation, spoken.turn) for turn in state.unread)
-
+        is_read = partial(_is_read, spoken)
         reading = asyncio.create_task(self._commands.wait_for(memory, is_read))
         hindrance = asyncio.create_task(self._hindrance(memory))
         try:
@@ -159,16 +168,37 @@ class Recorder:
 
     async def finish(self) -> None:
         """Waits for the replies that are being recorded."""
-        await asyncio.gather(*self._replies, return_exceptions=True)
+        for counting in self._counts:
+            counting.cancel()
+        await asyncio.gather(*self._replies, *self._counts, return_exceptions=True)
+
+    async def _count(self, memory: MemoryId, spoken: Spoken, client: str) -> None:
+        """Counts the facts that a turn adds, once an executor has read it, whether its caller still waits or not."""
+        try:
+            state = await self._commands.wait_for(memory, partial(_is_read, spoken))
+            reading = await asyncio.to_thread(self._reading, memory, state, spoken)
+        except (Refused, ShuttingDown):
+            return  # the memory was deleted, or the server stops
+        if reading is not None:
+            self._parts.limits.facts.add(client, len(reading[0].facts))
 
     def _found(self, memory: MemoryId, state: Memory, spoken: Spoken) -> chat_pb2.Remembered | None:
+        reading = self._reading(memory, state, spoken)
+        return None if reading is None else remembered_message(state, reading[0], spoken.text, reading[1])
+
+    def _reading(self, memory: MemoryId, state: Memory, spoken: Spoken) -> tuple[TurnRead, int] | None:
+        """Returns what was read in a turn, and its version; None where the conversation was erased meanwhile."""
         for recorded in self._log.iterate(memory, after_version=spoken.version, until_version=state.version):
             match recorded.event:
                 case TurnRead(conversation=spoken.conversation, turn=spoken.turn) as read:
-                    return remembered_message(state, read, spoken.text, recorded.version)
+                    return read, recorded.version
                 case _:
                     pass
-        return None  # the conversation was erased meanwhile
+        return None
+
+
+def _is_read(spoken: Spoken, state: Memory) -> bool:
+    return all((turn.conversation, turn.turn) != (spoken.conversation, spoken.turn) for turn in state.unread)
 
 
 def _learned_from(state: Memory, conversation: str) -> list[FactId]:

@@ -12,11 +12,13 @@ from core.ids import FactId, MemoryId
 from core.state.work import Read
 from hypnogram.client import CallFailed, new_fact
 from service.cli.facts.remembered import remembered_lines
+from service.guard import limits
 from service.parsing import spacy_parser
+from service.settings import Settings
 from store.database.executors import Duty, Executors
 from store.database.leases import Leases
 from tests.patience import eventually
-from tests.service.conftest import DEMO, Running
+from tests.service.conftest import DEMO, Running, run_server
 from tests.service.rpc.test_conversations import SLOW, reader, said
 
 ROBIN = "Robin Smith lives in Oslo."
@@ -137,6 +139,38 @@ def test_a_client_that_leaves_loses_nothing_that_the_user_said(demo: Running) ->
 
     assert facts(demo) == {("Robin Smith", "lives in", "Oslo")}
     eventually(lambda: len(said(demo)) == 2)
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_facts_that_are_remembered_count_among_those_that_a_client_may_add(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, leaves: bool
+) -> None:
+    monkeypatch.setattr(limits, "MINUTE", 6000.0)  # so that no time passes
+    with run_server(settings.model_copy(update={"client_facts": 2})) as running:
+        running.client.create_memory(DEMO)
+        running.work()
+        running.parrot.slow = SLOW if leaves else 0.0
+
+        def is_refused() -> bool:
+            try:
+                list(running.client.chat(DEMO, "Hello!", remember="on"))  # which states nothing
+            except CallFailed as error:
+                return error.reason == "TOO_MANY_FACTS"
+            return False
+
+        # when a client says two facts, whether it waits until they are read or not
+        said_two = running.client.chat(DEMO, f"{ROBIN} Ann Lind plays the harp.", conversation="monday", remember="on")
+        list(islice(said_two, 1))
+        if leaves:
+            said_two.close()
+        with reader(running):
+            list(said_two)
+            eventually(lambda: len(facts(running)) == 2)
+
+            # then it has none left, and may still chat
+            eventually(is_refused)
+            assert list(running.client.chat(DEMO, "Hello!"))
+        assert len(facts(running)) == 2
 
 
 def test_without_an_executor_the_reply_ends_and_the_turn_waits(demo: Running) -> None:
