@@ -5,7 +5,7 @@ Batches are padded on the left. The answer to a prompt does not depend on the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -75,17 +75,17 @@ def _batch(
     """Generates a batch; a row ends after `stops` full stops or a line break unless that is 0, and at its limit."""
     ends = set(model.end_tokens())
     generated: list[list[int]] = [[] for _ in prompts]
-    active = list(range(len(prompts)))
-    for tokens in decode(model, prompts, max(limits), share=share):
-        for row in list(active):
+    over = set[int]()
+    for tokens in decode(model, prompts, max(limits), share=share, over=over):
+        for row in set(range(len(prompts))) - over:
             token = tokens[row]
             if token in ends:
-                active.remove(row)
+                over.add(row)
                 continue
             generated[row].append(token)
             if len(generated[row]) == limits[row] or (stops[row] and _over(model, generated[row], stops[row])):
-                active.remove(row)
-        if not active:
+                over.add(row)
+        if len(over) == len(prompts):
             break
     return generated
 
@@ -108,12 +108,15 @@ def decode(
     choose: Callable[[Tensor], Tensor] = most_likely,
     *,
     share: bool = False,
+    over: Collection[int] = (),
 ) -> Iterator[list[int]]:
     """Yields the next token of every row, step by step, at most `limit` times.
 
     Args:
         choose: returns the next tokens [rows] by the logits [rows, vocabulary].
         share: run what all prompts begin with once.
+        over: rows whose next tokens do not matter any more, to which the caller may add between two steps. They are
+            left out once they are half of those that run; their tokens are those of padding then.
     """
     width = max(len(prompt) for prompt in prompts)
     pad, shared = model.pad_token, 0
@@ -132,12 +135,19 @@ def decode(
         device=model.device,
     )
     positions = (mask.cumsum(1) - 1).clamp(min=0)[:, shared:]
+    rows = list(range(len(prompts)))
     for _ in range(limit):
         logits = model.network(
             input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1,
             **model.with_cache(cache),
         ).logits[:, -1]  # fmt: skip
         ids = choose(logits)[:, None]
-        yield ids[:, 0].tolist()
+        next_tokens = dict(zip(rows, ids[:, 0].tolist(), strict=True))
+        yield [next_tokens.get(row, pad) for row in range(len(prompts))]
         mask = torch.cat([mask, torch.ones_like(ids)], dim=1)
         positions = positions[:, -1:] + 1
+        left = [place for place, row in enumerate(rows) if row not in over]
+        if 0 < 2 * len(left) <= len(rows):
+            rows, kept = [rows[place] for place in left], torch.tensor(left, device=model.device)
+            ids, mask, positions = ids[kept], mask[kept], positions[kept]
+            cache.batch_select_indices(kept)

@@ -61,3 +61,22 @@ def test_a_beginning_that_all_prompts_share_may_be_run_once(model: EditableModel
 
     assert shared == greedy(model, prompts, sentence=False, max_new_tokens=12)
     assert greedy(model, prompts[:1] * 2, sentence=False, max_new_tokens=12, share=True) == shared[:1] * 2
+
+
+def test_rows_that_have_ended_are_not_run_any_more(model: EditableModel) -> None:
+    prompts, limits = [model.raw_ids(text) for text in TEXTS[:4]], [12, 2, 3, 12]
+    alone = [
+        greedy(model, [prompt], sentence=False, max_new_tokens=limit)[0]
+        for prompt, limit in zip(prompts, limits, strict=True)
+    ]
+    ran = list[int]()
+    watched = model.network.register_forward_pre_hook(
+        lambda _, __, named: ran.append(len(named["input_ids"])), with_kwargs=True
+    )
+
+    together = greedy(model, prompts, sentence=False, max_new_tokens=limits)
+
+    watched.remove()
+    assert together == alone
+    assert ran[:3] == [4, 4, 4]
+    assert set(ran[3:]) <= {2, 1}
