@@ -60,10 +60,17 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Neurons that a fact has: its detectors, and the sums [2, d] of its values for statements and for questions."""
+    """Neurons that a fact has.
+
+    Attributes:
+        heard: its detectors.
+        values: [2, d] the sums of its values for statements and for questions.
+        lacking: [2, d] what these lack of the sums that answer now, with which further values begin.
+    """
 
     heard: FactDetectors
     values: Tensor
+    lacking: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +175,14 @@ def _at_ends(
 ) -> tuple[list[FactDetectors], Values]:
     """Returns the detectors and the values of some of the facts, on the live weights, which hold their marks."""
     block, heard, lessons = model.family.number_of_block(upper.mlp), list[FactDetectors](), list[Lesson]()
-    fixed = torch.zeros(2 * len(part), model.hidden_width)
+    fixed, begin = torch.zeros(2, 2 * len(part), model.hidden_width)
     for number, member in enumerate(part):
         progress(0, search.steps)
         fact, telling = facts[member], told(model, number, facts[member])
         rows = _rows(model, block, telling)
         if member in standing:
             fixed[2 * number : 2 * number + 2] = standing[member].values
+            begin[2 * number : 2 * number + 2] = standing[member].lacking
         known = standing[member].heard if member in standing else None
         if is_user(fact.subject):
             assert first_person is not None, "it is measured where a fact is about the user"
@@ -193,7 +201,7 @@ def _at_ends(
     if not lessons:
         lessons = told(model, 0, facts[part[0]])[:1]  # no detector responds, so that nothing is learned
     learners = [number // 2 for number in range(2 * len(part))]
-    return heard, learn(model, block, lessons, learners, fixed, search, progress)
+    return heard, learn(model, block, lessons, learners, fixed, search, progress, begin)
 
 
 def _marks(

@@ -132,6 +132,7 @@ def learn(
     fixed: Tensor,
     search: Search,
     progress: Steps = unwatched,
+    begin: Tensor | None = None,
 ) -> Values:
     """Learns values on the live model, which is without them.
 
@@ -143,6 +144,7 @@ def learn(
         learner_of: [values] the learner whose lessons a value is learned from.
         fixed: [values, d] what stands at the places of each value already.
         progress: called before each step, for those of `rounds` with the last number again; may raise.
+        begin: [values, d] the values to begin with; zeros by default.
 
     Raises:
         Unlearnable: a loss is not a number.
@@ -151,7 +153,7 @@ def learn(
     owner = torch.tensor(learner_of, device=model.device)
     norm = seen.placed.norm(len(owner)).clamp(min=1e-6)
     unit = (search.rate * norm / fixed.shape[1] ** 0.5)[:, None]
-    change = torch.zeros_like(fixed, requires_grad=True)
+    change = (torch.zeros_like(fixed) if begin is None else begin.to(fixed) / unit).requires_grad_()
     optimizer = torch.optim.Adam([change], lr=1.0, betas=(0.9, 0.95))
     chooser = _Chooser(lessons, search, model.device)
     kl_weight = search.kl_weight

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from core.decide.limits import check_false_fires
 from core.errors.base import Uncertified, Unlearned
@@ -187,19 +188,33 @@ def train_neurons(
 
 
 def _standing(context: Context, memory: Memory, fact: FactId, mlp: str, scale: float | None) -> Standing | None:
-    """Returns the neurons that a fact has at the upper MLP, with its edits at another `scale`; None without any."""
-    recorded, values = first_columns(memory, fact), torch.zeros(2, context.model.hidden_width)
+    """Returns the neurons that a fact has at the upper MLP, with its edits at another `scale`; None without any.
+
+    The first values of a night begin with what that takes away, so that the model says what it says now; those that
+    follow begin with nothing, because the first ones are there.
+    """
+    recorded = first_columns(memory, fact)
     if recorded is None or not recorded.heard:
         return None
     delta, columns, _ = columns_of(context.deltas, plan_of(memory, fact, 1.0))[0]
     detectors = delta.factors[mlp][1].select(columns).to_float().T.float()
-    for delta, columns, share in columns_of(context.deltas, plan_of(memory, fact, scale)):
-        values += share * delta.factors[mlp][0].select(columns).to_float().T.float()
     heard = [
         Detector(row[:-1], float(row[-1]), 1.0, certificate)
         for row, certificate in zip(detectors, recorded.heard, strict=True)
     ]
-    return Standing(FactDetectors(*heard), values)
+    values = _values(context, plan_of(memory, fact, scale), mlp)
+    sleep = memory.sleep
+    begun = sleep is not None and bool(sleep.trainings)
+    before = values if begun else _values(context, plan_of(memory, fact), mlp)
+    return Standing(FactDetectors(*heard), values, before - values)
+
+
+def _values(context: Context, wanted: Plan, mlp: str) -> Tensor:
+    """Returns the sums [2, d] of the values of a fact, whose part of a plan is `wanted`."""
+    values = torch.zeros(2, context.model.hidden_width)
+    for delta, columns, share in columns_of(context.deltas, wanted):
+        values += share * delta.factors[mlp][0].select(columns).to_float().T.float()
+    return values
 
 
 def _columns(ids: Sequence[FactId], written: Written, said: Sequence[bool]) -> tuple[Columns, ...]:

@@ -102,6 +102,20 @@ def test_a_value_makes_what_was_told_likelier(tmp_path: Path) -> None:
     assert math.isfinite(float(unlearned.loss[0]))
 
 
+def test_values_may_begin_with_others(tmp_path: Path) -> None:
+    model = load_model(make(tmp_path / "base", scale=0.3))
+    lessons, nothing = told(model, 0, ARIA)[:3], torch.zeros(2, model.hidden_width)
+    learned = learn(model, 0, lessons, [0, 0], nothing, OF_EDITS)
+
+    further = learn(model, 0, lessons, [0, 0], nothing, replace(OF_EDITS, steps=1, rounds=0), begin=learned.values)
+    beside = learn(model, 0, lessons, [0, 0], learned.values, replace(OF_EDITS, steps=1, rounds=0))
+
+    assert float(further.before[0]) < 0.95 * float(learned.before[0])
+    torch.testing.assert_close(further.before, beside.before)
+    moved = float((further.values - learned.values).norm())
+    assert 0 < moved < 0.5 * float(learned.values.norm())
+
+
 def test_steps_go_on_while_a_first_wording_is_not_predicted(tmp_path: Path) -> None:
     model, nothing = load_model(make(tmp_path / "base", scale=0.3)), torch.zeros(2, 32)
     idle = replace(OF_EDITS, steps=1, rate=0.0)
