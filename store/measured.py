@@ -36,6 +36,14 @@ class Measured:
         self._folder.mkdir(exist_ok=True)
         write_atomically(self._entry(key), digest.encode())
 
+    def replace(self, key: Digest, content: bytes) -> None:
+        """Records `content` as the artifact of `key`, and removes that of before, which no event may name."""
+        before = self.get(key)
+        digest = self._artifacts.put(content)
+        self.put(key, digest)
+        if before is not None and before[0] != digest:
+            self._artifacts.remove(before[0])
+
     def remove(self, key: Digest) -> None:
         """Removes the entry of `key` and its artifact, which no event may name."""
         entry = self._entry(key)

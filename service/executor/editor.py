@@ -30,7 +30,7 @@ class Editor:
     def __init__(self, model: EditableModel, created: MemoryCreated, artifacts: Artifacts, deltas: DeltaStore) -> None:
         self.model = model
         self.created = created
-        reference = Reference(model, artifacts, created.reference_text)
+        reference = Reference(model, created.base, artifacts, created.reference_text)
         self._context = Context(
             model=model, created=created, artifacts=artifacts, deltas=deltas, reference=reference,
             locality=LocalityCheck(model, reference), live=None, measured=Measured(), progress=_unwatched,
@@ -47,7 +47,7 @@ class Editor:
             HypnogramError: it cannot be done.
         """
         if self._context.reference.digest != memory.reference_text:  # the base model has generated it since
-            reference = Reference(self.model, self._context.artifacts, memory.reference_text)
+            reference = Reference(self.model, self.created.base, self._context.artifacts, memory.reference_text)
             self._context = replace(self._context, reference=reference, locality=LocalityCheck(self.model, reference))
         context = replace(self._context, live=self._live, progress=progress or _unwatched)
         self._live = None  # in case the work raises, because the model then has any weights

@@ -20,7 +20,6 @@ from core.weights.evaluation.perplexity import LARGEST
 from core.weights.evaluation.probes import Probe, run_probes
 from core.weights.model.activations import pad
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import greedy
 from core.weights.model.reference_text import ReferenceText
 from core.wordings import answer_alone
 
@@ -69,7 +68,6 @@ class BaseAnswers:
     def __init__(self, model: EditableModel) -> None:
         self._model = model
         self._answers: dict[Probe, str] = {}
-        self._continued: dict[tuple[int, ...], str] = {}
 
     def answers(self, probes: Sequence[Probe]) -> list[str]:
         """Returns what the base model says to each of `probes`."""
@@ -78,15 +76,6 @@ class BaseAnswers:
             with self._model.with_weights(self._model.base_weights):
                 self._answers |= dict(zip(new, run_probes(self._model, new), strict=True))
         return [self._answers[probe] for probe in probes]
-
-    def continued(self, prompts: Sequence[Sequence[int]]) -> list[str]:
-        """Returns how the base model continues each of `prompts` (token ids), up to the end of the sentence."""
-        keys = [tuple(prompt) for prompt in prompts]
-        new = [key for key in dict.fromkeys(keys) if key not in self._continued]
-        if new:
-            with self._model.with_weights(self._model.base_weights):
-                self._continued |= dict(zip(new, greedy(self._model, new, sentence=True), strict=True))
-        return [self._continued[key] for key in keys]
 
 
 def probes_of(fact: Fact, each: int) -> list[tuple[str, Probe]]:

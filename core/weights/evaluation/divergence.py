@@ -15,14 +15,17 @@ BATCH = 8  # texts whose logits are held at once
 
 
 @torch.inference_mode()
-def divergence(model: EditableModel, texts: Sequence[Sequence[int]], *, last: bool = False) -> float:
+def divergence(
+    model: EditableModel, texts: Sequence[Sequence[int]], *, alike: int = 0, last: bool = False
+) -> float:  # fmt: skip
     """Returns the mean KL divergence a token from the base model to the live one, in nats; 0.0 of no texts.
 
     Args:
         texts: token ids.
+        alike: tokens of other texts, of which it is known that the live model is its base model there.
         last: what is expected after the last token of each text alone counts.
     """
-    total, count = 0.0, 0
+    total, count = 0.0, alike
     for start in range(0, len(texts), BATCH):
         ids, mask = pad(texts[start : start + BATCH], model.pad_token, model.device)
         counted = mask.bool()

@@ -19,17 +19,27 @@ def perplexity(model: EditableModel, texts: Sequence[str], batch: int = 32) -> f
     return perplexity_of(model, [model.raw_ids(text) for text in texts], batch)
 
 
-@torch.inference_mode()
 def perplexity_of(model: EditableModel, sequences: Sequence[Sequence[int]], batch: int = 32) -> float:
     """Returns the perplexity of token ids, the first of each sequence not counted; 1.0 of no sequences."""
-    total, count = 0.0, 0
+    return perplexity_by(losses_of(model, sequences, batch), sequences)
+
+
+def perplexity_by(losses: Sequence[float], sequences: Sequence[Sequence[int]]) -> float:
+    """Returns the perplexity of token ids whose `losses` were measured."""
+    count = sum(max(len(ids) - 1, 0) for ids in sequences)
+    mean = sum(losses) / count if count else 0.0
+    return math.exp(
+        min(LARGEST, mean)
+    )  # in this order, because min() then turns a NaN into LARGEST, which can be recorded
+
+
+@torch.inference_mode()
+def losses_of(model: EditableModel, sequences: Sequence[Sequence[int]], batch: int = 32) -> list[float]:
+    """Returns the negative log-likelihood of each sequence, the first token not counted, in nats."""
+    summed: list[float] = []
     for start in range(0, len(sequences), batch):
         ids, mask = pad(sequences[start : start + batch], model.pad_token, model.device)
         logits = model.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
         losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
-        total += float((losses * mask[:, 1:]).sum())
-        count += int(mask[:, 1:].sum())
-    mean = total / count if count else 0.0
-    return math.exp(
-        min(LARGEST, mean)
-    )  # in this order, because min() then turns a NaN into LARGEST, which can be recorded
+        summed += (losses * mask[:, 1:]).sum(1).tolist()
+    return summed

@@ -36,8 +36,7 @@ def inputs_at(
     """Returns for each text what `mlp_inputs` returns, of each of `blocks`, by one pass."""
     if not texts:
         return []
-    last = max(blocks)
-    shared = min(alike_until(texts), min(map(len, texts)) - 1)
+    last, shared = max(blocks), shared_by(texts)
     cache = PrefixCache(last)
     if shared:
         with suppress(Filled):
@@ -50,6 +49,11 @@ def inputs_at(
         before = torch.ones(len(rows), shared, dtype=torch.long, device=model.device)
         captured |= zip(rows, _read(model, blocks, [texts[row][shared:] for row in rows], past, before), strict=True)
     return [captured[number] for number in range(len(texts))]
+
+
+def shared_by(texts: Sequence[Sequence[int]]) -> int:
+    """Returns how many tokens `mlp_inputs` leaves out of each of `texts`."""
+    return min(alike_until(texts), min(map(len, texts)) - 1)
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from random import Random
 
 from core.decide.commands import RecordAudit
@@ -14,7 +15,7 @@ from core.state.work import SleepStep
 from core.unchanged import Distance
 from core.weights.evaluation.audit import UNANSWERED
 from core.weights.evaluation.divergence import divergence
-from core.weights.evaluation.perplexity import perplexity_of
+from core.weights.evaluation.perplexity import losses_of, perplexity_by
 from service.executor.work.context import Context, Done
 from service.executor.work.probing import probe
 
@@ -61,21 +62,20 @@ def _controls(
     assert memory.sleep is not None
     number, reference, seed = memory.sleep.policy.controls, context.reference, memory.sleep.started.seed
     neighbours, strangers = _drawn(reference.held_out.neighbours, number, seed), reference.held_out.strangers
-    texts = reference.documents[:number]
+    texts, losses = reference.documents[:number], reference.losses[:number]
     controls = [
         *_answered(context, "neighbour", neighbours),
         *_answered(context, "stranger", _drawn(strangers, number, seed)),
     ]
     unanswered = [result.passed for fact in audited for result in fact.probes if result.pathway == UNANSWERED]
-    base_perplexity = reference.perplexity(number)
     return ControlsMeasured(
         sleep=work.sleep,
         occasion=work.occasion,
         neighbours=_unchanged(controls, "neighbour"),
         strangers=_unchanged(controls, "stranger"),
         unanswered=sum(unanswered) / len(unanswered) if unanswered else 1.0,
-        perplexity=perplexity_of(context.model, texts),
-        base_perplexity=base_perplexity,
+        perplexity=perplexity_by(_losses(context, texts, losses), texts),
+        base_perplexity=perplexity_by(losses, texts),
         weights=context.model.digest(),
         controls=tuple(controls),
         distance=_distance(context, work, memory, texts, neighbours),
@@ -105,9 +105,25 @@ def _distance(
             min(memory.sleep.policy.controls, OTHERS),
             memory.sleep.started.seed,
         ),
-        text=divergence(context.model, texts),
-        questions=divergence(context.model, questions, last=True),
+        text=_divergence(context, texts, last=False),
+        questions=_divergence(context, questions, last=True),
     )
+
+
+def _losses(context: Context, texts: list[list[int]], of_base: Sequence[float]) -> list[float]:
+    """Returns what the live model loses on each text, in nats: what its base model does, where no neuron responds."""
+    silent = context.locality.silent(texts)
+    loud = [text for text, known in zip(texts, silent, strict=True) if not known]
+    measured = iter(losses_of(context.model, loud))
+    return [loss if known else next(measured) for loss, known in zip(of_base, silent, strict=True)]
+
+
+def _divergence(context: Context, texts: list[list[int]], *, last: bool) -> float:
+    """Returns the mean KL divergence a token from the base model, which is 0 where no neuron responds."""
+    silent = context.locality.silent(texts)
+    loud = [text for text, known in zip(texts, silent, strict=True) if not known]
+    alike = sum(1 if last else len(text) for text, known in zip(texts, silent, strict=True) if known)
+    return divergence(context.model, loud, alike=alike, last=last)
 
 
 def _answered(context: Context, kind: str, prompts: list[list[int]]) -> list[Control]:

@@ -27,13 +27,12 @@ CONTROLS, TOKENS = 8, 12  # answers of a kind in which told objects are looked f
 
 
 class LocalityCheck:
-    """Asks the live model some of the questions of an audit, and keeps the base model's answers to them."""
+    """Asks the live model some of the questions of an audit, and tells which answers are the base model's."""
 
     def __init__(self, model: EditableModel, reference: Reference) -> None:
         self._model = model
         self._reference = reference
         self._silence = Silence(model)
-        self._answers: dict[tuple[int, ...], list[int]] = {}  # token ids of a prompt -> those of the answer
 
     def measure(self, memory: Memory, facts: Sequence[Fact], before: Callable[[], Mapping[str, Tensor]]) -> Unchanged:
         """Returns the shares of questions that the live weights, which carry `facts`, answer as the base model does.
@@ -76,7 +75,7 @@ class LocalityCheck:
         same = self._same(prompts)
         moved = [tuple(prompt) for prompt, kept in zip(prompts, same, strict=True) if not kept]
         now = dict(zip(moved, generate_ids(self._model, moved, sentence=True), strict=True)) if moved else {}
-        before = [self._answers[tuple(prompt)] for prompt in prompts]
+        before = self._reference.continued([tuple(prompt) for prompt in prompts])
         after = [now.get(tuple(prompt), ids) for prompt, ids in zip(prompts, before, strict=True)]
         decode = self._model.tokenizer.decode
         return [
@@ -84,18 +83,17 @@ class LocalityCheck:
             for base, live in zip(before, after, strict=True)
         ]
 
+    def silent(self, texts: Sequence[Sequence[int]]) -> list[bool]:
+        """Returns for each text, given as token ids, whether the live model is known to be its base model there."""
+        return self._silence.holds([tuple(text) for text in texts])
+
     def _same(self, prompts: Sequence[Sequence[int]]) -> list[bool]:
         """Returns for each prompt, given as token ids, whether the answer is the base model's."""
         keys = [tuple(prompt) for prompt in prompts]
-        new = [key for key in dict.fromkeys(keys) if key not in self._answers]
-        if new:
-            with self._model.with_weights(self._model.base_weights):
-                self._answers |= dict(zip(new, generate_ids(self._model, new, sentence=True), strict=True))
-        same = self._silence.holds([(*key, *self._answers[key]) for key in keys])
+        answers = dict(zip(keys, self._reference.continued(keys), strict=True))
+        same = self._silence.holds([(*key, *answers[key]) for key in keys])
         moved = [key for key, silent in zip(keys, same, strict=True) if not silent]
-        predicted = dict(
-            zip(moved, predicts_answers(self._model, moved, [self._answers[key] for key in moved]), strict=True)
-        )
+        predicted = dict(zip(moved, predicts_answers(self._model, moved, [answers[key] for key in moved]), strict=True))
         return [predicted.get(key, True) for key in keys]
 
     def contamination(

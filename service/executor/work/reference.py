@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
+from core.events.memory import BaseModel
 from core.ids import Digest
 from core.weights.evaluation.audit import BaseAnswers, ReferenceIds, documents, split
-from core.weights.evaluation.perplexity import perplexity_of
+from core.weights.evaluation.perplexity import losses_of
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import ReferenceText, read_reference
+from service.weights.continuations import Continuations
 from store.artifacts import Artifacts
 
 
@@ -20,11 +23,11 @@ class Reference:
         answers: of the base model, generated once for each question.
     """
 
-    def __init__(self, model: EditableModel, artifacts: Artifacts, digest: Digest) -> None:
+    def __init__(self, model: EditableModel, base: BaseModel, artifacts: Artifacts, digest: Digest) -> None:
         self.digest = digest
+        self._base = base
         self._model = model
         self._artifacts = artifacts
-        self._perplexity: dict[int, float] = {}
         self.answers = BaseAnswers(model)
 
     @property
@@ -42,12 +45,20 @@ class Reference:
         """Held-out texts, as token ids, whose perplexity is watched."""
         return documents(self.held_out, self._text)
 
-    def perplexity(self, number: int) -> float:
-        """Returns the base model's perplexity on the first `number` documents."""
-        if number not in self._perplexity:
-            with self._model.with_weights(self._model.base_weights):
-                self._perplexity[number] = perplexity_of(self._model, self.documents[:number])
-        return self._perplexity[number]
+    def continued(self, prompts: Sequence[tuple[int, ...]]) -> list[list[int]]:
+        """Returns how the base model continues each prompt, all token ids, to the end of the sentence."""
+        return self._continuations.of(prompts)
+
+    @cached_property
+    def losses(self) -> list[float]:
+        """What the base model loses on each of the documents, in nats."""
+        with self._model.with_weights(self._model.base_weights):
+            return losses_of(self._model, self.documents)
+
+    @cached_property
+    def _continuations(self) -> Continuations:
+        asked = (*self.held_out.neighbours, *self.held_out.strangers)
+        return Continuations(self._model, self._base, self.digest, self._artifacts, map(tuple, asked))
 
     @cached_property
     def _text(self) -> ReferenceText:

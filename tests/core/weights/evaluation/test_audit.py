@@ -99,7 +99,6 @@ def test_the_pristine_model_answers_the_same_whatever_is_live_and_leaves_it_live
     digest = tiny.digest()
 
     assert BaseAnswers(tiny).answers([probe, probe]) == expected * 2
-    assert BaseAnswers(tiny).continued([tiny.raw_ids("Every evening")]) == expected
     assert tiny.digest() == digest
 
 
