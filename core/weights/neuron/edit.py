@@ -31,7 +31,7 @@ from core.weights.neuron.detectors import Detector, detect
 from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import ANSWERED, Lesson, Place, told, untold
 from core.weights.neuron.marks import learn_marks
-from core.weights.neuron.relations import relations_about
+from core.weights.neuron.relations import loudest_about, relations_about
 from core.weights.neuron.sites import Site
 from core.weights.neuron.strangers import Measured, behind
 from core.weights.neuron.subjects import by_subject
@@ -189,13 +189,17 @@ def _at_ends(
             pair = known or hear_user(model, block, upper.negatives, first_person, fact, telling, rows)
             silent = untold(model, loudest(model, first_person, fact, pair))
             silent_rows = _rows(model, block, silent)
+        elif known is not None:
+            responding = {False: known.statements.w, True: known.questions.w}
+            silent = untold(model, loudest_about(model, upper.negatives, fact, responding, SILENT), ANSWERED)
+            pair, silent_rows = known, _rows(model, block, silent)
         else:
             strangers = measured.strangers(model, block, upper.negatives, fact)
             relations = relations_about(model, block, upper.negatives, fact, strangers.alike)
             silent = untold(model, relations.alike(SILENT), ANSWERED)
             silent_rows = _rows(model, block, silent)
             said = behind(silent, silent_rows)
-            pair = known or hear(model, block, upper.negatives, strangers, relations, fact, telling, rows, said)
+            pair = hear(model, block, upper.negatives, strangers, relations, fact, telling, rows, said)
         heard.append(pair)
         lessons += _placed(number, pair, [*telling, *silent], [*rows, *silent_rows])
     if not lessons:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -126,6 +126,26 @@ def relations_about(
         near=tuple(near),
         rest=rest[torch.tensor(keep, dtype=torch.long)],
     )
+
+
+def loudest_about(
+    model: EditableModel, negatives: Negatives, fact: Fact, heard: Mapping[bool, Tensor], most: int
+) -> list[Prompt]:  # fmt: skip
+    """Returns the prompts about the subject of `fact` that ask for something else at which its detectors respond most.
+
+    Where they end, the subject is taken to be read like marked strangers, so that nothing is run for it.
+
+    Args:
+        heard: the detectors `w` of questions (True) and of statements, which the fact has.
+        most: prompts of either kind.
+    """
+    kept, prompts = asking_else(fact, held_out=False), list[Prompt]()
+    for chat, w in heard.items():
+        of_kind = [(number, template) for number, template in kept if template.chat == chat]
+        responses = negatives.asked[[number for number, _ in of_kind]].float() @ w
+        chosen = responses.topk(min(most, len(of_kind))).indices
+        prompts += [of_kind[place][1].about(model, fact.subject) for place in chosen.tolist()]
+    return prompts
 
 
 def _measured(

@@ -17,7 +17,14 @@ from core.weights.neuron.detectors import Detector
 from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import Lesson, told
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.relations import Relations, asking_else, ends_about, relations_about, templates
+from core.weights.neuron.relations import (
+    Relations,
+    asking_else,
+    ends_about,
+    loudest_about,
+    relations_about,
+    templates,
+)
 from core.weights.neuron.strangers import Measured, Strangers
 from tests.core.weights.conftest import fact
 
@@ -99,6 +106,27 @@ def test_prompts_like_those_of_the_fact_are_measured_and_others_taken_from_stran
     assert int(measured.sum()) >= 30
     strangers = negatives.asked[kept].float() - negatives.mean
     assert (few.trained - wanted).norm(dim=1).mean() < (strangers - wanted).norm(dim=1).mean()
+
+
+def test_prompts_at_which_a_detector_responds_are_known_without_reading_them(
+    tiny: EditableModel, negatives: Negatives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given detectors of a fact, and how they respond where its subject is asked everything else
+    both, exact = heard(tiny, negatives), ends_about(tiny, 0, [ARIA.subject], held_out=False)
+    loudest = {}
+    for chat, detector in ((False, both.statements), (True, both.questions)):
+        asked = [(number, template) for number, template in asking_else(ARIA, held_out=False) if template.chat == chat]
+        responses = exact[[number for number, _ in asked]] @ detector.w
+        loudest[chat] = asked[int(responses.argmax())][1].about(tiny, ARIA.subject)
+
+    # when they are looked up among strangers who are read like the subject, all moved in one direction
+    read = replace(negatives, asked=(exact + rows(1, 7)[:, :1]).half())
+    monkeypatch.setattr(relations, "inputs_of", lambda *given: pytest.fail("it was run"))
+    chosen = loudest_about(tiny, read, ARIA, {False: both.statements.w, True: both.questions.w}, 12)
+
+    # then the model is not run, and the loudest are among them
+    assert [prompt.chat for prompt in chosen] == [False] * 12 + [True] * 12
+    assert set(loudest.values()) <= set(chosen)
 
 
 def about(model: EditableModel, negatives: Negatives) -> tuple[Strangers, Relations]:
