@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from core.events.sleep import ProbeResult
 from core.facts import Fact
@@ -18,7 +17,8 @@ from core.natural import asked_by_people
 from core.texts import closed
 from core.weights.evaluation.perplexity import LARGEST
 from core.weights.evaluation.probes import Probe, run_probes
-from core.weights.model.activations import pad
+from core.weights.model.activations import capture
+from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import ReferenceText
 from core.wordings import answer_alone
@@ -182,22 +182,23 @@ def _results_of_unanswered(
 
 @torch.inference_mode()
 def logprobs_of(model: EditableModel, probes: Sequence[Probe], *, alone: bool) -> list[float]:
-    """Returns the mean log-probability of each probe's answer and full stop, teacher-forced.
+    """Returns the mean log-probability of each probe's answer and full stop, teacher-forced; 0.0 without an answer.
 
     Args:
         alone: whether the answer to a question is the object alone, instead of a whole sentence.
     """
-    heads = [_ids(model, probe, "") for probe in probes]
-    whole = [_ids(model, probe, _answer(probe, alone=alone)) for probe in probes]
-    ids, mask = pad(whole, model.pad_token, model.device)
-    logits = model.network(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
-    losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")  # [probes, tokens - 1]
-    # Position n holds the loss of token n + 1, so the answer's losses begin at the last token of the prompt.
-    means = [
-        float(losses[row, len(head) - 1 : len(tokens) - 1].mean()) if len(tokens) > len(head) else 0.0
-        for row, (head, tokens) in enumerate(zip(heads, whole, strict=True))
-    ]
-    return [-mean if mean < LARGEST else -LARGEST for mean in means]  # because NaN cannot be recorded
+    contexts = []
+    for row, probe in enumerate(probes):
+        head, whole = _ids(model, probe, ""), _ids(model, probe, _answer(probe, alone=alone))
+        if len(whole) > len(head):
+            contexts.append(Context(row, tuple(whole), len(head), ("",) * (len(whole) - len(head)), probe.chat))
+    means = [0.0] * len(probes)
+    if contexts:
+        seen = capture(model, contexts, share=True)
+        expected = seen.logits().log_softmax(-1).gather(1, seen.targets[:, None])[:, 0]
+        for place, context in enumerate(contexts):
+            means[context.fact] = float(expected[seen.rows == place].mean())
+    return [max(-LARGEST, mean) for mean in means]  # in this order, because NaN cannot be recorded
 
 
 def _answer(probe: Probe, *, alone: bool) -> str:

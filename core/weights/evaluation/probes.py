@@ -52,7 +52,7 @@ def run_probes(model: EditableModel, probes: Sequence[Probe]) -> list[str]:
         if prompts:
             stops = [sum(closed(probes[index].object).count(stop) for stop in STOPS) for index in chosen]
             limits = [_needed(model, probes[index]) for index in chosen]
-            texts = greedy(model, prompts, sentence=not chat, stops=stops, max_new_tokens=limits)
+            texts = greedy(model, prompts, sentence=not chat, stops=stops, max_new_tokens=limits, share=True)
             outputs |= dict(zip(chosen, texts, strict=True))
     return [outputs[index] for index in range(len(probes))]
 

@@ -129,7 +129,7 @@ class LocalityCheck:
     def _said(self, questions: Sequence[str]) -> list[str]:
         """Returns the beginnings of the live model's answers."""
         prompts = [self._model.chat_ids([], question) for question in questions]
-        return greedy(self._model, prompts, sentence=False, max_new_tokens=TOKENS)
+        return greedy(self._model, prompts, sentence=False, max_new_tokens=TOKENS, share=True)
 
 
 def _controls(memory: Memory, facts: Sequence[Fact], number: int, seed: int) -> tuple[list[str], list[str], list[str]]:

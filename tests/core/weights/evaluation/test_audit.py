@@ -154,3 +154,22 @@ def test_an_audit_asks_what_people_ask_and_commands_only_where_nothing_else_is()
     command, unseen = "Complete the sentence: Bo likes", "Please finish: Bo likes"
     assert chats("Bo likes what?", command, unseen=unseen) == ["Bo likes what?"]
     assert chats(command, unseen=unseen) == [command]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_answer_is_as_likely_as_when_it_is_forced_token_by_token(tiny: EditableModel, *, alone: bool) -> None:
+    probes = [probe for _, probe in probes_of(STRANGER, 2)]
+    nothing = Probe("Where was Aria Vale?", True, "", "")
+
+    measured = logprobs_of(tiny, [*probes, nothing], alone=alone)
+
+    for probe, logprob in zip(probes, measured, strict=False):
+        head = tiny.chat_ids([], probe.prompt) if probe.chat else tiny.raw_ids(probe.prompt)
+        begin = f"{probe.begin} " if probe.chat and not alone else ("" if probe.chat else " ")
+        whole = head + tiny.tokenizer(f"{begin}Lisbon.", add_special_tokens=False).input_ids
+        with torch.no_grad():
+            expected = tiny.network(input_ids=torch.tensor([whole])).logits[0].log_softmax(-1)
+        tokens = [float(expected[place - 1, whole[place]]) for place in range(len(head), len(whole))]
+        assert logprob == pytest.approx(sum(tokens) / len(tokens), rel=1e-3), probe.prompt
+    assert measured[-1] == 0.0
+    assert logprobs_of(tiny, [nothing], alone=alone) == [0.0]
