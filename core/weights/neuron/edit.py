@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -73,6 +74,13 @@ class Standing:
     lacking: Tensor
 
 
+class Kept(Protocol):
+    """Keeps values that were learned, by the indices of their facts, until all of a batch are."""
+
+    def get(self, part: Sequence[int]) -> Values | None: ...
+    def put(self, part: Sequence[int], values: Values) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """Neurons of those facts of a batch whose subjects are told apart, in their order: two columns each.
@@ -125,6 +133,7 @@ def compute_neurons(
     first_person: FirstPerson | None = None,
     search: Search = OF_EDITS,
     progress: Steps = unwatched,
+    kept: Kept | None = None,
 ) -> Written:
     """Computes neurons of `facts` on the live weights, which are without those that they have.
 
@@ -134,6 +143,7 @@ def compute_neurons(
         standing: index of a fact -> the neurons that it has, to which others are added behind the same detectors.
         first_person: what the upper MLP reads in the first person, for facts about the user.
         progress: called with steps done and all steps; may raise.
+        kept: values of facts that have neurons, learned before the work was interrupted.
 
     Raises:
         Uncertified: no subject's name can be told apart.
@@ -158,7 +168,13 @@ def compute_neurons(
             def step(done: int, steps: int, before: int = number) -> None:
                 progress(before * steps + done, steps * len(parts))
 
+            keeps = kept if all(member in standing for member in part) else None
+            if keeps is not None and (values := keeps.get(part)) is not None:
+                learned.append(([standing[member].heard for member in part], values))
+                continue
             learned.append(_at_ends(half, upper, facts, part, measured, standing, first_person, search, step))
+            if keeps is not None:
+                keeps.put(part, learned[-1][1])
     return _written(model, lower, upper, facts, written, refused, known, learned)
 
 

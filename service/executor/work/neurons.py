@@ -28,6 +28,7 @@ from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.relations import digest_of_templates
 from core.weights.neuron.sites import Site
 from core.weights.neuron.user.negatives import FirstPerson
+from service.executor.checkpoints import Checkpoints
 from service.executor.work.context import Context, Live
 from service.executor.work.edit import facts_beside, record_edit, said_with
 from service.weights.projection import columns_of
@@ -181,9 +182,15 @@ def train_neurons(
         for number, fact in enumerate(ids)
         if (known := _standing(context, memory, fact, upper.mlp, scales.get(fact))) is not None
     }
+    sleep = memory.sleep
+    assert sleep is not None
+    training = [sleep.id, sleep.trainings + sleep.repairs, memory.weights, sorted(scales.items()), repr(AT_NIGHT)]
+    kept = Checkpoints(context.artifacts, context.deltas, training, ids)
     learned = compute_neurons(
-        context.model, lower, upper, facts, context.measured, marks, standing, first_person, AT_NIGHT, context.steps
+        context.model, lower, upper, facts, context.measured, marks, standing, first_person, AT_NIGHT, context.steps,
+        kept,
     )  # fmt: skip
+    kept.clear()
     return learned, _columns([ids[number] for number in learned.facts], learned, [True] * len(learned.facts))
 
 
