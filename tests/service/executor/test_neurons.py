@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.support.place import DEMO, create, start_sleep, state_of, take_back, tell, work
+from core.events.sleep import AdapterTrained
 from core.ids import FactId
 from core.method import Method
 from core.policy import SleepPolicy
@@ -87,6 +88,9 @@ def test_a_life_of_neurons_on_a_real_model(
     # when the memory sleeps, then the night has values of its own behind their detectors, and no other answer moves
     start_sleep(store, 1, SleepPolicy(probes=1, controls=1, trainings=1))
     work(store, bases)
+    trained = next(one for one in store.log.read(limit=1000) if isinstance(one.event, AdapterTrained))
+    chat = list(models.generate(DEMO, messages=None, prompt=TORVALD, max_tokens=1, at_version=trained.version))
+    assert chat[-1].weights == both.weights  # between a training and its gate the evening answers
     (slept,) = state_of(store).adapters.values()
     assert [columns.fact for columns in slept.columns] == [plays, works]
     assert state_of(store).facts[plays].scale == state_of(store).facts[works].scale == 0.5
