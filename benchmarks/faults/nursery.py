@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
+from importlib import import_module
 from pathlib import Path
 from random import Random
 
@@ -117,6 +118,7 @@ def main() -> None:
         created = state_of(store).created
         assert created is not None
         bases.clone(created)
+    import_module("peft")  # or each child would, in a night of LoRA
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
             thread.join(10)  # those that loaded the model end by themselves, a moment later
