@@ -85,7 +85,12 @@ def place(prepared: Place, tmp_path: Path) -> Place:
 @pytest.fixture
 def small(tmp_path: Path) -> Place:
     """A memory of this test's own on a base model of random weights, which nothing was done for yet."""
-    made = Place(tmp_path / "small")
+    return made_in(tmp_path / "small")
+
+
+def made_in(folder: Path) -> Place:
+    """A memory in `folder` on a base model of random weights, which nothing was done for yet."""
+    made = Place(folder)
     make(made.folder / "base")
     with open_store(made.settings()) as store:
         create(store, str(made.folder / "base"))

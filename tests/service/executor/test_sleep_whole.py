@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-import pytest
-
 from core.decide.commands import CancelSleep, StartSleep
 from core.events import Recorded
 from core.events.facts import WorkFailed
@@ -118,10 +116,10 @@ def test_a_night_advances_facts_and_every_digest_of_it_is_met_again(place: Place
         assert adapter.delta in fault.message
 
 
-@pytest.mark.parametrize("learning_rate", [10.0, 1000.0])
-def test_a_night_that_did_harm_is_undone_to_the_bit(place: Place, bases: BaseModels, learning_rate: float) -> None:
+def test_a_night_that_did_harm_is_undone_to_the_bit(place: Place, bases: BaseModels) -> None:
     with open_store(place.settings()) as store:
-        harmful = replace(SMALL, training=replace(SMALL.training, learning_rate=learning_rate), perplexity_limit=0.02)
+        training = replace(SMALL.training, learning_rate=1000.0, steps=10)  # which do harm enough
+        harmful = replace(SMALL, training=training, refreshes=0, controls=2, texts=5, perplexity_limit=0.02)
         before = begin(store, harmful)
         after = work(store, bases)
 
@@ -171,7 +169,7 @@ def test_an_executor_that_dies_in_training_is_followed_by_one_that_goes_on_there
     place: Place, bases: BaseModels
 ) -> None:
     with open_store(place.settings()) as store:
-        begin(store)
+        begin(store, replace(SMALL, training=replace(SMALL.training, steps=15)))
         work(store, bases, until=at(Step.TRAIN))  # stopped at once: its training is thrown away
         assert not any(isinstance(one.event, (WorkFailed, AdapterTrained)) for one in history(store))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ from service.app.store import Store, open_store
 from service.executor.editor import Editor
 from service.weights.base_models import BaseModels
 from service.weights.delta_store import DeltaStore
-from tests.prepared import DEMO, QUICK, Place, put_in_place, start_sleep, state_of, take_back, tell, work
+from tests.prepared import DEMO, QUICK, Place, made_in, put_in_place, start_sleep, state_of, take_back, tell, work
 from tests.service.executor.test_loop import rebuilt
 from tests.service.weights.test_replay import replay_in
 
@@ -28,17 +29,43 @@ from tests.service.weights.test_replay import replay_in
 EASY = replace(QUICK, scales=(1.0, 0.0), gate=0.0, healthy=0.0, training=Training(
     rank=8, steps=300, learning_rate=2e-2, batch=16, rehearsal=0, divergence_weight=0.0, enough=0.05,
 ))  # fmt: skip
+# The same without learning much, for what is true of a night whatever its adapter says.
+HURRIED = replace(EASY, training=replace(EASY.training, steps=20))
 
 
-@pytest.fixture
-def told(small: Place, bases: BaseModels) -> tuple[Place, list[FactId]]:
-    """A memory of random weights that was told a fact, and two more that were written on top of it."""
-    with open_store(small.settings()) as store:
+Told = tuple[Place, list[FactId]]
+
+
+@pytest.fixture(scope="module")
+def told_once(tmp_path_factory: pytest.TempPathFactory, bases: BaseModels) -> Told:
+    place = made_in(tmp_path_factory.mktemp("told"))
+    with open_store(place.settings()) as store:
         facts = tell(store, ("Aria Moss", "lives in", "Rome"))
         work(store, bases)
         facts += tell(store, ("Aria Moss", "plays", "chess"), ("Bo Lind", "lives in", "Lima"))
         work(store, bases)
-    return small, facts
+    return place, facts
+
+
+@pytest.fixture(scope="module")
+def asleep_once(told_once: Told, tmp_path_factory: pytest.TempPathFactory, bases: BaseModels) -> Told:
+    place, facts = told_once[0].copy(tmp_path_factory.mktemp("asleep")), told_once[1]
+    with open_store(place.settings()) as store:
+        start_sleep(store, 1, EASY)
+        work(store, bases)
+    return place, facts
+
+
+@pytest.fixture
+def told(told_once: Told, tmp_path: Path) -> Told:
+    """A memory of random weights that was told a fact, and two more that were written on top of it."""
+    return told_once[0].copy(tmp_path / "told"), told_once[1]
+
+
+@pytest.fixture
+def asleep(asleep_once: Told, tmp_path: Path) -> Told:
+    """The same after a night."""
+    return asleep_once[0].copy(tmp_path / "asleep"), asleep_once[1]
 
 
 def editor_(store: Store, bases: BaseModels) -> Editor:
@@ -57,9 +84,7 @@ def sound(store: Store, place: Place, bases: BaseModels, state: Memory) -> None:
     assert replay_in(store, place).rebuilt == state.weights
 
 
-def test_a_retracted_fact_leaves_the_weights_and_the_others_stay(
-    told: tuple[Place, list[FactId]], bases: BaseModels
-) -> None:
+def test_a_retracted_fact_leaves_the_weights_and_the_others_stay(told: Told, bases: BaseModels) -> None:
     place, (gone, *others) = told
     with open_store(place.settings()) as store:
         before = state_of(store)
@@ -91,7 +116,7 @@ def test_the_only_fact_leaves_without_a_trace(relation: str, small: Place, bases
         sound(store, small, bases, after)
 
 
-def test_the_last_fact_told_leaves_the_weights_of_before(told: tuple[Place, list[FactId]], bases: BaseModels) -> None:
+def test_the_last_fact_told_leaves_the_weights_of_before(told: Told, bases: BaseModels) -> None:
     place, _ = told
     with open_store(place.settings()) as store:
         before = state_of(store)
@@ -105,7 +130,7 @@ def test_the_last_fact_told_leaves_the_weights_of_before(told: tuple[Place, list
 
 
 def test_facts_told_at_once_leave_one_by_one_until_the_weights_of_before_are_back(
-    told: tuple[Place, list[FactId]], bases: BaseModels
+    told: Told, bases: BaseModels
 ) -> None:
     place, (first, *together) = told
     with open_store(place.settings()) as store:
@@ -123,7 +148,7 @@ def test_facts_told_at_once_leave_one_by_one_until_the_weights_of_before_are_bac
         sound(store, place, bases, after)
 
 
-def test_a_fact_that_another_was_written_on_is_countered(told: tuple[Place, list[FactId]], bases: BaseModels) -> None:
+def test_a_fact_that_another_was_written_on_is_countered(told: Told, bases: BaseModels) -> None:
     place, (gone, *_) = told
     with open_store(place.settings()) as store:
         take_back(store, gone)
@@ -134,32 +159,29 @@ def test_a_fact_that_another_was_written_on_is_countered(told: tuple[Place, list
 
 
 def test_a_fact_that_adapters_learned_is_countered_and_the_counter_edit_names_them(
-    told: tuple[Place, list[FactId]], bases: BaseModels
+    asleep: Told, bases: BaseModels
 ) -> None:
-    place, (gone, other, _) = told
+    place, (gone, other, _) = asleep
     with open_store(place.settings()) as store:
-        start_sleep(store, 1, EASY)
-        asleep = work(store, bases)
-        assert asleep.facts[gone].status is Status.DISSOLVED
+        before = state_of(store)
+        assert before.facts[gone].status is Status.DISSOLVED
         take_back(store, gone)
         after = work(store, bases)
 
         (withdrawn,) = [one for one in events(store) if isinstance(one, FactWithdrawn)]
-        assert withdrawn.adapters == tuple(asleep.adapters)
+        assert withdrawn.adapters == tuple(before.adapters)
         assert after.facts[gone].status is Status.WITHDRAWN
-        assert after.facts[other] == asleep.facts[other]
+        assert after.facts[other] == before.facts[other]
         sound(store, place, bases, after)
 
 
-def test_nights_fade_a_counter_edit_and_do_not_teach_what_was_taken_back(
-    told: tuple[Place, list[FactId]], bases: BaseModels
-) -> None:
+def test_nights_fade_a_counter_edit_and_do_not_teach_what_was_taken_back(told: Told, bases: BaseModels) -> None:
     place, (gone, *_) = told
     with open_store(place.settings()) as store:
         take_back(store, gone)
         before = work(store, bases)
         assert before.facts[gone].withdrawal is Withdrawal.COUNTER_EDIT
-        start_sleep(store, 1, EASY)
+        start_sleep(store, 1, HURRIED)
         after = work(store, bases)
 
         trained = [one for one in events(store) if isinstance(one, AdapterTrained)]
@@ -174,19 +196,15 @@ def test_nights_fade_a_counter_edit_and_do_not_teach_what_was_taken_back(
         sound(store, place, bases, after)
 
 
-def test_a_night_goes_to_its_end_where_counter_edits_are_all_there_is(
-    told: tuple[Place, list[FactId]], bases: BaseModels
-) -> None:
-    place, facts = told
+def test_a_night_goes_to_its_end_where_counter_edits_are_all_there_is(asleep: Told, bases: BaseModels) -> None:
+    place, facts = asleep
     with open_store(place.settings()) as store:
-        start_sleep(store, 1, EASY)
-        work(store, bases)
         for fact in facts:
             take_back(store, fact)
         before = work(store, bases)
         assert before.edits
         assert not any(state.in_weights for state in before.facts.values())
-        sleep = start_sleep(store, 2, EASY)
+        sleep = start_sleep(store, 2, HURRIED)
         after = work(store, bases)
 
         assert after.nights[sleep].completed, after.nights[sleep].reason
@@ -197,9 +215,7 @@ def test_a_night_goes_to_its_end_where_counter_edits_are_all_there_is(
         sound(store, place, bases, after)
 
 
-def test_a_superseded_fact_leaves_with_the_edit_that_writes_its_successor(
-    told: tuple[Place, list[FactId]], bases: BaseModels
-) -> None:
+def test_a_superseded_fact_leaves_with_the_edit_that_writes_its_successor(told: Told, bases: BaseModels) -> None:
     place, (old, *others) = told
     with open_store(place.settings()) as store:
         new = put_in_place(store, old, "Oslo")
@@ -214,7 +230,7 @@ def test_a_superseded_fact_leaves_with_the_edit_that_writes_its_successor(
 
 
 def test_after_a_restart_and_beside_what_it_remembers_an_executor_writes_on_the_same_weights(
-    told: tuple[Place, list[FactId]], bases: BaseModels
+    told: Told, bases: BaseModels
 ) -> None:
     place, (old, gone, _) = told
     with open_store(place.settings()) as store:
@@ -234,9 +250,7 @@ def test_after_a_restart_and_beside_what_it_remembers_an_executor_writes_on_the_
         sound(store, place, bases, work(store, bases))
 
 
-def test_what_waits_or_is_parked_is_taken_back_without_touching_the_weights(
-    told: tuple[Place, list[FactId]], bases: BaseModels
-) -> None:
+def test_what_waits_or_is_parked_is_taken_back_without_touching_the_weights(told: Told, bases: BaseModels) -> None:
     place, _ = told
     with open_store(place.settings()) as store:
         before = state_of(store)
@@ -251,9 +265,7 @@ def test_what_waits_or_is_parked_is_taken_back_without_touching_the_weights(
         assert after.weights == before.weights
 
 
-def test_a_fact_told_anew_is_written_over_the_counter_edit_that_gainsaid_it(
-    told: tuple[Place, list[FactId]], bases: BaseModels
-) -> None:
+def test_a_fact_told_anew_is_written_over_the_counter_edit_that_gainsaid_it(told: Told, bases: BaseModels) -> None:
     place, (gone, *_) = told
     with open_store(place.settings()) as store:
         take_back(store, gone)
@@ -269,10 +281,10 @@ def test_a_fact_told_anew_is_written_over_the_counter_edit_that_gainsaid_it(
         assert rebuilt(store, bases, state_of(store)) == after.weights  # folded without its words
 
 
-def test_a_retraction_during_a_night_waits_for_its_end(told: tuple[Place, list[FactId]], bases: BaseModels) -> None:
+def test_a_retraction_during_a_night_waits_for_its_end(told: Told, bases: BaseModels) -> None:
     place, (gone, *_) = told
     with open_store(place.settings()) as store:
-        start_sleep(store, 1, EASY)
+        start_sleep(store, 1, HURRIED)
         take_back(store, gone)
         after = work(store, bases)
 

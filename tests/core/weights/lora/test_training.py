@@ -43,17 +43,24 @@ def with_adapter(model: EditableModel, factors: Mapping[str, tuple[Factor, Facto
     )
 
 
-def test_an_adapter_says_what_it_was_taught_and_the_subject_stays_as_it_was(dormouse: EditableModel) -> None:
+def test_an_adapter_says_what_it_was_taught_and_rehearsal_keeps_it_close_to_the_base_model(
+    dormouse: EditableModel,
+) -> None:
     before = dormouse.digest()
-    texts = [dormouse.raw_ids("Every evening a fox comes to the garden.")] * 4
+    texts = [dormouse.chat_ids([], f"Where does {name} live?") for name in ("Bruno Hale", "Cora Lind", "Dora Kelp")]
+    careless = replace(TRAINING, divergence_weight=0.0)
 
-    trained = train_adapter(
-        dormouse, contexts(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), TRAINING, seed=1
+    careful, loose = (
+        train_adapter(
+            dormouse, contexts(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), chosen, seed=1
+        )
+        for chosen in (TRAINING, careless)
     )
 
+    assert careful.divergence < loose.divergence / 2
     assert dormouse.digest() == before
-    assert trained.last_loss < 0.1 < trained.first_loss
-    with_adapter(dormouse, trained.delta.factors)
+    assert careful.last_loss < 0.1 < careful.first_loss
+    with_adapter(dormouse, careful.delta.factors)
     probes = [Probe(one.wordings.questions[0], True, one.wordings.answer, one.object) for one in TOLD]
     assert all(probe.passes(output) for probe, output in zip(probes, run_probes(dormouse, probes), strict=True))
 
@@ -111,20 +118,6 @@ def test_training_stops_once_the_loss_is_low_enough(tiny: EditableModel) -> None
     trained = train_adapter(tiny, contexts(tiny), [], [], [tiny.base_weights], moments(tiny), easy, seed=0)
 
     assert trained.steps < 100
-
-
-def test_rehearsal_keeps_an_adapter_close_to_the_pristine_model(dormouse: EditableModel) -> None:
-    texts = [dormouse.chat_ids([], f"Where does {name} live?") for name in ("Bruno Hale", "Cora Lind", "Dora Kelp")]
-    careless = replace(TRAINING, divergence_weight=0.0)
-
-    careful, loose = (
-        train_adapter(
-            dormouse, contexts(dormouse), [], texts, [dormouse.base_weights], moments(dormouse), one, seed=1
-        ).divergence
-        for one in (TRAINING, careless)
-    )
-
-    assert careful < loose / 2
 
 
 def test_steps_are_taken_on_each_of_the_grounds(tiny: EditableModel) -> None:
