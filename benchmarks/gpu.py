@@ -90,7 +90,7 @@ class Setup:
         new = self.folder.with_suffix(".new")
         shutil.rmtree(new, ignore_errors=True)
         made = tokenizer(
-            texts=[*TEXT.read_text().splitlines(), *map(str, World(0, 2000, 1).facts)], vocabulary=VOCABULARY
+            texts=[*self.text.decode().splitlines(), *map(str, World(0, 2000, 1).facts)], vocabulary=VOCABULARY
         )
         made.save_pretrained(new)
         torch.manual_seed(0)

@@ -131,8 +131,8 @@ def is_there(address: tuple[str, int]) -> bool:
     return True
 
 
-def test_it_asks_for_a_model_then_chats_and_leaves_nothing_running(
-    at_terminal: Callable[..., Terminal], tiny: str
+def test_it_asks_for_a_model_then_chats_and_leaves_nothing_but_the_memory(
+    at_terminal: Callable[..., Terminal], tmp_path: Path, tiny: str
 ) -> None:
     terminal = at_terminal()
     address = started(terminal)
@@ -155,6 +155,13 @@ def test_it_asks_for_a_model_then_chats_and_leaves_nothing_running(
     assert terminal.echoes()
     assert not is_there(address)
 
+    # when it is run the next time, then the memory is there
+    again = piped("up", "--model", tiny, environment=environment_in(tmp_path))
+    assert again.returncode == 0, again.stderr
+    assert "statistics" not in again.stdout
+    assert f"memory demo is there already, on {tiny}; --model is for a new one" in again.stderr
+    assert again.stdout.startswith("started a server on 127.0.0.1:")
+
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_what_it_started_and_leaves_the_terminal_as_it_was(
@@ -173,21 +180,10 @@ def test_a_signal_stops_what_it_started_and_leaves_the_terminal_as_it_was(
 
 
 def test_dormouse_is_included_under_its_name(tmp_path: Path) -> None:
-    run = piped("up", "--model", "dormouse", environment=environment_in(tmp_path))
+    run = piped("up", "--model", "dormouse", "--memory", "lab", environment=environment_in(tmp_path))
 
     assert run.returncode == 0, run.stderr
     assert "dormouse" in run.stdout
-
-
-def test_the_memory_is_there_the_next_time(tmp_path: Path, tiny: str) -> None:
-    environment = environment_in(tmp_path)
-    first = piped("up", "--model", tiny, "--memory", "lab", environment=environment)
-    again = piped("up", "--model", tiny, "--memory", "lab", environment=environment)
-
-    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
-    assert "statistics" not in again.stdout
-    assert f"memory lab is there already, on {tiny}; --model is for a new one" in again.stderr
-    assert again.stdout.startswith("started a server on 127.0.0.1:")
 
 
 def test_a_server_that_runs_is_used_and_goes_on(demo: Running) -> None:
