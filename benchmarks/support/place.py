@@ -176,6 +176,7 @@ def work(
             waited = waited + 0.5 if position == before else 0.0
     finally:
         stop.set()
+        store.log.wake()
         for thread in threads:
             thread.join()
     return states.current(memory)

@@ -123,7 +123,7 @@ class Executor:
                 worked = [self._turn(listed, stop) for listed in due if not stop.is_set()]
                 due = [listed for listed in due if not self._auto_sleep.is_idle(listed.memory, listed.version)]
                 if not any(worked) and not stop.is_set():
-                    self._events.wait(position, IDLE_SECONDS)
+                    self._events.wait(position, IDLE_SECONDS, stop)
             except Exception:  # the database is away, or an error that was not foreseen
                 log.error("executor.failed", error=traceback.format_exc(limit=3))
                 stop.wait(1.0)

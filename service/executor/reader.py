@@ -46,6 +46,7 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        self._events.wake()
         if self._thread is not None:
             self._thread.join()
 
@@ -109,7 +110,7 @@ class Reader:
                 if time.monotonic() - expired >= EXPIRY_SECONDS:
                     self.expire()
                     expired = time.monotonic()
-                if (position := self._events.wait(seen, IDLE_SECONDS)) > seen:
+                if (position := self._events.wait(seen, IDLE_SECONDS, self._stop)) > seen:
                     for memory in spoken_in(self._events, seen, position):
                         self._serve(memory)
                     seen = position

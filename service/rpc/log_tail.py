@@ -10,7 +10,7 @@ import structlog
 from service.rpc.status import ShuttingDown
 from store.log.event_log import EventLog
 
-WAIT_SECONDS = 0.1  # between checks whether the thread has to stop
+WAIT_SECONDS = 60.0  # for an event, before the thread waits for it again
 RETRY_SECONDS = 1.0  # after the database was unreachable
 
 log = structlog.get_logger()
@@ -53,6 +53,7 @@ class LogTail:
     async def stop(self) -> None:
         """Ends every wait."""
         self._stopped.set()
+        self._events.wake()
         self._announce(self.position)
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
@@ -61,7 +62,7 @@ class LogTail:
         position = 0
         while not self._stopped.is_set():
             try:
-                moved = self._events.wait(position, WAIT_SECONDS)
+                moved = self._events.wait(position, WAIT_SECONDS, self._stopped)
             except Exception as error:  # any error, because without this thread waiting calls would never return
                 log.warning("log.unreachable", error=str(error))
                 self._stopped.wait(RETRY_SECONDS)

@@ -254,19 +254,25 @@ class EventLog:
         with self._reading.connect() as connection:
             return list_moved(connection, after_position)
 
-    def wait(self, after_position: int, timeout: float) -> int:
+    def wait(self, after_position: int, timeout: float, stop: threading.Event | None = None) -> int:
         """Blocks until the log is longer than `after_position`, at most `timeout` seconds; returns its last position.
 
-        Wakes at once for appends through this object, within `POLL_SECONDS` for those of other processes.
+        Wakes at once for appends through this object, within `POLL_SECONDS` for those of other processes and for
+        `stop`, at once if `wake` follows.
         """
         deadline = time.monotonic() + timeout
         while True:
             self._poll()
             with self._news:
                 remaining = deadline - time.monotonic()
-                if self._seen > after_position or remaining <= 0:
+                if self._seen > after_position or remaining <= 0 or (stop is not None and stop.is_set()):
                     return self._seen
                 self._news.wait(min(POLL_SECONDS, remaining))
+
+    def wake(self) -> None:
+        """Makes every `wait` look whether it has to stop."""
+        with self._news:
+            self._news.notify_all()
 
     def _cut_short(self) -> LogCutShort | None:
         noted = self.anchor.newest() if self.anchor else None

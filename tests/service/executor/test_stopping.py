@@ -11,6 +11,7 @@ import pytest
 from core.state.memory import Memory
 from core.state.work import next_work
 from service.app.store import Store, open_store
+from service.executor import loop, reader
 from service.executor.loop import Executor
 from service.weights.base_models import BaseModels
 from tests.patience import PATIENCE
@@ -83,3 +84,28 @@ def test_an_executor_stops_in_the_middle_of_its_work_and_records_nothing(
         monkeypatch.undo()
         after: Memory = work(store, bases)
         assert after.version > before.version
+
+
+def test_an_executor_that_has_nothing_to_do_stops_without_waiting_for_its_next_look(
+    small: Place, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (loop, reader):
+        monkeypatch.setattr(module, "IDLE_SECONDS", 2 * PATIENCE)
+    with open_store(small.settings()) as store:
+        work(store, bases)
+        stop, idle, wait = threading.Event(), threading.Semaphore(0), store.log.wait
+
+        def watched(*given: Any) -> int:
+            idle.release()
+            return wait(*given)
+
+        monkeypatch.setattr(store.log, "wait", watched)
+        executor = Executor(store.log, store.artifacts, store.snapshots, small.settings(), bases)
+        thread = threading.Thread(target=executor.run, args=(stop,), daemon=True)
+        thread.start()
+        for _ in range(2):  # the executor and its reader
+            assert idle.acquire(timeout=PATIENCE)
+        stop.set()
+        thread.join(PATIENCE)
+
+        assert not thread.is_alive()

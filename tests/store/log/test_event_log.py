@@ -231,6 +231,14 @@ class TestWaiting:
         assert log.wait(0, timeout=0.2) == 0
         assert time.monotonic() - begin >= 0.2
 
+    def test_it_ends_once_it_is_told_to_stop(self, log: EventLog) -> None:
+        stop = threading.Event()
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(log.wait, 0, 2 * PATIENCE, stop)
+            stop.set()
+            log.wake()
+            assert waiting.result(PATIENCE) == 0
+
     def test_it_wakes_for_an_append_of_this_process(self, log: EventLog) -> None:
         with ThreadPoolExecutor(1) as threads:
             waiting = threads.submit(log.wait, 0, PATIENCE)
