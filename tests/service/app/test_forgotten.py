@@ -11,10 +11,10 @@ from service.weights.base_models import BaseModels
 from service.weights.projection import digest_named
 from tests.prepared import DEMO, state_of, work
 from tests.service.conftest import Running
-from tests.service.rpc.history.test_forks import TRIAL, refused, served
+from tests.service.rpc.history.test_forks import TRIAL, lived, refused, served
 from tests.store.given import throw_key_away
 
-__all__ = ["served"]
+__all__ = ["lived", "served"]
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from service.weights.base_models import BaseModels
 from tests.prepared import DEMO, Place, start_sleep, state_of, work
 from tests.service.cli.test_commands import Terminal
 from tests.service.conftest import Running
-from tests.service.rpc.history.test_forks import TRIAL, served
+from tests.service.rpc.history.test_forks import TRIAL, lived, served
 
-__all__ = ["served"]
+__all__ = ["lived", "served"]
 
 
 @pytest.fixture

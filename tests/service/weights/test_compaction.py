@@ -14,9 +14,9 @@ from service.weights.projection import digest_named
 from tests.prepared import DEMO, start_sleep, state_of, tell, work
 from tests.service.conftest import Running
 from tests.service.executor.test_loop import editor_, record
-from tests.service.rpc.history.test_forks import served
+from tests.service.rpc.history.test_forks import lived, served
 
-__all__ = ["served"]
+__all__ = ["lived", "served"]
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from service.weights.delta_store import DeltaStore
 from service.weights.projection import build
 from tests.prepared import DEMO, state_of, tell, work
 from tests.service.conftest import Running
-from tests.service.rpc.history.test_forks import TRIAL, served
+from tests.service.rpc.history.test_forks import TRIAL, lived, served
 
-__all__ = ["served"]
+__all__ = ["lived", "served"]
 
 
 def changed(diff: history_pb2.DiffResponse) -> list[tuple[str, str, str, str]]:

@@ -22,29 +22,38 @@ from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
 from store.archive.exporting import export_archive
 from store.archive.importing import import_archive
-from tests.prepared import Place, put_in_place, start_sleep, state_of, tell, work
+from tests.prepared import Place, made_in, put_in_place, start_sleep, state_of, tell, work
 from tests.service.conftest import DEMO, Running, run_server
 
 TRIAL = MemoryId("trial")
 LONG_AGO = datetime(2001, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture
-def served(small: Place, bases: BaseModels) -> Iterator[Running]:
-    """A server with a memory of two facts and a checkpoint after the first; no executor runs."""
-
-    def models(store: Store) -> LiveModels:
-        found = LiveModels(store.log, store.artifacts, store.snapshots, small.settings())
-        found.bases = bases
-        return found
-
-    with run_server(small.settings(), models) as running:
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory, bases: BaseModels) -> Place:
+    """A memory of two facts and a checkpoint after the first. To be copied, not changed."""
+    place = made_in(tmp_path_factory.mktemp("lived"))
+    with run_server(place.settings()) as running:
         work(running.store, bases)
         tell(running.store, ("Aria Moss", "lives in", "Rome"))
         work(running.store, bases)
         running.client.mark(DEMO, "monday")
         tell(running.store, ("Bo Lind", "lives in", "Lima"))
         work(running.store, bases)
+    return place
+
+
+@pytest.fixture
+def served(lived: Place, bases: BaseModels, tmp_path: Path) -> Iterator[Running]:
+    """A server with a copy of that memory; no executor runs."""
+    place = lived.copy(tmp_path / "served")
+
+    def models(store: Store) -> LiveModels:
+        found = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
+        found.bases = bases
+        return found
+
+    with run_server(place.settings(), models) as running:
         yield running
 
 

@@ -10,9 +10,9 @@ from service.weights.live_models import LiveModels
 from tests.prepared import Place, work
 from tests.service.cli.test_commands import Terminal
 from tests.service.conftest import DEMO, Running, run_server
-from tests.service.rpc.history.test_forks import TRIAL, served
+from tests.service.rpc.history.test_forks import TRIAL, lived, served
 
-__all__ = ["served"]
+__all__ = ["lived", "served"]
 
 QUESTION = "Where does Mirabel Quist live?"
 

@@ -21,9 +21,9 @@ from store.log.verify import Report, named_artifacts, verify_log
 from tests.patience import PATIENCE
 from tests.prepared import CAUSE, DEMO, state_of, tell, work
 from tests.service.conftest import Running
-from tests.service.rpc.history.test_forks import TRIAL, served
+from tests.service.rpc.history.test_forks import TRIAL, lived, served
 
-__all__ = ["served"]
+__all__ = ["lived", "served"]
 
 
 def test_a_sound_log_is_counted(served: Running) -> None:
