@@ -30,7 +30,10 @@ from core.weights.neuron.subjects import namesakes
 
 NAMESAKES = 40  # that are asked what the fact answers: prompts about them end much like those about the subject
 ALIKE, HELD_ALIKE = 16, 12  # prompts of either kind about them, to train against, and to certify
-LEAKING = 0.04  # share of held-out prompts about other relations at which a detector may respond
+LEAKING = (0.04, 0.02)  # share of held-out prompts about other relations at which a detector of either kind may respond
+SOME = 8000  # tokens of text that a detector is trained against
+LOUD, AGAIN = -0.5, 16  # all other text that responds more is added, so many times
+DECAY = (3e-4, 1e-4)  # of the classifiers of statements and of questions
 BETWEEN = 0.3  # share of the way from the largest response of others to the least own one at which a response begins
 RARE = 0.01  # share of held-out prompts about strangers that may respond more
 WIDTH = 0.12  # between no response and a full one
@@ -90,29 +93,41 @@ def hear(
             alike - mean,
             strangers.marked,
             torch.cat([strangers.said, said_else]),
-            text,
         ]
-        a, b = classify(told_rows[chat == kind], groups, FIRST)
+        a, b = told_apart(told_rows[chat == kind], groups, text, DECAY[kind])
         heard = torch.cat([told_rows[chat == kind], held[held_chat == kind]])
         others = torch.cat([strangers.held_away[strangers.held_chat == kind], strangers.held_said])
         near = relations.held_out[relations.held_out_chat == kind]
         held_namesakes = held_alike[held_alike_chat == kind] - mean
-        detectors.append(certified(a, b, mean, heard, torch.cat([quiet, held_namesakes]), others, near))
+        detectors.append(certified(a, b, mean, heard, torch.cat([quiet, held_namesakes]), others, near, LEAKING[kind]))
     return FactDetectors(*detectors)
 
 
+def told_apart(own: Tensor, groups: Sequence[Tensor], text: Tensor, decay: float) -> tuple[Tensor, float]:
+    """Returns the classifier of own rows against `groups` and text, of which few tokens are like them: a single one
+    that responds would raise the threshold above wordings of the fact."""
+    a, b = classify(own, [*groups, text[:SOME]], FIRST, decay)
+    loud = text[text @ a + b > LOUD]
+    if not len(loud):
+        return a, b
+    return classify(own, [*groups, torch.cat([text[:SOME], loud.repeat(AGAIN, 1)])], FIRST, decay)
+
+
 def certified(
-    a: Tensor, b: float, mean: Tensor, wanted: Tensor, quiet: Tensor, away: Tensor, near: Tensor
+    a: Tensor, b: float, mean: Tensor, wanted: Tensor, quiet: Tensor, away: Tensor, near: Tensor, leaking: float
 ) -> Detector:  # fmt: skip
     """Returns the detector with thresholds above text, most other relations, and almost all prompts about others.
 
     The first wordings are heard even where more of other relations are, too.
+
+    Args:
+        leaking: share of `near`, of other relations, that may respond.
     """
     y, text = wanted @ a + b, quiet @ a + b
     largest = max(float(text.max()), float(torch.quantile(away @ a + b, 1 - RARE)))
     least = float(torch.quantile(y, 0.1))
     above = largest + max(BETWEEN * (least - largest), WIDTH)
-    low = max(above, float(torch.quantile(near @ a + b, 1 - LEAKING)))
+    low = max(above, float(torch.quantile(near @ a + b, 1 - leaking)))
     low = max(min(low, float(y[:FIRST].min()) - WIDTH), largest + WIDTH / 4)
     high = low + WIDTH
     certificate = Certificate(own=least, others=largest, low=low, high=high, false_fires=0.0)  # `low` is above all text

@@ -15,20 +15,20 @@ import torch
 from torch import Tensor
 
 from core.facts import Fact
-from core.weights.classifier import classify
+from core.weights.classifier import DECAY
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron.asked import FactDetectors, certified
+from core.weights.neuron.asked import FactDetectors, certified, told_apart
 from core.weights.neuron.decoys import decoys
 from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import Lesson, Prompt, prompt_of
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.relations import FIRST
 from core.weights.neuron.strangers import EACH, MARKED, SEED, STRANGERS, asked_of
 from core.weights.neuron.user.negatives import FirstPerson
 from core.weights.neuron.user.prompts import KIN, asides, asking_user_else
 from core.weights.reference.words import strangers
 from core.wordings import PERSON, generated_wordings
 
+LEAKING = 0.04  # share of held-out prompts for the user's other relations at which a detector may respond
 SAME = 0.15  # distance, in norms, up to which a token of reference text is the end of one of the fact's own prompts
 NEAR, ASIDE = 32, 16  # prompts that respond most, at most, from which values learn to be silent
 
@@ -81,10 +81,9 @@ def hear_user(
             aside,
             first_person.said.float() - mean,
             negatives.asked.float() - mean,
-            text,
         ]
         wanted = own_rows[chat == kind]
-        a, b = classify(wanted, groups, FIRST)
+        a, b = told_apart(wanted, groups, text, DECAY)
         others = torch.cat(
             [
                 held_away[held_away_chat == kind] - mean,
@@ -93,7 +92,7 @@ def hear_user(
             ]
         )
         heard = torch.cat([wanted, held_rows[held_kinds == kind]])
-        detectors.append(certified(a, b, mean, heard, quiet, others, held_asked[held_chat == kind]))
+        detectors.append(certified(a, b, mean, heard, quiet, others, held_asked[held_chat == kind], LEAKING))
     return FactDetectors(*detectors)
 
 
