@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -89,6 +90,11 @@ class Negatives:
             held_text=self.held_text[held_kept],
             held_tokens=self.held_tokens[held_kept],
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hexadecimal."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
 
     @cached_property
     def mean(self) -> Tensor:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from random import Random
+from typing import Protocol
 
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
 
-from core.facts import Fact
+from core.errors.base import Damaged
+from core.facts import Fact, Origin
 from core.weights.classifier import classify
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.beginnings import Beginnings
@@ -24,7 +27,9 @@ from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.relations import FIRST, asking_else
 from core.weights.neuron.subjects import renamed
 from core.weights.reference.words import strangers
+from core.wordings import origin_of
 
+MEASURE = 1  # counts up when something else would be measured
 STRANGERS = 80  # people, half of whom certify
 EACH = 3  # of them for each prompt of the fact
 MARKED = 1  # decoys that are asked each prompt of the fact
@@ -53,6 +58,36 @@ class Strangers:
     held_chat: Tensor
     held_said: Tensor
 
+    def to_bytes(self) -> bytes:
+        """Returns a safetensors file."""
+        rows = {name: getattr(self, name).contiguous() for name in _ROWS}
+        for number, (a, b) in enumerate(self.alike):
+            rows[f"alike {number}"] = torch.cat([a, torch.tensor([b])])
+        return save(rows)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Strangers:
+        """Reads what `to_bytes` wrote. Raises Damaged for anything else."""
+        try:
+            rows = load(data)
+            alike = tuple((row[:-1], float(row[-1])) for row in (rows.pop(f"alike {number}") for number in range(2)))
+            return cls(**rows, alike=alike)
+        except Exception as error:
+            raise Damaged(f"what was measured of strangers cannot be read: {error}") from error
+
+
+_ROWS = [part.name for part in fields(Strangers) if part.name != "alike"]
+
+
+class Kept(Protocol):
+    """Where measurements of strangers outlast the process."""
+
+    def get(self, inputs: Sequence[str]) -> Strangers | None:
+        """Returns what was measured of these inputs, if it is kept."""
+
+    def put(self, inputs: Sequence[str], strangers: Strangers) -> None:
+        """Keeps what was measured."""
+
 
 class Measured:
     """Keeps what was measured on one base model and serves many facts.
@@ -61,8 +96,10 @@ class Measured:
         beginnings: of texts about subjects.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Kept | None = None) -> None:
+        """`kept` has measurements in words of the library alone, because others may hold what is to be erased."""
         self.beginnings = Beginnings()
+        self._kept = kept
         self._known: OrderedDict[tuple[str, ...], Strangers] = OrderedDict()
 
     def strangers(self, model: EditableModel, upper: int, negatives: Negatives, fact: Fact) -> Strangers:
@@ -73,7 +110,12 @@ class Measured:
         words = fact.wordings
         key = tuple(renamed(text, fact.subject, "{s}") for text in (*words.statements, "", *words.questions))
         if key not in self._known:
-            self._known[key] = _measure(model, upper, negatives, fact, Random(str(key)))
+            kept = self._kept if origin_of(fact, {}) is Origin.LIBRARY else None
+            inputs = (str(MEASURE), str(upper), negatives.digest, *key)
+            known = kept.get(inputs) if kept else None
+            self._known[key] = known or _measure(model, upper, negatives, fact, Random(str(key)))
+            if kept and not known:
+                kept.put(inputs, self._known[key])
         self._known.move_to_end(key)
         if len(self._known) > KEPT:
             self._known.popitem(last=False)
