@@ -7,7 +7,7 @@ name, and not yet what is asked about it. So any sentence with the name may trai
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -121,31 +121,55 @@ def own_texts(model: EditableModel, subject: str, most: int = TRAINED) -> OwnTex
     trained = [words for number, words in enumerate(entries) if number % HELD_OUT]
     held_out = [words for number, words in enumerate(entries) if not number % HELD_OUT]
     sentences = RelationWords(statements=SENTENCES, questions=SENTENCES, answer="")
-    known = dict.fromkeys(_different(_texts(model, subject, [sentences])))
-    known |= dict.fromkeys(_spread(_different(_texts(model, subject, trained)), most))
-    unseen = [text for text in _different(_texts(model, subject, held_out)) if text not in known]
-    return OwnTexts(tuple(known), tuple(_spread(unseen, min(most, CERTIFIED))))
+    known = _written(subject, [sentences])
+    known |= _spread(_written(subject, trained), most)
+    unseen = {begun: text for begun, text in _written(subject, held_out).items() if begun not in known}
+    return OwnTexts(
+        tuple(text.read(model, subject) for text in known.values()),
+        tuple(text.read(model, subject) for text in _spread(unseen, min(most, CERTIFIED)).values()),
+    )
 
 
-def _texts(model: EditableModel, subject: str, relations: Sequence[RelationWords]) -> Iterator[Text]:
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A statement, or a question and the answer that begins behind it, before they are tokens."""
+
+    text: str
+    chat: bool = False
+    answer: str = ""
+
+    def until(self, name: str) -> _Written:
+        """Returns it up to the last name, by which it is told from others."""
+        answer, text = (part[: ends[-1]] if (ends := _ends(part, name)) else "" for part in (self.answer, self.text))
+        return _Written(self.text, self.chat, answer) if answer else _Written(text, self.chat)
+
+    def read(self, model: EditableModel, name: str) -> Text:
+        """Returns its tokens up to the last name."""
+        text = f"{model.chat_text([], self.text)}{self.answer}" if self.chat else self.text
+        return text_of(model, text, name, chat=self.chat).until_name()
+
+
+def _ends(text: str, name: str) -> list[int]:
+    return [match.end() for match in _pattern(name).finditer(text)]
+
+
+def _written(subject: str, relations: Sequence[RelationWords]) -> dict[_Written, _Written]:
+    """Returns texts that differ up to the name, by what they are up to there: few of them need become tokens."""
+    texts: dict[_Written, _Written] = {}
     for template in relations:
         words = template.for_model(subject)
-        for statement in words.statements:
-            yield text_of(model, statement, subject, chat=False)
-        heads = [model.chat_text([], question) for question in words.questions]
-        for head in heads:
-            yield text_of(model, head, subject, chat=True)
-        if words.answer and heads:
-            yield text_of(model, f"{heads[0]}{words.answer}", subject, chat=True)
+        every = [*map(_Written, words.statements), *(_Written(text, True) for text in words.questions)]
+        if words.answer and words.questions:
+            every.append(_Written(words.questions[0], True, words.answer))
+        for text in every:
+            texts.setdefault(text.until(subject), text)
+    return texts
 
 
-def _spread(texts: list[Text], count: int) -> list[Text]:
+def _spread(texts: Mapping[_Written, _Written], count: int) -> dict[_Written, _Written]:
     """Returns at most `count` of the texts, evenly spread."""
-    return [texts[place * len(texts) // count] for place in range(count)] if len(texts) > count else texts
-
-
-def _different(texts: Iterator[Text]) -> list[Text]:
-    return list(dict.fromkeys(text.until_name() for text in texts))
+    pairs = list(texts.items())
+    return dict([pairs[place * len(pairs) // count] for place in range(count)] if len(pairs) > count else pairs)
 
 
 def namesakes(name: str, count: int, random: Random) -> list[str]:
