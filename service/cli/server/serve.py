@@ -157,6 +157,10 @@ def demo(
 async def _serve(settings: Settings) -> None:
     import asyncio
 
+    from service.rpc.tls import check_files
+
+    check_files(settings)  # before seconds are spent on libraries
+
     from service.app.progress import ProgressBoard
     from service.app.store import open_store
     from service.executor.loop import Executor

@@ -225,6 +225,16 @@ def test_a_server_does_not_start_for_a_device_that_cannot_be(
     assert repr(device) in err
 
 
+def test_a_server_without_its_certificate_is_refused_before_models_are_thought_of(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "service.executor.loop", None)  # importing it fails
+    status, _, err = terminal.run("serve", "--tls-key", "none.pem")
+
+    assert status == 1
+    assert "tls_key" in err
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1", "cuda:10", "mps", "xpu:0"])
 def test_a_device_that_may_be_there_is_accepted(device: str) -> None:
     assert Settings(device=device).device == device
