@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from core.decide.commands import CancelSleep
@@ -9,24 +12,33 @@ from core.events.history import AdaptersCompacted
 from core.state.plan import plan
 from core.state.work import SleepStep, next_work
 from hypnogram.client import CallFailed
+from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from service.weights.projection import digest_named
-from tests.prepared import DEMO, start_sleep, state_of, tell, work
+from tests.prepared import DEMO, Place, start_sleep, state_of, tell, work
 from tests.service.conftest import Running
 from tests.service.executor.test_loop import editor_, record
-from tests.service.rpc.history.test_forks import lived, served
+from tests.service.rpc.history.test_forks import lived, served, serving_at
 
 __all__ = ["lived", "served"]
 
 
+@pytest.fixture(scope="module")
+def rested_once(lived: Place, bases: BaseModels, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Two nights have left two adapters. To be copied, not changed."""
+    place = lived.copy(tmp_path_factory.mktemp("rested"))
+    with open_store(place.settings()) as store:
+        for seed in (1, 2):
+            start_sleep(store, seed)
+            work(store, bases)
+        assert len(state_of(store).adapters) >= 2
+    return place
+
+
 @pytest.fixture
-def rested(served: Running, bases: BaseModels) -> Running:
-    """Two nights have left two adapters."""
-    for seed in (1, 2):
-        start_sleep(served.store, seed)
-        work(served.store, bases)
-    assert len(state_of(served.store).adapters) >= 2
-    return served
+def rested(rested_once: Place, bases: BaseModels, tmp_path: Path) -> Iterator[Running]:
+    with serving_at(rested_once.copy(tmp_path / "rested"), bases) as running:
+        yield running
 
 
 def refused(server: Running, bound: float = 0.0) -> CallFailed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,15 +47,19 @@ def lived(tmp_path_factory: pytest.TempPathFactory, bases: BaseModels) -> Place:
 @pytest.fixture
 def served(lived: Place, bases: BaseModels, tmp_path: Path) -> Iterator[Running]:
     """A server with a copy of that memory; no executor runs."""
-    place = lived.copy(tmp_path / "served")
+    with serving_at(lived.copy(tmp_path / "served"), bases) as running:
+        yield running
+
+
+def serving_at(place: Place, bases: BaseModels) -> AbstractContextManager[Running]:
+    """A server with the models of random weights that the memory of a place is on."""
 
     def models(store: Store) -> LiveModels:
         found = LiveModels(store.log, store.artifacts, store.snapshots, place.settings())
         found.bases = bases
         return found
 
-    with run_server(place.settings(), models) as running:
-        yield running
+    return run_server(place.settings(), models)
 
 
 def subjects_of(server: Running, memory: str) -> list[str]:
