@@ -15,7 +15,6 @@ from benchmarks.real import nights
 from benchmarks.support.arms import Arm, shipped
 from benchmarks.support.bench_memory import BenchMemory, On
 from benchmarks.support.place import BRIEF
-from benchmarks.support.tiny import make
 from core.events.sleep import AdapterTrained
 from core.evolve import fold
 from core.policy import SleepPolicy, Training
@@ -24,15 +23,9 @@ from tests.core.samples import ARIA, CREATED, PREPARED, added
 SHORT = replace(BRIEF, training=Training(rank=4, steps=4, batch=4, rehearsal=2))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("tiny") / "base")
-
-
 @pytest.fixture(autouse=True)
-def short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[AdapterTrained]:
+def short(cached: Path, monkeypatch: pytest.MonkeyPatch) -> list[AdapterTrained]:
     """Makes every night short, and returns the adapters that nights have trained."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     trained: list[AdapterTrained] = []
     whole = BenchMemory.sleep
 

@@ -19,7 +19,6 @@ from benchmarks.real.reminded import RemindedReplies
 from benchmarks.real.retracting import chosen
 from benchmarks.real.run import run
 from benchmarks.support.bench_memory import On, bench_memory
-from benchmarks.support.tiny import make
 from core.errors.base import InvalidField
 from core.weights.model.editable_model import EditableModel, load_model
 from service.weights import statistics
@@ -28,19 +27,8 @@ ASKED = [Asked("Ann Lee lives in", chat=False), Asked("Where does Ann Lee live?"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make(tmp_path_factory.mktemp("tiny") / "base")
-
-
-@pytest.fixture(scope="module")
 def tiny(folder: Path) -> EditableModel:
     return load_model(folder)
-
-
-@pytest.fixture
-def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "hypnogram" / "bench"
 
 
 def measuring(folder: Path, **options: Any) -> Generator[dict[str, Any], None, None]:
