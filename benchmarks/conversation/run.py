@@ -1,18 +1,21 @@
-"""Measures what is learned from generated dialogues whose truth is known, without weights.
+"""Measures what is learned from generated dialogues whose truth is known, and with a model whether it knows that then.
 
 Each dialogue is a conversation with a memory of its own, in a real log: turns are recorded, read by the parser and
-decided on as an executor does it, in the order in which they were said.
+decided on as an executor does it, in the order in which they were said. A model is asked about some more of them (see
+`answers`).
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from benchmarks.conversation.answers import Sizes
+from benchmarks.conversation.answers import run as answers
 from benchmarks.conversation.dialogues import UNSEEN, Dialogue, dialogues
 from benchmarks.conversation.score import Score
 from core.decide.commands import Command, CreateMemory, RecordReply, Say
@@ -32,7 +35,7 @@ from service.parsing.spacy_parser import SpacyParser
 from service.settings import Settings
 from store.clock import next_uuid
 
-Progress = Callable[[int, int, str], None]
+Progress = Callable[[float, float, str], None]
 CAUSE = Cause(actor="bench", request="bench")
 CONVERSATION = "dialogue"
 NOWHERE = Digest("0" * 64)
@@ -45,9 +48,11 @@ def run(
     seed: int = 1,
     templates: str = UNSEEN,
     mistakes: bool = False,
+    model: str = "",
+    sizes: Mapping[str, int] | None = None,
     parser: Parser | None = None,
     progress: Progress = lambda done, total, step: None,
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """Yields one row per kind of episode, with totals and bars.
 
     Args:
@@ -55,6 +60,8 @@ def run(
         seed: what they depend on.
         templates: which of `TEMPLATES` they are made of; the grammar was mended with all but `UNSEEN`.
         mistakes: whether the document lists each mistake.
+        model: base model of which answers are measured, too; empty for none.
+        sizes: how much is measured of it, as in `Sizes`.
         parser: of English; by default spaCy.
     """
     parser = parser or SpacyParser()
@@ -86,7 +93,10 @@ def run(
         "totals": totals,
         "bars": list(_bars(totals)),
     }
-    yield document | ({"mistakes": score.mistakes} if mistakes else {})
+    document |= {"mistakes": score.mistakes} if mistakes else {}
+    yield document
+    for measured in answers(model, seed, templates, Sizes(**(sizes or {})), progress) if model else ():
+        yield document | measured | {"bars": [*document["bars"], *measured["bars"]]}
 
 
 def _bars(totals: Mapping[str, float]) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,11 @@ class Unfinished:
     Args:
         name: of the benchmark.
         arguments: everything that the rows depend on.
+        beside: folders of code that they depend on, beside `CODE`.
     """
 
-    def __init__(self, name: str, arguments: dict[str, Any]) -> None:
-        key = hashlib.sha256(json.dumps([arguments, _code()], sort_keys=True).encode()).hexdigest()
+    def __init__(self, name: str, arguments: dict[str, Any], beside: Sequence[str] = ()) -> None:
+        key = hashlib.sha256(json.dumps([arguments, _code(beside)], sort_keys=True).encode()).hexdigest()
         self._folder = cache() / f"{name}-{key[:16]}"
         self._path = self._folder / "rows.json"
         kept = json.loads(self._path.read_text()) if self._path.exists() else {}
@@ -80,9 +82,9 @@ def cache() -> Path:
     return cache_home() / "bench"
 
 
-def _code() -> str:
+def _code(beside: Sequence[str]) -> str:
     digest = hashlib.sha256()
-    for folder in CODE:
+    for folder in (*CODE, *beside):
         for path in sorted((ROOT / folder).rglob("*.py")):
             digest.update(path.read_bytes())
     return digest.hexdigest()

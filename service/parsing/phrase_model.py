@@ -46,10 +46,8 @@ class PhraseModel:
         """Returns what each of `phrases` means; nothing at all where the model is not installed."""
         if not phrases or find_spec(PACKAGE) is None:
             return ()
-        with self._lock, _threads().limit(limits=1, user_api="blas"):
-            self._encoder = self._encoder or _Encoder(_folder())
-            said = np.stack([self._encoder.vector(phrase.said) for phrase in phrases])
-            objects = np.stack([self._encoder.vector(phrase.object) for phrase in phrases])
+        said = self.vectors([phrase.said for phrase in phrases])
+        objects = self.vectors([phrase.object for phrase in phrases])
         heads = _heads()
         by_phrase, by_type, ends = heads["relations"].of(said), heads["types"].of(objects), heads["ends"].of(said)
         compatible = by_type @ _compatible()
@@ -69,6 +67,12 @@ class PhraseModel:
             )
             for choice, row, over, fits in zip(best, weights, ends, compatible, strict=True)
         ]
+
+    def vectors(self, texts: Sequence[str]) -> Array:
+        """Returns the embedding of each of `texts`, of which there is one at least; the model must be installed."""
+        with self._lock, _threads().limit(limits=1, user_api="blas"):
+            self._encoder = self._encoder or _Encoder(_folder())
+            return np.stack([self._encoder.vector(text) for text in texts])
 
 
 class _Encoder:

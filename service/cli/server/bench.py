@@ -22,6 +22,7 @@ FEW = 10  # rows that are printed side by side
 Seeds = Annotated[int, typer.Option(min=1, help="Number of runs, each with its own random seed.")]
 RealModel = Annotated[str, typer.Option(help="Real base model: a name, or a folder. Default: dormouse.")]
 FewQuestions = Annotated[bool, typer.Option("--quick", help="Ask a real model few questions.")]
+SENTENCES = ("first", "second", "third", "fourth")  # `TEMPLATES` of `benchmarks.conversation.dialogues`
 ARMS = ("values", "adapter", "ten steps a fact")  # `ARMS` of `benchmarks.sleep`
 
 
@@ -218,15 +219,28 @@ def conversation(
     seed: Annotated[int, typer.Option(min=0, help="Seed that the dialogues depend on.")] = 1,
     templates: Annotated[
         str,
-        typer.Option(help="Sentences: `first` or `second`, which the grammar was mended with, or `third`."),
+        typer.Option(help="Sentences: `first` or `second`, which the grammar was mended with, or `third` or `fourth`."),
     ] = "third",
     mistakes: Annotated[bool, typer.Option("--mistakes", help="List each mistake; with --json.")] = False,
+    model: Annotated[
+        str, typer.Option(help="Base model that is asked afterwards: a name, or a folder. Default: none is.")
+    ] = "",
+    answers: Annotated[int, typer.Option(min=1, max=20, help="Number of dialogues to hold with the model.")] = 3,
+    about_user: Annotated[int, typer.Option(min=0, max=8, help="Number of facts about the user to state in them.")] = 2,
+    general: Annotated[int, typer.Option(min=1, max=100, help="Number of general questions to ask the model.")] = 100,
     json: options.AsJson = False,
 ) -> None:
-    """Measure what is learned from dialogues: precision, recall, and whether the last word holds; without weights."""
-    if templates not in ("first", "second", "third"):
-        raise typer.BadParameter(f"{templates!r} is not first, second or third", param_hint="--templates")
-    _run("conversation.run", json, count=dialogues, seed=seed, templates=templates, mistakes=mistakes)
+    """Measure what is learned from dialogues: precision, recall, and whether the last word holds.
+
+    With a model also whether that answers what was said, with an empty context.
+    """
+    if templates not in SENTENCES:
+        raise typer.BadParameter(f"{templates!r} is not one of {', '.join(SENTENCES)}", param_hint="--templates")
+    asked = {"dialogues": answers, "about_user": about_user, "general": general}
+    _run(
+        "conversation.run", json, count=dialogues, seed=seed, templates=templates, mistakes=mistakes, model=model,
+        sizes=asked,
+    )  # fmt: skip
 
 
 @app.command("history")
@@ -304,8 +318,9 @@ def _print(document: dict[str, Any], json: bool) -> None:
         print_json(document)
         return
     _table(document["bench"], document["rows"])
-    if document.get("bars"):
-        _table("bars", document["bars"])
+    for part in ("answers", "bars"):
+        if document.get(part):
+            _table(part, document[part])
 
 
 def _table(title: str, rows: Sequence[dict[str, Any]]) -> None:
