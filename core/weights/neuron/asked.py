@@ -103,14 +103,14 @@ def hear(
     return FactDetectors(*detectors)
 
 
-def told_apart(own: Tensor, groups: Sequence[Tensor], text: Tensor, decay: float) -> tuple[Tensor, float]:
-    """Returns the classifier of own rows against `groups` and text, of which few tokens are like them: a single one
+def told_apart(told: Tensor, groups: Sequence[Tensor], text: Tensor, decay: float) -> tuple[Tensor, float]:
+    """Returns the classifier of told rows against `groups` and text, of which few tokens are like them: a single one
     that responds would raise the threshold above wordings of the fact."""
-    a, b = classify(own, [*groups, text[:SOME]], FIRST, decay)
+    a, b = classify(told, [*groups, text[:SOME]], FIRST, decay)
     loud = text[text @ a + b > LOUD]
     if not len(loud):
         return a, b
-    return classify(own, [*groups, torch.cat([text[:SOME], loud.repeat(AGAIN, 1)])], FIRST, decay)
+    return classify(told, [*groups, torch.cat([text[:SOME], loud.repeat(AGAIN, 1)])], FIRST, decay)
 
 
 def certified(
