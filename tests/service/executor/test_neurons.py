@@ -13,7 +13,8 @@ from core.events.sleep import AdapterTrained
 from core.ids import FactId
 from core.method import Method
 from core.policy import SleepPolicy
-from core.state.memory import Status
+from core.state.memory import Memory, Status
+from core.weights.neuron import decoys
 from core.weights.neuron.edit import AT_NIGHT
 from service.app.store import Store, open_store
 from service.executor.work import neurons as work_of_neurons
@@ -54,10 +55,18 @@ def told(store: Store, bases: BaseModels, *triples: tuple[str, str, str]) -> lis
     return facts
 
 
+def check_parked_alone(state: Memory, parked: FactId, written: list[FactId]) -> None:
+    assert state.facts[parked].status is Status.PARKED
+    assert "a longer or rarer name" in state.facts[parked].failure
+    edit = state.facts[written[0]].edits[0]
+    assert [columns.fact for columns in state.edits[edit].columns] == written
+
+
 def test_a_life_of_neurons_on_a_real_model(
     store: Store, bases: BaseModels, smollm2: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work_of_neurons, "AT_NIGHT", replace(AT_NIGHT, steps=20))  # to spare minutes
+    monkeypatch.setattr(work_of_neurons, "AT_NIGHT", replace(AT_NIGHT, steps=20))  # to spare minutes,
+    monkeypatch.setattr(decoys, "DECOYS", 2)  # as with fewer marks of strangers
     # given a memory on a model without any preparation
     create(store, str(smollm2))
     models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
@@ -73,11 +82,16 @@ def test_a_life_of_neurons_on_a_real_model(
     stranger, known = "Where does Petra Halloran live?", "What is the capital of France?"
     before = [answer(models, question) for question in (stranger, known)]
 
-    # when two facts about one person are added
-    plays, works = told(store, bases, (TORVALD, "plays", "the cello"), (TORVALD, "works as", "a baker"))
+    # when two facts about one person are added, in one batch with one about a name that the model cannot tell apart
+    bad, plays, works = told(
+        store, bases, ("The", "lives in", "Lisbon"), (TORVALD, "plays", "the cello"), (TORVALD, "works as", "a baker")
+    )
     both = state_of(store)
 
-    # then each is said, and all other answers are the same to the letter
+    # then the first edit writes the two, and this one is parked with the reason
+    check_parked_alone(both, bad, written=[plays, works])
+
+    # and each is said, and all other answers are the same to the letter
     assert [both.facts[fact].status for fact in (plays, works)] == [Status.INJECTED, Status.INJECTED]
     assert "cello" in answer(models, f"What does {TORVALD} play?")
     assert "baker" in answer(models, f"What does {TORVALD} do for a living?")
@@ -116,21 +130,3 @@ def test_a_life_of_neurons_on_a_real_model(
     report = models.replay(DEMO, None, lambda done, total, step: None, lambda: False)
     assert report.rebuilt == clean.weights
     assert report.erased
-
-
-def test_a_name_that_the_model_cannot_tell_apart_is_parked_alone_with_the_numbers(
-    store: Store, bases: BaseModels, smollm2: Path
-) -> None:
-    if state_of(store).created is None:
-        create(store, str(smollm2))
-
-    # when it comes in one batch with another fact
-    bad, good = told(store, bases, ("The", "lives in", "Lisbon"), ("Wilma Ekberg", "plays", "the cello"))
-
-    # then the other is written by the first edit, and it is parked
-    state = state_of(store)
-    assert state.facts[bad].status is Status.PARKED
-    assert "a longer or rarer name" in state.facts[bad].failure
-    assert state.facts[good].status is Status.INJECTED
-    edit = state.facts[good].edits[0]
-    assert [columns.fact for columns in state.edits[edit].columns] == [good]
