@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.conversation.answers import verdicts
 from benchmarks.conversation.asking import RETRIEVED, in_prompt, retrieved
 from benchmarks.conversation.dialogues import TEMPLATES, UNSEEN, Dialogue, data, dialogues
+from benchmarks.conversation.holding import TOLD, UNTOLD, Holding
 from benchmarks.conversation.questions import Question, Session, session
 from benchmarks.conversation.run import run
 from benchmarks.conversation.score import Score, plain
@@ -23,6 +24,8 @@ from core.extraction.phrases.meant import Meant, Phrase
 from core.extraction.words import Tree
 from core.facts import Fact
 from tests.core.samples import CREATE, CREATED, PREPARE, add, after, fact
+from tests.service.conftest import run_server, settings_in
+from tests.service.rpc.test_conversations import reader
 
 OSLO = fact("f-oslo", "Ann Reed", "lives in", "Oslo")
 HARP = fact("f-harp", "Ann Reed", "plays", "the harp")
@@ -183,6 +186,24 @@ def test_bars_are_judged_where_their_rows_are() -> None:
     ]
 
     assert [(bar["value"], bar["result"]) for bar in verdicts(rows)] == [(0.95, "PASS"), (0.9, "MISS")]
+
+
+def test_a_dialogue_that_was_interrupted_goes_on_with_the_turn_that_comes_next(tmp_path: Path) -> None:
+    small_talk = Dialogue(turns=[("It rains.", "It does."), ("Go on.", "Yes.")])
+    held = Session((small_talk, small_talk), ())
+
+    with run_server(settings_in(tmp_path)) as server:
+        for memory in (UNTOLD, TOLD):
+            server.client.create_memory(memory)
+            server.work(memory)
+        with reader(server):
+            next(Holding(server.client, server.states).hold(held))
+            said = [turn.text for turn in server.client.turns(TOLD, "dialogue-0") if turn.role == "user"]
+            assert [known for _, known in Holding(server.client, server.states).hold(held)] == [None, None]
+
+        turns = {name: list(server.client.turns(TOLD, name)) for name in ("dialogue-0", "dialogue-1")}
+    assert said == ["It rains.", "Go on."]
+    assert {name: len(each) for name, each in turns.items()} == {"dialogue-0": 4, "dialogue-1": 4}
 
 
 def test_a_model_is_asked_about_dialogues_that_were_held_with_it(
