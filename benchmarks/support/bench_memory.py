@@ -129,7 +129,9 @@ class BenchMemory:
         self._prepared = Artifacts(on.prepared or cache_home() / "bench" / "prepared")
         by_lora = replace(created, method=Method.ANSWER_SITE)
         self._trainer = Editor(self._editor.model, by_lora, self._artifacts, self._deltas)
-        self._preparer = Editor(self.base.clone(), created, self._prepared, DeltaStore(self._prepared, log.keyring))
+        prepared_deltas = DeltaStore(self._prepared, log.keyring)
+        self._preparer = Editor(self.base.clone(), created, self._prepared, prepared_deltas)
+        self._preparer_of_lora = Editor(self.base.clone(), by_lora, self._prepared, prepared_deltas)
         self._work()
         self._before = self.bytes
 
@@ -248,13 +250,24 @@ class BenchMemory:
         """The events after the version `after`."""
         return tuple(recorded.event for recorded in self._log.iterate(MEMORY, after_version=after))
 
+    def with_keys(self) -> Memory:
+        """Returns the state with the covariance of keys that a LoRA begins with, which a memory of neurons lacks."""
+        state = self.state
+        if state.statistics is None or state.statistics.detectors is None:
+            return state
+        command = self._preparer_of_lora.perform(PrepareStatistics(attempt=1), state)
+        assert isinstance(command, RecordStatistics)
+        self._artifacts.put(self._prepared.get(command.prepared.artifact))
+        return replace(state, statistics=replace(state.statistics, artifact=command.prepared.artifact))
+
     def _work(self, judge: Judge = fact_by_fact, lora: bool = False) -> None:
         while (work := next_work(self.state)) is not None:
             assert not isinstance(work, Erase | EraseTexts | Purge | Read)
             prepares = isinstance(work, PrepareStatistics)
             trains = lora and isinstance(work, SleepStep) and work.step is Step.TRAIN
             editor = self._trainer if trains else self._editor
-            command = self._prepare() if prepares else editor.perform(work, self.state)
+            state = self.with_keys() if trains else self.state
+            command = self._prepare() if prepares else editor.perform(work, state)
             if isinstance(command, RecordAudit) and command.controls is None:
                 command = judge(command)
             self._carry_out(command)

@@ -13,11 +13,13 @@ from benchmarks import gates, lifelong, sleep
 from benchmarks.faults import nights as killed
 from benchmarks.real import nights
 from benchmarks.support.arms import Arm, shipped
-from benchmarks.support.bench_memory import BenchMemory, On
+from benchmarks.support.bench_memory import BenchMemory, On, bench_memory
 from benchmarks.support.place import BRIEF
 from core.events.sleep import AdapterTrained
 from core.evolve import fold
 from core.policy import SleepPolicy, Training
+from core.weights.memit.covariance import KeyCovariance
+from store.artifacts import Artifacts
 from tests.core.samples import ARIA, CREATED, PREPARED, added
 
 SHORT = replace(BRIEF, training=Training(rank=4, steps=4, batch=4, rehearsal=2))
@@ -54,6 +56,19 @@ def test_a_lora_is_trained_where_an_arm_asks_for_it(folder: Path, short: list[Ad
     list(sleep.run(facts=(2,), cycles=1, seeds=1, model=str(folder), arms=("adapter",), quick=True))
 
     assert [(adapter.columns, adapter.rank) for adapter in short] == [((), 8)]
+
+
+def test_a_lora_beside_neurons_begins_with_a_covariance_of_keys(folder: Path, tmp_path: Path) -> None:
+    with bench_memory({}, tmp_path / "memory", On(str(folder), method="neuron")) as memory:
+        before = memory.state
+        given = memory.with_keys().statistics
+
+        assert before.statistics is not None
+        assert before.statistics.detectors is not None
+        assert given is not None
+        assert given == replace(before.statistics, artifact=given.artifact)
+        known = KeyCovariance.from_bytes(Artifacts(tmp_path / "memory" / "artifacts").get(given.artifact))
+        assert set(known.moments) == set(memory.model.modules)
 
 
 def test_finished_arms_of_a_killed_run_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
