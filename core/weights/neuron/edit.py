@@ -172,7 +172,7 @@ def compute_neurons(
             if keeps is not None and (values := keeps.get(part)) is not None:
                 learned.append(([standing[member].heard for member in part], values))
                 continue
-            learned.append(_at_ends(half, upper, facts, part, measured, standing, first_person, search, step))
+            learned.append(_at_ends(half, lower, upper, facts, part, measured, standing, first_person, search, step))
             if keeps is not None:
                 keeps.put(part, learned[-1][1])
     return _written(model, lower, upper, facts, written, refused, known, learned)
@@ -180,6 +180,7 @@ def compute_neurons(
 
 def _at_ends(
     model: EditableModel,
+    lower: Site,
     upper: Site,
     facts: Sequence[Fact],
     part: Sequence[int],
@@ -210,7 +211,7 @@ def _at_ends(
             silent = untold(model, loudest_about(model, upper.negatives, fact, responding, SILENT), ANSWERED)
             pair, silent_rows = known, _rows(model, block, silent)
         else:
-            strangers = measured.strangers(model, block, upper.negatives, fact)
+            strangers = measured.strangers(model, marks_at(lower.mlp), block, upper.negatives, fact)
             relations = relations_about(model, block, upper.negatives, fact, strangers.alike)
             silent = untold(model, relations.alike(SILENT), ANSWERED)
             silent_rows = _rows(model, block, silent)

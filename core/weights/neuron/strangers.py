@@ -102,10 +102,15 @@ class Measured:
         self._kept = kept
         self._known: OrderedDict[tuple[str, ...], Strangers] = OrderedDict()
 
-    def strangers(self, model: EditableModel, upper: int, negatives: Negatives, fact: Fact) -> Strangers:
+    def strangers(
+        self, model: EditableModel, marks: str, upper: int, negatives: Negatives, fact: Fact
+    ) -> Strangers:  # fmt: skip
         """Returns what is known of strangers who are asked for facts in the words of `fact`.
 
-        The live weights have to hold the marks of the decoys, and no neurons of facts at `upper`.
+        It is measured where nothing but the decoys is marked, so that it depends on no memory.
+
+        Args:
+            marks: neurons that hold marks.
         """
         words = fact.wordings
         key = tuple(renamed(text, fact.subject, "{s}") for text in (*words.statements, "", *words.questions))
@@ -113,9 +118,14 @@ class Measured:
             kept = self._kept if origin_of(fact, {}) is Origin.LIBRARY else None
             inputs = (str(MEASURE), str(upper), negatives.digest, *key)
             known = kept.get(inputs) if kept else None
-            self._known[key] = known or _measure(model, upper, negatives, fact, Random(str(key)))
-            if kept and not known:
-                kept.put(inputs, self._known[key])
+            if known is None:
+                with model.with_weights(
+                    {marks: negatives.decoys if len(negatives.decoys) else model.live()[marks][:0]}
+                ):
+                    known = _measure(model, upper, negatives, fact, Random(str(key)))
+                if kept:
+                    kept.put(inputs, known)
+            self._known[key] = known
         self._known.move_to_end(key)
         if len(self._known) > KEPT:
             self._known.popitem(last=False)

@@ -13,6 +13,7 @@ from benchmarks.support.tiny import make
 from core.facts import Fact
 from core.ids import FactId
 from core.weights.model.editable_model import EditableModel, load_model
+from core.weights.model.neurons import marks_at
 from core.weights.neuron import strangers
 from core.weights.neuron.decoys import decoys
 from core.weights.neuron.negatives import Negatives
@@ -45,6 +46,7 @@ def told(subject: str, relation: str, object_: str) -> Fact:
 
 
 ARIA = told("Aria Moss", "lives in", "Rome")
+MARKS = marks_at("model.layers.0.mlp")
 
 
 def alike(here: Strangers, there: Strangers) -> bool:
@@ -58,19 +60,19 @@ def test_another_process_reads_what_was_measured_in_words_of_the_library(
     model: EditableModel, negatives: Negatives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifacts = Artifacts(tmp_path / "kept")
-    first = Measured(KeptStrangers(CREATED.base, artifacts)).strangers(model, 0, negatives, ARIA)
+    first = Measured(KeptStrangers(CREATED.base, artifacts)).strangers(model, MARKS, 0, negatives, ARIA)
     monkeypatch.setattr(strangers, "_measure", lambda *given: pytest.fail("it was measured again"))
 
     again = Measured(KeptStrangers(CREATED.base, artifacts))
 
-    assert alike(again.strangers(model, 0, negatives, told("Bo Lind", "lives in", "Oslo")), first)
+    assert alike(again.strangers(model, MARKS, 0, negatives, told("Bo Lind", "lives in", "Oslo")), first)
 
 
 def test_what_is_not_the_same_is_measured_anew(
     model: EditableModel, negatives: Negatives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifacts, runs = Artifacts(tmp_path / "kept"), Counter[str]()
-    first = Measured(KeptStrangers(CREATED.base, artifacts)).strangers(model, 0, negatives, ARIA)
+    first = Measured(KeptStrangers(CREATED.base, artifacts)).strangers(model, MARKS, 0, negatives, ARIA)
 
     def counted(*given: object) -> Strangers:
         runs["measured"] += 1
@@ -80,16 +82,16 @@ def test_what_is_not_the_same_is_measured_anew(
 
     # when the base model, what it reads elsewhere, the block, or the words are others, or the file is damaged
     base = replace(CREATED.base, dtype="bfloat16")
-    Measured(KeptStrangers(base, artifacts)).strangers(model, 0, negatives, ARIA)
+    Measured(KeptStrangers(base, artifacts)).strangers(model, MARKS, 0, negatives, ARIA)
     kept = KeptStrangers(CREATED.base, artifacts)
-    Measured(kept).strangers(model, 0, replace(negatives, text=negatives.text + 1), ARIA)
-    Measured(kept).strangers(model, 1, negatives, ARIA)
-    Measured(kept).strangers(model, 0, negatives, told("Aria Moss", "speaks", "Finnish"))
+    Measured(kept).strangers(model, MARKS, 0, replace(negatives, text=negatives.text + 1), ARIA)
+    Measured(kept).strangers(model, MARKS, 1, negatives, ARIA)
+    Measured(kept).strangers(model, MARKS, 0, negatives, told("Aria Moss", "speaks", "Finnish"))
     assert runs["measured"] == 4
     for path in (tmp_path / "kept").rglob("*"):
         if path.is_file() and path.parent.name != "measured":
             path.write_bytes(b"damaged")
-    Measured(kept).strangers(model, 0, negatives, ARIA)
+    Measured(kept).strangers(model, MARKS, 0, negatives, ARIA)
     assert runs["measured"] == 5
 
 
@@ -97,6 +99,6 @@ def test_words_of_a_client_are_not_kept(model: EditableModel, negatives: Negativ
     words = replace(ARIA.wordings, statements=("Aria Moss hides from her creditors in", *ARIA.wordings.statements))
     kept = KeptStrangers(CREATED.base, Artifacts(tmp_path / "kept"))
 
-    Measured(kept).strangers(model, 0, negatives, replace(ARIA, wordings=words))
+    Measured(kept).strangers(model, MARKS, 0, negatives, replace(ARIA, wordings=words))
 
     assert not [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.weights.classifier import classify
 from core.weights.model.editable_model import EditableModel
+from core.weights.model.neurons import marks_at
 from core.weights.neuron import asked, relations, strangers
 from core.weights.neuron.asked import WIDTH, FactDetectors, hear
 from core.weights.neuron.decoys import decoys
@@ -31,6 +32,7 @@ from tests.core.weights.conftest import fact
 
 DIM, MANY = 24, 4000
 ARIA = fact("Aria Moss", "lives in", "Rome")
+MARKS = marks_at("model.layers.0.mlp")
 
 
 def rows(count: int, seed: int, toward: tuple[int, float] = (0, 0.0)) -> Tensor:
@@ -147,7 +149,7 @@ def test_prompts_at_which_a_detector_responds_are_known_without_reading_them(
 
 def about(model: EditableModel, negatives: Negatives) -> tuple[Strangers, Relations]:
     """Returns what is read where strangers are asked for the fact, and where its subject is asked something else."""
-    strangers = Measured().strangers(model, 0, negatives, ARIA)
+    strangers = Measured().strangers(model, MARKS, 0, negatives, ARIA)
     return strangers, relations_about(model, 0, negatives, ARIA, strangers.alike)
 
 
@@ -194,18 +196,38 @@ def test_a_detector_is_silent_in_what_the_model_goes_on_to_say(
     assert responses(heedless.statements) > 0.5
 
 
+def test_strangers_are_measured_where_nobody_is_marked_whom_a_memory_knows(
+    tiny: EditableModel, negatives: Negatives
+) -> None:
+    # given a mark that is added at every token
+    width = tiny.hidden_width
+    everywhere = torch.cat([torch.zeros(width), torch.ones(1), torch.full((width,), 9.0)])[None]
+
+    with tiny.with_weights({MARKS: everywhere}):
+        ids = [tiny.raw_ids("Aria Moss lives in")] * 2
+        assert not torch.equal(inputs_of(tiny, 1, ids, [False] * 2)[0], unmarked(tiny, ids))
+        known = Measured().strangers(tiny, MARKS, 1, negatives, ARIA)
+
+    assert torch.equal(known.away, Measured().strangers(tiny, MARKS, 1, negatives, ARIA).away)
+
+
+def unmarked(model: EditableModel, ids: list[list[int]]) -> Tensor:
+    with model.with_weights({MARKS: model.live()[MARKS][:0]}):
+        return inputs_of(model, 1, ids, [False] * 2)[0]
+
+
 def test_strangers_are_measured_once_for_all_facts_in_the_same_words(
     tiny: EditableModel, negatives: Negatives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = Measured()
-    of_aria = measured.strangers(tiny, 0, negatives, ARIA)
+    of_aria = measured.strangers(tiny, MARKS, 0, negatives, ARIA)
 
     # when a fact about another person is told in the same words, then nothing is run
     monkeypatch.setattr(strangers, "_measure", lambda *given: pytest.fail("it was measured again"))
-    assert measured.strangers(tiny, 0, negatives, fact("Bo Lind", "lives in", "Oslo")) is of_aria
+    assert measured.strangers(tiny, MARKS, 0, negatives, fact("Bo Lind", "lives in", "Oslo")) is of_aria
 
     # and those in other words are measured, with those used last kept
     monkeypatch.setattr(strangers, "_measure", lambda *given: replace(of_aria))
     monkeypatch.setattr(strangers, "KEPT", 1)
-    assert measured.strangers(tiny, 0, negatives, fact("Bo Lind", "speaks", "Finnish")) is not of_aria
-    assert measured.strangers(tiny, 0, negatives, ARIA) is not of_aria
+    assert measured.strangers(tiny, MARKS, 0, negatives, fact("Bo Lind", "speaks", "Finnish")) is not of_aria
+    assert measured.strangers(tiny, MARKS, 0, negatives, ARIA) is not of_aria

@@ -68,7 +68,9 @@ def test_values_that_were_learned_before_an_interruption_are_not_learned_again(
     nothing = torch.zeros(2, wide)
     standing = {number: Standing(FactDetectors(detector, detector), nothing, nothing) for number in range(len(facts))}
 
-    def learn(model: EditableModel, upper: Site, _: Any, part: Sequence[int], *__: Any) -> tuple[Any, Values]:
+    def learn(
+        model: EditableModel, lower: Site, upper: Site, _: Any, part: Sequence[int], *__: Any
+    ) -> tuple[Any, Values]:
         if learned and not stored.get(tuple(part)) and len(learned) == ends_after:
             raise Interrupted
         learned.append(list(part))
