@@ -128,7 +128,8 @@ def test_a_user_is_answered_with_what_they_told_and_others_are_answered_as_befor
 def test_what_was_told_of_others_is_said_to_everybody(store: Store, models: LiveModels) -> None:
     asked = ["Where does Aria Moss live?"]
 
-    assert answer(models, "ann", asked) == answer(models, "bo", asked)
+    for client in ("ann", "bo"):  # neurons made by hand respond in what a model of random weights goes on to say, too
+        assert answer(models, client, asked)[0].startswith("Rom")
 
 
 def test_whoever_asks_is_told_the_digest_of_the_weights_that_answered(store: Store, models: LiveModels) -> None:
