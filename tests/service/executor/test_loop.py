@@ -119,9 +119,9 @@ def test_memories_that_owe_nothing_are_not_folded_again_until_something_happens(
             passes[-1] += len(found)
             return found
 
-        def idle(position: int, timeout: float) -> int:
+        def idle(position: int, timeout: float, stop: threading.Event) -> int:
             if threading.current_thread().name == "reader":
-                return wait(position, timeout)
+                return wait(position, timeout, stop)
             if len(passes) == 3:
                 store.log.append(many[0], [new(CheckpointMarked(name="now", version=2, weights=None))], expected=2)
             elif len(passes) == 5:
@@ -354,7 +354,7 @@ def test_memories_are_listed_once_while_the_log_does_not_grow(
             listings.append(1)
             return whole()
 
-        def wait(position: int, _: float) -> int:
+        def wait(position: int, _: float, __: threading.Event) -> int:
             if threading.current_thread() is threading.main_thread():  # and not one that reads turns
                 waits.append(1)
             if len(waits) == 3:

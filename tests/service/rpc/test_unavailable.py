@@ -105,16 +105,15 @@ def test_whatever_goes_wrong_where_news_are_awaited_those_who_wait_are_told(
     monkeypatch.setattr(log_tail, "RETRY_SECONDS", 0.01)
     awaited, failed = demo.store.log.wait, threading.Event()
 
-    def wait(after_position: int, timeout: float) -> int:
+    def wait(after_position: int, timeout: float, stop: threading.Event) -> int:
         if failed.is_set():
-            return awaited(after_position, timeout)
+            return awaited(after_position, timeout, stop)
         failed.set()
         raise ValueError("nobody thought of that")
 
     monkeypatch.setattr(demo.store.log, "wait", wait)
-    assert failed.wait(PATIENCE)
-
     version = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")]).version
+    assert failed.wait(PATIENCE), "whoever waits for news waits again after these"
     with ThreadPoolExecutor(1) as threads:  # asks once the fact is written, and hears of that by the log alone
         asked = threads.submit(lambda: list(demo.client.chat(DEMO, "Hello", min_version=version, timeout=PATIENCE)))
         demo.work()
