@@ -28,8 +28,8 @@ from store.log.verify import verify_log
 from tests.patience import PATIENCE
 from tests.prepared import DEMO, Place, state_of, tell, work
 
-KILLS = 40
-MEMORIES = 4  # with so many kills on each, so that none of them grows long
+KILLS = 100
+MEMORIES = 10  # with so many kills on each, so that none of them grows long
 SERVER_KILLS = 3
 LONGEST_LIFE = 0.6  # seconds
 

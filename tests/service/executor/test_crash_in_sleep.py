@@ -25,7 +25,7 @@ from service.weights.base_models import BaseModels
 from tests.prepared import Place, create, start_sleep, state_of, tell, work
 from tests.service.executor.test_crash import check
 
-KILLS = 40
+KILLS = 50
 LONGEST_LIFE = 0.4  # seconds; adapts, so that about half the lives reach another event
 
 
@@ -66,7 +66,7 @@ def test_a_killed_sleep_resumes_and_ends_as_an_unkilled_one(small: Place, bases:
                 state = check(store, bases, told)
             fruitful += state.version > before.version
             midway += state.sleep is not None and state.version > before.version
-            longest *= 0.85 if state.version > before.version else 1.2
+            longest *= 0.9 if state.version > before.version else 1.1
         finish(killed, nursery)
         with open_store(killed.settings()) as store:
             after = check(store, bases, told)
