@@ -16,7 +16,7 @@ from service.executor.work.context import Context, Done, Live, Progress
 from service.executor.work.locality import LocalityCheck
 from service.executor.work.reference import Reference
 from service.weights.delta_store import DeltaStore
-from service.weights.kept_strangers import KeptStrangers
+from service.weights.strangers_cache import StrangersCache
 from store.artifacts import Artifacts
 
 
@@ -35,7 +35,7 @@ class Editor:
         self._context = Context(
             model=model, created=created, artifacts=artifacts, deltas=deltas, reference=reference,
             locality=LocalityCheck(model, reference), live=None,
-            measured=Measured(KeptStrangers(created.base, artifacts)), progress=_unwatched,
+            measured=Measured(StrangersCache(created.base, artifacts)), progress=_unwatched,
         )  # fmt: skip
         self._live: Live | None = None  # what the last work left, for the next one
 

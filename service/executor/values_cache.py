@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from core.errors.base import ArtifactCorrupt, ArtifactMissing, Damaged
 from core.events.facts import Columns
 from core.ids import Digest, FactId
 from core.state.plan import Term
@@ -22,7 +23,7 @@ VERSION = "values of a training, 1"
 MLP = "values"  # under which a delta holds them
 
 
-class Checkpoints:
+class ValuesCache:
     """The values that one training has learned of some of its facts, each sealed under the key of its fact.
 
     Args:
@@ -41,14 +42,20 @@ class Checkpoints:
         self._used = dict[Digest, Digest]()  # key of a part -> artifact of its values
 
     def get(self, part: Sequence[int]) -> Values | None:
-        """Returns the values of the facts with these indices; None where they were not learned yet."""
+        """Returns the values of the facts with these indices; None where they were not learned yet, or are lost.
+
+        Raises WordsErased: one of the facts was erased meanwhile.
+        """
         key = self._key(part)
         if (entry := self._measured.get(key)) is None:
             return None
         known = json.loads(entry[1])
-        self._used[key] = Digest(known["values"])
         term = Term(delta=Digest(known["values"]), first=0, count=2 * len(part), scale=1.0)
-        chosen = self._deltas.columns([term])
+        try:
+            chosen = self._deltas.columns([term])
+        except (ArtifactMissing, ArtifactCorrupt, Damaged):
+            return None
+        self._used[key] = Digest(known["values"])
         parts = [delta.factors[MLP][0].select(columns).to_float() for delta, columns, _ in chosen]
         return Values(
             values=torch.cat(parts, dim=1).T.float(),
@@ -79,7 +86,7 @@ class Checkpoints:
             "divergence": values.divergence,
             "steps": values.steps,
         }
-        self._measured.put(key, self._artifacts.put(json.dumps(numbers).encode()))
+        self._measured.replace(key, json.dumps(numbers).encode())
 
     def clear(self) -> None:
         """Removes all of it, because the training has ended."""

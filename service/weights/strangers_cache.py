@@ -14,7 +14,7 @@ from store.artifacts import Artifacts
 from store.measured import Measured
 
 
-class KeptStrangers:
+class StrangersCache:
     """Measurements of strangers on one base model, so that the first fact in known words costs as little as the next.
 
     Safe for several processes: where two measure the same, they keep the same.

@@ -31,8 +31,8 @@ from core.weights.neuron.subjects import namesakes
 NAMESAKES = 40  # that are asked what the fact answers: prompts about them end much like those about the subject
 ALIKE, HELD_ALIKE = 16, 12  # prompts of either kind about them, to train against, and to certify
 LEAKING = (0.04, 0.02)  # share of held-out prompts about other relations at which a detector of either kind may respond
-SOME = 8000  # tokens of text that a detector is trained against
-LOUD, AGAIN = -0.5, 16  # all other text that responds more is added, so many times
+SOME = 8000  # tokens of text that a classifier is computed from at first
+LOUD, AGAIN = -0.5, 16  # tokens of all text that respond more are added, so many times each
 DECAY = (3e-4, 1e-4)  # of the classifiers of statements and of questions
 BETWEEN = 0.3  # share of the way from the largest response of others to the least own one at which a response begins
 RARE = 0.01  # share of held-out prompts about strangers that may respond more
@@ -94,7 +94,7 @@ def hear(
             strangers.marked,
             torch.cat([strangers.said, said_else]),
         ]
-        a, b = told_apart(told_rows[chat == kind], groups, text, DECAY[kind])
+        a, b = separate(told_rows[chat == kind], groups, text, DECAY[kind])
         heard = torch.cat([told_rows[chat == kind], held[held_chat == kind]])
         others = torch.cat([strangers.held_away[strangers.held_chat == kind], strangers.held_said])
         near = relations.held_out[relations.held_out_chat == kind]
@@ -103,9 +103,12 @@ def hear(
     return FactDetectors(*detectors)
 
 
-def told_apart(told: Tensor, groups: Sequence[Tensor], text: Tensor, decay: float) -> tuple[Tensor, float]:
-    """Returns the classifier of told rows against `groups` and text, of which few tokens are like them: a single one
-    that responds would raise the threshold above wordings of the fact."""
+def separate(told: Tensor, groups: Sequence[Tensor], text: Tensor, decay: float) -> tuple[Tensor, float]:
+    """Returns the classifier of told rows against `groups` and text.
+
+    It is computed from some of the text, and again with those tokens of all of it that respond: thresholds lie above
+    all text, so that a single token would raise them above wordings of the fact.
+    """
     a, b = classify(told, [*groups, text[:SOME]], FIRST, decay)
     loud = text[text @ a + b > LOUD]
     if not len(loud):

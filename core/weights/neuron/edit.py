@@ -74,7 +74,7 @@ class Standing:
     lacking: Tensor
 
 
-class Kept(Protocol):
+class KeptValues(Protocol):
     """Keeps values that were learned, by the indices of their facts, until all of a batch are."""
 
     def get(self, part: Sequence[int]) -> Values | None: ...
@@ -133,7 +133,7 @@ def compute_neurons(
     first_person: FirstPerson | None = None,
     search: Search = OF_EDITS,
     progress: Steps = unwatched,
-    kept: Kept | None = None,
+    kept: KeptValues | None = None,
 ) -> Written:
     """Computes neurons of `facts` on the live weights, which are without those that they have.
 

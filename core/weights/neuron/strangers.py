@@ -79,7 +79,7 @@ class Strangers:
 _ROWS = [part.name for part in fields(Strangers) if part.name != "alike"]
 
 
-class Kept(Protocol):
+class KeptStrangers(Protocol):
     """Where measurements of strangers outlast the process."""
 
     def get(self, inputs: Sequence[str]) -> Strangers | None:
@@ -96,7 +96,7 @@ class Measured:
         beginnings: of texts about subjects.
     """
 
-    def __init__(self, kept: Kept | None = None) -> None:
+    def __init__(self, kept: KeptStrangers | None = None) -> None:
         """`kept` has measurements in words of the library alone, because others may hold what is to be erased."""
         self.beginnings = Beginnings()
         self._kept = kept

@@ -28,7 +28,7 @@ from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.relations import digest_of_templates
 from core.weights.neuron.sites import Site
 from core.weights.neuron.user.negatives import FirstPerson
-from service.executor.checkpoints import Checkpoints
+from service.executor.values_cache import ValuesCache
 from service.executor.work.context import Context, Live
 from service.executor.work.edit import facts_beside, record_edit, said_with
 from service.weights.projection import columns_of
@@ -185,7 +185,7 @@ def train_neurons(
     sleep = memory.sleep
     assert sleep is not None
     training = [sleep.id, sleep.trainings + sleep.repairs, memory.weights, sorted(scales.items()), repr(AT_NIGHT)]
-    kept = Checkpoints(context.artifacts, context.deltas, training, ids)
+    kept = ValuesCache(context.artifacts, context.deltas, training, ids)
     learned = compute_neurons(
         context.model, lower, upper, facts, context.measured, marks, standing, first_person, AT_NIGHT, context.steps,
         kept,

@@ -11,7 +11,7 @@ import torch
 from core.errors.history import WordsErased
 from core.weights.deltas.fixed_point import encode
 from core.weights.neuron.values import Values
-from service.executor.checkpoints import Checkpoints
+from service.executor.values_cache import ValuesCache
 from service.weights.delta_store import DeltaStore
 from store.artifacts import Artifacts
 from store.log.event_log import EventLog
@@ -39,9 +39,9 @@ def artifacts(tmp_path: Path) -> Artifacts:
     return Artifacts(tmp_path / "artifacts")
 
 
-def opened(artifacts: Artifacts, log: EventLog, number: int = 0) -> Checkpoints:
+def opened(artifacts: Artifacts, log: EventLog, number: int = 0) -> ValuesCache:
     """As a process opens it that has just started."""
-    return Checkpoints(artifacts, DeltaStore(artifacts, log.keyring), ["a sleep", number], FACTS)
+    return ValuesCache(artifacts, DeltaStore(artifacts, log.keyring), ["a sleep", number], FACTS)
 
 
 def test_another_process_goes_on_with_what_was_learned_and_leaves_nothing(artifacts: Artifacts, log: EventLog) -> None:
@@ -68,6 +68,20 @@ def test_another_process_goes_on_with_what_was_learned_and_leaves_nothing(artifa
     again.clear()
     assert artifacts.list() == []
     assert opened(artifacts, log).get([0, 1]) is None
+
+
+def test_what_was_learned_is_learned_again_where_it_is_lost(artifacts: Artifacts, log: EventLog) -> None:
+    opened(artifacts, log).put([0, 1], learned(1, 2))
+    for digest in artifacts.list():
+        if not artifacts.get(digest).startswith(b"{"):  # but what names the values is there
+            artifacts.remove(digest)
+
+    again = opened(artifacts, log)
+    assert again.get([0, 1]) is None
+
+    again.put([0, 1], learned(1, 2))
+    again.clear()
+    assert artifacts.list() == []
 
 
 def test_what_was_learned_of_an_erased_fact_cannot_be_read(artifacts: Artifacts, log: EventLog) -> None:

@@ -20,7 +20,7 @@ from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.relations import ends_about
 from core.weights.neuron.strangers import Measured, Strangers
 from core.wordings import generated_wordings
-from service.weights.kept_strangers import KeptStrangers
+from service.weights.strangers_cache import StrangersCache
 from store.artifacts import Artifacts
 from tests.core.samples import CREATED
 
@@ -60,10 +60,10 @@ def test_another_process_reads_what_was_measured_in_words_of_the_library(
     model: EditableModel, negatives: Negatives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifacts = Artifacts(tmp_path / "kept")
-    first = Measured(KeptStrangers(CREATED.base, artifacts)).strangers(model, MARKS, 0, negatives, ARIA)
+    first = Measured(StrangersCache(CREATED.base, artifacts)).strangers(model, MARKS, 0, negatives, ARIA)
     monkeypatch.setattr(strangers, "_measure", lambda *given: pytest.fail("it was measured again"))
 
-    again = Measured(KeptStrangers(CREATED.base, artifacts))
+    again = Measured(StrangersCache(CREATED.base, artifacts))
 
     assert alike(again.strangers(model, MARKS, 0, negatives, told("Bo Lind", "lives in", "Oslo")), first)
 
@@ -72,7 +72,7 @@ def test_what_is_not_the_same_is_measured_anew(
     model: EditableModel, negatives: Negatives, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     artifacts, runs = Artifacts(tmp_path / "kept"), Counter[str]()
-    first = Measured(KeptStrangers(CREATED.base, artifacts)).strangers(model, MARKS, 0, negatives, ARIA)
+    first = Measured(StrangersCache(CREATED.base, artifacts)).strangers(model, MARKS, 0, negatives, ARIA)
 
     def counted(*given: object) -> Strangers:
         runs["measured"] += 1
@@ -82,8 +82,8 @@ def test_what_is_not_the_same_is_measured_anew(
 
     # when the base model, what it reads elsewhere, the block, or the words are others, or the file is damaged
     base = replace(CREATED.base, dtype="bfloat16")
-    Measured(KeptStrangers(base, artifacts)).strangers(model, MARKS, 0, negatives, ARIA)
-    kept = KeptStrangers(CREATED.base, artifacts)
+    Measured(StrangersCache(base, artifacts)).strangers(model, MARKS, 0, negatives, ARIA)
+    kept = StrangersCache(CREATED.base, artifacts)
     Measured(kept).strangers(model, MARKS, 0, replace(negatives, text=negatives.text + 1), ARIA)
     Measured(kept).strangers(model, MARKS, 1, negatives, ARIA)
     Measured(kept).strangers(model, MARKS, 0, negatives, told("Aria Moss", "speaks", "Finnish"))
@@ -97,7 +97,7 @@ def test_what_is_not_the_same_is_measured_anew(
 
 def test_words_of_a_client_are_not_kept(model: EditableModel, negatives: Negatives, tmp_path: Path) -> None:
     words = replace(ARIA.wordings, statements=("Aria Moss hides from her creditors in", *ARIA.wordings.statements))
-    kept = KeptStrangers(CREATED.base, Artifacts(tmp_path / "kept"))
+    kept = StrangersCache(CREATED.base, Artifacts(tmp_path / "kept"))
 
     Measured(kept).strangers(model, MARKS, 0, negatives, replace(ARIA, wordings=words))
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from core.facts import Fact
 from core.weights.classifier import DECAY
 from core.weights.model.editable_model import EditableModel
-from core.weights.neuron.asked import FactDetectors, certified, told_apart
+from core.weights.neuron.asked import FactDetectors, certified, separate
 from core.weights.neuron.decoys import decoys
 from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import Lesson, Prompt, prompt_of
@@ -83,7 +83,7 @@ def hear_user(
             negatives.asked.float() - mean,
         ]
         wanted = own_rows[chat == kind]
-        a, b = told_apart(wanted, groups, text, DECAY)
+        a, b = separate(wanted, groups, text, DECAY)
         others = torch.cat(
             [
                 held_away[held_away_chat == kind] - mean,

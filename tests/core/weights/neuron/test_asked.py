@@ -58,7 +58,7 @@ def test_a_single_token_of_text_like_the_fact_is_told_apart_from_it() -> None:
     text[7] = own.mean(0)
     text[7, 1] += 5.0
 
-    a, b = asked.told_apart(own, groups, text, 3e-4)
+    a, b = asked.separate(own, groups, text, 3e-4)
     heedless = classify(own, [*groups, text], FIRST, 3e-4)
 
     def room(a: Tensor, b: float) -> float:
