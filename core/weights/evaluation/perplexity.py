@@ -28,9 +28,8 @@ def perplexity_by(losses: Sequence[float], sequences: Sequence[Sequence[int]]) -
     """Returns the perplexity of token ids whose `losses` were measured."""
     count = sum(max(len(ids) - 1, 0) for ids in sequences)
     mean = sum(losses) / count if count else 0.0
-    return math.exp(
-        min(LARGEST, mean)
-    )  # in this order, because min() then turns a NaN into LARGEST, which can be recorded
+    # In this order, because min() then turns a NaN into LARGEST, which can be recorded.
+    return math.exp(min(LARGEST, mean))
 
 
 @torch.inference_mode()

@@ -1,6 +1,7 @@
 """Generates text greedily, up to a natural stop: the end of the turn in chat, the end of the sentence in raw text.
 
-Batches are padded on the left. The answer to a prompt does not depend on the other prompts of its batch.
+Batches are padded on the left. The answer to a prompt does not depend on the other prompts of its batch, except by
+rounding where what they begin with is run once.
 """
 
 from __future__ import annotations
