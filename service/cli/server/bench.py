@@ -212,6 +212,22 @@ def serve(
     )  # fmt: skip
 
 
+@app.command("soak")
+def soak(
+    *,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Minutes to keep on, the warm-up included.")] = 10.0,
+    clients: Annotated[int, typer.Option(min=1, help="Number of clients, each a process.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what clients do.")] = 1,
+    quick: Annotated[bool, typer.Option("--quick", help="Keep on for half a minute alone.")] = False,
+    json: options.AsJson = False,
+) -> None:
+    """Measure what a server and an executor hold while clients do all they can: memory, files, threads, errors.
+
+    Each bar is printed as PASS or MISS.
+    """
+    _run("soak.run", json, minutes=minutes, clients=clients, seed=seed, quick=quick)
+
+
 @app.command("conversation")
 def conversation(
     *,
@@ -318,7 +334,7 @@ def _print(document: dict[str, Any], json: bool) -> None:
         print_json(document)
         return
     _table(document["bench"], document["rows"])
-    for part in ("answers", "bars"):
+    for part in ("answers", "operations", "errors", "bars"):
         if document.get(part):
             _table(part, document[part])
 
