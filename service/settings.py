@@ -133,7 +133,7 @@ class Settings(BaseSettings):
     )
     torch_threads: int = Field(default=0, ge=0, le=1024, description="Torch threads; 0 leaves the choice to torch.")
     lease_seconds: float = Field(
-        default=30.0, gt=0, le=3600, description="How long an executor's claim on a memory lasts if it dies."
+        default=10.0, gt=0, le=3600, description="How long an executor's claim on a memory lasts if it dies."
     )
 
     # when memories sleep by themselves

@@ -17,6 +17,8 @@ from service.weights.live_models import LiveModels
 from service.weights.projection import build_verified
 from store.state.loading import load_state
 
+PARAGRAPHS = 12  # of everyday text; fifty take half a minute
+
 
 def main() -> None:
     """Prints the digest of the weights rebuilt from the log, and perplexity before and after."""
@@ -27,7 +29,7 @@ def main() -> None:
         folded = load_state(store.log, store.snapshots, memory)
         assert folded.created is not None
         model = models.bases.clone(folded.created)
-        texts = [filler.paragraph(Random(number)) for number in range(50)]
+        texts = [filler.paragraph(Random(number)) for number in range(PARAGRAPHS)]
         before = perplexity(model, texts)
         model.install(build_verified(model, DeltaStore(store.artifacts, store.log.keyring), folded))
         measured = {
