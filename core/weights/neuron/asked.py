@@ -3,8 +3,9 @@
 Two for each fact, one of questions in chat and one of statements, because the model goes on in other tokens. Each is
 a linear classifier with squared hinge loss (an SVM) of what an MLP reads: own prompts, with the mark of the subject at
 its name, against prompts about all other relations of the subject, the fact's prompts about strangers and namesakes,
-what the model goes on to say behind prompts about strangers and other relations, all other tokens of the subject's
-prompts, and reference text. So a detector answers who and what at once.
+prompts about strangers that are moved as any mark would move them, what the model goes on to say behind prompts about
+strangers and other relations, all other tokens of the subject's prompts, and reference text. So a detector answers who
+and what at once.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ LOUD, AGAIN = -0.5, 16  # tokens of all text that respond more are added, so man
 DECAY = (3e-4, 1e-4)  # of the classifiers of statements and of questions
 BETWEEN = 0.3  # share of the way from the largest response of others to the least own one at which a response begins
 RARE = 0.01  # share of held-out prompts about strangers that may respond more
+MOVED = 2000  # prompts of a kind about strangers that are moved as by marks
+BY = 1.0  # share of its norm by which what the MLP reads is moved there; a mark moves it by .7 to .8
 WIDTH = 0.12  # between no response and a full one
 
 
@@ -82,6 +85,8 @@ def hear(
     held_own = inputs_of(model, upper, [prompt.ids for prompt in unseen], [prompt.chat for prompt in unseen])
     held = torch.stack([row[-1] for row in held_own]) - mean if unseen else told_rows[:0]
     held_chat = torch.tensor([prompt.chat for prompt in unseen], dtype=torch.bool)
+    asked = negatives.asked.float() - mean
+    moved = torch.cat([_moved(rows, mean, random.getrandbits(31)) for rows in (strangers.away, asked) if len(rows)])
     text = torch.cat([negatives.text, negatives.first, negatives.names]).float() - mean
     quiet = torch.cat([text, negatives.held_text.float() - mean, negatives.held_names.float() - mean])
     detectors = []
@@ -93,6 +98,7 @@ def hear(
             alike - mean,
             strangers.marked,
             torch.cat([strangers.said, said_else]),
+            moved,
         ]
         a, b = separate(told_rows[chat == kind], groups, text, DECAY[kind])
         heard = torch.cat([told_rows[chat == kind], held[held_chat == kind]])
@@ -101,6 +107,18 @@ def hear(
         held_namesakes = held_alike[held_alike_chat == kind] - mean
         detectors.append(certified(a, b, mean, heard, torch.cat([quiet, held_namesakes]), others, near, LEAKING[kind]))
     return FactDetectors(*detectors)
+
+
+def _moved(rows: Tensor, mean: Tensor, seed: int) -> Tensor:
+    """Returns [MOVED, d] some of `rows`, less the mean as they are, each moved in a direction of its own.
+
+    Each person who was told of has a mark in a direction of its own, and decoys show only a few of these directions: a
+    detector trained against nothing else may respond wherever another mark happens to point its way.
+    """
+    random = torch.Generator().manual_seed(seed)
+    picked = rows[torch.randint(len(rows), (MOVED,), generator=random)]
+    directions = torch.nn.functional.normalize(torch.randn(picked.shape, generator=random), dim=1)
+    return picked + BY * (picked + mean).norm(dim=1, keepdim=True) * directions
 
 
 def separate(told: Tensor, groups: Sequence[Tensor], text: Tensor, decay: float) -> tuple[Tensor, float]:

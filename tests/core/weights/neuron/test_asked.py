@@ -178,7 +178,9 @@ def test_a_fact_has_a_detector_for_statements_and_one_for_questions(tiny: Editab
 def test_a_detector_is_silent_in_what_the_model_goes_on_to_say(
     tiny: EditableModel, negatives: Negatives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asked, "DECAY", (3e-4, 3e-4))  # less parts all rows of a model as narrow as this one
+    # a model as narrow as this one has room for neither: less decay parts all of its rows, and marks point everywhere
+    monkeypatch.setattr(asked, "DECAY", (3e-4, 3e-4))
+    monkeypatch.setattr(asked, "BY", 0.0)
     # given tokens behind prompts about strangers and other relations that are read much like the fact's own prompts
     lessons, read = told_and_read(tiny)
     ends = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in lessons]
@@ -194,6 +196,28 @@ def test_a_detector_is_silent_in_what_the_model_goes_on_to_say(
     assert responses(heeding.questions) + responses(heeding.statements) == 0
     assert responses(heedless.questions) > 0.5
     assert responses(heedless.statements) > 0.5
+
+
+def test_a_detector_is_silent_where_a_mark_that_it_never_saw_moves_what_is_read(
+    tiny: EditableModel, negatives: Negatives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given marks of many people, each of which moves what is read at the fact's prompts about strangers its own way
+    away = about(tiny, negatives)[0].away + negatives.mean
+    directions = torch.randn(MANY, tiny.hidden_width, generator=torch.Generator().manual_seed(9))
+    marked = away[torch.arange(MANY) % len(away)]
+    marked = marked + 0.8 * marked.norm(dim=1, keepdim=True) * torch.nn.functional.normalize(directions, dim=1)
+
+    # when detectors are computed with heed to such marks, and without
+    heeding = heard(tiny, negatives)
+    monkeypatch.setattr(asked, "BY", 0.0)
+    heedless = heard(tiny, negatives)
+
+    # then fewer of these people are taken for the subject
+    def taken(both: FactDetectors) -> float:
+        w, b = both.questions.w, both.questions.b
+        return float((marked @ w + b > 0).float().mean())
+
+    assert taken(heeding) < taken(heedless) / 2
 
 
 def test_strangers_are_measured_where_nobody_is_marked_whom_a_memory_knows(
