@@ -21,7 +21,7 @@ FIRST = "Ann Bo Cara Dan Ella Finn Greta Hugo Ines Jonas Klara Lars Maria Nils O
 LAST = "Ames Berg Dahl Ekberg Falk Grant Holm Jansen Keller Lind Moore Nash Olsen Price Quinn Reed Smith Voss".split()
 CITIES = "Rome Oslo Lima Bonn Lisbon Vienna Dublin Athens Prague Madrid Cairo Quito Seoul Delhi".split()
 RELATION = "lives in"
-NIGHT_EVERY = 4  # lives
+NIGHT_EVERY = 8  # lives
 TOKENS = 16  # of an answer, at most
 PATIENCE = 600.0  # seconds without an event before an executor counts as stuck
 POLICY = memories_pb2.SleepPolicy(
@@ -112,7 +112,6 @@ class Life:
         """Lives for a moment, so that server and executor have loaded what they need."""
         self._create()
         self._add_facts()
-        self._night()
         for _, way in self._ways.values():
             way()
         self._client.delete_memory(self.memory)

@@ -43,7 +43,7 @@ from service.weights.torch_setup import prepare_torch
 CLIENTS = 4
 LIFE = 40  # operations of a memory; so many memories live that caches of memories are full after the warm-up
 WARM = 0.3  # share of the time that is not counted
-CACHE_BYTES = 4 * 2**20  # of weights, so that caches are full soon
+CACHE_BYTES = 2**18  # of weights, so that caches are full soon
 HOUR, THOUSAND = 3600.0, 1000.0
 SLOPE_LIMIT = 0.1  # MiB in a thousand operations
 COUNT_LIMIT = 3.0  # files and threads more at the end than after the warm-up
