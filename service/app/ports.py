@@ -108,6 +108,10 @@ class ModelHost(Protocol):
         """Returns once the model has answered a canary with weights of the recorded digest; raises otherwise."""
         ...
 
+    def forget(self, memory: MemoryId, version: int) -> None:
+        """Drops what is kept of a memory that was deleted; `version` is that of its newest event."""
+        ...
+
     def replay(
         self,
         memory: MemoryId,

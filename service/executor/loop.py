@@ -237,7 +237,9 @@ class Executor:
     def _perform(self, memory: MemoryId, state: Memory, work: Work, stop: threading.Event) -> Command:
         if isinstance(work, Purge):
             self._forget_editor(memory)
-            return purging.purge_memory(self._events, self._artifacts, self._snapshots, memory, work)
+            purge = purging.purge_memory(self._events, self._artifacts, self._snapshots, memory, work)
+            self._deltas.drop(purge.purged.artifacts)
+            return purge
         if isinstance(work, Read | EraseTexts):
             return self._reader.perform(memory, state, work)
         if not isinstance(work, Erase):

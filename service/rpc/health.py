@@ -120,7 +120,10 @@ class Readiness:
                 await self._serve(True)
                 there = [] if seen else [listed for listed in moved if not listed.deleted]  # at the start
                 old = {listed.memory for listed in sorted(there, key=lambda listed: -listed.position)[AT_START:]}
+                started = seen > 0
                 for listed in moved:
+                    if listed.deleted and started:
+                        await asyncio.to_thread(self._models.forget, listed.memory, listed.version)
                     seen = max(seen, listed.position)
                     await self._look_at(listed, waits=listed.memory in old)
                 if old:

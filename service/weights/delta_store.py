@@ -111,6 +111,19 @@ class DeltaStore:
                     if extent.fact in facts:
                         stored.opened.pop(extent.first, None)
 
+    def drop(self, deltas: Collection[Digest]) -> None:
+        """Drops what was read of `deltas`, which were removed from the artifacts."""
+        with self._lock:
+            for digest in deltas:
+                if (stored := self._kept.pop(digest, None)) is not None:
+                    self._size -= stored.size
+
+    @property
+    def kept(self) -> int:
+        """Size of the artifacts that are kept, in bytes."""
+        with self._lock:
+            return self._size
+
     def _stored(self, digest: Digest) -> _Stored:
         if digest not in self._kept:
             data = self._data(digest)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from core.errors.base import ModelUnavailable
+from core.events.deletion import MemoryPurged
 from core.events.history import AdaptersCompacted
 from core.events.memory import MemoryCreated
 from core.ids import Digest, FactId, MemoryId
@@ -170,6 +171,23 @@ class LiveModels:
         if not "".join(piece.text for piece in pieces):
             raise ModelUnavailable(f"the model of memory {memory!r} answered the canary with nothing", memory=memory)
         self._answered.add((Base.of(created), pieces[-1].weights))
+
+    def forget(self, memory: MemoryId, version: int) -> None:
+        """Drops the weights of a memory that was deleted and, once its newest event says that it is purged, its deltas.
+
+        Without this a server would keep them until its caches are full.
+        """
+        with self._lock:
+            self._live.pop(memory, None)
+        for recorded in self._events.read(memory=memory, after_version=version - 1, limit=1):
+            if isinstance(recorded.event, MemoryPurged):
+                self._deltas.drop(recorded.event.artifacts)
+
+    @property
+    def kept(self) -> int:
+        """Size of the newest weights, and of the deltas of any, that are kept beside base models, in bytes."""
+        with self._lock:
+            return self._deltas.kept + sum(live.nbytes for live in self._live.values())
 
     def replay(
         self,

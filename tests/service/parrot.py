@@ -70,6 +70,7 @@ class Parrot:
     states: MemoryRepository | None = None
     missing: set[str] = field(default_factory=set)  # memories whose base is not to be had
     asked_to_be_ready: list[str] = field(default_factory=list)
+    forgotten: list[tuple[str, int]] = field(default_factory=list)  # deleted memories, each with its last version then
     slow: float = 0.0  # seconds before each piece
     think_until: threading.Event | None = None  # before a piece of an answer, the first one by default
     think_after: int = 0  # pieces of an answer
@@ -145,6 +146,9 @@ class Parrot:
         self.asked_to_be_ready.append(memory)
         if memory in self.missing:
             raise ModelUnavailable(f"there is no base model of memory {memory!r}", memory=memory)
+
+    def forget(self, memory: MemoryId, version: int) -> None:
+        self.forgotten.append((memory, version))
 
     def replay(
         self,

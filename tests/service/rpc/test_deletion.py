@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from core.decide.commands import DeleteMemory
 from core.errors.base import MemoryGone
 from core.ids import FactId, MemoryId
 from core.state.memory import Memory, needed
+from core.state.plan import plan
 from hypnogram.client import CallFailed
 from service.app import purging
 from service.app.forks import fork, prepare
@@ -160,6 +162,25 @@ def test_an_executor_that_did_not_purge_takes_a_new_memory_of_the_name_for_what_
 
     assert (editor_ is before, editor_.created) == (False, new.created)
     assert idle._editor(DEMO, new) is editor_
+
+
+def test_an_executor_keeps_no_deltas_of_a_memory_that_it_has_purged(
+    small: Place, store: Store, bases: BaseModels
+) -> None:
+    brief, going_on = MemoryId("brief"), threading.Event()
+    executor = Executor(store.log, store.artifacts, store.snapshots, small.settings(), bases)
+    create(store, str(small.folder / "base"), memory=brief)
+    tell(store, OWN, memory=brief)
+    while executor._serve(brief, going_on):
+        pass
+    executor._deltas.columns(plan(state_of(store, brief)).terms)  # as its next edit would
+    assert executor._deltas.kept > 0
+
+    delete(store, brief)
+    executor._serve(brief, going_on)
+
+    assert state_of(store, brief).purged
+    assert executor._deltas.kept == 0
 
 
 def test_its_name_is_free_again_and_the_new_memory_lives(small: Place, store: Store, bases: BaseModels) -> None:

@@ -115,6 +115,8 @@ def test_a_deleted_memory_is_not_serving_and_a_new_one_of_its_name_is_proven_ane
     eventually(lambda: not serving(demo, DEMO))
 
     demo.work()
+    eventually(lambda: bool(demo.parrot.forgotten))
+    assert {memory for memory, _ in demo.parrot.forgotten} == {DEMO}
     demo.client.create_memory(DEMO)
     demo.work()
     eventually(lambda: serving(demo, DEMO))

@@ -143,6 +143,22 @@ def test_an_artifact_is_read_once_while_there_is_room(
     assert read == [one, other, third, one, third]
 
 
+def test_what_is_dropped_is_read_anew(
+    artifacts: Artifacts, deltas: DeltaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, kept = deltas.put(a_delta(1), owners()), deltas.put(a_delta(2), owners())
+    deltas.columns([term(gone, 0, 2), term(kept, 0, 2)])
+    both = deltas.kept
+
+    deltas.drop([gone, Digest("never read")])
+
+    assert deltas.kept == both - len(artifacts.get(gone)) == len(artifacts.get(kept))
+    monkeypatch.setattr(artifacts, "get", pytest.fail)
+    deltas.columns([term(kept, 0, 2)])
+    with pytest.raises(pytest.fail.Exception):
+        deltas.columns([term(gone, 0, 2)])
+
+
 def test_an_altered_artifact_is_named(artifacts: Artifacts, deltas: DeltaStore) -> None:
     digest = deltas.put(a_delta(), owners())
     path = artifacts.path(digest)

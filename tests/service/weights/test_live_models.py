@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from core.decide.commands import DeleteMemory
 from core.ids import MemoryId
 from service.app.ports import Piece, Sampling
+from service.app.repository import MemoryRepository
 from service.app.store import open_store
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
-from tests.prepared import DEMO, Place, create, state_of, tell, work
+from tests.prepared import CAUSE, DEMO, Place, create, state_of, tell, work
 
 
 def test_a_seed_repeats_an_answer_and_another_changes_it(small: Place, bases: BaseModels) -> None:
@@ -61,3 +63,21 @@ def test_weights_that_have_answered_a_canary_are_not_asked_again_for_another_mem
             models.ready(MemoryId(name))
 
     assert asked == [DEMO, "told"]
+
+
+def test_nothing_is_kept_of_a_memory_that_is_deleted_and_purged(small: Place, bases: BaseModels) -> None:
+    with open_store(small.settings()) as store:
+        tell(store, ("Aria Moss", "lives in", "Rome"))
+        told = work(store, bases).version
+        models = LiveModels(store.log, store.artifacts, store.snapshots, small.settings())
+        list(models.generate(DEMO, messages=None, prompt="Aria", max_tokens=1))
+        both = models.kept
+        MemoryRepository(store.log, store.snapshots).execute(DEMO, lambda _: DeleteMemory(memory=DEMO), CAUSE)
+
+        models.forget(DEMO, told + 1)
+        deltas = models.kept
+        purged = work(store, bases, until=lambda memory: memory.purged)
+        models.forget(DEMO, purged.version)
+
+    assert both > deltas > 0
+    assert models.kept == 0
