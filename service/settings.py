@@ -165,6 +165,12 @@ class Settings(BaseSettings):
         le=1024,
         description="Answers generated at the same time, for the newest and for past versions each; others queue.",
     )
+    max_connections: int = Field(
+        default=4096,
+        ge=1,
+        le=1_000_000,
+        description="Connections open at the same time on each port; others are refused.",
+    )
     client_requests: int = Field(
         default=0, ge=0, description="Requests of one client a minute, a minute's at once at most; 0 for no limit."
     )

@@ -33,6 +33,7 @@ from service.app.progress import ProgressBoard
 from service.app.repository import MemoryRepository
 from service.app.store import Store
 from service.app.supervision import run_on
+from service.guard.connections import room_for
 from service.guard.door import Door
 from service.guard.limits import Limits
 from service.parsing.spacy_parser import shared_parser
@@ -75,6 +76,7 @@ class Served:
 
     Attributes:
         port: the actual one where the settings ask for a free port.
+        connections: that each port of the process may hold.
         servicers: by the full name of their service.
     """
 
@@ -84,6 +86,7 @@ class Served:
     chat: ChatServicer
     door: Door
     servicers: Mapping[str, object]
+    connections: int
 
     @property
     def address(self) -> str:
@@ -127,7 +130,8 @@ async def serving(
     tokens = Tokens(store.log.engine)
     door = Door(tokens, limits, required=settings.require_tokens)
     guarded = settings.require_tokens or await asyncio.to_thread(tokens.any)
-    server = aio.server(interceptors=[CallInterceptor(door)], options=_options(settings))
+    connections = room_for(settings.max_connections, ports=2 if settings.http else 1)
+    server = aio.server(interceptors=[CallInterceptor(door)], options=_options(settings, connections))
     memories, facts, sleep = MemoriesServicer(parts, board), FactsServicer(parts), SleepServicer(parts, feed)
     history = HistoryServicer(parts)
     memories_pb2_grpc.add_MemoriesServicer_to_server(memories, server)
@@ -140,7 +144,7 @@ async def serving(
     health = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
     reflection.enable_server_reflection((*SERVICES, health, reflection.SERVICE_NAME), server)
     servicers = dict(zip(SERVICES, (memories, facts, sleep, history, chat, operations), strict=True))
-    served = Served(settings.host, _listen(server, settings, guarded), parts, chat, door, servicers)
+    served = Served(settings.host, _listen(server, settings, guarded), parts, chat, door, servicers, connections)
 
     tail.start()
     await readiness.begin()
@@ -207,10 +211,11 @@ def _listen(server: aio.Server, settings: Settings, guarded: bool) -> int:
     return port
 
 
-def _options(settings: Settings) -> list[tuple[str, int]]:
+def _options(settings: Settings, connections: int) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
+        ("grpc.max_allowed_incoming_connections", connections),  # further ones are closed at once
         ("grpc.so_reuseport", 0),  # because two servers on one port would share its calls
         ("grpc.keepalive_time_ms", 30_000),  # detects that a watcher is gone
         ("grpc.keepalive_timeout_ms", 10_000),

@@ -76,7 +76,7 @@ def described(status: status_pb2.Status) -> dict[str, Any]:
     code = CODES.get(info.reason, info.reason.lower()) or None
     if info.reason in MODEL_NOT_FOUND or (info.reason, param) == (base.InvalidField.reason, "model"):
         param, code = "model", "model_not_found"
-    return _error(status_code(status), status.message, param, code)
+    return error_body(status_code(status), status.message, param, code)
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -94,10 +94,11 @@ async def refused(request: Request, error: Exception) -> Response:
 
 def response_to(error: HTTPException) -> Response:
     """Returns `error` as a response in OpenAI's form."""
-    return JSONResponse(_error(error.status_code, error.detail, None, None), error.status_code, error.headers)
+    return JSONResponse(error_body(error.status_code, error.detail, None, None), error.status_code, error.headers)
 
 
-def _error(status: int, message: str, param: str | None, code: str | None) -> dict[str, Any]:
+def error_body(status: int, message: str, param: str | None, code: str | None) -> dict[str, Any]:
+    """Returns OpenAI's error object."""
     if status == 429:
         kind = "rate_limit_error"
     else:

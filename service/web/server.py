@@ -20,6 +20,7 @@ from core.errors.base import InvalidField
 from service.rpc.address import warn_of_public
 from service.rpc.server import Served
 from service.settings import Settings
+from service.web.connections import at_most
 from service.web.failures import refused, response_to
 from service.web.gateway import Gateway
 from service.web.metrics import Metrics
@@ -44,7 +45,7 @@ async def listening(settings: Settings, served: Served) -> AsyncIterator[str]:
     listener = _bound(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"{'https' if settings.tls_certificate else 'http'}://{shown}:{listener.getsockname()[1]}"
-    server = _Server(_config(application(settings, served, public=public), settings))
+    server = _Server(_config(application(settings, served, public=public), settings, served.connections))
     serving = asyncio.create_task(server.serve([listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(START_SECONDS)
@@ -95,12 +96,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(app: Starlette, settings: Settings) -> uvicorn.Config:
+def _config(app: Starlette, settings: Settings, connections: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,  # calls log themselves
         access_log=False,
         lifespan="on",
+        http=at_most(connections),  # type: ignore[arg-type] # it asks for a class and calls it
         ws="none",
         server_header=False,
         proxy_headers=False,
