@@ -132,6 +132,16 @@ class Settings(BaseSettings):
         default="cpu", pattern=DEVICES, description="Torch device of the models: cpu, cuda, cuda:1, ..."
     )
     torch_threads: int = Field(default=0, ge=0, le=1024, description="Torch threads; 0 leaves the choice to torch.")
+    ray: str = Field(
+        default="",
+        description="Head of a Ray cluster that `hypnogram executor` places executors on, HOST:PORT; empty for none.",
+    )
+    ray_slots: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Executors to place there; 0 is one for each CPU, or for each GPU where that is the device.",
+    )
     lease_seconds: float = Field(
         default=10.0, gt=0, le=3600, description="How long an executor's claim on a memory lasts if it dies."
     )

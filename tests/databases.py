@@ -38,7 +38,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, on PostgreSQL a schema; a test that asks for it runs once on each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/log.db"
-    server: str = request.getfixturevalue("postgresql")
+    return schema_of(request.getfixturevalue("postgresql"))
+
+
+def schema_of(server: str) -> str:
+    """The URL of a new schema on a PostgreSQL server."""
     name = f"test_{uuid.uuid4().hex}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(name)))  # a database would be 8 MB of files

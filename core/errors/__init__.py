@@ -22,6 +22,7 @@
     |   |-- ArtifactMissing      an artifact that the log names is not in the artifact folder
     |   `-- ArtifactCorrupt      an artifact does not have the digest that it is named by
     |-- ArtifactsUnreachable     the storage of artifacts does not answer; what needs them is tried again
+    |-- RayUnavailable           a Ray cluster does not answer, or has no room for the executors asked for
     |-- DigestMismatch           rebuilt weights differ from the recorded ones
     |-- EventUnknown             the log holds an event type this version cannot read
     |-- SchemaMismatch           the database is of another schema than this version

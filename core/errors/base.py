@@ -223,6 +223,15 @@ class ArtifactsUnreachable(HypnogramError):
         )
 
 
+class RayUnavailable(HypnogramError):
+    """A Ray cluster that executors are to be placed on does not answer, or has no room for them."""
+
+    reason = "RAY_UNAVAILABLE"
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(f"Ray at {address} cannot be used: {why}", address=address)
+
+
 class DigestMismatch(HypnogramError):
     reason = "DIGEST_MISMATCH"
 

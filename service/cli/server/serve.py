@@ -104,6 +104,14 @@ def serve(
 
 def executor(
     *,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Head of a Ray cluster to place executors on (HYPNOGRAM_RAY)."),
+    ] = None,
+    slots: Annotated[
+        int | None,
+        typer.Option(min=0, help="Executors to place there; 0 for one on each CPU or GPU (HYPNOGRAM_RAY_SLOTS)."),
+    ] = None,
     db: options.Database = None,
     artifacts: options.ArtifactFolder = None,
     snapshots: options.SnapshotFolder = None,
@@ -114,6 +122,8 @@ def executor(
 ) -> None:
     """Write facts into the weights of all memories of a database, beside servers and other executors."""
     settings = options.settings(
+        ray=ray,
+        ray_slots=slots,
         database_url=db,
         artifact_folder=artifacts,
         snapshot_folder=snapshots,
@@ -122,6 +132,11 @@ def executor(
         log_format=log_format,
         log_level=log_level,
     )
+    if settings.ray:
+        _executors_on_ray(settings)
+        return
+    if slots:
+        raise UsageProblem("--slots is for executors on Ray: name its head with --ray")
     from service.app.store import open_store
     from service.app.supervision import run_on
     from service.executor.loop import Executor
@@ -152,6 +167,16 @@ def demo(
         raise UsageProblem(f"--model {model}: it is {' or '.join(STORIES)}")
     with stopped_by_signals(lambda: typer.echo("stopped before its end", err=True)):
         run(model)
+
+
+def _executors_on_ray(settings: Settings) -> None:
+    from service.executor.on_ray.supervisor import run
+    from service.log_setup import configure
+
+    configure(settings.log_format, settings.log_level)
+    stop = threading.Event()
+    with on_signals(stop.set):
+        run(settings, stop)
 
 
 async def _serve(settings: Settings) -> None:

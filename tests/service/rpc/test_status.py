@@ -18,7 +18,7 @@ from service.rpc.status import CODES, DOMAIN, status_of
 from tests.service.conftest import DEMO, Running
 
 ABSTRACT = {HypnogramError, base.Refused}  # never raised themselves
-OF_COMMANDS = {PullFailed, base.ConfigurationInvalid}  # raised by commands, never sent
+OF_COMMANDS = {PullFailed, base.ConfigurationInvalid, base.RayUnavailable}  # raised by commands, never sent
 
 EXAMPLES: tuple[HypnogramError, ...] = (
     base.InvalidField("facts[0].object", "is empty"),
