@@ -28,6 +28,7 @@ from service.web.page.site import Site
 from service.web.probes import Probes
 from service.web.tools import Tools
 
+BACKLOG = 2048  # connections that wait to be accepted
 START_SECONDS = 0.01  # between looks whether it listens
 
 log = structlog.get_logger()
@@ -103,6 +104,7 @@ def _config(app: Starlette, settings: Settings, connections: int) -> uvicorn.Con
         access_log=False,
         lifespan="on",
         http=at_most(connections),  # type: ignore[arg-type] # it asks for a class and calls it
+        backlog=min(BACKLOG, connections),  # accepted in one go, before they are refused, so that files are left
         ws="none",
         server_header=False,
         proxy_headers=False,
@@ -125,7 +127,7 @@ def _parsed(address: str) -> tuple[str, int]:
 def _bound(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=2048)
+        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise InvalidField("http", f"{host}:{port} cannot be listened on ({error.strerror}); choose another") from None
 
