@@ -86,6 +86,7 @@ class Life:
         self._names = iter(names)
         self._version = 1
         self._marks: list[str] = []
+        self._forks = 0
         self._client = Client(spec.address, actor=f"soak-{spec.number}")
         self._web = Web(spec.http, self.memory, self._random)
         ways = {kind: getattr(self, f"_{kind.replace(', ', '_').replace(' ', '_')}") for kind in WEIGHTS}
@@ -314,20 +315,18 @@ class Life:
 
     def _sleep(self, begin: Callable[..., str]) -> None:
         """Begins a sleep, leaves its stream in the middle, and waits for its end while it is asked."""
-        self._wait(lambda memory: memory.facts.injected > 0)
+        self._wait(lambda memory: not memory.facts.pending)
+        if not self._client.memory(self.memory).memory.facts.injected:
+            return  # all were retracted, parked or dissolved: there is nothing to sleep on
         sleep = begin(self.memory, POLICY)
         with closing(self._client.watch_sleep(self.memory, sleep)) as news:
             next(news)
         self._wait(lambda memory: not memory.HasField("asleep"), lambda: self.tally.time("chat", self._chat))
 
     def _fork(self) -> None:
-        fork = f"{self.memory}-fork"
-        try:
-            self._client.fork(fork, self.memory)
-        except CallFailed as error:
-            if error.reason == "ALREADY_EXISTS":  # forked before
-                return
-            raise
+        self._forks += 1
+        fork = f"{self.memory}-fork-{self._forks}"
+        self._client.fork(fork, self.memory)
         list(self._client.chat(fork, self._question(), max_tokens=TOKENS))
         self._client.delete_memory(fork)
 
