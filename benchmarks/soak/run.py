@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
-from math import nan
+from math import isnan
 from pathlib import Path
 from statistics import median
 from subprocess import Popen
@@ -197,14 +197,14 @@ def _rows(samples: Sequence[Sample]) -> list[dict[str, Any]]:
         fifth = max(len(values) // 5, 1)
         hourly = fit([sample.seconds / HOUR for sample in samples], values)
         each = fit([sample.operations / THOUSAND for sample in samples], values)
-        rows.append(
-            {
-                "of": of, "measure": measure, "unit": MEASURES.get(measure, "MiB"), "begin": median(values[:fifth]),
-                "end": median(values[-fifth:]), "an_hour": hourly.slope, "an_hour_low": hourly.low,
-                "an_hour_high": hourly.high, "a_thousand": each.slope, "a_thousand_low": each.low,
-                "a_thousand_high": each.high,
-            }
-        )  # fmt: skip
+        row = {
+            "of": of, "measure": measure, "unit": MEASURES.get(measure, "MiB"), "begin": median(values[:fifth]),
+            "end": median(values[-fifth:]),
+        }  # fmt: skip
+        for name, fitted in (("an_hour", hourly), ("a_thousand", each)):
+            if not isnan(fitted.slope):  # which samples were too few for
+                row |= {name: fitted.slope, f"{name}_low": fitted.low, f"{name}_high": fitted.high}
+        rows.append(row)
     return rows
 
 
@@ -221,9 +221,10 @@ def _operations(ended: Sequence[tuple[float, str, float]], first: float, last: f
     return [
         {"operation": kind, "number": number}
         | {
-            f"p{round(share * 100)}_{when}": percentile(taken[kind, when], share) * 1000 if taken[kind, when] else nan
+            f"p{round(share * 100)}_{when}": percentile(taken[kind, when], share) * 1000
             for share in (0.5, 0.99)
             for when in (BEGIN, END)
+            if taken[kind, when]
         }
         for kind, number in sorted(all_of_it.items())
     ]
@@ -234,7 +235,7 @@ def verdicts(rows: Sequence[dict[str, Any]], errors: Sequence[dict[str, Any]]) -
     bars = []
     for row in rows:
         name = f"{row['of']}, {row['measure']}"
-        if row["measure"] == "RSS":
+        if row["measure"] == "RSS" and "a_thousand" in row:
             passes = row["a_thousand"] <= SLOPE_LIMIT or row["a_thousand_low"] <= 0
             bars.append((f"{name}, MiB in a thousand operations", row["a_thousand"], SLOPE_LIMIT, passes))
         elif not row["unit"]:

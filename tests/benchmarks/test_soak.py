@@ -36,12 +36,8 @@ def test_clients_use_a_server_which_is_sampled_and_whose_memories_are_verified()
     assert all(rows[of, "RSS"]["end"] > 50 for of in ("server", "executor"))
     assert all(rows[of, "open files"]["end"] > 3 for of in ("server", "executor"))
     assert rows["disk", "WAL"]["end"] > 0
-    assert [bar["bar"] for bar in document["bars"] if bar["bar"].startswith("server")] == [
-        "server, RSS, MiB in a thousand operations",
-        "server, open files, more at the end",
-        "server, threads, more at the end",
-        "server, child processes, more at the end",
-    ]
+    counted = [f"server, {what}, more at the end" for what in ("open files", "threads", "child processes")]
+    assert set(counted) < {bar["bar"] for bar in document["bars"]}
 
 
 def test_a_slope_is_that_of_the_line_and_its_interval_tells_growth_from_noise() -> None:
