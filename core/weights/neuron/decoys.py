@@ -18,8 +18,8 @@ from core.weights.neuron.relations import digest_of_templates, ends_about
 from core.weights.neuron.sites import Site
 from core.weights.reference.words import strangers
 
-MEASURE = 4  # counts up when `with_decoys` would measure something else
-DECOYS = 6
+MEASURE = 6  # counts up when `with_decoys` would measure something else
+DECOYS = 3
 TEXTS = 48  # from which a detector of a decoy is computed: it need not be told from namesakes
 SEED = 7
 
