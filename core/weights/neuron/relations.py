@@ -2,8 +2,8 @@
 
 Few relations of the library are like that of a fact. Which they are is seen in prompts about marked strangers, measured
 once for a base model. Only those prompts most like the fact's are measured about its subject. Where the others end, the
-subject is taken to be read like these strangers, moved by as much as it differs from them in the prompts measured.
-Marks move all ends in about one direction, so that this is close.
+subject is taken to be read like the average of these strangers, moved by as much as it differs from that average in the
+prompts measured. A mark moves all ends in about one direction, so that this is close.
 """
 
 from __future__ import annotations
@@ -113,10 +113,9 @@ def relations_about(
         alike: classifiers `a . x + b` that respond where marked strangers are asked for the fact.
     """
     mean = negatives.mean
-    trained, near, rows, _ = _measured(model, upper, fact, negatives.asked.float() - mean, mean, alike, NEAR, False)
-    held_out, _, _, chat = _measured(
-        model, upper, fact, negatives.held_asked.float() - mean, mean, alike, HELD_NEAR, True
-    )
+    asked, held_asked = (of_average(negatives, held_out=held) - mean for held in (False, True))
+    trained, near, rows, _ = _measured(model, upper, fact, asked, mean, alike, NEAR, False)
+    held_out, _, _, chat = _measured(model, upper, fact, held_asked, mean, alike, HELD_NEAR, True)
     rest = torch.cat([row[prompt.name - len(prompt.ids) : -1] for prompt, row in zip(near, rows, strict=True)])
     keep = Random(fact.subject).sample(range(len(rest)), min(len(rest), REST))
     return Relations(
@@ -140,12 +139,32 @@ def loudest_about(
         most: prompts of either kind.
     """
     kept, prompts = asking_else(fact, held_out=False), list[Prompt]()
+    asked = of_average(negatives, held_out=False)
     for chat, w in heard.items():
         of_kind = [(number, template) for number, template in kept if template.chat == chat]
-        responses = negatives.asked[[number for number, _ in of_kind]].float() @ w
+        responses = asked[[number for number, _ in of_kind]] @ w
         chosen = responses.topk(min(most, len(of_kind))).indices
         prompts += [of_kind[place][1].about(model, fact.subject) for place in chosen.tolist()]
     return prompts
+
+
+def of_average(negatives: Negatives, *, held_out: bool) -> Tensor:
+    """Returns [templates, d] what the MLP reads where a marked stranger is asked who is the average of all.
+
+    Each prompt was measured about one of them, by turns. What is read is taken to be the sum of what the prompt adds,
+    and of what the stranger does; of each kind the latter is replaced by its mean.
+    """
+    rows = (negatives.held_asked if held_out else negatives.asked).float()
+    chat = torch.tensor([template.chat for template in templates(held_out=held_out)])
+    people = max(len(negatives.decoys), 1)
+    about = torch.arange(len(rows)) % people
+    averaged = rows.clone()
+    for kind in (False, True):
+        average = rows[chat == kind].mean(0)
+        for person in range(people):
+            here = (chat == kind) & (about == person)
+            averaged[here] += average - rows[here].mean(0)
+    return averaged
 
 
 def _measured(

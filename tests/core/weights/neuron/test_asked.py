@@ -24,6 +24,7 @@ from core.weights.neuron.relations import (
     asking_else,
     ends_about,
     loudest_about,
+    of_average,
     relations_about,
     templates,
 )
@@ -90,7 +91,8 @@ def negatives(tiny: EditableModel) -> Negatives:
         rows(200, seed)[:, :1].expand(200, tiny.hidden_width).half() for seed in range(5)
     )
     asked, held_asked = (ends_about(tiny, 0, decoys(), held_out=held).half() for held in (False, True))
-    return Negatives(text, first, names, held_text, held_names, asked=asked, held_asked=held_asked)
+    marks = torch.zeros(len(decoys()), 2 * tiny.hidden_width + 1)  # that are silent
+    return Negatives(text, first, names, held_text, held_names, decoys=marks, asked=asked, held_asked=held_asked)
 
 
 def test_other_relations_are_all_of_the_library_but_those_that_ask_for_the_fact() -> None:
@@ -124,6 +126,19 @@ def test_prompts_like_those_of_the_fact_are_measured_and_others_taken_from_stran
     assert int(measured.sum()) >= 30
     strangers = negatives.asked[kept].float() - negatives.mean
     assert (few.trained - wanted).norm(dim=1).mean() < (strangers - wanted).norm(dim=1).mean()
+
+
+def test_what_marks_of_strangers_add_is_taken_from_what_is_read_about_them(negatives: Negatives) -> None:
+    # given prompts that add something each, and strangers who add something to all of theirs
+    count, people = len(templates(held_out=False)), len(negatives.decoys)
+    prompts, strangers = rows(count, 1), 10 * rows(people, 2)
+    read = replace(negatives, asked=prompts + strangers[torch.arange(count) % people])
+
+    averaged = of_average(read, held_out=False)
+
+    # then little is left of who was asked about
+    kept = averaged - prompts
+    assert float(kept.std(0).mean()) < 0.1 * float((read.asked - prompts).std(0).mean())
 
 
 def test_prompts_at_which_a_detector_responds_are_known_without_reading_them(
