@@ -100,7 +100,7 @@ class _Kept:
         try:
             at: Whereabouts = ray.get(self._answer)
         except ActorDiedError as error:  # for good, as where hypnogram is not installed on its node
-            log.error("slot.failed", slot=self._number, error=str(error))
+            log.error("slot.failed", slot=self._number, error=" ".join(str(error).split()))
             self._place()
         except RayError as error:
             if self._at is not None:

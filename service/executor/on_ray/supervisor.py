@@ -28,6 +28,7 @@ from service.settings import Settings
 
 LOOK_SECONDS = 1.0
 SAY_SECONDS = 10.0  # between lines that say what it waits for
+CONNECT_SECONDS = 60.0  # for Ray to let a driver in, at least
 LAST_SECONDS = 5.0  # for the driver to end, beyond the time that executors get
 
 log = structlog.get_logger()
@@ -56,7 +57,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     while not stop.is_set():
         _until_it_responds(address, stop)
         with _driver(settings, began) as driver:
-            why = _connected(driver, settings.ray, stop)
+            why = _connected(driver, settings, stop)
             if why and not began and not stop.is_set():
                 raise RayUnavailable(settings.ray, why)
             if not why:
@@ -119,19 +120,21 @@ def _driver(settings: Settings, again: bool) -> Iterator[_Driver]:
         reader.join(LAST_SECONDS)
 
 
-def _connected(driver: _Driver, address: str, stop: threading.Event) -> str:
+def _connected(driver: _Driver, settings: Settings, stop: threading.Event) -> str:
     """Returns an empty text once the driver has asked for executors, else why it could not."""
-    said = time.monotonic() - SAY_SECONDS
-    while not stop.is_set():
-        if time.monotonic() - said >= SAY_SECONDS:
-            said = time.monotonic()
-            log.info("ray.connecting", address=address)
+    began, lines = time.monotonic(), 0
+    limit = max(settings.server_seconds, CONNECT_SECONDS)
+    while not stop.is_set() and (seconds := time.monotonic() - began) < limit:
+        if seconds >= lines * SAY_SECONDS:
+            lines += 1
+            log.info("ray.connecting", address=settings.ray)
         if wait([driver.connection], LOOK_SECONDS):
             try:
                 return str(driver.connection.recv())
             except EOFError:
                 return "Ray ended the connection; HYPNOGRAM_LOG_LEVEL=debug shows what it printed"
-    return "it was stopped"
+    driver.process.kill()  # which has no executors yet
+    return f"what listens there is not a head of Ray, or did not let this process in within {limit:g} s"
 
 
 def _watch(driver: _Driver, address: tuple[str, int], stop: threading.Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from core.state.plan import plan
 from core.weights.deltas.digest import weights_digest
 from service.app.store import Store, open_store
 from service.executor.on_ray import supervisor
+from service.executor.on_ray.slot import Slot
 from service.settings import Settings
 from service.weights.base_models import BaseModels
 from service.weights.delta_store import DeltaStore
@@ -55,6 +57,7 @@ class Command:
             "HYPNOGRAM_ARTIFACT_FOLDER": str(settings.artifact_folder),
             "HYPNOGRAM_SNAPSHOT_FOLDER": str(settings.snapshot_folder),
             "HYPNOGRAM_LEASE_SECONDS": "2",
+            "HYPNOGRAM_SERVER_SECONDS": f"{PATIENCE:.0f}",
         }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "service.cli.main", "executor", *arguments],
@@ -240,6 +243,18 @@ def test_a_command_that_stops_lets_its_executors_stop(running: Running) -> None:
     eventually(lambda: not running.cluster.slots())
 
 
+def test_an_executor_that_cannot_begin_says_why_and_tries_again(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "log.db"
+    in_the_way.mkdir()
+    slot = Slot(Settings(database_url=f"sqlite:///{in_the_way}", artifact_folder=tmp_path / "artifacts"))
+    eventually(lambda: "unable to open" in slot.where().problem)
+
+    in_the_way.rmdir()
+
+    eventually(lambda: not slot.where().problem)
+    slot.stop()
+
+
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
@@ -264,3 +279,15 @@ def test_a_head_that_is_not_there_is_an_error_at_the_beginning(tmp_path: Path) -
     settings = Settings(ray=f"127.0.0.1:{free_port()}", database_url=f"sqlite:///{tmp_path}/log.db")
     with pytest.raises(RayUnavailable, match="nothing listens there"):
         supervisor.run(settings, threading.Event())
+
+
+def test_another_program_at_the_address_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "CONNECT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as other_program:
+        settings = Settings(
+            ray=f"127.0.0.1:{other_program.getsockname()[1]}",
+            database_url=f"sqlite:///{tmp_path}/log.db",
+            server_seconds=0,
+        )
+        with pytest.raises(RayUnavailable, match="not a head of Ray"):
+            supervisor.run(settings, threading.Event())
