@@ -91,7 +91,7 @@ def _direct(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[Argum
     if naming is None or name is None or naming.place == words[0].place:
         whichever = longer(options, f"a {head.low}")  # "quit her job"
         ends = any(ending_of(form.said) for form in whichever) and not _at(tree, head)
-        yield from argument_of(tree, whichever if ends else options, head)
+        yield from argument_of(tree, whichever if ends else options, head, whole=_says_little(tree, head))
         return
     while (above := tree.head(name)) is not None and above.place > name.place and name.dep == "compound":
         name = above
@@ -99,6 +99,13 @@ def _direct(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[Argum
     said = longer(options, f"{noun} {naming.low}")
     called = [word for word in noun_phrase(tree, name) if word.place > naming.place]
     yield from argument_of(tree, said, name, words=called)
+
+
+def _says_little(tree: Tree, head: Word) -> bool:
+    """Whether an object is nothing without the name behind it: "has a position with Puma"."""
+    articles = [word for word in tree.children(head) if word.low in ("a", "an")]
+    objects = [_object_of(tree, word) for word in tree.children(head, "prep")]
+    return bool(articles) and any(object_ is not None and is_name(object_) for object_ in objects)
 
 
 def _at(tree: Tree, head: Word) -> bool:

@@ -28,6 +28,18 @@ def test_a_fact_names_its_characters_and_those_of_its_sentence() -> None:
     assert facts["works for"].subject == "Ann"
 
 
+@pytest.mark.parametrize(
+    ("text", "object_"),
+    [
+        ("The parcel is for Robin, who has a position with Acme.", "a position with Acme"),
+        ("Robin rents a room from Ann Lee.", "a room from Ann Lee"),
+        ("Robin owns a greenhouse.", "a greenhouse"),
+    ],
+)
+def test_an_object_is_not_cut_off_before_the_name_that_it_ends_in(text: str, object_: str) -> None:
+    assert {candidate.object for candidate in extract(text, PARSER) if candidate.accepted} == {object_}
+
+
 def test_a_denial_is_found_and_not_learned() -> None:
     (candidate,) = extract("Robin does not live in Oslo.", PARSER)
 
