@@ -331,12 +331,12 @@ def last(memory: Memory, command: Command) -> Event:
 def given_back(memory: Memory) -> tuple[object, ...]:
     """All of `memory` that a sleep must give back when it is undone, the plan's digest among it.
 
-    That a fact was taken back meanwhile is not undone.
+    That a fact was taken back, or is to be erased, since then is not undone.
     """
-    facts: dict[FactId, FactState] = {
+    as_told: dict[FactId, FactState] = {
         fact: replace(state, retracted=0, successor=None, predecessor=None, erase=False, failures=0, failure="")
         for fact, state in memory.facts.items()
-        if state.in_weights or state.carried_by_edit
     }
+    facts = {fact: state for fact, state in as_told.items() if state.in_weights or state.carried_by_edit}
     adapters = dict(memory.adapters)
     return facts, dict(memory.edits), adapters, memory.weights, memory.key_occupancy, plan(memory).digest, memory.slept
