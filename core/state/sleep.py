@@ -142,8 +142,13 @@ class Sleep:
         """Facts that are degraded by the last audit."""
         return tuple(fact for fact, verdict in self.verdicts.items() if not verdict.healthy)
 
-    def step(self, candidates: tuple[FactId, ...]) -> Step:
-        """Returns the next step; `candidates` are the facts that an edit carries and that do not await withdrawal."""
+    def step(self, carried: tuple[FactId, ...], candidates: tuple[FactId, ...]) -> Step:
+        """Returns the next step.
+
+        Args:
+            carried: facts that an edit carries, which a gate asks.
+            candidates: those of them that do not await withdrawal.
+        """
         if not self.audited:
             return Step.AUDIT
         if self.started.kind == SleepKind.NAP:
@@ -156,7 +161,7 @@ class Sleep:
             return Step.END
         if not self.trainings:
             return Step.TRAIN
-        if not self.gated:
+        if carried and not self.gated:  # none is left where all are to be erased since the training
             return Step.GATE
         failed_gate = any(not verdict.healthy for fact, verdict in self.gate.items() if fact in candidates)
         if failed_gate and self.trainings < self.policy.trainings:

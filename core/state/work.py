@@ -210,7 +210,7 @@ def _sleep_step(memory: Memory) -> SleepStep:
     assert sleep is not None
     assert weights is not None
     carried = tuple(fact for fact, state in memory.facts.items() if state.carried_by_edit)
-    step = sleep.step(tuple(fact for fact in carried if not memory.facts[fact].awaits_withdrawal))
+    step = sleep.step(carried, tuple(fact for fact in carried if not memory.facts[fact].awaits_withdrawal))
     facts = {
         Step.AUDIT: tuple(fact for fact, state in memory.facts.items() if state.in_weights or state.carried_by_edit),
         Step.REFRESH: sleep.degraded,

@@ -103,6 +103,20 @@ def test_what_was_trained_is_gated_and_audited_though_all_facts_of_edits_were_ta
     assert isinstance(last(memory, end(memory)), SleepRolledBack)
 
 
+def test_a_gate_that_has_no_fact_left_to_ask_does_not_hold_up_the_sleep() -> None:
+    # given a night that has trained an adapter, in a memory whose only edit carries a fact that was taken back
+    memory = until(do(COUNTERED, start()), Step.GATE)
+    assert owed(memory, Step.GATE).facts == (BO.id,)
+
+    # when that fact is to be erased
+    memory = do(memory, retract(BO, erase=True))
+
+    # then the adapter is judged by the audit alone
+    memory = do(memory, rescale(memory))
+    memory = do(memory, audit(memory, controls={"perplexity": 80.0}))
+    assert isinstance(last(memory, end(memory)), SleepRolledBack)
+
+
 def test_what_an_adapter_unlearned_is_not_withdrawn_once_more() -> None:
     memory = morning(do(COUNTERED, start(sleep=SleepId("one"))))
     memory = do(memory, start(sleep=SleepId("two")))
