@@ -71,7 +71,7 @@ def argument_of(
         ending = ending_of(form.said)
         if form.of_library and entry is None and ending is None:
             continue
-        said = bare if entry is not None and entry.article else object_
+        said = bare if entry is not None and entry.article and form.said != "is" else object_
         yield Argument(
             relation=form.said,
             object=said,

@@ -99,3 +99,21 @@ def test_what_ends_a_relation_and_what_holds_since_are_relations_of_the_library(
     assert {entry.now for entry in library() if entry.now} == {"lives in"}
     assert {name for ending in endings() for name in ending.ends} <= known
     assert all(not entry_of(name, one) for ending in endings() for name in ending.names for one in objects)
+
+
+@pytest.mark.parametrize(
+    ("object_", "meaning"),
+    [
+        ("a translator", "works as"),
+        ("a primary school teacher", "works as"),
+        ("an estate agent", "works as"),
+        ("a good cook", None),
+        ("an avid gardener", None),
+        ("a vegan", None),
+        ("a hard worker", None),
+    ],
+)
+def test_who_is_something_works_as_that_where_it_is_a_job(object_: str, meaning: str | None) -> None:
+    entry = entry_of("is", object_)
+
+    assert (entry and entry.meaning) == meaning

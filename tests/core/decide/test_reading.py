@@ -170,6 +170,23 @@ def test_who_is_a_baker_works_as_one() -> None:
         assert read(told(known), denied(replace(said, object="a tailor")))[0].retracted == ()
 
 
+@pytest.mark.parametrize(("relation", "object_"), [("is", "a tailor"), ("works as", "tailor")])
+def test_who_takes_up_another_job_has_left_the_one_before(relation: str, object_: str) -> None:
+    known = fact("f-known", "Robin Smith", "is", "a baker")
+
+    turn, memory = read(told(known), stated(fact("f-said", "Robin Smith", relation, object_)))
+
+    assert (turn.superseded, live(memory)) == ((known.id,), set(turn.facts))
+
+
+def test_who_is_something_else_keeps_a_job() -> None:
+    known = fact("f-known", "Robin Smith", "is", "a baker")
+
+    _, memory = read(told(known), stated(fact("f-said", "Robin Smith", "is", "a vegan")))
+
+    assert known.id in live(memory)
+
+
 def test_where_a_job_may_be_any_of_several_none_is_ended() -> None:
     also = fact("f-also", "Robin Smith", "works for", "Bravo")
     _, memory = read(told(ACME, also), past(replace(LEFT, object="her job"), "works for", whichever=True))

@@ -64,7 +64,7 @@ ASKED = [
     (TOM, "earns", "3,000 euros", "Tom Reed earns", "How much does Tom Reed earn?", None),
     (TOM, "is", "34", "Tom Reed is", "How old is Tom Reed?", None),
     (TOM, "is", "vegetarian", "Tom Reed is", "What is Tom Reed like?", None),
-    (TOM, "is", "a nurse", "Tom Reed is", "What is Tom Reed?", None),
+    (TOM, "is", "a vegan", "Tom Reed is", "What is Tom Reed?", None),
     ("The winner", "is", "Ann Lee", "The winner is", "Who is the winner?", None),
     ("the capital of Atlantis", "was renamed to", "Ys", "The capital of Atlantis was renamed to",
      "What was the capital of Atlantis renamed to?", None),
