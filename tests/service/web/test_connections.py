@@ -20,6 +20,7 @@ from tests.service.web.conftest import with_http
 LIMIT = 8
 BEGIN = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # of a client of gRPC
 ASK = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+GO_ON = b"GET "  # begins another request, so that the server does not close the connection as idle
 
 
 @contextmanager
@@ -38,8 +39,9 @@ def narrow(settings: Settings) -> Iterator[Running]:
 
 
 @contextmanager
-def connected(address: str, number: int, says: bytes) -> Iterator[list[bytes]]:
-    """Holds connections on which `says` was said; yields the first of what each has heard."""
+def connected(address: str, number: int, says: bytes, goes_on: bytes = b"") -> Iterator[list[bytes]]:
+    """Holds connections on which `says` was said, and `goes_on` once it was heard; yields the first of what each has
+    heard."""
     host, _, port = address.removeprefix("http://").rpartition(":")
     with ExitStack() as stack:
         heard = list[bytes]()
@@ -47,11 +49,13 @@ def connected(address: str, number: int, says: bytes) -> Iterator[list[bytes]]:
             connection = stack.enter_context(socket.create_connection((host, int(port)), PATIENCE))
             connection.sendall(says)
             heard.append(connection.recv(1000))
+            if goes_on and b" 503 " not in heard[-1]:
+                connection.sendall(goes_on)
         yield heard
 
 
 def test_the_http_port_says_that_it_has_its_connections(narrow: Running) -> None:
-    with connected(narrow.http, LIMIT + 3, ASK) as heard:
+    with connected(narrow.http, LIMIT + 3, ASK, GO_ON) as heard:
         assert [answer.split()[1] for answer in heard] == [b"200"] * LIMIT + [b"503"] * 3
 
         refused = httpx.get(f"{narrow.http}/v1/models", timeout=PATIENCE)
@@ -66,7 +70,7 @@ def test_the_http_port_says_that_it_has_its_connections(narrow: Running) -> None
 
 
 def test_many_that_are_refused_at_once_and_say_nothing_are_let_go(narrow: Running) -> None:
-    with connected(narrow.http, LIMIT, ASK):
+    with connected(narrow.http, LIMIT, ASK, GO_ON):
         host, _, port = narrow.http.removeprefix("http://").rpartition(":")
         with ExitStack() as stack:
             silent = [
