@@ -71,7 +71,8 @@ def argument_of(
         ending = ending_of(form.said)
         if form.of_library and entry is None and ending is None:
             continue
-        said = bare if entry is not None and entry.article and form.said != "is" else object_
+        articled = entry is not None and entry.article and form.said != "is"  # "works as" a nurse, but is "a nurse"
+        said = bare if articled else object_
         yield Argument(
             relation=form.said,
             object=said,

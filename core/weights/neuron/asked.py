@@ -38,7 +38,7 @@ DECAY = (3e-4, 1e-4)  # of the classifiers of statements and of questions
 BETWEEN = 0.3  # share of the way from the largest response of others to the least own one at which a response begins
 RARE = 0.01  # share of held-out prompts about strangers that may respond more
 MOVED = 2000  # prompts of a kind about strangers that are moved as by marks
-BY = 1.0  # share of its norm by which what the MLP reads is moved there; a mark moves it by .7 to .8
+MOVED_BY = 1.0  # share of its norm by which what the MLP reads is moved there; a mark moves it by .7 to .8
 WIDTH = 0.12  # between no response and a full one
 
 
@@ -118,7 +118,7 @@ def _moved(rows: Tensor, mean: Tensor, seed: int) -> Tensor:
     random = torch.Generator().manual_seed(seed)
     picked = rows[torch.randint(len(rows), (MOVED,), generator=random)]
     directions = torch.nn.functional.normalize(torch.randn(picked.shape, generator=random), dim=1)
-    return picked + BY * (picked + mean).norm(dim=1, keepdim=True) * directions
+    return picked + MOVED_BY * (picked + mean).norm(dim=1, keepdim=True) * directions
 
 
 def separate(told: Tensor, groups: Sequence[Tensor], text: Tensor, decay: float) -> tuple[Tensor, float]:

@@ -149,10 +149,11 @@ def loudest_about(
 
 
 def of_average(negatives: Negatives, *, held_out: bool) -> Tensor:
-    """Returns [templates, d] what the MLP reads where a marked stranger is asked who is the average of all.
+    """Returns [templates, d] what the MLP would read where each prompt ends, were it about the average marked stranger.
 
-    Each prompt was measured about one of them, by turns. What is read is taken to be the sum of what the prompt adds,
-    and of what the stranger does; of each kind the latter is replaced by its mean.
+    `ends_about` measured each prompt about one of them, by turns. What was read is taken to be a sum of what the prompt
+    adds and what the stranger adds (a two-way layout without interaction). The latter is replaced by its mean, for
+    statements and for questions.
     """
     rows = (negatives.held_asked if held_out else negatives.asked).float()
     chat = torch.tensor([template.chat for template in templates(held_out=held_out)])

@@ -195,7 +195,7 @@ def test_a_detector_is_silent_in_what_the_model_goes_on_to_say(
 ) -> None:
     # a model as narrow as this one has room for neither: less decay parts all of its rows, and marks point everywhere
     monkeypatch.setattr(asked, "DECAY", (3e-4, 3e-4))
-    monkeypatch.setattr(asked, "BY", 0.0)
+    monkeypatch.setattr(asked, "MOVED_BY", 0.0)
     # given tokens behind prompts about strangers and other relations that are read much like the fact's own prompts
     lessons, read = told_and_read(tiny)
     ends = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in lessons]
@@ -224,7 +224,7 @@ def test_a_detector_is_silent_where_a_mark_that_it_never_saw_moves_what_is_read(
 
     # when detectors are computed with heed to such marks, and without
     heeding = heard(tiny, negatives)
-    monkeypatch.setattr(asked, "BY", 0.0)
+    monkeypatch.setattr(asked, "MOVED_BY", 0.0)
     heedless = heard(tiny, negatives)
 
     # then fewer of these people are taken for the subject
