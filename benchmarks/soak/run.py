@@ -162,8 +162,7 @@ def _faults(place: Place, reports: Reports) -> Iterator[str]:
             yield verified.fault.message
         for left in reports.left:
             state = state_of(store, MemoryId(left["memory"]))
-            there = Counter(fact for fact in state.facts)
-            if set(there) != {fact for fact, *_ in left["told"]}:
+            if set(state.facts) != {fact for fact, *_ in left["told"]}:
                 yield f"{left['memory']} holds other facts than it was told"
             for fact, subject, object_, erased in left["told"]:
                 kept = state.facts.get(fact)
