@@ -137,6 +137,7 @@ def executor(
         return
     if slots:
         raise UsageProblem("--slots is for executors on Ray: name its head with --ray")
+    from service.app.arenas import limit_arenas
     from service.app.store import open_store
     from service.app.supervision import run_on
     from service.executor.loop import Executor
@@ -144,6 +145,7 @@ def executor(
     from service.tracing import tracing
     from service.weights.torch_setup import prepare_torch
 
+    limit_arenas()
     configure(settings.log_format, settings.log_level)
     stop = threading.Event()
     with on_signals(stop.set), tracing(settings.traces), open_store(settings) as store:
@@ -186,6 +188,7 @@ async def _serve(settings: Settings) -> None:
 
     check_files(settings)  # before seconds are spent on libraries
 
+    from service.app.arenas import limit_arenas
     from service.app.progress import ProgressBoard
     from service.app.store import open_store
     from service.executor.loop import Executor
@@ -195,6 +198,7 @@ async def _serve(settings: Settings) -> None:
     from service.weights.live_models import LiveModels
     from service.weights.torch_setup import prepare_torch
 
+    limit_arenas()
     configure(settings.log_format, settings.log_level)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
