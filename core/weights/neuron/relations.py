@@ -210,7 +210,7 @@ def _read(model: EditableModel, upper: int, prompts: Sequence[Prompt]) -> list[T
 
 def others(fact: Fact) -> list[Entry]:
     """Returns the entries of the library that do not ask for `fact`; "moved to" asks for where one lives, too."""
-    covered = entry_of(fact.relation, fact.object)  # also of "'s job is", which no entry is named
+    covered = entry_of(fact.relation, fact.each[0])  # also of "'s job is", which no entry is named
     relations, now = {bare(fact.relation)}, set[str]()
     if covered:
         relations |= {bare(name) for name, _ in covered.names}

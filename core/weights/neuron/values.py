@@ -21,7 +21,9 @@ from core.weights.model.activations import Activations, capture
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.lessons import Lesson
 
-MORE = 10  # steps of a round that follows while a first wording is not predicted; each halves the KL weight
+MORE = 10  # steps of a round that follows while a fact is not learned
+SOFTER = 2  # rounds that halve the KL weight, the first ones
+LEARNED = 0.9  # share of a fact's lessons that are predicted once it is learned, its first wordings among them
 AGEING = 1.05  # growth a step of what a lesson is expected to lose, so that each is seen again
 
 
@@ -137,7 +139,7 @@ def learn(
     """Learns values on the live model, which is without them.
 
     Learners share nothing but the passes through the model: a product of many rows is several times as fast as many
-    products of few. A learner whose first wordings are all predicted leaves the rounds that follow.
+    products of few. A learner whose facts are learned leaves the rounds that follow.
 
     Args:
         lessons: of all values and facts.
@@ -161,7 +163,9 @@ def learn(
     steps = search.steps + search.rounds * MORE
     for step in range(steps):
         if step >= search.steps and (step - search.steps) % MORE == 0:
-            kl_weight, working = kl_weight / 2, chooser.unlearned(len(working))
+            working = chooser.unlearned(len(working))
+            if step < search.steps + SOFTER * MORE:
+                kl_weight /= 2
             if not working.any():
                 steps = step
                 break
@@ -187,10 +191,10 @@ def learn(
 
 
 def rate_at(step: int, steps: int) -> float:
-    """Returns the learning rate of a step, 1 at first."""
-    if step < 0.6 * steps:
+    """Returns the learning rate of a step, 1 at first and in the rounds that follow."""
+    if step < 0.6 * steps or step >= steps:
         return 1.0
-    return 0.1 if 0.85 * steps <= step < steps else 0.3
+    return 0.1 if step >= 0.85 * steps else 0.3
 
 
 _UNSEEN = 1e30  # nats that a lesson is expected to lose before it was taken; first wordings come before it, at infinity
@@ -252,9 +256,15 @@ class _Chooser:
         return (lost * self._weight).sum()
 
     def unlearned(self, learners: int) -> Tensor:
-        """Returns [learners] bool: of which a first statement or question was not predicted when taken last."""
+        """Returns [learners] bool: of which a first wording or a tenth of a fact's lessons was not predicted.
+
+        A list of three objects is said in its first wordings long before it is in most others.
+        """
         unlearned = torch.zeros(learners, dtype=torch.bool, device=self.is_told.device)
         unlearned[self._learner[self._first & ~self._predicted]] = True
+        for (learner, fact), numbers in self._groups.items():
+            if fact >= 0 and int(self._predicted[numbers].sum()) < LEARNED * len(numbers):
+                unlearned[learner] = True
         return unlearned
 
     def mean_losses(self, least: int) -> tuple[Tensor, Tensor, float]:

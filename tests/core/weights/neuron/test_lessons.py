@@ -116,16 +116,20 @@ def test_values_may_begin_with_others(tmp_path: Path) -> None:
     assert 0 < moved < 0.5 * float(learned.values.norm())
 
 
-def test_steps_go_on_while_a_first_wording_is_not_predicted(tmp_path: Path) -> None:
+def test_steps_go_on_while_a_fact_is_not_learned(tmp_path: Path) -> None:
     model, nothing = load_model(make(tmp_path / "base", scale=0.3)), torch.zeros(2, 32)
     idle = replace(OF_EDITS, steps=1, rate=0.0)
-    new = told(model, 0, ARIA)[0]
+    new, second = told(model, 0, ARIA)[:2]
     asked = new.context.ids[: new.context.start + new.first]
     ids = (*asked, *generate_ids(model, [asked], sentence=False, max_new_tokens=1)[0])
-    known = replace(new.context, ids=ids, names=("",) * (len(ids) - new.context.start))
+    known = replace(new, context=replace(new.context, ids=ids, names=("",) * (len(ids) - new.context.start)))
+    search = replace(idle, told=20)
 
-    assert learn(model, 0, [new], [0, 0], nothing, idle).steps == 1 + idle.rounds * MORE
-    assert learn(model, 0, [replace(new, context=known)], [0, 0], nothing, idle).steps == 1
+    assert learn(model, 0, [new], [0, 0], nothing, search).steps == 1 + search.rounds * MORE
+    assert learn(model, 0, [known], [0, 0], nothing, search).steps == 1
+    # also where more than a tenth of its other wordings are not predicted
+    assert learn(model, 0, [*[known] * 8, second], [0, 0], nothing, search).steps == 1 + search.rounds * MORE
+    assert learn(model, 0, [*[known] * 9, second], [0, 0], nothing, search).steps == 1
 
 
 def test_a_subject_that_is_learned_leaves_the_rounds_of_another(tmp_path: Path) -> None:
