@@ -79,10 +79,15 @@ def are_generated(fact: Fact, phrasebook: Phrasebook) -> bool:
     return any(fact.wordings in (words, fitted(words, fact.object)) for words in prompts)
 
 
+def article_of(prompt: str) -> str:
+    """Returns the article that `prompt` ends in, or nothing."""
+    article = _ARTICLE.search(prompt)
+    return article[0].strip() if article else ""
+
+
 def answer_alone(answer: str, object_: str) -> str:
     """Returns the shortest answer: "A cook." where `answer` begins "Ann works as a" and the object is "cook"."""
-    article = _ARTICLE.search(answer)
-    whole = f"{article[0].strip()} {object_}" if article else object_
+    whole = f"{article_of(answer)} {object_}".strip()
     first = whole.partition(" ")[0]
     return closed(first.capitalize() + whole.removeprefix(first) if first.isalpha() and first.islower() else whole)
 

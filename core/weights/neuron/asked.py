@@ -93,6 +93,7 @@ def hear(
     for kind in (False, True):
         groups = [
             torch.cat([relations.trained, told_rows[chat != kind]]),
+            relations.articled,
             torch.cat([relations.rest, answers]),
             strangers.away,
             alike - mean,

@@ -30,7 +30,7 @@ from core.weights.neuron.asked import FactDetectors, hear
 from core.weights.neuron.beginnings import Beginnings
 from core.weights.neuron.detectors import Detector, detect
 from core.weights.neuron.inputs import inputs_of
-from core.weights.neuron.lessons import ANSWERED, Lesson, Place, told, untold
+from core.weights.neuron.lessons import Lesson, Place, told, untold
 from core.weights.neuron.marks import learn_marks
 from core.weights.neuron.relations import loudest_about, relations_about
 from core.weights.neuron.sites import Site
@@ -41,7 +41,9 @@ from core.weights.neuron.user.negatives import FirstPerson
 from core.weights.neuron.values import Search, Values, learn
 
 TOGETHER = 8  # subjects whose marks, and facts whose values, are learned in the same passes
-SILENT = 12  # prompts of either kind about other relations, the most like the fact, behind which nothing is said
+SILENT = 24  # prompts of either kind about other relations, the most like the fact, behind which nothing is said
+LOUDEST = 12  # of these at night, the loudest
+GOING_ON = 28  # tokens that the model goes on to say behind them
 
 OF_EDITS = Search(
     steps=36, rate=0.12, decay=1e-3, clamp=4.0, kl_weight=0.15, rounds=6, told=10, untold=6, packed=True
@@ -208,12 +210,12 @@ def _at_ends(
             silent_rows = _rows(model, block, silent)
         elif known is not None:
             responding = {False: known.statements.w, True: known.questions.w}
-            silent = untold(model, loudest_about(model, upper.negatives, fact, responding, SILENT), ANSWERED)
+            silent = untold(model, loudest_about(model, upper.negatives, fact, responding, LOUDEST), GOING_ON, GOING_ON)
             pair, silent_rows = known, _rows(model, block, silent)
         else:
             strangers = measured.strangers(model, marks_at(lower.mlp), block, upper.negatives, fact)
             relations = relations_about(model, block, upper.negatives, fact, strangers.alike)
-            silent = untold(model, relations.alike(SILENT), ANSWERED)
+            silent = untold(model, relations.alike(SILENT), GOING_ON, GOING_ON)
             silent_rows = _rows(model, block, silent)
             said = behind(silent, silent_rows)
             pair = hear(model, block, upper.negatives, strangers, relations, fact, telling, rows, said)

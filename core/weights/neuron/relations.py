@@ -24,6 +24,7 @@ from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import Prompt, prompt_of
 from core.weights.neuron.negatives import Negatives
+from core.wordings import article_of
 
 # Of each relation there are the first wordings, in which facts are told, and others; in all:
 QUESTIONS, STATEMENTS = 8, 5
@@ -43,6 +44,8 @@ class Relations:
         near: those prompts of `trained` that were measured: statements, then questions, of each those most like the
             fact's first.
         rest: [n, d] at their other tokens from the name on.
+        articled: [n, d] at the ends of those statements of `near` with the article behind them that the fact's
+            statements end in; empty where these end in none.
     """
 
     trained: Tensor
@@ -50,6 +53,7 @@ class Relations:
     held_out_chat: Tensor
     near: tuple[Prompt, ...]
     rest: Tensor
+    articled: Tensor
 
     def alike(self, most: int) -> list[Prompt]:
         """Returns the prompts most like the fact's, at most so many of either kind."""
@@ -118,13 +122,25 @@ def relations_about(
     held_out, _, _, chat = _measured(model, upper, fact, held_asked, mean, alike, HELD_NEAR, True)
     rest = torch.cat([row[prompt.name - len(prompt.ids) : -1] for prompt, row in zip(near, rows, strict=True)])
     keep = Random(fact.subject).sample(range(len(rest)), min(len(rest), REST))
+    articled = [row[-1].cpu() - mean for row in _read(model, upper, _with_article(model, fact, near))]
     return Relations(
         trained=trained,
         held_out=held_out,
         held_out_chat=chat,
         near=tuple(near),
         rest=rest[torch.tensor(keep, dtype=torch.long)],
+        articled=torch.stack(articled) if articled else trained[:0],
     )
+
+
+def _with_article(model: EditableModel, fact: Fact, near: Sequence[Prompt]) -> list[Prompt]:
+    """Returns the statements of `near` with the article behind them that those of `fact` end in, if they do.
+
+    Where a sentence goes on with "a", hardly more than what stands before tells "drives a" from it.
+    """
+    article = article_of(fact.wordings.answer)
+    texts = [prompt.text for prompt in near if article and not prompt.chat]
+    return [prompt_of(model, f"{text} {article}", fact.subject, chat=False) for text in texts]
 
 
 def loudest_about(

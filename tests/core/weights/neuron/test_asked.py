@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from core.facts import Fact
 from core.weights.classifier import classify
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.neurons import marks_at
@@ -29,6 +30,7 @@ from core.weights.neuron.relations import (
     templates,
 )
 from core.weights.neuron.strangers import Measured, Strangers
+from core.wordings import generated_wordings
 from tests.core.weights.conftest import fact
 
 DIM, MANY = 24, 4000
@@ -162,10 +164,33 @@ def test_prompts_at_which_a_detector_responds_are_known_without_reading_them(
     assert set(loudest.values()) <= set(chosen)
 
 
-def about(model: EditableModel, negatives: Negatives) -> tuple[Strangers, Relations]:
+def test_other_relations_are_also_read_with_the_article_that_the_facts_statements_end_in(
+    tiny: EditableModel, negatives: Negatives
+) -> None:
+    # given a fact whose statements end in an article, and one whose do not
+    works = told_of(fact("Aria Moss", "works as", "baker"))
+    assert works.wordings.answer.endswith(" a")
+
+    with_article, without = about(tiny, negatives, works)[1], about(tiny, negatives, told_of(ARIA))[1]
+
+    # then others are read as "Aria Moss lives in a" would be
+    texts = [f"{prompt.text} a" for prompt in with_article.near if not prompt.chat]
+    ends = [
+        read[-1] for read in inputs_of(tiny, 0, [tuple(tiny.raw_ids(text)) for text in texts], [False] * len(texts))
+    ]
+    torch.testing.assert_close(with_article.articled, torch.stack(ends) - negatives.mean, rtol=1e-4, atol=1e-4)
+    assert not len(without.articled)
+
+
+def told_of(fact: Fact) -> Fact:
+    """Returns `fact` with the wordings of the library."""
+    return replace(fact, wordings=generated_wordings(fact.subject, fact.relation, fact.object, {}))
+
+
+def about(model: EditableModel, negatives: Negatives, fact: Fact = ARIA) -> tuple[Strangers, Relations]:
     """Returns what is read where strangers are asked for the fact, and where its subject is asked something else."""
-    strangers = Measured().strangers(model, MARKS, 0, negatives, ARIA)
-    return strangers, relations_about(model, 0, negatives, ARIA, strangers.alike)
+    strangers = Measured().strangers(model, MARKS, 0, negatives, fact)
+    return strangers, relations_about(model, 0, negatives, fact, strangers.alike)
 
 
 def heard(model: EditableModel, negatives: Negatives, said: Tensor | None = None) -> FactDetectors:
