@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from core.facts import RelationWords
-from core.texts import same_words, without_article
+from core.texts import same_words
 
 WORDS = Path(__file__).parent / "words"
 
@@ -101,7 +101,7 @@ def entry_of(relation: str, object_: str) -> Entry | None:
     for name in _names(relation):
         entries = _by_name().get(name, [])
         for kind, entry in sorted(entries, key=lambda entry: not entry[0]):  # first those that need a certain object
-            if not kind or any(entry.kinds[kind].fullmatch(said) for said in (object_, without_article(object_))):
+            if not kind or entry.kinds[kind].fullmatch(object_):
                 return entry
     return None
 
