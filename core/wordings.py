@@ -56,8 +56,7 @@ def of_several(fact: Fact, objects: Sequence[str], phrasebook: Phrasebook) -> Fa
     The other objects get the article that the wordings have before the first: "cello and the harp" after "plays the".
     """
     made = [generated_wordings(fact.subject, fact.relation, object_, phrasebook) for object_ in objects]
-    articles = [_ARTICLE.search(words.answer) for words in made]
-    said = [f"{article[0].strip()} {one}" if article else one for article, one in zip(articles, objects, strict=True)]
+    said = [f"{article_of(words.answer)} {one}".strip() for words, one in zip(made, objects, strict=True)]
     listed = ", ".join((objects[0], *said[1:-1])) + (f" and {said[-1]}" if said[1:] else "")
     several = tuple(objects) if said[1:] else ()
     return replace(fact, object=listed, objects=several, wordings=made[0])
