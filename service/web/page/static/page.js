@@ -15,6 +15,7 @@
   };
 
   const look = async () => {
+    if (!away) return;
     try {
       const answer = await fetch("/livez", { cache: "no-store" });
       if (!answer.ok) throw new Error(answer.statusText);
@@ -22,6 +23,7 @@
       setTimeout(look, SECONDS * 1000);
       return;
     }
+    if (!away) return;
     away = false;
     say("The server is back. If you sent something meanwhile, look whether it is there before you send it again.");
   };
@@ -40,5 +42,11 @@
   });
   document.addEventListener("htmx:beforeRequest", () => {
     if (!away) note.remove();
+  });
+  // Also one that began before the server was back: it may be the last one of a page whose parts change no more.
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!event.detail.successful) return;
+    away = false;
+    note.remove();
   });
 })();

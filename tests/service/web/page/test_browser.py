@@ -234,8 +234,27 @@ def test_a_page_that_stays_open_while_the_server_is_away_goes_on(
     screen.set_offline(False)
 
     expect(page.get_by_role("table")).to_contain_text("injected")
-    # that it is back may stay, where no part of the page changes any more
-    expect(page.get_by_text("The server does not answer.")).to_have_count(0)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_part_of_a_page_that_is_answered_says_by_that_that_the_server_is_back(
+    demo: Running, screen: BrowserContext, visitor: Visitor
+) -> None:
+    # given a page that is told that the server is away, and whose own look whether it is back finds nothing
+    tell(demo)
+    page = screen.new_page()
+    page.route("**/livez", lambda route: route.abort())
+    page.goto("/memories/demo")
+    with page.expect_event("requestfailed"):
+        screen.set_offline(True)
+    demo.work()
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer.")
+
+    # when the last part that changes is answered
+    screen.set_offline(False)
+    expect(page.get_by_role("table")).to_contain_text("injected")
+
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_a_question_that_met_no_server_is_asked_again_once_there_is_one(settings: Settings, chromium: Chromium) -> None:
