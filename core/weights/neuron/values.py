@@ -256,9 +256,9 @@ class _Chooser:
         return (lost * self._weight).sum()
 
     def unlearned(self, learners: int) -> Tensor:
-        """Returns [learners] bool: of which a first wording or a tenth of a fact's lessons was not predicted.
+        """Returns [learners] bool: of which a fact is not learned yet, by its lessons when they were taken last.
 
-        A list of three objects is said in its first wordings long before it is in most others.
+        It is once its first wordings are predicted and nine tenths of all: lists are said in the former long before.
         """
         unlearned = torch.zeros(learners, dtype=torch.bool, device=self.is_told.device)
         unlearned[self._learner[self._first & ~self._predicted]] = True
