@@ -81,6 +81,7 @@ class Repl:
                     line = session.prompt(PROMPT)
             except KeyboardInterrupt:
                 if session.default_buffer.text:
+                    session.default_buffer.reset()  # so that the next one leaves, even if it comes before the prompt
                     continue
                 return
             except EOFError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from prompt_toolkit import PromptSession
 from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
@@ -14,7 +15,7 @@ from tests.service.conftest import DEMO, Running
 from tests.service.rpc.test_conversations import reader
 from tests.service.rpc.test_remembering import facts
 
-LEFT, END = "\x1b[D", "\x04"
+LEFT, END, INTERRUPT = "\x1b[D", "\x04", "\x03"
 
 
 @pytest.fixture
@@ -128,3 +129,20 @@ def test_it_ends_with_its_input(talking: Running) -> None:
         ended.run(keys, DummyOutput())
 
     assert ended.typed.get_strings() == []
+
+
+def test_an_interrupt_just_before_the_next_prompt_leaves(talking: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompt, prompts = PromptSession.prompt, list[str]()
+
+    def interrupted(session: PromptSession[str], message: str) -> str:
+        prompts.append(message)
+        if len(prompts) == 2:
+            raise KeyboardInterrupt
+        return prompt(session, message)
+
+    monkeypatch.setattr(PromptSession, "prompt", interrupted)
+    with create_pipe_input() as keys:
+        keys.send_text(f"abandoned{INTERRUPT}/status\r/quit\r")
+        repl(talking).run(keys, DummyOutput())
+
+    assert len(prompts) == 2

@@ -148,7 +148,7 @@ def test_it_asks_for_a_model_then_chats_and_leaves_nothing_but_the_memory(
     terminal.until(">")
     assert is_there(address)
     terminal.type(f"abandoned{INTERRUPT}")
-    terminal.until(r"abandoned[\s\S]*>")
+    terminal.until(r"abandoned[\s\S]*\?2004l[\s\S]*\?2004h[\s\S]*>")  # that prompt has ended, and another begun
     terminal.type(INTERRUPT)
 
     assert terminal.ended() == 0
