@@ -14,8 +14,9 @@ from core.ids import FactId
 from core.method import Method
 from core.policy import SleepPolicy
 from core.state.memory import Memory, Status
-from core.weights.neuron import decoys
+from core.weights.neuron import decoys, edit, negatives, strangers
 from core.weights.neuron.edit import AT_NIGHT
+from core.weights.reference.words import technical
 from service.app.store import Store, open_store
 from service.executor.work import neurons as work_of_neurons
 from service.settings import Settings
@@ -62,11 +63,17 @@ def check_parked_alone(state: Memory, parked: FactId, written: list[FactId]) -> 
     assert [columns.fact for columns in state.edits[edit].columns] == written
 
 
-def test_a_life_of_neurons_on_a_real_model(
-    store: Store, bases: BaseModels, smollm2: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(work_of_neurons, "AT_NIGHT", replace(AT_NIGHT, steps=20))  # to spare minutes,
-    monkeypatch.setattr(decoys, "DECOYS", 2)  # as with fewer marks of strangers
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Does less of what makes detectors and values good on prompts that nobody asks here, to spare minutes."""
+    monkeypatch.setattr(work_of_neurons, "AT_NIGHT", replace(AT_NIGHT, steps=20))
+    monkeypatch.setattr(decoys, "DECOYS", 2)
+    monkeypatch.setattr(negatives, "technical", lambda: technical()[::8])
+    monkeypatch.setattr(edit, "SILENT", 6)
+    monkeypatch.setattr(strangers, "SAID", 3)
+
+
+def test_a_life_of_neurons_on_a_real_model(store: Store, bases: BaseModels, smollm2: Path, quick: None) -> None:
     # given a memory on a model without any preparation
     create(store, str(smollm2))
     models = LiveModels(store.log, store.artifacts, store.snapshots, Settings())
