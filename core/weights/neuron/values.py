@@ -22,6 +22,7 @@ from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.lessons import Lesson
 
 MORE = 10  # steps of a round that follows while a fact is not learned
+SETTLING = 3  # of these at a tenth of the rate, so that the values of all wordings settle
 SOFTER = 2  # rounds that halve the KL weight, the first ones
 LEARNED = 0.9  # share of a fact's lessons that are predicted once it is learned, its first wordings among them
 AGEING = 1.05  # growth a step of what a lesson is expected to lose, so that each is seen again
@@ -191,8 +192,10 @@ def learn(
 
 
 def rate_at(step: int, steps: int) -> float:
-    """Returns the learning rate of a step, 1 at first and in the rounds that follow."""
-    if step < 0.6 * steps or step >= steps:
+    """Returns the learning rate of a step: 1 at first and in the rounds that follow, and .1 at the end of each."""
+    if step >= steps:
+        return 1.0 if (step - steps) % MORE < MORE - SETTLING else 0.1
+    if step < 0.6 * steps:
         return 1.0
     return 0.1 if step >= 0.85 * steps else 0.3
 

@@ -25,7 +25,7 @@ from core.weights.neuron.lessons import (
     untold,
 )
 from core.weights.neuron.relations import others
-from core.weights.neuron.values import MORE, learn
+from core.weights.neuron.values import MORE, SETTLING, learn, rate_at
 from tests.core.weights.conftest import fact
 
 ARIA = fact("Aria Moss", "lives in", "Rome")
@@ -130,6 +130,17 @@ def test_steps_go_on_while_a_fact_is_not_learned(tmp_path: Path) -> None:
     # also where more than a tenth of its other wordings are not predicted
     assert learn(model, 0, [*[known] * 8, second], [0, 0], nothing, search).steps == 1 + search.rounds * MORE
     assert learn(model, 0, [*[known] * 9, second], [0, 0], nothing, search).steps == 1
+
+
+def test_steps_settle_at_the_end_of_the_first_ones_and_of_each_round() -> None:
+    steps, rounds = 20, 2
+    rates = [rate_at(step, steps) for step in range(steps + rounds * MORE)]
+
+    ends = [steps, *(steps + MORE * (number + 1) for number in range(rounds))]
+    assert [rates[end - SETTLING : end] for end in ends] == [[0.1] * SETTLING] * len(ends)
+    assert rates[0] == 1.0
+    assert [rates[end] for end in ends[:-1]] == [1.0] * rounds
+    assert rates[:steps] == sorted(rates[:steps], reverse=True)
 
 
 def test_a_subject_that_is_learned_leaves_the_rounds_of_another(tmp_path: Path) -> None:
