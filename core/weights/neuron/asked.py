@@ -2,10 +2,10 @@
 
 Two for each fact, one of questions in chat and one of statements, because the model goes on in other tokens. Each is
 a linear classifier with squared hinge loss (an SVM) of what an MLP reads: own prompts, with the mark of the subject at
-its name, against prompts about all other relations of the subject, the fact's prompts about strangers and namesakes,
-prompts about strangers that are moved as any mark would move them, what the model goes on to say behind prompts about
-strangers and other relations, all other tokens of the subject's prompts, and reference text. So a detector answers who
-and what at once.
+its name, against prompts about all other relations of the subject, the fact's prompts about strangers, namesakes and
+other people told of, prompts about strangers that are moved as any mark would move them, what the model goes on to say
+behind prompts about strangers and other relations, all other tokens of the subject's prompts, and reference text. So a
+detector answers who and what at once.
 """
 
 from __future__ import annotations
@@ -19,18 +19,24 @@ from torch import Tensor
 
 from core.events.facts import Certificate
 from core.facts import Fact
+from core.texts import same_words
 from core.weights.classifier import classify
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.detectors import Detector
 from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import Lesson, prompt_of
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.relations import FIRST, Relations
+from core.weights.neuron.relations import FIRST, Relations, asks_else, people_beside
 from core.weights.neuron.strangers import Strangers, asked_of
 from core.weights.neuron.subjects import namesakes
 
 NAMESAKES = 40  # that are asked what the fact answers: prompts about them end much like those about the subject
 ALIKE, HELD_ALIKE = 16, 12  # prompts of either kind about them, to train against, and to certify
+ASKED_ALIKE, ASKED = (
+    12,
+    3,
+)  # prompts of either kind of other facts, and about people with a word of the name; about others
+CERTIFIES = 4  # one in so many of these certifies, and is not trained against
 LEAKING = (0.04, 0.02)  # share of held-out prompts about other relations at which a detector of either kind may respond
 SOME = 8000  # tokens of text that a classifier is computed from at first
 LOUD, AGAIN = -0.5, 16  # tokens of all text that respond more are added, so many times each
@@ -60,6 +66,7 @@ def hear(
     told: Sequence[Lesson],
     rows: Sequence[Tensor],
     else_rows: Sequence[Tensor],
+    beside: Sequence[Fact],
 ) -> FactDetectors:
     """Computes the detectors of a fact on the live weights, which hold its subject's mark, and certifies them.
 
@@ -67,6 +74,7 @@ def hear(
         told: its lessons.
         rows: per lesson, what the MLP reads in it.
         else_rows: what it reads [tokens, d] at what the model goes on to say behind prompts about other relations.
+        beside: other facts, whose subjects' marks the weights hold.
     """
     mean = negatives.mean
     at = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
@@ -85,6 +93,8 @@ def hear(
     held_own = inputs_of(model, upper, [prompt.ids for prompt in unseen], [prompt.chat for prompt in unseen])
     held = torch.stack([row[-1] for row in held_own]) - mean if unseen else told_rows[:0]
     held_chat = torch.tensor([prompt.chat for prompt in unseen], dtype=torch.bool)
+    of_told, of_told_chat = _asked_beside(model, upper, fact, beside, random)
+    certifies = torch.arange(len(of_told)) % CERTIFIES == 0
     asked = negatives.asked.float() - mean
     moved = torch.cat([_moved(rows, mean, random.getrandbits(31)) for rows in (strangers.away, asked) if len(rows)])
     text = torch.cat([negatives.text, negatives.first, negatives.names]).float() - mean
@@ -96,7 +106,7 @@ def hear(
             relations.articled,
             torch.cat([relations.rest, answers]),
             strangers.away,
-            alike - mean,
+            torch.cat([alike, of_told[~certifies]]) - mean,
             strangers.marked,
             torch.cat([strangers.said, said_else]),
             moved,
@@ -105,9 +115,30 @@ def hear(
         heard = torch.cat([told_rows[chat == kind], held[held_chat == kind]])
         others = torch.cat([strangers.held_away[strangers.held_chat == kind], strangers.held_said])
         near = relations.held_out[relations.held_out_chat == kind]
-        held_namesakes = held_alike[held_alike_chat == kind] - mean
-        detectors.append(certified(a, b, mean, heard, torch.cat([quiet, held_namesakes]), others, near, LEAKING[kind]))
+        told_held = torch.cat([held_alike[held_alike_chat == kind], of_told[certifies & (of_told_chat == kind)]])
+        detectors.append(
+            certified(a, b, mean, heard, torch.cat([quiet, told_held - mean]), others, near, LEAKING[kind])
+        )
     return FactDetectors(*detectors)
+
+
+def _asked_beside(
+    model: EditableModel, upper: int, fact: Fact, beside: Sequence[Fact], random: Random
+) -> tuple[Tensor, Tensor]:
+    """Returns what the MLP reads at the ends of prompts next to those of `fact` in the memory, and which are chats.
+
+    They are its prompts about other people told of, and the prompts of other facts about its subject. All of that is
+    known, so that nothing need be left to chance: where two people have one family name and like jobs, half of
+    the questions about one were answered with the job of the other.
+    """
+    alike, rest = ([other.subject for other in people] for people in people_beside(fact, beside))
+    same = [other for other in beside if same_words(other.subject) == same_words(fact.subject)]
+    asked = [(fact, alike, ASKED_ALIKE), (fact, rest, ASKED)]
+    asked += [(other, [fact.subject], ASKED_ALIKE) for other in same if asks_else(fact, other)]
+    parts = [asked_of(model, upper, about, names, len(names), random, most) for about, names, most in asked if names]
+    none = torch.zeros(0, model.hidden_width), torch.zeros(0, dtype=torch.bool)
+    rows, chats = zip(none, *parts, strict=True)
+    return torch.cat(rows), torch.cat(chats)
 
 
 def _moved(rows: Tensor, mean: Tensor, seed: int) -> Tensor:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from core.facts import Fact, filled
 from core.library import Entry, bare, entry_of, library
+from core.texts import same_words
 from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import Prompt, prompt_of
@@ -30,6 +31,11 @@ from core.wordings import article_of
 QUESTIONS, STATEMENTS = 8, 5
 FIRST = 2  # wordings of either kind that come before the others
 NEAR, HELD_NEAR = 60, 30  # prompts of either kind measured about a subject: to train against, and to certify
+PEOPLE = (
+    2,
+    3,
+    4,
+)  # told of beside a fact: with a word of its subject's name, with a fact asked for in its words, and others
 REST = 3000  # tokens beside the last one that a detector is trained against, at most
 
 
@@ -222,6 +228,37 @@ def asking_else(fact: Fact, *, held_out: bool) -> list[tuple[int, Template]]:
 
 def _read(model: EditableModel, upper: int, prompts: Sequence[Prompt]) -> list[Tensor]:
     return inputs_of(model, upper, [prompt.ids for prompt in prompts], [prompt.chat for prompt in prompts])
+
+
+def asks_else(fact: Fact, beside: Fact) -> bool:
+    """Whether what asks for the fact `beside` does not ask for `fact` as well."""
+    entry = entry_of(beside.relation, beside.each[0])
+    if entry is None:
+        return bare(beside.relation) != bare(fact.relation)
+    return entry.names in {known.names for known in others(fact)}
+
+
+def people_beside(fact: Fact, told: Sequence[Fact]) -> tuple[list[Fact], list[Fact]]:
+    """Returns facts about people told of who are easily taken for the subject of `fact`, and about some others.
+
+    The former share a word of its name, or have a fact that is asked for in the same words. There is one of each.
+    """
+    subject, asked, people = same_words(fact.subject), dict[str, bool](), dict[str, Fact]()
+    for known in sorted(told, key=lambda known: (known.subject, known.id)):
+        same = asked.setdefault(known.relation, not asks_else(fact, known))
+        if (name := same_words(known.subject)) != subject and (same or name not in people):
+            people[name] = known
+    words = set(subject.split())
+    namesakes = [known for name, known in people.items() if words & set(name.split())]
+    strangers = [known for known in people.values() if known not in namesakes]
+    same_relation = [known for known in strangers if asked[known.relation]]
+    rest = [known for known in strangers if known not in same_relation]
+    random = Random(f"{fact.subject} {fact.relation}")
+    drawn = [
+        random.sample(group, min(most, len(group)))
+        for group, most in zip((namesakes, same_relation, rest), PEOPLE, strict=True)
+    ]
+    return [*drawn[0], *drawn[1]], drawn[2]
 
 
 def others(fact: Fact) -> list[Entry]:

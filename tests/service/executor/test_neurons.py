@@ -65,7 +65,7 @@ def check_parked_alone(state: Memory, parked: FactId, written: list[FactId]) -> 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Does less of what makes detectors and values good on prompts that nobody asks here, to spare minutes."""
+    """Does less of what makes detectors and values good on prompts that are not asked here, to spare minutes."""
     monkeypatch.setattr(work_of_neurons, "AT_NIGHT", replace(AT_NIGHT, steps=20))
     monkeypatch.setattr(decoys, "DECOYS", 2)
     monkeypatch.setattr(negatives, "technical", lambda: technical()[::8])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +23,7 @@ from core.weights.neuron.lessons import Lesson, told
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.relations import (
     FIRST,
+    PEOPLE,
     Relations,
     asking_else,
     ends_about,
@@ -193,11 +196,13 @@ def about(model: EditableModel, negatives: Negatives, fact: Fact = ARIA) -> tupl
     return strangers, relations_about(model, 0, negatives, fact, strangers.alike)
 
 
-def heard(model: EditableModel, negatives: Negatives, said: Tensor | None = None) -> FactDetectors:
+def heard(
+    model: EditableModel, negatives: Negatives, said: Tensor | None = None, beside: Sequence[Fact] = ()
+) -> FactDetectors:
     """Returns the detectors of the fact; where given, the model goes on to say `said` [n, d] behind other prompts."""
     (lessons, read), (others, relations) = told_and_read(model), about(model, negatives)
     others = others if said is None else replace(others, said=said - negatives.mean, held_said=said - negatives.mean)
-    return hear(model, 0, negatives, others, relations, ARIA, lessons, read, [] if said is None else [said])
+    return hear(model, 0, negatives, others, relations, ARIA, lessons, read, [] if said is None else [said], beside)
 
 
 def told_and_read(model: EditableModel) -> tuple[list[Lesson], list[Tensor]]:
@@ -258,6 +263,58 @@ def test_a_detector_is_silent_where_a_mark_that_it_never_saw_moves_what_is_read(
         return float((marked @ w + b > 0).float().mean())
 
     assert taken(heeding) < taken(heedless) / 2
+
+
+BESIDE = [(fact("Bo Moss", "lives in", "Oslo"),), (fact("Aria Moss", "works for", "Acme"),)]
+
+
+@pytest.mark.parametrize("beside", BESIDE, ids=["another person is asked about", "another fact is asked for"])
+def test_a_detector_is_silent_at_prompts_of_the_facts_beside_its_own(
+    tiny: EditableModel, negatives: Negatives, monkeypatch: pytest.MonkeyPatch, beside: tuple[Fact, ...]
+) -> None:
+    # given prompts next to the fact's that are read almost as its own are
+    lessons, read = told_and_read(tiny)
+    ends = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in lessons]
+    near = torch.stack([row[end] for row, end in zip(read, ends, strict=True)]) + 0.01
+    chats = torch.tensor([lesson.context.chat for lesson in lessons])
+
+    def asked_of(model: EditableModel, upper: int, about: Fact, names: Sequence[str], *rest: Any) -> Any:
+        if about in beside or {*names} == {other.subject for other in beside}:
+            return near, chats
+        return strangers.asked_of(model, upper, about, names, *rest)
+
+    monkeypatch.setattr(asked, "asked_of", asked_of)
+    monkeypatch.setattr(asked, "DECAY", (3e-4, 3e-4))  # a model as narrow as this one has room for neither
+    monkeypatch.setattr(asked, "MOVED_BY", 0.0)
+
+    # when detectors are computed with heed to that, and without, then they respond there only in the latter case
+    def responding(both: FactDetectors) -> int:
+        return sum(int((near @ detector.w + detector.b > 0).sum()) for detector in (both.statements, both.questions))
+
+    assert responding(heard(tiny, negatives, beside=beside)) < responding(heard(tiny, negatives)) / 2
+
+
+def test_people_with_a_word_of_the_name_or_a_fact_in_the_same_words_come_before_others() -> None:
+    close = [fact(name, "works for", "Acme") for name in ("Bo Moss", "Aria Lind", "Moss Side")]
+    alike = [fact(f"Dee {number}", "moved to", "Oslo") for number in range(5)]
+    others = [fact(f"Cy {number}", "works for", "Acme") for number in range(9)]
+    told = [*close, ARIA, fact("aria moss", "works for", "Acme"), fact("Dee 0", "works for", "Acme"), *alike, *others]
+
+    first, rest = relations.people_beside(ARIA, told)
+
+    assert [len(first), len(rest)] == [PEOPLE[0] + PEOPLE[1], PEOPLE[2]]
+    assert {*first[: PEOPLE[0]]} < {*close}
+    assert {*first[PEOPLE[0] :]} < {*alike}
+    assert {*rest} < {*others}
+    assert relations.people_beside(ARIA, told[::-1]) == (first, rest)
+    assert relations.people_beside(ARIA, [ARIA]) == ([], [])
+
+
+def test_what_asks_for_another_fact_may_ask_for_this_one_too() -> None:
+    assert relations.asks_else(ARIA, fact("Aria Moss", "works for", "Acme"))
+    assert relations.asks_else(ARIA, fact("Aria Moss", "guards", "the lighthouse"))
+    assert not relations.asks_else(ARIA, fact("Aria Moss", "moved to", "Oslo"))
+    assert not relations.asks_else(fact("Aria Moss", "guards", "a ship"), fact("Aria Moss", "guards", "the lighthouse"))
 
 
 def test_strangers_are_measured_where_nobody_is_marked_whom_a_memory_knows(
