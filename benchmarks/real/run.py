@@ -74,6 +74,7 @@ def run(
     facts: int = 200,
     per_subject: Sequence[int] = (1, 2, 4),
     seeds: int = 3,
+    seed: int | None = None,
     methods: Sequence[str] = ("",),
     tokens: int = 1_000_000,
     quick: bool = False,
@@ -85,6 +86,7 @@ def run(
     """Yields documents with `rows` so far and `bars`, the verdict of each bar at the largest number of facts.
 
     Args:
+        seed: the seed of one run, in place of `seeds` runs with those that nothing was tuned on.
         methods: how facts are written, each also with ` without history` behind it; an empty one is the default of the
             model.
         quick: measures eight facts of a development seed with few questions instead.
@@ -93,7 +95,7 @@ def run(
     """
     beside = (BASE, PROMPT) if baselines else ()
     plan = Plan(model, facts, tokens, _points(facts), Sizes(), overrides or {}, beside, quantization)
-    chosen = [*held_out(seeds)]
+    chosen = [*held_out(seeds)] if seed is None else [seed]
     if quick:
         plan = Plan(model, 8, min(tokens, 20_000), (1, 8), QUICK, overrides or {}, beside, quantization)
         per_subject, chosen = per_subject[:1], [1]

@@ -93,6 +93,20 @@ def test_seeds_have_people_of_their_own_and_a_seed_is_always_the_same() -> None:
     assert World(101, 20, 1).facts != World(102, 20, 1).facts
 
 
+def test_a_seed_takes_the_place_of_those_that_are_held_out(cached: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def measured(arm: real.Arm, *_: object) -> Generator[None]:
+        seeds.append(arm.seed)
+        yield
+
+    monkeypatch.setattr(real, "_measured", measured)
+    *_, document = run(facts=2, per_subject=(1, 2), seed=404)
+
+    assert seeds == [404, 404]
+    assert document["settings"]["seeds"] == [404]
+
+
 def test_unseen_wordings_are_sampled_of_each_fact_alike() -> None:
     facts = World(101, 20, 1).facts
 

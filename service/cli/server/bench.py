@@ -146,6 +146,7 @@ def real(
     facts: Annotated[int, typer.Option(min=1, help="Number of facts to add, one at a time.")] = 200,
     per_subject: Annotated[str, typer.Option(help="Numbers of facts about one person, separated by commas.")] = "1,2,4",
     seeds: Seeds = 3,
+    seed: Annotated[int | None, typer.Option(help="Seed of one run, in place of --seeds runs.")] = None,
     methods: Annotated[
         str, typer.Option(help="How facts are written, separated by commas, each also `without history`.")
     ] = "neuron,memit,memit without history",
@@ -166,7 +167,7 @@ def real(
     names = [method.strip() for method in methods.split(",")]
     _run(
         "real.run", json, model=model, facts=facts, per_subject=_numbers(per_subject, "--per-subject"), seeds=seeds,
-        methods=names, tokens=tokens, quick=quick, baselines=baselines, quantization=quantization,
+        seed=seed, methods=names, tokens=tokens, quick=quick, baselines=baselines, quantization=quantization,
     )  # fmt: skip
 
 
