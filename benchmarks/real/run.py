@@ -98,7 +98,7 @@ def run(
     chosen = [*held_out(seeds)] if seed is None else [seed]
     if quick:
         plan = Plan(model, 8, min(tokens, 20_000), (1, 8), QUICK, overrides or {}, beside, quantization)
-        per_subject, chosen = per_subject[:1], [1]
+        per_subject, chosen = per_subject[:1], [1 if seed is None else seed]
     arms = [Arm(seed, each, method) for seed in chosen for each in per_subject for method in methods]
     settings = {
         "model": model, "facts": plan.facts, "per_subject": list(per_subject), "seeds": chosen,
