@@ -32,10 +32,8 @@ from core.weights.neuron.subjects import namesakes
 
 NAMESAKES = 40  # that are asked what the fact answers: prompts about them end much like those about the subject
 ALIKE, HELD_ALIKE = 16, 12  # prompts of either kind about them, to train against, and to certify
-ASKED_ALIKE, ASKED = (
-    12,
-    3,
-)  # prompts of either kind of other facts, and about people with a word of the name; about others
+# Prompts of either kind about each person easily taken for the subject, and of each other fact about it; about others:
+ASKED_ALIKE, ASKED = 12, 3
 CERTIFIES = 4  # one in so many of these certifies, and is not trained against
 LEAKING = (0.04, 0.02)  # share of held-out prompts about other relations at which a detector of either kind may respond
 SOME = 8000  # tokens of text that a classifier is computed from at first
@@ -74,7 +72,7 @@ def hear(
         told: its lessons.
         rows: per lesson, what the MLP reads in it.
         else_rows: what it reads [tokens, d] at what the model goes on to say behind prompts about other relations.
-        beside: other facts, whose subjects' marks the weights hold.
+        beside: facts whose subjects' marks the weights hold; the fact itself may be among them.
     """
     mean = negatives.mean
     at = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
@@ -115,9 +113,9 @@ def hear(
         heard = torch.cat([told_rows[chat == kind], held[held_chat == kind]])
         others = torch.cat([strangers.held_away[strangers.held_chat == kind], strangers.held_said])
         near = relations.held_out[relations.held_out_chat == kind]
-        told_held = torch.cat([held_alike[held_alike_chat == kind], of_told[certifies & (of_told_chat == kind)]])
+        held_people = torch.cat([held_alike[held_alike_chat == kind], of_told[certifies & (of_told_chat == kind)]])
         detectors.append(
-            certified(a, b, mean, heard, torch.cat([quiet, told_held - mean]), others, near, LEAKING[kind])
+            certified(a, b, mean, heard, torch.cat([quiet, held_people - mean]), others, near, LEAKING[kind])
         )
     return FactDetectors(*detectors)
 

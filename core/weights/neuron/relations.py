@@ -31,11 +31,8 @@ from core.wordings import article_of
 QUESTIONS, STATEMENTS = 8, 5
 FIRST = 2  # wordings of either kind that come before the others
 NEAR, HELD_NEAR = 60, 30  # prompts of either kind measured about a subject: to train against, and to certify
-PEOPLE = (
-    2,
-    3,
-    4,
-)  # told of beside a fact: with a word of its subject's name, with a fact asked for in its words, and others
+# Facts beside a fact: of people with a word of its subject's name, with a fact asked for in its words, and of others.
+PEOPLE = 2, 3, 4
 REST = 3000  # tokens beside the last one that a detector is trained against, at most
 
 
@@ -245,19 +242,16 @@ def people_beside(fact: Fact, told: Sequence[Fact]) -> tuple[list[Fact], list[Fa
     """
     subject, asked, people = same_words(fact.subject), dict[str, bool](), dict[str, Fact]()
     for known in sorted(told, key=lambda known: (known.subject, known.id)):
-        same = asked.setdefault(known.relation, not asks_else(fact, known))
-        if (name := same_words(known.subject)) != subject and (same or name not in people):
+        if known.relation not in asked:
+            asked[known.relation] = not asks_else(fact, known)
+        if (name := same_words(known.subject)) != subject and (asked[known.relation] or name not in people):
             people[name] = known
     words = set(subject.split())
-    namesakes = [known for name, known in people.items() if words & set(name.split())]
-    strangers = [known for known in people.values() if known not in namesakes]
-    same_relation = [known for known in strangers if asked[known.relation]]
-    rest = [known for known in strangers if known not in same_relation]
+    groups: tuple[list[Fact], ...] = ([], [], [])
+    for name, known in people.items():
+        groups[0 if words & set(name.split()) else 1 if asked[known.relation] else 2].append(known)
     random = Random(f"{fact.subject} {fact.relation}")
-    drawn = [
-        random.sample(group, min(most, len(group)))
-        for group, most in zip((namesakes, same_relation, rest), PEOPLE, strict=True)
-    ]
+    drawn = [random.sample(group, min(most, len(group))) for group, most in zip(groups, PEOPLE, strict=True)]
     return [*drawn[0], *drawn[1]], drawn[2]
 
 

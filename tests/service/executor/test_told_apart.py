@@ -12,10 +12,10 @@ from core.weights.neuron import edit
 from service.app.store import Store
 from service.weights.base_models import BaseModels
 from tests.golden.neurons import heard
-from tests.prepared import Place, state_of, take_back, tell, work
+from tests.prepared import state_of, take_back, tell, work
 from tests.service.executor.test_odd_nights import ARIA, bases, folder, prepared, told
 
-__all__ = ["Place", "bases", "folder", "prepared", "told"]
+__all__ = ["bases", "folder", "prepared", "told"]
 
 
 def test_detectors_know_the_people_of_earlier_batches_until_these_are_forgotten(

@@ -310,6 +310,19 @@ def test_people_with_a_word_of_the_name_or_a_fact_in_the_same_words_come_before_
     assert relations.people_beside(ARIA, [ARIA]) == ([], [])
 
 
+def test_relations_are_compared_once_however_many_facts_a_memory_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    asks_else, compared = relations.asks_else, list[str]()
+
+    def comparing(ours: Fact, beside: Fact) -> bool:
+        compared.append(beside.relation)
+        return asks_else(ours, beside)
+
+    monkeypatch.setattr(relations, "asks_else", comparing)
+    relations.people_beside(ARIA, [fact(f"Cy {n}", ("works for", "moved to")[n % 2], "Acme") for n in range(50)])
+
+    assert sorted(compared) == ["moved to", "works for"]
+
+
 def test_what_asks_for_another_fact_may_ask_for_this_one_too() -> None:
     assert relations.asks_else(ARIA, fact("Aria Moss", "works for", "Acme"))
     assert relations.asks_else(ARIA, fact("Aria Moss", "guards", "the lighthouse"))
