@@ -76,7 +76,7 @@ def by_hand() -> Iterator[None]:
     with (
         patch.object(edit, "detect", _detector),
         patch.object(decoys, "_detector", _decoy),
-        patch.object(edit, "hear", heard),
+        patch.object(edit, "hear", _heard),
         patch.object(decoys, "DECOYS", 1),
         patch.object(marks, "STEPS", 4),
         patch.object(relations, "NEAR", 10),
@@ -88,7 +88,7 @@ def by_hand() -> Iterator[None]:
         yield
 
 
-def heard(
+def _heard(
     model: EditableModel,
     upper: int,
     against: Negatives,

@@ -64,7 +64,7 @@ def hear(
     told: Sequence[Lesson],
     rows: Sequence[Tensor],
     else_rows: Sequence[Tensor],
-    beside: Sequence[Fact],
+    told_together: Sequence[Fact],
 ) -> FactDetectors:
     """Computes the detectors of a fact on the live weights, which hold its subject's mark, and certifies them.
 
@@ -72,7 +72,7 @@ def hear(
         told: its lessons.
         rows: per lesson, what the MLP reads in it.
         else_rows: what it reads [tokens, d] at what the model goes on to say behind prompts about other relations.
-        beside: facts whose subjects' marks the weights hold; the fact itself may be among them.
+        told_together: facts of the batch, this one among them, whose subjects' marks the weights hold.
     """
     mean = negatives.mean
     at = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
@@ -91,7 +91,7 @@ def hear(
     held_own = inputs_of(model, upper, [prompt.ids for prompt in unseen], [prompt.chat for prompt in unseen])
     held = torch.stack([row[-1] for row in held_own]) - mean if unseen else told_rows[:0]
     held_chat = torch.tensor([prompt.chat for prompt in unseen], dtype=torch.bool)
-    of_told, of_told_chat = _asked_beside(model, upper, fact, beside, random)
+    of_told, of_told_chat = _asked_beside(model, upper, fact, told_together, random)
     certifies = torch.arange(len(of_told)) % CERTIFIES == 0
     asked = negatives.asked.float() - mean
     moved = torch.cat([_moved(rows, mean, random.getrandbits(31)) for rows in (strangers.away, asked) if len(rows)])
@@ -121,16 +121,16 @@ def hear(
 
 
 def _asked_beside(
-    model: EditableModel, upper: int, fact: Fact, beside: Sequence[Fact], random: Random
+    model: EditableModel, upper: int, fact: Fact, told_together: Sequence[Fact], random: Random
 ) -> tuple[Tensor, Tensor]:
-    """Returns what the MLP reads at the ends of prompts next to those of `fact` in the memory, and which are chats.
+    """Returns what the MLP reads at the ends of prompts next to those of `fact` in its batch, and which are chats.
 
-    They are its prompts about other people told of, and the prompts of other facts about its subject. All of that is
+    They are its prompts about the other people, and the prompts of the other facts about its subject. All of that is
     known, so that nothing need be left to chance: where two people have one family name and like jobs, half of
     the questions about one were answered with the job of the other.
     """
-    alike, rest = ([other.subject for other in people] for people in people_beside(fact, beside))
-    same = [other for other in beside if same_words(other.subject) == same_words(fact.subject)]
+    alike, rest = ([other.subject for other in people] for people in people_beside(fact, told_together))
+    same = [other for other in told_together if same_words(other.subject) == same_words(fact.subject)]
     asked = [(fact, alike, ASKED_ALIKE), (fact, rest, ASKED)]
     asked += [(other, [fact.subject], ASKED_ALIKE) for other in same if asks_else(fact, other)]
     parts = [asked_of(model, upper, about, names, len(names), random, most) for about, names, most in asked if names]

@@ -2,7 +2,8 @@
 
 Two MLPs have neurons. At the lower one the detector of a subject responds at its name and adds the mark. At the upper
 one two detectors of each fact respond at the end of the prompts that ask for it, statements and questions, and add the
-values. Facts share nothing but the mark of their subject; their detectors tell them apart.
+values. Facts share nothing but the mark of their subject. The detectors of facts of one batch tell these apart; facts of
+other batches take no part, so that a memory without them has the same neurons.
 """
 
 from __future__ import annotations
@@ -131,7 +132,6 @@ def compute_neurons(
     facts: Sequence[Fact],
     measured: Measured,
     marks: Mapping[str, Mark] = MappingProxyType({}),
-    beside: Sequence[Fact] = (),
     standing: Mapping[int, Standing] = MappingProxyType({}),
     first_person: FirstPerson | None = None,
     search: Search = OF_EDITS,
@@ -143,7 +143,6 @@ def compute_neurons(
     Args:
         measured: what is known of the base model.
         marks: normalized subject -> its mark, of subjects that have facts in the weights.
-        beside: facts of these subjects, from which detectors tell `facts` apart.
         standing: index of a fact -> the neurons that it has, to which others are added behind the same detectors.
         first_person: what the upper MLP reads in the first person, for facts about the user.
         progress: called with steps done and all steps; may raise.
@@ -161,9 +160,8 @@ def compute_neurons(
     known |= made
     if not known and not of_user:
         raise refused[0]
-    marked = known | {name: marks[name] for name in by_subject(beside) if name in marks}
-    rows = marks_of([(mark.u, mark.v, 1.0) for mark in marked.values()], half.hidden_width)
-    beside = [fact for fact in (*facts, *beside) if same_words(fact.subject) in marked]
+    rows = marks_of([(mark.u, mark.v, 1.0) for mark in known.values()], half.hidden_width)
+    told_together = [fact for fact in facts if same_words(fact.subject) in known]
     decoys = upper.negatives.decoys if len(upper.negatives.decoys) else rows[:0]
     written = sorted([*of_user, *(member for name in known for member in groups[name])])
     parts = [written[start : start + TOGETHER] for start in range(0, len(written), TOGETHER)]
@@ -179,7 +177,7 @@ def compute_neurons(
                 learned.append(([standing[member].heard for member in part], values))
                 continue
             learned.append(
-                _at_ends(half, lower, upper, facts, part, measured, beside, standing, first_person, search, step)
+                _at_ends(half, lower, upper, facts, part, measured, told_together, standing, first_person, search, step)
             )
             if keeps is not None:
                 keeps.put(part, learned[-1][1])
@@ -193,7 +191,7 @@ def _at_ends(
     facts: Sequence[Fact],
     part: Sequence[int],
     measured: Measured,
-    beside: Sequence[Fact],
+    told_together: Sequence[Fact],
     standing: Mapping[int, Standing],
     first_person: FirstPerson | None,
     search: Search,
@@ -225,7 +223,7 @@ def _at_ends(
             silent = untold(model, relations.alike(SILENT), GOING_ON, GOING_ON)
             silent_rows = _rows(model, block, silent)
             said = behind(silent, silent_rows)
-            pair = hear(model, block, upper.negatives, strangers, relations, fact, telling, rows, said, beside)
+            pair = hear(model, block, upper.negatives, strangers, relations, fact, telling, rows, said, told_together)
         heard.append(pair)
         lessons += _placed(number, pair, [*telling, *silent], [*rows, *silent_rows])
     if not lessons:

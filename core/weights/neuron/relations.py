@@ -31,7 +31,7 @@ from core.wordings import article_of
 QUESTIONS, STATEMENTS = 8, 5
 FIRST = 2  # wordings of either kind that come before the others
 NEAR, HELD_NEAR = 60, 30  # prompts of either kind measured about a subject: to train against, and to certify
-# Facts beside a fact: of people with a word of its subject's name, with a fact asked for in its words, and of others.
+# Facts of a batch beside a fact: of people with a word of its subject's name, with a fact asked for in its words, and of others.
 PEOPLE = 2, 3, 4
 REST = 3000  # tokens beside the last one that a detector is trained against, at most
 
@@ -236,7 +236,7 @@ def asks_else(fact: Fact, beside: Fact) -> bool:
 
 
 def people_beside(fact: Fact, told: Sequence[Fact]) -> tuple[list[Fact], list[Fact]]:
-    """Returns facts about people told of who are easily taken for the subject of `fact`, and about some others.
+    """Returns facts about people of a batch who are easily taken for the subject of `fact`, and about some others.
 
     The former share a word of its name, or have a fact that is asked for in the same words. There is one of each.
     """

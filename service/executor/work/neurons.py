@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -25,9 +25,8 @@ from core.weights.neuron.asked import FactDetectors
 from core.weights.neuron.detectors import Detector
 from core.weights.neuron.edit import AT_NIGHT, Mark, Standing, Written, compute_neurons
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.relations import digest_of_templates, people_beside
+from core.weights.neuron.relations import digest_of_templates
 from core.weights.neuron.sites import Site
-from core.weights.neuron.subjects import by_subject
 from core.weights.neuron.user.negatives import FirstPerson
 from service.executor.values_cache import ValuesCache
 from service.executor.work.context import Context, Live
@@ -62,11 +61,9 @@ def edit_by_neurons(
     facts = [memory.facts[fact].fact for fact in ids]
     first_person = _first_person(context, facts, upper)
     _install(context, onto, upper)
-    beside = [*facts_beside(memory, facts, replaced), *_of_others(memory, facts, replaced)]
-    marks = _marks(context, memory, [*ids, *replaced, *beside], lower.mlp)
+    marks = _marks(context, memory, [*ids, *replaced, *facts_beside(memory, facts, replaced)], lower.mlp)
     written = compute_neurons(
-        context.model, lower, upper, facts, context.measured, marks,
-        [memory.facts[fact].fact for fact in beside], first_person=first_person, progress=context.steps,
+        context.model, lower, upper, facts, context.measured, marks, first_person=first_person, progress=context.steps
     )  # fmt: skip
     failures: list[Uncertified | Unlearned] = [*written.refused]
     if kind is EditKind.INJECTION:
@@ -130,18 +127,6 @@ def _marks(context: Context, memory: Memory, facts: Sequence[FactId], mlp: str) 
     return marks
 
 
-def _of_others(memory: Memory, facts: Sequence[Fact], gone: Collection[FactId]) -> list[FactId]:
-    """Returns facts in the weights about the people from whom the subjects of `facts` are told apart."""
-    subjects = by_subject(facts)
-    told = [
-        state.fact
-        for fact, state in memory.facts.items()
-        if fact not in gone and state.in_weights and not state.erased and same_words(state.fact.subject) not in subjects
-    ]
-    named = [other for other in told if not is_user(other.subject)]
-    return sorted({other.id for fact in facts for people in people_beside(fact, named) for other in people})
-
-
 def _fires(written: Written) -> Iterator[float]:
     for mark, heard in zip(written.marks, written.heard, strict=True):
         of_mark = 0.0 if mark is None else mark.certificate.false_fires
@@ -202,8 +187,8 @@ def train_neurons(
     training = [sleep.id, sleep.trainings + sleep.repairs, memory.weights, sorted(scales.items()), repr(AT_NIGHT)]
     kept = ValuesCache(context.artifacts, context.deltas, training, ids)
     learned = compute_neurons(
-        context.model, lower, upper, facts, context.measured, marks, standing=standing, first_person=first_person,
-        search=AT_NIGHT, progress=context.steps, kept=kept,
+        context.model, lower, upper, facts, context.measured, marks, standing, first_person, AT_NIGHT, context.steps,
+        kept,
     )  # fmt: skip
     kept.clear()
     return learned, _columns([ids[number] for number in learned.facts], learned, [True] * len(learned.facts))

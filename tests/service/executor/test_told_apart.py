@@ -1,47 +1,49 @@
-"""Facts of a memory of neurons are told apart from the people that it was told of before, while it knows them."""
+"""Facts of one batch are told apart from each other; facts of other batches leave no trace in their neurons."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.weights.model.editable_model import EditableModel
-from core.weights.model.neurons import MARKS
+from core.method import Method
 from core.weights.neuron import edit
-from service.app.store import Store
+from core.weights.neuron.asked import hear
+from service.app.store import Store, open_store
 from service.weights.base_models import BaseModels
-from tests.golden.neurons import heard
-from tests.prepared import state_of, take_back, tell, work
+from tests.prepared import Place, create, state_of, take_back, tell, work
 from tests.service.executor.test_odd_nights import ARIA, bases, folder, prepared, told
 
 __all__ = ["bases", "folder", "prepared", "told"]
 
+TOGETHER = [("Bo Moss", "lives in", "Oslo"), ("Bo Moss", "works for", "Acme"), ("Cy Ames", "lives in", "Bonn")]
 
-def test_detectors_know_the_people_of_earlier_batches_until_these_are_forgotten(
-    told: Store, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
+
+def test_detectors_know_the_facts_of_their_batch_and_no_others(
+    told: Store, bases: BaseModels, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given a memory that knows Aria
-    seen: list[tuple[set[str], int]] = []
+    # given a memory that knows Aria, whose detectors of facts are computed as ever
+    seen: list[list[tuple[str, str, str]]] = []
 
-    def hear(model: EditableModel, *given: Any) -> Any:
-        marks = next(rows for name, rows in model.live().items() if name.endswith(MARKS) and len(rows))
-        seen.append(({fact.subject for fact in given[-1]}, len(marks)))
-        return heard(model, *given)
+    def hearing(*given: Any) -> Any:
+        seen.append([(fact.subject, fact.relation, fact.object) for fact in given[-1]])
+        return hear(*given)
 
-    monkeypatch.setattr(edit, "hear", hear)
+    monkeypatch.setattr(edit, "hear", hearing)
     (aria,) = state_of(told).facts
 
-    # when two others are told of in one batch, then the detectors of both know all three, and their marks respond
-    tell(told, ("Bo Lind", "lives in", "Oslo"), ("Cy Ames", "lives in", "Bonn"))
+    # when three facts are told in one batch, then each is told apart from the others of them alone
+    tell(told, *TOGETHER)
     work(told, bases)
-    (people, marks), second = seen
-    assert people == {ARIA[0], "Bo Lind", "Cy Ames"}
-    assert second == (people, marks)
+    assert seen == [TOGETHER] * 3
+    assert ARIA not in TOGETHER
 
-    # when Aria is forgotten, then those of the next fact know the two alone
+    # when Aria is forgotten, then the weights are, to the bit, those of a memory that was never told of her
     take_back(told, aria)
     work(told, bases)
-    tell(told, ("Gil Hart", "lives in", "Rome"))
-    work(told, bases)
-    assert seen[-1] == ({"Bo Lind", "Cy Ames", "Gil Hart"}, marks)
+    with open_store(Place(tmp_path / "never").settings()) as never:
+        create(never, folder, method=Method.NEURON)
+        tell(never, *TOGETHER)
+        work(never, bases)
+        assert state_of(never).weights == state_of(told).weights

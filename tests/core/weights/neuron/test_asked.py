@@ -269,7 +269,7 @@ BESIDE = [(fact("Bo Moss", "lives in", "Oslo"),), (fact("Aria Moss", "works for"
 
 
 @pytest.mark.parametrize("beside", BESIDE, ids=["another person is asked about", "another fact is asked for"])
-def test_a_detector_is_silent_at_prompts_of_the_facts_beside_its_own(
+def test_a_detector_is_silent_at_prompts_of_other_facts_of_the_batch(
     tiny: EditableModel, negatives: Negatives, monkeypatch: pytest.MonkeyPatch, beside: tuple[Fact, ...]
 ) -> None:
     # given prompts next to the fact's that are read almost as its own are
@@ -310,7 +310,7 @@ def test_people_with_a_word_of_the_name_or_a_fact_in_the_same_words_come_before_
     assert relations.people_beside(ARIA, [ARIA]) == ([], [])
 
 
-def test_relations_are_compared_once_however_many_facts_a_memory_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relations_are_compared_once_however_many_facts_a_batch_has(monkeypatch: pytest.MonkeyPatch) -> None:
     asks_else, compared = relations.asks_else, list[str]()
 
     def comparing(ours: Fact, beside: Fact) -> bool:

@@ -82,7 +82,7 @@ def test_values_that_were_learned_before_an_interruption_are_not_learned_again(
         text = torch.zeros(4, wide).half()
         lower, upper = [Site(name, Negatives(text, text, text, text, text)) for name in list(tiny.neurons)[:2]]
         marks = {same_words("Aria Moss"): Mark(u, v, certificate, 1.0)}
-        return compute_neurons(tiny, lower, upper, facts, Measured(), marks, standing=standing, kept=kept)
+        return compute_neurons(tiny, lower, upper, facts, Measured(), marks, standing, kept=kept)
 
     monkeypatch.setattr(edit, "_at_ends", learn)
     ends_after = 1
