@@ -3,9 +3,9 @@
 Two for each fact, one of questions in chat and one of statements, because the model goes on in other tokens. Each is
 a linear classifier with squared hinge loss (an SVM) of what an MLP reads: own prompts, with the mark of the subject at
 its name, against prompts about all other relations of the subject, the fact's prompts about strangers, namesakes and
-other people told of, prompts about strangers that are moved as any mark would move them, what the model goes on to say
-behind prompts about strangers and other relations, all other tokens of the subject's prompts, and reference text. So a
-detector answers who and what at once.
+other people of its batch, prompts about strangers that are moved as any mark would move them, what the model goes on to
+say behind prompts about strangers and other relations, all other tokens of the subject's prompts, and reference text.
+So a detector answers who and what at once.
 """
 
 from __future__ import annotations

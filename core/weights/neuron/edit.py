@@ -2,8 +2,8 @@
 
 Two MLPs have neurons. At the lower one the detector of a subject responds at its name and adds the mark. At the upper
 one two detectors of each fact respond at the end of the prompts that ask for it, statements and questions, and add the
-values. Facts share nothing but the mark of their subject. The detectors of facts of one batch tell these apart; facts of
-other batches take no part, so that a memory without them has the same neurons.
+values. Facts share nothing but the mark of their subject. The detectors of one batch tell its facts apart; those
+of other batches take no part, so that a memory without them has the same neurons.
 """
 
 from __future__ import annotations
