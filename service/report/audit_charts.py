@@ -39,13 +39,14 @@ def audits(timeline: Timeline) -> str:
         ("strangers", "unchanged", [(audit, audit.strangers) for audit in timeline.audits]),
     ]
 
+    least = min((value for _, _, values in drawn for _, value in values if value is not None), default=1.0)
+    low = next(low for low in (0.9, 0.5, 0.0) if least >= low)  # of all shares, so that equal falls are equally steep
+
     def draw(frame: Frame) -> tuple[float, list[str]]:
         parts: list[str] = []
         top = TOP
+        ticks = [(low, f"{low:.0%}"), (1.0, "100%")]
         for name, meaning, values in drawn:
-            shares = [value for _, value in values if value is not None]
-            low = next(low for low in (0.9, 0.5, 0.0) if min(shares, default=1.0) >= low)
-            ticks = [(low, f"{low:.0%}"), (1.0, "100%")]
             parts += _track(frame, timeline, _Scale(low, 1.0, top), name, meaning, values, _percent, ticks)
             top += HEIGHT + GAP
         parts += _perplexity(frame, timeline, top)
@@ -138,7 +139,7 @@ def _occupancy(frame: Frame, timeline: Timeline, top: float) -> list[str]:
     parts = _frame(
         frame,
         scale,
-        "key occupancy",
+        "occupancy",
         "of key space",
         [(tick, _share(tick) if tick else "0") for tick in nice(0.0, high, 3)],
     )

@@ -34,7 +34,8 @@ h1 { font-size: 30px; font-weight: 600; margin: 0; letter-spacing: -0.01em; line
 h2 { font-size: 19px; font-weight: 600; margin: 44px 0 4px; }
 p, figcaption { max-width: 46em; }
 .under { color: var(--soft); margin: 6px 0 0; }
-dl, svg, .life, .key { font-family: "Helvetica Neue", Arial, "Liberation Sans", "DejaVu Sans", system-ui, sans-serif;
+dl, svg, .life, .key, .facts { font-family: "Helvetica Neue", Arial, "Liberation Sans", "DejaVu Sans", system-ui,
+  sans-serif;
   font-variant-numeric: tabular-nums; }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(148px, 1fr)); margin: 26px 0 0; gap: 1px 24px;
   border-top: 1px solid var(--rule); }
@@ -84,6 +85,13 @@ path.edge.occupied { stroke: var(--p3); }
 .key.waiting { background: var(--faint); opacity: 0.6; }
 .key.edits { background: var(--p0); }
 .key.dissolved { background: var(--p5); }
+summary { cursor: pointer; color: var(--soft); font-size: 14.5px; margin: 6px 0 10px; }
+.facts { width: 100%; border-collapse: collapse; font-size: 13px; line-height: 1.35; }
+.facts th, .facts td { text-align: left; vertical-align: top; padding: 6px 14px 6px 0; font-weight: 400;
+  border-bottom: 1px solid var(--rule); }
+.facts thead th { color: var(--soft); font-size: 12.5px; }
+.facts tbody th { width: 40%; }
+.facts .chosen th { color: var(--chosen); }
 .life { position: relative; font-size: 13px; margin-top: 58px; }
 .life .lanes { position: absolute; top: -6px; height: 0; }
 .life .lanes i { position: absolute; bottom: 0; font-style: normal; font-size: 11px; color: var(--soft);
@@ -107,7 +115,7 @@ path.edge.occupied { stroke: var(--p3); }
 .dot.aside { fill: var(--paper); stroke: var(--faint); }
 path.edge-of { stroke: var(--faint); stroke-width: 1.3; }
 footer { margin-top: 48px; padding-top: 12px; border-top: 1px solid var(--rule); color: var(--soft); font-size: 13px; }
-@media (max-width: 860px) { .life time { display: none; } }
+@media (max-width: 860px) { .life time, .facts :is(th, td):nth-child(n + 5) { display: none; } }
 """
     + LANES_CSS
 )

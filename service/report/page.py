@@ -1,4 +1,4 @@
-"""Builds the page: headline numbers, three figures of the memory, and the lineage of one fact."""
+"""Builds the page: headline numbers, three figures of the memory, its facts, and the lineage of one of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from core.ids import FactId
 from service.app.lineage import Link
 from service.report.audit_charts import audits, capacity
 from service.report.css import CSS
+from service.report.facts_table import facts_table
 from service.report.hypnogram import hypnogram, said
 from service.report.lineage_graph import life
 from service.report.svg import apart, escaped, short
@@ -36,6 +37,8 @@ def report(events: Iterable[Recorded], *, fact: FactId | None = None, links: Seq
     parts = [f"<h1>{escaped(title)}</h1>", _under(timeline)]
     if timeline.memory:
         parts += [_headlines(timeline), *figures(timeline, fact)]
+    if timeline.levels:
+        parts.append(facts_table(timeline, fact))
     if fact is not None and links:
         parts += [_life(timeline, fact, links)]
     parts.append(_footer(timeline))
@@ -144,8 +147,8 @@ def figures(timeline: Timeline, fact: FactId | None = None) -> list[str]:
                 "Audits",
                 "Share of facts that are healthy, of unanswered questions about their subjects still answered as the "
                 "base model does, of neighbours and strangers whose answers did not change, and perplexity on "
-                "held-out text (dashed: the base model's). Hollow: before a sleep changed anything, and naps; "
-                "filled: after it.",
+                "held-out text (dashed: the base model's). All shares have one scale. Hollow: before a sleep changed "
+                "anything, and naps; filled: after it.",
             )
         )
     parts.append(

@@ -114,7 +114,7 @@ def report(
     artifacts: options.ArtifactFolder = None,
     snapshots: options.SnapshotFolder = None,
 ) -> None:
-    """Draw a memory's history as one HTML file without network access: stages, audits, capacity, a fact's lineage."""
+    """Draw a memory's history as one HTML file without network access: stages, audits, capacity, facts, one lineage."""
     settings = options.settings_there(database_url=db, artifact_folder=artifacts, snapshot_folder=snapshots)
     from service.app.lineage import lineage
     from service.app.moments import state_at

@@ -20,6 +20,7 @@ from core.facts import Origin, Source
 from core.ids import Digest, FactId
 from core.state.memory import Status
 from core.state.work import Withdraw, next_work
+from core.wordings import in_words
 from service.app.lineage import Link, lineage
 from service.report import most_lived, report
 from service.report.lineage_graph import FIRST, LAST
@@ -172,6 +173,29 @@ class TestWhatItSays:
         for audit in audits:
             assert any(f"{audit.healthy} of {audit.asked} facts healthy" in one for one in titles)
             assert any(f"perplexity {audit.perplexity:.2f} at version {audit.version}" in one for one in titles)
+
+    def test_falls_of_shares_are_equally_steep(self, html: str) -> None:
+        wide = [one for one in Page(html).pictures if one.get("class") == "wide"]
+        (audits,) = [one for one in wide if (one.get("aria-label") or "").startswith("Recall")]
+        ticks = [
+            words.text for words in audits.iter("{http://www.w3.org/2000/svg}text") if words.get("class") == "tick"
+        ]
+
+        lowest = [words for words in ticks if words in ("0%", "50%", "90%")]
+        assert len(lowest) == 4
+        assert len(set(lowest)) == 1
+
+    def test_every_fact_has_a_row_that_says_where_it_stands(self, lived: History, html: str) -> None:
+        told, rows = fold_timeline(lived.recorded), re.findall(r"<tr.*?</tr>", html, re.DOTALL)[1:]
+
+        assert len(rows) == len(told.levels) > 5
+        for (fact, levels), row in zip(told.levels.items(), rows, strict=True):
+            words = Page(row).text
+            assert words.startswith(in_words(told.facts[fact].fact))
+            assert f" {told.facts[fact].added} {levels[-1][1]}" in words
+            degraded = sum(which == fact for _, which in told.degraded)
+            assert words.endswith(f"{degraded} times") == (degraded > 1)
+        assert {levels[-1][1] for levels in told.levels.values()} > {"dissolved"}
 
     def test_a_life_has_a_row_for_each_event_and_an_edge_for_each_cause(self, html: str, links: list[Link]) -> None:
         page = Page(html)
