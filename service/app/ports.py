@@ -104,6 +104,10 @@ class ModelHost(Protocol):
         """
         ...
 
+    def gpu_bytes(self) -> tuple[int, int] | None:
+        """Returns how many bytes of its GPU this process holds, and how many are free; None if it has not used one."""
+        ...
+
     def ready(self, memory: MemoryId) -> None:
         """Returns once the model has answered a canary with weights of the recorded digest; raises otherwise."""
         ...

@@ -1,4 +1,4 @@
-"""What Prometheus reads: calls, answers, memories, disk and process."""
+"""What Prometheus reads: calls, answers, memories, disk, GPU and process."""
 
 from __future__ import annotations
 
@@ -64,6 +64,7 @@ class _Server(Collector):
         self._engine = served.parts.store.log.engine
         self._executors = Executors(self._engine)
         self._limits = served.door.limits
+        self._models = served.parts.models
         self._readiness = served.parts.readiness
 
     def describe(self) -> Iterable[Metric]:
@@ -81,6 +82,11 @@ class _Server(Collector):
         yield disk
         folder = next(folder for folder in (self._artifacts, *self._artifacts.parents) if folder.exists())
         yield _gauge("hypnogram_disk_free_bytes", "Bytes that are free for artifacts.", shutil.disk_usage(folder).free)
+        if (held := self._models.gpu_bytes()) is not None:
+            gpu = GaugeMetricFamily("hypnogram_gpu_bytes", "Bytes of the server's GPU.", labels=["part"])
+            for part, number in zip(("server", "free"), held, strict=True):
+                gpu.add_metric([part], number)
+            yield gpu
 
     def _database_bytes(self) -> float:
         if self._engine.dialect.name == "postgresql":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, cuda
 
 from core.errors.base import ModelUnavailable
 from core.events.deletion import MemoryPurged
@@ -154,6 +154,15 @@ class LiveModels:
             if key not in self._batched:
                 self._batched[key] = Batched(base)
             return self._batched[key]
+
+    def gpu_bytes(self) -> tuple[int, int] | None:
+        """Returns how many bytes of its GPU this process holds, and how many are free; None if it has not used one.
+
+        To ask for one that is not used would take hundreds of MB of it.
+        """
+        if not cuda.is_initialized():  # type: ignore[no-untyped-call]
+            return None
+        return cuda.memory_reserved(), cuda.mem_get_info()[0]
 
     def ready(self, memory: MemoryId) -> None:
         """Returns once the weights have the recorded digest and a model with such weights has answered a canary.

@@ -82,6 +82,7 @@ class Parrot:
     mismatch: bool = False
     capacity: float = 1000.0
     sampling: Sampling | None = None  # of the last answer
+    gpu: tuple[int, int] | None = None  # bytes of one that are held, and that are free
 
     def describe(
         self,
@@ -141,6 +142,9 @@ class Parrot:
                 yield Piece(word + " ", finish, at_version or 1, CLEAN, len(words), index + 1)
         finally:
             self.closed.set()
+
+    def gpu_bytes(self) -> tuple[int, int] | None:
+        return self.gpu
 
     def ready(self, memory: MemoryId) -> None:
         self.asked_to_be_ready.append(memory)

@@ -190,6 +190,17 @@ def test_disk_process_and_executors_are_shown(web: Running, http: httpx.Client) 
     assert of(shown, "process_resident_memory_bytes") > 10e6
     assert of(shown, "hypnogram_executor_alive") == 1
     assert of(shown, "hypnogram_answers_running") == 0
+    assert "hypnogram_gpu_bytes" not in {name for name, _ in shown}  # on a CPU
+
+
+def test_a_gpu_that_the_server_computes_on_is_shown(
+    web: Running, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web.parrot, "gpu", (7, 11))
+    shown = samples(http)
+
+    assert of(shown, "hypnogram_gpu_bytes", part="server") == 7
+    assert of(shown, "hypnogram_gpu_bytes", part="free") == 11
 
 
 def test_a_memory_that_has_not_changed_is_not_read_again(
