@@ -60,7 +60,7 @@ def edit_by_neurons(
     lower, upper = _sites(context, memory)
     facts = [memory.facts[fact].fact for fact in ids]
     first_person = _first_person(context, facts, upper)
-    _install(context, onto, upper)
+    _install(context, onto, lower, upper)
     marks = _marks(context, memory, [*ids, *replaced, *facts_beside(memory, facts, replaced)], lower.mlp)
     written = compute_neurons(
         context.model, lower, upper, facts, context.measured, marks, first_person=first_person, progress=context.steps
@@ -133,10 +133,12 @@ def _fires(written: Written) -> Iterator[float]:
         yield of_mark + sum(certificate.false_fires for certificate in heard)
 
 
-def _install(context: Context, wanted: Plan, upper: Site) -> None:
-    """Installs the weights of a plan without the neurons of facts, on which those of another must not depend."""
-    weights = context.build(wanted)
-    context.model.install({**weights, upper.mlp: context.model.base_weights[upper.mlp]})
+def _install(context: Context, wanted: Plan, lower: Site, upper: Site) -> None:
+    """Installs the weights of a plan without marks and without the neurons of facts, on which those of another must not
+    depend: where the mark of one person responds in a text about another, the marks of both would."""
+    base = context.model.base_weights
+    without = {module: base[module] for module in (marks_at(lower.mlp), upper.mlp)}
+    context.model.install({**context.build(wanted), **without})
 
 
 def _said(
@@ -175,7 +177,7 @@ def train_neurons(
     lower, upper = _sites(context, memory)
     facts = [memory.facts[fact].fact for fact in ids]
     first_person = _first_person(context, facts, upper)
-    _install(context, plan_without(memory, ids), upper)
+    _install(context, plan_without(memory, ids), lower, upper)
     marks = _marks(context, memory, [*ids, *facts_beside(memory, facts, ())], lower.mlp)
     standing = {
         number: known
