@@ -31,6 +31,13 @@ class Measured:
         except (OSError, UnicodeDecodeError, ArtifactMissing, ArtifactCorrupt):
             return None
 
+    def named(self, key: Digest) -> Digest | None:
+        """Returns the artifact of `key` without reading it; None without an entry, or where the artifact is lost."""
+        with suppress(OSError, UnicodeDecodeError):
+            digest = Digest(self._entry(key).read_text())
+            return digest if self._artifacts.exists(digest) else None
+        return None
+
     def put(self, key: Digest, digest: Digest) -> None:
         """Records that `digest` is the artifact of `key`."""
         self._folder.mkdir(exist_ok=True)

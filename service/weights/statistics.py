@@ -116,28 +116,35 @@ def detector_statistics(
         people = dict(zip(blocks, (STRANGERS, STRANGERS_AT_ENDS), strict=True))
         return measure_negatives(half, people, text, progress)
 
-    def with_strangers(lower: Site) -> Negatives:
-        return with_decoys(half, lower, blocks[1], measured()[blocks[1]], progress)
-
-    def known(mlp: str, measure: Callable[[], Negatives], *parts: str | int) -> tuple[DetectorStatistics, Negatives]:
+    def known(mlp: str, measure: Callable[[], Negatives], *parts: str | int) -> DetectorStatistics:
         base, kept = created.base, Measured(artifacts)
         inputs = [NEGATIVES, base.digest, base.dtype, base.quantization, reference_text, mlp, *parts]
         key = Digest(hashlib.sha256(json.dumps(inputs).encode()).hexdigest())
-        cached = kept.get(key)
-        if cached is not None:
-            digest, negatives = cached[0], Negatives.from_bytes(cached[1])
-        else:
-            negatives = measure()
-            digest = artifacts.put(negatives.to_bytes())
-            kept.put(key, digest)
-        tokens = len(negatives.text) + len(negatives.held_text)
-        names = len(negatives.names) + len(negatives.held_names)
-        return DetectorStatistics(mlp=mlp, artifact=digest, tokens=tokens, names=names), negatives
+        named = kept.named(key)
+        if named is None or named not in _counted:
+            if (cached := kept.get(key)) is not None:
+                named, negatives = cached[0], Negatives.from_bytes(cached[1])
+            else:
+                negatives = measure()
+                named = artifacts.put(negatives.to_bytes())
+                kept.put(key, named)
+            tokens = len(negatives.text) + len(negatives.held_text)
+            _counted[named] = tokens, len(negatives.names) + len(negatives.held_names)
+        tokens, names = _counted[named]
+        return DetectorStatistics(mlp=mlp, artifact=named, tokens=tokens, names=names)
 
-    lower, negatives = known(at_names, lambda: measured()[blocks[0]])
-    of_upper: list[str | int] = [DECOYS, digest_of_templates(), lower.artifact]
-    upper, _ = known(at_ends, lambda: with_strangers(Site(at_names, negatives)), *of_upper)
-    return lower, upper
+    lower = known(at_names, lambda: measured()[blocks[0]])
+
+    def measured_above() -> Negatives:
+        site = Site(at_names, Negatives.from_bytes(artifacts.get(lower.artifact)))
+        return with_decoys(half, site, blocks[1], measured()[blocks[1]], progress)
+
+    return lower, known(at_ends, measured_above, DECOYS, digest_of_templates(), lower.artifact)
+
+
+# Tokens and names of artifacts that this process has read. Each of thousands of memories on one base model would read
+# 110 MB only to count them.
+_counted: dict[Digest, tuple[int, int]] = {}
 
 
 def first_person(

@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from benchmarks.support.tiny import make
 from core.ids import Digest, MemoryId
+from core.method import Method
 from core.weights.memit.covariance import key_of, measure
 from core.weights.memit.packed import unpack
 from service.app.store import Store, open_store
 from service.settings import DORMOUSE
 from service.weights import statistics
 from service.weights.base_models import BaseModels
+from tests.databases import own_opens
 from tests.prepared import DEMO, Place, create, state_of, work
 
 OTHER = MemoryId("other")
@@ -129,3 +132,28 @@ def test_dormouse_brings_its_own(tmp_path: Path, bases: BaseModels, measured: li
     assert prepared.artifact == hashlib.sha256(packed.to_bytes()).hexdigest()
     assert prepared.tokens == packed.tokens > 10_000
     assert set(packed.moments) == set(created.modules)
+
+
+def test_a_further_memory_of_neurons_reads_what_was_measured_no_more(tmp_path: Path, bases: BaseModels) -> None:
+    # given a base model that was measured for a memory
+    model, third = make(tmp_path / "tiny" / "base"), MemoryId("third")
+    with open_store(Place(tmp_path / "neurons").settings()) as store:
+        create(store, str(model), method=Method.NEURON)
+        work(store, bases)
+        first = state_of(store).statistics
+        assert first is not None
+        assert first.detectors is not None
+
+        # when there is another one, then it has the same, and opens neither artifact
+        create(store, str(model), memory=OTHER, method=Method.NEURON)
+        with own_opens() as opens:
+            work(store, bases, memory=OTHER)
+        assert state_of(store, OTHER).statistics == first
+        assert not {first.artifact, first.detectors.artifact} & {Path(file).name for file in opens}
+
+        # when one of them is lost, then the next memory measures it anew
+        store.artifacts.path(first.artifact).unlink()
+        create(store, str(model), memory=third, method=Method.NEURON)
+        work(store, bases, memory=third)
+        assert state_of(store, third).statistics == first
+        assert store.artifacts.exists(first.artifact)
