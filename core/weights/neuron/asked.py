@@ -41,8 +41,10 @@ LOUD, AGAIN = -0.5, 16  # tokens of all text that respond more are added, so man
 DECAY = (3e-4, 1e-4)  # of the classifiers of statements and of questions
 BETWEEN = 0.3  # share of the way from the largest response of others to the least own one at which a response begins
 RARE = 0.01  # share of held-out prompts about strangers that may respond more
-MOVED = 2000  # prompts of a kind about strangers that are moved as by marks
-MOVED_BY = 1.0  # share of its norm by which what the MLP reads is moved there; a mark moves it by .7 to .8
+MOVED = 4000  # prompts of a kind about strangers that are moved as by marks
+# Share of its norm by which what the MLP reads is moved there. A mark moves it by .7 to .8, in directions that are more
+# alike than those drawn at random: a detector's normal is up to five times as close to some mark as to those.
+MOVED_BY = 2.5
 WIDTH = 0.12  # between no response and a full one
 
 

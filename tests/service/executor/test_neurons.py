@@ -27,6 +27,7 @@ from tests.prepared import smollm2
 __all__ = ["smollm2"]
 
 TORVALD = "Torvald Ekberg"
+NOOR = "Noor Thorne"  # whose fact was said of Torvald on some processors, because his mark is by chance like hers
 
 
 def answer(models: LiveModels, question: str, at_version: int | None = None) -> str:
@@ -61,6 +62,18 @@ def check_parked_alone(state: Memory, parked: FactId, written: list[FactId]) -> 
     assert "a longer or rarer name" in state.facts[parked].failure
     edit = state.facts[written[0]].edits[0]
     assert [columns.fact for columns in state.edits[edit].columns] == written
+
+
+def check_apart(store: Store, bases: BaseModels, models: LiveModels) -> None:
+    """Tells a fact about another person, later, and takes it back; meanwhile Torvald's answers stay."""
+    untold = f"Where does {TORVALD} live?"
+    invented = answer(models, untold)
+    (later,) = told(store, bases, (NOOR, "works for", "Philips"))
+    assert "Philips" in answer(models, f"Who does {NOOR} work for?")
+    assert "baker" in answer(models, f"What does {TORVALD} do for a living?")
+    assert answer(models, untold) == invented
+    take_back(store, later)
+    work(store, bases)
 
 
 @pytest.fixture
@@ -105,6 +118,10 @@ def test_a_life_of_neurons_on_a_real_model(store: Store, bases: BaseModels, smol
     assert [answer(models, question) for question in (stranger, known)] == before
     certificates = [columns.certificate for edit in both.edits.values() for columns in edit.columns]
     assert all(certificate is not None and certificate.holds for certificate in certificates)
+
+    # when a fact about another person is told, then it is said of her alone, and taken back it leaves no trace
+    check_apart(store, bases, models)
+    assert state_of(store).weights == both.weights
 
     # when the memory sleeps, then the night has values of its own behind their detectors, and no other answer moves
     start_sleep(store, 1, SleepPolicy(probes=1, controls=1, trainings=1))
