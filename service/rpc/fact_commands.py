@@ -9,6 +9,7 @@ from core.decide.commands import Command
 from core.decide.idempotency import facts_of
 from core.ids import FactId, MemoryId
 from core.state.memory import Memory, Status
+from service.app.repository import check_there
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import current_cause
 
@@ -29,11 +30,20 @@ class FactCommands:
             self._states.execute, memory, command, current_cause(request_id), expected, self._retries
         )
 
-    async def wait_for(self, memory: MemoryId, condition: Callable[[Memory], bool]) -> Memory:
-        """Returns the first state for which `condition` is true; the caller's deadline bounds the wait."""
+    async def wait_for(self, memory: MemoryId, since: int, condition: Callable[[Memory], bool]) -> Memory:
+        """Returns the first state for which `condition` is true; the caller's deadline bounds the wait.
+
+        Args:
+            since: a version of the memory that is waited for, because a new one may get its name.
+
+        Raises:
+            MemoryGone: the memory is deleted meanwhile.
+            ShuttingDown: the server stops before that.
+        """
         while True:
             position = self._tail.position
             state = await asyncio.to_thread(self._states.current, memory)
+            check_there(state, since)
             if condition(state):
                 return state
             await self._tail.wait_past(position)

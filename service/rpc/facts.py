@@ -21,6 +21,7 @@ from core.texts import same_words
 from service.app.erasure import check_not_held
 from service.app.lineage import Link, lineage
 from service.app.reading import turns_that_state
+from service.app.repository import check_there
 from service.guard.rights import Right
 from service.rpc.dependencies import Dependencies
 from service.rpc.fact_commands import FactCommands, is_pending
@@ -63,7 +64,9 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         state = await self._commands.execute(memory, command, request_id, expected)
         ids = await asyncio.to_thread(self._commands.facts_of_request, memory, state, request_id, keys)
         if wait:
-            state = await self._commands.wait_for(memory, lambda now: not any(is_pending(now, fact) for fact in ids))
+            state = await self._commands.wait_for(
+                memory, state.version, lambda now: not any(is_pending(now, fact) for fact in ids)
+            )
         return await asyncio.to_thread(_added, state, request_id, ids)
 
     async def TellText(  # noqa: N802
@@ -143,7 +146,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         state = await self._commands.execute(memory, command, request_id, expected)
         new = state.requests[request_id].facts[-1]
         if wait:
-            state = await self._commands.wait_for(memory, lambda now: not is_pending(now, new))
+            state = await self._commands.wait_for(memory, state.version, lambda now: not is_pending(now, new))
         return facts_pb2.SupersedeFactResponse(
             fact=responses.fact_message(state, new),
             superseded=responses.fact_message(state, old),
@@ -171,7 +174,7 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
 
         state = await self._commands.execute(memory, command, request_id, expected)
         if wait:
-            state = await self._commands.wait_for(memory, lambda now: not will_leave(now, fact))
+            state = await self._commands.wait_for(memory, state.version, lambda now: not will_leave(now, fact))
         log, stating = self._store.log, dict[str, list[int]]()
         if request.erase:
             stating = await asyncio.to_thread(turns_that_state, log, memory, state, fact)
@@ -201,7 +204,9 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         known = state.requests.get(request_id)
         retried = [fact] if fact is not None else list(known.facts) if known else []
         if wait:
-            state = await self._commands.wait_for(memory, lambda now: not any(_is_owed(now, fact) for fact in retried))
+            state = await self._commands.wait_for(
+                memory, state.version, lambda now: not any(_is_owed(now, fact) for fact in retried)
+            )
         return facts_pb2.RetryFactResponse(
             facts=[responses.fact_message(state, fact) for fact in retried], version=state.version
         )
@@ -247,6 +252,7 @@ def _is_owed(state: Memory, fact: FactId) -> bool:
 def _known(memory: MemoryId, state: Memory, fact: FactId) -> FactState:
     if state.created is None:
         raise MemoryUnknown(memory)
+    check_there(state, None)
     known = state.facts.get(fact)
     if known is None:
         raise FactUnknown(memory, fact)

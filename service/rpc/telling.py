@@ -58,7 +58,7 @@ class Telling:
             raise InvalidField("source.span", "is given; leave it out, because the call notes the words itself")
         source = new_facts.source(request.source, "source")
         self._parser.check()
-        state = await asyncio.to_thread(self._states.current, memory)
+        state = await asyncio.to_thread(self._states.at, memory, None)
         stated = await asyncio.to_thread(self._stated, memory, state, text, source)
         candidates = [one.new for one in stated if one.new is not None]
         digest = new_facts.told_digest(request)
@@ -83,7 +83,9 @@ class Telling:
         if wait:
             known = then.requests[request_id]
             ids = known.repeated or known.facts
-            state = await self._commands.wait_for(memory, lambda now: not any(is_pending(now, fact) for fact in ids))
+            state = await self._commands.wait_for(
+                memory, then.version, lambda now: not any(is_pending(now, fact) for fact in ids)
+            )
         return _response(text, stated, then, request_id, state)
 
     def _stated(self, memory: MemoryId, state: Memory, text: str, source: Source) -> list[Stated]:

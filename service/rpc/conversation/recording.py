@@ -10,7 +10,7 @@ from functools import partial
 from hypnogram.v1 import chat_pb2
 
 from core.decide.commands import CloseConversation, RecordReply, Say
-from core.errors.base import MemoryUnknown, ParserUnavailable, Refused
+from core.errors.base import MemoryGone, MemoryUnknown, ParserUnavailable, Refused
 from core.events import Cause
 from core.events.conversation import TurnRead
 from core.ids import ConversationKey, Digest, FactId, MemoryId
@@ -118,18 +118,20 @@ class Recorder:
         await asyncio.shield(recording)
 
     async def remembered(self, memory: MemoryId, spoken: Spoken) -> chat_pb2.Remembered | None:
-        """Returns what was remembered of a turn once it is read, or what it waits for; None of one that is not read."""
+        """Returns what was remembered of a turn once it is read, or what it waits for; None if it never will be."""
         if spoken.remember is Remember.OFF:
             return None
 
         is_read = partial(_is_read, spoken)
-        reading = asyncio.create_task(self._commands.wait_for(memory, is_read))
+        reading = asyncio.create_task(self._commands.wait_for(memory, spoken.version, is_read))
         hindrance = asyncio.create_task(self._hindrance(memory))
         try:
             await asyncio.wait((reading, hindrance), return_when=asyncio.FIRST_COMPLETED)
             if not reading.done() and not is_read(await asyncio.to_thread(self._states.current, memory)):
                 return chat_pb2.Remembered(turn=spoken.turn, waits_for=await hindrance)
             return await asyncio.to_thread(self._found, memory, await reading, spoken)
+        except MemoryGone:  # after it was answered
+            return None
         finally:
             for task in (reading, hindrance):
                 task.cancel()
@@ -161,7 +163,7 @@ class Recorder:
         state = await self._commands.execute(memory, command, "", None)
         facts = _learned_from(before, name) if request.facts else []
         if request.wait:
-            state = await self._commands.wait_for(memory, lambda now: name not in now.closing)
+            state = await self._commands.wait_for(memory, state.version, lambda now: name not in now.closing)
         return chat_pb2.EraseConversationResponse(
             conversation=conversation_message(state, name), facts=facts, version=state.version
         )
@@ -175,7 +177,7 @@ class Recorder:
     async def _count(self, memory: MemoryId, spoken: Spoken, client: str) -> None:
         """Counts the facts that a turn adds, once an executor has read it, whether its caller still waits or not."""
         try:
-            state = await self._commands.wait_for(memory, partial(_is_read, spoken))
+            state = await self._commands.wait_for(memory, spoken.version, partial(_is_read, spoken))
             reading = await asyncio.to_thread(self._reading, memory, state, spoken)
         except (Refused, ShuttingDown):
             return  # the memory was deleted, or the server stops

@@ -13,7 +13,7 @@ from core.ids import MemoryId, SleepId
 from core.state.memory import Memory
 from core.state.work import SleepStep, work_on_facts
 from service.app.progress import ProgressBoard, StepProgress
-from service.app.repository import MemoryRepository
+from service.app.repository import MemoryRepository, check_there
 from service.rpc.log_tail import LogTail
 from service.rpc.sleep.report import News, SleepReportBuilder
 from store.log.event_log import EventLog
@@ -69,6 +69,7 @@ class SleepFeed:
 
         Raises:
             SleepUnknown: no sleep has that id.
+            MemoryGone: the memory is deleted before the sleep has ended.
             ShuttingDown: the server stops before the sleep has ended.
         """
         builder = await asyncio.to_thread(self._begun, memory, sleep)
@@ -81,6 +82,7 @@ class SleepFeed:
                 yield news
             if builder.ended:
                 return
+            check_there(builder.state, None)
             if len(page) == PAGE:
                 continue
             owed = work_on_facts(builder.state)
@@ -111,7 +113,7 @@ class SleepFeed:
             return
 
     def _begun(self, memory: MemoryId, sleep: SleepId) -> SleepReportBuilder:
-        return self._builder(memory, span(self._states.current(memory), sleep))
+        return self._builder(memory, span(self._states.at(memory, None), sleep))
 
     def _builder(self, memory: MemoryId, sleep: Span) -> SleepReportBuilder:
         return SleepReportBuilder(self._states.at(memory, sleep.began - 1))

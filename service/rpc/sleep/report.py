@@ -13,6 +13,7 @@ from datetime import datetime
 from hypnogram.v1 import facts_pb2, sleep_pb2
 
 from core.events import Event, Recorded
+from core.events.deletion import MemoryDeleted
 from core.events.facts import EditComputed, WorkFailed
 from core.events.sleep import (
     AdapterTrained,
@@ -61,7 +62,10 @@ class SleepReportBuilder:
         self._began: datetime | None = None
 
     def add(self, events: Sequence[Recorded]) -> list[News]:
-        """Takes the next events of the memory, of any kind, and returns their news; stops at the end of the sleep."""
+        """Takes the next events of the memory, of any kind, and returns their news.
+
+        It stops at the end of the sleep, or of the memory.
+        """
         news: list[News] = []
         unfolded: list[Event] = []
         for recorded in events:
@@ -71,6 +75,8 @@ class SleepReportBuilder:
             if isinstance(event, (EditComputed, SleepCompleted, SleepRolledBack)):
                 self._fold(unfolded)  # up to the event before this one
             unfolded.append(event)
+            if isinstance(event, MemoryDeleted):
+                break  # what follows may be about a new memory of its name
             if isinstance(event, ControlsMeasured):
                 self._fold(unfolded)
             self._clock(recorded)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from core.errors.base import MemoryGone
 from core.ids import FactId, MemoryId
 from core.state.memory import Memory, needed
 from core.state.plan import plan
-from hypnogram.client import CallFailed
+from hypnogram.client import CallFailed, Client, new_fact
 from service.app import purging
 from service.app.forks import fork, prepare
 from service.app.repository import MemoryRepository
@@ -26,6 +27,7 @@ from service.weights.live_models import LiveModels
 from store.archive.exporting import export_archive
 from store.log.event_log import EventLog
 from store.log.purging import Doomed, doomed
+from tests.patience import PATIENCE, eventually
 from tests.prepared import CAUSE, DEMO, Place, create, start_sleep, state_of, tell, work
 from tests.service.conftest import Running
 
@@ -227,6 +229,68 @@ def test_over_the_wire_it_is_gone_at_once_and_its_log_is_not(demo: Running) -> N
     assert types[-2:] == ["MemoryDeleted", "MemoryPurged"]
 
 
+ARIA = new_fact("Aria Voss", "lives in", "Lisbon")
+WAITS: dict[str, Callable[[Client, str], object]] = {
+    "add": lambda client, _: client.add_facts(DEMO, [new_fact("Bo Lind", "lives in", "Oslo")], wait=True),
+    "tell": lambda client, _: client.tell_text(DEMO, "Bo Lind lives in Oslo.", wait=True),
+    "supersede": lambda client, fact: client.supersede_fact(DEMO, fact, "Porto", wait=True),
+    "retract": lambda client, fact: client.retract_fact(DEMO, fact, wait=True),
+    "erase texts": lambda client, _: client.erase_conversation(DEMO, "talk", wait=True),
+    "sleep": lambda client, _: client.sleep(DEMO),
+}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["", "created anew"])
+@pytest.mark.parametrize("wait", WAITS)
+def test_who_waits_is_told_that_the_memory_was_deleted(demo: Running, wait: str, again: bool) -> None:
+    (fact,) = _told(demo)
+    list(demo.client.chat(DEMO, "Hello!", conversation="talk"))
+    before = demo.client.memory(DEMO).version
+
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(WAITS[wait], demo.client, fact)
+        eventually(lambda: waiting.done() or demo.client.memory(DEMO).version > before)
+        deleted = demo.client.delete_memory(DEMO).version
+        if again:
+            demo.work()
+            demo.client.create_memory(DEMO)
+        with pytest.raises(CallFailed, match=r"the memory was deleted at version \d+") as failed:
+            waiting.result(PATIENCE)
+
+    assert failed.value.reason == "MEMORY_DELETED"
+    assert f"version {deleted}" in str(failed.value) or again
+
+
+def test_a_retry_that_waits_is_told_that_the_memory_was_deleted(demo: Running) -> None:
+    demo.client.add_facts(DEMO, [ARIA])
+    demo.work(fail=True)
+    before = demo.client.memory(DEMO).version
+
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(demo.client.retry_fact, DEMO, wait=True)
+        eventually(lambda: waiting.done() or demo.client.memory(DEMO).version > before)
+        demo.client.delete_memory(DEMO)
+        with pytest.raises(CallFailed) as failed:
+            waiting.result(PATIENCE)
+
+    assert failed.value.reason == "MEMORY_DELETED"
+
+
+@pytest.mark.parametrize("call", [*WAITS, "retry", "watch"])
+def test_no_call_waits_for_a_memory_that_was_deleted_before(demo: Running, call: str) -> None:
+    (fact,) = _told(demo)
+    demo.client.delete_memory(DEMO)
+    late: dict[str, Callable[[Client, str], object]] = {
+        "retry": lambda client, fact: client.retry_fact(DEMO, fact, wait=True),
+        "watch": lambda client, _: list(client.watch_sleep(DEMO)),
+    }
+
+    with pytest.raises(CallFailed) as failed:
+        (WAITS | late)[call](demo.client, fact)
+
+    assert failed.value.reason == "MEMORY_DELETED"
+
+
 def test_asking_how_far_a_deletion_has_come_deletes_no_new_memory_of_the_name(demo: Running) -> None:
     answer = demo.client.delete_memory(DEMO)
     demo.work()
@@ -242,8 +306,6 @@ def test_asking_how_far_a_deletion_has_come_deletes_no_new_memory_of_the_name(de
 
 
 def _told(demo: Running) -> list[str]:
-    from hypnogram.client import new_fact
-
-    answer = demo.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")])
+    answer = demo.client.add_facts(DEMO, [ARIA])
     demo.work()
     return [result.fact.fact for result in answer.results]
