@@ -181,6 +181,12 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Connections open at the same time on each port; others are refused.",
     )
+    request_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="Seconds in which a request over HTTP must arrive, headers and body; else it is closed.",
+    )
     client_requests: int = Field(
         default=0, ge=0, description="Requests of one client a minute, a minute's at once at most; 0 for no limit."
     )

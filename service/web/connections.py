@@ -1,4 +1,4 @@
-"""Refuses connections to the HTTP port beyond its limit, with a response that says why."""
+"""Closes connections to the HTTP port whose requests do not arrive, and refuses those beyond its limit."""
 
 from __future__ import annotations
 
@@ -15,28 +15,93 @@ from service.web.failures import error_body
 
 LINGERS = 64  # refused connections that wait for their request, so that the response arrives before they are closed
 LINGER_SECONDS = 1.0
-CODE = "too_many_connections"
+FULL, LATE = "too_many_connections", "request_timeout"
 
 Protocols = Callable[..., asyncio.Protocol]
 
 
-def at_most(limit: int) -> Protocols:
-    """Returns what makes the protocol of a connection: uvicorn's for `limit` at the same time, else a refusal."""
-    message = f"the server has its {limit} connections; try again when others are closed (HYPNOGRAM_MAX_CONNECTIONS)"
-    body = json.dumps(error_body(503, message, None, CODE)).encode()
-    head = (
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
+def protocols(limit: int, seconds: float) -> Protocols:
+    """Returns what makes the protocol of a connection: uvicorn's for `limit` at the same time, else a refusal.
+
+    Args:
+        seconds: within which each request has to arrive.
+    """
+    full = f"the server has its {limit} connections; try again when others are closed (HYPNOGRAM_MAX_CONNECTIONS)"
+    refusal = _response("503 Service Unavailable", FULL, full, "retry-after: 1\r\n")
     waiting: set[asyncio.BaseTransport] = set()
 
     def protocol(config: Config, server_state: ServerState, **given: Any) -> asyncio.Protocol:
         if len(server_state.connections) >= limit:
-            return _Refusal(head.encode() + body, waiting)
+            return _Refusal(refusal, waiting)
         served: Any = AutoHTTPProtocol
-        return cast(asyncio.Protocol, served(config=config, server_state=server_state, **given))
+        return _Timed(served(config=config, server_state=server_state, **given), seconds)
 
     return protocol
+
+
+class _Timed(asyncio.Protocol):
+    """Closes a connection whose next request, headers and body, has not arrived in time; answers may take any time.
+
+    Between two requests the connection is closed by uvicorn.
+    """
+
+    def __init__(self, served: Any, seconds: float) -> None:
+        """`served` is uvicorn's protocol of the connection."""
+        self._served = served
+        self._seconds = seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = False  # whether a request has begun since the last one arrived
+        self._responded = served.on_response_complete
+        served.on_response_complete = self._complete
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._served.connection_made(transport)
+        self._start()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        self._served.data_received(data)
+        self._look()
+
+    def pause_writing(self) -> None:
+        self._served.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._served.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        self._served.connection_lost(exc)
+
+    def _complete(self) -> None:
+        self._responded()  # which may begin the next request, where it has come already
+        self._look()
+
+    def _look(self) -> None:
+        """Stops the timer while a request that arrived is answered, and lets it run otherwise."""
+        request = self._served.cycle
+        if request is None or request.more_body or request.response_complete:
+            self._start()
+        else:
+            self._stop()
+
+    def _start(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._late)
+
+    def _stop(self) -> None:
+        self._heard = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        transport, request = self._served.transport, self._served.cycle
+        is_answered = request is not None and request.response_started and request.more_body
+        if self._heard and not is_answered and not transport.is_closing():
+            message = f"the request did not arrive within {self._seconds:g} seconds (HYPNOGRAM_REQUEST_SECONDS)"
+            transport.write(_response("408 Request Timeout", LATE, message))
+        transport.close()
 
 
 class _Refusal(asyncio.Protocol):
@@ -63,3 +128,13 @@ class _Refusal(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._transport is not None:
             self._waiting.discard(self._transport)
+
+
+def _response(status: str, code: str, message: str, header: str = "") -> bytes:
+    """Returns the last response of a connection, in OpenAI's form."""
+    body = json.dumps(error_body(int(status[:3]), message, None, code)).encode()
+    head = (
+        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{header}content-length: {len(body)}\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -20,7 +20,7 @@ from core.errors.base import InvalidField
 from service.rpc.address import warn_of_public
 from service.rpc.server import Served
 from service.settings import Settings
-from service.web.connections import at_most
+from service.web.connections import protocols
 from service.web.failures import refused, response_to
 from service.web.gateway import Gateway
 from service.web.metrics import Metrics
@@ -103,7 +103,7 @@ def _config(app: Starlette, settings: Settings, connections: int) -> uvicorn.Con
         log_config=None,  # calls log themselves
         access_log=False,
         lifespan="on",
-        http=at_most(connections),  # type: ignore[arg-type] # it asks for a class and calls it
+        http=protocols(connections, settings.request_seconds),  # type: ignore[arg-type] # it asks for a class and calls it
         backlog=min(BACKLOG, connections),  # accepted in one go, before they are refused, so that files are left
         ws="none",
         server_header=False,

@@ -1,10 +1,12 @@
-"""More connections than a port may hold: each beyond the limit is told so, and all is as before once others close."""
+"""Connections beyond a limit are told so, and those whose requests do not arrive are closed, so that others get in."""
 
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -14,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.settings import Settings
 from tests.patience import PATIENCE, eventually
-from tests.service.conftest import DEMO, Running, run_server
+from tests.service.conftest import DEMO, Running, run_server, settings_in
 from tests.service.web.conftest import with_http
 
 LIMIT = 8
@@ -99,3 +101,98 @@ def test_the_grpc_port_closes_what_is_beyond_its_limit(narrow: Running) -> None:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     eventually(is_answered)
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server of gRPC and HTTP that gives a request a moment to arrive, and whose ports hold few connections."""
+    with run_server(
+        with_http(settings_in(tmp_path_factory.mktemp("brief")), max_connections=LIMIT, request_seconds=0.3)
+    ) as running:
+        running.client.create_memory(DEMO)
+        running.work()
+        yield running
+
+
+POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90000\r\n"
+HALVES = {
+    "nothing": b"",
+    "half a line": b"GET /li",
+    "half of the headers": b"GET /livez HTTP/1.1\r\nHost: localhost\r\n",
+    "half of the body": POST + b"Content-Type: application/json\r\n\r\n{",
+    "half of a body in chunks": POST.replace(b"Content-Length: 90000", b"Transfer-Encoding: chunked")
+    + b"Content-Type: application/json\r\n\r\n1\r\n{\r\n",
+    "half of a form": POST.replace(b"v1/chat/completions", b"memories/demo/tell")
+    + b"Content-Type: application/x-www-form-urlencoded\r\n\r\ntext=",
+    "half of the second request": ASK + ASK[:20],
+    "half of the second body": ASK + POST + b"Content-Type: application/json\r\n\r\n{",
+    "half of a body that was refused": POST + b"Content-Type: text/plain\r\n\r\n{",
+}
+
+
+def opened(server: Running) -> socket.socket:
+    host, _, port = server.http.removeprefix("http://").rpartition(":")
+    return socket.create_connection((host, int(port)), PATIENCE)
+
+
+def heard_until_closed(connection: socket.socket, drips: bool) -> bytes:
+    """Returns what the server says before it closes the connection, on which another byte is sent now and then."""
+    stopped = threading.Event()
+
+    def drip() -> None:
+        with suppress(OSError):
+            while not stopped.wait(0.05):
+                connection.sendall(b"x")
+
+    dripping = threading.Thread(target=drip if drips else lambda: None)
+    dripping.start()
+    heard = b""
+    try:
+        with suppress(ConnectionResetError):
+            while said := connection.recv(1000):
+                heard += said
+    finally:
+        stopped.set()
+        dripping.join()
+    return heard
+
+
+@pytest.mark.parametrize("drips", [False, True], ids=["", "and drips"])
+@pytest.mark.parametrize("half", HALVES)
+def test_a_connection_whose_request_does_not_arrive_is_closed(brief: Running, half: str, drips: bool) -> None:
+    with opened(brief) as connection:
+        connection.sendall(HALVES[half])
+        heard = heard_until_closed(connection, drips and half != "nothing")
+
+    if half.startswith("half of") and "second" not in half and "refused" not in half and not drips:
+        assert heard.startswith(b"HTTP/1.1 408 ")
+        assert b'"code": "request_timeout"' in heard
+        assert b"HYPNOGRAM_REQUEST_SECONDS" in heard
+    assert httpx.get(f"{brief.http}/livez", timeout=PATIENCE).status_code == 200
+
+
+def test_half_sent_requests_keep_others_out_for_a_moment_alone(brief: Running) -> None:
+    with ExitStack() as stack:
+        for _ in range(LIMIT):
+            stack.enter_context(opened(brief)).sendall(HALVES["half of the headers"])
+
+        eventually(lambda: httpx.get(f"{brief.http}/livez", timeout=PATIENCE).status_code == 200)
+
+
+def test_an_answer_may_take_longer_than_a_request(brief: Running) -> None:
+    enough = brief.parrot.think_until = threading.Event()
+    asked = {"model": DEMO, "prompt": "a parrot thinks", "max_tokens": 3, "stream": True}
+    with (
+        httpx.Client(timeout=PATIENCE) as client,
+        ThreadPoolExecutor() as threads,
+        opened(brief) as late,
+    ):
+        answer = threads.submit(client.post, f"{brief.http}/v1/completions", json=asked)
+        try:
+            eventually(lambda: brief.parrot.thinking)
+            late.sendall(HALVES["half of the headers"])
+            assert b" 408 " in heard_until_closed(late, drips=False), "the time of a request has passed since"
+        finally:
+            enough.set()
+        assert answer.result(PATIENCE).text.endswith("data: [DONE]\n\n")
+        assert client.get(f"{brief.http}/livez").status_code == 200
