@@ -46,12 +46,12 @@ CODES = {
 MODEL_NOT_FOUND = {error.reason for error in _NO_MODEL}
 
 
-def failed(status: status_pb2.Status, correlation: str) -> Response:
+def failed(status: status_pb2.Status, correlation: str = "") -> Response:
     """Returns the response for `status`, with the delay after which the request may be repeated."""
     body, code = described(status), status_code(status)
     if body["error"]["code"] == "model_not_found":
         code = 404
-    headers = {"x-request-id": correlation}
+    headers = {"x-request-id": correlation} if correlation else {}
     retry = error_details_pb2.RetryInfo()
     if any(detail.Unpack(retry) for detail in status.details):
         headers["retry-after"] = str(max(math.ceil(retry.retry_delay.ToTimedelta().total_seconds()), 1))

@@ -14,14 +14,15 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors.base import InvalidField
 from service.rpc.address import warn_of_public
 from service.rpc.server import Served
+from service.rpc.status import ShuttingDown, status_of
 from service.settings import Settings
 from service.web.connections import protocols
-from service.web.failures import refused, response_to
+from service.web.failures import failed, refused, response_to
 from service.web.gateway import Gateway
 from service.web.metrics import Metrics
 from service.web.page.site import Site
@@ -57,6 +58,7 @@ async def listening(settings: Settings, served: Served) -> AsyncIterator[str]:
         yield url
     finally:
         log.info("http.stopping", url=url)
+        await served.parts.tail.stop()  # before, because requests may wait for the log
         server.should_exit = True
         await serving
         log.info("http.stopped", url=url)
@@ -69,10 +71,31 @@ def application(settings: Settings, served: Served, *, public: bool) -> Starlett
     gateway, site = Gateway(served, settings.max_message_bytes), Site(served, settings.max_message_bytes)
     return Starlette(
         routes=[*gateway.routes(), *tools.routes(), *Probes(served, metrics).routes(), *site.routes()],
-        middleware=[] if public else [Middleware(_LocalNames)],
+        middleware=[Middleware(_Stopped), *([] if public else [Middleware(_LocalNames)])],
         exception_handlers={HTTPException: refused},
         lifespan=lambda _: tools.running(),
     )
+
+
+class _Stopped:
+    """Responds to requests that uvicorn cancels, because the server stops and they took longer than it lets them."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def sent(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        except asyncio.CancelledError:
+            if not begun and scope["type"] == "http":
+                await failed(status_of(ShuttingDown()))(scope, receive, send)
 
 
 class _LocalNames:
