@@ -44,7 +44,7 @@ async def listening(settings: Settings, served: Served) -> AsyncIterator[str]:
     """
     host, port = _parsed(settings.http)
     public = warn_of_public(settings, "http", host, await served.door.required())
-    listener = _bound(host, port)
+    listener = bound(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"{'https' if settings.tls_certificate else 'http'}://{shown}:{listener.getsockname()[1]}"
     server = _Server(_config(application(settings, served, public=public), settings, served.connections))
@@ -147,12 +147,15 @@ def _parsed(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
+    """Returns a socket that listens there. Raises InvalidField."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address[:2], family=family, backlog=BACKLOG)
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise InvalidField("http", f"{host}:{port} cannot be listened on ({error.strerror}); choose another") from None
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # for the connections, too: bodies follow headers
+    return listener
 
 
 def _is_local(host: str) -> bool:

@@ -15,6 +15,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from service.settings import Settings
+from service.web.server import bound
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server, settings_in
 from tests.service.web.conftest import with_http
@@ -196,3 +197,10 @@ def test_an_answer_may_take_longer_than_a_request(brief: Running) -> None:
             enough.set()
         assert answer.result(PATIENCE).text.endswith("data: [DONE]\n\n")
         assert client.get(f"{brief.http}/livez").status_code == 200
+
+
+def test_a_body_does_not_wait_until_its_headers_are_acknowledged() -> None:
+    with bound("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname(), PATIENCE):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
