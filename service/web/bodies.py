@@ -140,7 +140,7 @@ class _Asked(BaseModel):
         try:
             return cls.model_validate(said)
         except ValidationError as error:
-            raise _invalid(error) from None
+            raise first_fault(error) from None
 
     def _common(self) -> dict[str, Any]:
         seed = None if self.seed is None else self.seed % (MAX_SEED + 1)
@@ -175,7 +175,7 @@ class CompletionBody(_Asked):
         return chat_pb2.CompleteRequest(memory=memory, prompt=self.prompt[0], max_tokens=tokens, **self._common())
 
 
-def _invalid(error: ValidationError) -> InvalidField:
+def first_fault(error: ValidationError) -> InvalidField:
     """Returns the first fault, with the path of its field."""
     first = error.errors(include_url=False)[0]
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")

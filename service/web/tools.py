@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from importlib.metadata import version as version_of_package
 from typing import Annotated, Any
@@ -13,10 +13,11 @@ from typing import Annotated, Any
 from hypnogram.v1 import chat_pb2, facts_pb2
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
-from mcp_types import ToolAnnotations
-from pydantic import Field
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
+from pydantic import Field, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
@@ -28,7 +29,7 @@ from hypnogram.client.connections import Asyncio
 from service.rpc.interceptor import Attempt
 from service.rpc.server import Served
 from service.web import models
-from service.web.bodies import read_body
+from service.web.bodies import first_fault, read_body
 from service.web.calls import begin, end_failed, refused_call, unless_gone
 from service.web.inside import inside
 from service.web.tool_results import STATUSES, Answer, Fact, Facts, Forgotten, Step, Told, Why, status_named
@@ -60,18 +61,21 @@ class Tools:
     def __init__(self, served: Served, max_bytes: int) -> None:
         self._served = served
         self._max_bytes = max_bytes
-        with _log_as_it_was():
-            server = MCPServer(
-                "hypnogram", version=version_of_package("hypnogram"), instructions=INSTRUCTIONS, log_level="WARNING"
-            )
-        for tool, hints in (
+        hinted = (
             (self.tell, ADDS),
             (self.recall, READS),
             (self.facts, READS),
             (self.forget, REMOVES),
             (self.why, READS),
-        ):
-            server.add_tool(tool, description=inspect.getdoc(tool), annotations=hints)
+        )
+        with _log_as_it_was():
+            server = _Server(
+                "hypnogram",
+                version=version_of_package("hypnogram"),
+                instructions=INSTRUCTIONS,
+                log_level="WARNING",
+                tools=[_strict(tool, hints) for tool, hints in hinted],
+            )
         server.streamable_http_app(  # called because it makes the session manager; its routes are not used
             json_response=True,
             stateless_http=True,
@@ -230,6 +234,33 @@ class Tools:
         """Returns the memory and the version that `model` names, None for the newest; its readers alone learn them."""
         memory = models.readable(_attempt(context), model)
         return memory, await asyncio.to_thread(models.version_of, self._served.parts, model)
+
+
+class _Server(MCPServer):
+    """A server that says which argument of a tool is not valid, and quotes none."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            invalid = first_fault(error.__cause__)
+        if context is not None:
+            end_failed(_attempt(context), invalid)
+        raise ToolError(f"Error executing tool {name}: {invalid}")
+
+
+def _strict(tool: Callable[..., Any], hints: ToolAnnotations) -> Tool:
+    """Returns a tool that takes no other arguments than its own; else a misspelt `erase` would retract."""
+    described = Tool.from_function(tool, description=inspect.getdoc(tool), annotations=hints)
+    arguments = described.fn_metadata.arg_model
+    arguments.model_config["extra"] = "forbid"
+    arguments.model_rebuild(force=True)
+    described.parameters = arguments.model_json_schema()
+    return described
 
 
 def _once(body: bytes) -> Receive:

@@ -162,7 +162,9 @@ async def test_a_tool_waits_until_the_weights_have_the_fact_or_its_time_is_over(
         ("recall", {"memory": "demo@nosuch", "question": "hi"}, "nosuch"),
         ("recall", {"question": " "}, "question: is empty"),
         ("facts", {"status": "lost"}, "'lost' is not one of pending"),
-        ("facts", {"limit": 0}, "limit"),
+        ("facts", {"limit": 0}, "limit: is not valid: input should be greater than or equal to 1"),
+        ("forget", {"fact": "nosuch", "erased": True}, "erased: is not a field of this request"),
+        ("recall", {}, "question: is missing"),
         ("forget", {"fact": "nosuch"}, "fact"),
         ("why", {"fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}, "0197c1de"),
     ],
@@ -175,6 +177,18 @@ async def test_what_cannot_be_done_is_said_in_words(
 
     assert words in said
     assert "Traceback" not in said
+    assert "pydantic" not in said
+
+
+async def test_a_tool_with_an_argument_that_it_does_not_have_does_nothing(demo: Running) -> None:
+    async with agent(demo) as client:
+        (fact,) = (await call(client, "tell", **ARIA))["facts"]
+        before = demo.client.memory(DEMO).version
+        await failure(client, "forget", fact=fact["fact"], erased=True)
+        tools = (await client.list_tools()).tools
+
+    assert demo.client.memory(DEMO).version == before
+    assert all(tool.input_schema["additionalProperties"] is False for tool in tools)
 
 
 async def test_no_word_of_a_failed_call_is_in_the_log(demo: Running, caplog: pytest.LogCaptureFixture) -> None:
