@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 WIDE = 300  # characters of a table row in a file or a pipe
+SOON = 2.0  # seconds in which a server that is up responds
 REASON = 40  # characters of a reason in a table
 
 NEXT_STEPS = {
@@ -82,15 +83,34 @@ def raise_if_parked(facts: Sequence[facts_pb2.Fact]) -> None:
 
 @contextmanager
 def connected(address: str | None) -> Iterator[Client]:
-    """A client of the server at `address`, or of the settings' server; waits while the server starts."""
+    """A client of the server at `address`, or of the settings' server; waits while the server starts.
+
+    Raises CallFailed where the server speaks TLS and the settings do not ask for it, or the other way round.
+    """
     from service.cli.options import settings
     from service.terminal.spinner import waiting
 
     chosen = settings()
     with new_client(chosen, address) as client:
         with waiting(f"the server at {client.address} to start"):
-            client.up(chosen.server_seconds)
+            if not client.up(min(SOON, chosen.server_seconds)):
+                _check_tls(chosen, client.address)
+                client.up(max(chosen.server_seconds - SOON, 0))
         yield client
+
+
+def _check_tls(settings: Settings, address: str) -> None:
+    """Raises CallFailed where what listens at `address` speaks TLS and calls do not, or the other way round."""
+    from service.terminal.tls_probe import speaks_tls
+
+    spoken, wanted = speaks_tls(address), settings.server_ca is not None
+    if spoken and not wanted:
+        why = "speaks TLS; name the authority of its certificate with HYPNOGRAM_SERVER_CA"
+    elif spoken is False and wanted:
+        why = "does not speak TLS; leave out HYPNOGRAM_SERVER_CA, or start it with --tls-certificate and --tls-key"
+    else:
+        return
+    raise CallFailed("FAILED_PRECONDITION", f"the server at {address} {why}")
 
 
 def new_client(settings: Settings, address: str | None = None) -> Client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,11 @@ from core.errors.base import InvalidField
 from hypnogram.client import CallFailed, Client
 from service.cli.output import UsageProblem, channel_credentials
 from service.settings import Settings
+from service.terminal import tls_probe
+from service.terminal.tls_probe import speaks_tls
 from store.database.tokens import Tokens
+from tests.patience import PATIENCE
+from tests.service.cli.test_commands import Shell
 from tests.service.conftest import Running, run_server
 from tests.service.web.conftest import with_http
 
@@ -150,3 +155,30 @@ def test_files_of_commands_that_do_not_fit_are_named(files: Files, tmp_path: Pat
     ):
         with pytest.raises(UsageProblem, match=named):
             channel_credentials(given)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_command_says_that_a_server_speaks_tls_or_not(
+    settings: Settings, files: Files, asked: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = {} if asked else {"tls_certificate": files.certificate, "tls_key": files.key}
+    if asked:
+        monkeypatch.setenv("HYPNOGRAM_SERVER_CA", str(files.authority))
+    shell = Shell(capsys, monkeypatch)
+    monkeypatch.setenv("HYPNOGRAM_SERVER_SECONDS", str(PATIENCE))
+    with run_server(settings.model_copy(update=served)) as running:
+        status, _, err = shell.run("memory", "list", "--address", running.address)
+
+    assert status == 1
+    assert f"the server at {running.address} {'does not speak' if asked else 'speaks'} TLS" in err
+    assert "HYPNOGRAM_SERVER_CA" in err
+    assert "no server responds" not in err
+
+
+def test_nothing_is_said_of_tls_where_none_listens_or_responds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tls_probe, "PROBE_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        assert speaks_tls(address) is None
+    assert speaks_tls(address) is None
+    assert speaks_tls("nowhere") is None
