@@ -27,6 +27,7 @@ from hypnogram.client.calls.facts import new_fact
 from hypnogram.client.client import Calls
 from hypnogram.client.connections import Asyncio
 from service.rpc.interceptor import Attempt
+from service.rpc.messages.requests import MAX_TOKENS
 from service.rpc.server import Served
 from service.web import models
 from service.web.bodies import first_fault, read_body
@@ -147,7 +148,9 @@ class Tools:
         context: Context[Any, Any],
         memory: Model,
         question: Annotated[str, Field(description="what to ask the model")],
-        max_tokens: Annotated[int, Field(ge=0, description="tokens to generate, at most; 0 for the default")] = 0,
+        max_tokens: Annotated[
+            int, Field(ge=0, le=MAX_TOKENS, description="tokens to generate, at most; 0 for the default")
+        ] = 0,
     ) -> Answer:
         """Asks the model of a memory, which answers from its weights alone."""
         async with _calling(context, self._served) as client:

@@ -11,6 +11,7 @@ from core.moments import Moment, parsed_moment
 from service.web.page.visit import Visit, moved
 
 CHANGES = {history_pb2.CHANGE_ADDED: "added", history_pb2.CHANGE_LOST: "lost", history_pb2.CHANGE_MOVED: "moved"}
+DIGITS = 18  # of a version, at most, which int64 holds
 
 
 async def shown(visit: Visit) -> Response:
@@ -46,7 +47,7 @@ async def marking(visit: Visit) -> Response:
 
 async def mark(visit: Visit) -> Response:
     version = visit.form.get("version", "")
-    if not version.isdecimal():
+    if not version.isdecimal() or len(version) > DIGITS:
         raise InvalidField("version", "is not a version; open the form again")
     await visit.client.mark(visit.memory, visit.form.get("name", "").strip(), int(version))
     return moved(f"/memories/{visit.memory}/versions?done=marked")

@@ -165,6 +165,7 @@ async def test_a_tool_waits_until_the_weights_have_the_fact_or_its_time_is_over(
         ("facts", {"limit": 0}, "limit: is not valid: input should be greater than or equal to 1"),
         ("forget", {"fact": "nosuch", "erased": True}, "erased: is not a field of this request"),
         ("recall", {}, "question: is missing"),
+        ("recall", {"question": "hi", "max_tokens": 2**31}, "max_tokens: is not valid: input should be less than"),
         ("forget", {"fact": "nosuch"}, "fact"),
         ("why", {"fact": "0197c1de-53a4-7c0e-b1c5-52e8d0a1f3b7"}, "0197c1de"),
     ],

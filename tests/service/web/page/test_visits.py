@@ -372,6 +372,14 @@ def test_a_sleep_is_cancelled_and_rolled_back(demo: Running, visitor: Visitor) -
     assert visitor.get("/memories/demo/sleeps/nosuch/cancel").status == 404
 
 
+@pytest.mark.parametrize("version", ["", "x", "-1", str(10**30), "9" * 5000])
+def test_a_checkpoint_of_what_is_not_a_version_is_refused(visitor: Visitor, version: str) -> None:
+    answer = visitor.client.post("/memories/demo/checkpoint", data={"name": "never", "version": version})
+
+    assert answer.status_code == 400
+    assert "version: is not a version" in answer.text
+
+
 def test_a_checkpoint_is_marked_at_the_version_that_was_shown(demo: Running, visitor: Visitor) -> None:
     form = visitor.get("/memories/demo/checkpoint").fields
     tell(demo)
