@@ -26,7 +26,9 @@ def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> 
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if text:
-        processors = [*shared, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        # plain, because other tracebacks show the variables of each frame: clients' words and tokens
+        formatter = structlog.dev.plain_traceback
+        processors = [*shared, structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=formatter)]
     else:
         processors = [*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(

@@ -58,6 +58,24 @@ def test_a_line_that_cannot_be_written_is_dropped_and_the_next_one_is_tried(log_
     assert "first.line" not in disk.getvalue()
 
 
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_traceback_shows_no_variables(log_format: str) -> None:
+    stream = io.StringIO()
+    configure(log_format, "info", stream)
+
+    def fails(words: str) -> None:
+        raise RuntimeError(f"{len(words)} characters")
+
+    try:
+        fails("Aria Voss" + " lives in Lisbon")
+    except RuntimeError:
+        structlog.get_logger().exception("call.failed")
+
+    assert "RuntimeError" in stream.getvalue()
+    assert "25 characters" in stream.getvalue()
+    assert "Aria Voss lives" not in stream.getvalue()
+
+
 def test_a_stream_that_was_closed_takes_no_line_and_raises_nothing() -> None:
     disk = Full()
     disk.close()
