@@ -183,4 +183,7 @@ def first_fault(error: ValidationError) -> InvalidField:
         return InvalidField(path, "is not a field of this request; leave it out")
     if first["type"] == "missing":
         return InvalidField(path, "is missing")
-    return InvalidField(path, f"is not valid: {first['msg'][:1].lower()}{first['msg'][1:]}")
+    if first["type"] == "model_type":  # pydantic would name the class
+        return InvalidField(path, "is not a JSON object")
+    fault = first["msg"].replace(" after validation", "")
+    return InvalidField(path, f"is not valid: {fault[:1].lower()}{fault[1:]}")

@@ -43,6 +43,7 @@ CODES = {
     access.TooManyFacts.reason: "rate_limit_exceeded",
     access.TooManyAnswers.reason: "rate_limit_exceeded",
 }  # by reason, where OpenAI has a word of its own
+MODEL_NAME = "model name"  # field of a name that no model can have; a `model` that is not text is another fault
 MODEL_NOT_FOUND = {error.reason for error in _NO_MODEL}
 
 
@@ -74,7 +75,7 @@ def described(status: status_pb2.Status) -> dict[str, Any]:
         if detail.Unpack(bad):
             param = bad.field_violations[0].field
     code = CODES.get(info.reason, info.reason.lower()) or None
-    if info.reason in MODEL_NOT_FOUND or (info.reason, param) == (base.InvalidField.reason, "model"):
+    if info.reason in MODEL_NOT_FOUND or param == MODEL_NAME:
         param, code = "model", "model_not_found"
     return error_body(status_code(status), status.message, param, code)
 

@@ -15,6 +15,7 @@ from service.app.moments import state_at
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import Attempt
 from service.rpc.messages import requests
+from service.web.failures import MODEL_NAME
 from store.log.listing import Listed
 from store.log.named_versions import NamedVersions
 
@@ -24,7 +25,7 @@ GET_MEMORY = "/hypnogram.v1.Memories/GetMemory"
 
 def memory_of(model: str) -> MemoryId:
     """Returns the memory that a model is of. Raises InvalidField."""
-    return requests.memory_id(model.partition(AT)[0], "model")
+    return requests.memory_id(model.partition(AT)[0], MODEL_NAME)
 
 
 def readable(attempt: Attempt, model: str) -> MemoryId:
@@ -42,13 +43,17 @@ def version_of(parts: Dependencies, model: str) -> int | None:
         MemoryUnknown, MemoryGone, VersionUnknown, CheckpointUnknown, MomentUnknown: there is no such model.
     """
     name, at, moment = model.partition(AT)
-    memory = requests.memory_id(name, "model")
+    memory = requests.memory_id(name, MODEL_NAME)
     if not at:
         parts.states.at(memory, None)
         return None
     if not moment:
-        raise InvalidField("model", "names nothing after the @; give a version, a checkpoint or a time")
-    return state_at(parts.store.log, parts.states, memory, parsed_moment(moment)).version
+        raise InvalidField(MODEL_NAME, "names nothing after the @; give a version, a checkpoint or a time")
+    try:
+        wanted = parsed_moment(moment)
+    except InvalidField as error:
+        raise InvalidField(MODEL_NAME, error.problem) from None
+    return state_at(parts.store.log, parts.states, memory, wanted).version
 
 
 def model(parts: Dependencies, name: str) -> dict[str, Any]:

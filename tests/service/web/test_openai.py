@@ -6,6 +6,7 @@ import json
 import threading
 from typing import Any
 
+import httpx
 import openai as package
 import pytest
 from openai import OpenAI
@@ -105,7 +106,20 @@ def test_turns_may_come_in_parts_and_from_a_developer(web: Running, openai: Open
     assert ask(openai, messages=said).choices[0].message.content == "hi "
 
 
-@pytest.mark.parametrize("model", ["gpt-4o", "Not A Name", "demo@nosuch", "demo@99", "demo@", "demo@1999-01-01T00:00"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "gpt-4o",
+        "Not A Name",
+        "demo@nosuch",
+        "demo@99",
+        "demo@",
+        "demo@1999-01-01T00:00",
+        "demo@" + "9" * 26,
+        "demo@9999-12-31T23:59:59-23:59",
+        "demo@2026-13-45T10:00",
+    ],
+)
 def test_a_model_that_does_not_exist_is_not_found(openai: OpenAI, model: str) -> None:
     for call in (lambda: ask(openai, model), lambda: openai.models.retrieve(model)):
         with pytest.raises(package.NotFoundError) as refused:
@@ -141,6 +155,32 @@ def test_what_is_wrong_is_named(openai: OpenAI, asked: dict[str, Any], param: st
             ask(openai, **asked, stream=stream)
         assert (refused.value.param, refused.value.code) == (param, "invalid_field")
         assert refused.value.type == "invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "words"),
+    [
+        ({}, "model", "is missing"),
+        ({"model": None}, "model", "is missing"),
+        ({"model": 5}, "model", "should be a valid string"),
+        ({"model": DEMO, "messages": ["hi"]}, "messages[0]", "is not a JSON object"),
+        ({"model": DEMO, "messages": "hi"}, "messages", "should be a valid list"),
+        ({"model": DEMO, "stream_options": 1}, "stream_options", "is not a JSON object"),
+        ({"model": DEMO, "prompt": []}, "prompt", "at least 1 item, not 0"),
+    ],
+    ids=str,
+)
+def test_a_fault_of_a_body_names_its_field_and_no_class(
+    web: Running, body: dict[str, Any], param: str, words: str
+) -> None:
+    kind = "completions" if "prompt" in body else "chat/completions"
+    given = {"messages": [{"role": "user", "content": "hi"}]} if kind.startswith("chat") else {}
+    answer = httpx.post(f"{web.http}/v1/{kind}", json=given | body)
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], error["code"]) == (400, param, "invalid_field")
+    assert words in error["message"]
+    assert "_" not in error["message"].replace("stream_options", "")
 
 
 def test_a_bug_tells_nothing_but_its_correlation(web: Running, openai: OpenAI) -> None:
