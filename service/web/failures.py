@@ -52,13 +52,18 @@ def failed(status: status_pb2.Status, correlation: str = "") -> Response:
     body, code = described(status), status_code(status)
     if body["error"]["code"] == "model_not_found":
         code = 404
-    headers = {"x-request-id": correlation} if correlation else {}
-    retry = error_details_pb2.RetryInfo()
-    if any(detail.Unpack(retry) for detail in status.details):
-        headers["retry-after"] = str(max(math.ceil(retry.retry_delay.ToTimedelta().total_seconds()), 1))
+    headers = retry_after(status) | ({"x-request-id": correlation} if correlation else {})
     if code == 401:
         headers["www-authenticate"] = "Bearer"
     return JSONResponse(body, code, headers)
+
+
+def retry_after(status: status_pb2.Status) -> dict[str, str]:
+    """Returns the header that says after how many seconds a call may be repeated; none where that is not known."""
+    retry = error_details_pb2.RetryInfo()
+    if not any(detail.Unpack(retry) for detail in status.details):
+        return {}
+    return {"retry-after": str(max(math.ceil(retry.retry_delay.ToTimedelta().total_seconds()), 1))}
 
 
 def status_code(status: status_pb2.Status) -> int:

@@ -17,7 +17,7 @@ from core.errors.base import HypnogramError
 from service.rpc.interceptor import Attempt
 from service.rpc.server import Served
 from service.web.calls import GONE, address_of, end_failed, unless_gone
-from service.web.failures import status_code
+from service.web.failures import retry_after, status_code
 from service.web.inside import inside
 from service.web.page import chats, conversations, facts, memories, sleeps, versions
 from service.web.page.look import Look
@@ -152,9 +152,11 @@ class Site:
         elif status is not None:
             code, message = status_code(status), status.message
         title = responses.get(code, "Cancelled")
-        return self._look.page(
+        page = self._look.page(
             "error.html", code, title=title, problem=message, correlation=attempt.correlation, guarded=False, done=""
         )
+        page.headers.update(retry_after(status) if status else {})
+        return page
 
 
 async def _answered(visit: Visit, answer: Answer, show: Answer | None) -> Response:
@@ -166,7 +168,9 @@ async def _answered(visit: Visit, answer: Answer, show: Answer | None) -> Respon
         if show is None or status is None:
             raise
         visit.problem, visit.status = status.message, status_code(status)
-        return await show(visit)
+        page = await show(visit)
+        page.headers.update(retry_after(status))
+        return page
 
 
 def _to_sign_in(request: Request) -> Response:

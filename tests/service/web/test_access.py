@@ -126,6 +126,26 @@ def test_a_client_beyond_its_limits_is_told_when_to_call_again(http: httpx.Clien
     )
 
 
+def test_a_page_beyond_a_limit_is_told_when_to_ask_again(http: httpx.Client, settings: Settings) -> None:
+    with run_server(with_http(settings, client_requests=1)) as running:
+        assert [http.get(f"{running.http}/").status_code for _ in range(2)] == [200, 429]
+        refused = http.get(f"{running.http}/")
+
+    assert refused.headers["content-type"].startswith("text/html")
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+
+
+def test_a_form_beyond_a_limit_is_told_when_to_send_it_again(http: httpx.Client, settings: Settings) -> None:
+    told = {"subject": "Bo Lind", "relation": "lives in", "object": "Oslo", "do": "add"}
+    with run_server(with_http(settings, client_facts=1)) as running:
+        running.client.create_memory(DEMO)
+        for subject in ("Bo Lind", "Ida Berg"):
+            refused = http.post(f"{running.http}/memories/{DEMO}/tell", data={**told, "subject": subject})
+
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+
+
 def test_a_client_beyond_its_bytes_is_told_when_to_call_again(
     http: httpx.Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
