@@ -8,7 +8,7 @@ from starlette.responses import Response
 from core.errors.base import InvalidField
 from core.method import Method
 from core.moments import Moment, parsed_moment
-from service.web.page.visit import Visit, moved
+from service.web.page.visit import Visit, check_origin, moved
 
 CHANGES = {history_pb2.CHANGE_ADDED: "added", history_pb2.CHANGE_LOST: "lost", history_pb2.CHANGE_MOVED: "moved"}
 DIGITS = 18  # of a version, at most, which int64 holds
@@ -22,8 +22,10 @@ async def shown(visit: Visit) -> Response:
 
 
 async def differences(visit: Visit) -> Response:
-    """Shows what differs between two versions, of one memory or of two."""
+    """Shows what differs between two versions, of one memory or of two; the models are asked for no other site."""
     asked = _asked(visit)
+    if asked["ask"] == "yes":
+        check_origin(visit.request)
     known = await visit.client.memory(visit.memory)
     beside = asked["other"] or visit.memory
     sides = (visit.memory, _moment(asked["before"])), (beside, _moment(asked["after"]))

@@ -183,6 +183,22 @@ def test_the_log_names_who_sent_a_form(guarded: tuple[Running, dict[str, str]], 
         assert [event.actor for event in client.events(DEMO)][-1] == "bob"
 
 
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)]
+)
+def test_the_models_are_asked_for_no_page_of_another_site(
+    guarded: tuple[Running, dict[str, str]], visit: dict[str, Visitor], site: str, status: int
+) -> None:
+    asked = {"before": "1", "after": "1"}
+    seen = visit["read"].client.get(
+        "/memories/demo/differences", params={**asked, "ask": "yes"}, headers={"sec-fetch-site": site}
+    )
+    looked = visit["read"].client.get("/memories/demo/differences", params=asked, headers={"sec-fetch-site": site})
+
+    assert (seen.status_code, looked.status_code) == (status, 200)
+    assert ("page of another site" in seen.text) == (status == 403)
+
+
 def test_the_cookie_of_the_page_opens_no_other_route(visit: dict[str, Visitor]) -> None:
     for path in ("/v1/models", "/metrics"):
         assert visit["write"].client.get(path).status_code == 401
