@@ -85,17 +85,15 @@ def described(status: status_pb2.Status) -> dict[str, Any]:
     return error_body(status_code(status), status.message, param, code)
 
 
-async def refused(request: Request, error: Exception) -> Response:
-    """Returns the response where no route takes the request, or its body cannot be read."""
-    assert isinstance(error, HTTPException)
+def explained(request: Request, error: HTTPException) -> HTTPException:
+    """Returns why no route takes the request, or its body cannot be read, in words where Starlette has none."""
     if (error.status_code, error.detail) == (404, "Not Found"):
-        raised = HTTPException(404, f"there is nothing at {request.url.path!r}; docs/http.md lists what there is")
-        return response_to(raised)
+        return HTTPException(404, f"there is nothing at {request.url.path!r}; docs/http.md lists what there is")
     if (error.status_code, error.detail) == (405, "Method Not Allowed"):
         allowed = (error.headers or {}).get("Allow", "")
         detail = f"{request.url.path!r} does not take {request.method}; it takes {allowed}"
-        return response_to(HTTPException(405, detail, error.headers))
-    return response_to(error)
+        return HTTPException(405, detail, error.headers)
+    return error
 
 
 def response_to(error: HTTPException) -> Response:

@@ -22,7 +22,7 @@ from service.rpc.server import Served
 from service.rpc.status import ShuttingDown, status_of
 from service.settings import Settings
 from service.web.connections import protocols
-from service.web.failures import failed, refused, response_to
+from service.web.failures import failed, response_to
 from service.web.gateway import Gateway
 from service.web.metrics import Metrics
 from service.web.page.site import Site
@@ -72,7 +72,7 @@ def application(settings: Settings, served: Served, *, public: bool) -> Starlett
     return Starlette(
         routes=[*gateway.routes(), *tools.routes(), *Probes(served, metrics).routes(), *site.routes()],
         middleware=[Middleware(_Stopped), *([] if public else [Middleware(_LocalNames)])],
-        exception_handlers={HTTPException: refused},
+        exception_handlers={HTTPException: site.refused},
         lifespan=lambda _: tools.running(),
     )
 

@@ -17,7 +17,7 @@ from core.errors.base import HypnogramError
 from service.rpc.interceptor import Attempt
 from service.rpc.server import Served
 from service.web.calls import GONE, address_of, end_failed, unless_gone
-from service.web.failures import retry_after, status_code
+from service.web.failures import explained, response_to, retry_after, status_code
 from service.web.inside import inside
 from service.web.page import chats, conversations, facts, memories, sleeps, versions
 from service.web.page.look import Look
@@ -64,6 +64,25 @@ class Site:
             Route(SIGN_OUT, self.sign_out, methods=["POST"]),
             *self._look.routes(),
         ]
+
+    async def refused(self, request: Request, error: Exception) -> Response:
+        """Returns the response where no route takes a request: a page to a browser that looks, else OpenAI's form."""
+        assert isinstance(error, HTTPException)
+        explanation = explained(request, error)
+        if request.method != "GET" or "text/html" not in request.headers.get("accept", ""):
+            return response_to(explanation)
+        code = explanation.status_code
+        page = self._look.page(
+            "error.html",
+            code,
+            title=responses.get(code, ""),
+            problem=explanation.detail,
+            correlation="",
+            guarded=False,
+            done="",
+        )
+        page.headers.update(explanation.headers or {})
+        return page
 
     async def signing_in(self, request: Request) -> Response:
         return self._sign_in_page(request.query_params.get("next", "/"))

@@ -372,6 +372,18 @@ def test_a_sleep_is_cancelled_and_rolled_back(demo: Running, visitor: Visitor) -
     assert visitor.get("/memories/demo/sleeps/nosuch/cancel").status == 404
 
 
+@pytest.mark.parametrize("path", ["/memories", "/memories/demo/nothing", "/sign-out"])
+def test_an_address_that_is_not_there_shows_a_page_to_a_browser(visitor: Visitor, path: str) -> None:
+    accepted = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answer = visitor.client.get(path, headers=accepted)
+
+    assert answer.status_code == (405 if path == "/sign-out" else 404)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert f"{path}&#39; does not take GET" in answer.text or f"there is nothing at &#39;{path}" in answer.text
+    assert "error" in visitor.client.get(path).json(), "programs are told so in JSON"
+    assert "error" in visitor.client.delete(path, headers=accepted).json()
+
+
 @pytest.mark.parametrize("version", ["", "x", "-1", str(10**30), "9" * 5000])
 def test_a_checkpoint_of_what_is_not_a_version_is_refused(visitor: Visitor, version: str) -> None:
     answer = visitor.client.post("/memories/demo/checkpoint", data={"name": "never", "version": version})
