@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import string
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import grpc
@@ -33,6 +34,7 @@ from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server, settings_in
 
 OTHER = "other"
+MADE_UP, BATCH = 2000, 10  # tokens; calls of one method that are under way at the same time
 POOL = descriptor_pool.Default()
 METHODS: dict[str, MethodDescriptor] = {
     f"/{service}/{method.name}": method for service in SERVICES for method in POOL.FindServiceByName(service).methods
@@ -275,18 +277,37 @@ def refused(client: Client) -> bool:
     return False
 
 
-def test_made_up_tokens_reach_nothing(guarded: Guarded) -> None:
-    draw, channel = random.Random(7), guarded.running.client.stubs.channel
-    known = list(guarded.texts.values())
-    get = "/hypnogram.v1.Memories/ListMemories"
-    for _ in range(300):
+def made_up(known: Sequence[str]) -> Iterator[str]:
+    """Tokens that differ from a known one in a character, without end."""
+    draw = random.Random(7)
+    while True:
         token = draw.choice(known) or "hyp_a_b"
         place = draw.randrange(len(token))
         token = token[:place] + draw.choice(string.printable[:94]) + token[place + draw.randrange(2) :]
         if token not in known:
-            with pytest.raises(grpc.RpcError) as refused:
-                call(channel, get, token, memories_pb2.ListMemoriesRequest())
-            assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+            yield token
+
+
+def raw(channel: grpc.Channel, method: str) -> tuple[Callable[[bytes, str], Any], bytes]:
+    """Returns what begins a call with a token, and the request for it."""
+    described = METHODS[method]
+    request = filled(described.input_type).SerializeToString()
+    make: Any = channel.unary_stream(method) if described.server_streaming else channel.unary_unary(method).future
+
+    def begin(request: bytes, token: str) -> Any:
+        return make(request, timeout=PATIENCE, metadata=(("authorization", f"Bearer {token}"),))
+
+    return begin, request
+
+
+def test_made_up_tokens_reach_nothing(guarded: Guarded) -> None:
+    channel, made = guarded.running.client.stubs.channel, made_up(list(guarded.texts.values()))
+    stubs = [raw(channel, method) for method in METHODS]
+    for _ in range(MADE_UP // (BATCH * len(stubs))):
+        calls = [stub(request, token) for stub, request in stubs for token in islice(made, BATCH)]
+        assert {answer.code() for answer in calls} == {grpc.StatusCode.UNAUTHENTICATED}
+    tokens = Tokens(guarded.running.store.log.engine)
+    assert [token for token in islice(made, 7000) if tokens.find(token) is not None] == []
 
 
 def test_a_client_that_calls_too_often_is_told_when_to_call_again(settings: Settings) -> None:

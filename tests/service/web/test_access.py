@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
+from itertools import islice
 
 import httpx
 import openai as package
@@ -19,8 +23,11 @@ from service.settings import Settings
 from store.database.tokens import Tokens
 from tests.patience import PATIENCE, eventually
 from tests.service.conftest import DEMO, Running, run_server
+from tests.service.rpc.test_access import made_up
 from tests.service.web.conftest import OTHER, goes_while_it_thinks, two_memories, with_http
 
+MADE_UP = 990
+ACCEPT = {"accept": "application/json, text/event-stream"}
 SAY = [{"role": "user", "content": "hello"}]
 ROUTES = {
     "/metrics": {},
@@ -86,6 +93,23 @@ def test_the_token_of_another_memory_reaches_nothing(
     refused = answer(http, running.http, route, {"authorization": f"Bearer {texts[OTHER]}"})
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "not_permitted")
+
+
+def test_made_up_tokens_reach_no_route(guarded: tuple[Running, dict[str, str]]) -> None:
+    running, texts = guarded
+    made, codes = made_up(list(texts.values())), Counter[int]()
+    with closing(HTTPConnection(running.http.removeprefix("http://"), timeout=PATIENCE)) as connection:
+        for route in (*ROUTES, "/", "/memories/demo"):
+            body = json.dumps(ROUTES.get(route) or None).encode()
+            for token in islice(made, MADE_UP // 9):
+                headers = {"authorization": f"Bearer {token}", "content-type": "application/json", **ACCEPT}
+                connection.request("POST" if ROUTES.get(route) else "GET", route, body, headers)
+                with connection.getresponse() as response:
+                    codes[response.status] += 1
+                    response.read()
+
+    assert set(codes) == {401, 303}, "pages lead to the form that signs in"
+    assert codes[303] == 2 * (MADE_UP // 9)
 
 
 def test_metrics_are_for_those_who_may_read_all_memories_and_probes_are_open(
