@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from core.decide.commands import (
     RecordTextsErased,
     RecordWithdrawal,
 )
-from core.errors.base import DigestMismatch, ModelUnavailable
+from core.errors.base import DigestMismatch, ModelUnavailable, StaleWork
 from core.errors.history import NothingToCompact
 from core.events import Cause
 from core.events.deletion import MemoryPurged
@@ -190,7 +191,8 @@ def work(
         def record(state: Memory, owed: Work = owed) -> Command:
             return _failed(owed) if fail else performed(owed, state, dream)
 
-        states.execute(name, record, EXECUTOR, retries=100)
+        with suppress(StaleWork):  # done by another meanwhile, such as the reader of conversations
+            states.execute(name, record, EXECUTOR, retries=100)
 
 
 def _failed(owed: Work) -> RecordFailure:
