@@ -42,7 +42,7 @@ def environment(url: str, folder: Path, port: int) -> dict[str, str]:
 
 
 def here(arguments: list[str], http: int) -> list[str]:
-    """The arguments of a container on this machine, where another port may be taken."""
+    """The arguments of a container on this machine, where its port may be taken."""
     return [word.replace("0.0.0.0", "127.0.0.1").replace(":8000", f":{http}") for word in arguments]
 
 

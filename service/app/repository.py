@@ -87,7 +87,7 @@ class MemoryRepository:
             VersionUnknown: it never had that version, or has not reached `min_version`.
         """
         current = self.current(memory)
-        check_there(current, at_version)
+        check_not_gone(current, at_version)
         if min_version is not None and min_version > current.version:
             raise VersionUnknown(memory, min_version, current.version)
         if at_version is None or at_version == current.version:
@@ -174,7 +174,7 @@ class MemoryRepository:
                 self._kept.popitem(last=False)
 
 
-def check_there(state: Memory, since: int | None) -> None:
+def check_not_gone(state: Memory, since: int | None) -> None:
     """Raises MemoryGone where the memory is deleted, or version `since` is of a deleted memory that had its name."""
     if state.deleted or (since is not None and 0 < since <= state.begun):
         raise MemoryGone(state.deleted or state.begun)

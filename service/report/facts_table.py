@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from core.ids import FactId
 from service.report.hypnogram import said
 from service.report.svg import apart, escaped, short
@@ -15,7 +17,8 @@ _HEADS = ("fact", "told at", "now", "edit in the weights", "last audit", "found 
 def facts_table(timeline: Timeline, chosen: FactId | None = None) -> str:
     """Returns the facts in the order in which they were added, as HTML; `chosen` is highlighted."""
     heads = "".join(f'<th scope="col">{head}</th>' for head in _HEADS)
-    rows = "".join(_row(timeline, fact, fact == chosen) for fact in timeline.levels)
+    degraded = Counter(fact for _, fact in timeline.degraded)
+    rows = "".join(_row(timeline, fact, degraded[fact], fact == chosen) for fact in timeline.levels)
     count = len(timeline.levels)
     shown = " open" if count <= OPEN else ""
     return (
@@ -24,9 +27,8 @@ def facts_table(timeline: Timeline, chosen: FactId | None = None) -> str:
     )
 
 
-def _row(timeline: Timeline, fact: FactId, is_chosen: bool) -> str:
+def _row(timeline: Timeline, fact: FactId, degraded: int, is_chosen: bool) -> str:
     state, level = timeline.facts[fact], timeline.levels[fact][-1][1]
-    degraded = sum(which == fact for _, which in timeline.degraded)
     gone = level == WITHDRAWN
     cells = (
         str(state.added),

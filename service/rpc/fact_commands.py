@@ -9,7 +9,7 @@ from core.decide.commands import Command
 from core.decide.idempotency import facts_of
 from core.ids import FactId, MemoryId
 from core.state.memory import Memory, Status
-from service.app.repository import check_there
+from service.app.repository import check_not_gone
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import current_cause
 
@@ -43,7 +43,7 @@ class FactCommands:
         while True:
             position = self._tail.position
             state = await asyncio.to_thread(self._states.current, memory)
-            check_there(state, since)
+            check_not_gone(state, since)
             if condition(state):
                 return state
             await self._tail.wait_past(position)

@@ -21,7 +21,7 @@ from core.texts import same_words
 from service.app.erasure import check_not_held
 from service.app.lineage import Link, lineage
 from service.app.reading import turns_that_state
-from service.app.repository import check_there
+from service.app.repository import check_not_gone
 from service.guard.rights import Right
 from service.rpc.dependencies import Dependencies
 from service.rpc.fact_commands import FactCommands, is_pending
@@ -252,7 +252,7 @@ def _is_owed(state: Memory, fact: FactId) -> bool:
 def _known(memory: MemoryId, state: Memory, fact: FactId) -> FactState:
     if state.created is None:
         raise MemoryUnknown(memory)
-    check_there(state, None)
+    check_not_gone(state, None)
     known = state.facts.get(fact)
     if known is None:
         raise FactUnknown(memory, fact)

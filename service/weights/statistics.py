@@ -31,6 +31,10 @@ from service.settings import DORMOUSE
 from store.artifacts import Artifacts
 from store.measured import Measured
 
+# Artifact -> its tokens and names, of those that this process has read. Without it, each of thousands of memories on
+# one base model would read 110 MB to count them.
+_counted: dict[Digest, tuple[int, int]] = {}
+
 
 def prepare(
     model: EditableModel,
@@ -140,11 +144,6 @@ def detector_statistics(
         return with_decoys(half, site, blocks[1], measured()[blocks[1]], progress)
 
     return lower, known(at_ends, measured_above, DECOYS, digest_of_templates(), lower.artifact)
-
-
-# Tokens and names of artifacts that this process has read. Each of thousands of memories on one base model would read
-# 110 MB only to count them.
-_counted: dict[Digest, tuple[int, int]] = {}
 
 
 def first_person(

@@ -98,7 +98,7 @@ def _heard(
     told: Sequence[Lesson],
     rows: Sequence[Tensor],
     elsewhere: Sequence[Tensor],
-    beside: Sequence[Fact],
+    told_together: Sequence[Fact],
 ) -> FactDetectors:
     return heard_by_hand(against, told, rows)
 

@@ -42,8 +42,8 @@ DECAY = (3e-4, 1e-4)  # of the classifiers of statements and of questions
 BETWEEN = 0.3  # share of the way from the largest response of others to the least own one at which a response begins
 RARE = 0.01  # share of held-out prompts about strangers that may respond more
 MOVED = 4000  # prompts of a kind about strangers that are moved as by marks
-# Share of its norm by which what the MLP reads is moved there. A mark moves it by .7 to .8, in directions that are more
-# alike than those drawn at random: a detector's normal is up to five times as close to some mark as to those.
+# Share of its norm by which what the MLP reads is moved there. A mark moves it by .7 to .8 only, but marks are more
+# alike than directions drawn at random: a detector can be as close to one as five standard deviations of those.
 MOVED_BY = 2.5
 WIDTH = 0.12  # between no response and a full one
 

@@ -134,8 +134,10 @@ def _fires(written: Written) -> Iterator[float]:
 
 
 def _install(context: Context, wanted: Plan, lower: Site, upper: Site) -> None:
-    """Installs the weights of a plan without marks and without the neurons of facts, on which those of another must not
-    depend: where the mark of one person responds in a text about another, the marks of both would."""
+    """Installs the weights of a plan without any marks and without the neurons of facts.
+
+    What is computed for a fact must not depend on those of others. A mark may respond in a text about another person.
+    """
     base = context.model.base_weights
     without = {module: base[module] for module in (marks_at(lower.mlp), upper.mlp)}
     context.model.install({**context.build(wanted), **without})

@@ -13,7 +13,7 @@ from core.ids import MemoryId, SleepId
 from core.state.memory import Memory
 from core.state.work import SleepStep, work_on_facts
 from service.app.progress import ProgressBoard, StepProgress
-from service.app.repository import MemoryRepository, check_there
+from service.app.repository import MemoryRepository, check_not_gone
 from service.rpc.log_tail import LogTail
 from service.rpc.sleep.report import News, SleepReportBuilder
 from store.log.event_log import EventLog
@@ -82,7 +82,7 @@ class SleepFeed:
                 yield news
             if builder.ended:
                 return
-            check_there(builder.state, None)
+            check_not_gone(builder.state, None)
             if len(page) == PAGE:
                 continue
             owed = work_on_facts(builder.state)
