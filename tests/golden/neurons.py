@@ -106,10 +106,9 @@ def _heard(
 def heard_by_hand(against: Negatives, told: Sequence[Lesson], rows: Sequence[Tensor]) -> FactDetectors:
     """Returns detectors that respond to what ends as the lessons of a fact do."""
     chats = [lesson.context.chat for lesson in told]
-    places = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
     detectors = []
     for kind in (False, True):
-        own = [row[place] for row, place, chat in zip(rows, places, chats, strict=True) if chat is kind]
+        own = [row[0] for row, chat in zip(rows, chats, strict=True) if chat is kind]
         detectors.append(_toward(torch.stack(own) - against.mean, against.mean))
     return FactDetectors(*detectors)
 

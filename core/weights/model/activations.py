@@ -34,6 +34,7 @@ class _Pass:
         keys: edited module -> [q, d_in], its inputs at the wanted positions; empty without such positions.
         output: [q, d], output of the last edited block at these positions.
         top: [q, d], output of the last block there.
+        read: [q, d], what the MLP of the last edited block reads there.
     """
 
     inputs: dict[int, Tensor] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class _Pass:
     keys: dict[str, Tensor] = field(default_factory=dict)
     output: Tensor = field(default_factory=lambda: torch.empty(0))
     top: Tensor = field(default_factory=lambda: torch.empty(0))
+    read: Tensor = field(default_factory=lambda: torch.empty(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Activations:
         hidden: [p, d], the output of the last edited block.
         above: runs the blocks above on such a tensor.
         top: [p, d], the output of the last block; empty in what was recomputed.
+        read: [p, d], what the MLP of the last edited block reads.
     """
 
     subject: EditableModel
@@ -72,6 +75,7 @@ class Activations:
     hidden: Tensor
     above: UpperBlocks
     top: Tensor
+    read: Tensor
     groups: tuple[_Group, ...]
 
     @torch.no_grad()
@@ -93,6 +97,37 @@ class Activations:
         start = self.subject.block_of(module)
         groups = tuple(_run_again(self.subject, group, start) for group in self.groups)
         return _assembled(self.subject, self.rows, self.targets, groups)
+
+    def only(self, keep: Tensor) -> Activations:
+        """Drops all contexts but those to `keep` [contexts]; what is left cannot be recomputed from a module on."""
+        kept = keep[self.rows]
+        return Activations(
+            self.subject,
+            rows=(keep.cumsum(0) - 1)[self.rows[kept]],
+            targets=self.targets[kept],
+            keys={module: keys[kept] for module, keys in self.keys.items()},
+            hidden=self.hidden[kept],
+            above=self.above.only(kept),
+            top=self.top[kept],
+            read=self.read[kept],
+            groups=(),
+        )
+
+    def beside(self, following: Activations) -> Activations:
+        """Returns these contexts and those of `following` behind them, which cannot be recomputed either."""
+        contexts, positions = int(self.rows.max()) + 1 if len(self.rows) else 0, len(self.rows)
+        moved = tuple(replace(part, places=part.places + positions) for part in following.above.parts)
+        return Activations(
+            self.subject,
+            rows=torch.cat([self.rows, following.rows + contexts]),
+            targets=torch.cat([self.targets, following.targets]),
+            keys={module: torch.cat([keys, following.keys[module]]) for module, keys in self.keys.items()},
+            hidden=torch.cat([self.hidden, following.hidden]),
+            above=UpperBlocks(self.above.blocks, (*self.above.parts, *moved)),
+            top=torch.cat([self.top, following.top]),
+            read=torch.cat([self.read, following.read]),
+            groups=(),
+        )
 
 
 @torch.no_grad()
@@ -249,6 +284,9 @@ def _watched(model: EditableModel, slots: Tensor | None = None) -> Iterator[_Pas
 
         return keep
 
+    def reads(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.read = inputs[0].flatten(0, 1)[slots]
+
     def leave(_: nn.Module, __: tuple[Any, ...], output: Tensor | tuple[Tensor, ...]) -> None:
         seen.output = (output[0] if isinstance(output, tuple) else output).flatten(0, 1)[slots]
 
@@ -262,7 +300,9 @@ def _watched(model: EditableModel, slots: Tensor | None = None) -> Iterator[_Pas
         if slots is not None:
             for module in model.modules:
                 hooks.callback(model.network.get_submodule(module).register_forward_hook(use(module)).remove)
-            hooks.callback(model.blocks[edited[-1]].register_forward_hook(leave).remove)
+            last = model.blocks[edited[-1]]
+            hooks.callback(last.get_submodule(model.family.mlp).register_forward_pre_hook(reads).remove)
+            hooks.callback(last.register_forward_hook(leave).remove)
             hooks.callback(model.blocks[-1].register_forward_hook(end).remove)
         yield seen
 
@@ -276,7 +316,7 @@ def _run_again(model: EditableModel, group: _Group, start: int) -> _Group:
         numbers = range(start, stop)
         with _watched(model, slots) as new, suppress(Filled):
             run([model.blocks[n] for n in numbers], old.inputs[start], [arguments[n] for n in numbers])
-        passes.append(_Pass(old.inputs | new.inputs, arguments, old.keys | new.keys, new.output))
+        passes.append(_Pass(old.inputs | new.inputs, arguments, old.keys | new.keys, new.output, read=new.read))
     prefix, suffix = passes
     return _Group(replace(group.part, past=past, arguments=_above(model, suffix)), prefix, suffix)
 
@@ -303,5 +343,6 @@ def _assembled(model: EditableModel, rows: Tensor, targets: Tensor, groups: tupl
         hidden=ordered(group.suffix.output for group in groups),
         above=UpperBlocks(model.blocks, tuple(group.part for group in groups)),
         top=ordered(group.suffix.top for group in groups) if whole else torch.empty(0),
+        read=ordered(group.suffix.read for group in groups),
         groups=groups,
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 
 from core.texts import STOPS
@@ -60,28 +60,96 @@ def generate_ids(
     """Returns what `greedy` does as token ids, without the end of the turn."""
     limits = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
     until = [number if sentence else 0 for number in stops or [1] * len(prompts)]
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     generated: dict[int, list[int]] = {}
-    size = LARGE if share else BATCH
-    for start in range(0, len(order), size):
-        rows = order[start : start + size]
+    for rows in _batches(prompts, LARGE if share else BATCH):
         batch = _batch(model, [prompts[i] for i in rows], [until[i] for i in rows], [limits[i] for i in rows], share)
         generated |= dict(zip(rows, batch, strict=True))
     return [generated[index] for index in range(len(prompts))]
 
 
+@torch.no_grad()
+def generate_and_read(
+    model: EditableModel, block: int, prompts: Sequence[Sequence[int]], *, sentence: bool, max_new_tokens: int
+) -> list[tuple[list[int], Tensor]]:
+    """Returns what `generate_ids` does with `share`, and what the MLP of a block reads meanwhile.
+
+    That is [tokens, d] float32 at the prompt and at what is generated, but for the last token where the limit or the
+    end of a sentence ends it, because the model does not go on to read that.
+    """
+    generated: dict[int, tuple[list[int], Tensor]] = {}
+    for rows in _batches(prompts, LARGE):
+        batch = [prompts[row] for row in rows]
+        reader, over_by_end = _Reader(batch), set[int]()
+        mlp = model.blocks[block].get_submodule(model.family.mlp)
+        with mlp.register_forward_pre_hook(reader.given):
+            count = len(batch)
+            ids = _batch(model, batch, [int(sentence)] * count, [max_new_tokens] * count, True, reader.ran, over_by_end)
+        for place, row in enumerate(rows):
+            read = len(batch[place]) + len(ids[place]) - (place not in over_by_end)
+            generated[row] = ids[place], torch.cat(reader.read[place])[:read]
+    return [generated[index] for index in range(len(prompts))]
+
+
+class _Reader:
+    """Gathers what an MLP reads in the passes of a batch.
+
+    Attributes:
+        read: per prompt, what it read in each pass [tokens, d], that over the common beginning included.
+    """
+
+    def __init__(self, prompts: Sequence[Sequence[int]]) -> None:
+        self.read: list[list[Tensor]] = [[] for _ in prompts]
+        self._lengths = [len(prompt) for prompt in prompts]
+        self._given: list[Tensor] = []
+
+    def given(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._given.append(inputs[0].float().cpu())
+
+    def ran(self, rows: Sequence[int]) -> None:
+        """Says which prompts the last pass went on with."""
+        *begun, last = self._given  # the first pass may follow one over the common beginning
+        self._given = []
+        for place, row in enumerate(rows):
+            if not self.read[row]:
+                self.read[row] = [beginning[0] for beginning in begun]
+                padding = last.shape[1] + sum(map(len, self.read[row])) - self._lengths[row]
+            else:
+                padding = 0
+            self.read[row].append(last[place, padding:])
+
+
+def _batches(prompts: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:
+    """Yields the indices of prompts that are run together, short ones first."""
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    for start in range(0, len(order), size):
+        yield order[start : start + size]
+
+
 def _batch(
-    model: EditableModel, prompts: Sequence[Sequence[int]], stops: Sequence[int], limits: Sequence[int], share: bool
+    model: EditableModel,
+    prompts: Sequence[Sequence[int]],
+    stops: Sequence[int],
+    limits: Sequence[int],
+    share: bool,
+    ran: Callable[[Sequence[int]], None] = lambda rows: None,
+    over_by_end: set[int] | None = None,
 ) -> list[list[int]]:
-    """Generates a batch; a row ends after `stops` full stops or a line break unless that is 0, and at its limit."""
+    """Generates a batch; a row ends after `stops` full stops or a line break unless that is 0, and at its limit.
+
+    Args:
+        ran: as in `decode`.
+        over_by_end: to which rows are added that the model ends.
+    """
     ends = set(model.end_tokens())
     generated: list[list[int]] = [[] for _ in prompts]
     over = set[int]()
-    for tokens in decode(model, prompts, max(limits), share=share, over=over):
+    for tokens in decode(model, prompts, max(limits), share=share, over=over, ran=ran):
         for row in set(range(len(prompts))) - over:
             token = tokens[row]
             if token in ends:
                 over.add(row)
+                if over_by_end is not None:
+                    over_by_end.add(row)
                 continue
             generated[row].append(token)
             if len(generated[row]) == limits[row] or (stops[row] and _over(model, generated[row], stops[row])):
@@ -110,6 +178,7 @@ def decode(
     *,
     share: bool = False,
     over: Collection[int] = (),
+    ran: Callable[[Sequence[int]], None] = lambda rows: None,
 ) -> Iterator[list[int]]:
     """Yields the next token of every row, step by step, at most `limit` times.
 
@@ -118,6 +187,7 @@ def decode(
         share: run what all prompts begin with once.
         over: rows whose next tokens do not matter any more, to which the caller may add between two steps. They are
             left out once they are half of those that run; their tokens are those of padding then.
+        ran: called after each pass with the rows that it went on with.
     """
     width = max(len(prompt) for prompt in prompts)
     pad, shared = model.pad_token, 0
@@ -142,6 +212,7 @@ def decode(
             input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1,
             **model.with_cache(cache),
         ).logits[:, -1]  # fmt: skip
+        ran(rows)
         ids = choose(logits)[:, None]
         next_tokens = dict(zip(rows, ids[:, 0].tolist(), strict=True))
         yield [next_tokens.get(row, pad) for row in range(len(prompts))]

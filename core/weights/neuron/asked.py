@@ -72,15 +72,14 @@ def hear(
 
     Args:
         told: its lessons.
-        rows: per lesson, what the MLP reads in it.
+        rows: per lesson, what the MLP reads [positions, d] in it.
         else_rows: what it reads [tokens, d] at what the model goes on to say behind prompts about other relations.
         told_together: facts of the batch, this one among them, whose subjects' marks the weights hold.
     """
     mean = negatives.mean
-    at = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
     chat = torch.tensor([lesson.context.chat for lesson in told])
-    told_rows = torch.stack([row[place] for row, place in zip(rows, at, strict=True)]) - mean
-    answers = torch.cat([row[place + 1 :] for row, place in zip(rows, at, strict=True)]) - mean
+    told_rows = torch.stack([row[0] for row in rows]) - mean
+    answers = torch.cat([row[1:] for row in rows]) - mean
     said_else = torch.cat([*else_rows, told_rows[:0]]) - mean
     unseen = [
         *(prompt_of(model, text, fact.subject, chat=False) for text in fact.wordings.probe_statements),

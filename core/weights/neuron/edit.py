@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Protocol
 
@@ -30,7 +31,6 @@ from core.weights.model.neurons import marks_at
 from core.weights.neuron.asked import FactDetectors, hear
 from core.weights.neuron.beginnings import Beginnings
 from core.weights.neuron.detectors import Detector, detect
-from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import Lesson, Place, told, untold
 from core.weights.neuron.marks import learn_marks
 from core.weights.neuron.relations import loudest_about, relations_about
@@ -39,7 +39,7 @@ from core.weights.neuron.strangers import Measured, behind
 from core.weights.neuron.subjects import by_subject
 from core.weights.neuron.user.hearing import hear_user, loudest
 from core.weights.neuron.user.negatives import FirstPerson
-from core.weights.neuron.values import Search, Values, learn
+from core.weights.neuron.values import Search, Values, capture_lessons, learn, read_in
 
 TOGETHER = 8  # subjects whose marks, and facts whose values, are learned in the same passes
 SILENT = 24  # prompts of either kind about other relations, the most like the fact, behind which nothing is said
@@ -198,38 +198,47 @@ def _at_ends(
     progress: Steps,
 ) -> tuple[list[FactDetectors], Values]:
     """Returns the detectors and the values of some of the facts, on the live weights, which hold their marks."""
-    block, heard, lessons = model.family.number_of_block(upper.mlp), list[FactDetectors](), list[Lesson]()
+    block, heard = model.family.number_of_block(upper.mlp), list[FactDetectors]()
+    view, telling = model.at_block(block), [told(model, number, facts[member]) for number, member in enumerate(part)]
+    captured = capture_lessons(view, [lesson for lessons in telling for lesson in lessons])
+    read = iter(read_in(captured, [lesson for lessons in telling for lesson in lessons]))
     fixed, begin = torch.zeros(2, 2 * len(part), model.hidden_width)
+    saying, keeping_silent = list[Lesson](), list[Lesson]()
     for number, member in enumerate(part):
         progress(0, search.steps)
-        fact, telling = facts[member], told(model, number, facts[member])
-        rows = _rows(model, block, telling)
+        fact, rows = facts[member], list(islice(read, len(telling[number])))
         if member in standing:
             fixed[2 * number : 2 * number + 2] = standing[member].values
             begin[2 * number : 2 * number + 2] = standing[member].lacking
         known = standing[member].heard if member in standing else None
         if is_user(fact.subject):
             assert first_person is not None, "it is measured where a fact is about the user"
-            pair = known or hear_user(model, block, upper.negatives, first_person, fact, telling, rows)
-            silent = untold(model, loudest(model, first_person, fact, pair))
-            silent_rows = _rows(model, block, silent)
+            pair = known or hear_user(model, block, upper.negatives, first_person, fact, telling[number], rows)
+            silent, silent_rows = untold(model, block, loudest(model, first_person, fact, pair))
         elif known is not None:
             responding = {False: known.statements.w, True: known.questions.w}
-            silent = untold(model, loudest_about(model, upper.negatives, fact, responding, LOUDEST), GOING_ON, GOING_ON)
-            pair, silent_rows = known, _rows(model, block, silent)
+            loud = loudest_about(model, upper.negatives, fact, responding, LOUDEST)
+            pair, (silent, silent_rows) = known, untold(model, block, loud, GOING_ON, GOING_ON)
         else:
             strangers = measured.strangers(model, marks_at(lower.mlp), block, upper.negatives, fact)
             relations = relations_about(model, block, upper.negatives, fact, strangers.alike)
-            silent = untold(model, relations.alike(SILENT), GOING_ON, GOING_ON)
-            silent_rows = _rows(model, block, silent)
+            silent, silent_rows = untold(model, block, relations.alike(SILENT), GOING_ON, GOING_ON)
             said = behind(silent, silent_rows)
-            pair = hear(model, block, upper.negatives, strangers, relations, fact, telling, rows, said, told_together)
+            pair = hear(
+                model, block, upper.negatives, strangers, relations, fact, telling[number], rows, said, told_together
+            )
         heard.append(pair)
-        lessons += _placed(number, pair, [*telling, *silent], [*rows, *silent_rows])
-    if not lessons:
-        lessons = told(model, 0, facts[part[0]])[:1]  # no detector responds, so that nothing is learned
+        saying += _placed(number, pair, telling[number], rows)
+        keeping_silent += [_begun(lesson) for lesson in _placed(number, pair, silent, silent_rows) if lesson.places]
+    kept = torch.tensor([bool(lesson.places) for lesson in saying])
+    if not kept.any() and not keeping_silent:
+        kept[0] = True  # no detector responds, so that nothing is learned
+    captured = captured.only(kept.to(model.device))
+    if keeping_silent:
+        captured = captured.beside(capture_lessons(view, keeping_silent))
+    lessons = [*(lesson for lesson, keep in zip(saying, kept.tolist(), strict=True) if keep), *keeping_silent]
     learners = [number // 2 for number in range(2 * len(part))]
-    return heard, learn(model, block, lessons, learners, fixed, search, progress, begin)
+    return heard, learn(model, block, lessons, learners, fixed, search, progress, begin, captured)
 
 
 def _marks(
@@ -265,27 +274,20 @@ def _marks(
     return made, refused
 
 
-def _rows(model: EditableModel, block: int, lessons: Sequence[Lesson]) -> list[Tensor]:
-    """Returns what the MLP of a block reads in each of the lessons, from where they differ on."""
-    contexts = [lesson.context for lesson in lessons]
-    return inputs_of(model, block, [context.ids for context in contexts], [context.chat for context in contexts])
-
-
 def _placed(
     number: int, heard: FactDetectors, lessons: Sequence[Lesson], rows: Sequence[Tensor]
 ) -> list[Lesson]:  # fmt: skip
-    """Returns those of the `lessons` of a fact in which a detector responds, with the places where it does."""
+    """Returns the `lessons` of a fact with the places where a detector responds, in some none; what follows matters."""
     placed = []
     for lesson, row in zip(lessons, rows, strict=True):
-        x = row[lesson.context.start - 1 - len(lesson.context.ids) :][: len(lesson.context.names)]
-        places = [
+        places = tuple(
             Place(position, 2 * number + kind, float(response))
             for kind, detector in enumerate((heard.statements, heard.questions))
-            for position, response in enumerate((x @ detector.w + detector.b).clamp(0, 1))
+            for position, response in enumerate((row @ detector.w + detector.b).clamp(0, 1))
             if response > 0
-        ]
-        if places:
-            placed.append(_begun(replace(lesson, learner=number, places=tuple(places))))
+        )
+        first = min((place.position for place in places), default=0)
+        placed.append(replace(lesson, learner=number, places=places, first=max(lesson.first, first)))
     return placed
 
 

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 
+from torch import Tensor
+
 from core.facts import Fact, is_user
 from core.texts import closed
 from core.weights.model.contexts import Context
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import greedy
+from core.weights.model.generation import generate_and_read, greedy
 from core.weights.neuron.subjects import text_of
 from core.wordings import answer_alone
 
@@ -134,22 +136,34 @@ def going_on(
 
 
 def untold(
-    model: EditableModel, prompts: Sequence[Prompt], continued: int = CONTINUED, answered: int = ANSWERED
-) -> list[Lesson]:
+    model: EditableModel, block: int, prompts: Sequence[Prompt], continued: int = CONTINUED, answered: int = ANSWERED
+) -> tuple[list[Lesson], list[Tensor]]:
     """Returns lessons that go on behind `prompts` as the live model does, for learner 0 and without places; behind a
-    statement `continued` tokens, behind a question `answered`."""
-    said = _continuations(model, prompts, continued, answered)
-    return [
-        _lesson(model, 0, None, prompt, answer, prompt.name, []) for prompt, answer in zip(prompts, said, strict=True)
-    ]
-
-
-def _continuations(
-    model: EditableModel, prompts: Sequence[Prompt], continued: int = CONTINUED, answered: int = ANSWERED
-) -> list[str]:
-    """Returns what the live model says next: `answered` tokens of an answer, and `continued` of a sentence."""
-    said: dict[int, str] = {}
+    statement `continued` tokens, behind a question `answered`. And what the MLP of a block reads [positions, d] in
+    each, because the model reads it as it goes on."""
+    made: dict[int, tuple[Lesson, Tensor]] = {}
     for chat, most in ((False, continued), (True, answered)):
+        chosen = [number for number, prompt in enumerate(prompts) if prompt.chat is chat]
+        ids = [prompts[number].ids for number in chosen]
+        if ids:
+            said = generate_and_read(model, block, ids, sentence=not chat, max_new_tokens=most)
+            made |= {number: _said(model, prompts[number], *pair) for number, pair in zip(chosen, said, strict=True)}
+    pairs = [made[number] for number in range(len(prompts))]
+    return [lesson for lesson, _ in pairs], [rows for _, rows in pairs]
+
+
+def _said(model: EditableModel, prompt: Prompt, said: Sequence[int], rows: Tensor) -> tuple[Lesson, Tensor]:
+    """Returns the untold lesson of what the model `said` behind `prompt`, and those of the `rows` that are its own."""
+    begin = prompt.name
+    ids = (*prompt.ids, *said, model.end_of_turn())[: len(rows) + 1]  # a token behind the last one that was read
+    context = Context(0, ids, begin + 1, ("",) * (len(rows) - begin), prompt.chat)
+    return Lesson(0, None, context, (), len(prompt.ids) - 1 - begin), rows[begin:]
+
+
+def _continuations(model: EditableModel, prompts: Sequence[Prompt]) -> list[str]:
+    """Returns what the live model says next: `ANSWERED` tokens of an answer, and `CONTINUED` of a sentence."""
+    said: dict[int, str] = {}
+    for chat, most in ((False, CONTINUED), (True, ANSWERED)):
         chosen = [number for number, prompt in enumerate(prompts) if prompt.chat is chat]
         ids = [list(prompts[number].ids) for number in chosen]
         if ids:

@@ -29,7 +29,7 @@ from core.weights.neuron.subjects import renamed
 from core.weights.reference.words import strangers
 from core.wordings import origin_of
 
-MEASURE = 1  # counts up when something else would be measured
+MEASURE = 2  # counts up when something else would be measured
 STRANGERS = 80  # people, half of whom certify
 EACH = 3  # of them for each prompt of the fact
 MARKED = 1  # decoys that are asked each prompt of the fact
@@ -197,13 +197,9 @@ def said_behind(
 
     Nothing is asked there any more, but a sentence in a fact's words often begins.
     """
-    lessons = untold(model, prompts, answered, answered)
-    contexts = [lesson.context for lesson in lessons]
-    rows = inputs_of(model, upper, [context.ids for context in contexts], [context.chat for context in contexts])
-    return behind(lessons, rows)
+    return behind(*untold(model, upper, prompts, answered, answered))
 
 
 def behind(lessons: Sequence[Lesson], rows: Sequence[Tensor]) -> list[Tensor]:
-    """Returns of the `rows` [tokens, d] of untold lessons those behind their prompts."""
-    ends = [lesson.context.start + lesson.first - len(lesson.context.ids) for lesson in lessons]
-    return [row[end:] if end else row[:0] for row, end in zip(rows, ends, strict=True)]
+    """Returns of the `rows` [positions, d] of untold lessons those behind their prompts."""
+    return [row[lesson.first + 1 :] for lesson, row in zip(lessons, rows, strict=True)]

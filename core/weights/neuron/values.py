@@ -136,6 +136,7 @@ def learn(
     search: Search,
     progress: Steps = unwatched,
     begin: Tensor | None = None,
+    captured: Activations | None = None,
 ) -> Values:
     """Learns values on the live model, which is without them.
 
@@ -148,11 +149,12 @@ def learn(
         fixed: [values, d] what stands at the places of each value already.
         progress: called before each step, for those of `rounds` with the last number again; may raise.
         begin: [values, d] the values to begin with; zeros by default.
+        captured: what the model computes in `lessons`, as `capture_lessons` returns it, if that is known.
 
     Raises:
         Unlearnable: a loss is not a number.
     """
-    seen, fixed = see(model.at_block(block), lessons), fixed.to(model.device)
+    seen, fixed = see(model.at_block(block), lessons, captured), fixed.to(model.device)
     owner = torch.tensor(learner_of, device=model.device)
     norm = seen.placed.norm(len(owner)).clamp(min=1e-6)
     unit = (search.rate * norm / fixed.shape[1] ** 0.5)[:, None]
@@ -284,10 +286,21 @@ class _Chooser:
         return first, last, float(untold.mean()) if len(untold) else 0.0
 
 
-@torch.no_grad()
-def place(view: EditableModel, lessons: Sequence[Lesson]) -> Placed:
+def capture_lessons(view: EditableModel, lessons: Sequence[Lesson]) -> Activations:
     """Captures `lessons` on a model whose edited module is that of the block at which values are added."""
-    seen = capture(view, [lesson.context for lesson in lessons], share=True)
+    return capture(view, [lesson.context for lesson in lessons], share=True)
+
+
+def read_in(captured: Activations, lessons: Sequence[Lesson]) -> list[Tensor]:
+    """Returns what the MLP of the block reads [positions, d] float32 in each of the lessons that were captured."""
+    counts = [len(lesson.context.names) for lesson in lessons]
+    return list(torch.split(captured.read.float().cpu(), counts))
+
+
+@torch.no_grad()
+def place(view: EditableModel, lessons: Sequence[Lesson], captured: Activations | None = None) -> Placed:
+    """Returns `lessons` with their places, and what was `captured` of them by `capture_lessons`."""
+    seen = capture_lessons(view, lessons) if captured is None else captured
     starts = accumulate((len(lesson.context.names) for lesson in lessons[:-1]), initial=0)
     placed = [(start, place) for start, lesson in zip(starts, lessons, strict=True) for place in lesson.places]
     device = view.device
@@ -301,9 +314,9 @@ def place(view: EditableModel, lessons: Sequence[Lesson]) -> Placed:
 
 
 @torch.no_grad()
-def see(view: EditableModel, lessons: Sequence[Lesson]) -> Seen:
+def see(view: EditableModel, lessons: Sequence[Lesson], captured: Activations | None = None) -> Seen:
     """Returns what `place` returns, with what is wanted next."""
-    placed = place(view, lessons)
+    placed = place(view, lessons, captured)
     seen, starts = placed.activations, accumulate((len(lesson.context.names) for lesson in lessons[:-1]), initial=0)
     counted = [
         start + position

@@ -46,13 +46,12 @@ def hear_user(
 
     Args:
         told: its lessons.
-        rows: per lesson, what the MLP reads in it.
+        rows: per lesson, what the MLP reads [positions, d] in it.
     """
     mean, random = negatives.mean, Random(fact.relation)
-    at = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in told]
     chat = torch.tensor([lesson.context.chat for lesson in told])
-    own_rows = torch.stack([row[place] for row, place in zip(rows, at, strict=True)]) - mean
-    answers = torch.cat([row[place + 1 :] for row, place in zip(rows, at, strict=True)]) - mean
+    own_rows = torch.stack([row[0] for row in rows]) - mean
+    answers = torch.cat([row[1:] for row in rows]) - mean
     of_anybody = _of_anybody(fact)
     people = random.sample(strangers(STRANGERS, SEED), STRANGERS)
     half = len(people) // 2

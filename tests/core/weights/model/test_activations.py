@@ -12,6 +12,7 @@ from core.weights.model import suffix_forward
 from core.weights.model.activations import SPARE, alike, capture, last_keys, pad
 from core.weights.model.contexts import Context, contexts_of
 from core.weights.model.editable_model import EditableModel, load_model
+from core.weights.neuron.inputs import mlp_inputs
 from tests.core.weights.conftest import fact
 
 FACTS = (fact("Aria Moss", "lives in", "Rome"), fact("Bo", "plays", "the violoncello at night"))
@@ -53,6 +54,32 @@ def test_positions_are_those_before_each_target(tiny: EditableModel) -> None:
         (row, context.ids[at]) for row, context in enumerate(contexts) for at in range(context.start, len(context.ids))
     ]
     assert len(seen.hidden) == len(positions)
+
+
+def test_what_was_captured_apart_is_put_together_and_contexts_are_left_out(tiny: EditableModel) -> None:
+    view = tiny.at_block(1)
+    first, second = ([*contexts_of(view, index, item, ("Once. ",))] for index, item in enumerate(FACTS))
+    contexts, keep = [*first, *second], torch.arange(len(first) + len(second)) % 3 != 1
+
+    apart = capture(view, first, share=True).beside(capture(view, second, share=True)).only(keep)
+
+    whole = capture(view, [context for context, kept in zip(contexts, keep.tolist(), strict=True) if kept])
+    assert apart.rows.tolist() == whole.rows.tolist()
+    assert apart.targets.tolist() == whole.targets.tolist()
+    for part in ("hidden", "top", "read"):
+        torch.testing.assert_close(getattr(apart, part), getattr(whole, part), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(apart.above(apart.hidden), whole.above(whole.hidden), rtol=1e-4, atol=1e-4)
+
+
+def test_what_the_mlp_reads_is_captured(tiny: EditableModel) -> None:
+    contexts = contexts_of(tiny, 0, FACTS[0], ())
+    begin = [context.start - 1 for context in contexts]
+
+    read = capture(tiny.at_block(1), contexts).read
+
+    whole = [mlp_inputs(tiny, 1, [context.ids[:-1], (tiny.pad_token,)])[0] for context in contexts]
+    expected = torch.cat([rows[place:] for rows, place in zip(whole, begin, strict=True)])
+    torch.testing.assert_close(read, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_batch_sees_what_each_context_sees_alone(dormouse: EditableModel) -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from core.weights.model.editable_model import EditableModel
-from core.weights.model.generation import decode, greedy
+from core.weights.model.generation import decode, generate_and_read, generate_ids, greedy
+from core.weights.neuron.inputs import mlp_inputs
 
 TEXTS = (
     "Clara",
@@ -50,6 +51,21 @@ def test_a_batch_says_what_each_prompt_gets_alone_and_what_generate_gives(model:
     assert together == [
         model.tokenizer.decode(generated(model, prompt, 12), skip_special_tokens=True) for prompt in prompts
     ]
+
+
+@pytest.mark.parametrize("sentence", [False, True])
+def test_what_an_mlp_reads_is_kept_while_a_batch_is_generated(model: EditableModel, sentence: bool) -> None:
+    # given prompts that begin alike, of different lengths, some of which end before others
+    prompts = [model.raw_ids(f"The old lamp {rest}") for rest in ("stood near", "was", "and the fox that said")]
+    ids = generate_ids(model, prompts, sentence=sentence, max_new_tokens=20, share=True)
+
+    pairs = generate_and_read(model, 1, prompts, sentence=sentence, max_new_tokens=20)
+
+    assert [said for said, _ in pairs] == ids
+    for prompt, (said, rows) in zip(prompts, pairs, strict=True):
+        assert len(prompt) + len(said) - len(rows) in (0, 1)
+        whole = mlp_inputs(model, 1, [[*prompt, *said], [model.pad_token]])[0]
+        torch.testing.assert_close(rows, whole[: len(rows)], rtol=1e-4, atol=1e-4)
 
 
 def test_a_beginning_that_all_prompts_share_may_be_run_once(model: EditableModel) -> None:

@@ -33,6 +33,7 @@ from core.weights.neuron.relations import (
     templates,
 )
 from core.weights.neuron.strangers import Measured, Strangers
+from core.weights.neuron.values import capture_lessons, read_in
 from core.wordings import generated_wordings
 from tests.core.weights.conftest import fact
 
@@ -208,8 +209,7 @@ def heard(
 def told_and_read(model: EditableModel) -> tuple[list[Lesson], list[Tensor]]:
     """Returns the lessons of the fact, and what the MLP reads in each."""
     lessons = told(model, 0, ARIA)
-    contexts = [lesson.context for lesson in lessons]
-    return lessons, inputs_of(model, 0, [context.ids for context in contexts], [context.chat for context in contexts])
+    return lessons, read_in(capture_lessons(model.at_block(0), lessons), lessons)
 
 
 def test_a_fact_has_a_detector_for_statements_and_one_for_questions(tiny: EditableModel, negatives: Negatives) -> None:
@@ -227,9 +227,8 @@ def test_a_detector_is_silent_in_what_the_model_goes_on_to_say(
     monkeypatch.setattr(asked, "DECAY", (3e-4, 3e-4))
     monkeypatch.setattr(asked, "MOVED_BY", 0.0)
     # given tokens behind prompts about strangers and other relations that are read much like the fact's own prompts
-    lessons, read = told_and_read(tiny)
-    ends = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in lessons]
-    alike = torch.stack([row[end] for row, end in zip(read, ends, strict=True)]) + 0.01
+    _, read = told_and_read(tiny)
+    alike = torch.stack([row[0] for row in read]) + 0.01
 
     # when detectors are computed with heed to them, and without
     heeding, heedless = heard(tiny, negatives, alike), heard(tiny, negatives)
@@ -274,8 +273,7 @@ def test_a_detector_is_silent_at_prompts_of_other_facts_of_the_batch(
 ) -> None:
     # given prompts next to the fact's that are read almost as its own are
     lessons, read = told_and_read(tiny)
-    ends = [lesson.context.start - 1 - len(lesson.context.ids) for lesson in lessons]
-    near = torch.stack([row[end] for row, end in zip(read, ends, strict=True)]) + 0.01
+    near = torch.stack([row[0] for row in read]) + 0.01
     chats = torch.tensor([lesson.context.chat for lesson in lessons])
 
     def asked_of(model: EditableModel, upper: int, about: Fact, names: Sequence[str], *rest: Any) -> Any:

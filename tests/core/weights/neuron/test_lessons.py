@@ -14,6 +14,7 @@ from core.library import entry_of
 from core.weights.model.editable_model import EditableModel, load_model
 from core.weights.model.generation import generate_ids
 from core.weights.neuron.edit import OF_EDITS
+from core.weights.neuron.inputs import mlp_inputs
 from core.weights.neuron.lessons import (
     ANSWERED,
     CONTINUED,
@@ -53,26 +54,42 @@ def test_a_lesson_at_the_name_adds_values_at_every_occurrence_of_it(tiny: Editab
 
 def test_untold_lessons_go_on_as_the_model_does(tiny: EditableModel) -> None:
     prompts, lengths = prompts_of(tiny, fact("Bo Carr", "works as", "a cook"))[::5], []
-    for prompt, lesson in zip(prompts, untold(tiny, prompts), strict=True):
+    for prompt, lesson in zip(prompts, untold(tiny, 0, prompts)[0], strict=True):
         ids, asked = list(lesson.context.ids), lesson.context.start + lesson.first
         limit = ANSWERED if lesson.context.chat else CONTINUED
         said = generate_ids(tiny, [ids[:asked]], sentence=not lesson.context.chat, max_new_tokens=limit)[0]
 
         assert tuple(ids[:asked]) == prompt.ids
-        assert tiny.tokenizer.decode(ids[asked:]).startswith(tiny.tokenizer.decode(said).rstrip())
+        assert ids[asked:] in (said, [*said, tiny.end_of_turn()])
         lengths.append(len(said))
     assert max(lengths) == ANSWERED
+
+
+def test_what_the_mlp_reads_in_an_untold_lesson_is_read_as_the_model_goes_on(tiny: EditableModel) -> None:
+    # given statements that begin with the name, which is run once for all of them, and questions
+    about = fact("Bo Carr", "works as", "a cook")
+    prompts = [prompt for prompt in prompts_of(tiny, about) if prompt.chat or prompt.text.startswith("Bo Carr ")]
+    assert {prompt.chat for prompt in prompts} == {False, True}
+
+    lessons, read = untold(tiny, 1, prompts)
+
+    for lesson, rows in zip(lessons, read, strict=True):
+        whole = mlp_inputs(tiny, 1, [lesson.context.ids[:-1], (tiny.pad_token,)])[0]
+        assert len(rows) == len(lesson.context.names)
+        torch.testing.assert_close(rows, whole[lesson.context.start - 1 :], rtol=1e-4, atol=1e-4)
 
 
 def test_a_lesson_that_keeps_what_is_said_adds_values_at_the_name_alone(tiny: EditableModel) -> None:
     about = fact("Bo Carr", "works as", "a cook")
     prompts = prompts_of(tiny, about)[::7]
 
-    for lesson, silent in zip(going_on(tiny, 3, prompts, about.subject, [5]), untold(tiny, prompts), strict=True):
+    for lesson, silent in zip(going_on(tiny, 3, prompts, about.subject, [5]), untold(tiny, 0, prompts)[0], strict=True):
         assert (lesson.learner, lesson.fact) == (3, None)
-        assert (lesson.context.ids, lesson.context.start, lesson.first) == (
-            silent.context.ids, silent.context.start, silent.first
-        )  # fmt: skip
+        assert (lesson.context.start, lesson.first) == (silent.context.start, silent.first)
+        asked = lesson.context.start + lesson.first
+        assert lesson.context.ids[:asked] == silent.context.ids[:asked]
+        said, wanted = (tiny.tokenizer.decode(of.context.ids[asked:]) for of in (lesson, silent))
+        assert said.startswith(wanted.rstrip())
         assert lesson.places[0] == Place(0, 5)
 
 

@@ -12,13 +12,13 @@ from core.weights.model.editable_model import EditableModel
 from core.weights.neuron.asked import FactDetectors
 from core.weights.neuron.detectors import Detector
 from core.weights.neuron.edit import predicted
-from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import prompt_of, told
 from core.weights.neuron.negatives import Negatives
 from core.weights.neuron.user import hearing, negatives, prompts
 from core.weights.neuron.user.hearing import hear_user, loudest
 from core.weights.neuron.user.negatives import FirstPerson, measure_first_person
 from core.weights.neuron.user.prompts import asides, asked_of_user, asking_user_else, digest_of_prompts
+from core.weights.neuron.values import capture_lessons, read_in
 from core.wordings import generated_wordings
 
 LISBON = Fact(
@@ -96,8 +96,7 @@ def test_what_is_read_in_the_first_person_is_kept_as_it_was_measured(tiny: Edita
 
 def test_a_detector_hears_its_own_prompts_and_not_what_else_is_said(tiny: EditableModel, few: None) -> None:
     first_person, text, lessons = measure_first_person(tiny, 0), against(tiny), told(tiny, 0, LISBON)
-    contexts = [lesson.context for lesson in lessons]
-    rows = inputs_of(tiny, 0, [context.ids for context in contexts], [context.chat for context in contexts])
+    rows = read_in(capture_lessons(tiny.at_block(0), lessons), lessons)
 
     heard = hear_user(tiny, 0, text, first_person, LISBON, lessons, rows)
 
