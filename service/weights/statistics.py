@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-from core.events.memory import NO_TEXT, DetectorStatistics, MemoryCreated, StatisticsPrepared
+from core.events.memory import NO_TEXT, BaseModel, DetectorStatistics, MemoryCreated, StatisticsPrepared
 from core.ids import Digest
 from core.method import Method
 from core.weights.linear import mean_keys
@@ -19,7 +19,7 @@ from core.weights.memit.packed import unpack
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import read_reference
 from core.weights.neuron.decoys import MEASURE as DECOYS
-from core.weights.neuron.decoys import with_decoys
+from core.weights.neuron.decoys import Decoys, measure_decoys
 from core.weights.neuron.negatives import MEASURE as NEGATIVES
 from core.weights.neuron.negatives import STRANGERS, STRANGERS_AT_ENDS, Negatives, measure_negatives
 from core.weights.neuron.relations import digest_of_templates
@@ -27,7 +27,7 @@ from core.weights.neuron.sites import Site, default_mlps
 from core.weights.neuron.user.negatives import MEASURE as FIRST_PERSON
 from core.weights.neuron.user.negatives import FirstPerson, measure_first_person
 from core.weights.neuron.user.prompts import digest_of_prompts
-from service.settings import DORMOUSE
+from service.settings import DORMOUSE, SMOLLM2
 from store.artifacts import Artifacts
 from store.measured import Measured
 
@@ -140,8 +140,12 @@ def detector_statistics(
     lower = known(at_names, lambda: measured()[blocks[0]])
 
     def measured_above() -> Negatives:
-        site = Site(at_names, Negatives.from_bytes(artifacts.get(lower.artifact)))
-        return with_decoys(half, site, blocks[1], measured()[blocks[1]], progress)
+        site, packed = Site(at_names, Negatives.from_bytes(artifacts.get(lower.artifact))), shipped_decoys(created.base)
+        if packed.is_file():
+            decoys = Decoys.from_bytes(packed.read_bytes())
+        else:
+            decoys = measure_decoys(half, site, blocks[1], progress)
+        return decoys.beside(measured()[blocks[1]])
 
     return lower, known(at_ends, measured_above, DECOYS, digest_of_templates(), lower.artifact)
 
@@ -172,3 +176,13 @@ def first_person(
 def shipped(key: Digest) -> Path:
     """Returns the file in which dormouse ships the statistics of `key`, whether it exists or not."""
     return DORMOUSE / f"statistics-{key[:16]}.packed"
+
+
+def shipped_decoys(base: BaseModel) -> Path:
+    """Returns the file in which the project ships the decoys of a base model, whether it exists or not.
+
+    They hold for the model alone, and not for what detectors of subjects were computed against on some machine.
+    """
+    inputs = [DECOYS, digest_of_templates(), base.digest, base.dtype, base.quantization]
+    key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+    return SMOLLM2 / f"decoys-{key[:16]}.packed"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import torch
+from safetensors.torch import load, save
+from torch import Tensor
 
+from core.errors.base import Damaged
 from core.weights.deltas.neurons import encode_neurons, rows_of
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.editable_model import EditableModel
@@ -18,7 +21,7 @@ from core.weights.neuron.relations import digest_of_templates, ends_about
 from core.weights.neuron.sites import Site
 from core.weights.reference.words import strangers
 
-MEASURE = 6  # counts up when `with_decoys` would measure something else
+MEASURE = 6  # counts up when `measure_decoys` would measure something else
 DECOYS = 3
 TEXTS = 48  # from which a detector of a decoy is computed: it need not be told from namesakes
 SEED = 7
@@ -29,11 +32,44 @@ def decoys() -> list[str]:
     return strangers(DECOYS, SEED)
 
 
-def with_decoys(
-    model: EditableModel, lower: Site, upper: int, negatives: Negatives, progress: Steps = unwatched
-) -> Negatives:
-    """Returns `negatives` of the MLP of block `upper` with marks of strangers, and with what it reads where these are
-    asked the prompts of the library; on the live base weights."""
+@dataclass(frozen=True, slots=True)
+class Decoys:
+    """Strangers that are marked, and what the upper MLP reads where they are asked the prompts of the library.
+
+    Attributes:
+        marks: [n, 2 d + 1] float32 neurons at the lower MLP.
+        asked, held_asked: [templates, d] float16 at the ends of prompts (`ends_about`).
+    """
+
+    marks: Tensor
+    asked: Tensor
+    held_asked: Tensor
+
+    def to_bytes(self) -> bytes:
+        """Returns a safetensors file."""
+        return save({part.name: getattr(self, part.name).contiguous() for part in fields(self)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Decoys:
+        """Reads what `to_bytes` wrote. Raises Damaged for anything else."""
+        try:
+            return cls(**load(data))
+        except Exception as error:
+            raise Damaged(f"what was measured of decoys cannot be read: {error}") from error
+
+    def beside(self, negatives: Negatives) -> Negatives:
+        """Returns what is measured of the upper MLP in text, with the decoys."""
+        return replace(
+            negatives,
+            decoys=self.marks,
+            asked=self.asked,
+            held_asked=self.held_asked,
+            templates_digest=digest_of_templates(),
+        )
+
+
+def measure_decoys(model: EditableModel, lower: Site, upper: int, progress: Steps = unwatched) -> Decoys:
+    """Marks strangers at the lower MLP, and measures the MLP of block `upper`; on the live base weights."""
     block, names = model.family.number_of_block(lower.mlp), decoys()
     beginnings = Beginnings()
     detectors = [_detector(model, block, lower, name, beginnings) for name in names]
@@ -42,7 +78,7 @@ def with_decoys(
     rows = rows_of([(*encode_neurons(w, b, marks), 1.0)], model.hidden_width)
     with model.with_weights({marks_at(lower.mlp): rows}):
         asked, held_asked = (ends_about(model, upper, names, held_out=held).half() for held in (False, True))
-    return replace(negatives, decoys=rows, asked=asked, held_asked=held_asked, templates_digest=digest_of_templates())
+    return Decoys(rows, asked, held_asked)
 
 
 def _detector(model: EditableModel, block: int, lower: Site, name: str, beginnings: Beginnings) -> Detector:

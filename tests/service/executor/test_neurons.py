@@ -14,7 +14,7 @@ from core.ids import FactId
 from core.method import Method
 from core.policy import SleepPolicy
 from core.state.memory import Memory, Status
-from core.weights.neuron import decoys, edit, negatives, strangers
+from core.weights.neuron import edit, negatives
 from core.weights.neuron.edit import AT_NIGHT
 from core.weights.reference.words import technical
 from service.app.store import Store, open_store
@@ -22,6 +22,7 @@ from service.executor.work import neurons as work_of_neurons
 from service.settings import Settings
 from service.weights.base_models import BaseModels
 from service.weights.live_models import LiveModels
+from service.weights.statistics import shipped_decoys
 from tests.prepared import smollm2
 
 __all__ = ["smollm2"]
@@ -80,10 +81,8 @@ def check_apart(store: Store, bases: BaseModels, models: LiveModels) -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Does less of what makes detectors and values good on prompts that are not asked here, to spare minutes."""
     monkeypatch.setattr(work_of_neurons, "AT_NIGHT", replace(AT_NIGHT, steps=20))
-    monkeypatch.setattr(decoys, "DECOYS", 2)
     monkeypatch.setattr(negatives, "technical", lambda: technical()[::8])
     monkeypatch.setattr(edit, "SILENT", 6)
-    monkeypatch.setattr(strangers, "SAID", 3)
 
 
 def test_a_life_of_neurons_on_a_real_model(store: Store, bases: BaseModels, smollm2: Path, quick: None) -> None:
@@ -98,6 +97,7 @@ def test_a_life_of_neurons_on_a_real_model(store: Store, bases: BaseModels, smol
     assert created.method is Method.NEURON
     assert clean.statistics is not None
     assert clean.statistics.detectors is not None
+    assert shipped_decoys(created.base).is_file(), "see models/smollm2/README.md"
     assert clean.statistics.artifact == clean.statistics.detectors.artifact  # no covariance, which neurons do not need
     stranger, known = "Where does Petra Halloran live?", "What is the capital of France?"
     before = [answer(models, question) for question in (stranger, known)]

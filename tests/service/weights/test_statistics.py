@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.support.tiny import make
+from core.events.memory import MemoryCreated
 from core.ids import Digest, MemoryId
 from core.method import Method
 from core.weights.memit.covariance import key_of, measure
 from core.weights.memit.packed import unpack
+from core.weights.neuron.decoys import Decoys
+from core.weights.neuron.negatives import Negatives
 from service.app.store import Store, open_store
 from service.settings import DORMOUSE
 from service.weights import statistics
@@ -157,3 +161,35 @@ def test_a_further_memory_of_neurons_reads_what_was_measured_no_more(tmp_path: P
         work(store, bases, memory=third)
         assert state_of(store, third).statistics == first
         assert store.artifacts.exists(first.artifact)
+
+
+def test_decoys_that_ship_for_a_base_are_not_measured(
+    tmp_path: Path, bases: BaseModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a base model whose decoys ship with the project
+    monkeypatch.setattr(statistics, "SMOLLM2", tmp_path)
+    model = make(tmp_path / "tiny" / "base")
+    created, known = prepared_above(tmp_path / "measured", model, bases)
+    packed = Decoys(known.decoys, known.asked + 1, known.held_asked)
+    statistics.shipped_decoys(created.base).write_bytes(packed.to_bytes())
+
+    # when a memory is prepared elsewhere, then they are its own
+    monkeypatch.setattr(statistics, "measure_decoys", None)
+    assert torch.equal(prepared_above(tmp_path / "elsewhere", model, bases)[1].asked, known.asked + 1)
+
+    # and they are those of no other model, nor of a quantized one
+    shipped = statistics.shipped_decoys(created.base)
+    for other in (replace(created.base, digest=Digest("0" * 64)), replace(created.base, quantization="nf4")):
+        assert statistics.shipped_decoys(other) != shipped
+
+
+def prepared_above(folder: Path, model: Path, bases: BaseModels) -> tuple[MemoryCreated, Negatives]:
+    """Returns a memory of neurons that was prepared, and what its detectors of facts are computed against."""
+    with open_store(Place(folder).settings()) as store:
+        create(store, str(model), method=Method.NEURON)
+        work(store, bases)
+        state = state_of(store)
+        assert state.created is not None
+        assert state.statistics is not None
+        assert state.statistics.upper is not None
+        return state.created, Negatives.from_bytes(store.artifacts.get(state.statistics.upper.artifact))
