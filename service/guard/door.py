@@ -25,11 +25,13 @@ class Door:
 
     Attributes:
         observers: told of each call that ended: its name, how it ended, and after how many seconds.
+        closing: whether the server stops, so that calls which are cancelled are not cancelled by their clients.
     """
 
     def __init__(self, tokens: Tokens, limits: Limits, *, required: bool) -> None:
         self.limits = limits
         self.observers: list[Observer] = []
+        self.closing = False
         self._tokens = tokens
         self._required = required
         self._looked = -LOOK_SECONDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -21,7 +22,7 @@ from service import tracing
 from service.guard.door import Door
 from service.guard.rights import Caller, Right
 from service.rpc.rights import GENERATES, TELL_TEXT, facts_found, facts_told, needs
-from service.rpc.status import DETAILS_KEY, status_of, status_of_failure
+from service.rpc.status import DETAILS_KEY, ShuttingDown, status_of, status_of_failure
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -34,6 +35,7 @@ RECOGNIZED_SECONDS = 5.0  # after which it is looked up again whether a stream w
 OPEN = ("/grpc.reflection.",)  # to everyone: what the contract is
 HEALTH = "/grpc.health."
 NOT_ADMITTED = Caller("")
+CANCELLED = (asyncio.CancelledError, GeneratorExit)  # by whoever called, or because the server stops
 CODE_OF_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 LATE = status_pb2.Status(
     code=grpc.StatusCode.DEADLINE_EXCEEDED.value[0], message="the deadline passed; what was appended stays"
@@ -206,6 +208,8 @@ class Attempt:
             status, reason = status_of(error), error.reason
         elif isinstance(error, TimeoutError):
             status = LATE
+        elif isinstance(error, CANCELLED) and self._door.closing:
+            status, reason = status_of(ShuttingDown()), ShuttingDown.reason
         elif isinstance(error, Exception) and not isinstance(error, aio.AbortError):
             status, reason = status_of_failure(error, self.correlation)
         while self._generating:
@@ -244,8 +248,9 @@ class _Attempted:
         try:
             await self._attempt.begin(_given(self._context), _address(self._context.peer()))
             self._attempt.allow(self._method, self._request)
-        except Exception as error:
+        except BaseException as error:  # any, because a client may go while it is let in
             await self._end(error)
+            raise
         return self._attempt
 
     async def __aexit__(self, _: Any, error: BaseException | None, traceback: Any) -> None:
@@ -253,7 +258,7 @@ class _Attempted:
 
     async def _end(self, error: BaseException | None) -> None:
         status = self._attempt.end(error)
-        if status is not None:
+        if status is not None and not isinstance(error, CANCELLED):
             await _abort(self._context, status)
 
 

@@ -155,6 +155,7 @@ async def serving(
         yield served
     finally:
         log.info("server.stopping", address=served.address)
+        door.closing = True
         await tail.stop()
         await operations.stop()
         await server.stop(settings.stop_seconds)

@@ -17,6 +17,7 @@ from service.web.failures import failed
 
 T = TypeVar("T")
 GONE = 499  # status of a response that has no reader any more
+FAILURES = (Exception, asyncio.CancelledError)  # the latter where the server stops before a request is answered
 
 
 async def begin(attempt: Attempt, request: Request) -> None:
@@ -38,7 +39,7 @@ def end_failed(attempt: Attempt, error: BaseException) -> status_pb2.Status | No
     return attempt.end(error)
 
 
-def refused_call(attempt: Attempt, error: Exception) -> Response:
+def refused_call(attempt: Attempt, error: BaseException) -> Response:
     """Returns the response to a call that failed, and ends it. Raises HTTPException where it was one."""
     status = end_failed(attempt, error)
     if isinstance(error, HTTPException):

@@ -19,7 +19,7 @@ from service.rpc.server import Served
 from service.web import models
 from service.web.answers import Form, Said
 from service.web.bodies import ChatBody, CompletionBody, from_headers, read_json
-from service.web.calls import begin, end_failed, refused_call, unless_gone
+from service.web.calls import FAILURES, begin, end_failed, refused_call, unless_gone
 from service.web.failures import described
 from service.web.inside import NO_CONTEXT
 from store.log.named_versions import NamedVersions
@@ -92,7 +92,7 @@ class Gateway:
             if not body.stream:
                 return await _answered(request, attempt, form.whole(said))
             first = await unless_gone(request, anext(said))  # first, so that a refusal has its status
-        except Exception as error:
+        except FAILURES as error:
             return refused_call(attempt, error)
         chunks = form.chunks(_again(first, said), usage=body.stream_options.include_usage)
         return _Streamed(attempt, said, chunks)
@@ -157,7 +157,7 @@ async def _answered(request: Request, attempt: Attempt, answer: Coroutine[Any, A
     """Returns the answer, unless the client goes before it is complete."""
     try:
         content = await unless_gone(request, answer)
-    except Exception as error:
+    except FAILURES as error:
         return refused_call(attempt, error)
     attempt.end()
     return JSONResponse(content, headers={"x-request-id": attempt.correlation})

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from service.guard.rights import ALL, Right
 from service.rpc.interceptor import Attempt, current_caller
 from service.rpc.server import Served
-from service.web.calls import begin, refused_call
+from service.web.calls import FAILURES, begin, refused_call
 from service.web.metrics import Metrics
 
 
@@ -45,7 +45,7 @@ class Probes:
             await begin(attempt, request)
             current_caller().check(Right.READ, ALL)
             content, kind = await asyncio.to_thread(self._metrics.text, request.headers.get("accept", ""))
-        except Exception as error:
+        except FAILURES as error:
             return refused_call(attempt, error)
         attempt.end()
         return Response(content, headers={"content-type": kind})

@@ -58,6 +58,7 @@ async def listening(settings: Settings, served: Served) -> AsyncIterator[str]:
         yield url
     finally:
         log.info("http.stopping", url=url)
+        served.door.closing = True
         await served.parts.tail.stop()  # before, because requests may wait for the log
         server.should_exit = True
         await serving

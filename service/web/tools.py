@@ -31,7 +31,7 @@ from service.rpc.messages.requests import MAX_TOKENS
 from service.rpc.server import Served
 from service.web import models
 from service.web.bodies import first_fault, read_body
-from service.web.calls import begin, end_failed, refused_call, unless_gone
+from service.web.calls import FAILURES, begin, end_failed, refused_call, unless_gone
 from service.web.inside import inside
 from service.web.tool_results import STATUSES, Answer, Fact, Facts, Forgotten, Step, Told, Why, status_named
 from store.clock import next_uuid
@@ -97,7 +97,7 @@ class Tools:
         try:
             await begin(attempt, request)
             body = await read_body(request, self._max_bytes)
-        except Exception as error:
+        except FAILURES as error:
             await refused_call(attempt, error)(scope, receive, send)
             return
         request.state.attempt = attempt

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,6 +109,18 @@ def run_server(settings: Settings, models: Callable[[Store], ModelHost] | None =
 @pytest.fixture(autouse=True)
 def _quiet() -> None:
     configure("json", "error")
+
+
+@pytest.fixture
+def ended() -> Callable[[], list[dict[str, Any]]]:
+    """Returns the lines of the log so far that say how calls ended."""
+    stream = io.StringIO()
+    configure("json", "info", stream)
+
+    def lines() -> list[dict[str, Any]]:
+        return [line for line in map(json.loads, stream.getvalue().splitlines()) if line["event"] == "call.ended"]
+
+    return lines
 
 
 def settings_in(folder: Path) -> Settings:

@@ -16,7 +16,7 @@ from core.errors.access import ForeignForm, Unauthenticated
 from core.errors.base import HypnogramError
 from service.rpc.interceptor import Attempt
 from service.rpc.server import Served
-from service.web.calls import GONE, address_of, end_failed, unless_gone
+from service.web.calls import FAILURES, GONE, address_of, end_failed, unless_gone
 from service.web.failures import explained, response_to, retry_after, status_code
 from service.web.inside import inside
 from service.web.page import chats, conversations, facts, memories, sleeps, versions
@@ -98,7 +98,7 @@ class Site:
         except Unauthenticated as error:
             end_failed(attempt, error)
             return self._sign_in_page(follow, "The token is missing, unknown, expired or revoked.", 401)
-        except Exception as error:
+        except FAILURES as error:
             return self._failed(attempt, error)
         attempt.end()
         response = moved(follow if _is_here(follow) else "/")
@@ -156,13 +156,13 @@ class Site:
         except Unauthenticated as error:
             end_failed(attempt, error)
             return _to_sign_in(request)
-        except Exception as error:
+        except FAILURES as error:
             return self._failed(attempt, error)
         if not attempt.ended:
             attempt.end()
         return response
 
-    def _failed(self, attempt: Attempt, error: Exception) -> Response:
+    def _failed(self, attempt: Attempt, error: BaseException) -> Response:
         """Returns the page that says why there is no other."""
         code, message = GONE, ""
         status = end_failed(attempt, error)

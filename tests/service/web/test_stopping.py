@@ -1,9 +1,10 @@
-"""A server that stops: who waits over HTTP is told so at once, and whose answer takes too long in time."""
+"""A server that stops says so: at once to calls that wait, in time to answers that take long, and in its log."""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,10 +19,17 @@ from tests.service.web.conftest import with_http
 from tests.service.web.test_tools import ACCEPT, ARIA
 
 ARIA_FACT = new_fact(*ARIA.values())
+Ended = Callable[[], list[dict[str, Any]]]
 ANSWERS: dict[str, tuple[str, dict[str, Any]]] = {
     "chat": ("/v1/chat/completions", {"model": DEMO, "messages": [{"role": "user", "content": "think hard"}]}),
     "text": ("/v1/completions", {"model": DEMO, "prompt": "think hard"}),
+    "stream": ("/v1/completions", {"model": DEMO, "prompt": "think hard", "stream": True}),
 }
+
+
+def of_route(ended: Ended, route: str) -> list[tuple[str, str]]:
+    """How the calls of a route ended, each with its reason."""
+    return [(line["code"], line["reason"]) for line in ended() if line["call"] == route]
 
 
 def tool(name: str, **arguments: Any) -> dict[str, Any]:
@@ -54,7 +62,7 @@ def test_a_tool_that_waits_is_told_at_once_that_the_server_stops(settings: Setti
 
 @pytest.mark.parametrize("kind", [*ANSWERS, "recall"])
 def test_an_answer_that_takes_too_long_is_refused_when_the_server_stops(
-    settings: Settings, kind: str, caplog: pytest.LogCaptureFixture
+    settings: Settings, kind: str, caplog: pytest.LogCaptureFixture, ended: Ended
 ) -> None:
     path, body = ANSWERS.get(kind) or ("/mcp", tool("recall", question="think hard"))
     with run_server(with_http(settings)) as running, ThreadPoolExecutor() as threads:
@@ -71,9 +79,31 @@ def test_an_answer_that_takes_too_long_is_refused_when_the_server_stops(
         answer = asked.result(PATIENCE)
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "shutting_down")
     assert "Exception in ASGI application" not in caplog.text
+    assert of_route(ended, path) == [("UNAVAILABLE", "SHUTTING_DOWN")]
 
 
-def test_a_stream_that_takes_too_long_ends_without_a_traceback(demo: Running, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_page_that_takes_too_long_says_that_the_server_stops(demo: Running, ended: Ended) -> None:
+    path = "/memories/{memory}/chat"
+    enough = demo.parrot.think_until = threading.Event()
+    with ThreadPoolExecutor() as threads:
+        try:
+            form = {"question": "think hard"}
+            url = demo.http + path.format(memory=DEMO)
+            asked = threads.submit(httpx.post, url, data=form, timeout=PATIENCE)
+            eventually(lambda: demo.parrot.thinking)
+            demo.stop()
+        finally:
+            enough.set()
+
+        answer = asked.result(PATIENCE)
+    assert answer.status_code == 503
+    assert "the server is stopping" in answer.text
+    assert of_route(ended, path) == [("UNAVAILABLE", "SHUTTING_DOWN")]
+
+
+def test_a_stream_that_takes_too_long_ends_without_a_traceback(
+    demo: Running, caplog: pytest.LogCaptureFixture, ended: Ended
+) -> None:
     path, body = ANSWERS["text"]
     demo.parrot.think_after = 1
     enough = demo.parrot.think_until = threading.Event()
@@ -87,3 +117,4 @@ def test_a_stream_that_takes_too_long_ends_without_a_traceback(demo: Running, ca
     finally:
         enough.set()
     assert "Exception in ASGI application" not in caplog.text
+    assert of_route(ended, path) == [("UNAVAILABLE", "SHUTTING_DOWN")]
