@@ -85,7 +85,7 @@ def raise_if_parked(facts: Sequence[facts_pb2.Fact]) -> None:
 def connected(address: str | None) -> Iterator[Client]:
     """A client of the server at `address`, or of the settings' server; waits while the server starts.
 
-    Raises CallFailed where the server speaks TLS and the settings do not ask for it, or the other way round.
+    Raises what `reached` raises.
     """
     from service.cli.options import settings
     from service.terminal.spinner import waiting
@@ -93,24 +93,36 @@ def connected(address: str | None) -> Iterator[Client]:
     chosen = settings()
     with new_client(chosen, address) as client:
         with waiting(f"the server at {client.address} to start"):
-            if not client.up(min(SOON, chosen.server_seconds)):
-                _check_tls(chosen, client.address)
-                client.up(max(chosen.server_seconds - SOON, 0))
+            reached(client, chosen, chosen.server_seconds)
         yield client
 
 
-def _check_tls(settings: Settings, address: str) -> None:
-    """Raises CallFailed where what listens at `address` speaks TLS and calls do not, or the other way round."""
-    from service.terminal.tls_probe import speaks_tls
+def reached(client: Client, settings: Settings, seconds: float) -> bool:
+    """Returns whether the server responds within `seconds`.
 
-    spoken, wanted = speaks_tls(address), settings.server_ca is not None
-    if spoken and not wanted:
+    Raises CallFailed soon where the server speaks TLS and the settings do not ask for it, or the other way round, and
+    where its certificate is not to be trusted.
+    """
+    if client.up(min(SOON, seconds)):
+        return True
+    _check_tls(settings, client.address)
+    return client.up(max(seconds - SOON, 0))
+
+
+def _check_tls(settings: Settings, address: str) -> None:
+    """Raises CallFailed where calls to `address` cannot work because of TLS."""
+    from service.terminal.tls_probe import speaks_tls, why_distrusted
+
+    spoken, authority = speaks_tls(address), settings.server_ca
+    why = ""
+    if spoken and authority is not None:
+        why = why_distrusted(address, authority)
+    elif spoken:
         why = "speaks TLS; name the authority of its certificate with HYPNOGRAM_SERVER_CA"
-    elif spoken is False and wanted:
+    elif spoken is False and authority is not None:
         why = "does not speak TLS; leave out HYPNOGRAM_SERVER_CA, or start it with --tls-certificate and --tls-key"
-    else:
-        return
-    raise CallFailed("FAILED_PRECONDITION", f"the server at {address} {why}")
+    if why:
+        raise CallFailed("FAILED_PRECONDITION", f"the server at {address} {why}")
 
 
 def new_client(settings: Settings, address: str | None = None) -> Client:

@@ -17,7 +17,7 @@ from hypnogram.client import CallFailed
 from service.cli import options
 from service.cli.facts import chat
 from service.cli.memories import memory as memories
-from service.cli.output import UsageProblem, connected, new_client, print_text
+from service.cli.output import UsageProblem, connected, new_client, print_text, reached
 from service.terminal.spinner import waiting
 
 if TYPE_CHECKING:
@@ -160,9 +160,12 @@ def _is_taken(settings: Settings) -> bool:
 
 
 def _found(settings: Settings) -> str:
-    """Returns the settings' address, where a server responds. Raises UsageProblem where another program does."""
+    """Returns the settings' address, where a server responds.
+
+    Raises UsageProblem where another program does, and what `reached` raises.
+    """
     with new_client(settings) as client, waiting(f"the server at {settings.address} to respond"):
-        if not client.up(settings.server_seconds or LOOK_SECONDS):
+        if not reached(client, settings, settings.server_seconds or LOOK_SECONDS):
             raise UsageProblem(
                 f"another program listens at {settings.address}, and speaks no gRPC; name another port: HYPNOGRAM_PORT"
             )

@@ -23,7 +23,7 @@ from hypnogram.client import CallFailed, Client
 from service.cli.output import UsageProblem, channel_credentials
 from service.settings import Settings
 from service.terminal import tls_probe
-from service.terminal.tls_probe import speaks_tls
+from service.terminal.tls_probe import speaks_tls, why_distrusted
 from store.database.tokens import Tokens
 from tests.patience import PATIENCE
 from tests.service.cli.test_commands import Shell
@@ -44,16 +44,24 @@ class Files:
     client_key: Path
 
 
-def signed(folder: Path, name: str, issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None) -> tuple[
-    x509.Certificate, ec.EllipticCurvePrivateKey
-]:  # fmt: skip
-    """A certificate for 127.0.0.1 and its key, written into `folder`; without `issuer` that of an authority."""
+def signed(
+    folder: Path,
+    name: str,
+    issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None,
+    days: tuple[int, int] = (-1, 1),
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """A certificate for 127.0.0.1 and its key, written into `folder`; without `issuer` that of an authority.
+
+    Args:
+        days: from when and until when it is valid, counted from now.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).public_key(key.public_key())
     builder = builder.issuer_name(issuer[0].subject if issuer else subject).serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
+    begin, end = (now + datetime.timedelta(day) for day in days)
+    builder = builder.not_valid_before(begin).not_valid_after(end)
     builder = builder.add_extension(x509.BasicConstraints(ca=issuer is None, path_length=None), critical=True)
     builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(HERE)]), critical=False)
     certificate = builder.sign(issuer[1] if issuer else key, hashes.SHA256())
@@ -69,6 +77,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
     authority = signed(folder, "authority", None)
     signed(folder, "server", authority)
     signed(folder, "client", authority)
+    signed(folder, "expired", authority, days=(-2, -1))
+    signed(folder, "early", authority, days=(1, 2))
+    signed(folder, "stranger", None)
     names = ("authority.pem", "server.pem", "server.key", "client.pem", "client.key")
     return Files(*(folder / name for name in names))
 
@@ -173,6 +184,57 @@ def test_a_command_says_that_a_server_speaks_tls_or_not(
     assert f"the server at {running.address} {'does not speak' if asked else 'speaks'} TLS" in err
     assert "HYPNOGRAM_SERVER_CA" in err
     assert "no server responds" not in err
+
+
+@pytest.mark.parametrize(
+    ("shown", "trusted", "host", "says"),
+    [
+        (
+            "server",
+            "stranger",
+            "127.0.0.1",
+            "no authority in {folder}/stranger.pem has signed; name the one that has with",
+        ),
+        ("expired", "authority", "127.0.0.1", "has expired"),
+        ("early", "authority", "127.0.0.1", "is not valid yet"),
+        ("server", "authority", "localhost", "is not for 'localhost'"),
+        ("server", "server.key", "127.0.0.1", "server.key (HYPNOGRAM_SERVER_CA) is not a certificate in PEM"),
+    ],
+)
+def test_a_command_says_why_a_certificate_is_not_to_be_trusted(
+    settings: Settings,
+    files: Files,
+    shown: str,
+    trusted: str,
+    host: str,
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = files.authority.parent
+    authority = folder / trusted if "." in trusted else folder / f"{trusted}.pem"
+    served = {"tls_certificate": folder / f"{shown}.pem", "tls_key": folder / f"{shown}.key"}
+    monkeypatch.setenv("HYPNOGRAM_SERVER_CA", str(authority))
+    shell = Shell(capsys, monkeypatch)
+    monkeypatch.setenv("HYPNOGRAM_SERVER_SECONDS", str(PATIENCE))
+    with run_server(settings.model_copy(update=served)) as running:
+        address = running.address.replace("127.0.0.1", host)
+        status, _, err = shell.run("memory", "list", "--address", address)
+        monkeypatch.setenv("HYPNOGRAM_HOST", host)
+        monkeypatch.setenv("HYPNOGRAM_PORT", address.rpartition(":")[2])
+        up_status, _, up_err = shell.run("up")
+
+    assert (status, up_status) == (1, 1)
+    assert f"the server at {address} " in err
+    assert up_err.splitlines()[-1] == err.splitlines()[-1]
+    assert says.format(folder=folder) in err
+    assert "no server responds" not in err
+
+
+def test_a_certificate_that_is_trusted_by_itself_is_not_complained_of(secret: Running, files: Files) -> None:
+    assert up(secret.address, channel_credentials(Settings(server_ca=files.certificate)))
+    assert why_distrusted(secret.address, files.certificate) == ""
+    assert why_distrusted("127.0.0.1:1", files.certificate) == ""
 
 
 def test_nothing_is_said_of_tls_where_none_listens_or_responds(monkeypatch: pytest.MonkeyPatch) -> None:
