@@ -186,7 +186,7 @@ class Settings(BaseSettings):
         default=60.0,
         gt=0,
         le=3600,
-        description="Seconds in which a request over HTTP must arrive, headers and body; else it is closed.",
+        description="Seconds in which TLS, HTTP/2 and each request over HTTP must arrive; else a connection is closed.",
     )
     client_requests: int = Field(
         default=0, ge=0, description="Requests of one client a minute, a minute's at once at most; 0 for no limit."

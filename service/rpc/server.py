@@ -217,6 +217,7 @@ def _options(settings: Settings, connections: int) -> list[tuple[str, int]]:
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.max_allowed_incoming_connections", connections),  # further ones are closed at once
+        ("grpc.server_handshake_timeout_ms", max(int(settings.request_seconds * 1000), 1)),  # of TLS and of HTTP/2
         ("grpc.so_reuseport", 0),  # because two servers on one port would share its calls
         ("grpc.keepalive_time_ms", 30_000),  # detects that a watcher is gone
         ("grpc.keepalive_timeout_ms", 10_000),

@@ -1,9 +1,10 @@
-"""Closes connections to the HTTP port whose requests do not arrive, and refuses those beyond its limit."""
+"""Begins TLS on connections to the HTTP port, closes those that are too slow, and refuses those beyond its limit."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -20,23 +21,73 @@ FULL, LATE = "too_many_connections", "request_timeout"
 Protocols = Callable[..., asyncio.Protocol]
 
 
-def protocols(limit: int, seconds: float) -> Protocols:
+def protocols(limit: int, seconds: float, tls: ssl.SSLContext | None) -> Protocols:
     """Returns what makes the protocol of a connection: uvicorn's for `limit` at the same time, else a refusal.
 
+    TLS is begun here, because uvicorn neither counts a connection before, nor says how long it may take.
+
     Args:
-        seconds: within which each request has to arrive.
+        seconds: within which TLS has to begin, and then each request to arrive.
+        tls: what connections speak TLS with; None where they do not.
     """
     full = f"the server has its {limit} connections; try again when others are closed (HYPNOGRAM_MAX_CONNECTIONS)"
     refusal = _response("503 Service Unavailable", FULL, full, "retry-after: 1\r\n")
     waiting: set[asyncio.BaseTransport] = set()
+    begins: set[asyncio.Task[None]] = set()  # of TLS
+    refused_begins: set[asyncio.Task[None]] = set()
 
     def protocol(config: Config, server_state: ServerState, **given: Any) -> asyncio.Protocol:
-        if len(server_state.connections) >= limit:
-            return _Refusal(refusal, waiting)
-        served: Any = AutoHTTPProtocol
-        return _Timed(served(config=config, server_state=server_state, **given), seconds)
+        if len(server_state.connections) + len(begins) >= limit:
+            refused = _Refusal(refusal, waiting)
+            return refused if tls is None else _Secured(refused, tls, LINGER_SECONDS, refused_begins, LINGERS)
+        uvicorns: Any = AutoHTTPProtocol
+        served = _Timed(uvicorns(config=config, server_state=server_state, **given), seconds)
+        return served if tls is None else _Secured(served, tls, seconds, begins, limit)
 
     return protocol
+
+
+class _Secured(asyncio.Protocol):
+    """Begins TLS on a connection, then hands it over to its protocol; closes it where that fails or takes too long."""
+
+    def __init__(
+        self, served: asyncio.Protocol, tls: ssl.SSLContext, seconds: float, begins: set[asyncio.Task[None]], most: int
+    ) -> None:
+        """`begins` are those of its kind that do not speak TLS yet; beyond `most` of them it is closed at once."""
+        self._served = served
+        self._tls = tls
+        self._seconds = seconds
+        self._begins = begins
+        self._most = most
+        self._early: list[bytes] = []  # what comes with the end of the client's handshake
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        connection = cast(asyncio.Transport, transport)
+        if len(self._begins) >= self._most:
+            connection.abort()
+            return
+        connection.pause_reading()  # until start_tls reads
+        begin = asyncio.get_running_loop().create_task(self._begin(connection))
+        self._begins.add(begin)
+        begin.add_done_callback(self._begins.discard)
+
+    def data_received(self, data: bytes) -> None:
+        self._early.append(data)
+
+    async def _begin(self, connection: asyncio.Transport) -> None:
+        begin = asyncio.get_running_loop().start_tls
+        try:
+            secured = await begin(
+                connection, self, self._tls, server_side=True, ssl_handshake_timeout=self._seconds
+            )  # which closes it where it fails
+        except OSError:
+            return
+        if secured is None:  # it was lost meanwhile
+            return
+        secured.set_protocol(self._served)
+        self._served.connection_made(secured)
+        for data in self._early:
+            self._served.data_received(data)
 
 
 class _Timed(asyncio.Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -20,6 +19,7 @@ from core.errors.base import InvalidField
 from service.rpc.address import warn_of_public
 from service.rpc.server import Served
 from service.rpc.status import ShuttingDown, status_of
+from service.rpc.tls import server_context
 from service.settings import Settings
 from service.web.connections import protocols
 from service.web.failures import failed, response_to
@@ -127,15 +127,13 @@ def _config(app: Starlette, settings: Settings, connections: int) -> uvicorn.Con
         log_config=None,  # calls log themselves
         access_log=False,
         lifespan="on",
-        http=protocols(connections, settings.request_seconds),  # type: ignore[arg-type] # it asks for a class and calls it
+        http=protocols(  # type: ignore[arg-type] # it asks for a class and calls it
+            connections, settings.request_seconds, server_context(settings)
+        ),
         backlog=min(BACKLOG, connections),  # accepted in one go, before they are refused, so that files are left
         ws="none",
         server_header=False,
         proxy_headers=False,
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
-        ssl_ca_certs=settings.tls_client_ca,
-        ssl_cert_reqs=ssl.CERT_REQUIRED if settings.tls_client_ca else ssl.CERT_NONE,
         timeout_graceful_shutdown=int(settings.stop_seconds),
     )
 

@@ -184,9 +184,9 @@ def _executors_on_ray(settings: Settings) -> None:
 async def _serve(settings: Settings) -> None:
     import asyncio
 
-    from service.rpc.tls import check_files
+    from service.rpc.tls import server_context
 
-    check_files(settings)  # before seconds are spent on libraries
+    server_context(settings)  # checks the files before seconds are spent on libraries
 
     from service.app.arenas import limit_arenas
     from service.app.progress import ProgressBoard

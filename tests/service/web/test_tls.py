@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import select
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +26,11 @@ from service.cli.output import UsageProblem, channel_credentials
 from service.settings import Settings
 from service.terminal import tls_probe
 from service.terminal.tls_probe import speaks_tls, why_distrusted
+from service.web.connections import LINGERS
 from store.database.tokens import Tokens
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, eventually
 from tests.service.cli.test_commands import Shell
-from tests.service.conftest import Running, run_server
+from tests.service.conftest import Running, run_server, settings_in
 from tests.service.web.conftest import with_http
 
 HERE = ipaddress.ip_address("127.0.0.1")
@@ -244,3 +247,118 @@ def test_nothing_is_said_of_tls_where_none_listens_or_responds(monkeypatch: pyte
         assert speaks_tls(address) is None
     assert speaks_tls(address) is None
     assert speaks_tls("nowhere") is None
+
+
+LIMIT = 4
+ASK = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HTTP_AND_GRPC = pytest.mark.parametrize("port", ["http", "address"])
+
+
+class Handshake:
+    """A client's side of a handshake, of which each message is sent by hand."""
+
+    def __init__(self, files: Files) -> None:
+        self.reads, self._writes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = trusting(files)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        self.tls = context.wrap_bio(self.reads, self._writes, server_hostname=str(HERE))
+
+    def says(self) -> bytes:
+        """Goes as far as it can, and returns what is to be sent."""
+        with suppress(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        return self._writes.read()
+
+    @property
+    def half(self) -> bytes:
+        return self.says()[:100]
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory, files: Files) -> Iterator[Running]:
+    """A server that gives handshakes an hour, and whose ports hold few connections."""
+    with run_server(speaking_tls(settings_in(tmp_path_factory.mktemp("patient")), files, 3600)) as running:
+        yield running
+
+
+def speaking_tls(settings: Settings, files: Files, request_seconds: float) -> Settings:
+    given = {"tls_certificate": files.certificate, "tls_key": files.key}
+    return with_http(settings, **given, request_seconds=request_seconds, max_connections=LIMIT)
+
+
+def opened(server: Running, port: str, says: bytes = b"") -> socket.socket:
+    host, _, number = getattr(server, port).removeprefix("https://").rpartition(":")
+    connection = socket.create_connection((host, int(number)), PATIENCE)
+    connection.sendall(says)
+    return connection
+
+
+def status_of(server: Running, files: Files) -> int:
+    """The status of a request, 0 where the server closes its connection."""
+    try:
+        return httpx.get(f"{server.http}/livez", verify=trusting(files), timeout=PATIENCE).status_code
+    except httpx.TransportError:
+        return 0
+
+
+def is_closed(connection: socket.socket, seconds: float = PATIENCE) -> bool:
+    """Whether the server closes the connection, and says nothing before."""
+    if not select.select([connection], [], [], seconds)[0]:
+        return False
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@HTTP_AND_GRPC
+@pytest.mark.parametrize("sent", [0, 100], ids=["silent", "half"])
+def test_a_handshake_that_stalls_is_ended_in_the_time_of_a_request(
+    settings: Settings, files: Files, patient: Running, port: str, sent: int
+) -> None:
+    with (
+        run_server(speaking_tls(settings, files, 0.3)) as brief,
+        opened(patient, port, Handshake(files).says()[:sent]) as before,
+        opened(brief, port, Handshake(files).says()[:sent]) as stalls,
+    ):
+        assert is_closed(stalls)
+        assert not is_closed(before, 0), "which stalled before it, where handshakes have more time"
+        assert status_of(brief, files) == 200
+
+
+def test_handshakes_that_stall_are_among_the_connections_of_the_http_port(patient: Running, files: Files) -> None:
+    with ExitStack() as stack:
+        stalled = [stack.enter_context(opened(patient, "http", Handshake(files).half)) for _ in range(LIMIT)]
+        eventually(lambda: status_of(patient, files) == 503)
+
+        beyond = [stack.enter_context(opened(patient, "http", Handshake(files).half)) for _ in range(LINGERS + 10)]
+        assert all(is_closed(connection) for connection in beyond), "also those that do not speak TLS to be refused"
+        assert not any(is_closed(connection, 0) for connection in stalled)
+
+    eventually(lambda: status_of(patient, files) == 200)
+
+
+def test_handshakes_that_stall_are_among_the_connections_of_the_grpc_port(patient: Running, files: Files) -> None:
+    credentials = channel_credentials(Settings(server_ca=files.authority))
+    with ExitStack() as stack:
+        for _ in range(LIMIT):
+            stack.enter_context(opened(patient, "address", Handshake(files).half))
+        eventually(lambda: not up(patient.address, credentials))
+
+    eventually(lambda: up(patient.address, credentials))
+
+
+def test_a_request_that_comes_with_the_end_of_a_handshake_is_answered(secret: Running, files: Files) -> None:
+    handshake = Handshake(files)
+    with opened(secret, "http", handshake.says()) as connection:
+        handshake.reads.write(connection.recv(10_000))
+        end = handshake.says()
+        handshake.tls.write(ASK)
+        connection.sendall(end + handshake.says())
+        heard = b""
+        while not heard:
+            handshake.reads.write(connection.recv(10_000))
+            with suppress(ssl.SSLWantReadError):  # of what belongs to the handshake yet
+                heard = handshake.tls.read(100)
+
+    assert heard.startswith(b"HTTP/1.1 200 ")
