@@ -101,7 +101,8 @@ def _of_history(event: HistoryEvent, fact: FactId | None) -> str:
         case CheckpointMarked():
             return f"checkpoint {event.name!r} marked at version {event.version}"
         case MemoryForked():
-            return f"forked from memory {event.parent!r} at version {event.version}"
+            parent = f"memory {event.parent!r}" if event.parent else "another memory"  # that a reader is not shown
+            return f"forked from {parent} at version {event.version}"
         case MemoryRebased():
             return f"its base model is at {event.name} from now on"
         case FactsRepeated():

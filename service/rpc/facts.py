@@ -117,7 +117,8 @@ class FactsServicer(facts_pb2_grpc.FactsServicer):
         links, where = await asyncio.to_thread(find)
         ids = [str(link.recorded.id) for link in links]
         start = ids.index(paged.after) + 1 if paged.after in ids else 0
-        rest = (responses.link_message(link, fact) for link in links[start:])
+        caller = current_caller()
+        rest = (responses.link_message(link, fact, caller) for link in links[start:])
         entries, next_token = paged.page(rest, key=lambda entry: entry.event.id)
         return facts_pb2.GetLineageResponse(
             fact=responses.fact_message(state, fact),

@@ -21,6 +21,7 @@ from core.events import Cause
 from service import tracing
 from service.guard.door import Door
 from service.guard.rights import Caller, Right
+from service.guard.withheld import error_without_folders
 from service.rpc.rights import GENERATES, TELL_TEXT, facts_found, facts_told, needs
 from service.rpc.status import DETAILS_KEY, ShuttingDown, status_of, status_of_failure
 
@@ -204,6 +205,8 @@ class Attempt:
         Of an error the reason alone is logged, because a message may quote a client's words, which must stay erasable.
         """
         status, reason = None, ""
+        if not self._caller.may_create:
+            error = error_without_folders(error)
         if isinstance(error, HypnogramError):
             status, reason = status_of(error), error.reason
         elif isinstance(error, TimeoutError):

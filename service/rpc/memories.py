@@ -17,6 +17,7 @@ from core.state.memory import Memory
 from service.app.forks import fork
 from service.app.progress import ProgressBoard
 from service.guard.rights import Right
+from service.guard.withheld import shown_text
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import Context, current_caller, current_cause
 from service.rpc.messages import page_tokens, policy, requests, responses
@@ -67,7 +68,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
 
         state, created_at = await asyncio.to_thread(create)
         return memories_pb2.CreateMemoryResponse(
-            memory=responses.memory_message(memory, state, created_at), version=state.version
+            memory=responses.memory_message(memory, state, created_at, current_caller()), version=state.version
         )
 
     async def GetMemory(  # noqa: N802
@@ -80,18 +81,16 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
 
         def find() -> tuple[Memory, str, Execution]:
             state = self._states.at(memory, at_version, min_version)
-            execution = self._executors.at(memory)
-            if execution.elsewhere is not None and not caller.may(Right.READ, execution.elsewhere):
-                execution = replace(execution, elsewhere=None)
-            return state, self._created_at(memory, state), execution
+            return state, self._created_at(memory, state), self._executors.at(memory)
 
         state, created_at, execution = await asyncio.to_thread(find)
         return memories_pb2.GetMemoryResponse(
-            memory=responses.memory_message(memory, state, created_at),
+            memory=responses.memory_message(memory, state, created_at, current_caller()),
             version=state.version,
-            execution=responses.execution_message(execution, self._board.read(memory)),
+            execution=responses.execution_message(execution, self._board.read(memory), caller),
             readiness=memories_pb2.Readiness(
-                proven=self._parts.readiness.proven(memory), failure=self._parts.readiness.failure(memory)
+                proven=self._parts.readiness.proven(memory),
+                failure=shown_text(caller, self._parts.readiness.failure(memory)),
             ),
         )
 
@@ -107,7 +106,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
 
         state, created_at = await asyncio.to_thread(make)
         return memories_pb2.ForkMemoryResponse(
-            memory=responses.memory_message(memory, state, created_at), version=state.version
+            memory=responses.memory_message(memory, state, created_at, current_caller()), version=state.version
         )
 
     async def RebaseMemory(  # noqa: N802
@@ -129,7 +128,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
 
         state, created_at = await asyncio.to_thread(rebase)
         return memories_pb2.RebaseMemoryResponse(
-            memory=responses.memory_message(memory, state, created_at), version=state.version
+            memory=responses.memory_message(memory, state, created_at, current_caller()), version=state.version
         )
 
     async def DeleteMemory(  # noqa: N802

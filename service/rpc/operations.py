@@ -16,10 +16,13 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import status_pb2
+from hypnogram.v1 import history_pb2
 
 from core.errors.base import HypnogramError, InvalidField
+from core.ids import MemoryId
 from service.app.cancellation import Cancelled
 from service.guard.rights import ALL, Right
+from service.guard.withheld import error_without_folders, shown_memory
 from service.rpc.interceptor import Context, current_caller
 from service.rpc.messages import page_tokens
 from service.rpc.messages.requests import page_size, text
@@ -56,7 +59,7 @@ class _Operation:
             name=self.name,
             metadata=self.metadata,
             done=self.finished.is_set(),
-            response=self.response,
+            response=_shown(self.response),
             error=self.error,
         )
 
@@ -183,7 +186,7 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         except Cancelled:
             operation.error = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0], message="it was cancelled")
         except HypnogramError as error:
-            operation.error = status_of(error)
+            operation.error = status_of(error_without_folders(error))  # whoever asks for it
         except Exception as error:  # any error, because callers wait for `finished`, not for this task
             operation.error, _ = status_of_failure(error, operation.name)
         finally:
@@ -213,6 +216,15 @@ def _seconds(timeout: Duration) -> float:
 
 def _memory_of(metadata: Message) -> str:
     return getattr(metadata, "memory", "") or ALL
+
+
+def _shown(response: Any | None) -> Any | None:
+    """Returns what the caller is shown of a response: where it restored a memory, its name to its readers alone."""
+    replayed = history_pb2.ReplayResponse()
+    if response is None or not response.Unpack(replayed):
+        return response
+    replayed.restored_as = shown_memory(current_caller(), MemoryId(replayed.restored_as))
+    return _packed(replayed)
 
 
 def _packed(message: Message) -> Any:

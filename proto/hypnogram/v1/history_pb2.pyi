@@ -72,7 +72,7 @@ class Event(_message.Message):
     id: _builtins.str
     """Its id, a UUID that sorts by time."""
     memory: _builtins.str
-    """Name of its memory; in a fork, of the parent for events before the fork began."""
+    """Name of its memory; in a fork, of the parent for events before the fork began, empty to callers who may not read it."""
     version: _builtins.int
     """The memory's version after this event; 1 for the first."""
     position: _builtins.int
@@ -375,7 +375,7 @@ class ReplayResponse(_message.Message):
     edits_checked: _builtins.int
     """Number of recorded digests compared on the way: of the base weights and of every change of them."""
     restored_as: _builtins.str
-    """Name of the memory that was forked; empty unless `restore_as` asked for one."""
+    """Name of the memory that was forked; empty unless `restore_as` asked for one, and to callers who may not read it."""
     erased: _builtins.int
     """Number of versions on the way that cannot be rebuilt, because they hold columns of erased facts."""
     def __init__(

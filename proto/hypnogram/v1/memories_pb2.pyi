@@ -50,7 +50,8 @@ class BaseModel(_message.Message):
     QUANTIZATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Hugging Face id or path of a folder, at most 1000 characters. Empty when creating: the embedded model, dormouse. A
-    path is recorded as an absolute one, so that the server finds it from any working folder.
+    path is recorded as an absolute one, so that the server finds it from any working folder. Callers whose token is not
+    an `admin` one are shown the last part of a path alone.
     """
     revision: _builtins.str
     """Commit, branch or tag of the Hugging Face repository; a path takes none."""
@@ -719,7 +720,7 @@ class Memory(_message.Message):
     adapters: _builtins.int
     """Number of adapters in force."""
     parent: _builtins.str
-    """Name of the memory that it was forked from; empty where it was created."""
+    """Name of the memory that it was forked from; empty where it was created, and to callers who may not read that memory."""
     parent_version: _builtins.int
     """Version of the parent at which it began; 0 where it was created."""
     checkpoints: _builtins.int

@@ -14,7 +14,7 @@ from service.rpc.dependencies import Dependencies
 from service.rpc.history.checkpoints import find_version, list_checkpoints, mark_checkpoint
 from service.rpc.history.diff import compact, diff
 from service.rpc.history.replay import replay, verify_log
-from service.rpc.interceptor import Context
+from service.rpc.interceptor import Context, current_caller
 from service.rpc.messages import requests
 from service.rpc.messages.page_tokens import fitting
 from service.rpc.messages.responses import event_message
@@ -36,7 +36,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
         memory = requests.memory_id(request.memory)
         after = requests.version(request.after_version, "after_version")
         until = requests.optional_version(request, "until_version")
-        size = requests.page_size(request.page_size)
+        size, caller = requests.page_size(request.page_size), current_caller()
         head = await self._head(memory, after)
         if until is not None and until > head:
             raise VersionUnknown(memory, until, head)
@@ -47,7 +47,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
             page = await asyncio.to_thread(
                 self._log.read, memory=memory, after_version=after, limit=min(size, end - after)
             )
-            for events in _messages([event_message(recorded) for recorded in page]):
+            for events in _messages([event_message(recorded, caller) for recorded in page]):
                 yield history_pb2.ReadEventsResponse(events=events, version=head)
             after = page[-1].version
 
@@ -57,7 +57,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
         memory = requests.memory_id(request.memory)
         after = requests.version(request.after_version, "after_version")
         head = await self._head(memory, after)
-        caught_up = False
+        caught_up, caller = False, current_caller()
         while True:
             position = self._parts.tail.position
             page = await asyncio.to_thread(self._log.read, memory=memory, after_version=after, limit=WATCH_PAGE)
@@ -66,7 +66,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
                     caught_up = True
                     yield _caught_up(after)
                 after = recorded.version
-                yield history_pb2.WatchResponse(event=event_message(recorded), version=after)
+                yield history_pb2.WatchResponse(event=event_message(recorded, caller), version=after)
             if not caught_up and after >= head:
                 caught_up = True
                 yield _caught_up(after)

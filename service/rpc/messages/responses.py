@@ -25,8 +25,11 @@ from core.state.memory import Checkpoint, Memory, Status, Withdrawal, learned
 from core.state.pressure import pressure
 from core.state.work import PrepareStatistics, SleepStep, work_on_facts
 from core.wordings import origin_of
+from service.app.event_summaries import summary
 from service.app.lineage import Link
 from service.app.progress import StepProgress
+from service.guard.rights import Caller
+from service.guard.withheld import shown_event, shown_memory, shown_model, shown_text
 from service.rpc.messages.policy import policy_message
 from store.database.executors import Duty, Execution
 
@@ -60,7 +63,8 @@ def timestamp(text: str) -> Timestamp:
     return stamp
 
 
-def event_message(recorded: Recorded) -> history_pb2.Event:
+def event_message(recorded: Recorded, caller: Caller) -> history_pb2.Event:
+    recorded = shown_event(caller, recorded)
     payload = Struct()
     json_format.ParseDict(to_json(recorded.event), payload)
     return history_pb2.Event(
@@ -81,13 +85,13 @@ def event_message(recorded: Recorded) -> history_pb2.Event:
     )
 
 
-def link_message(link: Link, fact: FactId) -> facts_pb2.LineageEntry:
+def link_message(link: Link, fact: FactId, caller: Caller) -> facts_pb2.LineageEntry:
     """Returns `link` as an entry in the lineage of `fact`."""
     return facts_pb2.LineageEntry(
-        event=event_message(_share(link.recorded, fact)),
+        event=event_message(_share(link.recorded, fact), caller),
         caused_by=link.caused_by,
         concerns=link.concerns,
-        summary=link.summary,
+        summary=summary(shown_event(caller, link.recorded).event, fact),
         decisive=link.decisive,
     )
 
@@ -179,7 +183,7 @@ def unchanged_message(memory: Memory) -> facts_pb2.Unchanged | None:
     )
 
 
-def execution_message(execution: Execution, progress: StepProgress | None = None) -> memories_pb2.Execution:
+def execution_message(execution: Execution, progress: StepProgress | None, caller: Caller) -> memories_pb2.Execution:
     """Returns what executors do for a memory, with the progress of preparing it where that is known here."""
     duty = execution.duty or Duty(work="", attempt=0)
     at = progress if progress and duty.work == progress.work.name == PrepareStatistics.name else None
@@ -189,8 +193,8 @@ def execution_message(execution: Execution, progress: StepProgress | None = None
         attempt=duty.attempt,
         seconds=duty.seconds,
         reason=duty.reason,
-        waits_for=duty.message,
-        elsewhere=execution.elsewhere or "",
+        waits_for=shown_text(caller, duty.message),
+        elsewhere=shown_memory(caller, execution.elsewhere) if execution.elsewhere else "",
         stage=at.stage if at else "",
         done=at.done if at else 0,
         total=at.total if at else 0,
@@ -198,7 +202,7 @@ def execution_message(execution: Execution, progress: StepProgress | None = None
     )
 
 
-def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.Memory:
+def memory_message(name: str, memory: Memory, created_at: str, caller: Caller) -> memories_pb2.Memory:
     """Raises ValueError for a memory that was never created."""
     created = memory.created
     if created is None:
@@ -206,7 +210,7 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
     needs = pressure_message(memory)
     return memories_pb2.Memory(
         memory=name,
-        base=_base_message(created.base),
+        base=_base_message(created.base, caller),
         hyperparameters=_hyperparameters_message(created.hyperparameters),
         modules=created.modules,
         facts=_counts(memory),
@@ -226,7 +230,7 @@ def memory_message(name: str, memory: Memory, created_at: str) -> memories_pb2.M
         nights=len(memory.nights),
         edits=len(memory.edits),
         adapters=len(memory.adapters),
-        parent=memory.forked.parent if memory.forked else "",
+        parent=shown_memory(caller, memory.forked.parent) if memory.forked else "",
         parent_version=memory.forked.version if memory.forked else 0,
         checkpoints=len(memory.checkpoints),
         unchanged=unchanged_message(memory),
@@ -309,9 +313,13 @@ def _source_message(source: Source) -> facts_pb2.Source:
     )
 
 
-def _base_message(base: BaseModel) -> memories_pb2.BaseModel:
+def _base_message(base: BaseModel, caller: Caller) -> memories_pb2.BaseModel:
     return memories_pb2.BaseModel(
-        name=base.name, revision=base.revision, digest=base.digest, dtype=base.dtype, quantization=base.quantization
+        name=shown_model(caller, base.name),
+        revision=base.revision,
+        digest=base.digest,
+        dtype=base.dtype,
+        quantization=base.quantization,
     )
 
 
