@@ -31,7 +31,7 @@ from core.weights.neuron.strangers import Strangers, asked_of
 from core.weights.neuron.subjects import namesakes
 
 NAMESAKES = 40  # that are asked what the fact answers: prompts about them end much like those about the subject
-ALIKE, HELD_ALIKE = 16, 12  # prompts of either kind about them, to train against, and to certify
+ALIKE, HELD_ALIKE = 8, 8  # prompts of either kind about them, to train against, and to certify
 # Prompts of either kind about each person easily taken for the subject, and of each other fact about it; about others:
 ASKED_ALIKE, ASKED = 12, 3
 CERTIFIES = 4  # one in so many of these certifies, and is not trained against

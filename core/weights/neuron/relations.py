@@ -30,7 +30,7 @@ from core.wordings import article_of
 # Of each relation there are the first wordings, in which facts are told, and others; in all:
 QUESTIONS, STATEMENTS = 8, 5
 FIRST = 2  # wordings of either kind that come before the others
-NEAR, HELD_NEAR = 60, 30  # prompts of either kind measured about a subject: to train against, and to certify
+NEAR, HELD_NEAR = 40, 20  # prompts of either kind measured about a subject: to train against, and to certify
 # Facts of its batch beside a fact: of people with a word of its subject's name, with a fact in its words, of others.
 PEOPLE = 2, 3, 4
 REST = 3000  # tokens beside the last one that a detector is trained against, at most

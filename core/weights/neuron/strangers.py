@@ -31,9 +31,10 @@ from core.wordings import origin_of
 
 MEASURE = 2  # counts up when something else would be measured
 STRANGERS = 80  # people, half of whom certify
-EACH = 3  # of them for each prompt of the fact
-MARKED = 1  # decoys that are asked each prompt of the fact
-SAID = 8  # prompts of either kind about strangers, and about decoys, behind which the model goes on
+EACH = 1  # of them for each prompt of the fact
+MARKED = 1  # decoys that are asked a prompt of the fact
+ASKED = 12  # prompts of either kind that they are asked
+SAID = 4  # prompts of either kind about strangers, and about decoys, behind which the model goes on
 SEED = 1  # of the strangers
 KEPT = 32  # wordings whose measurements are kept, those used last
 
@@ -135,7 +136,7 @@ class Measured:
 def _measure(model: EditableModel, upper: int, negatives: Negatives, fact: Fact, random: Random) -> Strangers:
     mean, names = negatives.mean, strangers(STRANGERS, SEED)
     half = len(names) // 2
-    marked, chat = asked_of(model, upper, fact, decoys(), MARKED, random)
+    marked, chat = asked_of(model, upper, fact, decoys(), MARKED, random, ASKED)
     rest = negatives.asked[[number for number, _ in asking_else(fact, held_out=False)]].float() - mean
     away, _ = asked_of(model, upper, fact, names[:half], EACH, random)
     held_away, held_chat = asked_of(model, upper, fact, names[half:], EACH, random)

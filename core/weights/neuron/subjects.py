@@ -109,7 +109,7 @@ class OwnTexts:
     held_out: tuple[Text, ...]
 
 
-TRAINED, CERTIFIED = 320, 80  # texts of the library at most, because each costs time
+TRAINED, CERTIFIED = 200, 60  # texts of the library at most, because each costs time
 HELD_OUT = 5  # one relation of the library in so many is held out
 
 

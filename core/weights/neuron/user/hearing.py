@@ -22,13 +22,14 @@ from core.weights.neuron.decoys import decoys
 from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import Lesson, Prompt, prompt_of
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.strangers import EACH, MARKED, SEED, STRANGERS, asked_of
+from core.weights.neuron.strangers import MARKED, SEED, STRANGERS, asked_of
 from core.weights.neuron.user.negatives import FirstPerson
 from core.weights.neuron.user.prompts import KIN, asides, asking_user_else
 from core.weights.reference.words import strangers
 from core.wordings import PERSON, generated_wordings
 
 LEAKING = 0.04  # share of held-out prompts for the user's other relations at which a detector may respond
+EACH = 3  # of the strangers for each prompt of the fact
 SAME = 0.15  # distance, in norms, up to which a token of reference text is the end of one of the fact's own prompts
 NEAR, ASIDE = 32, 16  # prompts that respond most, at most, from which values learn to be silent
 
