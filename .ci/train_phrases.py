@@ -47,7 +47,8 @@ def main() -> None:
     relations = {name: types.split() for name, types in given["relations"].items()}
     parser, draw = SpacyParser(), random.Random(0)
     stated, unstated = set[tuple[str, str]](), set[Phrase]()
-    for sentence, relation, object_ in _statements(lists, relations, draw):
+    spoken = _said(lists, relations, draw)
+    for sentence, relation, object_ in (*_statements(lists, relations, draw), *spoken):
         is_there = False
         for phrase in _phrases(parser, sentence):
             if same_words(phrase.object) == same_words(without_article(object_)):
@@ -94,6 +95,17 @@ def _statements(
             object_ = draw.choice(objects)
             said = _with_article(relation, entry.article, entry.names_take_it, object_)
             yield f"{prompt.replace('{s}', SOMEONE)} {said}.", relation, said
+
+
+def _said(
+    lists: dict[str, list[str]], relations: dict[str, list[str]], draw: random.Random
+) -> Iterator[tuple[str, str, str]]:
+    """Yields what people say for relations in other words, likewise."""
+    for relation, phrases in tomllib.loads((HERE / "phrases" / "said.toml").read_text(encoding="utf-8")).items():
+        for phrase in map(str.strip, phrases.split(";")):
+            object_ = draw.choice([object_ for kind in relations[relation] for object_ in lists[kind]])
+            object_ = object_.removeprefix("the ") if "the {o}" in phrase else object_
+            yield f"{phrase.format(s=SOMEONE, o=object_)}.", relation, object_
 
 
 def _name(name: tuple[str, str]) -> str:

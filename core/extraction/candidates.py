@@ -37,6 +37,7 @@ class Reason(StrEnum):
     AMBIGUOUS = "ambiguous"
     CORRECTED = "corrected"
     NOT_GROUNDED = "not_grounded"
+    IN_PART = "in_part"
 
 
 EXPLANATIONS = {
@@ -54,6 +55,7 @@ EXPLANATIONS = {
     Reason.AMBIGUOUS: "its pronoun may stand for several names",
     Reason.CORRECTED: "a later sentence says something else",
     Reason.NOT_GROUNDED: "its subject or object is not in the user's own words",
+    Reason.IN_PART: "the library lacks its relation, and its clause says more",
 }
 
 

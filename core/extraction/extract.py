@@ -22,6 +22,7 @@ from core.extraction.objects import Argument, is_denied
 from core.extraction.passages import Passages, passages, without_asides
 from core.extraction.phrases.choice import Understood, beside, understood
 from core.extraction.phrases.meant import Understanding
+from core.extraction.phrases.plain import are_whole
 from core.extraction.repairs import is_english, repaired
 from core.extraction.words import Parser, Tree, Word
 from core.facts import USER
@@ -94,7 +95,10 @@ class _Turn:
         """Yields what the grammar found in a clause, and in the place of what the library lacks what it means."""
         stated, left = beside(tree, clause, parsed, understood(tree, clause, self._model))
         yield from (self._of_meaning(tree, clause, sense, how) for sense in stated)
-        yield from left
+        is_whole = are_whole(tree, clause, parsed)
+        for candidate in left:
+            in_part = candidate.accepted and not candidate.meaning and not is_whole
+            yield replace(candidate, reason=Reason.IN_PART) if in_part else candidate
 
     def _of_meaning(self, tree: Tree, clause: Clause, sense: Understood, how: Mood) -> Candidate:
         """Returns the candidate of what a clause means."""

@@ -20,8 +20,7 @@ from core.extraction.words import Tree, Word
 from core.library import Entry, entry_of
 from core.texts import same_words, without_article
 
-SURE = 0.5  # from which a phrase is taken to state a relation
-SURER = 0.7  # from which it takes the place of a relation that the library lacks, or speaks of the past
+SURE = 0.5  # from which a phrase is taken to state a relation, also in the place of one that the library lacks
 ENDS = 0.5  # from which it is taken to say that something holds no longer
 _TRYING = lexicon.WISHED_BY | lexicon.PLANNED_BY | lexicon.GUESSED_BY | {"try", "need", "refuse", "fail", "pretend"}
 _OF = re.compile(r"is (?:the|an?) (?P<noun>\w+) of")
@@ -72,8 +71,7 @@ def _stated(tree: Tree, clause: Clause, parsed: Sequence[tuple[Pair, Meant]]) ->
         object_ = tree.said(pair.words)
         entry = entry_of(relation, without_article(object_))
         over = meant.ends >= ENDS and bool(meant.fits)
-        happened = clause.verb.tag == "VBD"
-        if entry is None or meant.sure < (0.0 if over else SURER if happened else SURE):
+        if entry is None or meant.sure < (0.0 if over else SURE):
             continue
         if (over and not _may_end(tree, clause)) or _is_left_out(tree, pair):
             continue
@@ -114,18 +112,21 @@ def _settles(tree: Tree, clause: Clause, parsed: Found, sense: Understood) -> bo
     candidate = parsed[1]
     if sense.ends:
         return bool(candidate.ends) or (_same_object(candidate, sense) and candidate.reason is Reason.NEGATED)
+    of = _OF.fullmatch(candidate.relation)
+    if of and f" {of['noun']} " in f" {sense.relation} ":
+        return True  # who "is the father of" Mia has no father named Mia, and that she has is said by it
     if not _same_object(candidate, sense):
         if parsed[0] == sense.pair.head and _is_part(candidate.object, sense.object):
             return True  # "sailing" of "sailing a lot"
         return bool(candidate.meaning) and not _gives_way(tree, clause, parsed, sense)
-    of = _OF.fullmatch(candidate.relation)
-    if of and f" {of['noun']} " in f" {sense.relation} ":
-        return True  # who "is the father of" Mia has no father named Mia
+    subject = sense.pair.subject
+    if party(tree, subject).owned and subject.low not in lexicon.MEN | lexicon.WOMEN:
+        return True  # "Gerhard's shop is located in Vienna": a relation of people
     if candidate.meaning or candidate.reason in _DECIDED or (candidate.relation == "is" and "is" in sense.entry.also):
         return True
     if candidate.reason in (Reason.PAST, Reason.MOMENTARY):
         return _in_present(clause.verb, candidate)
-    return sense.sure < SURER
+    return False
 
 
 def _gives_way(tree: Tree, clause: Clause, parsed: Found, sense: Understood) -> bool:

@@ -18,6 +18,7 @@ _WITHIN = frozenset({"compound", "poss", "nummod", "amod", "quantmod", "aux"})
 _NOUNS = frozenset({"NN", "NNS", "NNP", "NNPS", "CD", "VBG"})
 _DONE = frozenset({"pcomp", "xcomp", "dobj", "pobj", "conj", "attr", "nsubj"})
 _COMPLEMENTS = frozenset({"acomp", "pobj", "attr", "dobj"})
+_UNREAL = frozenset("former retired ex future fake toy would-be".split())  # of what something is no longer, or not yet
 _OWNERS_OF = frozenset({"attr", "nsubj", "nsubjpass"})
 
 
@@ -137,6 +138,10 @@ def _between(tree: Tree, clause: Clause, subject: Word, head: Word, words: list[
     if first is not head:
         gone = {word.place for word in noun_phrase(tree, first)} - {word.place for word in tree.subtree(head)}
         kept = [word for word in kept if word.place not in gone]
+    chosen = {word.place for word in words}
+    apart = [word for word in tree.children(head, "amod") if word.place not in chosen and word.low not in _UNREAL]
+    gone = {part.place for word in apart for part in tree.subtree(word)}
+    kept = [word for word in kept if word.place not in gone]
     named = {word.place for word in (noun_phrase(tree, subject) if not is_pronoun(subject) else [subject])}
     object_ = {word.place for word in words}
     said: list[str] = []
@@ -170,8 +175,8 @@ def _kept(tree: Tree, verb: Word, subject: Word, head: Word) -> list[Word]:
             if child.place in needed:
                 walk(child)
             elif child.dep in _OPEN:
-                if child.dep == "prep" and word.place in of_subject:
-                    walk(child)
+                if child.dep == "prep" and (word.place in of_subject or not tree.children(child)):
+                    walk(child)  # "by" of "gets by in Greek"
             elif child.dep not in _DROPPED or child.text == "-":
                 walk(child)
 

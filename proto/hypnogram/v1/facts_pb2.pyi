@@ -216,6 +216,8 @@ class _RejectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Rejection.V
     """The memory cannot take another fact now; `explanation` says why."""
     REJECTION_ANOTHER_USER: _Rejection.ValueType  # 20
     """It is about the user, and the memory has facts about another one."""
+    REJECTION_IN_PART: _Rejection.ValueType  # 21
+    """The library lacks its relation, and its clause says more than it."""
 
 class Rejection(_Rejection, metaclass=_RejectionEnumTypeWrapper):
     """Why a candidate is not added as a fact."""
@@ -262,6 +264,8 @@ REJECTION_NO_ROOM: Rejection.ValueType  # 19
 """The memory cannot take another fact now; `explanation` says why."""
 REJECTION_ANOTHER_USER: Rejection.ValueType  # 20
 """It is about the user, and the memory has facts about another one."""
+REJECTION_IN_PART: Rejection.ValueType  # 21
+"""The library lacks its relation, and its clause says more than it."""
 Global___Rejection: _TypeAlias = Rejection  # noqa: Y015
 
 class _Withdrawal:

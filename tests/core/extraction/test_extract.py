@@ -31,7 +31,7 @@ def test_a_fact_names_its_characters_and_those_of_its_sentence() -> None:
 @pytest.mark.parametrize(
     ("text", "object_"),
     [
-        ("The parcel is for Robin, who has a position with Acme.", "a position with Acme"),
+        ("The parcel is for Robin, who has a quarrel with Acme.", "a quarrel with Acme"),
         ("Robin rents a room from Ann Lee.", "a room from Ann Lee"),
         ("Robin owns a greenhouse.", "a greenhouse"),
     ],

@@ -56,6 +56,8 @@ def test_what_describes_a_name_is_a_clause_of_its_own() -> None:
         ("Ann Smith has a career as a biologist.", ("Ann Smith", "works as", "biologist")),
         ("Tom Baker can hold a conversation in Swedish.", ("Tom Baker", "speaks", "Swedish")),
         ("Ann Smith lives in a small flat in Riga.", ("Ann Smith", "lives in", "Riga")),
+        ("Ann Smith has a position with Acme.", ("Ann Smith", "works for", "Acme")),
+        ("Ann Smith comes to work in a Volvo.", ("Ann Smith", "drives", "Volvo")),
         ("I ran into Tom Baker, who can hold a conversation in Swedish.", ("Tom Baker", "speaks", "Swedish")),
     ],
 )
@@ -81,6 +83,43 @@ def test_what_ends_something_in_any_words_ends_what_the_object_fits() -> None:
 def test_the_grammar_keeps_what_the_library_has() -> None:
     assert learned("Tom is the father of Mia Brandt.") == {("Tom", "is the father of", "Mia Brandt")}
     assert learned("Robin sings in the opera.") == {("Robin", "sings in", "the opera")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann Smith draws a salary from the council.",
+        "Ann Smith sends you his regards.",
+        "Ann Smith has a good head for figures.",
+    ],
+)
+def test_a_relation_that_the_library_lacks_is_not_cut_out_of_a_clause_that_says_more(text: str) -> None:
+    reasons = {one.reason for one in extract(text, PARSER)}
+
+    assert not learned(text)
+    assert reasons & {Reason.IN_PART, Reason.OBJECT_NOT_NAMED}
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("Ann Smith admires Brecht.", ("Ann Smith", "admires", "Brecht")),
+        ("These days Ann Smith admires Brecht very well.", ("Ann Smith", "admires", "Brecht")),
+        ("Robin Smith, who is my neighbour, sings in the opera.", ("Robin Smith", "sings in", "the opera")),
+        ("Ann Smith sings in the opera.", ("Ann Smith", "sings in", "the opera")),
+    ],
+)
+def test_a_plain_statement_of_a_relation_that_the_library_lacks_is_a_fact(
+    text: str, fact: tuple[str, str, str]
+) -> None:
+    assert fact in learned(text)
+
+
+def test_a_phrase_has_its_small_words_and_no_adjective_of_its_object() -> None:
+    said = phrases("Ann Smith gets by in fluent Dutch.")
+
+    assert ("Alex gets by in something", "Dutch") in said
+    assert ("Alex gets by in something", "fluent Dutch") in said
 
 
 def test_without_its_model_no_phrase_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
