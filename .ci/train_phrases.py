@@ -73,8 +73,16 @@ def main() -> None:
             [*((said, "holds") for said in (*sorted(known), *none)), *((said, "ends") for said in ending)],
             "holds", decay=0.05, epochs=60,
         ),
+        "acts": _trained(_acts(sorted({*known, *none})), "neither", decay=0.1, epochs=100),
     }  # fmt: skip
     HEADS.write_text(json.dumps({**heads, "objects": relations}, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _acts(statements: list[str]) -> Rows:
+    """Returns parts of sentences with what they do, which is nothing of the kind for statements."""
+    given = tomllib.loads((HERE / "phrases" / "acts.toml").read_text(encoding="utf-8"))
+    rows = [(" ".join(said.split()), act) for act, texts in given.items() for said in texts.split(";")]
+    return [*rows, *((said, "neither") for said in random.Random(0).sample(statements, 500))]
 
 
 def _lines(name: str) -> list[str]:

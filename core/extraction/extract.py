@@ -20,6 +20,7 @@ from core.extraction.mood import Mood, clause_mood, is_dated, is_over, is_timed,
 from core.extraction.names import Known, Party, is_name, noun_phrase, party
 from core.extraction.objects import Argument, is_denied
 from core.extraction.passages import Passages, passages, without_asides
+from core.extraction.phrases.acts import jokes
 from core.extraction.phrases.choice import Understood, beside, understood
 from core.extraction.phrases.meant import Understanding
 from core.extraction.phrases.plain import are_whole
@@ -30,6 +31,7 @@ from core.library import Entry, entry_of
 from core.texts import same_words, sentence
 
 MAX_WORDS = 80  # of a sentence; nothing is learned from a longer one, in which a parser is mostly wrong
+MAX_WORDS_OF_A_REMARK = 10  # about the sentence before it, with its punctuation marks
 _LONG = re.compile(r"\S{150,}")  # which is not a word, and takes a tokenizer quadratic time
 _BY_KNOWN = {
     Known.PRONOUN: Reason.SUBJECT_NOT_NAMED,
@@ -75,7 +77,7 @@ class _Turn:
     def candidates(self, index: int) -> Iterator[Candidate]:
         """Yields the candidates of one sentence."""
         tree, is_quoted = self._trees[index]
-        mood = Modality.QUOTED if is_quoted else sentence_mood(tree, joking=self._joking_after(index))
+        mood = Modality.QUOTED if is_quoted else sentence_mood(tree, joking=self._is_joke(index))
         for stated in appositions(tree):
             yield self._judged(tree, self._of_apposition(tree, stated, mood), stated.subject, stated.words[-1])
         for clause in clauses(tree):
@@ -143,10 +145,13 @@ class _Turn:
         )
         yield self._judged(tree, candidate, first, clause.subjects[1])
 
-    def _joking_after(self, index: int) -> bool:
-        """Whether a later sentence, of at most four words, says that it was a joke."""
-        later = [tree for tree, _ in self._trees[index + 1 :]]
-        return any(len(tree.words) <= 5 and lexicon.JOKES.search(tree.said(tree.words)) for tree in later)
+    def _is_joke(self, index: int) -> bool:
+        """Whether a part of the sentence, or a later and short one, says that it is a joke."""
+        tree, *later = (tree for tree, _ in self._trees[index:])
+        if any(len(after.words) <= 5 and lexicon.JOKES.search(after.said(after.words)) for after in later):
+            return True
+        short = [after for after in later if len(after.words) <= MAX_WORDS_OF_A_REMARK]
+        return any(jokes(part.said(part.words), self._model) for part in (tree, *short))
 
     def _of_apposition(self, tree: Tree, stated: Apposition, mood: Modality) -> Candidate:
         entry = entry_of(stated.relation, stated.object)

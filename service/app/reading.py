@@ -13,6 +13,7 @@ from core.events import Cause
 from core.events.conversation import TurnRead, UserSpoke
 from core.extraction.extract import extract
 from core.extraction.passages import passages
+from core.extraction.phrases.acts import takes_back
 from core.extraction.words import Parser
 from core.facts import Source
 from core.ids import FactId, MemoryId
@@ -33,7 +34,9 @@ def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, wo
     text = recorded.event.text
     source = Source(client=recorded.cause.actor, conversation=work.conversation, turn=work.turn)
     phrasebook, unquoted = state.created.phrasebook, passages(text).own(text)
-    span = taken_back(unquoted)
+    candidates = extract(text, parser)
+    facts = ((candidate.start, candidate.end) for candidate in candidates if candidate.accepted or candidate.may_end)
+    span = taken_back(unquoted) or takes_back(unquoted, facts, parser)
     return RecordReading(
         work=work,
         client=source.client,
@@ -46,7 +49,7 @@ def read_turn(log: EventLog, parser: Parser, memory: MemoryId, state: Memory, wo
                 if candidate.accepted or candidate.may_end
                 else None,
             )
-            for candidate in extract(text, parser)
+            for candidate in candidates
         ),
         taken_back=text[slice(*span)] if span else "",
         taken_back_at=span[0] if span else 0,

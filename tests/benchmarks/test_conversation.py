@@ -20,7 +20,7 @@ from benchmarks.conversation.questions import Question, Session, session
 from benchmarks.conversation.run import run
 from benchmarks.conversation.score import Score, plain
 from benchmarks.support.tiny import make
-from core.extraction.phrases.meant import Meant, Phrase
+from core.extraction.phrases.meant import Act, Meant, Phrase
 from core.extraction.words import Tree
 from core.facts import Fact
 from tests.core.samples import CREATE, CREATED, PREPARE, add, after, fact
@@ -107,6 +107,9 @@ class Deaf:
         return ()
 
     def meant(self, phrases: Sequence[Phrase]) -> Sequence[Meant]:
+        return ()
+
+    def does(self, texts: Sequence[str]) -> Sequence[Act]:
         return ()
 
     def check(self) -> None:

@@ -34,9 +34,21 @@ class Meant:
     fits: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """How likely a part of a sentence says that something is a joke, and that something is taken back; from 0 to 1."""
+
+    jokes: float
+    takes_back: float
+
+
 class Understanding(Protocol):
     """Anything that tells what phrases mean."""
 
     def meant(self, phrases: Sequence[Phrase]) -> Sequence[Meant]:
         """Returns what each of `phrases` means; nothing at all where the model for it is not installed."""
+        ...
+
+    def does(self, texts: Sequence[str]) -> Sequence[Act]:
+        """Returns what each of `texts` does; nothing at all where the model for it is not installed."""
         ...

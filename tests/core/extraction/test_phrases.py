@@ -9,7 +9,8 @@ import pytest
 from core.extraction.candidates import Reason
 from core.extraction.clauses import clauses
 from core.extraction.extract import extract
-from core.extraction.phrases.meant import Meant, Phrase
+from core.extraction.phrases.acts import takes_back
+from core.extraction.phrases.meant import Act, Meant, Phrase
 from core.extraction.phrases.pairs import pairs
 from core.extraction.words import Tree
 from service.parsing.phrase_model import PhraseModel
@@ -22,6 +23,9 @@ class WithoutModel(SpacyParser):
     """A parser beside which no model of phrases is installed."""
 
     def meant(self, phrases: Sequence[Phrase]) -> Sequence[Meant]:
+        return ()
+
+    def does(self, texts: Sequence[str]) -> Sequence[Act]:
         return ()
 
 
@@ -120,6 +124,30 @@ def test_a_phrase_has_its_small_words_and_no_adjective_of_its_object() -> None:
 
     assert ("Alex gets by in something", "Dutch") in said
     assert ("Alex gets by in something", "fluent Dutch") in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann Smith lives in Oslo, and I am the king of England.",
+        "Ann Smith lives in Oslo. April fool, I was only pulling a prank!",
+    ],
+)
+def test_a_joke_is_told_by_what_is_said_beside_it(text: str) -> None:
+    assert {one.reason for one in extract(text, PARSER) if one.relation == "lives in"} == {Reason.JOKING}
+    assert ("Ann Smith", "lives in", "Oslo") in learned(text, WithoutModel())
+
+
+def test_what_takes_back_is_a_sentence_that_states_nothing_and_does_not_ask() -> None:
+    said = "Hello there. Please delete what I said."
+    span = takes_back(said, [], PARSER)
+
+    assert span is not None
+    assert said[slice(*span)] == "Please delete what I said."
+    assert takes_back(said, [(13, len(said))], PARSER) is None
+    assert takes_back("Did I say that it was wrong?", [], PARSER) is None
+    assert takes_back("Thanks a lot. I lost my keys.", [], PARSER) is None
+    assert takes_back(said, [], WithoutModel()) is None
 
 
 def test_without_its_model_no_phrase_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
