@@ -12,11 +12,11 @@ from core.events.memory import BaseModel
 from core.weights.model import base_files
 from core.weights.model.editable_model import load_model
 from core.weights.model.reference_text import read_reference
-from core.weights.neuron.decoys import measure_decoys
+from core.weights.neuron.decoys import file_name, measure_decoys
 from core.weights.neuron.negatives import STRANGERS, measure_negatives
 from core.weights.neuron.sites import Site, default_mlps
-from service.settings import SMOLLM2
-from service.weights.statistics import shipped_decoys
+
+SMOLLM2 = Path(__file__).parent
 
 
 def write(folder: Path) -> Path:
@@ -27,7 +27,8 @@ def write(folder: Path) -> Path:
     text = read_reference(model, (SMOLLM2 / "reference.jsonl").read_bytes())
     lower = Site(at_names, measure_negatives(model, {block: STRANGERS}, text)[block])
     digest = base_files.content_digest(folder)
-    path = shipped_decoys(BaseModel(name=str(folder), revision="", digest=digest, dtype="float32", quantization="none"))
+    base = BaseModel(name=str(folder), revision="", digest=digest, dtype="float32", quantization="none")
+    path = SMOLLM2 / file_name(base)
     path.write_bytes(measure_decoys(model, lower, upper).to_bytes())
     for stale in set(SMOLLM2.glob("decoys-*.packed")) - {path}:
         stale.unlink()

@@ -19,7 +19,7 @@ from core.weights.memit.packed import unpack
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.reference_text import read_reference
 from core.weights.neuron.decoys import MEASURE as DECOYS
-from core.weights.neuron.decoys import Decoys, measure_decoys
+from core.weights.neuron.decoys import Decoys, file_name, measure_decoys
 from core.weights.neuron.negatives import MEASURE as NEGATIVES
 from core.weights.neuron.negatives import STRANGERS, STRANGERS_AT_ENDS, Negatives, measure_negatives
 from core.weights.neuron.relations import digest_of_templates
@@ -179,10 +179,5 @@ def shipped(key: Digest) -> Path:
 
 
 def shipped_decoys(base: BaseModel) -> Path:
-    """Returns the file in which the project ships the decoys of a base model, whether it exists or not.
-
-    They hold for the model alone, and not for what detectors of subjects were computed against on some machine.
-    """
-    inputs = [DECOYS, digest_of_templates(), base.digest, base.dtype, base.quantization]
-    key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
-    return SMOLLM2 / f"decoys-{key[:16]}.packed"
+    """Returns the file in which the project ships the decoys of a base model, whether it exists or not."""
+    return SMOLLM2 / file_name(base)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -9,6 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from core.errors.base import Damaged
+from core.events.memory import BaseModel
 from core.weights.deltas.neurons import encode_neurons, rows_of
 from core.weights.memit.target_values import Steps, unwatched
 from core.weights.model.editable_model import EditableModel
@@ -66,6 +69,16 @@ class Decoys:
             held_asked=self.held_asked,
             templates_digest=digest_of_templates(),
         )
+
+
+def file_name(base: BaseModel) -> str:
+    """Returns the name of the file in which decoys of a base model ship.
+
+    They hold for the model alone, and not for what detectors of subjects were computed against on some machine.
+    """
+    inputs = [MEASURE, digest_of_templates(), base.digest, base.dtype, base.quantization]
+    key = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+    return f"decoys-{key[:16]}.packed"
 
 
 def measure_decoys(model: EditableModel, lower: Site, upper: int, progress: Steps = unwatched) -> Decoys:
