@@ -85,7 +85,7 @@ class MemoriesServicer(memories_pb2_grpc.MemoriesServicer):
 
         state, created_at, execution = await asyncio.to_thread(find)
         return memories_pb2.GetMemoryResponse(
-            memory=responses.memory_message(memory, state, created_at, current_caller()),
+            memory=responses.memory_message(memory, state, created_at, caller),
             version=state.version,
             execution=responses.execution_message(execution, self._board.read(memory), caller),
             readiness=memories_pb2.Readiness(

@@ -140,10 +140,11 @@ def detector_statistics(
     lower = known(at_names, lambda: measured()[blocks[0]])
 
     def measured_above() -> Negatives:
-        site, packed = Site(at_names, Negatives.from_bytes(artifacts.get(lower.artifact))), shipped_decoys(created.base)
+        packed = shipped_decoys(created.base)
         if packed.is_file():
             decoys = Decoys.from_bytes(packed.read_bytes())
         else:
+            site = Site(at_names, Negatives.from_bytes(artifacts.get(lower.artifact)))
             decoys = measure_decoys(half, site, blocks[1], progress)
         return decoys.beside(measured()[blocks[1]])
 
