@@ -22,7 +22,7 @@ FEW = 10  # rows that are printed side by side
 Seeds = Annotated[int, typer.Option(min=1, help="Number of runs, each with its own random seed.")]
 RealModel = Annotated[str, typer.Option(help="Real base model: a name, or a folder. Default: dormouse.")]
 FewQuestions = Annotated[bool, typer.Option("--quick", help="Ask a real model few questions.")]
-SENTENCES = ("first", "second", "third", "fourth", "fifth")  # `TEMPLATES` of `benchmarks.conversation.dialogues`
+SENTENCES = ("first", "second", "third", "fourth", "fifth", "sixth")  # `TEMPLATES` of the dialogues
 ARMS = ("values", "adapter", "ten steps a fact")  # `ARMS` of `benchmarks.sleep`
 
 
@@ -236,7 +236,10 @@ def conversation(
     seed: Annotated[int, typer.Option(min=0, help="Seed that the dialogues depend on.")] = 1,
     templates: Annotated[
         str,
-        typer.Option(help="Sentences: `first`, `second` or `fifth`, which it was made with, or `third` or `fourth`."),
+        typer.Option(
+            help="Sentences: `first`, `second` or `fifth`, which it was made with, `third` or `fourth`, or `sixth`, "
+            "with which nothing was made or chosen."
+        ),
     ] = "third",
     mistakes: Annotated[bool, typer.Option("--mistakes", help="List each mistake; with --json.")] = False,
     model: Annotated[
