@@ -36,6 +36,9 @@ ALIKE, HELD_ALIKE = 8, 8  # prompts of either kind about them, to train against,
 ASKED_ALIKE, ASKED = 12, 3
 CERTIFIES = 4  # one in so many of these certifies, and is not trained against
 LEAKING = (0.04, 0.02)  # share of held-out prompts about other relations at which a detector of either kind may respond
+# Share of a fact's own prompts of either kind that may fall silent so that fewer of these respond. Where own prompts
+# are far away, a threshold below others buys nothing: "What is she afraid of?" was answered with her allergy.
+LOST = (0.0, 0.02)
 SOME = 8000  # tokens of text that a classifier is computed from at first
 LOUD, AGAIN = -0.5, 16  # tokens of all text that respond more are added, so many times each
 DECAY = (3e-4, 1e-4)  # of the classifiers of statements and of questions
@@ -116,7 +119,9 @@ def hear(
         near = relations.held_out[relations.held_out_chat == kind]
         held_people = torch.cat([held_alike[held_alike_chat == kind], of_told[certifies & (of_told_chat == kind)]])
         detectors.append(
-            certified(a, b, mean, heard, torch.cat([quiet, held_people - mean]), others, near, LEAKING[kind])
+            certified(
+                a, b, mean, heard, torch.cat([quiet, held_people - mean]), others, near, LEAKING[kind], LOST[kind]
+            )
         )
     return FactDetectors(*detectors)
 
@@ -166,20 +171,31 @@ def separate(told: Tensor, groups: Sequence[Tensor], text: Tensor, decay: float)
 
 
 def certified(
-    a: Tensor, b: float, mean: Tensor, wanted: Tensor, quiet: Tensor, away: Tensor, near: Tensor, leaking: float
-) -> Detector:  # fmt: skip
+    a: Tensor,
+    b: float,
+    mean: Tensor,
+    wanted: Tensor,
+    quiet: Tensor,
+    away: Tensor,
+    near: Tensor,
+    leaking: float,
+    lost: float | None = None,
+) -> Detector:
     """Returns the detector with thresholds above text, most other relations, and almost all prompts about others.
 
     The first wordings are heard even where more of other relations are, too.
 
     Args:
         leaking: share of `near`, of other relations, that may respond.
+        lost: share of `wanted` that may fall silent where that is silenced, too.
     """
     y, text = wanted @ a + b, quiet @ a + b
     largest = max(float(text.max()), float(torch.quantile(away @ a + b, 1 - RARE)))
     least = float(torch.quantile(y, 0.1))
     above = largest + max(BETWEEN * (least - largest), WIDTH)
     low = max(above, float(torch.quantile(near @ a + b, 1 - leaking)))
+    if lost is not None:
+        low = max(low, min(float((near @ a + b).max()), float(torch.quantile(y, lost)) - WIDTH))
     low = max(min(low, float(y[:FIRST].min()) - WIDTH), largest + WIDTH / 4)
     high = low + WIDTH
     certificate = Certificate(own=least, others=largest, low=low, high=high, false_fires=0.0)  # `low` is above all text

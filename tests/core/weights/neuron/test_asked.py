@@ -90,6 +90,25 @@ def test_thresholds_lie_above_all_that_must_stay_quiet_and_above_most_other_rela
         assert float(own[own[:, 0] > certificate.high].mm(detector.w[:, None]).min()) + detector.b >= 1 - 1e-5
 
 
+def test_thresholds_rise_above_all_other_relations_as_far_as_own_prompts_are_heard() -> None:
+    # given one prompt in fifty about another relation that is as loud as any may be
+    a, mean, text = torch.eye(DIM)[0], torch.zeros(DIM), rows(MANY, 2)
+    near = rows(MANY, 1)
+    near[::50, 0] = 6.0
+    for nearest, silenced in ((8.0, True), (6.5, True), (5.0, False)):
+        own = rows(50, 0) / 10
+        own[:, 0] = 8.0
+        own[-1, 0] = nearest
+
+        detector = asked.certified(a, 0.0, mean, own, rows(MANY, 3), text, near, 0.04, 0.0)
+
+        # then it is silent at all of them where every prompt of its own still is heard, which comes first
+        assert bool((near @ detector.w + detector.b > 1e-4).any()) is not silenced
+        assert float((own @ detector.w + detector.b).min()) >= 1 - 1e-4
+        # and no higher than that
+        assert detector.certificate.low <= 6.0 + 1e-4
+
+
 @pytest.fixture
 def negatives(tiny: EditableModel) -> Negatives:
     """Reference text that reads as noise, and what the model reads where marked strangers are asked."""
