@@ -91,8 +91,8 @@ def export_adapter(
         raise NotExportable(
             "LoRA adapter",
             neurons,
-            "an adapter adds matrices, and a neuron has a threshold; export the version with --as merged, which the "
-            "Llama family allows, or with --as archive",
+            "an adapter adds matrices, and a neuron has a threshold; export a merged model (--as merged), which the "
+            "Llama family allows, or an archive (--as archive)",
         )
     with _new_folder(folder) as made:
         factors = {module: _factors(parts_of(module, columns)) for module in model.modules}
@@ -137,7 +137,7 @@ def export_merged(folder: Path, model: EditableModel, weights: Mapping[str, Tens
             "merged model",
             neurons,
             f"the MLPs of this {model.family.name} model have no layer that computes thresholds, as those of a Llama "
-            "with silu have where they get biases; export the version with --as archive",
+            "with silu have where they get biases; export an archive (--as archive)",
         )
     with _new_folder(folder) as made:
         if neurons:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from core.events.history import AdaptersCompacted
@@ -138,6 +139,16 @@ class ModelHost(Protocol):
 
     def compact(self, memory: MemoryId, state: Memory, bound: float) -> AdaptersCompacted:
         """Computes an adapter in the place of those in force; its delta is stored. Raises NothingToCompact."""
+        ...
+
+    def export(self, memory: MemoryId, state: Memory, kind: str, folder: Path, cancelled: Callable[[], bool]) -> None:
+        """Writes the weights of a state as the new folder `folder`, an `adapter` or a `merged` model for stock tools.
+
+        Raises:
+            NotExportable: a folder of this kind cannot hold them.
+            WordsErased: the version needs a fact that was erased.
+            Cancelled: `cancelled` returned true.
+        """
         ...
 
 

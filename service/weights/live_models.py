@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from core.weights.deltas.digest import weights_digest
 from core.weights.model.editable_model import EditableModel
 from core.weights.model.generation import most_likely
 from core.weights.model.nucleus import Nucleus
+from service.app.cancellation import Cancelled
 from service.app.ports import Piece, Sampling
 from service.app.repository import MemoryRepository
 from service.app.state_diff import Compared, questions
@@ -36,6 +38,7 @@ from service.weights.compaction import compaction
 from service.weights.comparison import compare_weights
 from service.weights.delta_store import DeltaStore
 from service.weights.describe_base import describe_base, moved_base
+from service.weights.exporting import export_weights
 from service.weights.past_models import PastModels
 from service.weights.projection import build, build_verified
 from service.weights.prompts import tokens_of, window
@@ -223,6 +226,19 @@ class LiveModels:
         assert state.created is not None
         model = self.bases.clone(state.created)
         return compaction(memory, state, model, self._deltas, bound)
+
+    def export(self, memory: MemoryId, state: Memory, kind: str, folder: Path, cancelled: Callable[[], bool]) -> None:
+        """Writes the weights of a state as a new folder; see `service/weights/exporting.py`. Raises Cancelled."""
+        assert state.created is not None
+
+        def each(module: str) -> None:
+            if cancelled():
+                raise Cancelled
+
+        each("")
+        quantized = state.created.base.quantization != "none"
+        bases = BaseModels(self._settings.device) if quantized else self.bases  # to be forgotten afterwards
+        export_weights(kind, folder, memory, state, bases, self._deltas, each)
 
     def _newest(
         self, memory: MemoryId, created: MemoryCreated, base: EditableModel, client: str = ""

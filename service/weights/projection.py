@@ -74,13 +74,15 @@ def build_module(model: EditableModel, deltas: DeltaStore, module: str, wanted: 
     return _weight(model, module, columns_of(deltas, wanted))
 
 
-def build_verified(model: EditableModel, deltas: DeltaStore, memory: Memory) -> dict[str, Tensor]:
-    """Returns the weights of `memory`.
+def build_verified(
+    model: EditableModel, deltas: DeltaStore, memory: Memory, each: Callable[[str], None] = lambda module: None
+) -> dict[str, Tensor]:
+    """Returns the weights of `memory`; `each` is that of `build`.
 
     Raises:
         DigestMismatch: their digest is not the recorded one.
     """
-    weights = build(model, deltas, plan(memory))
+    weights = build(model, deltas, plan(memory), each=each)
     rebuilt = weights_digest(weights)
     if memory.weights is not None and rebuilt != memory.weights:
         raise DigestMismatch(memory.version, memory.weights, rebuilt)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from core.decide.commands import (
@@ -45,6 +47,7 @@ from core.state.work import (
     Work,
     next_work,
 )
+from service.app.cancellation import Cancelled
 from service.app.ports import Piece, Sampling
 from service.app.repository import MemoryRepository
 from service.app.state_diff import Compared, questions
@@ -52,6 +55,7 @@ from tests.core.samples import CLEAN, CREATED, PREPARE, digest, edit
 from tests.service.dream import Dream
 
 EXECUTOR = Cause(actor="executor")
+SONG = bytes(range(256)) * 40_000  # the weights of a parrot, longer than what a connection holds
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class Parrot:
     capacity: float = 1000.0
     sampling: Sampling | None = None  # of the last answer
     gpu: tuple[int, int] | None = None  # bytes of one that are held, and that are free
+    export_until: threading.Event | None = None  # before the end of an export
+    exported: list[Path] = field(default_factory=list)  # folders in which exports were begun
 
     def describe(
         self,
@@ -177,6 +183,17 @@ class Parrot:
 
     def compact(self, memory: MemoryId, state: Memory, bound: float) -> AdaptersCompacted:
         raise NothingToCompact(memory, "a parrot has no adapters")
+
+    def export(self, memory: MemoryId, state: Memory, kind: str, folder: Path, cancelled: Callable[[], bool]) -> None:
+        folder.mkdir()
+        (folder / "exported.json").write_text(json.dumps({"kind": kind, "memory": memory, "version": state.version}))
+        (folder / "model.safetensors").write_bytes(SONG)
+        self.exported.append(folder)
+        while self.export_until is not None and not self.export_until.wait(0.01):
+            if cancelled():
+                raise Cancelled
+        if self.broken:
+            raise self.broken
 
 
 def work(

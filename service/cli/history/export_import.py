@@ -149,47 +149,25 @@ def _archived(path: Path, store: Store, name: MemoryId, state: Memory) -> dict[s
 def _weights_written(
     kind: str, path: Path, store: Store, settings: Settings, name: MemoryId, state: Memory
 ) -> dict[str, Any]:
-    from dataclasses import replace
-
     from core.errors.archive import ExportExists
-    from core.state.plan import plan
-    from core.weights.deltas.digest import weights_digest
-    from core.weights.export import Origin, export_adapter, export_merged
     from service.weights.base_models import BaseModels
     from service.weights.delta_store import DeltaStore
-    from service.weights.projection import build_verified, columns_of
+    from service.weights.exporting import export_weights
     from service.weights.torch_setup import prepare_torch
 
     if os.path.lexists(path):
         raise ExportExists(path)  # before a model is loaded
-    created, wanted, deltas = state.created, plan(state), DeltaStore(store.artifacts, store.log.keyring)
-    assert created is not None
     prepare_torch(settings)
-    # edited modules are never quantized, so their weights are the same, and a model without quantization can be merged
-    plain = replace(created, base=replace(created.base, quantization="none"))
-    model = BaseModels(settings.device).clone(plain)
-    weights = build_verified(model, deltas, state)
-    origin = Origin(
-        memory=name,
-        version=state.version,
-        base=created.base,
-        plan=wanted.digest,
-        weights=weights_digest(weights),
-    )
-    rank = {}
-    columns = columns_of(deltas, wanted)
+    bases, deltas = BaseModels(settings.device), DeltaStore(store.artifacts, store.log.keyring)
     with writing(path):
-        if kind == "adapter":
-            rank = {"rank": export_adapter(path, model, columns, origin)}
-        else:
-            export_merged(path, model, weights, origin)
+        exported = export_weights(kind, path, name, state, bases, deltas)
     return {
-        "memory": origin.memory,
-        "version": origin.version,
-        **rank,
-        "size": sum(file.stat().st_size for file in path.iterdir()),
-        "weights_digest": origin.weights,
-        "plan_digest": origin.plan,
+        "memory": exported.origin.memory,
+        "version": exported.origin.version,
+        **({} if exported.rank is None else {"rank": exported.rank}),
+        "size": exported.size,
+        "weights_digest": exported.origin.weights,
+        "plan_digest": exported.origin.plan,
     }
 
 

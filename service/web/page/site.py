@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from http.client import responses
 from typing import Any
 from urllib.parse import urlencode
@@ -37,6 +38,8 @@ class Site:
         self._served = served
         self._max_bytes = max_bytes
         self._look = Look()
+        # one, because each may load a model and fill a disk with it
+        self._exports = ThreadPoolExecutor(1, thread_name_prefix="export")
 
     def routes(self) -> list[Route]:
         return [
@@ -52,7 +55,7 @@ class Site:
             *self._sent(MEMORY + "/sleeps/{sleep}/cancel", sleeps.cancelling, sleeps.cancel),
             self._shown(MEMORY + "/versions", versions.shown),
             self._shown(MEMORY + "/differences", versions.differences, versions.shown),
-            self._shown(MEMORY + "/export", versions.exporting),
+            *self._sent(MEMORY + "/export", versions.exporting, versions.export),
             *self._sent(MEMORY + "/fork", versions.forking, versions.fork),
             *self._sent(MEMORY + "/chat", chats.asking, chats.ask),
             self._shown(FACT, facts.shown),
@@ -150,6 +153,7 @@ class Site:
                 parts=self._served.parts,
                 look=self._look,
                 guarded=await self._served.door.required(),
+                threads=self._exports,
                 form=await read_form(request, self._max_bytes) if sent else {},
             )
             response = await unless_gone(request, _answered(visit, answer, show))
@@ -158,7 +162,7 @@ class Site:
             return _to_sign_in(request)
         except FAILURES as error:
             return self._failed(attempt, error)
-        if not attempt.ended:
+        if not attempt.ended and not visit.sends:
             attempt.end()
         return response
 

@@ -1,6 +1,8 @@
-"""The versions of a memory: how one gets a name, what differs between two, and how a fork begins at one."""
+"""The versions of a memory: how they get names, what differs between two, how they are downloaded and forked."""
 
 from __future__ import annotations
+
+import asyncio
 
 from hypnogram.v1 import history_pb2
 from starlette.responses import Response
@@ -8,9 +10,16 @@ from starlette.responses import Response
 from core.errors.base import InvalidField
 from core.method import Method
 from core.moments import Moment, parsed_moment
+from service.app.moments import state_at
+from service.rpc.messages.requests import memory_id
+from service.web.page.downloads import BEGUN
 from service.web.page.visit import Visit, check_origin, moved
 
 CHANGES = {history_pb2.CHANGE_ADDED: "added", history_pb2.CHANGE_LOST: "lost", history_pb2.CHANGE_MOVED: "moved"}
+KINDS = {
+    "merged": "The whole model, which Hugging Face's Transformers loads",
+    "adapter": "A LoRA adapter, which stock peft loads on the base model",
+}
 DIGITS = 18  # of a version, at most, which int64 holds
 
 
@@ -56,12 +65,28 @@ async def mark(visit: Visit) -> Response:
 
 
 async def exporting(visit: Visit) -> Response:
-    """Shows the commands that write a version into files.
+    """Asks which version to download and as what, and shows the commands that write files.
 
-    The page itself sends none: an archive holds the keys of every fact, which a token that reads must not get.
+    The page sends no archive of a memory, because that holds the keys of every fact.
     """
     known = await visit.client.memory(visit.memory)
-    return visit.page("export.html", known=known, has_neurons=known.memory.method == Method.NEURON)
+    kinds = {kind: words for kind, words in KINDS.items() if kind == "merged" or known.memory.method != Method.NEURON}
+    return visit.page("export.html", known=known, kinds=kinds, begun=BEGUN)
+
+
+async def export(visit: Visit) -> Response:
+    """Builds the weights of a version and sends them in one file."""
+    visit.check_export()
+    memory, kind = memory_id(visit.memory), visit.form.get("kind", "")
+    moment = _moment(visit.form.get("at", "").strip())
+    if kind not in KINDS:
+        raise InvalidField("kind", f"choose {' or '.join(KINDS)}")
+    parts = visit.parts
+    state = await asyncio.to_thread(state_at, parts.store.log, parts.states, memory, moment)
+    return await visit.sent(
+        f"{memory}-{state.version}-{kind}",
+        lambda folder, cancelled: parts.models.export(memory, state, kind, folder, cancelled),
+    )
 
 
 async def forking(visit: Visit) -> Response:

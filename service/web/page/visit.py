@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,6 +21,7 @@ from service.guard.rights import Right
 from service.rpc.dependencies import Dependencies
 from service.rpc.interceptor import ACTOR_KEY, AUTHORIZATION, Attempt, current_caller
 from service.web.bodies import media_type, read_body
+from service.web.page.downloads import BEGUN, BEGUN_SECONDS, Download, Sent, Write
 from service.web.page.look import Look
 
 COOKIE = "hypnogram-token"
@@ -46,9 +48,11 @@ class Visit:
 
     Attributes:
         client: makes calls as the visitor.
+        threads: those that write what visitors download.
         form: fields that were sent; none where the page is only looked at.
         problem: why what was sent has been refused; empty where it was not.
         status: that of the response.
+        sends: whether the response ends the call once all of it is sent.
     """
 
     request: Request
@@ -57,9 +61,11 @@ class Visit:
     parts: Dependencies
     look: Look
     guarded: bool
+    threads: ThreadPoolExecutor
     form: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
     status: int = 200
+    sends: bool = False
 
     @property
     def memory(self) -> str:
@@ -91,11 +97,31 @@ class Visit:
         if not current_caller().may_create:
             raise NotPermitted(Right.ADMIN.word, self.memory)
 
+    def check_export(self) -> None:
+        """Raises NotPermitted unless the visitor may take the weights of the memory away."""
+        current_caller().check(Right.ADMIN, self.memory)
+
+    async def sent(self, name: str, write: Write) -> Response:
+        """Returns the response that sends what `write` writes into a folder of that name. Raises what it raises."""
+        download = Download(name, write, self.threads)
+        try:
+            await download.written()
+            response = Sent(download, self.attempt)
+        except BaseException:  # any, because a visitor may go meanwhile
+            download.close()
+            raise
+        secure = self.request.url.scheme == "https"
+        path = self.request.url.path
+        response.set_cookie(BEGUN, "1", BEGUN_SECONDS, path=path, secure=secure, samesite="strict")
+        self.sends = True
+        return response
+
     def page(self, template: str, **values: Any) -> Response:
         memory = self.request.path_params.get("memory", "")
         shared = {
             "memory": memory,
             "may_write": bool(memory) and current_caller().may(Right.WRITE, memory),
+            "may_export": bool(memory) and current_caller().may(Right.ADMIN, memory),
             "may_create": current_caller().may_create,
             "guarded": self.guarded,
             "form": defaultdict(str, self.form),

@@ -1,4 +1,5 @@
 // Says when the server does not answer, and when it does again. Parts of a page that change ask again by themselves.
+// Says also what a download waits for.
 "use strict";
 
 (() => {
@@ -49,4 +50,33 @@
     away = false;
     note.remove();
   });
+})();
+
+(() => {
+  const SECONDS = 2; // after which it is said
+  const LOOK_SECONDS = 0.2; // between looks whether the file has begun to arrive
+  const form = document.querySelector("form[data-begun]");
+  if (!form) return;
+  const waiting = form.querySelector("[role=status]");
+  let sent = 0; // when; 0 while nothing is waited for
+
+  const end = () => {
+    sent = 0;
+    waiting.textContent = "";
+  };
+
+  const look = () => {
+    if (!sent) return;
+    if (document.cookie.includes(`${form.dataset.begun}=`)) return end(); // which comes with the file
+    if (Date.now() - sent > SECONDS * 1000)
+      waiting.textContent = "Waiting for the server, which builds the weights and writes the files; the download begins by itself.";
+    setTimeout(look, LOOK_SECONDS * 1000);
+  };
+
+  form.addEventListener("submit", () => {
+    document.cookie = `${form.dataset.begun}=; path=${location.pathname}; max-age=0`;
+    if (!sent) setTimeout(look, 0);
+    sent = Date.now();
+  });
+  window.addEventListener("pagehide", end); // for a page that says why it was refused
 })();

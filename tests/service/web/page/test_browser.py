@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import socket
+import tarfile
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -27,6 +30,7 @@ RULES = {  # of axe; what does not depend on the screen is looked at on one
     1280: {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]},
     390: {"type": "rule", "values": ["color-contrast"]},
 }
+TELL_STATUS = "setInterval(() => console.log(document.querySelector('[role=status]')?.textContent), 100)"
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +174,26 @@ def test_facts_are_searched_while_words_are_typed(demo: Running, page: Page) -> 
     expect(page.get_by_text("No fact matches.")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("link", name="Bo Lind")).to_be_visible()
+
+
+def test_weights_are_downloaded_and_the_page_says_what_for_it_waits(demo: Running, page: Page, tmp_path: Path) -> None:
+    demo.parrot.export_until = threading.Event()
+    page.add_init_script(TELL_STATUS)  # because Playwright looks at no page that waits for a response
+    page.goto("/memories/demo/versions")
+    page.get_by_role("link", name="Export").click()
+    check(page)
+    page.get_by_label("A LoRA adapter").check()
+
+    with page.expect_download() as downloaded:
+        with page.expect_console_message(lambda message: "builds the weights" in message.text):
+            page.get_by_role("button", name="Download").click(no_wait_after=True)
+        demo.parrot.export_until.set()
+    downloaded.value.save_as(tmp_path / "file.tar")
+
+    assert downloaded.value.suggested_filename == "demo-2-adapter.tar"
+    with tarfile.open(tmp_path / "file.tar") as tar:
+        assert tar.getnames() == ["demo-2-adapter/exported.json", "demo-2-adapter/model.safetensors"]
+    expect(page.get_by_role("status")).to_be_empty()
 
 
 def test_a_page_that_looks_again_keeps_the_search(demo: Running, page: Page) -> None:

@@ -42,7 +42,7 @@ PATHS = (
     "/memories/demo/facts/nosuch/retract",
     "/memories/demo/facts/nosuch/retry",
 )
-LAST = ("chat", "tell", "sleep", "erase", "cancel", "fork", "checkpoint", "supersede", "retract", "retry")
+LAST = ("chat", "tell", "sleep", "erase", "cancel", "fork", "checkpoint", "supersede", "retract", "retry", "export")
 FORMS = [path for path in PATHS if path.endswith(LAST)]
 
 
