@@ -101,7 +101,7 @@ def reached(client: Client, settings: Settings, seconds: float) -> bool:
     """Returns whether the server responds within `seconds`.
 
     Raises CallFailed soon where the server speaks TLS and the settings do not ask for it, or the other way round, and
-    where its certificate is not to be trusted.
+    where its certificate is not to be trusted, or it refuses that of the client.
     """
     if client.up(min(SOON, seconds)):
         return True
@@ -111,12 +111,13 @@ def reached(client: Client, settings: Settings, seconds: float) -> bool:
 
 def _check_tls(settings: Settings, address: str) -> None:
     """Raises CallFailed where calls to `address` cannot work because of TLS."""
-    from service.terminal.tls_probe import speaks_tls, why_distrusted
+    from service.terminal.tls_probe import speaks_tls, why_distrusted, why_refused
 
     spoken, authority = speaks_tls(address), settings.server_ca
     why = ""
     if spoken and authority is not None:
-        why = why_distrusted(address, authority)
+        shown = (settings.client_certificate, settings.client_key)
+        why = why_distrusted(address, authority) or why_refused(address, authority, *shown)
     elif spoken:
         why = "speaks TLS; name the authority of its certificate with HYPNOGRAM_SERVER_CA"
     elif spoken is False and authority is not None:

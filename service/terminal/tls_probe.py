@@ -1,4 +1,4 @@
-"""Says whether what listens at an address speaks TLS and may be trusted, because a call that fails does not say why."""
+"""Says whether a server speaks TLS, may be trusted and lets a client in, because a call that fails does not say why."""
 
 from __future__ import annotations
 
@@ -35,10 +35,8 @@ def why_distrusted(address: str, authority: Path) -> str:
     Returns:
         Empty where nothing is wrong, or the server does not show one.
     """
-    context = _context()
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as in gRPC, which trusts each certificate of the file
     try:
-        context.load_verify_locations(authority)
+        context = _trusting(authority)
     except ssl.SSLError:
         return f"cannot be trusted, because {authority} (HYPNOGRAM_SERVER_CA) is not a certificate in PEM"
     try:
@@ -48,6 +46,38 @@ def why_distrusted(address: str, authority: Path) -> str:
     except (OSError, ValueError):
         pass
     return ""
+
+
+def why_refused(address: str, authority: Path, certificate: Path | None, key: Path | None) -> str:
+    """Returns why the server at HOST:PORT lets in no client with that certificate, as it follows "the server".
+
+    Args:
+        authority: file of those that must have signed the server's.
+        certificate: of the client; None where it shows none.
+
+    Returns:
+        Empty where the server lets it in, or does not say why not.
+    """
+    context = _trusting(authority)
+    if certificate is not None:
+        try:
+            context.load_cert_chain(certificate, key)
+        except ssl.SSLError:
+            return (
+                f"cannot be called, because {certificate} (HYPNOGRAM_CLIENT_CERTIFICATE) and {key} "
+                "(HYPNOGRAM_CLIENT_KEY) are not a certificate and its key in PEM"
+            )
+    if not _is_closed(address, context):
+        return ""
+    if certificate is None:
+        return (
+            "demands a certificate of its clients; name one that its authority has signed with "
+            "HYPNOGRAM_CLIENT_CERTIFICATE, and the key of it with HYPNOGRAM_CLIENT_KEY"
+        )
+    return (
+        f"does not accept the certificate in {certificate} (HYPNOGRAM_CLIENT_CERTIFICATE); name one that its authority "
+        "has signed and that is valid now"
+    )
 
 
 def _in_words(error: ssl.SSLCertVerificationError, address: str, authority: Path) -> str:
@@ -74,11 +104,43 @@ def _context() -> ssl.SSLContext:
     return context
 
 
+def _trusting(authority: Path) -> ssl.SSLContext:
+    """Returns what trusts each certificate of the file, as gRPC does. Raises ssl.SSLError where it has none."""
+    context = _context()
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(authority)
+    return context
+
+
 def _shake_hands(address: str, context: ssl.SSLContext) -> None:
     """Raises OSError, ssl.SSLError or ValueError where that fails."""
+    _secured(address, context).close()
+
+
+def _is_closed(address: str, context: ssl.SSLContext) -> bool:
+    """Returns whether the server closes the connection right after the handshake.
+
+    From TLS 1.3 on it looks at the certificate of a client when that believes the handshake to have ended. One that
+    lets the client in sends its settings first, or waits for a request.
+    """
+    try:
+        secured = _secured(address, context)
+    except (OSError, ValueError):
+        return False
+    with secured:
+        try:
+            return not secured.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
+
+
+def _secured(address: str, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """Returns a connection that speaks TLS. Raises OSError, ssl.SSLError or ValueError."""
     host, port = _host(address), int(address.rpartition(":")[2])
     with socket.create_connection((host, port), PROBE_SECONDS) as connection:
-        context.wrap_socket(connection, server_hostname=host).close()
+        return context.wrap_socket(connection, server_hostname=host)
 
 
 def _host(address: str) -> str:

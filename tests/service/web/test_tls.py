@@ -25,7 +25,7 @@ from hypnogram.client import CallFailed, Client
 from service.cli.output import UsageProblem, channel_credentials
 from service.settings import Settings
 from service.terminal import tls_probe
-from service.terminal.tls_probe import speaks_tls, why_distrusted
+from service.terminal.tls_probe import speaks_tls, why_distrusted, why_refused
 from service.web.connections import LINGERS
 from store.database.tokens import Tokens
 from tests.patience import PATIENCE, eventually
@@ -232,6 +232,58 @@ def test_a_command_says_why_a_certificate_is_not_to_be_trusted(
     assert up_err.splitlines()[-1] == err.splitlines()[-1]
     assert says.format(folder=folder) in err
     assert "no server responds" not in err
+
+
+@pytest.mark.parametrize(
+    ("shown", "says"),
+    [
+        (
+            "",
+            "name one that its authority has signed with HYPNOGRAM_CLIENT_CERTIFICATE",
+        ),
+        ("stranger", "does not accept the certificate in {folder}/stranger.pem (HYPNOGRAM_CLIENT_CERTIFICATE)"),
+        ("expired", "does not accept the certificate in {folder}/expired.pem (HYPNOGRAM_CLIENT_CERTIFICATE)"),
+        ("authority server", "are not a certificate and its key in PEM"),
+    ],
+)
+def test_a_command_says_why_a_server_lets_no_client_with_its_certificate_in(
+    settings: Settings,
+    files: Files,
+    shown: str,
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given a server that demands certificates of clients, and a command without one that it accepts
+    folder = files.authority.parent
+    served = {"tls_certificate": files.certificate, "tls_key": files.key, "tls_client_ca": files.authority}
+    monkeypatch.setenv("HYPNOGRAM_SERVER_CA", str(files.authority))
+    if shown:
+        certificate, *_, key = shown.split() * 2
+        monkeypatch.setenv("HYPNOGRAM_CLIENT_CERTIFICATE", str(folder / f"{certificate}.pem"))
+        monkeypatch.setenv("HYPNOGRAM_CLIENT_KEY", str(folder / f"{key}.key"))
+    shell = Shell(capsys, monkeypatch)
+    monkeypatch.setenv("HYPNOGRAM_SERVER_SECONDS", str(PATIENCE))
+
+    # when it calls that server, or `up` finds it running
+    with run_server(settings.model_copy(update=served)) as running:
+        status, _, err = shell.run("memory", "list", "--address", running.address)
+        monkeypatch.setenv("HYPNOGRAM_PORT", running.address.rpartition(":")[2])
+        up_status, _, up_err = shell.run("up")
+
+    # then both say so in one line
+    assert (status, up_status) == (1, 1)
+    assert f"the server at {running.address} " in err
+    assert up_err.splitlines()[-1] == err.splitlines()[-1]
+    assert says.format(folder=folder) in err
+    assert "no server responds" not in err
+
+
+def test_a_client_with_a_certificate_is_let_in_and_nothing_is_said(settings: Settings, files: Files) -> None:
+    served = {"tls_certificate": files.certificate, "tls_key": files.key, "tls_client_ca": files.authority}
+    with run_server(settings.model_copy(update=served)) as running:
+        assert why_refused(running.address, files.authority, files.client_certificate, files.client_key) == ""
+        assert why_refused("127.0.0.1:1", files.authority, None, None) == ""
 
 
 def test_a_certificate_that_is_trusted_by_itself_is_not_complained_of(secret: Running, files: Files) -> None:
