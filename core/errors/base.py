@@ -221,6 +221,8 @@ class ArtifactsUnreachable(HypnogramError):
             "HYPNOGRAM_ARTIFACT_URL, AWS_ENDPOINT_URL and the credentials; what needs them waits and is tried again",
             url=url,
         )
+        self.url = url
+        self.why = why
 
 
 class RayUnavailable(HypnogramError):

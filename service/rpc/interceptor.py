@@ -21,9 +21,9 @@ from core.events import Cause
 from service import tracing
 from service.guard.door import Door
 from service.guard.rights import Caller, Right
-from service.guard.withheld import error_without_folders
+from service.guard.withheld import error_without_places
 from service.rpc.rights import GENERATES, TELL_TEXT, facts_found, facts_told, needs
-from service.rpc.status import DETAILS_KEY, ShuttingDown, status_of, status_of_failure
+from service.rpc.status import DETAILS_KEY, ShuttingDown, note_unreachable, status_of, status_of_failure
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -205,8 +205,10 @@ class Attempt:
         Of an error the reason alone is logged, because a message may quote a client's words, which must stay erasable.
         """
         status, reason = None, ""
+        if not self.ended:
+            note_unreachable(error, self.correlation)
         if not self._caller.may_create:
-            error = error_without_folders(error)
+            error = error_without_places(error)
         if isinstance(error, HypnogramError):
             status, reason = status_of(error), error.reason
         elif isinstance(error, TimeoutError):

@@ -22,11 +22,18 @@ from core.errors.base import HypnogramError, InvalidField
 from core.ids import MemoryId
 from service.app.cancellation import Cancelled
 from service.guard.rights import ALL, Right
-from service.guard.withheld import error_without_folders, shown_memory
+from service.guard.withheld import error_without_places, shown_memory
 from service.rpc.interceptor import Context, current_caller
 from service.rpc.messages import page_tokens
 from service.rpc.messages.requests import page_size, text
-from service.rpc.status import OperationUnknown, ShuttingDown, TooManyOperations, status_of, status_of_failure
+from service.rpc.status import (
+    OperationUnknown,
+    ShuttingDown,
+    TooManyOperations,
+    note_unreachable,
+    status_of,
+    status_of_failure,
+)
 
 FINISHED_KEPT = 100
 COLLECTION = "operations"
@@ -186,7 +193,8 @@ class Operations(operations_pb2_grpc.OperationsServicer):
         except Cancelled:
             operation.error = status_pb2.Status(code=grpc.StatusCode.CANCELLED.value[0], message="it was cancelled")
         except HypnogramError as error:
-            operation.error = status_of(error_without_folders(error))  # whoever asks for it
+            note_unreachable(error, operation.name)
+            operation.error = status_of(error_without_places(error))  # whoever asks for it
         except Exception as error:  # any error, because callers wait for `finished`, not for this task
             operation.error, _ = status_of_failure(error, operation.name)
         finally:

@@ -151,6 +151,12 @@ def _retry_seconds(error: HypnogramError) -> float | None:
     return RETRY_SECONDS if isinstance(error, StoreUnavailable | base.ArtifactsUnreachable) else None
 
 
+def note_unreachable(error: BaseException | None, correlation: str) -> None:
+    """Logs where artifacts are that cannot be reached, because callers may not be shown it."""
+    if isinstance(error, base.ArtifactsUnreachable):
+        log.warning("artifacts.unreachable", correlation=correlation, url=error.url, why=error.why)
+
+
 def status_of_failure(error: Exception, correlation: str) -> tuple[status_pb2.Status, str]:
     """Returns status and reason of an error outside `core.errors`: UNAVAILABLE if transient, INTERNAL for a bug."""
     if (why := why_out_of_reach(error)) is not None:

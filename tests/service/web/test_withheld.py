@@ -1,7 +1,9 @@
-"""Whoever may read one memory learns neither folders of the server nor names of other memories, whatever they ask."""
+"""Whoever may read one memory learns no folder or bucket of the server and no other memory, whatever they ask."""
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -13,11 +15,13 @@ import pytest
 from google.longrunning import operations_pb2
 from hypnogram.v1 import history_pb2
 
-from core.errors.base import ModelUnavailable
+from core.errors.base import ArtifactsUnreachable, ModelUnavailable
 from core.ids import MemoryId
 from hypnogram.client import CallFailed, Client, new_fact
 from service.app import forks
-from service.guard.withheld import without_folders
+from service.guard.withheld import WITHHELD, without_places
+from service.log_setup import configure
+from service.settings import Settings
 from store.database.executors import Duty, Executors
 from store.database.leases import Leases
 from store.database.tokens import Tokens
@@ -28,6 +32,8 @@ from tests.service.web.conftest import with_http
 from tests.service.web.test_access import ACCEPT
 
 SECRET, FOLDER, MOVED = "secret", "/srv/models/parrot-7", "/srv/moved ones/parrot-7"
+BUCKET, ENDPOINT, LOGGED = "s3://acme/prod", "http://minio:9000", "artifacts.unreachable"
+AT = f"the artifacts at {WITHHELD}"
 AWAY = ModelUnavailable(f"there is no model folder '{MOVED}': name another", model=MOVED)
 
 
@@ -169,7 +175,71 @@ def test_who_may_create_memories_is_told_the_folder_and_not_the_parent(guarded: 
         ("[Errno 2] No such file: '/srv/a/config.json'", "[Errno 2] No such file: 'config.json'"),
         ("/srv/a/b.json: not JSON; correct it", "b.json: not JSON; correct it"),
         ("see https://hub.example/org/a, org/a, and/or 3/4", "see https://hub.example/org/a, org/a, and/or 3/4"),
+        (
+            "the artifacts at s3://acme/a (GET http://minio/a: refused); see",
+            f"{AT} (GET {WITHHELD}: refused); see",
+        ),
+        ("the artifacts at S3://key:se;cr,et@acme/prod. Check", f"{AT}. Check"),
+        ("the artifacts at s3a://acme (no such bucket)", f"{AT} (no such bucket)"),
     ],
 )
-def test_folders_are_cut_out_of_texts(text: str, shown: str) -> None:
-    assert without_folders(text) == shown
+def test_folders_and_buckets_are_cut_out_of_texts(text: str, shown: str) -> None:
+    assert without_places(text) == shown
+
+
+@pytest.fixture
+def unreachable(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Guarded, io.StringIO]]:
+    """A server whose artifacts are on storage that is away, as an executor said too; and its log."""
+    lines = io.StringIO()
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise ArtifactsUnreachable(BUCKET, f"error performing GET {ENDPOINT}/acme/prod in 2.1 s")
+
+    with run_server(with_http(settings)) as running:
+        configure("json", "info", lines)
+        running.client.create_memory(DEMO)
+        running.work()
+        fact = running.client.add_facts(DEMO, [new_fact("Aria Voss", "lives in", "Lisbon")]).results[0].fact.fact
+        running.work()
+        for call in ("ready", "generate", "replay", "export"):
+            monkeypatch.setattr(Parrot, call, away)
+        with pytest.raises(ArtifactsUnreachable) as why:
+            away()
+        engine, duty = running.store.log.engine, Duty(work="inject", reason=why.value.reason, message=str(why.value))
+        lease = Leases(engine).claim(MemoryId(DEMO), "executor", PATIENCE, duty)
+        assert lease is not None
+        Leases(engine).release(lease, put_off=duty)
+        with pytest.raises(CallFailed):
+            running.client.replay(DEMO)
+        tokens = Tokens(engine)
+        texts = {may: tokens.create(actor="ann", memory=DEMO, may=may)[1] for may in ("read", "write", "admin")}
+        eventually(lambda: httpx.get(f"{running.http}/v1/models", timeout=PATIENCE).status_code == 401)
+        yield Guarded(running, fact, texts), lines
+
+
+@pytest.mark.parametrize("may", ["read", "write"])
+def test_a_token_without_admin_learns_no_bucket_which_the_log_names(
+    unreachable: tuple[Guarded, io.StringIO], may: str
+) -> None:
+    guarded, lines = unreachable
+
+    grpc, http = over_grpc(guarded, may), over_http(guarded, may)
+
+    for asked, said in (grpc | http).items():
+        for secret in ("acme", "minio", BUCKET, ENDPOINT):
+            assert secret not in said, asked
+    for said in (grpc["chat"], grpc["memory"], http["chat"], http["chat page"]):
+        assert WITHHELD in said
+        assert "what needs them waits and is tried again" in said
+    assert "ARTIFACTS_UNREACHABLE" in grpc["memory"]
+    (named, *_) = [line for line in map(json.loads, lines.getvalue().splitlines()) if line["event"] == LOGGED]
+    assert (named["url"], ENDPOINT in named["why"]) == (BUCKET, True)
+
+
+def test_who_may_create_memories_is_told_the_bucket(unreachable: tuple[Guarded, io.StringIO]) -> None:
+    grpc, http = over_grpc(unreachable[0], "admin"), over_http(unreachable[0], "admin")
+
+    for said in (grpc["chat"], grpc["memory"], http["chat"], http["chat page"]):
+        assert BUCKET in said
+        assert ENDPOINT in said
+    assert "acme" not in grpc["operations"], "because whoever asks for one later may be another"
