@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -49,6 +51,7 @@ from core.weights.model.hidden_units import holds_neurons, with_hidden_units
 NOTE = "exported.json"  # the side file that says what an export was made from; stock tools ignore it
 APPROXIMATED = "each is two hidden units of an MLP, which approximate its threshold"
 UNQUANTIZED = "The memory's base model is quantized ({}), this one is not: what it says may differ in words"
+SYSTEM = re.compile(r"\(os error (\d+)\)")  # by which safetensors names an error of the system
 LARGEST = float(torch.finfo(torch.float32).max)
 
 
@@ -211,7 +214,10 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """Yields a folder beside `folder` that is renamed to it when the block ends well, and removed otherwise."""
+    """Yields a folder beside `folder` that is renamed to it when the block ends well, and removed otherwise.
+
+    A SafetensorError of the system, as of a full disk, becomes the OSError that it stands for.
+    """
     if os.path.lexists(folder):
         raise ExportExists(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -226,6 +232,9 @@ def _new_folder(folder: Path) -> Iterator[Path]:
             made.rename(folder)
         except OSError as error:  # another process was faster
             raise ExportExists(folder) from error
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(made, ignore_errors=True)
+        number = SYSTEM.search(str(error)) if isinstance(error, SafetensorError) else None
+        if number is not None:
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(folder)) from error
         raise

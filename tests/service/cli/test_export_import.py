@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,6 +158,18 @@ class TestExport:
         refused(here.run("export", str(mine / "below"), "--as", kind), "choose another place")
 
         assert mine.read_text() == "mine"
+
+    def test_a_disk_without_room_is_named_and_nothing_stays(self, here: Shell, tmp_path: Path) -> None:
+        before, (soft, hard) = sorted(tmp_path.iterdir()), resource.getrlimit(resource.RLIMIT_FSIZE)
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000_000, hard))  # for a full disk
+        try:
+            done = here.run("export", str(tmp_path / "new"), "--as", "merged")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+        refused(done, "cannot be written: File too large; choose another place")
+        assert sorted(tmp_path.iterdir()) == before
 
     def test_wrong_usage_is_told_from_failure(self, here: Shell, elsewhere: Place, tmp_path: Path) -> None:
         target = str(tmp_path / "new")
