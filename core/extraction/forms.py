@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from core.english.verbs import third_person, verbs
 from core.extraction.candidates import Modality
-from core.extraction.lexicon import LASTING, TIME_KINDS
+from core.extraction.lexicon import AGES, LASTING, TIME_KINDS
 from core.extraction.words import Tree, Word
 
 
@@ -100,7 +100,8 @@ def _perfect(tree: Tree, verb: Word, after: str, simple: str) -> tuple[Form, ...
 def _lasts(tree: Tree, word: Word) -> bool:
     """Whether `word` begins how long something has lasted: "since 2019", "for ten years"."""
     time = tree.child(word, "pobj")
-    return word.low == "since" or (word.low == "for" and time is not None and time.kind in TIME_KINDS)
+    long = time is not None and (time.kind in TIME_KINDS or time.low in AGES)
+    return word.low == "since" or (word.low == "for" and long)
 
 
 def _progressive(tree: Tree, verb: Word, after: str, simple: str, lemmas: list[str]) -> tuple[Form, ...]:

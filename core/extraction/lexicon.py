@@ -69,14 +69,15 @@ ADVERBIAL = _words(  # nouns that, without an article, make an adverb of a prepo
     "fact general addition short turn particular"
 )
 PERSONAL = _words("live like love hate marry study meet know enjoy speak visit teach collect")  # what people do
+AGES = _words("ages years decades months weeks")  # how long something has lasted
 TIME_KINDS = _words("DATE TIME")
 
 PERSON_KINDS = _words("PERSON")
 THING_KINDS = _words("GPE LOC ORG FAC NORP LANGUAGE WORK_OF_ART PRODUCT EVENT LAW")
 
 JOKES = re.compile(
-    r"\b(?:just kidding|only kidding|kidding|just joking|joking|jk|lol|lmao|rofl|haha+|hehe+|yeah,? right|not!)"
-    r"(?!\w)|(?<!\w)/s\b|(?:;-?\)|:-?P)(?!\w)|[😂🤣😜😉😝🙃]",
+    r"\b(?:just kidding|only kidding|kidding|just joking|joking|jk|lol|lmao|rofl|haha+|hehe+|ha(?:[ ,-]+ha)+"
+    r"|yeah,? right|not!)(?!\w)|(?<!\w)/s\b|(?:;-?\)|:-?P)(?!\w)|[😂🤣😜😉😝🙃]",
     re.IGNORECASE,
 )
 TALE = re.compile(r"\b(?:once upon a time|in a parallel universe|hypothetically|in theory)\b", re.IGNORECASE)
@@ -94,6 +95,7 @@ EARLIER = re.compile(
 )
 CORRECTION = re.compile(r"\b(?:no|wait|sorry|I mean|rather|correction|actually)\b", re.IGNORECASE)
 BY_NO_MEANS = re.compile(r"\b(?:by no means|in no way|under no circumstances|at no time|no way)\b", re.IGNORECASE)
+ANY_MORE = re.compile(r"\b(?:any ?more|any longer|no longer|these days|nowadays)\b", re.IGNORECASE)
 DATED = re.compile(rf"\b(?:1\d|20)\d\d\b|{EARLIER.pattern}", re.IGNORECASE)
 ACCORDING = re.compile(
     r"\b(?:according to|in the words of|rumou?r has it|word is|they say|people say"

@@ -110,7 +110,7 @@ def _object_words(tree: Tree, head: Word, *, whole: bool) -> list[Word]:
 
 
 def _is_time(head: Word, object_: str) -> bool:
-    timely = head.kind in lexicon.TIME_KINDS and not is_of_kind("age", object_)
+    timely = (head.kind in lexicon.TIME_KINDS or head.low in lexicon.AGES) and not is_of_kind("age", object_)
     return timely or any(is_of_kind(kind, object_) for kind in _TIMES)
 
 

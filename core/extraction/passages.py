@@ -48,6 +48,11 @@ _ASIDE = re.compile(  # what a sentence begins with and does not depend on
     r"(?:[,:!]|[ \t]?[-–—])[ \t]*(?=\w)",
     re.IGNORECASE,
 )
+_TAIL = re.compile(  # what a sentence ends with, likewise
+    r",[ \t]*(?:believe it or not|you see|you know|mind you|as you (?:may |might )?know|let me tell you)"
+    r"(?=[ \t]*[.!]|$)",
+    re.IGNORECASE | re.MULTILINE,
+)
 _BULLET = re.compile(r"\s*(?:(?:[-*•]|\d+[.)])[ \t]+)?")
 
 
@@ -100,8 +105,8 @@ def passages(text: str) -> Passages:
 
 
 def without_asides(text: str) -> str:
-    """Returns `text` with spaces in the place of what its sentences begin with and do not depend on."""
-    return _ASIDE.sub(lambda aside: " " * len(aside[0]), text)
+    """Returns `text` with spaces in the place of what its sentences begin or end with and do not depend on."""
+    return _TAIL.sub(lambda aside: " " * len(aside[0]), _ASIDE.sub(lambda aside: " " * len(aside[0]), text))
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from core.extraction.lexicon import ENGLISH, FOREIGN, PERSONAL, VAGUE
 from core.extraction.names import DAYS
 from core.extraction.words import Tree, Word
 
+_NOUNS = frozenset({"NN", "NNS", "NNP", "NNPS"})
 _PREDICATES = frozenset({"ROOT", "ccomp", "conj", "appos"})
 
 
@@ -31,8 +33,14 @@ def _rehung(tree: Tree) -> Tree:
         head = tree.head(word)
         if word.tag == "NNS" and word.low in verbs().third and word.place + 1 < len(words):
             _verb_again(tree, words, word, tree.words[word.place + 1])  # "Ann studies law", of three nouns
+        if word.dep == "ROOT" and word.low in verbs().third and words[word.place].tag in ("NNS", "VBZ"):
+            _after_name(tree, words, word)  # "Ann Smith chats in Dutch", of a noun with three names before it
         elif word.dep == "aux" and word.lemma in PERSONAL and head is not None and head.tag == "VBG":
             _swap(tree, words, word, head)  # "Ann loves rowing"
+        elif word.dep == "aux" and word.low in ("has", "have") and head is not None and head.tag in _NOUNS:
+            _swap(tree, words, word, head, "dobj")  # "Ann has perfect Dutch"
+        elif word.dep == "ccomp" and word.tag in ("NN", "NNS", "VBG") and tree.child(word, "poss") and head is not None:
+            words[word.place] = replace(word, tag="NN", dep="dobj")  # "makes her home in Oslo"
         elif word.tag == "IN" and head is None and tree.child(word, "nsubj") and word.low in verbs().bases:
             words[word.place] = replace(word, tag="VBP")  # "I really like tea"
         elif word.low == "more" and word.dep == "dobj" and [child.low for child in tree.children(word)] == ["any"]:
@@ -64,15 +72,27 @@ def _verb_again(tree: Tree, words: list[Word], verb: Word, noun: Word) -> None:
     words[name.place] = replace(name, dep="nsubj", head=verb.place)
 
 
+def _after_name(tree: Tree, words: list[Word], verb: Word) -> None:
+    """Makes the root of a sentence a verb where a name right before it is taken for a part of it."""
+    name = next((word for word in tree.children(verb, "compound") if word.place == verb.place - 1), None)
+    if name is None or name.tag != "NNP" or tree.child(verb, "nsubj", "nsubjpass"):
+        return
+    words[verb.place] = replace(verb, tag="VBZ", lemma=verbs().third[verb.low])
+    words[name.place] = replace(name, dep="nsubj")
+    for child in tree.children(verb, "compound"):
+        if child is not name:
+            words[child.place] = replace(child, head=name.place)
+
+
 def _is_verb(word: Word) -> bool:
     return word.lemma in verbs().bases or word.lemma in ("be", "do", "have")
 
 
-def _swap(tree: Tree, words: list[Word], verb: Word, below: Word) -> None:
-    """Puts `verb` in the place of `below`, which becomes its complement and keeps what follows it."""
+def _swap(tree: Tree, words: list[Word], verb: Word, below: Word, dep: str = "xcomp") -> None:
+    """Puts `verb` in the place of `below`, which becomes its complement `dep` and keeps what follows the verb."""
     above = verb.place if below.head == below.place else below.head
     words[verb.place] = replace(verb, dep=below.dep, head=above)
-    words[below.place] = replace(below, dep="xcomp", head=verb.place)
+    words[below.place] = replace(below, dep=dep, head=verb.place)
     for child in tree.children(below):
         if child.place < verb.place or child.dep == "punct":
             words[child.place] = replace(words[child.place], head=verb.place)
@@ -81,10 +101,18 @@ def _swap(tree: Tree, words: list[Word], verb: Word, below: Word) -> None:
 def _based(word: Word) -> Word:
     """Returns a verb with its base by the table: "hate" of "hates", which spaCy takes for "hat"."""
     table = verbs()
+    if word.tag == "VBG" and _drops_its_e(word.low.removesuffix("ing")):
+        return replace(word, lemma=f"{word.low.removesuffix('ing')}e")
     forms = {"VBZ": table.third, "VBD": table.past, "VBN": table.participles}.get(word.tag, {})
     known = _is_verb(word)
     base = forms.get(word.low)
     return word if base is None or (known and word.tag != "VBZ") or word.lemma == "be" else replace(word, lemma=base)
+
+
+def _drops_its_e(stem: str) -> bool:
+    """Whether a verb loses its last letter before "ing": "hop" of "hoping", because "hop" would double its "p"."""
+    short = re.fullmatch(r"[^aeiou]+[aeiou][^aeiouwxy]", stem) is not None
+    return short and f"{stem}e" in verbs().bases
 
 
 def _tagged(tree: Tree, word: Word, names: Mapping[str, Word]) -> Word:
