@@ -22,6 +22,7 @@ sys.path.insert(0, str(HERE.parent))
 import torch  # noqa: E402
 from transformers import AutoModel, AutoTokenizer  # noqa: E402
 
+from core.english.verbs import verbs  # noqa: E402
 from core.extraction.clauses import clauses  # noqa: E402
 from core.extraction.phrases.meant import SOMEONE, SOMETHING, Phrase  # noqa: E402
 from core.extraction.phrases.pairs import pairs  # noqa: E402
@@ -71,18 +72,33 @@ def main() -> None:
         "types": _trained([*objects, *((object_, OTHER) for object_ in others[:500])], OTHER, decay=0.1, epochs=60),
         "ends": _trained(
             [*((said, "holds") for said in (*sorted(known), *none)), *((said, "ends") for said in ending)],
-            "holds", decay=0.05, epochs=60,
+            "holds", decay=0.05, epochs=60, rest_weight=0.06,
         ),
         "acts": _trained(_acts(sorted({*known, *none})), "neither", decay=0.1, epochs=100),
+        "frames": _trained(_parts("frames.toml"), "asserts", decay=0.1, epochs=100),
     }  # fmt: skip
     HEADS.write_text(json.dumps({**heads, "objects": relations}, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _acts(statements: list[str]) -> Rows:
     """Returns parts of sentences with what they do, which is nothing of the kind for statements."""
-    given = tomllib.loads((HERE / "phrases" / "acts.toml").read_text(encoding="utf-8"))
-    rows = [(" ".join(said.split()), act) for act, texts in given.items() for said in texts.split(";")]
-    return [*rows, *((said, "neither") for said in random.Random(0).sample(statements, 500))]
+    draw = random.Random(0)
+    said = draw.sample(statements, 1000)
+    return [*_parts("acts.toml"), *((text, "neither") for text in (*said[:500], *map(_of_user, said[500:])))]
+
+
+def _of_user(statement: str) -> str:
+    """Returns a statement as users make it of themselves: "I am a nurse"."""
+    subject, _, rest = statement.partition(" ")
+    verb, _, after = rest.partition(" ")
+    verb = {"is": "am", "has": "have"}.get(verb) or verbs().third.get(verb, verb)
+    return f"I {verb} {after}" if subject == SOMEONE else statement
+
+
+def _parts(name: str) -> Rows:
+    """Returns the texts of a file with lists of them, each with the name of its list."""
+    given = tomllib.loads((HERE / "phrases" / name).read_text(encoding="utf-8"))
+    return [(" ".join(said.split()), part) for part, texts in given.items() for said in texts.split(";")]
 
 
 def _lines(name: str) -> list[str]:
@@ -145,15 +161,15 @@ def _phrases(parser: SpacyParser, sentence: str) -> list[Phrase]:
     ]
 
 
-def _trained(rows: Rows, rest: str, *, decay: float, epochs: int) -> dict[str, object]:
-    """Returns a linear classifier of texts; `rest` is the class of what is in no other, and counts less."""
+def _trained(rows: Rows, rest: str, *, decay: float, epochs: int, rest_weight: float = 0.3) -> dict[str, object]:
+    """Returns a linear classifier of texts; `rest` is the class of what is in no other, and counts `rest_weight`."""
     names = [rest, *sorted({name for _, name in rows} - {rest})]
     vectors, classes = _vectors([text for text, _ in rows]), torch.tensor([names.index(name) for _, name in rows])
     torch.manual_seed(0)
     weights = torch.zeros(len(names), vectors.shape[1], requires_grad=True)
     bias = torch.zeros(len(names), requires_grad=True)
     each = torch.ones(len(names))
-    each[0] = 0.3
+    each[0] = rest_weight
     optimizer = torch.optim.AdamW([weights, bias], lr=0.02, weight_decay=decay)
     for _ in range(epochs):
         for batch in torch.randperm(len(rows)).split(512):

@@ -58,7 +58,7 @@ def run(
     Args:
         count: number of dialogues.
         seed: what they depend on.
-        templates: which of `TEMPLATES` they are made of; not all were mended with (`UNSEEN`).
+        templates: which of `TEMPLATES` they are made of; all but `UNSEEN` were mended with.
         mistakes: whether the document lists each mistake.
         model: base model of which answers are measured, too; empty for none.
         sizes: how much is measured of it, as in `Sizes`.

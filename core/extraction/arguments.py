@@ -9,6 +9,7 @@ from core.extraction import lexicon
 from core.extraction.candidates import Modality
 from core.extraction.clauses import Clause
 from core.extraction.forms import Form, is_verb, longer, third
+from core.extraction.mood import is_no_longer
 from core.extraction.names import is_name, noun_phrase
 from core.extraction.objects import Argument, argument_of
 from core.extraction.words import Tree, Word
@@ -21,7 +22,7 @@ _NAMING = frozenset({"named", "called"})
 def arguments(tree: Tree, clause: Clause, negated: bool) -> Iterator[Argument]:
     """Yields the arguments of `clause`; `negated` says whether its verb is denied."""
     options = clause.forms
-    if negated and (denied := _denied(tree, clause.verb)):
+    if negated and not is_no_longer(tree, clause.verb) and (denied := _denied(tree, clause.verb)):
         options = (Form(said=denied, of_library=True), *options)
     yield from _of_clause(tree, clause.verb, options, negated)
 
@@ -96,7 +97,9 @@ def _direct(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[Argum
     while (above := tree.head(name)) is not None and above.place > name.place and name.dep == "compound":
         name = above
     noun = tree.said([word for word in words if word.place < naming.place])
-    said = longer(options, f"{noun} {naming.low}")
+    has = (Form(said="has", modality=options[-1].modality, of_library=True),)
+    kept = (third("keep"), third("own"))
+    said = longer((*options, *has) if options[-1].said not in kept else (*has, *options), f"{noun} {naming.low}")
     called = [word for word in noun_phrase(tree, name) if word.place > naming.place]
     yield from argument_of(tree, said, name, words=called)
 
@@ -199,7 +202,10 @@ def _of_being(tree: Tree, verb: Word, options: tuple[Form, ...]) -> Iterator[Arg
     """Yields what the subject is."""
     for head in tree.children(verb, "attr", "acomp", "dobj"):
         goal = tree.child(head, "xcomp")
-        if goal is not None:  # "is about to buy a house", "is able to play"
+        if goal is not None and head.low == "able" and is_verb(goal):
+            yield from _of_verb(tree, goal, (Form(said=f"can {goal.lemma}"),), False)
+            continue
+        if goal is not None:  # "is about to buy a house"
             modality = Modality.FUTURE if head.low == "about" else Modality.HYPOTHETICAL
             yield from _infinitive(tree, verb, (Form(said=f"is {head.low}", modality=modality),), goal)
             continue
@@ -218,7 +224,8 @@ def _complement(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[A
     object_ = _object_of(tree, preposition) if preposition is not None else None
     if preposition is not None and object_ is not None and object_.low in lexicon.TRADES:
         of_trade = tuple(replace(form, of_library=True) for form in longer(options, f"by {object_.low}"))
-        yield from argument_of(tree, (*of_trade, *options), head)  # "is a welder by profession"
+        job = tuple(replace(form, said="works as") for form in options if form.said == "is")
+        yield from argument_of(tree, (*of_trade, *job, *options), head)  # "is a welder by profession"
         return
     if preposition is not None and object_ is not None:
         words = [word for word in noun_phrase(tree, head) if word.place < preposition.place]

@@ -16,12 +16,13 @@ from core.extraction.clauses import Clause, clauses
 from core.extraction.forms import third
 from core.extraction.grounding import OwnWords, own_words
 from core.extraction.kin import Apposition, appositions
-from core.extraction.mood import Mood, clause_mood, is_dated, is_over, is_timed, sentence_mood
+from core.extraction.mood import Mood, clause_mood, is_dated, is_no_longer, is_over, is_timed, sentence_mood
 from core.extraction.names import Known, Party, is_name, noun_phrase, party
 from core.extraction.objects import Argument, is_denied
 from core.extraction.passages import Passages, passages, without_asides
 from core.extraction.phrases.acts import jokes
 from core.extraction.phrases.choice import Understood, beside, understood
+from core.extraction.phrases.frames import framed
 from core.extraction.phrases.meant import Understanding
 from core.extraction.phrases.plain import are_whole
 from core.extraction.repairs import is_english, repaired
@@ -40,6 +41,10 @@ _BY_KNOWN = {
 }
 _OF_TIME = frozenset({Modality.PAST, Modality.FUTURE, Modality.MOMENTARY})
 _ENDS = PREPOSITIONS | {"is", "are", "was", "were", "named", "called"}
+_OWNED = re.compile(r"(?:my|his|her|its|our|their) (?=.)", re.IGNORECASE)  # "sold her Volvo"
+_UNSURE = frozenset({Modality.QUOTED, Modality.HYPOTHETICAL})  # by verbs above, of which not all are known
+_NAMES = frozenset({"NNP", "NNPS", ",", ":", ".", "CC"})
+_MARKS = frozenset(",;:.!…-–—")
 _STAYING = frozenset({"is in", "is at", "is on", "is with", "is near"})
 
 
@@ -84,12 +89,25 @@ class _Turn:
             how = clause_mood(tree, clause, mood)
             both = list(self._of_both(tree, clause, how))
             yield from both
+            how = self._framed(index, clause, how, mood)
             parsed = [
                 (argument.head, self._of_clause(tree, clause, argument, subject, how))
                 for argument in (arguments(tree, clause, not how.positive) if not both else ())
                 for subject in clause.subjects
             ]
             yield from self._understood(tree, clause, how, parsed) if not both else ()
+
+    def _framed(self, index: int, clause: Clause, how: Mood, sentence: Modality) -> Mood:
+        """Returns the mood of a clause by the words around it, where neither its own words nor its sentence tell it."""
+        tree, before = self._trees[index][0], ""
+        unsure = how.positive and how.modality in _UNSURE and clause.verb.dep == "ccomp"
+        if sentence is not Modality.ASSERTED or not (how == Mood() or unsure):
+            return how
+        if all(party(tree, subject).known is Known.UNNAMED for subject in clause.subjects):
+            return how
+        if index and (introduction := self._trees[index - 1][0]).words[-1].text == ":":
+            before = introduction.said(introduction.words)
+        return framed(tree, clause, how, before, self._model)
 
     def _understood(
         self, tree: Tree, clause: Clause, how: Mood, parsed: Sequence[tuple[Word, Candidate]]
@@ -105,8 +123,11 @@ class _Turn:
     def _of_meaning(self, tree: Tree, clause: Clause, sense: Understood, how: Mood) -> Candidate:
         """Returns the candidate of what a clause means."""
         whom, words = party(tree, sense.pair.subject), sense.pair.words
+        if sense.relation.startswith("'s ") and whom.owned:
+            whom = replace(whom, owned="")  # "Robin's favourite food has to be": the relation has the noun
         modality = how.modality if how.modality is not Modality.ASSERTED else sense.modality
         over = bool(sense.ends) or (modality is Modality.PAST and is_over(tree, clause.verb))
+        positive = how.positive or (bool(sense.ends) and is_no_longer(tree, clause.verb))
         candidate = Candidate(
             subject="",
             relation=sense.relation,
@@ -116,9 +137,9 @@ class _Turn:
             start=min(whom.start, clause.verb.start, words[0].start),
             end=max(whom.end, clause.verb.end, words[-1].end),
             sentence=tree.span,
-            positive=how.positive,
+            positive=positive,
             modality=Modality.QUOTED if self._parts.is_quoted(clause.verb.start) else modality,
-            ends=(sense.ends or (sense.relation,)) if over and how.positive else (),
+            ends=(sense.ends or (sense.relation,)) if over and positive else (),
         )
         return self._judged(tree, candidate, whom, sense.pair.head)
 
@@ -151,7 +172,8 @@ class _Turn:
         if any(len(after.words) <= 5 and lexicon.JOKES.search(after.said(after.words)) for after in later):
             return True
         short = [after for after in later if len(after.words) <= MAX_WORDS_OF_A_REMARK]
-        return any(jokes(part.said(part.words), self._model) for part in (tree, *short))
+        said = [_without_statements(tree, lexicon.USER_WORDS), *map(_without_statements, short)]
+        return any(jokes(part, self._model) for part in said)
 
     def _of_apposition(self, tree: Tree, stated: Apposition, mood: Modality) -> Candidate:
         entry = entry_of(stated.relation, stated.object)
@@ -223,8 +245,12 @@ class _Turn:
             ends, now = tuple(f"{whom.owned} {ended}" for ended in ends), now and f"{whom.owned} {now}"
         elif whom.owned:
             whom = replace(whom, name=f"{whom.name}{whom.owned}", owned="")  # "Robin's dog", "likes"
+        if candidate.ends:
+            candidate = replace(candidate, object=_OWNED.sub("", candidate.object))
         entry = entry_of(relation, candidate.object)
         object_, vague = self._object(tree, candidate.object, head)
+        if same_words(object_) == same_words(whom.name) and not whom.owned:
+            vague = vague or Reason.OBJECT_NOT_NAMED  # "it" that is taken for the subject
         candidate = replace(
             candidate,
             subject=USER if about_user else whom.name,
@@ -277,6 +303,31 @@ def _turned(tree: Tree, subject: Word, argument: Argument) -> Party | None:
         return None
     whom = party(tree, argument.head)
     return whom if whom.owned and not party(tree, subject).owned else None
+
+
+def _without_statements(tree: Tree, first: frozenset[str] = frozenset()) -> str:
+    """Returns the parts of a sentence that state nothing of anybody, which alone tell that it jokes.
+
+    Args:
+        first: subjects of which the first part states something, too.
+    """
+    parts: list[list[Word]] = [[]]
+    for word in tree.words:
+        if word.text in _MARKS:
+            parts.append([])
+        parts[-1].append(word)
+    persons = lexicon.THIRD_PERSONS - lexicon.THING
+    said = [
+        tree.said(part)
+        for place, part in enumerate(parts)
+        if not all(word.tag in _NAMES for word in part)
+        and not _has_subject(part, persons if place else persons | first)
+    ]
+    return "".join(said)
+
+
+def _has_subject(words: Sequence[Word], pronouns: frozenset[str]) -> bool:
+    return any(word.dep in ("nsubj", "nsubjpass") and (is_name(word) or word.low in pronouns) for word in words)
 
 
 def _mutual(whom: Party) -> Entry | None:

@@ -68,6 +68,11 @@ def is_negated(tree: Tree, verb: Word) -> bool:
     return verb.tag == "VB" and bool(auxiliaries(tree, head)) and is_negated(tree, head)
 
 
+def is_no_longer(tree: Tree, verb: Word) -> bool:
+    """Whether the clause of `verb` says that something was so before: "does not like tea any more"."""
+    return lexicon.ANY_MORE.search(tree.said(_nearest(tree, verb))) is not None
+
+
 def _is_beside(tree: Tree, verb: Word) -> bool:
     """Whether `verb` is that of a relative clause after a name and a comma, which states something by itself."""
     name = tree.head(verb)
@@ -211,6 +216,8 @@ def _above(tree: Tree, verb: Word) -> Iterator[Mood]:
 def _controlling(tree: Tree, verb: Word) -> Word | None:
     """Returns the subject that an infinitive shares with the verb above it: "I" of "I forgot to say"."""
     head = tree.head(verb)
+    if head is not None and head.dep == "acomp":  # "I" of "I am happy to say"
+        head = tree.head(head)
     return tree.child(head, "nsubj") if verb.dep == "xcomp" and head is not None else None
 
 

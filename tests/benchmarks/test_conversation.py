@@ -20,7 +20,7 @@ from benchmarks.conversation.questions import Question, Session, session
 from benchmarks.conversation.run import run
 from benchmarks.conversation.score import Score, plain
 from benchmarks.support.tiny import make
-from core.extraction.phrases.meant import Act, Meant, Phrase
+from core.extraction.phrases.meant import Act, Frame, Meant, Phrase
 from core.extraction.words import Tree
 from core.facts import Fact
 from tests.core.samples import CREATE, CREATED, PREPARE, add, after, fact
@@ -110,6 +110,9 @@ class Deaf:
         return ()
 
     def does(self, texts: Sequence[str]) -> Sequence[Act]:
+        return ()
+
+    def frames(self, texts: Sequence[str]) -> Sequence[Frame]:
         return ()
 
     def check(self) -> None:

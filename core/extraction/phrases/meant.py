@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+CLAUSE = "it is so"  # stands for a clause
 SOMEONE, SOMETHING = "Alex", "something"  # stand for subject and object in a phrase
 
 
@@ -42,6 +43,16 @@ class Act:
     takes_back: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """How likely the words around a clause assert, deny or suppose it, or say that others say so; from 0 to 1."""
+
+    asserts: float
+    denies: float
+    reports: float
+    supposes: float
+
+
 class Understanding(Protocol):
     """Anything that tells what phrases mean."""
 
@@ -51,4 +62,8 @@ class Understanding(Protocol):
 
     def does(self, texts: Sequence[str]) -> Sequence[Act]:
         """Returns what each of `texts` does; nothing at all where the model for it is not installed."""
+        ...
+
+    def frames(self, texts: Sequence[str]) -> Sequence[Frame]:
+        """Returns what each of `texts`, in which CLAUSE stands for a clause, makes of it; nothing at all likewise."""
         ...

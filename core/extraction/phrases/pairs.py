@@ -41,6 +41,8 @@ class Pair:
 def pairs(tree: Tree, clause: Clause) -> Iterator[Pair]:
     """Yields the pairs of `clause`; an object with describing words comes with and without them."""
     inside = [word for word in tree.subtree(clause.verb) if not _is_elsewhere(tree, word, clause.verb)]
+    if len(clause.subjects) == 2:
+        yield from _of_two(tree, clause)
     owners = {word.place: top for word in inside if (top := _owned(tree, word, clause)) is not None}
     for subject in (*clause.subjects, *(word for word in inside if word.place in owners)):
         top = owners.get(subject.place)
@@ -51,7 +53,7 @@ def pairs(tree: Tree, clause: Clause) -> Iterator[Pair]:
             below = {word.place for word in tree.subtree(subject)} if subject.place in within else set()
             barred |= below | {word.place for word in clause.subjects}
         for head in inside:
-            if head.place in barred or not _may_be_object(head):
+            if head.place in barred or not (_may_be_object(head) or _describes(tree, head)):
                 continue
             for words in _spans(tree, head):
                 if not owner_places & {word.place for word in words}:
@@ -60,6 +62,17 @@ def pairs(tree: Tree, clause: Clause) -> Iterator[Pair]:
                         object=without_article(tree.said(words)),
                     )
                     yield Pair(subject=subject, head=head, words=tuple(words), phrase=phrase)
+
+
+def _of_two(tree: Tree, clause: Clause) -> Iterator[Pair]:
+    """Yields the pair of "Robin and Ann", of what may be said of both together: "have gone separate ways"."""
+    first, second = clause.subjects
+    words = noun_phrase(tree, second)
+    if not is_name(first) or not is_name(second) or second.place > clause.verb.place:
+        return
+    said = [word.text for word in tree.subtree(clause.verb, frozenset({"nsubj", "nsubjpass", *_OPEN - {"prep"}}))]
+    phrase = Phrase(said=" ".join([SOMEONE, "and", SOMETHING, *said]).rstrip(" .!"), object=tree.said(words))
+    yield Pair(subject=first, head=second, words=tuple(words), phrase=phrase)
 
 
 def _owned(tree: Tree, word: Word, clause: Clause) -> Word | None:
@@ -76,8 +89,18 @@ def _owned(tree: Tree, word: Word, clause: Clause) -> Word | None:
     return top if top in clause.subjects or (top.dep in _OWNERS_OF and tree.head(top) == clause.verb) else None
 
 
+def _describes(tree: Tree, word: Word) -> bool:
+    """Whether a noun says of which kind the noun behind it is: "celery" of "a celery allergy", "a cook's job"."""
+    noun = tree.head(word)
+    if noun is None or noun.tag not in ("NN", "NNS") or not noun.text.islower() or word.tag not in ("NN", "NNS", "NNP"):
+        return False
+    article = tree.child(word, "det")
+    of_kind = word.dep == "poss" and article is not None and article.low in ("a", "an")
+    return (word.dep == "compound" and word.place == noun.place - 1) or of_kind
+
+
 def _may_be_object(word: Word) -> bool:
-    if word.dep in _WITHIN or is_pronoun(word) or word.low in lexicon.VAGUE:
+    if word.dep in _WITHIN | {"npadvmod"} or is_pronoun(word) or word.low in lexicon.VAGUE | lexicon.AGES:
         return False
     if word.tag == "VBG":
         return word.dep in _DONE
@@ -110,7 +133,9 @@ def _spans(tree: Tree, head: Word) -> Iterator[list[Word]]:
     words = noun_phrase(tree, head)
     while len(words) > 1 and (words[0].tag in ("DT", "PRP$") or (words[0].dep == "poss" and words[0].tag != "NNP")):
         words = words[1:]
-    yield words
+    told = len(words) > 1 and words[0].tag.startswith("JJ") and words[0].text.islower() and head.text[:1].isupper()
+    if not told:  # not "old Volvo", whose name alone is the object
+        yield words
     core = [head]
     for word in reversed([word for word in words if word.place < head.place]):
         joined = word.dep in ("compound", "nummod") or word.text[:1].isupper() or word.text == "-"
@@ -157,7 +182,7 @@ def _between(tree: Tree, clause: Clause, subject: Word, head: Word, words: list[
         elif word.tag in ("PRP", "PRP$"):
             said.append("their" if word.tag == "PRP$" else "them" if word.dep != "nsubj" else "they")
         else:
-            said.append(word.text)
+            said.append("can" if word.low == "ca" else word.text)
     if SOMEONE not in (part.removesuffix("'s") for part in said):
         said.insert(0, SOMEONE)
     return " ".join(said)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.extraction.clauses import Clause
+from core.extraction.names import is_name
 from core.extraction.phrases.choice import Found
 from core.extraction.words import Tree
 
@@ -27,5 +28,7 @@ def are_whole(tree: Tree, clause: Clause, parsed: Sequence[Found]) -> bool:
         for text in (candidate.subject, candidate.relation, candidate.object):
             said |= set(text.lower().split())
         held |= {word.place for word in tree.subtree(head, _BEHIND)}
+    if any(tree.children(head, "relcl", "acl") and not is_name(head) for head, _ in parsed):
+        return False  # "a cupboard that is full of"
     words = (word for word in tree.subtree(clause.verb, _BELOW) if word.place not in held)
     return all(word.low in said or word.dep in _LIGHT for word in words)

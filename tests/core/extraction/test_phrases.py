@@ -10,7 +10,7 @@ from core.extraction.candidates import Reason
 from core.extraction.clauses import clauses
 from core.extraction.extract import extract
 from core.extraction.phrases.acts import takes_back
-from core.extraction.phrases.meant import Act, Meant, Phrase
+from core.extraction.phrases.meant import Act, Frame, Meant, Phrase
 from core.extraction.phrases.pairs import pairs
 from core.extraction.words import Tree
 from service.parsing.phrase_model import PhraseModel
@@ -26,6 +26,9 @@ class WithoutModel(SpacyParser):
         return ()
 
     def does(self, texts: Sequence[str]) -> Sequence[Act]:
+        return ()
+
+    def frames(self, texts: Sequence[str]) -> Sequence[Frame]:
         return ()
 
 
@@ -92,7 +95,7 @@ def test_the_grammar_keeps_what_the_library_has() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Ann Smith draws a salary from the council.",
+        "Ann Smith draws a crowd to the council.",
         "Ann Smith sends you his regards.",
         "Ann Smith has a good head for figures.",
     ],
@@ -107,8 +110,8 @@ def test_a_relation_that_the_library_lacks_is_not_cut_out_of_a_clause_that_says_
 @pytest.mark.parametrize(
     ("text", "fact"),
     [
-        ("Ann Smith admires Brecht.", ("Ann Smith", "admires", "Brecht")),
-        ("These days Ann Smith admires Brecht very well.", ("Ann Smith", "admires", "Brecht")),
+        ("Ann Smith resembles Brecht.", ("Ann Smith", "resembles", "Brecht")),
+        ("These days Ann Smith resembles Brecht very well.", ("Ann Smith", "resembles", "Brecht")),
         ("Robin Smith, who is my neighbour, sings in the opera.", ("Robin Smith", "sings in", "the opera")),
         ("Ann Smith sings in the opera.", ("Ann Smith", "sings in", "the opera")),
     ],
@@ -123,7 +126,7 @@ def test_a_phrase_has_its_small_words_and_no_adjective_of_its_object() -> None:
     said = phrases("Ann Smith gets by in fluent Dutch.")
 
     assert ("Alex gets by in something", "Dutch") in said
-    assert ("Alex gets by in something", "fluent Dutch") in said
+    assert ("Alex gets by in something", "fluent Dutch") not in said
 
 
 @pytest.mark.parametrize(
@@ -166,3 +169,53 @@ def test_a_model_says_what_a_phrase_means_and_how_sure_it_is() -> None:
 
     assert (lives.relation, lives.sure > 0.5) == ("lives in", True)
     assert none.sure < 0.2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It is an old wives' tale that Ann Smith lives in Oslo.",
+        "There is a whisper going round that Ann Smith lives in Oslo.",
+        "I once had a nightmare in which Ann Smith lives in Oslo.",
+        "Say the following in Danish: Ann Smith lives in Oslo.",
+    ],
+)
+def test_the_words_around_a_clause_say_whether_it_is_asserted(text: str) -> None:
+    assert not learned(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "You will be pleased to hear that Ann Smith lives in Oslo.",
+        "Speaking of Ann Smith, she lives in Oslo.",
+        "I am happy to say that Ann Smith lives in Oslo.",
+    ],
+)
+def test_what_is_told_in_other_words_is_asserted(text: str) -> None:
+    assert ("Ann Smith", "lives in", "Oslo") in learned(text)
+
+
+def test_the_words_of_a_job_or_a_pet_lead_to_what_is_stated_of_them() -> None:
+    assert learned("Ann Smith has a cat that goes by Rex.") == {("Ann Smith", "has a cat named", "Rex")}
+    assert learned("Ann Smith keeps a horse called Comet.") == {("Ann Smith", "has a horse called", "Comet")}
+    assert learned("Ann Smith has a celery allergy.") == {("Ann Smith", "is allergic to", "celery")}
+
+
+def test_an_object_is_of_a_kind_that_the_relation_takes() -> None:
+    assert learned("Ann Smith speaks passable Slovak.") == {("Ann Smith", "speaks", "Slovak")}
+    assert learned("The Danube flows into the Black Sea.") == {("The Danube", "flows into", "the Black Sea")}
+    assert not {fact for fact in learned("I'm tired today.") if "today" in fact}
+
+
+def test_what_is_said_of_two_names_together_may_end_what_holds_of_both() -> None:
+    (ended,) = (one for one in extract("Ann Smith and Tom Baker have gone separate ways.", PARSER) if one.ends)
+
+    assert (ended.subject, ended.object, "is married to" in ended.ends) == ("Ann Smith", "Tom Baker", True)
+
+
+def test_what_is_denied_with_any_more_is_not_the_opposite() -> None:
+    found = extract("Ann Smith does not like tango any more.", PARSER)
+
+    assert not [one for one in found if one.accepted]
+    assert any("likes" in one.ends or one.relation == "likes" for one in found if one.may_end)
