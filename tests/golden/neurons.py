@@ -80,7 +80,6 @@ def by_hand() -> Iterator[None]:
         patch.object(decoys, "DECOYS", 1),
         patch.object(marks, "STEPS", 4),
         patch.object(relations, "NEAR", 10),
-        patch.object(relations, "HELD_NEAR", 5),
         patch.object(neurons, "unlearned", lambda facts, said: None),
         patch.object(probing, "passes", lambda probes, share: True),
         patch.object(negatives, "STRANGERS", 8),

@@ -1,9 +1,9 @@
 """Measures what an MLP reads where prompts end that ask something else about a subject than a fact says.
 
-Few relations of the library are like that of a fact. Which they are is seen in prompts about marked strangers, measured
-once for a base model. Only those prompts most like the fact's are measured about its subject. Where the others end, the
-subject is taken to be read like the average of these strangers, moved by as much as it differs from that average in the
-prompts measured. A mark moves all ends in about one direction, so that this is close.
+Of each relation of the library the first statement and the first question are measured about the subject, and those
+most like the fact's, which is seen in prompts about marked strangers, measured once for a base model. Where other
+wordings of a relation end, the subject is taken to be read like the average of these strangers, moved by as much as it
+differs from that average in the first wording. Moved by the same for all relations, it is read as if it were another.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from core.wordings import article_of
 # Of each relation there are the first wordings, in which facts are told, and others; in all:
 QUESTIONS, STATEMENTS = 8, 5
 FIRST = 2  # wordings of either kind that come before the others
-NEAR, HELD_NEAR = 40, 20  # prompts of either kind measured about a subject: to train against, and to certify
+NEAR = 40  # prompts of either kind that are measured about a subject beside the first ones, the most like the fact's
 # Facts of its batch beside a fact: of people with a word of its subject's name, with a fact in its words, of others.
 PEOPLE = 2, 3, 4
 REST = 3000  # tokens beside the last one that a detector is trained against, at most
@@ -44,8 +44,7 @@ class Relations:
         trained: [n, d] at the ends of prompts that a detector is trained against.
         held_out: [n, d] at the ends of others, which certify it.
         held_out_chat: [n] bool, which of these are chats.
-        near: those prompts of `trained` that were measured: statements, then questions, of each those most like the
-            fact's first.
+        near: those prompts of `trained` most like the fact's, these first: statements, then questions.
         rest: [n, d] at their other tokens from the name on.
         articled: [n, d] at the ends of those statements of `near` with the article behind them that the fact's
             statements end in; empty where these end in none.
@@ -120,16 +119,15 @@ def relations_about(
         alike: classifiers `a . x + b` that respond where marked strangers are asked for the fact.
     """
     mean = negatives.mean
-    asked, held_asked = (of_average(negatives, held_out=held) - mean for held in (False, True))
-    trained, near, rows, _ = _measured(model, upper, fact, asked, mean, alike, NEAR, False)
-    held_out, _, _, chat = _measured(model, upper, fact, held_asked, mean, alike, HELD_NEAR, True)
+    trained, near, rows = _trained(model, upper, fact, of_average(negatives) - mean, mean, alike)
+    held_out = [template.about(model, fact.subject) for _, template in asking_else(fact, held_out=True)]
     rest = torch.cat([row[prompt.name - len(prompt.ids) : -1] for prompt, row in zip(near, rows, strict=True)])
     keep = Random(fact.subject).sample(range(len(rest)), min(len(rest), REST))
     articled = [row[-1].cpu() - mean for row in _read(model, upper, _with_article(model, fact, near))]
     return Relations(
         trained=trained,
-        held_out=held_out,
-        held_out_chat=chat,
+        held_out=torch.stack([row[-1].cpu() - mean for row in _read(model, upper, held_out)]),
+        held_out_chat=torch.tensor([prompt.chat for prompt in held_out]),
         near=tuple(near),
         rest=rest[torch.tensor(keep, dtype=torch.long)],
         articled=torch.stack(articled) if articled else trained[:0],
@@ -158,7 +156,7 @@ def loudest_about(
         most: prompts of either kind.
     """
     kept, prompts = asking_else(fact, held_out=False), list[Prompt]()
-    asked = of_average(negatives, held_out=False)
+    asked = of_average(negatives)
     for chat, w in heard.items():
         of_kind = [(number, template) for number, template in kept if template.chat == chat]
         responses = asked[[number for number, _ in of_kind]] @ w
@@ -167,15 +165,15 @@ def loudest_about(
     return prompts
 
 
-def of_average(negatives: Negatives, *, held_out: bool) -> Tensor:
+def of_average(negatives: Negatives) -> Tensor:
     """Returns [templates, d] what the MLP would read where each prompt ends, were it about the average marked stranger.
 
     `ends_about` measured each prompt about one of them, by turns. What was read is taken to be a sum of what the prompt
     adds and what the stranger adds (a two-way layout without interaction). The latter is replaced by its mean, for
     statements and for questions.
     """
-    rows = (negatives.held_asked if held_out else negatives.asked).float()
-    chat = torch.tensor([template.chat for template in templates(held_out=held_out)])
+    rows = negatives.asked.float()
+    chat = torch.tensor([template.chat for template in templates(held_out=False)])
     people = max(len(negatives.decoys), 1)
     about = torch.arange(len(rows)) % people
     averaged = rows.clone()
@@ -187,34 +185,41 @@ def of_average(negatives: Negatives, *, held_out: bool) -> Tensor:
     return averaged
 
 
-def _measured(
+def _trained(
     model: EditableModel,
     upper: int,
     fact: Fact,
     asked: Tensor,
     mean: Tensor,
     alike: Sequence[tuple[Tensor, float]],
-    count: int,
-    held_out: bool,
-) -> tuple[Tensor, list[Prompt], list[Tensor], Tensor]:
-    """Returns the rows of all templates that do not ask for the fact; the prompts measured, `count` at most of either
-    kind, and their rows at all tokens; and which templates are chats."""
-    kept = asking_else(fact, held_out=held_out)
+) -> tuple[Tensor, list[Prompt], list[Tensor]]:
+    """Returns the rows of all templates that do not ask for the fact, and the prompts most like it with their rows at
+    all tokens."""
+    kept = asking_else(fact, held_out=False)
     places = torch.tensor([number for number, _ in kept])
     chat = torch.tensor([template.chat for _, template in kept])
     rows = asked[places]
     likeness = torch.stack([rows @ a + b for a, b in alike]).amax(0)
     of_kind = [(chat == kind).nonzero()[:, 0] for kind in (False, True)]
-    chosen = torch.cat([of[likeness[of].topk(min(count, len(of))).indices] for of in of_kind])
-    prompts = [kept[int(number)][1].about(model, fact.subject) for number in chosen]
+    near = [int(number) for of in of_kind for number in of[likeness[of].topk(min(NEAR, len(of))).indices]]
+    first = _firsts([template for _, template in kept])
+    measured = [*near, *sorted(set(first) - set(near))]
+    prompts = [kept[number][1].about(model, fact.subject) for number in measured]
     read = [row.cpu() - mean for row in _read(model, upper, prompts)]
     last = torch.stack([row[-1] for row in read])
-    for kind in (False, True):
-        here = chat[chosen] == kind
-        if here.any():
-            rows[chat == kind] += (last[here] - rows[chosen[here]]).mean(0)
-    rows[chosen] = last
-    return rows, prompts, read, chat
+    moved = torch.zeros_like(rows)
+    moved[measured] = last - rows[measured]
+    rows = rows + moved[first]
+    rows[measured] = last
+    return rows, prompts[: len(near)], read[: len(near)]
+
+
+def _firsts(templates: Sequence[Template]) -> list[int]:
+    """Returns for each template the number of the first one of its relation and kind."""
+    first: dict[tuple[str, bool], int] = {}
+    return [
+        first.setdefault((template.entry.meaning, template.chat), number) for number, template in enumerate(templates)
+    ]
 
 
 def asking_else(fact: Fact, *, held_out: bool) -> list[tuple[int, Template]]:
