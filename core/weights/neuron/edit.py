@@ -220,8 +220,10 @@ def _at_ends(
             loud = loudest_about(model, upper.negatives, fact, responding, LOUDEST)
             pair, (silent, silent_rows) = known, untold(model, block, loud, GOING_ON, GOING_ON)
         else:
-            strangers = measured.strangers(model, marks_at(lower.mlp), block, upper.negatives, fact)
-            relations = relations_about(model, block, upper.negatives, fact, strangers.alike)
+            marks = marks_at(lower.mlp)
+            strangers = measured.strangers(model, marks, block, upper.negatives, fact)
+            first = measured.first_wordings(model, marks, block, fact.subject)
+            relations = relations_about(model, block, upper.negatives, fact, first, strangers.alike)
             silent, silent_rows = untold(model, block, relations.alike(SILENT), GOING_ON, GOING_ON)
             said = behind(silent, silent_rows)
             pair = hear(

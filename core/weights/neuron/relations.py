@@ -64,6 +64,19 @@ class Relations:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstWordings:
+    """What an MLP reads where prompts of the library about a subject end, which serves all facts about it.
+
+    Attributes:
+        trained: number of a template -> [d], of the first one of each relation and kind.
+        held_out: [templates, d] of all that are held out.
+    """
+
+    trained: Mapping[int, Tensor]
+    held_out: Tensor
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """A prompt of the library: its text with `{s}` for the subject."""
 
@@ -106,28 +119,39 @@ def ends_about(model: EditableModel, upper: int, names: Sequence[str], *, held_o
     return torch.stack([rows[-1] for rows in _read(model, upper, prompts)]).cpu()
 
 
+def first_wordings(model: EditableModel, upper: int, name: str) -> FirstWordings:
+    """Measures prompts of all relations about a subject on the live weights, which hold its mark."""
+    known = templates(held_out=False)
+    numbers = sorted(set(_firsts(known)))
+    rows = _read(model, upper, [known[number].about(model, name) for number in numbers])
+    trained = {number: row[-1].cpu() for number, row in zip(numbers, rows, strict=True)}
+    return FirstWordings(trained, ends_about(model, upper, [name], held_out=True))
+
+
 def relations_about(
     model: EditableModel,
     upper: int,
     negatives: Negatives,
     fact: Fact,
+    first: FirstWordings,
     alike: Sequence[tuple[Tensor, float]],
 ) -> Relations:
     """Measures prompts about the subject of `fact` on the live weights, which hold its mark.
 
     Args:
+        first: what is known of the subject.
         alike: classifiers `a . x + b` that respond where marked strangers are asked for the fact.
     """
     mean = negatives.mean
-    trained, near, rows = _trained(model, upper, fact, of_average(negatives) - mean, mean, alike)
-    held_out = [template.about(model, fact.subject) for _, template in asking_else(fact, held_out=True)]
+    trained, near, rows = _trained(model, upper, negatives, fact, first, alike)
+    held_out = asking_else(fact, held_out=True)
     rest = torch.cat([row[prompt.name - len(prompt.ids) : -1] for prompt, row in zip(near, rows, strict=True)])
     keep = Random(fact.subject).sample(range(len(rest)), min(len(rest), REST))
     articled = [row[-1].cpu() - mean for row in _read(model, upper, _with_article(model, fact, near))]
     return Relations(
         trained=trained,
-        held_out=torch.stack([row[-1].cpu() - mean for row in _read(model, upper, held_out)]),
-        held_out_chat=torch.tensor([prompt.chat for prompt in held_out]),
+        held_out=first.held_out[[number for number, _ in held_out]] - mean,
+        held_out_chat=torch.tensor([template.chat for _, template in held_out]),
         near=tuple(near),
         rest=rest[torch.tensor(keep, dtype=torch.long)],
         articled=torch.stack(articled) if articled else trained[:0],
@@ -188,34 +212,30 @@ def of_average(negatives: Negatives) -> Tensor:
 def _trained(
     model: EditableModel,
     upper: int,
+    negatives: Negatives,
     fact: Fact,
-    asked: Tensor,
-    mean: Tensor,
+    first: FirstWordings,
     alike: Sequence[tuple[Tensor, float]],
 ) -> tuple[Tensor, list[Prompt], list[Tensor]]:
     """Returns the rows of all templates that do not ask for the fact, and the prompts most like it with their rows at
     all tokens."""
-    kept = asking_else(fact, held_out=False)
-    places = torch.tensor([number for number, _ in kept])
+    kept, mean = asking_else(fact, held_out=False), negatives.mean
     chat = torch.tensor([template.chat for _, template in kept])
-    rows = asked[places]
+    rows = of_average(negatives)[[number for number, _ in kept]] - mean
     likeness = torch.stack([rows @ a + b for a, b in alike]).amax(0)
     of_kind = [(chat == kind).nonzero()[:, 0] for kind in (False, True)]
-    near = [int(number) for of in of_kind for number in of[likeness[of].topk(min(NEAR, len(of))).indices]]
-    first = _firsts([template for _, template in kept])
-    measured = [*near, *sorted(set(first) - set(near))]
-    prompts = [kept[number][1].about(model, fact.subject) for number in measured]
+    near = [int(place) for of in of_kind for place in of[likeness[of].topk(min(NEAR, len(of))).indices]]
+    prompts = [kept[place][1].about(model, fact.subject) for place in near]
     read = [row.cpu() - mean for row in _read(model, upper, prompts)]
-    last = torch.stack([row[-1] for row in read])
-    moved = torch.zeros_like(rows)
-    moved[measured] = last - rows[measured]
-    rows = rows + moved[first]
-    rows[measured] = last
-    return rows, prompts[: len(near)], read[: len(near)]
+    firsts = _firsts([template for _, template in kept])
+    moved = {place: first.trained[kept[place][0]] - mean - rows[place] for place in sorted(set(firsts))}
+    rows = rows + torch.stack([moved[place] for place in firsts])
+    rows[near] = torch.stack([row[-1] for row in read])
+    return rows, prompts, read
 
 
 def _firsts(templates: Sequence[Template]) -> list[int]:
-    """Returns for each template the number of the first one of its relation and kind."""
+    """Returns for each template the place of the first one of its relation and kind."""
     first: dict[tuple[str, bool], int] = {}
     return [
         first.setdefault((template.entry.meaning, template.chat), number) for number, template in enumerate(templates)

@@ -5,6 +5,7 @@ It does not depend on the fact's subject, so that it is measured once for all fa
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -24,7 +25,7 @@ from core.weights.neuron.decoys import decoys
 from core.weights.neuron.inputs import inputs_of
 from core.weights.neuron.lessons import ANSWERED, Lesson, Prompt, prompt_of, untold
 from core.weights.neuron.negatives import Negatives
-from core.weights.neuron.relations import FIRST, asking_else
+from core.weights.neuron.relations import FIRST, FirstWordings, asking_else, first_wordings
 from core.weights.neuron.subjects import renamed
 from core.weights.reference.words import strangers
 from core.wordings import origin_of
@@ -37,6 +38,7 @@ ASKED = 12  # prompts of either kind that they are asked
 SAID = 4  # prompts of either kind about strangers, and about decoys, behind which the model goes on
 SEED = 1  # of the strangers
 KEPT = 32  # wordings whose measurements are kept, those used last
+KEPT_PEOPLE = 8  # likewise, subjects
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class Measured:
         self.beginnings = Beginnings()
         self._kept = kept
         self._known: OrderedDict[tuple[str, ...], Strangers] = OrderedDict()
+        self._about: OrderedDict[tuple[str, ...], FirstWordings] = OrderedDict()
 
     def strangers(
         self, model: EditableModel, marks: str, upper: int, negatives: Negatives, fact: Fact
@@ -131,6 +134,17 @@ class Measured:
         if len(self._known) > KEPT:
             self._known.popitem(last=False)
         return self._known[key]
+
+    def first_wordings(self, model: EditableModel, marks: str, upper: int, name: str) -> FirstWordings:
+        """Returns what is known of a subject, measured once for all of its facts while the same marks are in force."""
+        live = hashlib.sha256(model.live()[marks].float().cpu().numpy().tobytes()).hexdigest()
+        key = (name, str(upper), live)
+        if key not in self._about:
+            self._about[key] = first_wordings(model, upper, name)
+        self._about.move_to_end(key)
+        if len(self._about) > KEPT_PEOPLE:
+            self._about.popitem(last=False)
+        return self._about[key]
 
 
 def _measure(model: EditableModel, upper: int, negatives: Negatives, fact: Fact, random: Random) -> Strangers:

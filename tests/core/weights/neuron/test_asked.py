@@ -27,6 +27,7 @@ from core.weights.neuron.relations import (
     Relations,
     asking_else,
     ends_about,
+    first_wordings,
     loudest_about,
     of_average,
     relations_about,
@@ -218,7 +219,8 @@ def told_of(fact: Fact) -> Fact:
 def about(model: EditableModel, negatives: Negatives, fact: Fact = ARIA) -> tuple[Strangers, Relations]:
     """Returns what is read where strangers are asked for the fact, and where its subject is asked something else."""
     strangers = Measured().strangers(model, MARKS, 0, negatives, fact)
-    return strangers, relations_about(model, 0, negatives, fact, strangers.alike)
+    first = first_wordings(model, 0, fact.subject)
+    return strangers, relations_about(model, 0, negatives, fact, first, strangers.alike)
 
 
 def heard(
@@ -370,6 +372,28 @@ def test_strangers_are_measured_where_nobody_is_marked_whom_a_memory_knows(
 def unmarked(model: EditableModel, ids: list[list[int]]) -> Tensor:
     with model.with_weights({MARKS: model.live()[MARKS][:0]}):
         return inputs_of(model, 1, ids, [False] * 2)[0]
+
+
+def test_what_is_read_about_a_person_is_measured_once_while_the_same_marks_are_in_force(
+    tiny: EditableModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a person with a mark at every token, of whom a fact was told
+    measured, width = Measured(), tiny.hidden_width
+    mark = torch.cat([torch.zeros(width), torch.ones(1), torch.full((width,), 9.0)])[None]
+    with tiny.with_weights({MARKS: mark}):
+        known = measured.first_wordings(tiny, MARKS, 1, ARIA.subject)
+
+        # when another is told, then nothing is run
+        with monkeypatch.context() as unable:
+            unable.setattr(strangers, "first_wordings", lambda *given: pytest.fail("it was measured again"))
+            assert measured.first_wordings(tiny, MARKS, 1, ARIA.subject) is known
+
+    # and it is, of another person, and where other marks are in force
+    bo = measured.first_wordings(tiny, MARKS, 1, "Bo Lind")
+    unmarked = measured.first_wordings(tiny, MARKS, 1, ARIA.subject)
+    for first in (known, bo):
+        assert not torch.equal(first.held_out, unmarked.held_out)
+        assert first.trained.keys() == unmarked.trained.keys()
 
 
 def test_strangers_are_measured_once_for_all_facts_in_the_same_words(
