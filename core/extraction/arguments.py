@@ -97,9 +97,9 @@ def _direct(tree: Tree, options: tuple[Form, ...], head: Word) -> Iterator[Argum
     while (above := tree.head(name)) is not None and above.place > name.place and name.dep == "compound":
         name = above
     noun = tree.said([word for word in words if word.place < naming.place])
-    has = (Form(said="has", modality=options[-1].modality, of_library=True),)
-    kept = (third("keep"), third("own"))
-    said = longer((*options, *has) if options[-1].said not in kept else (*has, *options), f"{noun} {naming.low}")
+    kept = options[-1].said in (third("keep"), third("own"))
+    has = Form(said="has", modality=options[-1].modality, of_library=not kept)
+    said = longer((has, *options) if kept else (*options, has), f"{noun} {naming.low}")
     called = [word for word in noun_phrase(tree, name) if word.place > naming.place]
     yield from argument_of(tree, said, name, words=called)
 

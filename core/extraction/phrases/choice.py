@@ -28,6 +28,7 @@ _TRYING |= {"try", "need", "refuse", "fail", "pretend", "dream"}
 _OF = re.compile(r"is (?:the|an?) (?P<noun>\w+) of")
 _DECIDED = frozenset({Reason.NEGATED, Reason.FUTURE, Reason.WISHED, Reason.HYPOTHETICAL})
 _NAMING = (" named", " collects", "collects")
+_NAMED = re.compile(r"has an? .+ (?:named|called)")
 _UNDER = frozenset({"xcomp", "pcomp", "ccomp", "advcl"})
 _VERBS = frozenset({"is", "has", "was", "can", "wants", "cannot"})
 
@@ -161,7 +162,7 @@ def _settles(tree: Tree, clause: Clause, parsed: Found, sense: Understood) -> bo
         return True  # "Gerhard's shop is located in Vienna": a relation of people
     if _is_most_liked(candidate, sense):
         return False
-    if _is_plainer(candidate, sense):
+    if _is_plainer(candidate, sense) or _names_a_kind(candidate):
         return True
     if candidate.meaning or candidate.reason in _DECIDED or (candidate.relation == "is" and "is" in sense.entry.also):
         return True
@@ -176,7 +177,8 @@ def _gives_way(tree: Tree, clause: Clause, parsed: Found, sense: Understood) -> 
     if candidate.ends or sense.ends:
         return False
     if _same_object(candidate, sense):
-        return (not candidate.meaning and not _is_plainer(candidate, sense)) or _is_most_liked(candidate, sense)
+        plain = _is_plainer(candidate, sense) or _names_a_kind(candidate)
+        return (not candidate.meaning and not plain) or _is_most_liked(candidate, sense)
     if candidate.meaning and candidate.meaning != sense.entry.meaning:
         return False
     above = list(_path(tree, sense.pair.head, clause.verb))
@@ -195,6 +197,11 @@ def _in_present(verb: Word, candidate: Candidate) -> bool:
 def _is_plainer(candidate: Candidate, sense: Understood) -> bool:
     """Whether what a name has by a noun, as "'s favourite composer is", is not surely a relation of the library."""
     return candidate.relation.startswith("'s ") and candidate.accepted and sense.sure < PLAIN
+
+
+def _names_a_kind(candidate: Candidate) -> bool:
+    """Whether a candidate says of what kind the named is, as "has a parrot named" does and "has a pet named" not."""
+    return candidate.accepted and _NAMED.fullmatch(candidate.relation) is not None
 
 
 def _is_most_liked(candidate: Candidate, sense: Understood) -> bool:
