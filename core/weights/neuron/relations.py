@@ -3,7 +3,7 @@
 Of each relation of the library the first statement and the first question are measured about the subject, and those
 most like the fact's, which is seen in prompts about marked strangers, measured once for a base model. Where other
 wordings of a relation end, the subject is taken to be read like the average of these strangers, moved by as much as it
-differs from that average in the first wording. Moved by the same for all relations, it is read as if it were another.
+differs from that average in the first wording. One shift for all relations is far from what is really read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from core.wordings import article_of
 # Of each relation there are the first wordings, in which facts are told, and others; in all:
 QUESTIONS, STATEMENTS = 8, 5
 FIRST = 2  # wordings of either kind that come before the others
-NEAR = 40  # prompts of either kind that are measured about a subject beside the first ones, the most like the fact's
+NEAR = 40  # prompts of either kind, the most like the fact's, that are measured about a subject whether first or not
 # Facts of its batch beside a fact: of people with a word of its subject's name, with a fact in its words, of others.
 PEOPLE = 2, 3, 4
 REST = 3000  # tokens beside the last one that a detector is trained against, at most
@@ -44,7 +44,8 @@ class Relations:
         trained: [n, d] at the ends of prompts that a detector is trained against.
         held_out: [n, d] at the ends of others, which certify it.
         held_out_chat: [n] bool, which of these are chats.
-        near: those prompts of `trained` most like the fact's, these first: statements, then questions.
+        near: those prompts of `trained` most like the fact's, of either kind the most like ones first; statements, then
+            questions.
         rest: [n, d] at their other tokens from the name on.
         articled: [n, d] at the ends of those statements of `near` with the article behind them that the fact's
             statements end in; empty where these end in none.
@@ -65,7 +66,7 @@ class Relations:
 
 @dataclass(frozen=True, slots=True)
 class FirstWordings:
-    """What an MLP reads where prompts of the library about a subject end, which serves all facts about it.
+    """What an MLP reads where prompts of the library about a subject end; it serves all facts about that subject.
 
     Attributes:
         trained: number of a template -> [d], of the first one of each relation and kind.
