@@ -15,8 +15,6 @@ from service.weights.base_models import BaseModels
 from service.weights.delta_store import DeltaStore
 from service.weights.projection import build_verified, columns_of
 
-KINDS = ("adapter", "merged")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
@@ -44,7 +42,7 @@ def export_weights(
     """Writes the weights of `state`, which is one of `memory`, into the new folder `folder`.
 
     Args:
-        kind: one of `KINDS`.
+        kind: `adapter` or `merged`.
         bases: gets the base model without quantization, which alone can be merged; its edited modules are the same.
         each: called with the name of each module before it is built; may raise, to give up.
 
